@@ -1,0 +1,23 @@
+//! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
+//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`]), the OAuth rules ([`oauth`]), and the
+//! ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
+
+pub mod client;
+pub mod clock;
+pub mod entropy;
+pub mod grant;
+pub mod ids;
+pub mod lifetimes;
+pub mod oauth;
+pub mod pkce;
+pub mod principal;
+pub mod redirect;
+pub mod resource;
+pub mod scope;
+pub mod secret;
+pub mod signin;
+pub mod store;
+pub mod token;
+
+pub use clock::{Clock, Timestamp};
+pub use entropy::Entropy;

@@ -1,0 +1,1 @@
+//! The OAuth rules, one file each.

@@ -1,0 +1,47 @@
+//! People and who is calling: [`User`] as the store keeps them, [`Principal`] as a verified token makes one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    ids::{ClientId, GrantId, ProviderName, UserId},
+    resource::Resource,
+    scope::ScopeSet,
+};
+
+/// A person who has signed in at least once, as the identity provider last described them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Always `UserId::of(&issuer, &subject)`.
+    pub id: UserId,
+    pub provider: ProviderName,
+    /// The provider's issuer identifier, byte for byte as in its ID tokens.
+    pub issuer: String,
+    pub subject: String,
+    pub name: Option<String>,
+    /// For display only: it can change hands, so nothing is ever keyed by it (threat 42).
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub groups: Vec<String>,
+    pub signed_in_at: Timestamp,
+}
+
+impl User {
+    /// What to call this person on a page: name, else e-mail, else subject.
+    pub fn display_name(&self) -> &str {
+        self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.subject)
+    }
+}
+
+/// Who is calling, proven by a valid access token for `resource`. Sessions and child processes are keyed by its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub user: UserId,
+    pub client: ClientId,
+    pub grant: GrantId,
+    pub resource: Resource,
+    pub scopes: ScopeSet,
+    pub groups: Vec<String>,
+    pub email: Option<String>,
+    pub name: Option<String>,
+}

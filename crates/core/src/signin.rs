@@ -1,0 +1,111 @@
+//! A sign-in in flight and what it leaves behind: [`Transaction`], [`ProviderLeg`], [`Login`]. The rules that move a
+//! transaction on live in [`crate::oauth::authorize`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    ids::{ClientId, ProviderName, TransactionId, UserId},
+    pkce::CodeChallenge,
+    redirect::RedirectUri,
+    resource::Resource,
+    scope::ScopeSet,
+    secret::{SecretText, TokenHash},
+};
+
+/// A checked authorization request. It is kept here and never read again from the browser (threat 8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    pub client: ClientId,
+    /// As presented, which for loopback hosts may differ from the registered one in its port.
+    pub redirect_uri: RedirectUri,
+    pub state: Option<String>,
+    pub code_challenge: CodeChallenge,
+    pub resource: Resource,
+    pub scopes: ScopeSet,
+}
+
+/// Why the browser is being signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "for")]
+pub enum Purpose {
+    /// A client's authorization request.
+    Authorize(AuthorizationRequest),
+    /// The person opened the sign-in page themselves; afterwards they go to this path of ours.
+    SignIn { return_to: LocalPath },
+}
+
+/// A path on this gateway to return to: starts with exactly one slash, has no backslash and no control character (threat 12).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LocalPath(String);
+
+impl LocalPath {
+    /// `None` when the text could lead anywhere but to this gateway.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix('/')?;
+        let fits = !rest.starts_with('/') && !text.chars().any(|c| c == '\\' || c.is_control() || c.is_whitespace());
+        (fits && text.len() <= 2048).then(|| Self(text.to_owned()))
+    }
+
+    pub fn home() -> Self {
+        Self("/".to_owned())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A sign-in or authorization in flight, kept by the server under an opaque id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transaction {
+    pub id: TransactionId,
+    pub purpose: Purpose,
+    /// The browser cookie of whoever began it; another browser cannot go on with it.
+    pub browser: TokenHash,
+    /// When the person in front of this browser allowed the client, if they have.
+    pub consented_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// One trip to an identity provider, kept under the hash of its `state`; taken out once (threats 2, 3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderLeg {
+    pub state: TokenHash,
+    /// The state cookie of the browser that was sent there.
+    pub browser: TokenHash,
+    pub transaction: TransactionId,
+    pub provider: ProviderName,
+    pub nonce: SecretText,
+    pub code_verifier: SecretText,
+    pub expires_at: Timestamp,
+}
+
+/// A browser's signed-in session with the gateway, kept under the hash of its cookie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    pub id: TokenHash,
+    pub user: UserId,
+    pub provider: ProviderName,
+    /// For signing out at the provider too (`id_token_hint`, OpenID Connect RP-Initiated Logout section 2).
+    pub id_token: Option<SecretText>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn return_paths_stay_here() {
+        for good in ["/", "/tools", "/a?b=c&d=//e"] {
+            assert!(LocalPath::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "//evil", "https://evil", "/\\evil", "\\/evil", "/a\nb", "/\t/evil", "evil", "/ /evil"] {
+            assert!(LocalPath::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+}

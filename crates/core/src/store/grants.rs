@@ -1,0 +1,85 @@
+//! Port for grants with their codes and tokens: in one port because redeeming and rotating touch all of them in one atomic step.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{
+    clock::Timestamp,
+    grant::Grant,
+    ids::{GrantId, UserId},
+    secret::{SecretText, TokenHash},
+    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode, FoundRefresh, RefreshToken},
+};
+
+/// How redeeming a code ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// This call was the first: grant and tokens are kept.
+    Fresh,
+    /// The code was redeemed before and became this grant; nothing was written (threat 15).
+    Already(GrantId),
+    /// No such code, or it has expired.
+    Unknown,
+}
+
+/// What to write when a refresh token is exchanged.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    pub successor: RefreshToken,
+    /// The successor itself, kept sealed for the grace window: parallel callers must all receive it (threat 17).
+    pub successor_secret: SecretText,
+    pub access: AccessToken,
+    pub now: Timestamp,
+    pub grace: Duration,
+}
+
+/// How exchanging a refresh token ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// This call was the first: successor and access token are kept.
+    Fresh,
+    /// Used before, within the grace window: this is the successor that was handed out then. The new access token is kept, the
+    /// new successor is not.
+    Repeated { successor_secret: SecretText },
+    /// Used before, and the grace window is over; nothing was written. The caller revokes the grant.
+    Reused(GrantId),
+    /// No such token, expired, or its grant is revoked.
+    Unknown,
+}
+
+#[async_trait]
+pub trait GrantStore: Send + Sync {
+    async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError>;
+
+    /// A code that has not expired at `now`, redeemed or not.
+    async fn find_code(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundCode>, StoreError>;
+
+    /// One atomic step: if the code is there, unexpired and unredeemed, marks it redeemed and keeps grant and tokens.
+    async fn redeem_code(
+        &self,
+        hash: &TokenHash,
+        grant: &Grant,
+        access: &AccessToken,
+        refresh: Option<&RefreshToken>,
+        now: Timestamp,
+    ) -> Result<Redeemed, StoreError>;
+
+    /// A live access token (unexpired, its grant not revoked) with its grant and user.
+    async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError>;
+
+    /// A refresh token that has not expired, used or not, its grant revoked or not.
+    async fn find_refresh(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError>;
+
+    /// One atomic step: exchanges the refresh token under `hash` as [`Rotated`] tells.
+    async fn rotate_refresh(&self, hash: &TokenHash, rotation: &Rotation) -> Result<Rotated, StoreError>;
+
+    /// Revokes the grant; its tokens are dead from the next look-up on. `false` if it was unknown or revoked before.
+    async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError>;
+
+    async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError>;
+
+    /// The user's grants that are not revoked, newest first, at most `limit`.
+    async fn list_grants(&self, user: &UserId, limit: u32) -> Result<Vec<Grant>, StoreError>;
+}

@@ -1,0 +1,29 @@
+//! Port for sign-ins in flight.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{
+    clock::Timestamp,
+    ids::TransactionId,
+    secret::TokenHash,
+    signin::{ProviderLeg, Transaction},
+};
+
+#[async_trait]
+pub trait TransactionStore: Send + Sync {
+    async fn insert_transaction(&self, transaction: &Transaction) -> Result<(), StoreError>;
+
+    async fn find_transaction(&self, id: &TransactionId, now: Timestamp) -> Result<Option<Transaction>, StoreError>;
+
+    /// Overwrites a transaction that is there; `false` if it is not (it was taken meanwhile).
+    async fn update_transaction(&self, transaction: &Transaction) -> Result<bool, StoreError>;
+
+    /// Takes the transaction out: of many callers one gets it.
+    async fn take_transaction(&self, id: &TransactionId, now: Timestamp) -> Result<Option<Transaction>, StoreError>;
+
+    async fn insert_leg(&self, leg: &ProviderLeg) -> Result<(), StoreError>;
+
+    /// Takes the trip to the provider out, by the hash of its `state`: of many callers one gets it.
+    async fn take_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError>;
+}

@@ -1,0 +1,71 @@
+//! What the store keeps of codes and tokens: hashes, never the secrets (those are [`crate::secret::TokenSecret`]).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    grant::Grant,
+    ids::{ClientId, GrantId, UserId},
+    pkce::CodeChallenge,
+    principal::User,
+    redirect::RedirectUri,
+    resource::Resource,
+    scope::ScopeSet,
+    secret::TokenHash,
+};
+
+/// An authorization code (RFC 6749 section 4.1.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationCode {
+    pub hash: TokenHash,
+    pub client: ClientId,
+    pub user: UserId,
+    pub redirect_uri: RedirectUri,
+    pub code_challenge: CodeChallenge,
+    pub resource: Resource,
+    pub scopes: ScopeSet,
+    pub login: Option<TokenHash>,
+    pub expires_at: Timestamp,
+}
+
+/// A code as found: with the grant it became, if it was redeemed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundCode {
+    pub code: AuthorizationCode,
+    pub redeemed: Option<GrantId>,
+}
+
+/// An access token: valid on its grant's resource until `expires_at` or until the grant is revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessToken {
+    pub hash: TokenHash,
+    pub grant: GrantId,
+    /// A refresh may narrow the grant's scopes (RFC 6749 section 6).
+    pub scopes: ScopeSet,
+    pub expires_at: Timestamp,
+}
+
+/// An access token as found, with all that a request needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundAccess {
+    pub token: AccessToken,
+    pub grant: Grant,
+    pub user: User,
+}
+
+/// A refresh token of a grant; rotated at each use (OAuth 2.1 section 4.3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshToken {
+    pub hash: TokenHash,
+    pub grant: GrantId,
+    pub expires_at: Timestamp,
+}
+
+/// A refresh token as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRefresh {
+    pub token: RefreshToken,
+    pub grant: Grant,
+    /// When it was exchanged for its successor, if it was.
+    pub used_at: Option<Timestamp>,
+}
