@@ -1,0 +1,107 @@
+//! The port to an identity provider: send a browser there, make a person of the answer, sign out. Which providers there are and
+//! how they are configured lives in [`crate::settings`].
+
+use async_trait::async_trait;
+use portunus_core::{Timestamp, ids::ProviderName, pkce::CodeChallenge, secret::SecretText};
+use thiserror::Error;
+use url::Url;
+
+/// One identity provider people sign in at.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    fn name(&self) -> &ProviderName;
+
+    /// What a person calls it: `Okta`, `Google`.
+    fn label(&self) -> &str;
+
+    /// Where to send the browser (OpenID Connect Core section 3.1.2.1). Always with state, nonce and an S256 challenge.
+    async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError>;
+
+    /// Makes a person of what the provider sent back to our callback: checks `iss` (RFC 9207), exchanges the code, verifies the
+    /// ID token and its nonce, reads groups.
+    async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError>;
+
+    /// Where to send the browser to sign out at the provider too (OpenID Connect RP-Initiated Logout), if it offers that.
+    async fn sign_out_url(&self, id_token_hint: Option<&SecretText>, return_to: &str) -> Result<Option<Url>, IdentityError>;
+
+    /// Asks the provider for its metadata and keys, for the doctor and for a warm start. `redirect_uri` is what must be
+    /// registered there.
+    async fn probe(&self, redirect_uri: &str) -> Result<(), IdentityError>;
+}
+
+/// Our request to the provider.
+#[derive(Clone, Debug)]
+pub struct Outbound<'a> {
+    pub redirect_uri: &'a str,
+    pub state: &'a SecretText,
+    pub nonce: &'a SecretText,
+    pub code_challenge: &'a CodeChallenge,
+    /// Ask the person to sign in again even if the provider knows them.
+    pub fresh: bool,
+}
+
+/// What the provider sent back to our callback. `state` was checked before this is made.
+#[derive(Clone, Debug, Default)]
+pub struct Inbound {
+    pub code: Option<SecretText>,
+    pub iss: Option<String>,
+    pub error: Option<String>,
+    pub error_description: Option<String>,
+}
+
+/// What we kept of our request.
+#[derive(Clone, Debug)]
+pub struct LegSecrets<'a> {
+    pub redirect_uri: &'a str,
+    pub nonce: &'a SecretText,
+    pub code_verifier: &'a SecretText,
+}
+
+/// A person, proven by the provider.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The provider's issuer identifier, byte for byte.
+    pub issuer: String,
+    pub subject: String,
+    pub name: Option<String>,
+    /// Has exactly one `@`, or is left out (threat 42).
+    pub email: Option<String>,
+    pub email_verified: bool,
+    pub groups: Vec<String>,
+    /// The raw ID token, for `id_token_hint`.
+    pub id_token: Option<SecretText>,
+}
+
+/// Why a sign-in at a provider did not come to an end. `Display` is for the log: it says what to fix, and never holds a secret.
+/// [`IdentityError::public_message`] is for the person.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// The provider said no: `access_denied` and its kin, at our redirect URI.
+    #[error("{provider} refused the sign-in: {error} ({description}). {hint}")]
+    Refused { provider: ProviderName, error: String, description: String, hint: String },
+    /// The provider cannot be reached, is slow, or answers 5xx: try again later. Answered as 503.
+    #[error("{provider} cannot be reached: {detail}. {hint}")]
+    Unavailable { provider: ProviderName, detail: String, hint: String },
+    /// Our settings and the provider's do not fit together: an administrator must change one.
+    #[error("{provider} is not set up right: {detail}. {hint}")]
+    Misconfigured { provider: ProviderName, detail: String, hint: String },
+    /// What the provider sent does not verify: treat it as an attack.
+    #[error("{provider} sent an answer that does not verify: {detail}")]
+    Unverified { provider: ProviderName, detail: String },
+}
+
+impl IdentityError {
+    /// Fixed text for the error page: what happened and who can help, no detail.
+    pub const fn public_message(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => {
+                "Your identity provider did not let you in. You may not be assigned to this application: ask your administrator."
+            }
+            Self::Unavailable { .. } => "Your identity provider cannot be reached at the moment. Please try again in a minute.",
+            Self::Misconfigured { .. } => {
+                "Sign-in is not set up correctly. Your administrator can find the reason in the gateway's log."
+            }
+            Self::Unverified { .. } => "The answer of your identity provider could not be verified. Please start again.",
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! One MCP server as the configuration describes it. How it is reached lives in `upstream`.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use http::HeaderName;
+use portunus_core::{ids::ServerName, secret::SecretText};
+use url::Url;
+
+/// An MCP server behind the gateway: an entry of `mcp.json`.
+#[derive(Clone, Debug)]
+pub struct ServerSpec {
+    pub name: ServerName,
+    pub transport: Transport,
+    pub isolation: Isolation,
+    /// How long a request may take before its caller gets an error.
+    pub request_timeout: Duration,
+    /// How long connecting and the handshake may take together.
+    pub connect_timeout: Duration,
+    /// A connection that nobody used for this long is closed, its child ended.
+    pub idle_timeout: Duration,
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// A child process: argv only, never a shell (threat 43).
+    Stdio {
+        command: String,
+        args: Vec<String>,
+        /// The server's own variables, added to a short allow-list (threat 44).
+        env: BTreeMap<String, SecretText>,
+        cwd: Option<PathBuf>,
+    },
+    /// Streamable HTTP.
+    Http { url: Url, headers: Vec<(HeaderName, SecretText)> },
+    /// The HTTP+SSE transport of revision 2024-11-05.
+    Sse { url: Url, headers: Vec<(HeaderName, SecretText)> },
+}
+
+/// Who shares one connection to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Everybody.
+    Shared,
+    /// One for each user: the default.
+    #[default]
+    User,
+    /// One for each session.
+    Session,
+}
