@@ -1,0 +1,173 @@
+//! The configuration: `mcp.json`, `config.yaml`, `.env` and the environment, read as written, then resolved into one typed and
+//! checked [`Config`]. Every mistake of a reading is reported at once ([`Mistakes`]). What the settings mean to a person is
+//! described in `docs/configuration.md`.
+
+mod cidr;
+mod mistake;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use portunus_core::{lifetimes::Lifetimes, resource::PublicUrl, secret::SecretText};
+use portunus_identity::settings::ProviderSettings;
+use portunus_mcp::spec::ServerSpec;
+use tracing_subscriber::filter::LevelFilter;
+use url::Url;
+
+pub use self::{
+    cidr::{BadCidr, Cidr},
+    mistake::{Mistake, Mistakes, Warning, Where},
+};
+
+/// The default of [`Config::body_limit`] (threat 47).
+pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Everything the gateway is told, typed and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where people and clients reach the gateway; also the authorization server's issuer.
+    pub public_url: PublicUrl,
+    pub listen: SocketAddr,
+    /// The current secret first, then older ones that still open what they sealed. Never empty.
+    pub auth_secrets: Vec<SecretText>,
+    /// In the order they are offered. Never empty, names unique.
+    pub providers: Vec<ProviderConfig>,
+    /// The enabled servers of `mcp.json`, in the file's order, names unique.
+    pub servers: Vec<ServerSpec>,
+    /// Names of servers that are switched off with `disabled`.
+    pub disabled_servers: Vec<String>,
+    pub proxies: Vec<ProxyRoute>,
+    pub store: StoreConfig,
+    pub lifetimes: Lifetimes,
+    pub names: Names,
+    /// Origins, beside our own, that browsers may call from (threat 34).
+    pub allowed_origins: Vec<String>,
+    /// `Host` values, beside the public URL's, that requests may carry (threat 34): `host` or `host:port`.
+    pub allowed_hosts: Vec<String>,
+    /// Peers whose `X-Forwarded-*` counts (threat 38).
+    pub trusted_proxies: Vec<Cidr>,
+    pub log: LogSettings,
+    /// The most bytes a request body may have.
+    pub body_limit: usize,
+    /// `NODE_ENV=production`.
+    pub production: bool,
+}
+
+/// A provider, and what the sign-in page calls it if not by its preset's label.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    pub settings: ProviderSettings,
+    pub label: Option<String>,
+}
+
+/// A guarded reverse proxy: requests below `pattern` go to `target`, the pattern stripped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyRoute {
+    /// Starts and ends with a slash.
+    pub pattern: String,
+    /// http or https. Has no trailing slash as it was written; `Url` shows one when there is no path.
+    pub target: Url,
+}
+
+/// Where things are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    Sqlite { path: PathBuf },
+    Redis(RedisSettings),
+}
+
+/// How to reach Redis or Valkey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// `redis://`, `rediss://`, … with the password, if one was given. Never print it; [`RedisSettings::address`] is for people.
+    pub url: SecretText,
+    /// Scheme, host, port and database, without credentials.
+    pub address: String,
+}
+
+/// How tools and prompts are named on `/mcp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Names {
+    /// `{server}_{name}`.
+    #[default]
+    Prefixed,
+    /// As the servers name them; collisions are errors in the list.
+    Plain,
+}
+
+/// How much is logged, and in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    pub level: LevelFilter,
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: LevelFilter::INFO, format: LogFormat::Json }
+    }
+}
+
+/// The form of a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object each.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Where a configuration is read from.
+pub struct Sources<'a> {
+    pub args: ConfigArgs,
+    /// The process's environment.
+    pub env: BTreeMap<String, String>,
+    /// Relative paths start here.
+    pub cwd: PathBuf,
+    pub files: &'a dyn Files,
+}
+
+/// What the command line says about files.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigArgs {
+    pub mcp_config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
+    pub envfile: Option<PathBuf>,
+}
+
+/// Reads files, so that tests need none.
+pub trait Files {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+}
+
+/// The machine's files.
+#[derive(Clone, Copy, Debug)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+}
+
+/// A configuration without mistakes, and what is odd about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// Reads, resolves and checks the whole configuration.
+    pub fn load(_sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
+        Err(Mistakes(vec![Mistake {
+            at: Where::Missing,
+            found: "a configuration".to_owned(),
+            expected: "a gateway that can read it: this is built in a later commit".to_owned(),
+        }]))
+    }
+}

@@ -1,0 +1,68 @@
+//! The only constructor of HTTP clients. What is sent with them lives next to its meaning: `portunus-identity` talks to
+//! identity providers, `portunus-mcp` to MCP servers, `edge/proxy` to the targets of `proxies`.
+
+use std::time::Duration;
+
+use reqwest::{Client, redirect};
+use thiserror::Error;
+
+/// What differs between the clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetSettings {
+    /// How long a connection, TLS included, may take to stand.
+    pub connect_timeout: Duration,
+    /// How long a whole exchange may take, the body's last byte included; `None` for answers that stream.
+    pub overall_timeout: Option<Duration>,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// How many unused connections are kept for each host.
+    pub idle_per_host: usize,
+}
+
+impl NetSettings {
+    /// For identity providers: short exchanges. A person waits for them, and a sign-in must fail within 5 seconds (F3).
+    pub const fn identity() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(3),
+            overall_timeout: Some(Duration::from_secs(5)),
+            idle_timeout: Duration::from_secs(60),
+            idle_per_host: 8,
+        }
+    }
+
+    /// For MCP servers and proxied targets: answers may stream for hours, so time is limited by whoever asks.
+    pub const fn upstream() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            overall_timeout: None,
+            idle_timeout: Duration::from_secs(90),
+            idle_per_host: 256,
+        }
+    }
+}
+
+/// The TLS library could not be set up, as when the machine has no trusted root certificates.
+#[derive(Debug, Error)]
+#[error("no HTTP client can be made: {0}")]
+pub struct NetError(#[from] reqwest::Error);
+
+/// Makes an HTTP client: rustls with the machine's trusted roots, no cookies, and
+/// - no redirects: an answer that points elsewhere is an answer, not an errand (threat 26);
+/// - no proxies: `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` are not honoured, so that where a secret is sent stands in our
+///   own configuration only.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
+pub fn client(settings: NetSettings) -> Result<Client, NetError> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("portunus/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(settings.idle_timeout)
+        .pool_max_idle_per_host(settings.idle_per_host)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(60));
+    if let Some(timeout) = settings.overall_timeout {
+        builder = builder.timeout(timeout);
+    }
+    Ok(builder.build()?)
+}
