@@ -1,9 +1,11 @@
 //! Portunus: single sign-on for MCP servers. This crate is the gateway itself: its configuration ([`config`]), its commands
-//! ([`cli`]), its clients for the outside ([`net`]), its log ([`telemetry`]) and the machine under it ([`os`]). The rules live in
-//! `portunus-core`, what is kept in `portunus-store`, the providers in `portunus-identity`, the protocol in `portunus-mcp`.
+//! ([`cli`]), what speaks HTTP to browsers and clients ([`edge`]), its clients for the outside ([`net`]), its log ([`telemetry`])
+//! and the machine under it ([`os`]). The rules live in `portunus-core`, what is kept in `portunus-store`, the providers in
+//! `portunus-identity`, the protocol in `portunus-mcp`.
 
 pub mod cli;
 pub mod config;
+pub mod edge;
 pub mod net;
 pub mod os;
 pub mod telemetry;

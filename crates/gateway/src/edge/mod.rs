@@ -1,0 +1,3 @@
+//! The edge: everything that speaks HTTP to browsers and clients.
+
+pub mod pages;

@@ -1,0 +1,53 @@
+//! The front door `/`: my servers, my applications, how to connect.
+
+use askama::Template;
+
+use super::{ConnectHelp, Frame, Label, Page, UrlText, assets};
+
+/// Who is signed in.
+#[derive(Clone, Debug)]
+pub struct HomeUser {
+    pub name: Label,
+    pub email: Option<Label>,
+    pub groups: Vec<Label>,
+}
+
+/// A server the person may use.
+#[derive(Clone, Debug)]
+pub struct HomeServer {
+    pub name: Label,
+    pub url: UrlText,
+    /// `stdio`, `http`, `proxy`.
+    pub kind: &'static str,
+}
+
+/// An application the person allowed in.
+#[derive(Clone, Debug)]
+pub struct HomeGrant {
+    pub client: Label,
+    pub resource: UrlText,
+    /// As [`super::when::day`] says it.
+    pub since: String,
+    pub id: String,
+}
+
+/// Signs out by posting `csrf` to `/auth/signout`.
+#[derive(Clone, Debug, Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    pub frame: Frame,
+    /// `None` shows the welcome page with a way to sign in.
+    pub user: Option<HomeUser>,
+    pub servers: Vec<HomeServer>,
+    pub grants: Vec<HomeGrant>,
+    pub connect: ConnectHelp,
+    pub sign_in_href: String,
+    pub csrf: String,
+    /// Where a grant is ended by posting `grant` and `csrf`; without it the page only lists them.
+    pub disconnect_action: Option<&'static str>,
+}
+
+impl Page for HomePage {
+    // Signing out leads to the provider's sign-out page.
+    const FORMS_LEAD_AWAY: bool = true;
+}

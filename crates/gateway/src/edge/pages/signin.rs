@@ -1,0 +1,48 @@
+//! The pages around signing in and out. The demo's own sign-in form is in [`super::demo_people`].
+
+use askama::Template;
+
+use super::{Frame, Label, Page, assets};
+
+/// A button that leads to one identity provider.
+#[derive(Clone, Debug)]
+pub struct ProviderChoice {
+    pub label: Label,
+    /// A path of ours that starts the trip there.
+    pub href: String,
+}
+
+/// Where shall we send you to sign in?
+#[derive(Clone, Debug, Template)]
+#[template(path = "signin.html")]
+pub struct SignInPage {
+    pub frame: Frame,
+    pub providers: Vec<ProviderChoice>,
+    /// The client on whose behalf the person is here, if any.
+    pub client_name: Option<Label>,
+}
+
+impl Page for SignInPage {
+    const MAY_BE_POPUP: bool = true;
+}
+
+/// Signed in; the browser may be closed.
+#[derive(Clone, Debug, Template)]
+#[template(path = "signed_in.html")]
+pub struct SignedInPage {
+    pub frame: Frame,
+    pub name: Label,
+}
+
+impl Page for SignedInPage {}
+
+/// Signed out here, and at the provider if it offers that.
+#[derive(Clone, Debug, Template)]
+#[template(path = "signed_out.html")]
+pub struct SignedOutPage {
+    pub frame: Frame,
+    /// The provider at which the person was signed out too.
+    pub at_provider: Option<Label>,
+}
+
+impl Page for SignedOutPage {}
