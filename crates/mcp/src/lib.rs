@@ -3,4 +3,5 @@
 
 pub mod allow;
 pub mod answer;
+pub mod hub;
 pub mod spec;

@@ -1,0 +1,86 @@
+//! What the hub is told when it is made, and who calls it. The hub itself is next door, in [`super`].
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use portunus_core::{ids::ServerName, principal::Principal};
+
+use crate::allow::Allow;
+
+/// How tools and prompts are called on `/mcp` (design decision 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Names {
+    /// `{server}_{name}`.
+    #[default]
+    Prefixed,
+    /// The server's own name. A name that two servers offer is listed once, as an entry that says so and cannot be called.
+    Plain,
+}
+
+/// Limits and lifetimes of the client-facing half. Every number is a bound on memory or on waiting.
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    pub names: Names,
+    /// Past it the user's longest unused idle session ends to make room.
+    pub max_sessions_per_user: usize,
+    /// A session without streams, calls or requests for this long ends.
+    pub session_idle: Duration,
+    /// GET streams open at once.
+    pub max_streams_per_user: usize,
+    /// Requests under way at once.
+    pub max_in_flight_per_user: usize,
+    /// Resource subscriptions of one session.
+    pub max_subscriptions: usize,
+    /// How long a merged list waits for servers that have not listed anything yet.
+    pub list_deadline: Duration,
+    /// A list older than this is still answered, and fetched anew behind the answer.
+    pub catalogue_ttl: Duration,
+    /// Items on one page of a merged list.
+    pub page_size: usize,
+    /// Items, and bytes, taken from one server's list; the rest is left out with a warning.
+    pub max_items_per_list: usize,
+    pub max_bytes_per_list: usize,
+    /// How often a silent stream carries a comment, so that nothing in between takes it for dead.
+    pub keep_alive: Duration,
+}
+
+impl Default for HubSettings {
+    fn default() -> Self {
+        Self {
+            names: Names::default(),
+            max_sessions_per_user: 64,
+            session_idle: Duration::from_secs(24 * 3600),
+            max_streams_per_user: 64,
+            max_in_flight_per_user: 64,
+            max_subscriptions: 256,
+            list_deadline: Duration::from_secs(10),
+            catalogue_ttl: Duration::from_secs(600),
+            page_size: 500,
+            max_items_per_list: 5_000,
+            max_bytes_per_list: 16 * 1024 * 1024,
+            keep_alive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Which servers the endpoint shows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum View {
+    /// `/mcp`: all of them, merged.
+    All,
+    /// `/mcp/{server}` and `/mcp?server_name=`: one, as if there were no gateway.
+    One(ServerName),
+}
+
+/// Who calls, what they look at and what they may use: made by the edge for each request.
+#[derive(Clone)]
+pub struct Caller {
+    pub principal: Arc<Principal>,
+    pub view: View,
+    pub allow: Arc<dyn Allow>,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("user", &self.principal.user).field("view", &self.view).finish_non_exhaustive()
+    }
+}
