@@ -1,0 +1,267 @@
+//! The authorization endpoint (RFC 6749 section 4.1.1, OAuth 2.1, RFC 8707): is the request sound, and what comes next. It
+//! alone decides the next step of a sign-in; redemption in [`super::token`].
+
+use std::time::Duration;
+
+use crate::{
+    client::{Client, GrantType},
+    clock::Timestamp,
+    entropy::Entropy,
+    grant::Consent,
+    ids::{ProviderName, TransactionId},
+    oauth::{ErrorCode, OAuthError, params::Params},
+    pkce::{self, CodeChallenge},
+    principal::User,
+    redirect::RedirectUri,
+    resource::{Resource, Resources},
+    scope::{self, Scope, ScopeSet},
+    secret::{SecretText, TokenHash, TokenKind, TokenSecret},
+    signin::{AuthorizationRequest, Login, ProviderLeg, Purpose, Transaction},
+    token::AuthorizationCode,
+};
+
+const MAX_STATE: usize = 4096;
+
+/// Where an error may be told to the client: a registered redirect URI of a known client, and the state it sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnAddress {
+    pub redirect_uri: RedirectUri,
+    pub state: Option<String>,
+}
+
+/// First the client and its redirect URI. An error here is shown on a page and never sent anywhere (threats 4, 11).
+pub fn return_address(params: &Params, client: &Client) -> Result<ReturnAddress, OAuthError> {
+    let redirect_uri = match (params.find("redirect_uri"), client.redirect_uris.as_slice()) {
+        (Some(presented), registered) => registered
+            .iter()
+            .any(|uri| uri.admits(presented))
+            .then(|| RedirectUri::parse(presented).ok())
+            .flatten()
+            .ok_or_else(|| invalid("redirect_uri is not one this client registered; it must match exactly"))?,
+        (None, [only]) => only.clone(),
+        (None, _) => return Err(invalid("redirect_uri is required: this client registered several")),
+    };
+    let state = params.find("state").map(str::to_owned);
+    if state.as_ref().is_some_and(|state| state.len() > MAX_STATE) {
+        return Err(invalid("state is too long"));
+    }
+    Ok(ReturnAddress { redirect_uri, state })
+}
+
+/// Then everything else. An error here may be told to the client, once the person has seen a page (threat 11).
+pub fn check(
+    params: &Params,
+    client: &Client,
+    address: ReturnAddress,
+    resources: &Resources,
+) -> Result<AuthorizationRequest, OAuthError> {
+    for unsupported in ["request", "request_uri"] {
+        if params.find(unsupported).is_some() {
+            return Err(invalid(format!("{unsupported} is not supported")));
+        }
+    }
+    match params.require("response_type")? {
+        "code" if client.may_use(GrantType::AuthorizationCode) => {}
+        "code" => return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use authorization_code")),
+        _ => return Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "response_type must be code")),
+    }
+    if params.find("response_mode").is_some_and(|mode| mode != "query") {
+        return Err(invalid("response_mode must be query"));
+    }
+    let code_challenge = CodeChallenge::parse(params.find("code_challenge"), params.find("code_challenge_method"))
+        .map_err(|bad| invalid(bad.to_string()))?;
+    let resource = resource(params, resources)?;
+    let scopes = scopes(params, client, resources, &resource)?;
+    Ok(AuthorizationRequest {
+        client: client.id.clone(),
+        redirect_uri: address.redirect_uri,
+        state: address.state,
+        code_challenge,
+        resource,
+        scopes,
+    })
+}
+
+fn invalid(description: impl Into<String>) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidRequest, description)
+}
+
+/// The one resource the grant is for. A client that names none (revisions before 2025-06-18) gets `/mcp`.
+fn resource(params: &Params, resources: &Resources) -> Result<Resource, OAuthError> {
+    let mut named = params.resources();
+    let Some(first) = named.next() else { return Ok(resources.root()) };
+    let unknown = |_| OAuthError::new(ErrorCode::InvalidTarget, "resource is not one of this gateway's");
+    let resource = resources.parse(first).map_err(unknown)?;
+    for other in named {
+        if resources.parse(other).map_err(unknown)? != resource {
+            return Err(OAuthError::new(ErrorCode::InvalidTarget, "only one resource can be asked for at a time"));
+        }
+    }
+    Ok(resource)
+}
+
+/// The scopes to ask the person for: those the client named that exist on the resource, `mcp` if it named none. Scopes that do
+/// not exist here are left out (RFC 6749 section 3.3); a request for nothing but those is refused.
+fn scopes(params: &Params, client: &Client, resources: &Resources, resource: &Resource) -> Result<ScopeSet, OAuthError> {
+    let bad = |description: String| OAuthError::new(ErrorCode::InvalidScope, description);
+    let available = resources.scopes(resource);
+    let asked = match params.find("scope") {
+        Some(text) => ScopeSet::parse(text).map_err(|reason| bad(reason.to_string()))?,
+        None => ScopeSet::default(),
+    };
+    let asked_for_access = asked.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS);
+    let mut granted = asked.intersection(&available);
+    if !asked_for_access {
+        granted.extend_with(scope::MCP);
+    }
+    if let Some(limit) = client.scopes.as_ref().filter(|limit| limit.iter().any(|scope| available.contains(scope.as_str()))) {
+        granted = granted.intersection(limit);
+    }
+    if granted.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS) {
+        Ok(granted)
+    } else {
+        Err(bad(format!("none of the scopes asked for exists on this resource; it has: {available}")))
+    }
+}
+
+impl ScopeSet {
+    fn extend_with(&mut self, word: &str) {
+        if let Ok(scope) = Scope::parse(word) {
+            self.insert(scope);
+        }
+    }
+}
+
+/// What comes next for a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask the person whether they allow the client. Always before the first trip to a provider (threat 1).
+    AskConsent,
+    /// Send the browser to a provider.
+    SignIn,
+    /// Everything is there: hand out a code.
+    IssueCode,
+}
+
+/// The next step of an authorization request. A remembered consent counts only for the person who is signed in, and only for
+/// scopes it covers.
+pub fn next_step(
+    request: &AuthorizationRequest,
+    consented_at: Option<Timestamp>,
+    login: Option<&Login>,
+    remembered: Option<&Consent>,
+) -> Step {
+    let is_remembered = login.zip(remembered).is_some_and(|(login, consent)| {
+        consent.user == login.user
+            && consent.client == request.client
+            && consent.resource == request.resource
+            && request.scopes.is_subset(&consent.scopes)
+    });
+    match (consented_at.is_some() || is_remembered, login) {
+        (false, _) => Step::AskConsent,
+        (true, None) => Step::SignIn,
+        (true, Some(_)) => Step::IssueCode,
+    }
+}
+
+/// A new transaction, bound to the browser that began it.
+pub fn begin(purpose: Purpose, browser: TokenHash, now: Timestamp, lifetime: Duration, entropy: &dyn Entropy) -> Transaction {
+    Transaction {
+        id: TransactionId::generate(entropy),
+        purpose,
+        browser,
+        consented_at: None,
+        created_at: now,
+        expires_at: now + lifetime,
+    }
+}
+
+/// A trip to a provider, with the secrets that go out with the browser.
+#[derive(Debug)]
+pub struct Departure {
+    pub leg: ProviderLeg,
+    /// Goes to the provider as `state`.
+    pub state: SecretText,
+    /// Goes into the state cookie, which is set only now: after consent (threat 2).
+    pub cookie: TokenSecret,
+    pub code_challenge: CodeChallenge,
+}
+
+/// Prepares a trip to `provider` for the transaction.
+pub fn depart(transaction: &Transaction, provider: &ProviderName, entropy: &dyn Entropy) -> Departure {
+    let state = TokenSecret::generate(TokenKind::State, entropy);
+    let cookie = TokenSecret::generate(TokenKind::Browser, entropy);
+    let code_verifier = pkce::generate_verifier(entropy);
+    let nonce = pkce::generate_verifier(entropy);
+    let code_challenge = CodeChallenge::of(&code_verifier);
+    let leg = ProviderLeg {
+        state: state.hash(),
+        browser: cookie.hash(),
+        transaction: transaction.id.clone(),
+        provider: provider.clone(),
+        nonce,
+        code_verifier,
+        expires_at: transaction.expires_at,
+    };
+    Departure { leg, state: SecretText::new(state.expose()), cookie, code_challenge }
+}
+
+/// A code for a request that the person in `login` has allowed.
+pub fn issue_code(
+    request: &AuthorizationRequest,
+    user: &User,
+    login: &Login,
+    now: Timestamp,
+    lifetime: Duration,
+    entropy: &dyn Entropy,
+) -> (TokenSecret, AuthorizationCode) {
+    let secret = TokenSecret::generate(TokenKind::Code, entropy);
+    let code = AuthorizationCode {
+        hash: secret.hash(),
+        client: request.client.clone(),
+        user: user.id.clone(),
+        redirect_uri: request.redirect_uri.clone(),
+        code_challenge: request.code_challenge.clone(),
+        resource: request.resource.clone(),
+        scopes: request.scopes.clone(),
+        login: Some(login.id),
+        expires_at: now + lifetime,
+    };
+    (secret, code)
+}
+
+/// The redirect that hands the client its code, with `iss` (RFC 9207, threat 10).
+pub fn success_redirect(address: &ReturnAddress, code: &TokenSecret, issuer: &str) -> String {
+    with_params(address, &[("code", code.expose()), ("iss", issuer)])
+}
+
+/// The redirect that tells the client of an error, with `iss` (RFC 9207, threat 10).
+pub fn error_redirect(address: &ReturnAddress, error: &OAuthError, issuer: &str) -> String {
+    with_params(address, &[("error", error.code.as_str()), ("error_description", &error.description), ("iss", issuer)])
+}
+
+/// Appends parameters and leaves the URI as the client spelt it (RFC 6749 section 3.1.2).
+fn with_params(address: &ReturnAddress, params: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(params);
+    if let Some(state) = &address.state {
+        query.append_pair("state", state);
+    }
+    let uri = address.redirect_uri.as_str();
+    let separator = match uri.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{uri}{separator}{}", query.finish())
+}
+
+impl AuthorizationRequest {
+    /// Where the outcome of this request is told.
+    pub fn return_address(&self) -> ReturnAddress {
+        ReturnAddress { redirect_uri: self.redirect_uri.clone(), state: self.state.clone() }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

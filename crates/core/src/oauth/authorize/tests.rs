@@ -1,0 +1,213 @@
+//! Cases for the authorization endpoint's rules.
+
+use super::*;
+use crate::{
+    client::ClientAuthMethod,
+    entropy::SeededEntropy,
+    ids::{ClientId, ServerName, UserId},
+    resource::PublicUrl,
+};
+
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const NOW: Timestamp = Timestamp::from_secs(1_000);
+
+pub(crate) fn resources() -> Resources {
+    let servers = ["dice", "uuid"].map(|name| ServerName::parse(name).unwrap());
+    Resources::new(PublicUrl::parse("https://gw.example").unwrap(), &servers, &["/mcp/legacy/".to_owned()])
+}
+
+pub(crate) fn client() -> Client {
+    Client {
+        id: ClientId::from_text("c1"),
+        name: Some("Cursor".to_owned()),
+        redirect_uris: vec![
+            RedirectUri::parse("https://app.example/cb").unwrap(),
+            RedirectUri::parse("http://127.0.0.1/cb").unwrap(),
+        ],
+        auth_method: ClientAuthMethod::None,
+        secret: None,
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        scopes: None,
+        client_uri: None,
+        logo_uri: None,
+        policy_uri: None,
+        tos_uri: None,
+        contacts: vec![],
+        software_id: None,
+        software_version: None,
+        created_at: NOW,
+        last_used_at: None,
+    }
+}
+
+pub(crate) fn request(scope: &str) -> AuthorizationRequest {
+    let query = format!(
+        "response_type=code&client_id=c1&redirect_uri=https://app.example/cb&state=s&scope={scope}\
+         &code_challenge={CHALLENGE}&code_challenge_method=S256"
+    );
+    try_request(&query).unwrap()
+}
+
+fn try_request(query: &str) -> Result<AuthorizationRequest, ErrorCode> {
+    let params = Params::parse(query.as_bytes()).unwrap();
+    let address = return_address(&params, &client()).map_err(|error| error.code)?;
+    check(&params, &client(), address, &resources()).map_err(|error| error.code)
+}
+
+const SOUND: &str = "response_type=code&client_id=c1&redirect_uri=https://app.example/cb\
+                     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+
+#[test]
+fn a_sound_request_gets_the_defaults() {
+    let request = try_request(SOUND).unwrap();
+    assert_eq!(request.resource.as_str(), "https://gw.example/mcp");
+    assert_eq!(request.scopes.to_string(), "mcp");
+    assert_eq!(request.state, None);
+}
+
+#[test]
+fn scopes_and_resources() {
+    let dice = "&resource=https://gw.example/mcp/dice";
+    let cases = [
+        ("&scope=mcp".to_owned(), Ok("mcp")),
+        ("&scope=mcp+offline_access".to_owned(), Ok("mcp offline_access")),
+        ("&scope=offline_access".to_owned(), Ok("mcp offline_access")),
+        ("&scope=openid+mcp".to_owned(), Ok("mcp")),
+        (format!("&scope=dice{dice}"), Ok("dice")),
+        (format!("&scope=uuid{dice}"), Err(ErrorCode::InvalidScope)),
+        ("&scope=openid".to_owned(), Err(ErrorCode::InvalidScope)),
+        ("&scope=a%22b".to_owned(), Err(ErrorCode::InvalidScope)),
+        ("&resource=https://evil.example/mcp".to_owned(), Err(ErrorCode::InvalidTarget)),
+        ("&resource=https://gw.example/mcp/nobody".to_owned(), Err(ErrorCode::InvalidTarget)),
+        (format!("{dice}&resource=https://gw.example/mcp/dice/"), Ok("mcp")),
+        (format!("{dice}&resource=https://gw.example/mcp/uuid"), Err(ErrorCode::InvalidTarget)),
+    ];
+    for (extra, expected) in cases {
+        let found = try_request(&format!("{SOUND}{extra}")).map(|request| request.scopes.to_string());
+        assert_eq!(found.as_deref().map_err(|code| *code), expected, "{extra}");
+    }
+}
+
+#[test]
+fn t04_the_redirect_uri_must_be_a_registered_one() {
+    for (uri, sound) in [
+        ("https://app.example/cb", true),
+        ("http://127.0.0.1:9999/cb", true),
+        ("https://app.example/cb2", false),
+        ("https://app.example/cb/../evil", false),
+        ("https://app.example.evil/cb", false),
+        ("https://app.example/cb?x=1", false),
+        ("http://127.0.0.1:9999/other", false),
+        ("http://localhost:9999/cb", false),
+    ] {
+        let params = Params::parse(format!("redirect_uri={uri}").as_bytes()).unwrap();
+        assert_eq!(return_address(&params, &client()).is_ok(), sound, "{uri}");
+    }
+    assert!(return_address(&Params::default(), &client()).is_err(), "several are registered, so one must be named");
+}
+
+#[test]
+fn t09_pkce_is_required_and_s256() {
+    let without = "response_type=code&client_id=c1&redirect_uri=https://app.example/cb";
+    for pkce in ["", "&code_challenge=abc", "&code_challenge_method=S256"] {
+        assert_eq!(try_request(&format!("{without}{pkce}")).err(), Some(ErrorCode::InvalidRequest), "{pkce}");
+    }
+    let plain = format!("{without}&code_challenge={CHALLENGE}&code_challenge_method=plain");
+    assert_eq!(try_request(&plain).err(), Some(ErrorCode::InvalidRequest));
+    let implied_plain = format!("{without}&code_challenge={CHALLENGE}");
+    assert_eq!(try_request(&implied_plain).err(), Some(ErrorCode::InvalidRequest));
+}
+
+#[test]
+fn other_refusals() {
+    let cases = [
+        (SOUND.replace("response_type=code", "response_type=token"), ErrorCode::UnsupportedResponseType),
+        (SOUND.replace("response_type=code", "response_type="), ErrorCode::InvalidRequest),
+        (format!("{SOUND}&response_mode=fragment"), ErrorCode::InvalidRequest),
+        (format!("{SOUND}&request_uri=https://evil.example/r"), ErrorCode::InvalidRequest),
+        (format!("{SOUND}&request=e30."), ErrorCode::InvalidRequest),
+        (format!("{SOUND}&state={}", "s".repeat(5000)), ErrorCode::InvalidRequest),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(try_request(&query).err(), Some(expected), "{query}");
+    }
+}
+
+fn login(user: &UserId) -> Login {
+    Login {
+        id: TokenHash::of("login"),
+        user: user.clone(),
+        provider: ProviderName::from_text("okta"),
+        id_token: None,
+        created_at: NOW,
+        expires_at: NOW,
+    }
+}
+
+#[test]
+fn t01_consent_comes_before_the_provider_and_before_any_code() {
+    let alice = UserId::of("https://idp", "alice");
+    let request = request("dice");
+    let consent = crate::oauth::consent::remember(&request, &alice, NOW);
+    let other_client = Consent { client: ClientId::from_text("c2"), ..consent.clone() };
+    let other_user = Consent { user: UserId::of("https://idp", "bob"), ..consent.clone() };
+    let other_resource = Consent { resource: Resource::from_stored("https://gw.example/mcp/uuid"), ..consent.clone() };
+    let narrower = Consent { scopes: ScopeSet::parse("uuid").unwrap(), ..consent.clone() };
+    let login = login(&alice);
+    let cases = [
+        (None, None, None, Step::AskConsent),
+        (None, Some(&login), None, Step::AskConsent),
+        (None, None, Some(&consent), Step::AskConsent),
+        (None, Some(&login), Some(&other_client), Step::AskConsent),
+        (None, Some(&login), Some(&other_user), Step::AskConsent),
+        (None, Some(&login), Some(&other_resource), Step::AskConsent),
+        (None, Some(&login), Some(&narrower), Step::AskConsent),
+        (None, Some(&login), Some(&consent), Step::IssueCode),
+        (Some(NOW), None, None, Step::SignIn),
+        (Some(NOW), Some(&login), None, Step::IssueCode),
+    ];
+    for (n, (consented_at, login, remembered, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(next_step(&request, consented_at, login, remembered), expected, "case {n}");
+    }
+}
+
+#[test]
+fn t10_answers_carry_iss_and_leave_the_uri_as_it_was_spelt() {
+    let issuer = "https://gw.example";
+    let error = OAuthError::new(ErrorCode::AccessDenied, "no");
+    let cases = [
+        (
+            "https://app.example",
+            "https://app.example?error=access_denied&error_description=no&iss=https%3A%2F%2Fgw.example&state=a+b",
+        ),
+        (
+            "https://a.example/?x=%7e",
+            "https://a.example/?x=%7e&error=access_denied&error_description=no&iss=https%3A%2F%2Fgw.example&state=a+b",
+        ),
+        ("com.app:/cb?", "com.app:/cb?error=access_denied&error_description=no&iss=https%3A%2F%2Fgw.example&state=a+b"),
+    ];
+    for (uri, expected) in cases {
+        let address = ReturnAddress { redirect_uri: RedirectUri::parse(uri).unwrap(), state: Some("a b".to_owned()) };
+        assert_eq!(error_redirect(&address, &error, issuer), expected);
+    }
+    let code = TokenSecret::generate(TokenKind::Code, &SeededEntropy::new(1));
+    let address = ReturnAddress { redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(), state: None };
+    let redirect = success_redirect(&address, &code, issuer);
+    assert_eq!(redirect, format!("https://app.example/cb?code={}&iss=https%3A%2F%2Fgw.example", code.expose()));
+}
+
+#[test]
+fn t02_a_departure_binds_state_cookie_and_transaction() {
+    let entropy = SeededEntropy::new(3);
+    let purpose = Purpose::Authorize(request("mcp"));
+    let transaction = begin(purpose, TokenHash::of("browser"), NOW, Duration::from_secs(600), &entropy);
+    let first = depart(&transaction, &ProviderName::from_text("okta"), &entropy);
+    let second = depart(&transaction, &ProviderName::from_text("okta"), &entropy);
+    assert_eq!(first.leg.transaction, transaction.id);
+    assert_eq!(first.leg.browser, first.cookie.hash());
+    assert_eq!(first.leg.state, TokenHash::of(first.state.expose()));
+    assert_eq!(CodeChallenge::of(&first.leg.code_verifier), first.code_challenge);
+    assert_ne!(first.leg.state, second.leg.state);
+    assert_ne!(first.leg.nonce, second.leg.nonce);
+    assert_eq!(first.leg.expires_at, NOW + Duration::from_secs(600));
+}

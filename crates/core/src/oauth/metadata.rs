@@ -1,0 +1,166 @@
+//! What the gateway says of itself: protected resource metadata (RFC 9728), authorization server metadata (RFC 8414), and the
+//! challenge that leads to them (RFC 6750 section 3, RFC 9728 section 5.1).
+
+use serde::Serialize;
+
+use crate::{
+    client::{ClientAuthMethod, GrantType},
+    resource::{PublicUrl, Resource, Resources, Target},
+    scope::{self, Scope},
+};
+
+/// The path below which protected resource metadata stands; the resource's own path follows (RFC 9728 section 3.1).
+pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
+
+/// Protected resource metadata (RFC 9728 section 2).
+#[derive(Debug, Serialize)]
+pub struct ProtectedResource {
+    resource: String,
+    authorization_servers: [String; 1],
+    scopes_supported: Vec<String>,
+    bearer_methods_supported: [&'static str; 1],
+    resource_name: String,
+}
+
+pub fn protected_resource(resource: &Resource, resources: &Resources) -> ProtectedResource {
+    let resource_name = match resources.target(resource) {
+        Some(Target::Server(name)) => format!("{name} (MCP server)"),
+        Some(Target::Proxy { pattern }) => format!("{pattern} (MCP service)"),
+        Some(Target::All) | None => "MCP servers".to_owned(),
+    };
+    ProtectedResource {
+        resource: resource.as_str().to_owned(),
+        authorization_servers: [resources.public_url().as_str().to_owned()],
+        scopes_supported: resources.scopes(resource).iter().map(Scope::as_str).map(str::to_owned).collect(),
+        bearer_methods_supported: ["header"],
+        resource_name,
+    }
+}
+
+/// Authorization server metadata (RFC 8414 section 2).
+#[derive(Debug, Serialize)]
+pub struct AuthorizationServer {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    registration_endpoint: String,
+    scopes_supported: Vec<String>,
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 1],
+    grant_types_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    code_challenge_methods_supported: [&'static str; 1],
+    authorization_response_iss_parameter_supported: bool,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    openid: Option<OpenIdAdditions>,
+}
+
+/// What OpenID Connect Discovery requires on top. We issue no ID tokens, so the key set is empty; clients that look only at the
+/// OpenID path refuse a document without these members.
+#[derive(Debug, Serialize)]
+struct OpenIdAdditions {
+    jwks_uri: String,
+    subject_types_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: [&'static str; 1],
+}
+
+pub fn authorization_server(resources: &Resources) -> AuthorizationServer {
+    let url = resources.public_url();
+    AuthorizationServer {
+        issuer: url.as_str().to_owned(),
+        authorization_endpoint: url.at("/auth/authorize"),
+        token_endpoint: url.at("/auth/token"),
+        registration_endpoint: url.at("/auth/register"),
+        scopes_supported: resources.scopes(&resources.root()).iter().map(Scope::as_str).map(str::to_owned).collect(),
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        grant_types_supported: GrantType::ALL.into_iter().map(GrantType::as_str).collect(),
+        token_endpoint_auth_methods_supported: ClientAuthMethod::ALL.into_iter().map(ClientAuthMethod::as_str).collect(),
+        code_challenge_methods_supported: ["S256"],
+        authorization_response_iss_parameter_supported: true,
+        openid: None,
+    }
+}
+
+/// The same document as it stands at `/.well-known/openid-configuration`.
+pub fn openid_configuration(resources: &Resources) -> AuthorizationServer {
+    AuthorizationServer {
+        openid: Some(OpenIdAdditions {
+            jwks_uri: resources.public_url().at("/auth/jwks.json"),
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: ["RS256"],
+        }),
+        ..authorization_server(resources)
+    }
+}
+
+/// Where the metadata of `resource` stands: the well-known path goes between host and path (RFC 9728 section 3.1).
+pub fn metadata_url(resource: &Resource, public_url: &PublicUrl) -> String {
+    let path = resource.as_str().strip_prefix(public_url.as_str()).unwrap_or_default();
+    public_url.at(&format!("{PROTECTED_RESOURCE}{path}"))
+}
+
+/// Why a request was not let in, for its `WWW-Authenticate` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// No token at all: no error code (RFC 6750 section 3.1).
+    NoToken,
+    /// Unknown, expired, revoked, or for another resource (threat 30).
+    InvalidToken,
+    /// The header cannot be read, or the token came in the query (threat 48).
+    InvalidRequest,
+}
+
+/// The value of `WWW-Authenticate` for a request on `resource`: where its metadata stands, and the scope to ask for.
+pub fn challenge(why: Challenge, resource: &Resource, public_url: &PublicUrl) -> String {
+    let error = match why {
+        Challenge::NoToken => "",
+        Challenge::InvalidToken => {
+            r#"error="invalid_token", error_description="the access token is unknown, expired, revoked, or for another resource", "#
+        }
+        Challenge::InvalidRequest => {
+            r#"error="invalid_request", error_description="send one access token in the Authorization header", "#
+        }
+    };
+    format!(r#"Bearer {error}resource_metadata="{}", scope="{}""#, metadata_url(resource, public_url), scope::MCP)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{ids::ServerName, oauth::authorize::tests::resources};
+
+    #[test]
+    fn a_resource_names_its_authorization_server() {
+        let resources = resources();
+        let dice = resources.of_server(&ServerName::parse("dice").unwrap());
+        let document = serde_json::to_value(protected_resource(&dice, &resources)).unwrap();
+        assert_eq!(document["resource"], "https://gw.example/mcp/dice");
+        assert_eq!(document["authorization_servers"], json!(["https://gw.example"]));
+        assert_eq!(document["scopes_supported"], json!(["dice", "mcp", "offline_access"]));
+    }
+
+    #[test]
+    fn the_openid_path_has_what_openid_asks_for() {
+        let resources = resources();
+        let oauth = serde_json::to_value(authorization_server(&resources)).unwrap();
+        let openid = serde_json::to_value(openid_configuration(&resources)).unwrap();
+        assert!(oauth.get("jwks_uri").is_none());
+        assert_eq!(openid["jwks_uri"], "https://gw.example/auth/jwks.json");
+        assert_eq!(oauth["issuer"], openid["issuer"]);
+    }
+
+    #[test]
+    fn challenges_point_at_the_metadata() {
+        let resources = resources();
+        let root = challenge(Challenge::NoToken, &resources.root(), resources.public_url());
+        assert_eq!(
+            root,
+            r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#
+        );
+        let invalid = challenge(Challenge::InvalidToken, &resources.root(), resources.public_url());
+        assert!(invalid.starts_with(r#"Bearer error="invalid_token", "#), "{invalid}");
+    }
+}
