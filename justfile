@@ -1,0 +1,29 @@
+# The commands people type. `./test` needs none of this: it is one script.
+
+# what there is
+default:
+    @just --list
+
+# the gateway with an embedded sign-in page and two built-in servers
+demo *args:
+    cargo run --release -- demo {{args}}
+
+# every check, or the named steps (`just test unit interop`)
+test *steps:
+    ./test {{steps}}
+
+# the quick checks: format, house rules, clippy
+check:
+    ./test format house licences clippy
+
+fmt:
+    cargo fmt --all
+
+# write the JSON schemas of config.yaml and mcp.json anew
+schema:
+    cargo run -p portunus -- schema config > schema/config.schema.json
+    cargo run -p portunus -- schema mcp > schema/mcp.schema.json
+
+# screenshots of every page, light, dark and narrow, into .test/screenshots
+screenshots:
+    ./test browser

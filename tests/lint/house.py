@@ -1,0 +1,198 @@
+"""The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
+and what no file may contain. Run by `./test house`. Licences and banned crates are checked next door, in licences.py.
+
+Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
+saying why, in a comment `// long: …` right above it.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# Who may depend on whom. A dev-dependency on the testkit is free to all but the testkit's own dependency.
+ARROWS = {
+    "portunus-core": set(),
+    "portunus-store": {"portunus-core"},
+    "portunus-identity": {"portunus-core"},
+    "portunus-mcp": {"portunus-core"},
+    "portunus": {"portunus-core", "portunus-store", "portunus-identity", "portunus-mcp"},
+    "portunus-testkit": {"portunus-core"},
+}
+DEV_ARROWS = {
+    "portunus-identity": {"portunus-testkit"},
+    "portunus-mcp": {"portunus-testkit"},
+    "portunus": {"portunus-testkit"},
+}
+# Rules and words only: no runtime, no server, no SQL, no HTTP client.
+CORE_NEVER = {"tokio", "axum", "hyper", "reqwest", "rusqlite", "redis", "tower"}
+
+FILE_LIMIT = 500
+FILE_HABIT = 300
+FUNCTION_LIMIT = 80
+INLINE_TESTS_HABIT = 100
+
+# Written in pieces, so that this file does not contain them.
+FORBIDDEN = {
+    "a path of one machine": re.compile("/" + "work/|/" + "root/|/home/" + r"[a-z]+/"),
+    "a package registry's host": re.compile(
+        "registry\\.npm" + "js\\.org|py" + "pi\\.org|files\\.python" + "hosted\\.org|deb\\.deb" + "ian\\.org|index\\.cra" + "tes\\.io|static\\.cra" + "tes\\.io"
+    ),
+}
+LOCK_FILES = {"Cargo.lock"}
+
+findings = []
+
+
+def finding(where, what):
+    findings.append(f"{where}: {what}")
+
+
+def tracked(*patterns):
+    out = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns], check=True, capture_output=True, text=True
+    ).stdout
+    return [path for path in out.split("\0") if path and Path(path).is_file()]
+
+
+def check_arrows():
+    metadata = json.loads(
+        subprocess.run(
+            ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked"], check=True, capture_output=True, text=True
+        ).stdout
+    )
+    crates = {package["name"]: package for package in metadata["packages"]}
+    for name in sorted(set(crates) ^ set(ARROWS)):
+        finding("Cargo.toml", f"crate {name} is in the workspace or in the house plan, but not in both: a new crate needs a paragraph in docs/ARCHITECTURE.md")
+    for name, package in crates.items():
+        normal, dev = set(), set()
+        for dependency in package["dependencies"]:
+            if name == "portunus-core" and dependency["name"] in CORE_NEVER:
+                finding("crates/core/Cargo.toml", f"core must not know {dependency['name']}")
+            if dependency["name"] in crates:
+                (dev if dependency["kind"] == "dev" else normal).add(dependency["name"])
+        for other in sorted(normal - ARROWS.get(name, set())):
+            finding(package["manifest_path"], f"{name} must not depend on {other}")
+        # A dev-dependency may also repeat an arrow that the crate has anyway.
+        for other in sorted(dev - ARROWS.get(name, set()) - DEV_ARROWS.get(name, set())):
+            finding(package["manifest_path"], f"{name} must not depend on {other}, not even in tests")
+    print(f"arrows: {len(crates)} crates")
+
+
+def is_test_file(path):
+    parts = Path(path).parts
+    return "tests" in parts or Path(path).name in {"tests.rs", "conformance.rs"} or "conformance" in parts
+
+
+INLINE_TESTS = re.compile(r"^#\[cfg\(test\)\]\n(?:#\[.*\]\n)*mod \w+ \{", re.M)
+FUNCTION = re.compile(r"^(?P<indent> *)(?:pub(?:\([^)]*\))? )?(?:const )?(?:async )?(?:extern \"C\" )?fn (?P<name>\w+)", re.M)
+
+
+def function_lengths(text):
+    """Name, first line and length of every function. rustfmt puts a body's closing brace at the indentation of its `fn`."""
+    lines = text.split("\n")
+    for match in FUNCTION.finditer(text):
+        start = text.count("\n", 0, match.start())
+        closing = match["indent"] + "}"
+        for end in range(start, len(lines)):
+            line = lines[end]
+            if line == closing or (end > start and line == closing + ","):
+                yield match["name"], start + 1, end - start + 1
+                break
+            # A declaration without a body, or a body on one line.
+            if line.endswith((";", "}")) and line.startswith(match["indent"]) and not line[len(match["indent"]) :].startswith(" "):
+                break
+
+
+def check_sizes():
+    long_files = []
+    sources = tracked("*.rs")
+    for path in sources:
+        text = Path(path).read_text(encoding="utf-8")
+        if not text.startswith("//!"):
+            finding(f"{path}:1", "a file opens with `//!`: what lives here, what lives next door")
+        if is_test_file(path):
+            continue
+        tests = INLINE_TESTS.search(text)
+        code = text[: tests.start()] if tests else text
+        count = code.rstrip("\n").count("\n") + 1
+        if tests:
+            test_lines = text.count("\n", tests.start())
+            if test_lines > INLINE_TESTS_HABIT:
+                long_files.append(f"  {path}: {test_lines} lines of tests inside; more than {INLINE_TESTS_HABIT} belong in a file of their own")
+        if count > FILE_LIMIT:
+            finding(path, f"{count} lines of code; the limit is {FILE_LIMIT}")
+        elif count > FILE_HABIT:
+            long_files.append(f"  {path}: {count} lines of code")
+        lines = code.split("\n")
+        for name, line, length in function_lengths(code):
+            if length <= FUNCTION_LIMIT:
+                continue
+            above = line - 2
+            while above >= 0 and lines[above].lstrip().startswith(("//", "#[")):
+                if lines[above].lstrip().startswith("// long: "):
+                    break
+                above -= 1
+            else:
+                finding(f"{path}:{line}", f"fn {name} is {length} lines long; the limit is {FUNCTION_LIMIT} (`// long: why` above it lifts that)")
+                continue
+            if above < 0:
+                finding(f"{path}:{line}", f"fn {name} is {length} lines long; the limit is {FUNCTION_LIMIT} (`// long: why` above it lifts that)")
+    print(f"sizes: {len(sources)} Rust files")
+    if long_files:
+        print(f"above the habit of {FILE_HABIT} lines, not an error:", *sorted(long_files), sep="\n")
+
+
+def check_endpoints_apart():
+    """Files of edge/oauth never call each other: every step returns to the browser, and only authorize decides the next one."""
+    folder = Path("crates/gateway/src/edge/oauth")
+    if not folder.is_dir():
+        print("endpoints: edge/oauth is not there yet")
+        return
+    entries = {path.stem for path in folder.iterdir() if path.stem not in {"mod", "tests"}}
+    for path in sorted(folder.rglob("*.rs")):
+        if is_test_file(path) or path.name == "mod.rs" and path.parent == folder:
+            continue
+        own = path.relative_to(folder).parts[0].removesuffix(".rs")
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            if line.lstrip().startswith("//"):
+                continue
+            for other in entries - {own}:
+                if re.search(rf"\b(?:edge::oauth|super)::(?:\{{[^}}]*\b)?{other}\b(?!\()", line) and (
+                    "edge::oauth" in line or len(path.relative_to(folder).parts) == 1
+                ):
+                    finding(f"{path}:{number}", f"{own} refers to {other}: files of edge/oauth never call each other")
+    print(f"endpoints: {len(entries)} in edge/oauth")
+
+
+def check_words():
+    paths = tracked()
+    for path in paths:
+        if path in LOCK_FILES:
+            for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+                if line.startswith("source = ") and line != 'source = "registry+https://github.com/rust-lang/crates.io-index"':
+                    finding(f"{path}:{number}", f"a dependency from elsewhere: {line}")
+            continue
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.split("\n"), 1):
+            for what, pattern in FORBIDDEN.items():
+                if pattern.search(line):
+                    finding(f"{path}:{number}", f"contains {what}")
+        if Path(path).name == "package-lock.json" and '"resolved":' in text:
+            finding(path, "records download addresses; `omit-lockfile-registry-resolved=true` in .npmrc leaves them out")
+    print(f"words: {len(paths)} files")
+
+
+check_arrows()
+check_sizes()
+check_endpoints_apart()
+check_words()
+if findings:
+    print(*findings, sep="\n")
+    print(f"house: {len(findings)} findings")
+    sys.exit(1)
+print("house: in order")
