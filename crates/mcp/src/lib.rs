@@ -3,5 +3,8 @@
 
 pub mod allow;
 pub mod answer;
+pub mod era;
 pub mod hub;
 pub mod spec;
+pub mod upstream;
+pub mod wire;

@@ -1,0 +1,69 @@
+//! How a server can fail its callers. What prints is fixed text for the caller; [`UpstreamError::detail`] is for the log.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::wire::WireError;
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UpstreamError {
+    #[error("there is no such server")]
+    NotFound,
+    #[error("the server's program could not be started")]
+    Spawn { detail: String },
+    #[error("the server cannot be reached")]
+    Connect { detail: String },
+    #[error("the server did not complete the MCP handshake")]
+    Handshake { detail: String },
+    #[error("the server answered with HTTP status {status}")]
+    Status { status: u16 },
+    #[error("the server failed and will be tried again in {} s", seconds(*.retry_in))]
+    Backoff { retry_in: Duration, detail: String },
+    #[error("too many connections to servers are open; try again later")]
+    TooMany,
+    #[error("the server did not answer in time")]
+    Timeout,
+    #[error("the connection to the server ended before it answered")]
+    Closed { detail: String },
+    /// The server forgot the session and did nothing: asking again on a new connection is safe.
+    #[error("the session with the server ended")]
+    SessionExpired,
+    #[error("the call was cancelled")]
+    Cancelled,
+    #[error("the server's answer is too large")]
+    TooLarge,
+    /// The caller's own parameters cannot be sent on.
+    #[error(transparent)]
+    Params(#[from] WireError),
+    #[error("the server broke the protocol")]
+    Protocol { detail: String },
+}
+
+impl UpstreamError {
+    /// What happened, for the log and never for the caller.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Spawn { detail }
+            | Self::Connect { detail }
+            | Self::Handshake { detail }
+            | Self::Backoff { detail, .. }
+            | Self::Closed { detail }
+            | Self::Protocol { detail } => Some(detail),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn closed(detail: impl Into<String>) -> Self {
+        Self::Closed { detail: detail.into() }
+    }
+
+    pub(crate) fn protocol(detail: impl Into<String>) -> Self {
+        Self::Protocol { detail: detail.into() }
+    }
+}
+
+/// Rounded up, so that who waits that long does not come too early.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

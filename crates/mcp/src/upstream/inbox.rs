@@ -1,0 +1,204 @@
+//! Where a transport puts what the server sends: answers find their call, progress its listener, everything else is an event
+//! or a request. Nothing here waits, so no slow caller holds up a connection that others share.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{ConnectionKey, UpstreamError};
+use crate::wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response};
+
+/// How many calls may be in flight on one connection.
+const MAX_PENDING: usize = 1024;
+/// How many events a slow listener may fall behind before it misses some.
+const EVENTS: usize = 64;
+/// How many requests of the server may wait for their handler.
+const ASKS: usize = 32;
+
+/// What a server says without being asked.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Notification {
+        method: String,
+        params: Option<Payload>,
+    },
+    /// The connection is gone; the text is for the log.
+    Closed(String),
+}
+
+/// What the server wants of us.
+pub(super) enum Ask {
+    Request(Request),
+    Cancelled(RequestId),
+}
+
+pub(crate) struct Inbox {
+    pub(super) key: ConnectionKey,
+    pending: Mutex<HashMap<u64, Pending>>,
+    next_id: AtomicU64,
+    events: broadcast::Sender<Event>,
+    asks: mpsc::Sender<Ask>,
+    closed: CancellationToken,
+    reason: OnceLock<UpstreamError>,
+}
+
+/// One call that waits for its answer.
+struct Pending {
+    answer: oneshot::Sender<Result<Outcome, UpstreamError>>,
+    progress: Option<mpsc::Sender<Payload>>,
+    beat: Arc<Notify>,
+}
+
+/// The caller's end of a [`Pending`].
+pub(super) struct Awaited {
+    pub(super) id: u64,
+    pub(super) answer: oneshot::Receiver<Result<Outcome, UpstreamError>>,
+    /// Told at each sign of progress.
+    pub(super) beat: Arc<Notify>,
+}
+
+impl Inbox {
+    pub(super) fn new(key: ConnectionKey) -> (Arc<Self>, mpsc::Receiver<Ask>) {
+        let (asks, asked) = mpsc::channel(ASKS);
+        let inbox = Self {
+            key,
+            pending: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            events: broadcast::channel(EVENTS).0,
+            asks,
+            closed: CancellationToken::new(),
+            reason: OnceLock::new(),
+        };
+        (Arc::new(inbox), asked)
+    }
+
+    /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
+    pub(super) fn register(&self, progress: Option<mpsc::Sender<Payload>>) -> Result<Awaited, UpstreamError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (answer, awaited) = oneshot::channel();
+        let beat = Arc::new(Notify::new());
+        let mut pending = self.pending();
+        // Asked under the lock: `close` empties the table under the same one.
+        if let Some(reason) = self.reason.get() {
+            return Err(reason.clone());
+        }
+        if pending.len() >= MAX_PENDING {
+            return Err(UpstreamError::TooMany);
+        }
+        pending.insert(id, Pending { answer, progress, beat: Arc::clone(&beat) });
+        Ok(Awaited { id, answer: awaited, beat })
+    }
+
+    /// Nobody waits for this answer any more. Was anybody waiting?
+    pub(super) fn forget(&self, id: u64) -> bool {
+        self.pending().remove(&id).is_some()
+    }
+
+    pub(crate) fn awaits(&self, id: u64) -> bool {
+        self.pending().contains_key(&id)
+    }
+
+    /// Ends one call with an error.
+    pub(crate) fn fail(&self, id: u64, error: UpstreamError) {
+        if let Some(pending) = self.pending().remove(&id) {
+            let _ = pending.answer.send(Err(error));
+        }
+    }
+
+    pub(super) fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Takes one message from the server. What is no message is logged and dropped.
+    pub(crate) fn deliver(&self, text: &Bytes) {
+        match wire::parse(text) {
+            Ok(Message::Response(response)) => self.answer(response),
+            Ok(Message::Notification(notification)) => self.notice(notification),
+            Ok(Message::Request(request)) => self.ask(Ask::Request(request)),
+            Err(error) => tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message"),
+        }
+    }
+
+    fn answer(&self, response: Response) {
+        let found = response.id.as_ref().and_then(RequestId::as_u64).and_then(|id| self.pending().remove(&id));
+        if let Some(pending) = found {
+            // The caller may be gone: then nobody misses the answer.
+            let _ = pending.answer.send(Ok(response.outcome));
+        } else {
+            tracing::debug!(server = %self.key.server, id = ?response.id, "ignored an answer nobody waits for");
+        }
+    }
+
+    fn notice(&self, Notification { method, params }: Notification) {
+        match method.as_str() {
+            "notifications/progress" => self.progress(params),
+            "notifications/cancelled" => {
+                let id = params.and_then(|params| wire::params_head(&params).ok()).and_then(|head| head.request_id);
+                if let Some(id) = id {
+                    self.ask(Ask::Cancelled(id));
+                }
+            }
+            _ => {
+                // Nobody listening is fine.
+                let _ = self.events.send(Event::Notification { method, params });
+            }
+        }
+    }
+
+    fn progress(&self, params: Option<Payload>) {
+        let Some(params) = params else { return };
+        let token = wire::params_head(&params).ok().and_then(|head| head.progress_token).and_then(|token| token.as_u64());
+        let pending = self.pending();
+        let Some(pending) = token.and_then(|token| pending.get(&token)) else {
+            tracing::debug!(server = %self.key.server, "ignored progress of no call in flight");
+            return;
+        };
+        pending.beat.notify_one();
+        if let Some(listener) = &pending.progress {
+            // A listener that is slow misses some progress; it is news, not payload.
+            let _ = listener.try_send(params);
+        }
+    }
+
+    fn ask(&self, ask: Ask) {
+        if self.asks.try_send(ask).is_err() {
+            tracing::warn!(server = %self.key.server, "dropped a request of the server: too many at once");
+        }
+    }
+
+    /// The connection ended: every call in flight fails now. The first reason stays.
+    pub(crate) fn close(&self, reason: &UpstreamError) {
+        let waiting = {
+            let mut pending = self.pending();
+            if self.reason.set(reason.clone()).is_err() {
+                return;
+            }
+            std::mem::take(&mut *pending)
+        };
+        for (_, pending) in waiting {
+            let _ = pending.answer.send(Err(reason.clone()));
+        }
+        let _ = self.events.send(Event::Closed(reason.detail().unwrap_or_default().to_owned()));
+        self.closed.cancel();
+    }
+
+    pub(crate) fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    pub(super) fn reason(&self) -> Option<&UpstreamError> {
+        self.reason.get()
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<u64, Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,30 @@
+//! What a transport is to a [`super::Connection`]: it carries messages one way and puts what comes back into an
+//! [`super::inbox::Inbox`].
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::UpstreamError;
+
+/// A message on its way to the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) message: Bytes,
+    /// The id of the request that it is, if it is one.
+    pub(crate) awaits: Option<u64>,
+}
+
+#[async_trait]
+pub(crate) trait Link: Send + Sync {
+    /// Hands one message over. Where [`Link::answers_inline`], the future of a request ends when its answer is in the inbox.
+    async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError>;
+
+    /// Does the answer arrive while `send` runs, or on a stream of its own?
+    fn answers_inline(&self) -> bool;
+
+    /// The handshake is done.
+    fn initialized(&self, protocol_version: &str);
+
+    /// Ends the transport gracefully, by force at last.
+    async fn close(&self);
+}

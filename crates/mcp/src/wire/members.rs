@@ -1,0 +1,190 @@
+//! The members of an object and the elements of an array as raw slices, found without reading what is inside them.
+
+use std::{borrow::Cow, fmt};
+
+use bytes::Bytes;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::{MAX_DEPTH, Payload, WireError};
+
+/// How much of a hostile key is repeated in an error.
+const SHOWN_KEY: usize = 64;
+
+/// The members of an object, in order. An object with a key twice is refused (threat 35).
+pub fn members(object: &Payload) -> Result<Vec<(Cow<'_, str>, Payload)>, WireError> {
+    let found = raw_members(object.as_bytes())?;
+    Ok(found.into_iter().map(|(key, raw)| (key, slice(object.as_bytes(), raw))).collect())
+}
+
+/// The elements of an array, in order.
+pub fn elements(array: &Payload) -> Result<Vec<Payload>, WireError> {
+    let Raws(found) = serde_json::from_slice(array.as_bytes()).map_err(|e| WireError::InvalidParams(e.to_string()))?;
+    Ok(found.into_iter().map(|raw| slice(array.as_bytes(), raw)).collect())
+}
+
+/// The members of the object that is the whole of `text`.
+pub(super) fn raw_members(text: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>, WireError> {
+    let Members { found, twice } = serde_json::from_slice(text).map_err(|e| {
+        if e.is_data() { WireError::InvalidParams("an object is expected".to_owned()) } else { WireError::Parse(e.to_string()) }
+    })?;
+    match twice {
+        Some(key) => Err(WireError::DuplicateKey(key)),
+        None => Ok(found),
+    }
+}
+
+/// The payload that `raw`, found within `message`, is.
+pub(super) fn slice(message: &Bytes, raw: &RawValue) -> Payload {
+    Payload::trusted(message.slice_ref(raw.get().as_bytes()))
+}
+
+/// Compares keys as the laxest parsers do (ASCII case, and the two letters that fold into ASCII), so that a key which another
+/// parser would take for one of ours is found (CVE-2026-27896).
+pub(super) fn looks_like(key: &str, known: &str) -> bool {
+    let fold = |c: char| match c {
+        'ſ' => 's',
+        '\u{212A}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(known.chars().map(fold))
+}
+
+/// Refuses a key that is one of `known` but for its case.
+pub(super) fn refuse_odd_key(key: &str, known: &[&'static str]) -> Result<(), WireError> {
+    match known.iter().find(|name| **name != key && looks_like(key, name)) {
+        Some(expected) => Err(WireError::OddKey { found: shown(key), expected }),
+        None => Ok(()),
+    }
+}
+
+fn shown(key: &str) -> String {
+    key.chars().filter(|c| !c.is_control()).take(SHOWN_KEY).collect()
+}
+
+/// Refuses text that nests too deep, before anything recursive meets it. Says nothing about validity.
+pub(super) fn check_depth(text: &[u8]) -> Result<(), WireError> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for &byte in text {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(WireError::TooDeep);
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+struct Members<'a> {
+    found: Vec<(Cow<'a, str>, &'a RawValue)>,
+    twice: Option<String>,
+}
+
+/// A key that borrows from the message unless it has escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Members { found: Vec::with_capacity(4), twice: None };
+                let mut seen = Seen::default();
+                while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+                    if members.twice.is_some() || seen.holds(&members.found, &key) {
+                        members.twice.get_or_insert_with(|| shown(&key));
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    members.found.push((key, map.next_value()?));
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// Which keys were there: a walk over the list while it is short, a set when somebody sends a long one.
+#[derive(Default)]
+struct Seen(std::collections::HashSet<String>);
+
+impl Seen {
+    const SHORT: usize = 32;
+
+    fn holds(&mut self, found: &[(Cow<'_, str>, &RawValue)], key: &str) -> bool {
+        if found.len() < Self::SHORT {
+            return found.iter().any(|(other, _)| other == key);
+        }
+        if self.0.is_empty() {
+            self.0.extend(found.iter().map(|(other, _)| other.to_string()));
+        }
+        !self.0.insert(key.to_owned())
+    }
+}
+
+struct Raws<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raws<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ArrayVisitor;
+        impl<'de> Visitor<'de> for ArrayVisitor {
+            type Value = Raws<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut found = Vec::new();
+                while let Some(raw) = seq.next_element()? {
+                    found.push(raw);
+                    if found.len() > 1_000_000 {
+                        return Err(A::Error::custom("the array is too long"));
+                    }
+                }
+                Ok(Raws(found))
+            }
+        }
+        deserializer.deserialize_seq(ArrayVisitor)
+    }
+}

@@ -1,0 +1,69 @@
+//! Envelopes around raw payloads.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Payload, RequestId};
+
+/// A JSON string.
+pub fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+pub fn request(id: &RequestId, method: &str, params: Option<&Payload>) -> Bytes {
+    let method = quote(method);
+    write(&[(r#"{"jsonrpc":"2.0","id":"#, id.raw()), (r#","method":"#, &method)], params)
+}
+
+pub fn notification(method: &str, params: Option<&Payload>) -> Bytes {
+    let method = quote(method);
+    write(&[(r#"{"jsonrpc":"2.0","method":"#, &method)], params)
+}
+
+pub fn result(id: &RequestId, result: &Payload) -> Bytes {
+    object(&[("jsonrpc", r#""2.0""#), ("id", id.raw()), ("result", result.as_str())]).0
+}
+
+/// `id` is `None` when the request's could not be read: JSON-RPC then wants null.
+pub fn error(id: Option<&RequestId>, code: i64, message: &str, data: Option<&Payload>) -> Bytes {
+    let (code, message) = (code.to_string(), quote(message));
+    let mut members = vec![("code", &*code), ("message", &*message)];
+    members.extend(data.map(|data| ("data", data.as_str())));
+    error_raw(id, &object(&members))
+}
+
+/// `error` is a whole error object.
+pub fn error_raw(id: Option<&RequestId>, error: &Payload) -> Bytes {
+    object(&[("jsonrpc", r#""2.0""#), ("id", id.map_or("null", RequestId::raw)), ("error", error.as_str())]).0
+}
+
+/// An object of members whose values are raw JSON.
+pub fn object(members: &[(&str, &str)]) -> Payload {
+    let mut out = BytesMut::with_capacity(2 + members.iter().map(|(key, raw)| key.len() + raw.len() + 4).sum::<usize>());
+    out.put_u8(b'{');
+    for (n, (key, raw)) in members.iter().enumerate() {
+        if n > 0 {
+            out.put_u8(b',');
+        }
+        out.put_slice(quote(key).as_bytes());
+        out.put_u8(b':');
+        out.put_slice(raw.as_bytes());
+    }
+    out.put_u8(b'}');
+    Payload::trusted(out.freeze())
+}
+
+fn write(parts: &[(&str, &str)], params: Option<&Payload>) -> Bytes {
+    let params = params.map_or("", Payload::as_str);
+    let length = parts.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>() + params.len() + 12;
+    let mut out = BytesMut::with_capacity(length);
+    for (before, value) in parts {
+        out.put_slice(before.as_bytes());
+        out.put_slice(value.as_bytes());
+    }
+    if !params.is_empty() {
+        out.put_slice(br#","params":"#);
+        out.put_slice(params.as_bytes());
+    }
+    out.put_u8(b'}');
+    out.freeze()
+}
