@@ -1,1 +1,6 @@
-//! placeholder
+//! Where Portunus keeps things, behind the ports of [`portunus_core::store`]. [`sqlite`] is the store of one machine, [`seal`]
+//! encrypts what must be readable again, and [`conformance`] is the one suite every store has to pass.
+
+pub mod conformance;
+pub mod seal;
+pub mod sqlite;

@@ -1,0 +1,1 @@
+//! The one suite every store has to pass.

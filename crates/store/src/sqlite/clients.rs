@@ -1,0 +1,73 @@
+//! Registered clients.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portunus_core::{
+    Timestamp,
+    client::Client,
+    ids::ClientId,
+    store::{ClientStore, StoreError},
+};
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{
+    database::Database,
+    record::{from_json, to_json},
+};
+
+pub(super) struct SqliteClientStore(pub(super) Arc<Database>);
+
+#[async_trait]
+impl ClientStore for SqliteClientStore {
+    async fn insert_client(&self, client: &Client) -> Result<(), StoreError> {
+        let id = client.id.as_str().to_owned();
+        let (created_at, last_used_at) = (client.created_at.as_millis(), client.last_used_at.map(Timestamp::as_millis));
+        let record = to_json(client)?;
+        self.0
+            .write(move |db| {
+                db.prepare_cached("INSERT INTO clients (id, created_at, last_used_at, record) VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![id, created_at, last_used_at, record])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
+        let id = id.as_str().to_owned();
+        self.0
+            .read(move |db| {
+                let row: Option<(String, Option<i64>)> = db
+                    .prepare_cached("SELECT record, last_used_at FROM clients WHERE id = ?1")?
+                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                row.map(|(record, last_used_at)| {
+                    let client: Client = from_json("clients", &record)?;
+                    Ok(Client { last_used_at: last_used_at.map(Timestamp::from_millis), ..client })
+                })
+                .transpose()
+            })
+            .await
+    }
+
+    async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
+        let id = id.as_str().to_owned();
+        self.0
+            .write(move |db| {
+                db.prepare_cached("UPDATE clients SET last_used_at = ?2 WHERE id = ?1")?.execute(params![id, now.as_millis()])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn count_unused_clients(&self) -> Result<u64, StoreError> {
+        self.0
+            .read(|db| {
+                let count: i64 = db
+                    .prepare_cached("SELECT count(*) FROM clients WHERE last_used_at IS NULL")?
+                    .query_row([], |row| row.get(0))?;
+                Ok(u64::try_from(count).unwrap_or_default())
+            })
+            .await
+    }
+}

@@ -1,0 +1,150 @@
+//! The database file and the connections to it: created private, checked to be ours, set up to lose nothing. Next door:
+//! [`super::migrations`] lays the tables, [`super::sentinel`] checks the secret, [`super::database`] runs the work.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use thiserror::Error;
+
+use crate::seal::SealError;
+
+/// How long SQLite waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of SQLite's page cache, per connection, in KiB: the operating system caches the file as well.
+const CACHE_KIB: i64 = 1024;
+/// The write-ahead log is cut back to this many bytes after a burst.
+const WAL_LIMIT: i64 = 16 * 1024 * 1024;
+
+/// Why a database cannot be used, and what to change.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("cannot keep the database at {}: there is no directory {}; create it, or change DB_PATH", path.display(), dir.display())]
+    MissingDirectory { path: PathBuf, dir: PathBuf },
+    #[error("cannot keep the database at {}: that is a directory; DB_PATH must name a file", path.display())]
+    IsDirectory { path: PathBuf },
+    #[error("cannot create the database file {}: {source}; make its directory writable for this user, or change DB_PATH", path.display())]
+    Create { path: PathBuf, source: io::Error },
+    #[error("the database file {} cannot be written; give this user write access to it and to its directory, or change DB_PATH", path.display())]
+    NotWritable { path: PathBuf },
+    #[error("{} is not an SQLite database; move it away, or change DB_PATH", path.display())]
+    NotSqlite { path: PathBuf },
+    #[error("{} is an SQLite database of another program; move it away, or change DB_PATH", path.display())]
+    Foreign { path: PathBuf },
+    #[error("{} was last used by a newer Portunus (its schema is {found}, this one knows up to {known}); use that one or a newer one", path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("AUTH_SECRET differs from the one that created the database {}; restore it, or list it after the new one to rotate", path.display())]
+    WrongSecret { path: PathBuf },
+    #[error("the database {} cannot use a write-ahead log (SQLite chose {mode:?}); keep it on a local disk", path.display())]
+    NoWriteAheadLog { path: PathBuf, mode: String },
+    #[error("the database {} cannot be sealed or unsealed: {source}", path.display())]
+    Seal { path: PathBuf, source: SealError },
+    #[error("the database {} is locked by another process", path.display())]
+    Locked { path: PathBuf },
+    #[error("the database {} cannot be opened: {source}", path.display())]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("cannot start a thread for the database: {0}")]
+    Thread(io::Error),
+}
+
+impl OpenError {
+    pub(super) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotSqlite { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::NotWritable { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
+            _ => Self::Sqlite { path, source },
+        }
+    }
+}
+
+/// Makes sure that there is a file, readable for its owner only. SQLite gives the files beside it (`-wal`, `-shm`) the same
+/// permissions.
+pub(super) fn prepare_file(path: &Path) -> Result<(), OpenError> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    if !dir.is_dir() {
+        return Err(OpenError::MissingDirectory { path: path.to_owned(), dir: dir.to_owned() });
+    }
+    if path.is_dir() {
+        return Err(OpenError::IsDirectory { path: path.to_owned() });
+    }
+    match private_file(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            warn_if_readable_by_others(path);
+            Ok(())
+        }
+        Err(source) => Err(OpenError::Create { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(unix)]
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn private_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+#[cfg(unix)]
+fn warn_if_readable_by_others(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if let Ok(metadata) = fs::metadata(path)
+        && metadata.permissions().mode() & 0o077 != 0
+    {
+        tracing::warn!(path = %path.display(), "the database file is open to other users of this machine: chmod 600 it");
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_readable_by_others(_path: &Path) {}
+
+/// Opens the file as it is, and changes nothing in it.
+pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |source| OpenError::from_sqlite(path, source);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    if connection.is_readonly("main").map_err(failed)? {
+        return Err(OpenError::NotWritable { path: path.to_owned() });
+    }
+    Ok(connection)
+}
+
+/// Write-ahead log, and every commit on disk before it is acknowledged: a token we handed out survives a power cut.
+pub(super) fn set_up_writer(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::from_sqlite(path, source);
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(OpenError::NoWriteAheadLog { path: path.to_owned(), mode });
+    }
+    let set = || {
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)
+    };
+    set().map_err(failed)
+}
+
+pub(super) fn connect_reader(path: &Path) -> Result<Connection, OpenError> {
+    let connection = connect(path)?;
+    let set = || {
+        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)
+    };
+    set().map_err(|source| OpenError::from_sqlite(path, source))?;
+    Ok(connection)
+}

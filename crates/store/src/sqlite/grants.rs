@@ -1,0 +1,245 @@
+//! Grants with their codes and tokens: each step that guards a secret's single use is one job of the one writer, in one
+//! immediate transaction. The rows are written and read in [`super::tokens`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portunus_core::{
+    Timestamp,
+    grant::Grant,
+    ids::{GrantId, UserId},
+    secret::{SecretText, TokenHash},
+    store::{GrantStore, Redeemed, Rotated, Rotation, StoreError},
+    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode, FoundRefresh, RefreshToken},
+};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    database::Database,
+    failure::Failure,
+    record::{from_json, key, to_json},
+    tokens::{insert_access, insert_grant, insert_refresh, read_access, read_grant},
+};
+use crate::seal::{Place, Sealer};
+
+pub(super) struct SqliteGrantStore(pub(super) Arc<Database>);
+
+/// Where the successor of the refresh token under `used` stands.
+fn successor_place(used: &TokenHash) -> Place<'_> {
+    Place { table: "refresh_tokens", column: "successor_secret", key: key(used) }
+}
+
+#[async_trait]
+impl GrantStore for SqliteGrantStore {
+    async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError> {
+        let (hash, expires_at) = (code.hash, code.expires_at.as_millis());
+        let record = to_json(code)?;
+        self.0
+            .write(move |db| {
+                db.prepare_cached("INSERT INTO codes (hash, expires_at, record) VALUES (?1, ?2, ?3)")?.execute(params![
+                    key(&hash),
+                    expires_at,
+                    record
+                ])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn find_code(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundCode>, StoreError> {
+        let hash = *hash;
+        self.0
+            .read(move |db| {
+                let row: Option<(String, Option<String>)> = db
+                    .prepare_cached("SELECT record, grant_id FROM codes WHERE hash = ?1 AND expires_at > ?2")?
+                    .query_row(params![key(&hash), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                row.map(|(record, grant)| {
+                    Ok(FoundCode { code: from_json("codes", &record)?, redeemed: grant.map(GrantId::from_text) })
+                })
+                .transpose()
+            })
+            .await
+    }
+
+    async fn redeem_code(
+        &self,
+        hash: &TokenHash,
+        grant: &Grant,
+        access: &AccessToken,
+        refresh: Option<&RefreshToken>,
+        now: Timestamp,
+    ) -> Result<Redeemed, StoreError> {
+        let hash = *hash;
+        let record = to_json(grant)?;
+        let (grant, access, refresh) = (grant.clone(), access.clone(), refresh.cloned());
+        self.0
+            .write(move |db| {
+                let found: Option<Option<String>> = db
+                    .prepare_cached("SELECT grant_id FROM codes WHERE hash = ?1 AND expires_at > ?2")?
+                    .query_row(params![key(&hash), now.as_millis()], |row| row.get(0))
+                    .optional()?;
+                match found {
+                    None => return Ok(Redeemed::Unknown),
+                    Some(Some(earlier)) => return Ok(Redeemed::Already(GrantId::from_text(earlier))),
+                    Some(None) => {}
+                }
+                insert_grant(db, &grant, &record)?;
+                insert_access(db, &access)?;
+                if let Some(refresh) = &refresh {
+                    insert_refresh(db, refresh)?;
+                }
+                db.prepare_cached("UPDATE codes SET grant_id = ?2 WHERE hash = ?1")?
+                    .execute(params![key(&hash), grant.id.as_str()])?;
+                Ok(Redeemed::Fresh)
+            })
+            .await
+    }
+
+    async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError> {
+        let hash = *hash;
+        self.0.read(move |db| find_access(db, hash, now)).await
+    }
+
+    async fn find_refresh(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
+        let hash = *hash;
+        self.0.read(move |db| find_refresh(db, hash, now)).await
+    }
+
+    async fn rotate_refresh(&self, hash: &TokenHash, rotation: &Rotation) -> Result<Rotated, StoreError> {
+        let hash = *hash;
+        let sealer = Arc::clone(&self.0.sealer);
+        let ciphertext = sealer
+            .seal(successor_place(&hash), rotation.successor_secret.expose().as_bytes())
+            .map_err(|error| Failure::from(error).0)?;
+        let step = RotationStep {
+            hash,
+            successor: rotation.successor.clone(),
+            ciphertext,
+            access: rotation.access.clone(),
+            now: rotation.now,
+            grace: rotation.grace,
+        };
+        self.0.write(move |db| step.run(db, &sealer)).await
+    }
+
+    async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
+        let id = id.as_str().to_owned();
+        self.0
+            .write(move |db| {
+                let revoked = db
+                    .prepare_cached("UPDATE grants SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
+                    .execute(params![id, now.as_millis()])?;
+                Ok(revoked > 0)
+            })
+            .await
+    }
+
+    async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        let id = id.as_str().to_owned();
+        self.0
+            .read(move |db| {
+                let row: Option<(String, Option<i64>)> = db
+                    .prepare_cached("SELECT record, revoked_at FROM grants WHERE id = ?1")?
+                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                row.map(|(record, revoked_at)| read_grant(&record, revoked_at)).transpose()
+            })
+            .await
+    }
+
+    async fn list_grants(&self, user: &UserId, limit: u32) -> Result<Vec<Grant>, StoreError> {
+        let user = user.as_str().to_owned();
+        self.0
+            .read(move |db| {
+                let mut statement = db.prepare_cached(
+                    "SELECT record FROM grants WHERE user_id = ?1 AND revoked_at IS NULL
+                     ORDER BY created_at DESC, id LIMIT ?2",
+                )?;
+                let records = statement.query_map(params![user, limit], |row| row.get::<_, String>(0))?;
+                records.map(|record| read_grant(&record?, None)).collect()
+            })
+            .await
+    }
+}
+
+fn find_access(db: &Connection, hash: TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, Failure> {
+    let row: Option<(String, i64, String, String)> = db
+        .prepare_cached(
+            "SELECT access_tokens.scopes, access_tokens.expires_at, grants.record, users.record
+             FROM access_tokens
+             JOIN grants ON grants.id = access_tokens.grant_id
+             JOIN users ON users.id = grants.user_id
+             WHERE access_tokens.hash = ?1 AND access_tokens.expires_at > ?2 AND grants.revoked_at IS NULL",
+        )?
+        .query_row(params![key(&hash), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    row.map(|(scopes, expires_at, grant, user)| {
+        let grant = read_grant(&grant, None)?;
+        let token = read_access(hash, &grant, &scopes, expires_at)?;
+        Ok(FoundAccess { token, grant, user: from_json("users", &user)? })
+    })
+    .transpose()
+}
+
+fn find_refresh(db: &Connection, hash: TokenHash, now: Timestamp) -> Result<Option<FoundRefresh>, Failure> {
+    let row: Option<(i64, Option<i64>, String, Option<i64>)> = db
+        .prepare_cached(
+            "SELECT refresh_tokens.expires_at, refresh_tokens.used_at, grants.record, grants.revoked_at
+             FROM refresh_tokens JOIN grants ON grants.id = refresh_tokens.grant_id
+             WHERE refresh_tokens.hash = ?1 AND refresh_tokens.expires_at > ?2",
+        )?
+        .query_row(params![key(&hash), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    row.map(|(expires_at, used_at, grant, revoked_at)| {
+        let grant = read_grant(&grant, revoked_at)?;
+        let token = RefreshToken { hash, grant: grant.id.clone(), expires_at: Timestamp::from_millis(expires_at) };
+        Ok(FoundRefresh { token, grant, used_at: used_at.map(Timestamp::from_millis) })
+    })
+    .transpose()
+}
+
+/// A [`Rotation`] on its way to the writer, its successor sealed.
+struct RotationStep {
+    hash: TokenHash,
+    successor: RefreshToken,
+    ciphertext: Vec<u8>,
+    access: AccessToken,
+    now: Timestamp,
+    grace: std::time::Duration,
+}
+
+impl RotationStep {
+    fn run(&self, db: &Connection, sealer: &Sealer) -> Result<Rotated, Failure> {
+        let row: Option<(String, Option<i64>, Option<Vec<u8>>)> = db
+            .prepare_cached(
+                "SELECT refresh_tokens.grant_id, refresh_tokens.used_at, refresh_tokens.successor_secret
+                 FROM refresh_tokens JOIN grants ON grants.id = refresh_tokens.grant_id
+                 WHERE refresh_tokens.hash = ?1 AND refresh_tokens.expires_at > ?2 AND grants.revoked_at IS NULL",
+            )?
+            .query_row(params![key(&self.hash), self.now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let (grant, used_at, kept) = match row {
+            None => return Ok(Rotated::Unknown),
+            Some((_, None, _)) => return self.rotate(db),
+            Some((grant, Some(used_at), kept)) => (grant, Timestamp::from_millis(used_at), kept),
+        };
+        match kept {
+            Some(ciphertext) if self.now.since(used_at) < self.grace => {
+                let secret = sealer.open(successor_place(&self.hash), &ciphertext)?;
+                let secret = std::str::from_utf8(&secret).map_err(|_| Failure::corrupt("a successor is not text"))?;
+                insert_access(db, &self.access)?;
+                Ok(Rotated::Repeated { successor_secret: SecretText::new(secret) })
+            }
+            _ => Ok(Rotated::Reused(GrantId::from_text(grant))),
+        }
+    }
+
+    fn rotate(&self, db: &Connection) -> Result<Rotated, Failure> {
+        insert_refresh(db, &self.successor)?;
+        insert_access(db, &self.access)?;
+        db.prepare_cached("UPDATE refresh_tokens SET used_at = ?2, successor_until = ?3, successor_secret = ?4 WHERE hash = ?1")?
+            .execute(params![key(&self.hash), self.now.as_millis(), (self.now + self.grace).as_millis(), self.ciphertext])?;
+        Ok(Rotated::Fresh)
+    }
+}

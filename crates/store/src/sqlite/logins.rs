@@ -1,0 +1,89 @@
+//! People and their browsers' logins. A login holds an ID token, so its record is sealed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portunus_core::{
+    Timestamp,
+    ids::UserId,
+    principal::User,
+    secret::TokenHash,
+    signin::Login,
+    store::{LoginStore, StoreError},
+};
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{
+    database::Database,
+    record::{from_json, key, open_json, seal_json, to_json},
+};
+use crate::seal::Place;
+
+pub(super) struct SqliteLoginStore(pub(super) Arc<Database>);
+
+fn place(id: &TokenHash) -> Place<'_> {
+    Place { table: "logins", column: "record", key: key(id) }
+}
+
+#[async_trait]
+impl LoginStore for SqliteLoginStore {
+    async fn insert_login(&self, user: &User, login: &Login) -> Result<(), StoreError> {
+        let user_id = user.id.as_str().to_owned();
+        let user_record = to_json(user)?;
+        let (id, login_user, expires_at) = (login.id, login.user.as_str().to_owned(), login.expires_at.as_millis());
+        let login_record = seal_json(&self.0.sealer, place(&login.id), login)?;
+        self.0
+            .write(move |db| {
+                db.prepare_cached(
+                    "INSERT INTO users (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+                )?
+                .execute(params![user_id, user_record])?;
+                db.prepare_cached("INSERT INTO logins (hash, user_id, expires_at, record) VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![key(&id), login_user, expires_at, login_record])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn find_login(&self, id: &TokenHash, now: Timestamp) -> Result<Option<(Login, User)>, StoreError> {
+        let id = *id;
+        let sealer = Arc::clone(&self.0.sealer);
+        self.0
+            .read(move |db| {
+                let row: Option<(Vec<u8>, String)> = db
+                    .prepare_cached(
+                        "SELECT logins.record, users.record FROM logins JOIN users ON users.id = logins.user_id
+                         WHERE logins.hash = ?1 AND logins.expires_at > ?2",
+                    )?
+                    .query_row(params![key(&id), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                row.map(|(login, user)| Ok((open_json(&sealer, place(&id), &login)?, from_json("users", &user)?))).transpose()
+            })
+            .await
+    }
+
+    async fn take_login(&self, id: &TokenHash) -> Result<Option<Login>, StoreError> {
+        let id = *id;
+        let sealer = Arc::clone(&self.0.sealer);
+        self.0
+            .write(move |db| {
+                let ciphertext: Option<Vec<u8>> = db
+                    .prepare_cached("DELETE FROM logins WHERE hash = ?1 RETURNING record")?
+                    .query_row([key(&id)], |row| row.get(0))
+                    .optional()?;
+                ciphertext.map(|ciphertext| open_json(&sealer, place(&id), &ciphertext)).transpose()
+            })
+            .await
+    }
+
+    async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        let id = id.as_str().to_owned();
+        self.0
+            .read(move |db| {
+                let record: Option<String> =
+                    db.prepare_cached("SELECT record FROM users WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
+                record.map(|record| from_json("users", &record)).transpose()
+            })
+            .await
+    }
+}

@@ -1,0 +1,45 @@
+//! The store of one machine: a file. [`connection`] opens it, [`migrations`] and [`sentinel`] make it ready, [`database`] runs
+//! work on it off the async runtime, and one file for each port says what that work is.
+
+mod clients;
+mod connection;
+mod consents;
+mod database;
+mod failure;
+mod grants;
+mod logins;
+mod migrations;
+mod record;
+mod sentinel;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod transactions;
+mod upkeep;
+
+use std::{path::Path, sync::Arc};
+
+use portunus_core::store::Stores;
+
+pub use self::connection::OpenError;
+use self::database::Database;
+use crate::seal::Sealer;
+
+/// Opens the database at `path`, creating the file (never its directory) if it is missing, and brings its schema up to date.
+///
+/// Does its work on the calling thread and needs no runtime; the stores it gives need one with its timer on. They may be cloned
+/// freely. The file closes when the last of them is dropped.
+pub fn open(path: &Path, sealer: Sealer) -> Result<Stores, OpenError> {
+    Ok(bundle(&Arc::new(Database::open(path, sealer)?)))
+}
+
+fn bundle(database: &Arc<Database>) -> Stores {
+    Stores {
+        clients: Arc::new(clients::SqliteClientStore(Arc::clone(database))),
+        logins: Arc::new(logins::SqliteLoginStore(Arc::clone(database))),
+        transactions: Arc::new(transactions::SqliteTransactionStore(Arc::clone(database))),
+        consents: Arc::new(consents::SqliteConsentStore(Arc::clone(database))),
+        grants: Arc::new(grants::SqliteGrantStore(Arc::clone(database))),
+        upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
+    }
+}

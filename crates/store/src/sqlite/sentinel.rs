@@ -1,0 +1,79 @@
+//! Is this the `AUTH_SECRET` the database was sealed with? One sealed row tells at start, before any login or refresh fails
+//! for reasons nobody can guess. When the secret was rotated, everything sealed is sealed anew, so that the earlier secret can
+//! be dropped at the next start.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use super::connection::OpenError;
+use crate::seal::{Place, SealError, Sealer};
+
+const KEY: &str = "sentinel";
+const PLACE: Place<'static> = Place { table: "meta", column: "value", key: KEY.as_bytes() };
+const TEXT: &[u8] = b"portunus";
+
+/// Every sealed column: table, primary key, column.
+const SEALED: [(&str, &str, &str); 3] =
+    [("logins", "hash", "record"), ("legs", "state", "record"), ("refresh_tokens", "hash", "successor_secret")];
+
+enum Trouble {
+    Sqlite(rusqlite::Error),
+    Seal(SealError),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<SealError> for Trouble {
+    fn from(error: SealError) -> Self {
+        Self::Seal(error)
+    }
+}
+
+/// Checks the secret against the sentinel; sets the sentinel in a new database.
+pub(super) fn check(connection: &mut Connection, sealer: &Sealer, path: &Path) -> Result<(), OpenError> {
+    check_or_set(connection, sealer).map_err(|trouble| match trouble {
+        Trouble::Sqlite(source) => OpenError::from_sqlite(path, source),
+        Trouble::Seal(SealError::UnknownKey) => OpenError::WrongSecret { path: path.to_owned() },
+        Trouble::Seal(source) => OpenError::Seal { path: path.to_owned(), source },
+    })
+}
+
+fn check_or_set(connection: &mut Connection, sealer: &Sealer) -> Result<(), Trouble> {
+    let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let kept: Option<Vec<u8>> = step.query_row("SELECT value FROM meta WHERE key = ?1", [KEY], |row| row.get(0)).optional()?;
+    if let Some(ciphertext) = &kept {
+        sealer.open(PLACE, ciphertext)?;
+    }
+    if !kept.is_some_and(|ciphertext| sealer.is_current(&ciphertext)) {
+        for (table, key, column) in SEALED {
+            reseal(&step, sealer, table, key, column)?;
+        }
+        let ciphertext = sealer.seal(PLACE, TEXT)?;
+        step.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", params![KEY, ciphertext])?;
+    }
+    step.commit()?;
+    Ok(())
+}
+
+fn reseal(connection: &Connection, sealer: &Sealer, table: &str, key: &str, column: &str) -> Result<(), Trouble> {
+    let mut rows = connection.prepare(&format!("SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL"))?;
+    let rows = rows.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+    let mut update = connection.prepare(&format!("UPDATE {table} SET {column} = ?2 WHERE {key} = ?1"))?;
+    // Collected first: a table is not changed while it is read.
+    for (key, ciphertext) in rows.collect::<Result<Vec<_>, _>>()? {
+        let place = Place { table, column, key: &key };
+        match sealer.open(place, &ciphertext) {
+            Ok(plaintext) => {
+                update.execute(params![key, sealer.seal(place, &plaintext)?])?;
+            }
+            // Lost already; whoever looks it up is told so.
+            Err(error) => tracing::warn!(table, column, %error, "a sealed value cannot be opened and was left as it is"),
+        }
+    }
+    Ok(())
+}
