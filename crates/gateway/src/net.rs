@@ -3,6 +3,12 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as LegacyClient, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
 use reqwest::{Client, redirect};
 use thiserror::Error;
 
@@ -66,3 +72,29 @@ pub fn client(settings: NetSettings) -> Result<Client, NetError> {
     }
     Ok(builder.build()?)
 }
+
+/// Sends requests exactly as they are given: `reqwest` would respell paths and queries (`'` becomes `%27`), and a proxy must not.
+pub type ForwardingClient = LegacyClient<HttpsConnector<HttpConnector>, Body>;
+
+/// Makes the client of the reverse proxy, HTTP/1.1 only; `settings.overall_timeout` is the caller's to apply. Otherwise as
+/// [`client`]: the machine's trusted roots, no redirects, no proxies.
+pub fn forwarding_client(settings: NetSettings) -> Result<ForwardingClient, TrustError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(settings.connect_timeout));
+    tcp.set_keepalive(Some(Duration::from_secs(60)));
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let tls = HttpsConnectorBuilder::new().with_provider_and_platform_verifier(provider)?;
+    let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
+    Ok(LegacyClient::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(settings.idle_timeout)
+        .pool_max_idle_per_host(settings.idle_per_host)
+        .build(connector))
+}
+
+/// The machine's trusted roots cannot be used.
+#[derive(Debug, Error)]
+#[error("no HTTP client can be made: {0}")]
+pub struct TrustError(#[from] std::io::Error);

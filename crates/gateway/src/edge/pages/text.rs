@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::edge::percent;
+
 /// The most characters of a name that a page shows.
 const LABEL_CHARS: usize = 80;
 
@@ -84,22 +86,13 @@ impl fmt::Display for Label {
     }
 }
 
-const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-
 /// An address, whole: what is not visible ASCII is percent-encoded, so that nothing in it can look like something else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UrlText(String);
 
 impl UrlText {
     pub fn new(text: &str) -> Self {
-        let mut shown = String::with_capacity(text.len());
-        for byte in text.bytes() {
-            match byte {
-                b'!'..=b'~' => shown.push(char::from(byte)),
-                _ => shown.extend(['%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
-            }
-        }
-        Self(shown)
+        Self(percent::encode(text, |byte| byte.is_ascii_graphic()))
     }
 
     pub fn as_str(&self) -> &str {

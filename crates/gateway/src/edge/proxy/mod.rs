@@ -1,0 +1,211 @@
+//! The guarded reverse proxy for `proxies` of `config.yaml`: strips the pattern, forwards the rest byte for byte, streams both
+//! ways. Which paths are fit to forward is decided in [`path`], which headers pass in [`headers`]; who may call is decided before
+//! this room is entered.
+
+pub mod headers;
+pub mod path;
+
+use std::{error::Error as _, net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use http_body::Body as _;
+use http_body_util::{LengthLimitError, Limited};
+use portunus_core::{principal::Principal, resource::PublicUrl};
+use serde_json::json;
+use thiserror::Error;
+
+pub use self::path::{BadPath, check_path};
+use self::{headers::Outgoing, path::Rewrite};
+use crate::{config::ProxyRoute, net::ForwardingClient};
+
+/// Limits of one forwarded request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyLimits {
+    /// The most bytes of a request body (threat 47).
+    pub request_body: usize,
+    /// How long the target may take to begin its answer. A tool call answered as plain JSON begins only when it is done.
+    pub first_byte: Duration,
+}
+
+impl Default for ProxyLimits {
+    fn default() -> Self {
+        Self { request_body: 4 * 1024 * 1024, first_byte: Duration::from_secs(300) }
+    }
+}
+
+/// Who is calling, as the edge has proven it.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The address the request came from, trusted proxies already looked through.
+    pub peer: IpAddr,
+    pub principal: &'a Principal,
+    pub request_id: &'a str,
+}
+
+/// All routes, and what it takes to follow them.
+#[derive(Clone)]
+pub struct ProxyRoutes {
+    routes: Arc<[Rewrite]>,
+    client: ForwardingClient,
+    public_url: PublicUrl,
+    limits: ProxyLimits,
+}
+
+impl ProxyRoutes {
+    pub fn new(routes: &[ProxyRoute], client: ForwardingClient, public_url: PublicUrl, limits: ProxyLimits) -> Self {
+        let routes = routes.iter().map(|route| Rewrite::new(&route.pattern, &route.target)).collect();
+        Self { routes, client, public_url, limits }
+    }
+
+    /// Forwards a request that is allowed to use the route `pattern` (`Target::Proxy`), and streams the answer back.
+    pub async fn forward(&self, pattern: &str, request: Request, caller: Caller<'_>) -> Response {
+        match self.try_forward(pattern, request, caller).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.respond(pattern, caller.request_id),
+        }
+    }
+
+    async fn try_forward(&self, pattern: &str, request: Request, caller: Caller<'_>) -> Result<Response, Refusal> {
+        let rewrite = self.routes.iter().find(|route| route.pattern() == pattern).ok_or(Refusal::NoRoute)?;
+        let request = self.outgoing(rewrite, request, caller)?;
+        let answer = tokio::time::timeout(self.limits.first_byte, self.client.request(request)).await;
+        let response = match answer {
+            Err(_) => return Err(Refusal::Slow),
+            Ok(Err(error)) if is_too_large(&error) => return Err(Refusal::TooLarge),
+            Ok(Err(error)) => return Err(Refusal::Unreachable(error)),
+            Ok(Ok(response)) => response,
+        };
+        self.incoming(rewrite, response)
+    }
+
+    /// The request as the target shall see it.
+    fn outgoing(&self, rewrite: &Rewrite, request: Request, caller: Caller<'_>) -> Result<Request, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+            return Err(Refusal::Method);
+        }
+        if headers::asks_for_websocket(&parts.headers) {
+            return Err(Refusal::Upgrade);
+        }
+        let limit = self.limits.request_body;
+        if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+            return Err(Refusal::TooLarge);
+        }
+        let uri = rewrite.outgoing(&parts.uri)?;
+        let sent = Outgoing { host: rewrite.authority(), prefix: rewrite.prefix(), public_url: &self.public_url, caller };
+        parts.headers = sent.headers(parts.headers).ok_or(Refusal::Headers)?;
+        parts.uri = uri;
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        Ok(Request::from_parts(parts, Body::new(Limited::new(body, limit))))
+    }
+
+    /// The target's answer as the client shall see it.
+    fn incoming(&self, rewrite: &Rewrite, response: http::Response<hyper::body::Incoming>) -> Result<Response, Refusal> {
+        let (mut parts, body) = response.into_parts();
+        match parts.status {
+            // To the client a 401 means that *our* token is bad, and sends its user through a new sign-in that cannot help.
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => return Err(Refusal::Locked(parts.status)),
+            StatusCode::SWITCHING_PROTOCOLS => return Err(Refusal::Switching),
+            _ => {}
+        }
+        parts.headers = headers::incoming(parts.headers, |location| rewrite.incoming(location, &self.public_url));
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        Ok(Response::from_parts(parts, Body::new(body)))
+    }
+}
+
+fn is_too_large(error: &hyper_util::client::legacy::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.is::<LengthLimitError>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// Why a request was not forwarded, or its answer not passed on. `Display` is for the log.
+#[derive(Debug, Error)]
+enum Refusal {
+    #[error(transparent)]
+    Path(#[from] BadPath),
+    #[error("no such route")]
+    NoRoute,
+    #[error("this method is not forwarded")]
+    Method,
+    #[error("the request asks for a websocket")]
+    Upgrade,
+    #[error("a header cannot be made")]
+    Headers,
+    #[error("the request body is too large")]
+    TooLarge,
+    #[error("the target cannot be reached: {0}")]
+    Unreachable(hyper_util::client::legacy::Error),
+    #[error("the target did not begin to answer in time")]
+    Slow,
+    #[error("the target itself asks for credentials (status {0}): let it trust the gateway, or give it none of its own")]
+    Locked(StatusCode),
+    #[error("the target switched protocols unasked")]
+    Switching,
+}
+
+impl Refusal {
+    /// Status, machine-readable error, and the fixed text for the client.
+    fn public(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Path(_) => (
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "The path must not contain dot segments, empty segments, ';', '\\' or encoded separators.",
+            ),
+            Self::NoRoute => (StatusCode::NOT_FOUND, "not_found", "There is no such route."),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "This method is not forwarded."),
+            Self::Upgrade => (StatusCode::NOT_IMPLEMENTED, "invalid_request", "WebSockets are not forwarded."),
+            Self::Headers => (StatusCode::BAD_REQUEST, "invalid_request", "The request's headers cannot be forwarded."),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The request body is too large."),
+            Self::Unreachable(_) => {
+                (StatusCode::BAD_GATEWAY, "bad_gateway", "The server behind this route cannot be reached at the moment.")
+            }
+            Self::Slow => {
+                (StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", "The server behind this route did not answer in time.")
+            }
+            Self::Locked(_) => (
+                StatusCode::BAD_GATEWAY,
+                "bad_gateway",
+                "The server behind this route asks for credentials of its own. Signing in again will not help: ask your \
+                 administrator.",
+            ),
+            Self::Switching => (StatusCode::BAD_GATEWAY, "bad_gateway", "The server behind this route gave an unusable answer."),
+        }
+    }
+
+    fn respond(&self, pattern: &str, request_id: &str) -> Response {
+        let (status, error, description) = self.public();
+        if status.is_server_error() {
+            let cause = match self {
+                Self::Unreachable(error) => error.source().map(ToString::to_string),
+                _ => None,
+            };
+            tracing::warn!(pattern, request_id, status = status.as_u16(), cause, "not forwarded: {self}");
+        } else {
+            tracing::debug!(pattern, request_id, status = status.as_u16(), "not forwarded: {self}");
+        }
+        let body = json!({"error": error, "error_description": description, "request_id": request_id});
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        (status, headers, body.to_string()).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests;
