@@ -72,9 +72,13 @@ pub struct SignedIn {
     pub id_token: Option<SecretText>,
 }
 
+/// The `error` of a [`IdentityError::Refused`] for somebody whose groups are too many for one claim. Providers have no code of
+/// their own for it, so this one is ours.
+pub const TOO_MANY_GROUPS: &str = "too_many_groups";
+
 /// Why a sign-in at a provider did not come to an end. `Display` is for the log: it says what to fix, and never holds a secret.
 /// [`IdentityError::public_message`] is for the person.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum IdentityError {
     /// The provider said no: `access_denied` and its kin, at our redirect URI.
     #[error("{provider} refused the sign-in: {error} ({description}). {hint}")]
@@ -92,11 +96,21 @@ pub enum IdentityError {
 
 impl IdentityError {
     /// Fixed text for the error page: what happened and who can help, no detail.
-    pub const fn public_message(&self) -> &'static str {
+    pub fn public_message(&self) -> &'static str {
         match self {
-            Self::Refused { .. } => {
-                "Your identity provider did not let you in. You may not be assigned to this application: ask your administrator."
-            }
+            Self::Refused { error, .. } => match error.as_str() {
+                "invalid_grant" => "The sign-in took too long or was used twice. Please start again.",
+                "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+                    "Your identity provider needs you to sign in there first. Please start again."
+                }
+                TOO_MANY_GROUPS => {
+                    "You are in more groups than your identity provider can pass on. Ask your administrator to narrow the groups \
+                     claim of this application."
+                }
+                _ => {
+                    "Your identity provider did not let you in. You may not be assigned to this application: ask your administrator."
+                }
+            },
             Self::Unavailable { .. } => "Your identity provider cannot be reached at the moment. Please try again in a minute.",
             Self::Misconfigured { .. } => {
                 "Sign-in is not set up correctly. Your administrator can find the reason in the gateway's log."

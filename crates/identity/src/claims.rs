@@ -1,0 +1,147 @@
+//! A person from claims (OpenID Connect Core 1.0 section 5.1): name, e-mail, groups. Where claims come from is next door, in
+//! [`crate::id_token`] and [`crate::userinfo`].
+
+use serde_json::{Map, Value};
+
+/// More groups than this are not kept, nor longer names.
+const MAX_GROUPS: usize = 1000;
+const MAX_GROUP_LENGTH: usize = 256;
+const MAX_NAME_LENGTH: usize = 256;
+const MAX_EMAIL_LENGTH: usize = 320;
+
+/// Claims of the ID token, and where it has none, of userinfo.
+#[derive(Debug)]
+pub(crate) struct Claims<'a> {
+    pub(crate) id_token: &'a Map<String, Value>,
+    pub(crate) userinfo: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Claims<'a> {
+    fn find(&self, claim: &str) -> Option<&'a Value> {
+        find(self.id_token, claim).or_else(|| find(self.userinfo?, claim))
+    }
+
+    fn find_text(&self, claim: &str) -> Option<&'a str> {
+        self.find(claim)?.as_str().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    pub(crate) fn name(&self) -> Option<String> {
+        let name = self.find_text("name").or_else(|| self.find_text("preferred_username"))?;
+        Some(name.chars().filter(|c| !c.is_control()).take(MAX_NAME_LENGTH).collect())
+    }
+
+    /// The e-mail and whether the provider vouches for it. Both from the same source: a verified flag of one must not vouch for
+    /// an address of the other.
+    pub(crate) fn email(&self) -> (Option<String>, bool) {
+        let source = if self.id_token.contains_key("email") { Some(self.id_token) } else { self.userinfo };
+        let Some(source) = source else { return (None, false) };
+        let email = source.get("email").and_then(Value::as_str).and_then(email);
+        // Some providers send the flag as text.
+        let is_verified = match source.get("email_verified") {
+            Some(Value::Bool(verified)) => *verified,
+            Some(Value::String(verified)) => verified == "true",
+            _ => false,
+        };
+        let is_verified = is_verified && email.is_some();
+        (email, is_verified)
+    }
+
+    pub(crate) fn groups(&self, claim: &str) -> Vec<String> {
+        groups(self.find(claim))
+    }
+}
+
+/// A claim by its name, or by the path to it when the name has dots and no claim is called so: `realm_access.roles`.
+pub(crate) fn find<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a Value> {
+    if let Some(value) = claims.get(claim) {
+        return Some(value).filter(|value| !value.is_null());
+    }
+    let (first, rest) = claim.split_once('.')?;
+    find(claims.get(first)?.as_object()?, rest)
+}
+
+/// Takes an address with exactly one `@` (threat 42), and no other.
+pub(crate) fn email(text: &str) -> Option<String> {
+    let fits = text.len() <= MAX_EMAIL_LENGTH
+        && text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
+        && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    fits.then(|| text.to_owned())
+}
+
+/// Texts only, each once, within limits. One text alone counts as a list of one.
+fn groups(value: Option<&Value>) -> Vec<String> {
+    let listed = match value {
+        Some(Value::Array(groups)) => groups.as_slice(),
+        Some(one @ Value::String(_)) => std::slice::from_ref(one),
+        _ => &[],
+    };
+    let mut groups: Vec<String> = Vec::new();
+    for group in listed.iter().filter_map(Value::as_str) {
+        let fits = !group.is_empty() && group.len() <= MAX_GROUP_LENGTH && !group.chars().any(char::is_control);
+        if !fits {
+            tracing::warn!(length = group.len(), "a group with an unusable name is left out");
+        } else if groups.len() == MAX_GROUPS {
+            tracing::warn!(
+                listed = listed.len(),
+                kept = MAX_GROUPS,
+                "more groups than we keep; narrow the provider's groups claim"
+            );
+            break;
+        } else if !groups.iter().any(|known| known == group) {
+            groups.push(group.to_owned());
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn t42_an_email_has_exactly_one_at() {
+        for good in ["a@b", "alice@acme.example"] {
+            assert_eq!(email(good).as_deref(), Some(good));
+        }
+        for bad in ["", "alice", "@acme", "alice@", "a@b@c", "a @b", "a@b\n", "alice@evil.example@acme.example"] {
+            assert_eq!(email(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn groups_are_texts_each_once_and_not_too_many() {
+        let cases = [
+            (json!(["a", "b", "a"]), vec!["a", "b"]),
+            (json!("a"), vec!["a"]),
+            (json!(["a", 1, null, {"b": 1}, "", "x\n"]), vec!["a"]),
+            (json!({"a": 1}), vec![]),
+            (json!(7), vec![]),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(groups(Some(&value)), expected, "{value}");
+        }
+        let many: Vec<_> = (0..2000).map(|n| n.to_string()).collect();
+        assert_eq!(groups(Some(&json!(many))).len(), MAX_GROUPS);
+        assert!(groups(Some(&json!(["x".repeat(300)]))).is_empty());
+    }
+
+    #[test]
+    fn the_id_token_goes_before_userinfo_and_paths_reach_inside() {
+        let id_token =
+            map(json!({"name": "Alice", "email": "bad", "realm_access": {"roles": ["r"]}, "https://a.b/groups": ["g"]}));
+        let userinfo = map(json!({"name": "Eve", "email": "eve@x", "email_verified": true, "groups": ["u"]}));
+        let claims = Claims { id_token: &id_token, userinfo: Some(&userinfo) };
+        assert_eq!(claims.name().as_deref(), Some("Alice"));
+        assert_eq!(claims.email(), (None, false), "another source does not stand in for a bad address");
+        assert_eq!(claims.groups("groups"), ["u"]);
+        assert_eq!(claims.groups("realm_access.roles"), ["r"]);
+        assert_eq!(claims.groups("https://a.b/groups"), ["g"]);
+        assert!(claims.groups("nobody.knows").is_empty());
+    }
+}

@@ -1,0 +1,177 @@
+//! The provider's metadata (OpenID Connect Discovery 1.0). It is kept in a [`crate::cache`]; its keys are read in
+//! [`crate::jwks`].
+
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use url::{Host, Url};
+
+use crate::{
+    blame::{Blame, quote},
+    cache::Fetched,
+    fetch::fetch,
+    id_token::ALLOWED,
+    okta,
+    provider::IdentityError,
+    settings::Preset,
+};
+
+/// What we use of the metadata, checked.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    pub(crate) issuer: String,
+    pub(crate) authorization_endpoint: Url,
+    pub(crate) token_endpoint: Url,
+    pub(crate) jwks_uri: Url,
+    pub(crate) userinfo_endpoint: Option<Url>,
+    pub(crate) end_session_endpoint: Option<Url>,
+    pub(crate) scopes_supported: Option<Vec<String>>,
+    pub(crate) token_auth: TokenAuth,
+    /// Our own allow-list where the provider's meets it.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// Does every answer carry `iss` (RFC 9207 section 3)?
+    pub(crate) sends_iss: bool,
+}
+
+/// How we prove ourselves at the token endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenAuth {
+    Basic,
+    Post,
+    /// Only methods that we do not speak.
+    Unsupported,
+}
+
+#[derive(Deserialize)]
+struct RawMetadata {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    userinfo_endpoint: Option<String>,
+    end_session_endpoint: Option<String>,
+    scopes_supported: Option<Vec<String>>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    id_token_signing_alg_values_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// Where metadata is asked for, and in whose name.
+#[derive(Debug)]
+pub(crate) struct Discovery<'a> {
+    pub(crate) http: &'a reqwest::Client,
+    pub(crate) issuer: &'a str,
+    pub(crate) preset: Preset,
+    pub(crate) blame: &'a Blame,
+}
+
+impl Discovery<'_> {
+    /// Fetches `{issuer}/.well-known/openid-configuration` (section 4) and checks it.
+    pub(crate) async fn fetch(&self, patience: Duration) -> Result<Fetched<Metadata>, IdentityError> {
+        let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
+        let request = self.http.get(url).header("accept", "application/json");
+        let answer = fetch(request, patience).await.map_err(|trouble| self.blame.trouble("metadata document", &trouble))?;
+        if let Some(error) = self.blame.overload("metadata document", &answer) {
+            return Err(error);
+        }
+        if answer.status != StatusCode::OK {
+            return Err(self.not_there(answer.status));
+        }
+        let raw = answer.json::<RawMetadata>().map_err(|error| {
+            self.blame.misconfigured(format!("the metadata document cannot be read: {error}"), self.issuer_hint())
+        })?;
+        Ok(Fetched { value: self.check(raw)?, max_age: answer.max_age() })
+    }
+
+    fn check(&self, raw: RawMetadata) -> Result<Metadata, IdentityError> {
+        if raw.issuer != self.issuer {
+            let found = quote(&raw.issuer);
+            return Err(self.blame.misconfigured(
+                format!("its metadata names the issuer {found:?}, the setting is {:?}", self.issuer),
+                format!("Set {} to exactly {found}", self.blame.setting("ISSUER")),
+            ));
+        }
+        let endpoint = |name: &str, text: &str| self.endpoint(name, text);
+        let optional = |name: &str, text: Option<String>| text.map(|text| self.endpoint(name, &text)).transpose();
+        Ok(Metadata {
+            authorization_endpoint: endpoint("authorization_endpoint", &raw.authorization_endpoint)?,
+            token_endpoint: endpoint("token_endpoint", &raw.token_endpoint)?,
+            jwks_uri: endpoint("jwks_uri", &raw.jwks_uri)?,
+            userinfo_endpoint: optional("userinfo_endpoint", raw.userinfo_endpoint)?,
+            end_session_endpoint: optional("end_session_endpoint", raw.end_session_endpoint)?,
+            scopes_supported: raw.scopes_supported,
+            token_auth: token_auth(raw.token_endpoint_auth_methods_supported.as_deref()),
+            algorithms: self.algorithms(raw.id_token_signing_alg_values_supported)?,
+            sends_iss: raw.authorization_response_iss_parameter_supported,
+            issuer: raw.issuer,
+        })
+    }
+
+    /// https, or http on this machine when the issuer is that too.
+    fn endpoint(&self, name: &str, text: &str) -> Result<Url, IdentityError> {
+        let url = Url::parse(text).ok().filter(|url| {
+            let plain_is_fine = self.issuer.starts_with("http://") && is_loopback(url);
+            let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && plain_is_fine);
+            scheme_fits && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+        });
+        url.ok_or_else(|| {
+            self.blame.misconfigured(
+                format!("its metadata has a {name} that is not an https URL: {:?}", quote(text)),
+                self.issuer_hint(),
+            )
+        })
+    }
+
+    /// RS256 where the provider does not say (RS256 must be supported, section 3).
+    fn algorithms(&self, offered: Option<Vec<String>>) -> Result<Vec<Algorithm>, IdentityError> {
+        let offered = offered.unwrap_or_else(|| vec!["RS256".to_owned()]);
+        let fitting: Vec<_> =
+            ALLOWED.into_iter().filter(|(name, _)| offered.iter().any(|offer| offer == name)).map(|(_, alg)| alg).collect();
+        if fitting.is_empty() {
+            return Err(self.blame.misconfigured(
+                format!("it signs ID tokens with none of our algorithms, only {:?}", quote(&offered.join(" "))),
+                "Let it sign ID tokens with RS256 or ES256",
+            ));
+        }
+        Ok(fitting)
+    }
+
+    fn not_there(&self, status: StatusCode) -> IdentityError {
+        let hint = match self.preset {
+            Preset::Okta => okta::not_found_hint(self.issuer, &self.blame.setting("ISSUER")),
+            _ => self.issuer_hint(),
+        };
+        self.blame.misconfigured(
+            format!("no metadata document at {}/.well-known/openid-configuration ({status})", self.issuer.trim_end_matches('/')),
+            hint,
+        )
+    }
+
+    fn issuer_hint(&self) -> String {
+        format!("Check that {} is the issuer of an OpenID provider; it is {:?}", self.blame.setting("ISSUER"), self.issuer)
+    }
+}
+
+/// `client_secret_basic` is the default (section 3, RFC 8414 section 2).
+fn token_auth(offered: Option<&[String]>) -> TokenAuth {
+    let offers = |method: &str| offered.is_some_and(|offered| offered.iter().any(|offer| offer == method));
+    if offered.is_none() || offers("client_secret_basic") {
+        TokenAuth::Basic
+    } else if offers("client_secret_post") {
+        TokenAuth::Post
+    } else {
+        TokenAuth::Unsupported
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

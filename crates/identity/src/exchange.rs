@@ -1,0 +1,124 @@
+//! The code for tokens, at the token endpoint (RFC 6749 section 4.1.3, OpenID Connect Core 1.0 section 3.1.3). The ID token is
+//! verified next door, in [`crate::id_token`].
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use portunus_core::secret::SecretText;
+use reqwest::{RequestBuilder, StatusCode};
+use serde::Deserialize;
+use url::{Url, form_urlencoded};
+
+use crate::{
+    blame::{Blame, quote},
+    discovery::TokenAuth,
+    fetch::{Answer, DEADLINE, fetch},
+    provider::{IdentityError, LegSecrets},
+    settings::ProviderSettings,
+};
+
+/// What the token endpoint gave.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tokens {
+    pub(crate) id_token: Option<SecretText>,
+    pub(crate) access_token: Option<SecretText>,
+}
+
+/// Where and as whom the code is exchanged.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) http: &'a reqwest::Client,
+    pub(crate) settings: &'a ProviderSettings,
+    pub(crate) blame: &'a Blame,
+    pub(crate) token_endpoint: &'a Url,
+    pub(crate) auth: TokenAuth,
+}
+
+#[derive(Deserialize)]
+struct RawError {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl Exchange<'_> {
+    /// Redeems the code. Errors are mapped by who can mend them (RFC 6749 section 5.2).
+    pub(crate) async fn redeem(&self, code: &SecretText, leg: &LegSecrets<'_>) -> Result<Tokens, IdentityError> {
+        let request = self.request(code.expose(), leg)?;
+        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.blame.trouble("token endpoint", &trouble))?;
+        if let Some(error) = self.blame.overload("token endpoint", &answer) {
+            return Err(error);
+        }
+        // GitHub sends its errors with status 200.
+        if let Ok(error) = answer.json::<RawError>() {
+            return Err(self.refusal(&error.error, &error.error_description));
+        }
+        if answer.status != StatusCode::OK {
+            return Err(self.nonsense(&answer));
+        }
+        answer.json().map_err(|_| self.nonsense(&answer))
+    }
+
+    fn request(&self, code: &str, leg: &LegSecrets<'_>) -> Result<RequestBuilder, IdentityError> {
+        let id = self.settings.client_id.as_str();
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", leg.redirect_uri),
+            ("code_verifier", leg.code_verifier.expose()),
+        ];
+        let mut request = self.http.post(self.token_endpoint.clone()).header("accept", "application/json");
+        match (&self.settings.client_secret, self.auth) {
+            (None, _) => form.push(("client_id", id)),
+            (Some(secret), TokenAuth::Basic) => request = request.header("authorization", basic(id, secret)),
+            (Some(secret), TokenAuth::Post) => form.extend([("client_id", id), ("client_secret", secret.expose())]),
+            (Some(_), TokenAuth::Unsupported) => {
+                return Err(self.blame.misconfigured(
+                    "its token endpoint takes no client secret",
+                    "Let this client authenticate with client_secret_basic or client_secret_post",
+                ));
+            }
+        }
+        Ok(request.form(&form))
+    }
+
+    fn refusal(&self, error: &str, description: &str) -> IdentityError {
+        let console = self.settings.preset.facts().console;
+        let said = format!("the token endpoint answered {} ({})", quote(error), quote(description));
+        match error {
+            "invalid_client" | "incorrect_client_credentials" => self.blame.misconfigured(
+                said,
+                format!(
+                    "Check {} and {} against {console}: the secret may be wrong, rotated, or of another application",
+                    self.blame.setting("ID"),
+                    self.blame.setting("SECRET")
+                ),
+            ),
+            "unauthorized_client" | "unsupported_grant_type" => {
+                self.blame.misconfigured(said, format!("Allow the grant type Authorization Code in {console}"))
+            }
+            "redirect_uri_mismatch" => {
+                self.blame.misconfigured(said, format!("Register our callback, exactly as it is in BASE_URL, in {console}"))
+            }
+            "invalid_grant" | "bad_verification_code" => self.blame.refused(
+                "invalid_grant",
+                description,
+                "The code had expired or was used before: start the sign-in again. If it happens every time, check that the \
+                 callback registered at the provider is exactly ours and that the clocks agree",
+            ),
+            "temporarily_unavailable" | "server_error" | "slow_down" => self.blame.unavailable(said),
+            _ => self.blame.misconfigured(said, format!("Compare the settings with {console}")),
+        }
+    }
+
+    fn nonsense(&self, answer: &Answer) -> IdentityError {
+        self.blame.misconfigured(
+            format!("the token endpoint answered {} without a token or an OAuth error", answer.status),
+            format!("Check that {} is the issuer of this provider", self.blame.setting("ISSUER")),
+        )
+    }
+}
+
+/// HTTP Basic with both parts form-encoded first (RFC 6749 section 2.3.1).
+fn basic(id: &str, secret: &SecretText) -> String {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(id), encode(secret.expose()))))
+}

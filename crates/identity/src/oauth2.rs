@@ -1,0 +1,236 @@
+//! GitHub: OAuth 2.0 without OpenID Connect. There is no ID token: who signed in is what GitHub's API says of the access token
+//! that the code yielded. OpenID Connect providers live in [`crate::oidc`].
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use portunus_core::{Timestamp, ids::ProviderName, secret::SecretText};
+use reqwest::StatusCode;
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::time::timeout;
+use url::Url;
+
+use crate::{
+    blame::{Blame, quote},
+    claims,
+    discovery::TokenAuth,
+    exchange::Exchange,
+    fetch::{Answer, DEADLINE, fetch},
+    presets::{self, Facts},
+    provider::{IdentityError, Inbound, LegSecrets, Outbound, Provider, SignedIn},
+    settings::ProviderSettings,
+};
+
+/// GitHub, or a GitHub Enterprise Server.
+#[derive(Debug)]
+pub(crate) struct GithubProvider {
+    settings: ProviderSettings,
+    facts: &'static Facts,
+    /// `https://github.com`, or the server's own.
+    issuer: String,
+    blame: Blame,
+    http: reqwest::Client,
+}
+
+const PAGE: usize = 100;
+const MAX_PAGES: usize = 10;
+
+#[derive(Deserialize)]
+struct GithubUser {
+    id: u64,
+    login: String,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GithubEmail {
+    email: String,
+    #[serde(default)]
+    primary: bool,
+    #[serde(default)]
+    verified: bool,
+}
+
+#[derive(Deserialize)]
+struct GithubOrg {
+    login: String,
+}
+
+impl GithubProvider {
+    pub(crate) fn new(settings: ProviderSettings, http: reqwest::Client) -> Self {
+        Self {
+            facts: settings.preset.facts(),
+            issuer: presets::issuer(&settings),
+            blame: Blame::new(settings.name.clone()),
+            settings,
+            http,
+        }
+    }
+
+    fn url(&self, text: &str) -> Result<Url, IdentityError> {
+        Url::parse(text).map_err(|_| {
+            self.blame.misconfigured(
+                format!("{:?} is not a URL", self.issuer),
+                format!("Set {} to https://github.com, or to your server's URL", self.blame.setting("ISSUER")),
+            )
+        })
+    }
+
+    /// Where the API is: a host of its own on github.com and ghe.com, a path on an Enterprise Server.
+    fn api(&self, path: &str) -> Result<Url, IdentityError> {
+        let base = self.url(&self.issuer)?;
+        match base.host_str() {
+            Some("github.com") => self.url(&format!("https://api.github.com{path}")),
+            Some(host) if host.ends_with(".ghe.com") => self.url(&format!("https://api.{host}{path}")),
+            _ => self.url(&format!("{}/api/v3{path}", self.issuer)),
+        }
+    }
+
+    async fn in_time<T>(&self, step: impl Future<Output = Result<T, IdentityError>> + Send) -> Result<T, IdentityError> {
+        let late = |_| Err(self.blame.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
+        timeout(DEADLINE, step).await.unwrap_or_else(late)
+    }
+
+    async fn sign_in(&self, answer: &Inbound, leg: &LegSecrets<'_>) -> Result<SignedIn, IdentityError> {
+        // GitHub's own authorization server metadata names this issuer.
+        let known = [self.issuer.clone(), format!("{}/login/oauth", self.issuer)];
+        if let Some(iss) = answer.iss.as_ref().filter(|iss| !known.contains(iss)) {
+            return Err(self.blame.unverified(format!("the answer is from the issuer {:?}", quote(iss))));
+        }
+        if let Some(error) = &answer.error {
+            return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
+        }
+        let code = answer.code.as_ref().ok_or_else(|| self.blame.unverified("neither a code nor an error came back"))?;
+        let token_endpoint = self.url(&format!("{}/login/oauth/access_token", self.issuer))?;
+        let exchange = Exchange {
+            http: &self.http,
+            settings: &self.settings,
+            blame: &self.blame,
+            token_endpoint: &token_endpoint,
+            auth: TokenAuth::Post,
+        };
+        let token = exchange.redeem(code, leg).await?.access_token.ok_or_else(|| {
+            self.blame.misconfigured(
+                "the token endpoint gave no access token",
+                format!("Compare the settings with {}", self.facts.console),
+            )
+        })?;
+        self.person(&token).await
+    }
+
+    async fn person(&self, token: &SecretText) -> Result<SignedIn, IdentityError> {
+        let user: GithubUser =
+            self.ask("/user", token).await?.ok_or_else(|| self.blame.unverified("the API does not know its own token"))?;
+        // Both need scopes that an administrator may have taken out.
+        let emails: Vec<GithubEmail> = self.ask("/user/emails", token).await?.unwrap_or_default();
+        let primary = emails.into_iter().find(|email| email.primary && email.verified);
+        let email = primary.and_then(|email| claims::email(&email.email));
+        Ok(SignedIn {
+            issuer: self.issuer.clone(),
+            subject: user.id.to_string(),
+            name: user.name.filter(|name| !name.is_empty()).or(Some(user.login)),
+            email_verified: email.is_some(),
+            email,
+            groups: self.organisations(token).await?,
+            id_token: None,
+        })
+    }
+
+    async fn organisations(&self, token: &SecretText) -> Result<Vec<String>, IdentityError> {
+        let mut logins = Vec::new();
+        for page in 1..=MAX_PAGES {
+            let path = format!("/user/orgs?per_page={PAGE}&page={page}");
+            let orgs: Vec<GithubOrg> = self.ask(&path, token).await?.unwrap_or_default();
+            let is_last = orgs.len() < PAGE;
+            logins.extend(orgs.into_iter().map(|org| org.login));
+            if is_last {
+                break;
+            }
+        }
+        Ok(logins)
+    }
+
+    /// Asks the API; `None` when the token's scopes do not reach so far.
+    async fn ask<T: DeserializeOwned>(&self, path: &str, token: &SecretText) -> Result<Option<T>, IdentityError> {
+        let request = self
+            .http
+            .get(self.api(path)?)
+            .bearer_auth(token.expose())
+            .header("accept", "application/vnd.github+json")
+            .header("user-agent", "portunus");
+        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.blame.trouble("API", &trouble))?;
+        if let Some(error) = self.blame.overload("API", &answer).or_else(|| self.rate_limit(&answer)) {
+            return Err(error);
+        }
+        match answer.status {
+            StatusCode::OK => answer.json().map(Some).map_err(|error| {
+                let hint = format!("Check that {} is a GitHub server", self.blame.setting("ISSUER"));
+                self.blame.misconfigured(format!("the API's answer to {path} cannot be read: {error}"), hint)
+            }),
+            status => {
+                tracing::warn!(provider = %self.blame.provider(), %status, path, "GitHub did not answer; see the scopes setting");
+                Ok(None)
+            }
+        }
+    }
+
+    /// GitHub says 403 when its rate limit is used up.
+    fn rate_limit(&self, answer: &Answer) -> Option<IdentityError> {
+        let is_used_up = answer.status == StatusCode::FORBIDDEN && answer.header("x-ratelimit-remaining") == Some("0");
+        let reset = answer.header("x-ratelimit-reset").unwrap_or("an unknown time");
+        is_used_up.then(|| self.blame.unavailable(format!("the API's rate limit is used up until {} (Unix time)", quote(reset))))
+    }
+
+    fn redirect_error(&self, error: &str, description: &str) -> IdentityError {
+        let said = format!("it answered {} ({})", quote(error), quote(description));
+        match error {
+            "access_denied" => {
+                self.blame.refused(error, description, "The person cancelled, or an organisation's policy forbids it")
+            }
+            "temporarily_unavailable" | "server_error" => self.blame.unavailable(said),
+            _ => self.blame.misconfigured(said, format!("Compare the settings with {}", self.facts.console)),
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for GithubProvider {
+    fn name(&self) -> &ProviderName {
+        &self.settings.name
+    }
+
+    fn label(&self) -> &str {
+        self.facts.label.unwrap_or_else(|| self.settings.name.as_str())
+    }
+
+    async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
+        let mut url = self.url(&format!("{}/login/oauth/authorize", self.issuer))?;
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("redirect_uri", leg.redirect_uri)
+            .append_pair("scope", &presets::scopes(&self.settings, None).join(" "))
+            .append_pair("state", leg.state.expose())
+            .append_pair("code_challenge", leg.code_challenge.as_str())
+            .append_pair("code_challenge_method", "S256");
+        if leg.fresh {
+            url.query_pairs_mut().append_pair("prompt", "select_account");
+        }
+        Ok(url)
+    }
+
+    async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, _: Timestamp) -> Result<SignedIn, IdentityError> {
+        self.in_time(self.sign_in(answer, leg)).await
+    }
+
+    async fn sign_out_url(&self, _: Option<&SecretText>, _: &str) -> Result<Option<Url>, IdentityError> {
+        Ok(None)
+    }
+
+    /// Anything short of an outage will do: the API refuses us without a token, and that is an answer too.
+    async fn probe(&self, _redirect_uri: &str) -> Result<(), IdentityError> {
+        let request = self.http.get(self.api("/meta")?).header("user-agent", "portunus");
+        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.blame.trouble("API", &trouble))?;
+        self.blame.overload("API", &answer).map_or(Ok(()), Err)
+    }
+}

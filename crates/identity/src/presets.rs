@@ -1,0 +1,163 @@
+//! What the presets differ in, as a table; behaviour that a table cannot hold lives in [`crate::okta`] and [`entra`].
+
+use crate::{
+    blame::Blame,
+    okta,
+    provider::IdentityError,
+    settings::{Preset, ProviderSettings},
+};
+
+/// How a provider documents the end of its issuer identifier; `iss` is compared byte for byte with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slash {
+    /// We do not know: the setting is taken as it is.
+    AsConfigured,
+    Never,
+    Always,
+}
+
+/// The differences of one preset.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// What a person calls it; `None` for the configured name.
+    pub(crate) label: Option<&'static str>,
+    pub(crate) slash: Slash,
+    pub(crate) scopes: &'static [&'static str],
+    /// Asked for when the provider's metadata offers them.
+    pub(crate) scopes_if_offered: &'static [&'static str],
+    pub(crate) groups_claim: &'static str,
+    /// May userinfo hold groups that the ID token does not?
+    pub(crate) groups_in_userinfo: bool,
+    /// The `prompt` that makes somebody sign in afresh.
+    pub(crate) fresh_prompt: &'static str,
+    /// Where an administrator finds the application.
+    pub(crate) console: &'static str,
+}
+
+const GENERIC: Facts = Facts {
+    label: None,
+    slash: Slash::AsConfigured,
+    scopes: &["openid", "profile", "email"],
+    scopes_if_offered: &["groups"],
+    groups_claim: "groups",
+    groups_in_userinfo: true,
+    fresh_prompt: "login",
+    console: "the provider's settings of this client",
+};
+
+const OKTA: Facts = Facts {
+    label: Some("Okta"),
+    slash: Slash::Never,
+    console: "the Okta Admin Console, Applications > Applications > this application",
+    ..GENERIC
+};
+
+const GOOGLE: Facts = Facts {
+    label: Some("Google"),
+    slash: Slash::Never,
+    scopes_if_offered: &[],
+    groups_in_userinfo: false,
+    fresh_prompt: "select_account",
+    console: "the Google Cloud console, APIs & Services > Credentials > this client",
+    ..GENERIC
+};
+
+const ENTRA: Facts = Facts {
+    label: Some("Microsoft"),
+    slash: Slash::Never,
+    scopes_if_offered: &[],
+    groups_in_userinfo: false,
+    console: "the Microsoft Entra admin center, App registrations > this application",
+    ..GENERIC
+};
+
+const AUTH0: Facts = Facts {
+    label: Some("Auth0"),
+    slash: Slash::Always,
+    console: "the Auth0 dashboard, Applications > this application",
+    ..GENERIC
+};
+
+const KEYCLOAK: Facts = Facts {
+    label: Some("Keycloak"),
+    slash: Slash::Never,
+    console: "the Keycloak admin console, Clients > this client",
+    ..GENERIC
+};
+
+const GITLAB: Facts = Facts {
+    label: Some("GitLab"),
+    slash: Slash::Never,
+    scopes_if_offered: &[],
+    console: "GitLab, Applications > this application",
+    ..GENERIC
+};
+
+const GITHUB: Facts = Facts {
+    label: Some("GitHub"),
+    slash: Slash::Never,
+    scopes: &["read:user", "user:email", "read:org"],
+    scopes_if_offered: &[],
+    console: "GitHub, Developer settings > OAuth Apps > this application",
+    ..GENERIC
+};
+
+impl Preset {
+    pub(crate) const fn facts(self) -> &'static Facts {
+        match self {
+            Self::Okta => &OKTA,
+            Self::Google => &GOOGLE,
+            Self::MicrosoftEntraId => &ENTRA,
+            Self::Auth0 => &AUTH0,
+            Self::Keycloak => &KEYCLOAK,
+            Self::Github => &GITHUB,
+            Self::Gitlab => &GITLAB,
+            Self::Oidc => &GENERIC,
+        }
+    }
+}
+
+/// The issuer identifier as the provider spells it: only a trailing slash that its documentation settles is changed.
+pub(crate) fn issuer(settings: &ProviderSettings) -> String {
+    let bare = settings.issuer.trim_end_matches('/');
+    match settings.preset.facts().slash {
+        Slash::AsConfigured => settings.issuer.clone(),
+        Slash::Never => bare.to_owned(),
+        Slash::Always => format!("{bare}/"),
+    }
+}
+
+/// The scopes to ask for. `offered` is `scopes_supported` of the metadata.
+pub(crate) fn scopes(settings: &ProviderSettings, offered: Option<&[String]>) -> Vec<String> {
+    if let Some(scopes) = &settings.scopes {
+        return scopes.clone();
+    }
+    let facts = settings.preset.facts();
+    let mut scopes: Vec<String> = facts.scopes.iter().map(|&scope| scope.to_owned()).collect();
+    for &scope in facts.scopes_if_offered {
+        let always = settings.preset == Preset::Okta && okta::is_org_server(&settings.issuer);
+        if always || offered.is_some_and(|offered| offered.iter().any(|offer| offer == scope)) {
+            scopes.push(scope.to_owned());
+        }
+    }
+    scopes
+}
+
+/// Does the setting name one tenant? Microsoft's shared endpoints have an issuer with a placeholder, which can match no token.
+pub(crate) fn check_issuer(settings: &ProviderSettings, blame: &Blame) -> Result<(), IdentityError> {
+    if settings.preset != Preset::MicrosoftEntraId {
+        return Ok(());
+    }
+    let shared = ["common", "organizations", "consumers", "{tenant}", "{tenantid}"];
+    match settings.issuer.split('/').nth(3) {
+        Some(tenant) if shared.contains(&tenant) => Err(blame.misconfigured(
+            format!("the issuer {} is shared by all tenants", settings.issuer),
+            format!(
+                "Set {} to your directory's own tenant id, as in https://login.microsoftonline.com/<tenant id>/v2.0 ({})",
+                blame.setting("TENANT_ID"),
+                ENTRA.console
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
