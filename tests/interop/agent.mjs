@@ -6,7 +6,7 @@ import http from 'node:http';
 const PAGES_AT_MOST = 25;
 
 export class Browser {
-  /** `answers`: what the person types or presses, by field name, for example `{ login: 'alice', decision: 'allow' }`. */
+  /** `answers`: what the person types or presses, by field name, for example `{ login: 'alice', decision: 'allow', person: /alice/i }`. */
   constructor(answers) {
     this.answers = answers;
     this.cookies = [];
@@ -56,7 +56,8 @@ export class Browser {
       }
       for (const button of form.buttons) {
         const wanted = this.answers[button.name];
-        if (!pressed && (wanted === undefined ? !button.name : wanted === button.value)) {
+        const fits = wanted instanceof RegExp ? wanted.test(button.value) : wanted === button.value;
+        if (!pressed && (wanted === undefined ? !button.name : fits)) {
           if (button.name) fields.append(button.name, button.value);
           pressed = true;
         }

@@ -123,3 +123,16 @@ export async function startGateway(folder, { port, env, mcp, config, args = [] }
   await answers(`${baseUrl}/health`, gateway);
   return { baseUrl, ...gateway };
 }
+
+/** The demo: the gateway with its embedded sign-in page and two built-in servers. */
+export async function startDemo(folder) {
+  const port = await freePort();
+  const demo = start(gatewayBinary(), ['demo'], {
+    cwd: folder,
+    env: plainEnvironment({ PORT: String(port) }),
+    log: path.join(folder, 'demo.log'),
+  });
+  const baseUrl = `http://localhost:${port}`;
+  await answers(`${baseUrl}/health`, demo);
+  return { baseUrl, ...demo };
+}
