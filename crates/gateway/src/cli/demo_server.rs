@@ -1,15 +1,16 @@
-//! `portunus demo-server dice|uuid`: two small MCP servers to try the gateway with.
+//! `portunus demo-server dice|uuid`: two small MCP servers to try the gateway with. What they do lives in `demo::servers`.
 
-use clap::ValueEnum;
+use std::{io::Write as _, net::Ipv4Addr, sync::Arc};
 
-/// Which server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DemoServer {
-    /// Rolls dice
-    Dice,
-    /// Makes UUIDs
-    Uuid,
-}
+use anyhow::Context as _;
+use portunus_core::clock::SystemClock;
+use tokio::{io::BufReader, net::TcpListener};
+
+pub use crate::demo::servers::DemoServer;
+use crate::{
+    demo::servers::{DemoMcp, http, stdio},
+    os::OsEntropy,
+};
 
 /// How it is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,19 @@ pub enum DemoTransport {
     Http { port: u16 },
 }
 
-/// Runs the server until its input ends or it is told to stop.
-#[expect(clippy::unused_async, reason = "the servers are built in a later commit")]
-pub async fn run(_server: DemoServer, _transport: DemoTransport) -> anyhow::Result<()> {
-    anyhow::bail!("`portunus demo-server` is not built yet")
+/// Runs the server until its input ends, or until a signal ends the process.
+pub async fn run(kind: DemoServer, transport: DemoTransport) -> anyhow::Result<()> {
+    let server = DemoMcp { kind, entropy: Arc::new(OsEntropy), clock: Arc::new(SystemClock) };
+    match transport {
+        DemoTransport::Stdio => stdio::serve(&server, BufReader::new(tokio::io::stdin()), tokio::io::stdout()).await?,
+        DemoTransport::Http { port } => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+                .await
+                .with_context(|| format!("port {port} of 127.0.0.1 cannot be used; choose another with --http"))?;
+            let address = listener.local_addr()?;
+            writeln!(std::io::stderr(), "Listening on http://{address}/mcp")?;
+            http::serve_http(server, listener).await?;
+        }
+    }
+    Ok(())
 }

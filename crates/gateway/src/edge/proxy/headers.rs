@@ -106,7 +106,8 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 }
 
 /// Never reaches a target from a client: credentials meant for us, claims about who is calling or which way they came, and names
-/// with an underscore, which some servers take for the same name with a dash.
+/// with an underscore, which some servers take for the same name with a dash. `Origin` was checked at the edge against our own
+/// URL; beside a `Host` that is the target's it would look like an attack.
 fn is_withheld(name: &HeaderName) -> bool {
     let name = name.as_str();
     matches!(
@@ -114,6 +115,7 @@ fn is_withheld(name: &HeaderName) -> bool {
         "authorization"
             | "cookie"
             | "cookie2"
+            | "origin"
             | "host"
             | "forwarded"
             | "via"
@@ -136,6 +138,7 @@ fn is_withheld(name: &HeaderName) -> bool {
     ) || name.starts_with("x-forwarded-")
         || name.starts_with("x-portunus-")
         || name.starts_with("x-auth-request-")
+        || name.starts_with("access-control-request-")
         || name.contains('_')
 }
 

@@ -122,6 +122,7 @@ async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
         ("x_portunus_user", "root"),
         ("x_custom", "1"),
         ("x-original-url", "/admin"),
+        ("origin", "https://evil.example"),
         ("connection", "close, X-Secret-Hop, x-portunus-groups"),
         ("x-secret-hop", "1"),
         ("keep-alive", "timeout=5"),
