@@ -106,7 +106,12 @@ impl Connection {
         Hold::new(&self.activity)
     }
 
-    /// How long nobody used the connection; `None` while somebody does.
+    /// Somebody is about to use it.
+    pub(super) fn touch(&self) {
+        drop(self.hold());
+    }
+
+    /// Since when nobody uses the connection; `None` while somebody does.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.activity.idle_since()
     }

@@ -1,18 +1,23 @@
 //! The servers behind the gateway. [`Upstreams`] is the pool; a [`Connection`] is one live, initialized connection of the legacy
 //! era; below it a transport each for stdio, Streamable HTTP and HTTP+SSE. Who may call what is decided next door, in `allow`.
 
-#![expect(dead_code, clippy::unused_async, reason = "the transports come next")]
-
 mod connection;
 mod error;
+mod handshake;
+mod http;
 mod inbox;
 mod link;
 mod pool;
 mod requests;
+mod sse;
+mod stdio;
 
 use std::{sync::Arc, time::Duration};
 
 use portunus_core::ids::{ServerName, UserId};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::spec::{Isolation, ServerSpec};
 
 pub use connection::{Call, Connection, Hold, ServerInfo};
 pub use error::UpstreamError;
@@ -26,6 +31,17 @@ pub struct Holder {
     pub user: UserId,
     /// The client's session, by whatever name the caller has for it.
     pub session: String,
+}
+
+impl ConnectionKey {
+    fn of(spec: &ServerSpec, holder: &Holder) -> Self {
+        let owner = match spec.isolation {
+            Isolation::Shared => Owner::Everybody,
+            Isolation::User => Owner::User(holder.user.clone()),
+            Isolation::Session => Owner::Session(holder.user.clone(), holder.session.clone()),
+        };
+        Self { server: spec.name.clone(), owner }
+    }
 }
 
 /// Whom a connection belongs to.
@@ -53,4 +69,8 @@ pub(crate) struct Hello {
     pub(crate) max_message: usize,
     /// How long a server has to end by itself.
     pub(crate) close_grace: Duration,
+    /// The time for grace is over: end by force.
+    pub(crate) hurry: CancellationToken,
+    /// What a shutdown waits for.
+    pub(crate) tasks: TaskTracker,
 }

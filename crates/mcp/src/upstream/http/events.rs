@@ -1,0 +1,154 @@
+//! Server-sent events out of bytes (WHATWG HTML, section 9.2.6), each of bounded size.
+
+use super::super::UpstreamError;
+
+/// One dispatched event, or news of the stream's position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::upstream) struct ServerEvent {
+    /// `message` when the server named none.
+    pub(in crate::upstream) kind: String,
+    pub(in crate::upstream) data: Vec<u8>,
+    /// The last id seen so far.
+    pub(in crate::upstream) id: Option<String>,
+}
+
+pub(in crate::upstream) struct Decoder {
+    max: usize,
+    line: Vec<u8>,
+    after_cr: bool,
+    first_line: bool,
+    kind: String,
+    data: Vec<u8>,
+    has_data: bool,
+    id: Option<String>,
+    /// Milliseconds the server asks us to wait before reconnecting.
+    retry: Option<u64>,
+}
+
+impl Decoder {
+    /// `max` bounds a line and an event's data.
+    pub(in crate::upstream) fn new(max: usize) -> Self {
+        Self {
+            max,
+            line: Vec::new(),
+            after_cr: false,
+            first_line: true,
+            kind: String::new(),
+            data: Vec::new(),
+            has_data: false,
+            id: None,
+            retry: None,
+        }
+    }
+
+    pub(in crate::upstream) fn retry(&self) -> Option<u64> {
+        self.retry
+    }
+
+    /// The id of the last event or id-only block that ended.
+    pub(in crate::upstream) fn last_id(&self) -> Option<&str> {
+        self.id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// Takes the next bytes; gives the events that they complete.
+    pub(in crate::upstream) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, UpstreamError> {
+        let mut events = Vec::new();
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (part, end) = (&rest[..at], rest[at]);
+            rest = &rest[at + 1..];
+            if end == b'\n' && self.after_cr && part.is_empty() {
+                self.after_cr = false;
+                continue;
+            }
+            self.extend(part)?;
+            self.after_cr = end == b'\r';
+            let line = std::mem::take(&mut self.line);
+            events.extend(self.line_ends(&line)?);
+        }
+        if !rest.is_empty() {
+            self.after_cr = false;
+            self.extend(rest)?;
+        }
+        Ok(events)
+    }
+
+    fn extend(&mut self, part: &[u8]) -> Result<(), UpstreamError> {
+        // Room for the field's name.
+        if self.line.len() + part.len() > self.max + 16 {
+            return Err(UpstreamError::TooLarge);
+        }
+        self.line.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn line_ends(&mut self, line: &[u8]) -> Result<Option<ServerEvent>, UpstreamError> {
+        let line = if std::mem::take(&mut self.first_line) { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
+        if line.is_empty() {
+            return Ok(self.dispatch());
+        }
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (field, value) = colon.map_or((line, &[][..]), |at| (&line[..at], &line[at + 1..]));
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"data" => {
+                if self.data.len() + value.len() > self.max {
+                    return Err(UpstreamError::TooLarge);
+                }
+                if self.has_data {
+                    self.data.push(b'\n');
+                }
+                self.has_data = true;
+                self.data.extend_from_slice(value);
+            }
+            b"event" => self.kind = String::from_utf8_lossy(value).into_owned(),
+            b"id" if !value.contains(&0) && value.len() <= 4096 => self.id = Some(String::from_utf8_lossy(value).into_owned()),
+            b"retry" => self.retry = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).or(self.retry),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn dispatch(&mut self) -> Option<ServerEvent> {
+        let kind = std::mem::take(&mut self.kind);
+        if !std::mem::take(&mut self.has_data) {
+            return None;
+        }
+        let kind = if kind.is_empty() { "message".to_owned() } else { kind };
+        Some(ServerEvent { kind, data: std::mem::take(&mut self.data), id: self.id.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, data: &str, id: Option<&str>) -> ServerEvent {
+        ServerEvent { kind: kind.to_owned(), data: data.as_bytes().to_vec(), id: id.map(str::to_owned) }
+    }
+
+    #[test]
+    fn every_split_gives_the_same_events() {
+        let text = "\u{FEFF}: hello\nid: 1\ndata:\n\nevent: endpoint\r\ndata: /a\r\n\r\ndata: x\rdata:  y\r\rretry: 250\nid\ndata\n\nid: 7\n\ndata: cut";
+        let expected = [
+            event("message", "", Some("1")),
+            event("endpoint", "/a", Some("1")),
+            event("message", "x\n y", Some("1")),
+            event("message", "", Some("")),
+        ];
+        for size in 1..text.len() {
+            let mut decoder = Decoder::new(100);
+            let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|part| decoder.feed(part).unwrap()).collect();
+            assert_eq!(events, expected, "in chunks of {size}");
+            assert_eq!((decoder.retry(), decoder.last_id()), (Some(250), Some("7")));
+        }
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let mut decoder = Decoder::new(10);
+        assert_eq!(decoder.feed(&[b'a'; 100]), Err(UpstreamError::TooLarge));
+        let mut decoder = Decoder::new(10);
+        assert_eq!(decoder.feed(b"data: 123456\ndata: 123456\n"), Err(UpstreamError::TooLarge));
+    }
+}

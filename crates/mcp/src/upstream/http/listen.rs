@@ -1,0 +1,43 @@
+//! The GET stream on which a server speaks unasked. Servers need not offer one; when it breaks it is opened again.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Place, Shared, UpstreamError};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Runs until the connection closes or the server says that it has no such stream.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let closed = shared.inbox.closed().clone();
+    tokio::select! {
+        () = closed.cancelled() => {}
+        () = listen(&shared) => {}
+    }
+}
+
+async fn listen(shared: &Shared) {
+    let mut place = Place::default();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match shared.open_stream(&place).await {
+            Ok(response) => {
+                pause = FIRST_PAUSE;
+                if let Err(error) = shared.pump(response, &mut place, None).await {
+                    tracing::debug!(server = %shared.inbox.key.server, %error, detail = error.detail(), "the event stream broke");
+                }
+                tokio::time::sleep(place.pause()).await;
+            }
+            Err(UpstreamError::Connect { detail }) => {
+                tracing::debug!(server = %shared.inbox.key.server, detail, "the event stream cannot be opened");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(UpstreamError::Status { status }) if status >= 500 || status == 429 => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            Err(_) => return,
+        }
+    }
+}

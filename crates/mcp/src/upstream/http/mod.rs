@@ -1,0 +1,300 @@
+//! A server on Streamable HTTP (MCP 2025-11-25, transports): each message is a POST, its answer JSON or a stream of events; what
+//! the server says unasked comes on a GET stream ([`listen`]). Only configured headers are sent, never a caller's (threat 31).
+
+mod events;
+mod listen;
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use portunus_core::secret::SecretText;
+use reqwest::Response;
+use url::Url;
+
+pub(super) use self::events::{Decoder, ServerEvent};
+use super::{
+    Hello, UpstreamError,
+    inbox::Inbox,
+    link::{Link, Outgoing},
+};
+use crate::wire::{self, Message};
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const EVENT_STREAM: &str = "text/event-stream";
+/// How much of an error's body is read.
+const ERROR_BODY: usize = 64 * 1024;
+/// How long a stream may go on after its answer, so that its connection can be used again.
+const AFTER_ANSWER: Duration = Duration::from_secs(1);
+/// How long deleting the session may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+pub(super) struct HttpLink {
+    shared: Arc<Shared>,
+    deleted: AtomicBool,
+}
+
+/// What the POSTs and the GET stream have in common.
+struct Shared {
+    http: reqwest::Client,
+    url: Url,
+    headers: HeaderMap,
+    inbox: Arc<Inbox>,
+    max_message: usize,
+    session: OnceLock<HeaderValue>,
+    version: OnceLock<HeaderValue>,
+}
+
+impl HttpLink {
+    pub(super) fn open(
+        http: reqwest::Client,
+        url: Url,
+        headers: &[(HeaderName, SecretText)],
+        inbox: &Arc<Inbox>,
+        hello: &Hello,
+    ) -> Result<Arc<dyn Link>, UpstreamError> {
+        let shared = Shared {
+            http,
+            url,
+            headers: header_map(headers)?,
+            inbox: Arc::clone(inbox),
+            max_message: hello.max_message,
+            session: OnceLock::new(),
+            version: OnceLock::new(),
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared), deleted: AtomicBool::new(false) }))
+    }
+}
+
+/// The configured headers, marked so that nothing prints their values.
+pub(super) fn header_map(headers: &[(HeaderName, SecretText)]) -> Result<HeaderMap, UpstreamError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let bad = |_| UpstreamError::Connect { detail: format!("the value of the configured header {name} is no header value") };
+        let mut value = HeaderValue::from_str(value.expose()).map_err(bad)?;
+        value.set_sensitive(true);
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+/// Redirects would carry the configured credentials to wherever they lead.
+pub(super) fn refuse_redirect(response: &Response, url: &Url) -> Result<(), UpstreamError> {
+    if response.status().is_redirection() || response.url() != url {
+        return Err(UpstreamError::protocol("the server redirects: configure the final URL"));
+    }
+    Ok(())
+}
+
+/// An error of the HTTP client without its URL, which may have a secret in its query.
+pub(super) fn unreachable(error: reqwest::Error) -> UpstreamError {
+    let error = error.without_url();
+    let mut detail = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        detail.push_str(": ");
+        detail.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    UpstreamError::Connect { detail }
+}
+
+#[async_trait]
+impl Link for HttpLink {
+    async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError> {
+        self.shared.post(outgoing).await
+    }
+
+    fn answers_inline(&self) -> bool {
+        true
+    }
+
+    fn initialized(&self, protocol_version: &str) {
+        if let Ok(version) = HeaderValue::from_str(protocol_version) {
+            let _ = self.shared.version.set(version);
+        }
+        tokio::spawn(listen::run(Arc::clone(&self.shared)));
+    }
+
+    async fn close(&self) {
+        let expired = matches!(self.shared.inbox.reason(), Some(UpstreamError::SessionExpired));
+        if self.shared.session.get().is_none() || expired || self.deleted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let request = self.shared.http.delete(self.shared.url.clone()).headers(self.shared.with_session(HeaderMap::new()));
+        let _ = tokio::time::timeout(GOODBYE, request.send()).await;
+    }
+}
+
+impl Shared {
+    /// The configured headers, then `own`, then the session's: ours win.
+    fn with_session(&self, own: HeaderMap) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.extend(own);
+        for (name, value) in [(SESSION, self.session.get()), (VERSION, self.version.get())] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers
+    }
+
+    async fn post(&self, Outgoing { message, awaits }: Outgoing) -> Result<(), UpstreamError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let request = self.http.post(self.url.clone()).headers(self.with_session(headers)).body(message);
+        let response = request.send().await.map_err(unreachable)?;
+        refuse_redirect(&response, &self.url)?;
+        if !response.status().is_success() {
+            return self.failed(response, awaits).await;
+        }
+        if let (Some(_), Some(session)) = (awaits, response.headers().get(&SESSION)) {
+            // Only the first is taken, which is the one on the answer to initialize.
+            let _ = self.session.set(session.clone());
+        }
+        let Some(id) = awaits else { return Ok(()) };
+        match content_type(&response) {
+            "application/json" => {
+                let body = read_body(response, self.max_message).await?;
+                self.inbox.deliver(&body);
+                Ok(())
+            }
+            EVENT_STREAM => self.stream(response, id).await,
+            other => Err(UpstreamError::protocol(format!("an answer of content type {other:?}"))),
+        }
+    }
+
+    /// Reads an answering stream to its answer; when it breaks off, resumes it where the server said it can be.
+    async fn stream(&self, response: Response, id: u64) -> Result<(), UpstreamError> {
+        let mut place = Place::default();
+        let mut broken = self.pump(response, &mut place, Some(id)).await;
+        while self.inbox.awaits(id) {
+            if matches!(broken, Err(UpstreamError::TooLarge)) || place.last_id.is_none() {
+                return broken;
+            }
+            tokio::time::sleep(place.pause()).await;
+            let response = self.open_stream(&place).await?;
+            broken = self.pump(response, &mut place, Some(id)).await;
+        }
+        Ok(())
+    }
+
+    /// Opens a GET stream, from `place` on if it is anywhere.
+    async fn open_stream(&self, place: &Place) -> Result<Response, UpstreamError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
+        if let Some(id) = place.last_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
+            headers.insert(LAST_EVENT_ID, id);
+        }
+        let request = self.http.get(self.url.clone()).headers(self.with_session(headers));
+        let response = request.send().await.map_err(unreachable)?;
+        refuse_redirect(&response, &self.url)?;
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND && self.session.get().is_some() {
+            return Err(self.expire());
+        }
+        if !status.is_success() || content_type(&response) != EVENT_STREAM {
+            return Err(UpstreamError::Status { status: status.as_u16() });
+        }
+        Ok(response)
+    }
+
+    /// Puts a stream's messages into the inbox until it ends, or until `awaited` is answered.
+    async fn pump(&self, response: Response, place: &mut Place, awaited: Option<u64>) -> Result<(), UpstreamError> {
+        let mut decoder = Decoder::new(self.max_message);
+        let mut body = response.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            for ServerEvent { kind, data, .. } in decoder.feed(&chunk.map_err(unreachable)?)? {
+                // The first event of a resumable stream has an id and no data.
+                if kind == "message" && !data.is_empty() {
+                    self.inbox.deliver(&Bytes::from(data));
+                }
+            }
+            place.note(&decoder);
+            if awaited.is_some_and(|id| !self.inbox.awaits(id)) {
+                tokio::spawn(tokio::time::timeout(AFTER_ANSWER, async move { while let Some(Ok(_)) = body.next().await {} }));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn failed(&self, response: Response, awaits: Option<u64>) -> Result<(), UpstreamError> {
+        let status = response.status();
+        let in_session = self.session.get().is_some();
+        if status == StatusCode::NOT_FOUND && in_session {
+            return Err(self.expire());
+        }
+        let is_json = content_type(&response) == "application/json";
+        let body = read_body(response, ERROR_BODY).await.unwrap_or_default();
+        // Servers made after the older SDKs' examples say 400 where 404 is meant.
+        if status == StatusCode::BAD_REQUEST && in_session && body.to_ascii_lowercase().windows(10).any(|w| w == b"session id") {
+            return Err(self.expire());
+        }
+        if let (true, Some(id), Ok(Message::Response(answer))) = (is_json, awaits, wire::parse(&body))
+            && answer.id.as_ref().and_then(wire::RequestId::as_u64) == Some(id)
+        {
+            self.inbox.deliver(&body);
+            return Ok(());
+        }
+        Err(UpstreamError::Status { status: status.as_u16() })
+    }
+
+    /// The server forgot the session: nothing more can come of this connection.
+    fn expire(&self) -> UpstreamError {
+        self.inbox.close(&UpstreamError::SessionExpired);
+        UpstreamError::SessionExpired
+    }
+}
+
+/// How far a stream was read.
+#[derive(Debug, Default)]
+struct Place {
+    last_id: Option<String>,
+    retry: Option<Duration>,
+}
+
+impl Place {
+    fn note(&mut self, decoder: &Decoder) {
+        if let Some(id) = decoder.last_id() {
+            self.last_id = Some(id.to_owned());
+        }
+        self.retry = decoder.retry().map(Duration::from_millis).or(self.retry);
+    }
+
+    fn pause(&self) -> Duration {
+        self.retry.unwrap_or(Duration::from_secs(1)).clamp(Duration::from_millis(50), Duration::from_secs(30))
+    }
+}
+
+fn content_type(response: &Response) -> &str {
+    let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+async fn read_body(response: Response, max: usize) -> Result<Bytes, UpstreamError> {
+    if response.content_length().is_some_and(|length| length > max as u64) {
+        return Err(UpstreamError::TooLarge);
+    }
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(unreachable)?;
+        if body.len() + chunk.len() > max {
+            return Err(UpstreamError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Bytes::from(body))
+}

@@ -1,0 +1,309 @@
+//! The pool: which connection a holder gets, started on first use, one start at a time, backing off after failures (threat F5),
+//! closed when idle.
+
+mod options;
+mod slot;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use portunus_core::ids::ServerName;
+use tokio::{
+    sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, TryAcquireError},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::options::Options;
+use self::slot::{Next, Phase, Place, Slot};
+use super::{Call, Connection, ConnectionKey, Hello, Holder, Owner, UpstreamError, handshake};
+use crate::{
+    spec::{ServerSpec, Transport},
+    wire::{Outcome, Payload},
+};
+
+/// What is left of a shutdown's time for ending by force.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// After so many new slots the stale ones are looked for.
+const PURGE_EVERY: usize = 256;
+
+/// All servers behind the gateway. Dropping it closes everything.
+pub struct Upstreams {
+    pool: Arc<Pool>,
+}
+
+struct Pool {
+    specs: Vec<Arc<ServerSpec>>,
+    http: reqwest::Client,
+    options: Options,
+    hello: Hello,
+    slots: RwLock<HashMap<ConnectionKey, Slot>>,
+    connections: Arc<Semaphore>,
+    children: Arc<Semaphore>,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Upstreams {
+    /// `http` must not follow redirects, must not keep cookies and must have no timeout for a whole request.
+    pub fn new(specs: Vec<ServerSpec>, http: reqwest::Client, options: Options) -> Self {
+        let tasks = TaskTracker::new();
+        let hello = Hello {
+            tasks: tasks.clone(),
+            capabilities: options.capabilities.clone(),
+            on_request: Arc::clone(&options.on_request),
+            max_message: options.max_message,
+            close_grace: options.close_grace,
+            hurry: CancellationToken::new(),
+        };
+        let pool = Pool {
+            specs: specs.into_iter().map(Arc::new).collect(),
+            http,
+            hello,
+            slots: RwLock::default(),
+            connections: Arc::new(Semaphore::new(options.max_connections)),
+            children: Arc::new(Semaphore::new(options.max_children)),
+            options,
+            stopping: CancellationToken::new(),
+            tasks,
+        };
+        Self { pool: Arc::new(pool) }
+    }
+
+    /// The servers, in the order of the configuration.
+    pub fn specs(&self) -> impl Iterator<Item = &ServerSpec> {
+        self.pool.specs.iter().map(|spec| &**spec)
+    }
+
+    /// The live connection that `holder` shares or owns, started if need be. Within a backoff the answer is an error at once.
+    pub async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Connection>, UpstreamError> {
+        let spec = self.pool.specs.iter().find(|spec| spec.name == *server).ok_or(UpstreamError::NotFound)?;
+        let key = ConnectionKey::of(spec, holder);
+        loop {
+            if self.pool.stopping.is_cancelled() {
+                return Err(UpstreamError::closed("the gateway is stopping"));
+            }
+            let slot = self.pool.slot(&key);
+            let mut place = Arc::clone(&slot).lock_owned().await;
+            match place.next(&self.pool.options)? {
+                Next::Use(connection) => return Ok(connection),
+                Next::LookAgain => {}
+                Next::Start => {
+                    // On a task of its own: a caller that goes away does not undo a start others wait for.
+                    let start = Arc::clone(&self.pool).start(Arc::clone(spec), key, slot, place);
+                    let started = self.pool.tasks.spawn(start).await;
+                    return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
+                }
+            }
+        }
+    }
+
+    /// Gets the connection and asks. When the server has forgotten the session, which means that it did nothing, asks once more
+    /// on a new one.
+    pub async fn request(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
+        let connection = self.connection(server, holder).await?;
+        match connection.request(method, params.clone(), call.clone()).await {
+            Err(UpstreamError::SessionExpired) => self.connection(server, holder).await?.request(method, params, call).await,
+            answer => answer,
+        }
+    }
+
+    /// The session is over: connections of its own are closed.
+    pub async fn close_session(&self, holder: &Holder) {
+        let owner = Owner::Session(holder.user.clone(), holder.session.clone());
+        let keys: Vec<_> = self.pool.read_slots(|slots| slots.keys().filter(|key| key.owner == owner).cloned().collect());
+        let closing = keys.into_iter().map(|key| async move {
+            let Some(slot) = self.pool.read_slots(|slots| slots.get(&key).cloned()) else { return };
+            let taken = {
+                let mut place = slot.lock().await;
+                self.pool.remove(&key, &slot);
+                place.vacate()
+            };
+            if let Some(connection) = taken {
+                connection.close("the session ended").await;
+            }
+        });
+        futures::future::join_all(closing).await;
+    }
+
+    /// Closes everything; returns when every child has ended, or when `deadline` has passed.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.pool.stopping.cancel();
+        self.pool.tasks.close();
+        let last_moment = LAST_MOMENT.min(deadline / 2);
+        if tokio::time::timeout(deadline.saturating_sub(last_moment), self.pool.tasks.wait()).await.is_err() {
+            tracing::warn!("some servers have not ended in time: killing them");
+            self.pool.hello.hurry.cancel();
+            let _ = tokio::time::timeout(last_moment, self.pool.tasks.wait()).await;
+        }
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        self.pool.stopping.cancel();
+    }
+}
+
+impl Pool {
+    fn read_slots<T>(&self, read: impl FnOnce(&HashMap<ConnectionKey, Slot>) -> T) -> T {
+        read(&self.slots.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn slot(&self, key: &ConnectionKey) -> Slot {
+        if let Some(slot) = self.read_slots(|slots| slots.get(key).cloned()) {
+            return slot;
+        }
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() % PURGE_EVERY == PURGE_EVERY - 1 {
+            slots.retain(|_, slot| match slot.try_lock() {
+                Ok(mut place) if place.is_stale(&self.options) => {
+                    place.phase = Phase::Gone;
+                    false
+                }
+                _ => true,
+            });
+        }
+        Arc::clone(slots.entry(key.clone()).or_default())
+    }
+
+    /// Takes the slot out of the pool, if it is still the one there. The caller holds its lock and empties it.
+    fn remove(&self, key: &ConnectionKey, slot: &Slot) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if slots.get(key).is_some_and(|held| Arc::ptr_eq(held, slot)) {
+            slots.remove(key);
+        }
+    }
+
+    async fn start(
+        self: Arc<Self>,
+        spec: Arc<ServerSpec>,
+        key: ConnectionKey,
+        slot: Slot,
+        mut place: OwnedMutexGuard<Place>,
+    ) -> Result<Arc<Connection>, UpstreamError> {
+        let room = self.room(&spec).await?;
+        let connecting = handshake::connect(key.clone(), &spec, &self.http, &self.hello);
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            () = self.stopping.cancelled() => return Err(UpstreamError::closed("the gateway is stopping")),
+        };
+        match connected {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                tracing::debug!(server = %spec.name, revision = connection.info().protocol_version, "connected to a server");
+                place.phase = Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
+                drop(place);
+                let watch = Arc::clone(&self).watch(key, slot, Arc::clone(&connection), spec.idle_timeout, room);
+                self.tasks.spawn(watch);
+                Ok(connection)
+            }
+            Err(error) => {
+                tracing::warn!(server = %spec.name, %error, detail = error.detail(), "could not connect to a server");
+                place.failed(error.detail().map_or_else(|| error.to_string(), str::to_owned), &self.options);
+                Err(error)
+            }
+        }
+    }
+
+    /// Room for one more, made by closing the longest idle one if there is none.
+    async fn room(&self, spec: &ServerSpec) -> Result<Room, UpstreamError> {
+        let is_child = matches!(spec.transport, Transport::Stdio { .. });
+        if let Ok(room) = self.free_room(is_child) {
+            return Ok(room);
+        }
+        if self.close_one_idle(is_child).await {
+            // The room of the closed one is free as soon as its watcher has seen the end.
+            for _ in 0..100 {
+                if let Ok(room) = self.free_room(is_child) {
+                    return Ok(room);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        tracing::warn!(server = %spec.name, "no room for another connection: raise the limit or shorten the idle time");
+        Err(UpstreamError::TooMany)
+    }
+
+    fn free_room(&self, is_child: bool) -> Result<Room, TryAcquireError> {
+        let connection = Arc::clone(&self.connections).try_acquire_owned()?;
+        let child = is_child.then(|| Arc::clone(&self.children).try_acquire_owned()).transpose()?;
+        Ok(Room { _connection: connection, _child: child })
+    }
+
+    async fn close_one_idle(&self, is_child: bool) -> bool {
+        let is_wanted = |key: &ConnectionKey| {
+            let spec = self.specs.iter().find(|spec| spec.name == key.server);
+            !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }))
+        };
+        let oldest = self.read_slots(|slots| {
+            let idle = slots.iter().filter(|(key, _)| is_wanted(key)).filter_map(|(key, slot)| {
+                let place = slot.try_lock().ok()?;
+                let Phase::Live { connection, .. } = &place.phase else { return None };
+                Some((connection.idle_since()?, key.clone(), Arc::clone(slot)))
+            });
+            idle.min_by_key(|(since, ..)| *since)
+        });
+        let Some((_, key, slot)) = oldest else { return false };
+        let taken = {
+            let Ok(mut place) = slot.try_lock() else { return false };
+            self.remove(&key, &slot);
+            place.vacate()
+        };
+        if let Some(connection) = taken {
+            tracing::debug!(server = %key.server, "closed an idle connection to make room");
+            connection.close("closed to make room").await;
+        }
+        true
+    }
+
+    /// Stays with one connection until it ends.
+    async fn watch(self: Arc<Self>, key: ConnectionKey, slot: Slot, connection: Arc<Connection>, idle: Duration, room: Room) {
+        let since = Instant::now();
+        let idle = idle.max(Duration::from_millis(20));
+        loop {
+            let looked = Instant::now();
+            let idle_at = connection.idle_since().unwrap_or(looked) + idle;
+            tokio::select! {
+                () = connection.closed() => {
+                    let mut place = slot.lock().await;
+                    if place.holds(&connection) {
+                        let reason = connection.close_reason();
+                        tracing::warn!(server = %key.server, detail = reason.and_then(UpstreamError::detail), "a connection ended");
+                        place.ended(&connection, since.elapsed(), &self.options);
+                    }
+                    break;
+                }
+                () = self.stopping.cancelled() => break,
+                () = tokio::time::sleep_until(idle_at) => {
+                    let mut place = slot.lock().await;
+                    let idle_enough = connection.idle_since().is_some_and(|since| since.elapsed() >= idle);
+                    if idle_enough && place.holds(&connection) {
+                        tracing::debug!(server = %key.server, "closing an idle connection");
+                        self.remove(&key, &slot);
+                        place.vacate();
+                        break;
+                    }
+                }
+            }
+        }
+        connection.close("closed by the gateway").await;
+        drop(room);
+    }
+}
+
+/// A connection's share of the limits.
+struct Room {
+    _connection: OwnedSemaphorePermit,
+    _child: Option<OwnedSemaphorePermit>,
+}

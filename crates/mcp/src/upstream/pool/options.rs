@@ -1,0 +1,40 @@
+//! What the pool can be told.
+
+use std::{sync::Arc, time::Duration};
+
+use super::super::{NoServerRequests, ServerRequests};
+use crate::wire::Payload;
+
+/// What is the same for every connection of the pool.
+#[derive(Clone)]
+pub struct Options {
+    /// The client capabilities that the handshake declares: a JSON object.
+    pub capabilities: Payload,
+    pub on_request: Arc<dyn ServerRequests>,
+    /// How many child processes may run.
+    pub max_children: usize,
+    /// How many connections may be open, children included.
+    pub max_connections: usize,
+    /// The longest message taken from a server, in bytes.
+    pub max_message: usize,
+    /// The pause after a first failure; it doubles up to `backoff_max`.
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+    /// How long a child has to end by itself, and again after SIGTERM.
+    pub close_grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            capabilities: Payload::from_value(&serde_json::json!({})),
+            on_request: Arc::new(NoServerRequests),
+            max_children: 256,
+            max_connections: 4096,
+            max_message: 16 * 1024 * 1024,
+            backoff_min: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+            close_grace: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The place of one connection in the pool and what may be in it. Whoever holds the lock of a slot decides alone, so that one
+//! connection is started at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{
+    super::{Connection, UpstreamError},
+    Options,
+};
+
+pub(super) type Slot = Arc<Mutex<Place>>;
+
+#[derive(Default)]
+pub(super) struct Place {
+    pub(super) phase: Phase,
+    /// Failures in a row.
+    failures: u32,
+}
+
+#[derive(Default)]
+pub(super) enum Phase {
+    #[default]
+    Empty,
+    Live {
+        connection: Arc<Connection>,
+        since: Instant,
+    },
+    /// It failed and is left alone for a while.
+    Failed {
+        until: Instant,
+        detail: String,
+    },
+    /// No longer in the pool: look there again.
+    Gone,
+}
+
+/// What is to be done for somebody who wants a connection.
+pub(super) enum Next {
+    Use(Arc<Connection>),
+    Start,
+    LookAgain,
+}
+
+impl Place {
+    /// Sorts out what is here.
+    pub(super) fn next(&mut self, options: &Options) -> Result<Next, UpstreamError> {
+        if let Phase::Live { connection, since } = &self.phase {
+            let (connection, since) = (Arc::clone(connection), *since);
+            if !connection.is_closed() {
+                connection.touch();
+                return Ok(Next::Use(connection));
+            }
+            self.ended(&connection, since.elapsed(), options);
+        }
+        match &self.phase {
+            Phase::Failed { until, detail } => match until.checked_duration_since(Instant::now()) {
+                Some(retry_in) if !retry_in.is_zero() => Err(UpstreamError::Backoff { retry_in, detail: detail.clone() }),
+                _ => Ok(Next::Start),
+            },
+            Phase::Gone => Ok(Next::LookAgain),
+            _ => Ok(Next::Start),
+        }
+    }
+
+    pub(super) fn holds(&self, connection: &Arc<Connection>) -> bool {
+        matches!(&self.phase, Phase::Live { connection: held, .. } if Arc::ptr_eq(held, connection))
+    }
+
+    /// A connection ended by itself. A forgotten session is no failure: the next caller gets a new one at once.
+    pub(super) fn ended(&mut self, connection: &Connection, lived: Duration, options: &Options) {
+        match connection.close_reason() {
+            Some(UpstreamError::SessionExpired) => self.phase = Phase::Empty,
+            reason => {
+                if lived >= options.backoff_max {
+                    self.failures = 0;
+                }
+                let detail = reason.and_then(UpstreamError::detail).unwrap_or_default().to_owned();
+                self.failed(detail, options);
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, detail: String, options: &Options) {
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        let pause = options.backoff_min.saturating_mul(factor).min(options.backoff_max);
+        self.failures = self.failures.saturating_add(1);
+        self.phase = Phase::Failed { until: Instant::now() + pause, detail };
+    }
+
+    /// Takes the connection out; the slot must then leave the pool.
+    pub(super) fn vacate(&mut self) -> Option<Arc<Connection>> {
+        match std::mem::replace(&mut self.phase, Phase::Gone) {
+            Phase::Live { connection, .. } => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// Nothing here is worth keeping. (What failed is remembered a while longer than its pause, to go on backing off.)
+    pub(super) fn is_stale(&self, options: &Options) -> bool {
+        match &self.phase {
+            Phase::Empty | Phase::Gone => true,
+            Phase::Live { .. } => false,
+            Phase::Failed { until, .. } => until.elapsed() > options.backoff_max,
+        }
+    }
+}

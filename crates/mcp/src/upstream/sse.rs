@@ -1,0 +1,160 @@
+//! A server on the HTTP+SSE transport of revision 2024-11-05: one event stream for all that the server says, whose first event
+//! names the URL that messages are posted to.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use portunus_core::secret::SecretText;
+use url::Url;
+
+use super::{
+    Hello, UpstreamError,
+    http::{Decoder, ServerEvent, header_map, refuse_redirect, unreachable},
+    inbox::Inbox,
+    link::{Link, Outgoing},
+};
+
+/// How much of a refusal's body is read before the connection is given back.
+const POST_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) struct SseLink {
+    http: reqwest::Client,
+    endpoint: Url,
+    headers: HeaderMap,
+    version: OnceLock<HeaderValue>,
+}
+
+impl SseLink {
+    /// Opens the stream and waits for the endpoint.
+    pub(super) async fn open(
+        http: reqwest::Client,
+        url: Url,
+        headers: &[(HeaderName, SecretText)],
+        inbox: &Arc<Inbox>,
+        hello: &Hello,
+    ) -> Result<Arc<dyn Link>, UpstreamError> {
+        let headers = header_map(headers)?;
+        let request = http.get(url.clone()).headers(headers.clone()).header(header::ACCEPT, "text/event-stream");
+        let response = request.send().await.map_err(unreachable)?;
+        refuse_redirect(&response, &url)?;
+        if !response.status().is_success() {
+            return Err(UpstreamError::Status { status: response.status().as_u16() });
+        }
+        let mut body = response.bytes_stream().boxed();
+        let mut decoder = Decoder::new(hello.max_message);
+        let mut early = Vec::new();
+        let endpoint = loop {
+            let chunk = body.next().await.ok_or_else(|| UpstreamError::protocol("the stream ended before its endpoint event"))?;
+            early.extend(decoder.feed(&chunk.map_err(unreachable)?)?);
+            if let Some(at) = early.iter().position(|event| event.kind == "endpoint") {
+                break endpoint(&url, &early.swap_remove(at).data)?;
+            }
+        };
+        let inbox = Arc::clone(inbox);
+        tokio::spawn(async move {
+            let closed = inbox.closed().clone();
+            let reason = tokio::select! {
+                () = closed.cancelled() => return,
+                reason = pump(body, decoder, &early, &inbox) => reason,
+            };
+            inbox.close(&reason);
+        });
+        Ok(Arc::new(Self { http, endpoint, headers, version: OnceLock::new() }))
+    }
+}
+
+/// The URL to post to: it must be of the same origin, or our credentials would go elsewhere.
+fn endpoint(url: &Url, data: &[u8]) -> Result<Url, UpstreamError> {
+    let bad = |what: &str| UpstreamError::protocol(format!("the endpoint event {what}"));
+    let text = std::str::from_utf8(data).map_err(|_| bad("is no text"))?;
+    let endpoint = url.join(text.trim()).map_err(|_| bad("has no URL"))?;
+    if endpoint.origin() != url.origin() || !endpoint.username().is_empty() || endpoint.password().is_some() {
+        return Err(bad("leads to another origin"));
+    }
+    Ok(endpoint)
+}
+
+/// Puts what comes into the inbox; gives the reason why nothing more comes.
+async fn pump(
+    mut body: futures::stream::BoxStream<'static, reqwest::Result<Bytes>>,
+    mut decoder: Decoder,
+    early: &[ServerEvent],
+    inbox: &Inbox,
+) -> UpstreamError {
+    let deliver = |event: &ServerEvent| {
+        if event.kind == "message" {
+            inbox.deliver(&Bytes::copy_from_slice(&event.data));
+        }
+    };
+    early.iter().for_each(deliver);
+    while let Some(chunk) = body.next().await {
+        match chunk.map_err(unreachable).and_then(|chunk| decoder.feed(&chunk)) {
+            Ok(events) => events.iter().for_each(deliver),
+            Err(error) => {
+                return UpstreamError::closed(format!("the event stream broke: {error}: {}", error.detail().unwrap_or_default()));
+            }
+        }
+    }
+    UpstreamError::closed("the server ended the event stream")
+}
+
+#[async_trait]
+impl Link for SseLink {
+    async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError> {
+        let mut request = self.http.post(self.endpoint.clone()).headers(self.headers.clone());
+        request = request.header(header::CONTENT_TYPE, "application/json").timeout(POST_TIMEOUT).body(outgoing.message);
+        if let Some(version) = self.version.get() {
+            request = request.header("mcp-protocol-version", version);
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        refuse_redirect(&response, &self.endpoint)?;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(UpstreamError::Status { status: status.as_u16() }),
+        }
+    }
+
+    fn answers_inline(&self) -> bool {
+        false
+    }
+
+    fn initialized(&self, protocol_version: &str) {
+        if let Ok(version) = HeaderValue::from_str(protocol_version) {
+            let _ = self.version.set(version);
+        }
+    }
+
+    /// The stream ends with the inbox.
+    async fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_stay_at_their_origin() {
+        let url = Url::parse("https://a.example/sse?x=1").unwrap();
+        for (data, expected) in
+            [("/messages?s=1", "https://a.example/messages?s=1"), ("https://a.example:443/m", "https://a.example/m")]
+        {
+            assert_eq!(endpoint(&url, data.as_bytes()).unwrap().as_str(), expected);
+        }
+        for bad in [
+            "https://b.example/m",
+            "//b.example/m",
+            "http://a.example/m",
+            "https://a.example:444/m",
+            "https://u:p@a.example/m",
+            "javascript:1",
+        ] {
+            assert!(endpoint(&url, bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
