@@ -1,5 +1,6 @@
 """The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
-and what no file may contain. Run by `./test house`. Licences and banned crates are checked next door, in licences.py.
+what no file may contain, and where links of documents lead. Run by `./test house`. Licences and banned crates are checked
+next door, in licences.py.
 
 Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
 saying why, in a comment `// long: …` right above it.
@@ -187,10 +188,25 @@ def check_words():
     print(f"words: {len(paths)} files")
 
 
+def check_links():
+    """A document's links to files of this repository lead somewhere."""
+    documents = tracked("*.md")
+    for path in documents:
+        text = re.sub(r"```.*?```", lambda block: "\n" * block[0].count("\n"), Path(path).read_text(encoding="utf-8"), flags=re.S)
+        for match in re.finditer(r"\]\(([^)\s#]+)[^)]*\)", text):
+            target = match[1]
+            if "://" in target or target.startswith("mailto:"):
+                continue
+            if not (Path(path).parent / target).exists():
+                finding(f"{path}:{text.count(chr(10), 0, match.start()) + 1}", f"links to {target}, which is not there")
+    print(f"links: {len(documents)} documents")
+
+
 check_arrows()
 check_sizes()
 check_endpoints_apart()
 check_words()
+check_links()
 if findings:
     print(*findings, sep="\n")
     print(f"house: {len(findings)} findings")
