@@ -1,1 +1,106 @@
-//! The one suite every store has to pass.
+//! The one suite every store has to pass: one file for each port, and [`restarts`] for what must outlive a process. For tests
+//! only. A test file says how to make its [`Backend`] and calls [`conformance_suite!`](crate::conformance_suite), which makes
+//! a test of each case; what is particular to one store is tested beside that store.
+//!
+//! Races are part of it and cannot be opted out of: a store that lets two win is not one.
+
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test suite: a panic is its verdict")]
+
+pub mod clients;
+pub mod consents;
+pub mod grants;
+pub mod logins;
+mod records;
+pub mod restarts;
+pub mod rotation;
+pub mod transactions;
+pub mod upkeep;
+
+use std::{future::Future, sync::Arc};
+
+use portunus_core::store::Stores;
+use tokio::sync::Barrier;
+
+/// Storage of a test's own, empty at first.
+pub trait Backend: Send + Sync + Sized {
+    fn fresh() -> impl Future<Output = Self> + Send;
+
+    /// Stores over this storage. Called again after the first ones were dropped it is a restart of the gateway; called again
+    /// while they are in use it is a second gateway on the same storage.
+    fn open(&self) -> impl Future<Output = Stores> + Send;
+}
+
+/// How many race: more than there are threads, connections or places in a batch of any store.
+const RACERS: usize = 50;
+
+/// Runs `attempt` many times at once, each with its number, and gives what came out of each.
+async fn race<T, F>(attempt: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let start = Arc::new(Barrier::new(RACERS));
+    let racers: Vec<_> = (0..RACERS)
+        .map(|number| {
+            let (start, attempt) = (Arc::clone(&start), attempt(number));
+            tokio::spawn(async move {
+                start.wait().await;
+                attempt.await
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::with_capacity(RACERS);
+    for racer in racers {
+        outcomes.push(racer.await.unwrap());
+    }
+    outcomes
+}
+
+/// Makes a test of every case for one [`Backend`].
+#[macro_export]
+macro_rules! conformance_suite {
+    ($backend:ident) => {
+        $crate::conformance_suite! { @port $backend
+            clients: kept_whole, id_taken, absent, touched, unused_are_counted, one_of_many_inserts_wins
+        }
+        $crate::conformance_suite! { @port $backend
+            logins: kept_whole, id_taken, expire, user_is_as_last_described, taken_once, one_of_many_takers_wins
+        }
+        $crate::conformance_suite! { @port $backend
+            transactions: kept_whole, id_taken, expire, updated_only_while_there, taken_once, leg_taken_once, leg_expires,
+            one_of_many_takers_wins, one_of_many_leg_takers_wins
+        }
+        $crate::conformance_suite! { @port $backend
+            consents: kept_whole, one_for_each_user_client_and_resource, deleted_for_a_client
+        }
+        $crate::conformance_suite! { @port $backend
+            grants: code_kept_whole, code_taken, code_expires, redeeming_keeps_grant_and_tokens, redeeming_without_refresh,
+            redeemed_once, nothing_to_redeem, failed_redeeming_is_undone, one_of_many_redeemers_wins,
+            one_of_many_redeemers_at_two_gateways_wins, access_expires, access_gives_the_user_as_last_described,
+            revoking_ends_access, revoked_once, listed_newest_first
+        }
+        $crate::conformance_suite! { @port $backend
+            rotation: first_use_keeps_successor_and_access, repeated_within_grace, reused_after_grace, no_grace_at_all,
+            nothing_to_rotate, revoked_is_unknown, failed_rotation_is_undone, chain_of_successors, one_of_many_rotations_wins,
+            one_of_many_rotations_at_two_gateways_wins
+        }
+        $crate::conformance_suite! { @port $backend
+            restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,
+            successor_is_repeated_after_a_restart, revoked_grant_stays_revoked, taken_stays_taken
+        }
+        $crate::conformance_suite! { @port $backend
+            upkeep: well, expired_is_deleted, living_is_left_alone, used_refresh_tokens_stay_until_they_expire,
+            grant_goes_with_its_last_token, unused_clients_go
+        }
+    };
+    (@port $backend:ident $port:ident: $($case:ident),+) => {
+        mod $port {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $case() {
+                    $crate::conformance::$port::$case::<super::$backend>().await;
+                }
+            )+
+        }
+    };
+}

@@ -1,0 +1,203 @@
+//! Sample records, each told from its like by a number. What is optional is set in even ones and absent in odd ones.
+
+use std::time::Duration;
+
+use portunus_core::{
+    Timestamp,
+    client::{Client, ClientAuthMethod, GrantType},
+    grant::{Consent, Grant},
+    ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
+    pkce::CodeChallenge,
+    principal::User,
+    redirect::RedirectUri,
+    resource::Resource,
+    scope::ScopeSet,
+    secret::{SecretText, TokenHash},
+    signin::{AuthorizationRequest, LocalPath, Login, ProviderLeg, Purpose, Transaction},
+    store::{Redeemed, Rotation, Stores},
+    token::{AccessToken, AuthorizationCode, RefreshToken},
+};
+
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+pub(super) const TICK: Duration = Duration::from_millis(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const GRACE: Duration = Duration::from_secs(30);
+
+fn even<T>(n: u32, value: T) -> Option<T> {
+    n.is_multiple_of(2).then_some(value)
+}
+
+pub(super) fn hash(kind: &str, n: u32) -> TokenHash {
+    TokenHash::of(&format!("{kind} {n}"))
+}
+
+pub(super) fn resource() -> Resource {
+    Resource::from_stored("https://gateway.example/mcp/dice")
+}
+
+fn redirect_uri(n: u32) -> RedirectUri {
+    RedirectUri::parse(&format!("http://127.0.0.1:{}/callback?app=a%20b", 5000 + n)).unwrap()
+}
+
+pub(super) fn scopes(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).unwrap()
+}
+
+pub(super) fn client_id(n: u32) -> ClientId {
+    ClientId::from_text(format!("client {n}"))
+}
+
+pub(super) fn client(n: u32) -> Client {
+    Client {
+        id: client_id(n),
+        name: even(n, "Zwölf \"Boxkämpfer\" <b>\u{1F511}</b>".to_owned()),
+        redirect_uris: vec![redirect_uri(n), RedirectUri::parse("cursor://anysphere.cursor/callback").unwrap()],
+        auth_method: if n.is_multiple_of(2) { ClientAuthMethod::ClientSecretBasic } else { ClientAuthMethod::None },
+        secret: even(n, hash("client secret", n)),
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        scopes: even(n, scopes("mcp offline_access")),
+        client_uri: even(n, "https://app.example/".to_owned()),
+        logo_uri: even(n, "https://app.example/logo.png".to_owned()),
+        policy_uri: even(n, "https://app.example/policy".to_owned()),
+        tos_uri: even(n, "https://app.example/terms".to_owned()),
+        contacts: vec!["ops@app.example".to_owned()],
+        software_id: even(n, "app".to_owned()),
+        software_version: even(n, "1.2.3".to_owned()),
+        created_at: NOW,
+        last_used_at: None,
+    }
+}
+
+pub(super) fn user(n: u32) -> User {
+    let (issuer, subject) = ("https://acme.okta.example".to_owned(), format!("00u{n}"));
+    User {
+        id: UserId::of(&issuer, &subject),
+        provider: ProviderName::from_text("okta"),
+        issuer,
+        subject,
+        name: even(n, "Alice O'Hara".to_owned()),
+        email: even(n, "alice@acme.example".to_owned()),
+        email_verified: n.is_multiple_of(2),
+        groups: vec!["engineering".to_owned(), "Größe, \"quoted\"".to_owned()],
+        signed_in_at: NOW,
+    }
+}
+
+pub(super) fn login(n: u32) -> Login {
+    Login {
+        id: hash("login", n),
+        user: user(n).id,
+        provider: ProviderName::from_text("okta"),
+        id_token: even(n, SecretText::new(format!("header.claims{n}.signature"))),
+        created_at: NOW,
+        expires_at: NOW + HOUR,
+    }
+}
+
+pub(super) fn transaction(n: u32) -> Transaction {
+    let request = AuthorizationRequest {
+        client: client_id(n),
+        redirect_uri: redirect_uri(n),
+        state: Some("a \"state\" with + and %".to_owned()),
+        code_challenge: CodeChallenge::of(&SecretText::new("verifier")),
+        resource: resource(),
+        scopes: scopes("mcp"),
+    };
+    Transaction {
+        id: TransactionId::from_text(format!("transaction {n}")),
+        purpose: if n.is_multiple_of(2) {
+            Purpose::Authorize(request)
+        } else {
+            Purpose::SignIn { return_to: LocalPath::parse("/tools?x=1").unwrap() }
+        },
+        browser: hash("browser", n),
+        consented_at: even(n, NOW),
+        created_at: NOW,
+        expires_at: NOW + MINUTE,
+    }
+}
+
+pub(super) fn leg(n: u32) -> ProviderLeg {
+    ProviderLeg {
+        state: hash("state", n),
+        browser: hash("browser", n),
+        transaction: transaction(n).id,
+        provider: ProviderName::from_text("okta"),
+        nonce: SecretText::new(format!("nonce {n}")),
+        code_verifier: SecretText::new(format!("verifier {n}")),
+        expires_at: NOW + MINUTE,
+    }
+}
+
+pub(super) fn consent(n: u32) -> Consent {
+    Consent { user: user(n).id, client: client_id(n), resource: resource(), scopes: scopes("mcp"), given_at: NOW }
+}
+
+pub(super) fn code(n: u32) -> AuthorizationCode {
+    AuthorizationCode {
+        hash: hash("code", n),
+        client: client_id(n),
+        user: user(n).id,
+        redirect_uri: redirect_uri(n),
+        code_challenge: CodeChallenge::of(&SecretText::new("verifier")),
+        resource: resource(),
+        scopes: scopes("mcp offline_access"),
+        login: even(n, hash("login", n)),
+        expires_at: NOW + MINUTE,
+    }
+}
+
+pub(super) fn grant(n: u32) -> Grant {
+    Grant {
+        id: GrantId::from_text(format!("grant {n}")),
+        user: user(n).id,
+        client: client_id(n),
+        resource: resource(),
+        scopes: scopes("mcp offline_access"),
+        login: even(n, hash("login", n)),
+        created_at: NOW,
+        revoked_at: None,
+    }
+}
+
+/// Access token `n`, of the grant `of`.
+pub(super) fn access(n: u32, of: &Grant) -> AccessToken {
+    AccessToken { hash: hash("access", n), grant: of.id.clone(), scopes: scopes("mcp"), expires_at: NOW + HOUR }
+}
+
+/// Refresh token `n`, of the grant `of`.
+pub(super) fn refresh(n: u32, of: &Grant) -> RefreshToken {
+    RefreshToken { hash: hash("refresh", n), grant: of.id.clone(), expires_at: NOW + 24 * HOUR }
+}
+
+pub(super) fn successor_secret(n: u32) -> SecretText {
+    SecretText::new(format!("the successor numbered {n}"))
+}
+
+/// An exchange for refresh token `n` and access token `n` of the grant `of`.
+pub(super) fn rotation(n: u32, of: &Grant, now: Timestamp) -> Rotation {
+    Rotation {
+        successor: refresh(n, of),
+        successor_secret: successor_secret(n),
+        access: AccessToken { expires_at: now + HOUR, ..access(n, of) },
+        now,
+        grace: GRACE,
+    }
+}
+
+/// Everything numbered `n`, up to a grant with its first tokens; the login and the redeemed code are there too.
+pub(super) async fn granted(stores: &Stores, n: u32) -> Grant {
+    let grant = grant(n);
+    grant_as(stores, n, &grant).await;
+    grant
+}
+
+/// As [`granted`], for a grant that differs from the sample in its times or its user.
+pub(super) async fn grant_as(stores: &Stores, n: u32, grant: &Grant) {
+    stores.logins.insert_login(&user(n), &login(n)).await.unwrap();
+    stores.grants.insert_code(&code(n)).await.unwrap();
+    let (access, refresh) = (access(n, grant), refresh(n, grant));
+    let redeemed = stores.grants.redeem_code(&hash("code", n), grant, &access, Some(&refresh), NOW).await.unwrap();
+    assert_eq!(redeemed, Redeemed::Fresh);
+}

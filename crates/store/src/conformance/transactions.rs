@@ -1,0 +1,119 @@
+//! The port for sign-ins in flight.
+
+use portunus_core::{
+    signin::{ProviderLeg, Transaction},
+    store::StoreError,
+};
+
+use super::{
+    Backend, race,
+    records::{HOUR, NOW, TICK, hash, leg, transaction},
+};
+
+pub async fn kept_whole<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in [0, 1] {
+        stores.transactions.insert_transaction(&transaction(n)).await.unwrap();
+        let found = stores.transactions.find_transaction(&transaction(n).id, NOW).await.unwrap();
+        assert_eq!(found, Some(transaction(n)));
+    }
+    assert_eq!(stores.transactions.find_transaction(&transaction(2).id, NOW).await.unwrap(), None);
+}
+
+pub async fn id_taken<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
+    let refused = stores.transactions.insert_transaction(&transaction(1)).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+    stores.transactions.insert_leg(&leg(1)).await.unwrap();
+    let other = ProviderLeg { browser: hash("browser", 2), ..leg(1) };
+    let refused = stores.transactions.insert_leg(&other).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+    assert_eq!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap(), Some(leg(1)));
+}
+
+pub async fn expire<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
+    let (id, end) = (transaction(1).id, transaction(1).expires_at);
+    assert!(stores.transactions.find_transaction(&id, end).await.unwrap().is_none());
+    assert!(stores.transactions.take_transaction(&id, end).await.unwrap().is_none());
+    assert!(stores.transactions.find_transaction(&id, end - TICK).await.unwrap().is_some());
+    assert!(stores.transactions.take_transaction(&id, end - TICK).await.unwrap().is_some());
+}
+
+pub async fn updated_only_while_there<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let changed = Transaction { consented_at: Some(NOW + TICK), expires_at: NOW + HOUR, ..transaction(1) };
+    assert!(!stores.transactions.update_transaction(&changed).await.unwrap());
+    assert_eq!(stores.transactions.find_transaction(&changed.id, NOW).await.unwrap(), None, "an update is no insert");
+
+    stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
+    assert!(stores.transactions.update_transaction(&changed).await.unwrap());
+    let late = transaction(1).expires_at + TICK;
+    assert_eq!(stores.transactions.find_transaction(&changed.id, late).await.unwrap(), Some(changed.clone()));
+
+    stores.transactions.take_transaction(&changed.id, NOW).await.unwrap();
+    assert!(!stores.transactions.update_transaction(&changed).await.unwrap(), "it was taken meanwhile");
+}
+
+pub async fn taken_once<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in [0, 1] {
+        stores.transactions.insert_transaction(&transaction(n)).await.unwrap();
+    }
+    let id = transaction(0).id;
+    assert_eq!(stores.transactions.take_transaction(&id, NOW).await.unwrap(), Some(transaction(0)));
+    assert_eq!(stores.transactions.take_transaction(&id, NOW).await.unwrap(), None);
+    assert_eq!(stores.transactions.find_transaction(&id, NOW).await.unwrap(), None);
+    assert!(stores.transactions.find_transaction(&transaction(1).id, NOW).await.unwrap().is_some(), "another one");
+}
+
+pub async fn leg_taken_once<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in [0, 1] {
+        stores.transactions.insert_leg(&leg(n)).await.unwrap();
+    }
+    assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), Some(leg(0)));
+    assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), None);
+    assert_eq!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap(), Some(leg(1)), "another one");
+}
+
+pub async fn leg_expires<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.transactions.insert_leg(&leg(1)).await.unwrap();
+    let end = leg(1).expires_at;
+    assert!(stores.transactions.take_leg(&leg(1).state, end).await.unwrap().is_none());
+    assert!(stores.transactions.take_leg(&leg(1).state, end - TICK).await.unwrap().is_some());
+}
+
+pub async fn one_of_many_takers_wins<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
+    let outcomes = race(|_| {
+        let transactions = stores.transactions.clone();
+        async move { transactions.take_transaction(&transaction(1).id, NOW).await.unwrap() }
+    })
+    .await;
+    assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [transaction(1)]);
+}
+
+pub async fn one_of_many_leg_takers_wins<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.transactions.insert_leg(&leg(1)).await.unwrap();
+    let outcomes = race(|_| {
+        let transactions = stores.transactions.clone();
+        async move { transactions.take_leg(&leg(1).state, NOW).await.unwrap() }
+    })
+    .await;
+    assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [leg(1)]);
+}

@@ -1,0 +1,24 @@
+//! The conformance suite over SQLite. What is particular to SQLite is tested beside it, in `src/sqlite/tests.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::sync::Arc;
+
+use portunus_core::{entropy::SeededEntropy, secret::SecretText, store::Stores};
+use portunus_store::{conformance::Backend, conformance_suite, seal::Sealer, sqlite};
+use tempfile::TempDir;
+
+struct Sqlite(TempDir);
+
+impl Backend for Sqlite {
+    async fn fresh() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self) -> Stores {
+        let sealer = Sealer::new(&[SecretText::new("a secret of the tests")], Arc::new(SeededEntropy::new(1))).unwrap();
+        sqlite::open(&self.0.path().join("mcp.sqlite"), sealer).unwrap()
+    }
+}
+
+conformance_suite!(Sqlite);
