@@ -133,6 +133,8 @@ pub(super) fn set_up_writer(connection: &Connection, path: &Path) -> Result<(), 
         connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
+        // No temporary files: a container may have no place for them.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)
     };
     set().map_err(failed)
@@ -143,6 +145,7 @@ pub(super) fn connect_reader(path: &Path) -> Result<Connection, OpenError> {
     let set = || {
         connection.pragma_update(None, "query_only", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)
     };
     set().map_err(|source| OpenError::from_sqlite(path, source))?;

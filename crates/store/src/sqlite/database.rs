@@ -82,7 +82,8 @@ impl Database {
 
     /// Runs `work` in an immediate transaction, and answers when what it wrote is on disk.
     ///
-    /// A caller that goes away does not stop work that has queued: a revocation must not depend on the patience of the client
+    /// [`StoreError::Unavailable`] does not always mean that nothing was written: a disk that stalls may finish after we gave up
+    /// waiting. A caller that goes away does not stop work that has queued: a revocation must not depend on the patience of the client
     /// that caused it.
     pub(super) async fn write<T: Send + 'static>(
         &self,
@@ -97,6 +98,13 @@ impl Database {
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         run_on(&self.readers, work).await
+    }
+
+    /// As if its threads had died.
+    #[cfg(test)]
+    pub(super) fn lose_threads(&mut self) {
+        self.writer = mpsc::channel(1).0;
+        self.readers = mpsc::channel(1).0;
     }
 }
 
