@@ -123,7 +123,7 @@ impl Walk<'_> {
             _ => matches!(node.value, Value::Text(_)),
         };
         if !fits {
-            self.report.mistake(self.at(node.line, key), node.value.kind(), expected(shape, &node.value));
+            self.report.mistake(self.at(node.line, key), found(shape, &node.value), expected(shape, &node.value));
             node.value = Value::Null;
         }
     }
@@ -149,8 +149,9 @@ impl Walk<'_> {
             return self.wrong(node, key, &format!("a group of keys: {}", names(table)));
         };
         self.drop_duplicates(entries, key);
-        entries.retain(|entry| self.is_known(table, entry, key));
-        self.presence(table, entries, line, key);
+        let mut meant = Vec::new();
+        entries.retain(|entry| self.is_known(table, entry, key, &mut meant));
+        self.presence(table, entries, &meant, line, key);
         for entry in entries {
             if let Some(field) = table.fields.iter().find(|field| field.name == entry.key) {
                 self.value(&field.shape, &mut entry.value, &joined(key, &entry.key));
@@ -158,9 +159,11 @@ impl Walk<'_> {
         }
     }
 
-    /// Fields that are needed, and fields that exclude each other.
-    fn presence(&mut self, table: &Table, entries: &[Entry], line: u32, key: &str) {
-        let is_there = |name: &str| entries.iter().any(|entry| entry.key == name && entry.value.value != Value::Null);
+    /// Fields that are needed, and fields that exclude each other. A field that was meant by a mistyped key is not missed too.
+    fn presence(&mut self, table: &Table, entries: &[Entry], meant: &[&str], line: u32, key: &str) {
+        let is_there = |name: &str| {
+            meant.contains(&name) || entries.iter().any(|entry| entry.key == name && entry.value.value != Value::Null)
+        };
         for field in table.fields.iter().filter(|field| field.required && !is_there(field.name)) {
             let found = format!("no `{}`", field.name);
             self.report.mistake(self.at(line, key), found, format!("`{}`: {}", field.name, field.doc));
@@ -172,10 +175,11 @@ impl Walk<'_> {
         }
     }
 
-    fn is_known(&mut self, table: &Table, entry: &Entry, key: &str) -> bool {
+    fn is_known(&mut self, table: &Table, entry: &Entry, key: &str, meant: &mut Vec<&'static str>) -> bool {
         let is_known = table.fields.iter().any(|field| field.name == entry.key);
         if !is_known {
             let guess = nearest(&entry.key, table.fields.iter().map(|field| field.name));
+            meant.extend(guess);
             let guess = guess.map_or_else(String::new, |name| format!("did you mean `{name}`? "));
             let found = format!("unknown key `{}`", entry.key);
             self.report.mistake(self.at(entry.line, key), found, format!("{guess}Known here: {}", names(table)));
@@ -205,6 +209,16 @@ impl Walk<'_> {
 
 fn is_flag(value: &Value) -> bool {
     matches!(value, Value::Text(text) if text == "true" || text == "false")
+}
+
+/// What stands there: its kind, and the value itself where it can be no secret.
+fn found(shape: &Shape, value: &Value) -> String {
+    match (shape, value) {
+        (Shape::Text | Shape::Secret, _) => value.kind().to_owned(),
+        (_, Value::Number(text) | Value::Text(text)) => format!("`{text}`, {}", value.kind()),
+        (_, Value::Flag(flag)) => format!("`{flag}`"),
+        _ => value.kind().to_owned(),
+    }
 }
 
 /// What to write in place of a scalar of the wrong kind.

@@ -18,7 +18,8 @@ const REDIS_URL: &str =
 /// Redis when its address is given anywhere (a variable before `config.yaml`), else SQLite.
 pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> StoreConfig {
     let sqlite = raw.setting("store.sqlite.path", report);
-    let file = StoreConfig::Sqlite { path: raw.cwd.join(sqlite.as_ref().map_or(DEFAULT_PATH, |path| &path.text)) };
+    let path = raw.cwd.join(sqlite.as_ref().map_or(DEFAULT_PATH, |path| &path.text));
+    let file = StoreConfig::Sqlite { path: path.components().collect() };
     let redis = redis_url(raw, report);
     let password = raw.secret("store.redis.password", report);
     let Some((url, at)) = redis else {
