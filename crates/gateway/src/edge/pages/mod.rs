@@ -68,7 +68,7 @@ fn headers<P: Page>() -> HeaderMap {
     set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    // Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
+    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms, and the edge could not tell ours from others'.
     set(header::REFERRER_POLICY, "same-origin");
     set(header::CACHE_CONTROL, "no-store");
     if !P::MAY_BE_POPUP {
