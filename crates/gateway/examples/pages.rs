@@ -3,8 +3,8 @@
 use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use portunus::edge::pages::{
-    ConnectHelp, ConsentPage, DemoPeoplePage, DemoPerson, ErrorPage, Frame, HomeGrant, HomePage, HomeServer, HomeUser, Label,
-    ProviderChoice, ScopeLine, SignInPage, SignedInPage, SignedOutPage, assets, respond,
+    BackLink, ConnectHelp, ConsentPage, DemoPeoplePage, DemoPerson, ErrorPage, Frame, HomeGrant, HomePage, HomeServer, HomeUser,
+    Label, ProviderChoice, ScopeLine, SignInPage, SignedInPage, SignedOutPage, assets, respond,
 };
 use tokio::net::TcpListener;
 
@@ -111,6 +111,7 @@ fn error() -> Response {
         title: "This application may not be sent there".to_owned(),
         message: "The address it asks us to send you to is not one that it registered. We have not sent you anywhere.".to_owned(),
         hint: Some("Remove the connection in your application, and connect again.".to_owned()),
+        back: Some(BackLink { label: "Go back to Cursor".into(), href: "https://www.cursor.com/callback".to_owned() }),
         request_id: "01JZ9X4T8Q".into(),
     };
     respond(StatusCode::BAD_REQUEST, &page)

@@ -25,4 +25,7 @@ pub struct BackLink {
     pub href: String,
 }
 
-impl Page for ErrorPage {}
+impl Page for ErrorPage {
+    // The way back to the application leads on in the same window.
+    const MAY_BE_POPUP: bool = true;
+}

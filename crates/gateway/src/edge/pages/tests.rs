@@ -80,6 +80,7 @@ fn error() -> ErrorPage {
         title: HOSTILE.to_owned(),
         message: HOSTILE.to_owned(),
         hint: Some(HOSTILE.to_owned()),
+        back: Some(BackLink { label: hostile_label(), href: HOSTILE.to_owned() }),
         request_id: hostile_label(),
     }
 }
