@@ -1,10 +1,14 @@
 //! MCP: the wire, the servers behind the gateway, the merged catalogue, the clients' sessions. It knows nothing of OAuth: it
 //! is handed a principal and an [`allow::Allow`] predicate, and gives back an [`answer::Answer`] that the edge turns into HTTP.
 
+mod aggregate;
 pub mod allow;
 pub mod answer;
+mod endpoint;
 pub mod era;
 pub mod hub;
+mod session;
 pub mod spec;
+mod sync;
 pub mod upstream;
 pub mod wire;

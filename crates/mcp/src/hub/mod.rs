@@ -1,23 +1,43 @@
 //! The hub: the MCP endpoint of the gateway without its HTTP. The edge hands it a [`Caller`], headers and bytes and gets an
-//! [`Answer`] back. Sessions live in `session`, the transport's rules in `endpoint`, merged lists in `aggregate`.
+//! [`Answer`] back. Sessions live in `session`, the transport's rules in `endpoint`, merged lists in `aggregate`; here are the
+//! parts that these share, and the way of a request to its server.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use portunus_core::{entropy::Entropy, ids::ServerName};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    answer::{Answer, Body},
+    aggregate::{catalogue::Catalogue, merge},
+    allow::Allow,
+    answer::Answer,
+    endpoint::{answers, era, headers, listen},
+    session::{Session, table::Sessions},
     spec::ServerSpec,
+    upstream::ServerInfo,
 };
 
+pub(crate) mod ask;
+pub(crate) mod capabilities;
+pub(crate) mod connect;
+mod events;
+mod initialize;
+pub(crate) mod reply;
+mod servers;
 mod settings;
+pub(crate) mod single;
 
+pub(crate) use connect::Asker;
+pub use servers::{Peer, Servers};
 pub use settings::{Caller, HubSettings, Names, View};
-
-/// What the hub asks of the servers behind it. `upstream::Upstreams` is the one that reaches real servers.
-pub trait Servers: Send + Sync {}
 
 /// A tool as `GET /tools` lists it.
 #[derive(Clone, Debug)]
@@ -30,40 +50,142 @@ pub struct ServerTool {
 }
 
 /// Everything behind the MCP endpoints.
-#[derive(Debug)]
-pub struct Hub {}
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+/// What the tasks of the hub share.
+pub(crate) struct Inner {
+    pub(crate) settings: HubSettings,
+    /// In the order of the configuration: merged lists have it too.
+    pub(crate) specs: Vec<ServerSpec>,
+    pub(crate) servers: Arc<dyn Servers>,
+    pub(crate) sessions: Sessions,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) watches: connect::Watches,
+    /// What each server said of itself the last time anybody was connected to it.
+    pub(crate) profiles: HashMap<ServerName, Mutex<Option<ServerInfo>>>,
+    entropy: Arc<dyn Entropy>,
+    closing: CancellationToken,
+}
 
 impl Hub {
     /// Must be called within a tokio runtime: it starts the task that ends idle sessions.
-    pub fn new(_: HubSettings, _: Vec<ServerSpec>, _: Arc<dyn Servers>, _: Arc<dyn Entropy>) -> Arc<Self> {
-        Arc::new(Self {})
+    pub fn new(settings: HubSettings, specs: Vec<ServerSpec>, servers: Arc<dyn Servers>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
+        let inner = Arc::new(Inner {
+            catalogue: Catalogue::new(specs.iter().map(|spec| &spec.name)),
+            profiles: specs.iter().map(|spec| (spec.name.clone(), Mutex::default())).collect(),
+            settings,
+            specs,
+            servers,
+            sessions: Sessions::new(),
+            watches: connect::Watches::default(),
+            entropy,
+            closing: CancellationToken::new(),
+        });
+        tokio::spawn(sweep(Arc::downgrade(&inner), inner.settings.session_idle, inner.closing.clone()));
+        Arc::new(Self { inner })
     }
 
     /// A message from the client.
-    #[expect(clippy::unused_async, reason = "the body follows")]
-    pub async fn post(&self, _: Caller, _: &HeaderMap, _: Bytes) -> Answer {
-        Answer { status: StatusCode::NOT_IMPLEMENTED, headers: HeaderMap::new(), body: Body::Empty }
+    pub async fn post(&self, caller: Caller, headers: &HeaderMap, body: Bytes) -> Answer {
+        if let Some(refusal) = self.inner.refuse_view(&caller) {
+            return refusal;
+        }
+        self.inner.post(&caller, headers, body).await.unwrap_or_else(|refusal| *refusal)
     }
 
     /// The client opens a stream for the servers' messages.
-    #[expect(clippy::unused_async, reason = "the body follows")]
-    pub async fn get(&self, _: Caller, _: &HeaderMap) -> Answer {
-        Answer { status: StatusCode::NOT_IMPLEMENTED, headers: HeaderMap::new(), body: Body::Empty }
+    #[expect(clippy::unused_async, reason = "resuming a stream may have to wait")]
+    pub async fn get(&self, caller: Caller, headers: &HeaderMap) -> Answer {
+        if let Some(refusal) = self.inner.refuse_view(&caller) {
+            return refusal;
+        }
+        self.inner.listen(&caller, headers).unwrap_or_else(|refusal| *refusal)
     }
 
     /// The client ends its session.
-    #[expect(clippy::unused_async, reason = "the body follows")]
-    pub async fn delete(&self, _: Caller, _: &HeaderMap) -> Answer {
-        Answer { status: StatusCode::NOT_IMPLEMENTED, headers: HeaderMap::new(), body: Body::Empty }
+    pub async fn delete(&self, caller: Caller, headers: &HeaderMap) -> Answer {
+        match self.inner.session(&caller, headers) {
+            Ok(session) => {
+                self.inner.sessions.remove(&session);
+                self.inner.end_session(&session).await;
+                answers::empty(StatusCode::NO_CONTENT)
+            }
+            Err(refusal) => *refusal,
+        }
     }
 
-    /// The tools that the caller may use, in the order of the list.
-    #[expect(clippy::unused_async, reason = "the body follows")]
-    pub async fn tools(&self, _: Caller) -> Vec<ServerTool> {
-        Vec::new()
+    /// The tools that the caller may use, in the order of the list. Servers that do not answer in time are left out.
+    pub async fn tools(&self, caller: Caller) -> Vec<ServerTool> {
+        merge::tools(&self.inner, &caller).await
     }
 
-    /// Ends all sessions and streams. The servers' connections are closed by whoever made them.
-    #[expect(clippy::unused_async, reason = "the body follows")]
-    pub async fn shutdown(&self) {}
+    /// Ends the streams that would last for ever, so that connections can drain; calls under way go on. The servers'
+    /// connections are closed by whoever made them.
+    #[expect(clippy::unused_async, reason = "telling clients where to resume will have to wait")]
+    pub async fn shutdown(&self) {
+        self.inner.closing.cancel();
+    }
+}
+
+impl Inner {
+    pub(crate) fn spec(&self, server: &ServerName) -> Option<&ServerSpec> {
+        self.specs.iter().find(|spec| spec.name == *server)
+    }
+
+    /// The servers that may be known of, in order.
+    pub(crate) fn allowed_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
+        self.specs.iter().map(|spec| &spec.name).filter(|name| allow.server(name)).cloned().collect()
+    }
+
+    pub(crate) fn end_in_background(self: &Arc<Self>, session: Arc<Session>) {
+        let hub = Arc::clone(self);
+        tokio::spawn(async move { hub.end_session(&session).await });
+    }
+
+    /// A server that the caller may not know of is as absent as one that is not configured.
+    fn refuse_view(&self, caller: &Caller) -> Option<Answer> {
+        match &caller.view {
+            View::One(server) if self.spec(server).is_none() || !caller.allow.server(server) => {
+                Some(answers::error(StatusCode::NOT_FOUND, None, answers::LIMIT_REACHED, "there is no such server"))
+            }
+            _ => None,
+        }
+    }
+
+    fn listen(&self, caller: &Caller, map: &HeaderMap) -> Result<Answer, Box<Answer>> {
+        headers::check_get(map)?;
+        match era::declared(map)? {
+            era::Era::Legacy => {}
+        }
+        let session = self.session(caller, map)?;
+        let room = self.sessions.room(&session.user);
+        let place =
+            room.stream_place(self.settings.max_streams_per_user).map_err(|_| Box::new(answers::too_many(None, "streams")))?;
+        Ok(answers::events(listen::stream(session, place, self.closing.clone(), self.settings.keep_alive)))
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+/// Ends sessions that nobody uses, and forgets lists that nobody wants.
+async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
+    let pause = (idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let Some(hub) = hub.upgrade() else { return };
+        for session in hub.sessions.take_idle(idle) {
+            tracing::debug!(session = ?session.id, "an idle session ends");
+            hub.end_session(&session).await;
+        }
+        hub.catalogue.sweep(Instant::now());
+    }
 }

@@ -13,19 +13,7 @@ pub struct ErrorPage {
     pub message: String,
     /// What the person can do about it.
     pub hint: Option<String>,
-    /// Leads back to the application, which is told what happened. Only a person follows it (threat 11).
-    pub back: Option<BackLink>,
     pub request_id: Label,
 }
 
-/// A link out of the error page.
-#[derive(Clone, Debug)]
-pub struct BackLink {
-    pub label: Label,
-    pub href: String,
-}
-
-impl Page for ErrorPage {
-    // The way back to the application leads on in the same window.
-    const MAY_BE_POPUP: bool = true;
-}
+impl Page for ErrorPage {}

@@ -1,0 +1,79 @@
+//! Pulling one server's whole list, page by page, within bounds.
+
+use std::sync::Arc;
+
+use portunus_core::ids::ServerName;
+
+use super::{
+    kind::Kind,
+    list::{self, Item, List},
+};
+use crate::{
+    hub::{Asker, Inner, capabilities},
+    upstream::{Call, UpstreamError},
+    wire::{self, Outcome, Payload, code},
+};
+
+const MAX_PAGES: usize = 200;
+
+/// A server without the capability has an empty list, and is not asked for it.
+pub(crate) async fn list(hub: &Arc<Inner>, server: &ServerName, kind: Kind, asker: &Asker) -> Result<List, UpstreamError> {
+    let peer = hub.connect(server, asker).await?;
+    if !capabilities::has(&peer.info().capabilities, kind.capability()) {
+        return Ok(List::default());
+    }
+    let mut list = List::default();
+    let (mut bytes, mut cursor) = (0, None);
+    for _ in 0..MAX_PAGES {
+        let params = cursor.as_ref().map(|cursor: &Payload| wire::object(&[("cursor", cursor.as_str())]));
+        let result = match peer.request(kind.method(), params, Call::default()).await? {
+            Outcome::Result(result) => result,
+            Outcome::Error(error) if is_unknown_method(&error) => return Ok(list),
+            Outcome::Error(error) => return Err(refused(kind, &error)),
+        };
+        let (items, next) = list::page(kind, &result).map_err(|e| protocol(kind, &e))?;
+        for raw in items {
+            bytes += raw.as_bytes().len();
+            if list.items().len() >= hub.settings.max_items_per_list || bytes > hub.settings.max_bytes_per_list {
+                tracing::warn!(%server, list = kind.method(), "the list is too long: its end is left out");
+                return Ok(list);
+            }
+            add(&mut list, server, kind, raw);
+        }
+        match next {
+            Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+            _ => return Ok(list),
+        }
+    }
+    tracing::warn!(%server, list = kind.method(), "the list has too many pages: the last ones are left out");
+    Ok(list)
+}
+
+fn add(list: &mut List, server: &ServerName, kind: Kind, raw: Payload) {
+    match Item::parse(kind, raw) {
+        Ok(Some(item)) => {
+            let id = item.id.clone();
+            if !list.push(item) {
+                tracing::warn!(%server, list = kind.method(), %id, "listed twice: the first one counts");
+            }
+        }
+        Ok(None) => tracing::warn!(%server, list = kind.method(), "an item without {:?} is left out", kind.id()),
+        Err(error) => tracing::warn!(%server, list = kind.method(), %error, "an item that cannot be read is left out"),
+    }
+}
+
+/// Servers with resources need not have templates.
+fn is_unknown_method(error: &Payload) -> bool {
+    wire::members(error).is_ok_and(|members| {
+        members.iter().any(|(key, value)| key == "code" && value.as_str() == code::METHOD_NOT_FOUND.to_string())
+    })
+}
+
+fn refused(kind: Kind, error: &Payload) -> UpstreamError {
+    let shown: String = error.as_str().chars().take(200).collect();
+    UpstreamError::Protocol { detail: format!("{} was answered with an error: {shown}", kind.method()) }
+}
+
+fn protocol(kind: Kind, error: &wire::WireError) -> UpstreamError {
+    UpstreamError::Protocol { detail: format!("{} was answered with what is no list: {error}", kind.method()) }
+}

@@ -1,0 +1,66 @@
+//! What the gateway says of itself in the handshake on `/mcp`. It waits for no server: of those never yet connected to, it
+//! assumes everything, and a list of theirs may turn out empty.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    allow::Allow,
+    hub::{Inner, capabilities},
+    sync::locked,
+    upstream::ServerInfo,
+    wire::Payload,
+};
+
+const MAX_INSTRUCTIONS: usize = 32 * 1024;
+
+pub(crate) fn result(hub: &Inner, allow: &dyn Allow, revision: &str) -> Payload {
+    let profiles: Vec<_> = hub
+        .allowed_servers(allow)
+        .into_iter()
+        .map(|server| (hub.profiles.get(&server).and_then(|profile| locked(profile).clone()), server))
+        .collect();
+    let infos: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref()).collect();
+    let mut result = Map::new();
+    result.insert("protocolVersion".to_owned(), revision.into());
+    result.insert("capabilities".to_owned(), capabilities_of(&infos));
+    result.insert(
+        "serverInfo".to_owned(),
+        json!({ "name": "portunus", "title": "Portunus", "version": env!("CARGO_PKG_VERSION") }),
+    );
+    let instructions = profiles.iter().filter_map(|(info, server)| Some((server, info.as_ref()?.instructions.as_deref()?)));
+    let mut merged = String::new();
+    for (server, text) in instructions {
+        if merged.len() + text.len() > MAX_INSTRUCTIONS {
+            tracing::warn!(%server, "the server's instructions are left out: together they are too long");
+            continue;
+        }
+        let gap = if merged.is_empty() { "" } else { "\n\n" };
+        // Writing to a string cannot fail.
+        let _ = write!(merged, "{gap}## {server}\n{text}");
+    }
+    if !merged.is_empty() {
+        result.insert("instructions".to_owned(), merged.into());
+    }
+    Payload::from_value(&Value::Object(result))
+}
+
+fn capabilities_of(infos: &[Option<&ServerInfo>]) -> Value {
+    let any = |found: &dyn Fn(&Payload) -> bool| infos.iter().any(|info| info.is_none_or(|info| found(&info.capabilities)));
+    let mut merged = Map::new();
+    merged.insert("tools".to_owned(), json!({ "listChanged": true }));
+    if any(&|c| capabilities::has(c, "prompts")) {
+        merged.insert("prompts".to_owned(), json!({ "listChanged": true }));
+    }
+    if any(&|c| capabilities::has(c, "resources")) {
+        let subscribe = any(&|c| capabilities::has_flag(c, "resources", "subscribe"));
+        merged.insert("resources".to_owned(), json!({ "subscribe": subscribe, "listChanged": true }));
+    }
+    for name in ["completions", "logging"] {
+        if any(&|c| capabilities::has(c, name)) {
+            merged.insert(name.to_owned(), json!({}));
+        }
+    }
+    Value::Object(merged)
+}

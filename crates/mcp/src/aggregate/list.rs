@@ -1,0 +1,160 @@
+//! One server's list as it was fetched: items stay the bytes they were; only what identifies each is read. Where lists are kept
+//! is [`super::catalogue`]'s business, making one list of many [`super::merge`]'s.
+
+use std::{collections::HashMap, ops::Range};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::kind::Kind;
+use crate::wire::{self, Payload, WireError};
+
+/// A tool, prompt, resource or template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    /// The name, URI or URI template.
+    pub(crate) id: Box<str>,
+    pub(crate) raw: Payload,
+    /// Where the id stands in `raw`, quotes included.
+    id_at: Range<usize>,
+}
+
+impl Item {
+    /// `None` when the item lacks what identifies it.
+    pub(crate) fn parse(kind: Kind, raw: Payload) -> Result<Option<Self>, WireError> {
+        let found = wire::members(&raw)?.into_iter().find(|(key, _)| key == kind.id());
+        let Some((_, value)) = found else { return Ok(None) };
+        let id: String = value.read()?;
+        let start = value.as_bytes().as_ptr() as usize - raw.as_bytes().as_ptr() as usize;
+        let id_at = start..start + value.as_bytes().len();
+        Ok(Some(Self { id: id.into(), raw, id_at }))
+    }
+
+    /// The item with `prefix` before its name; no other byte changes. The prefix has no character that JSON escapes.
+    pub(crate) fn prefixed(&self, prefix: &str) -> Bytes {
+        let text = self.raw.as_bytes();
+        let inside = self.id_at.start + 1;
+        let mut out = BytesMut::with_capacity(text.len() + prefix.len());
+        out.put_slice(&text[..inside]);
+        out.put_slice(prefix.as_bytes());
+        out.put_slice(&text[inside..]);
+        out.freeze()
+    }
+}
+
+/// One server's list, in the server's order. A name given twice counts once, the first time.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    items: Vec<Item>,
+    index: HashMap<Box<str>, usize>,
+}
+
+impl List {
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.index.contains_key(id)
+    }
+
+    /// `false` when there was one of this id.
+    pub(crate) fn push(&mut self, item: Item) -> bool {
+        if self.has(&item.id) {
+            return false;
+        }
+        self.index.insert(item.id.clone(), self.items.len());
+        self.items.push(item);
+        true
+    }
+}
+
+impl PartialEq for List {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items
+    }
+}
+
+/// The items of one page and the cursor of the next.
+pub(crate) fn page(kind: Kind, result: &Payload) -> Result<(Vec<Payload>, Option<Payload>), WireError> {
+    let (mut items, mut next) = (Vec::new(), None);
+    for (key, value) in wire::members(result)? {
+        if key == kind.member() {
+            items = wire::elements(&value)?;
+        } else if key == "nextCursor" && value.as_str() != "null" {
+            next = Some(value);
+        }
+    }
+    Ok((items, next))
+}
+
+/// The result of a list without the items that `keep` refuses; the very same bytes when it refuses none.
+pub(crate) fn filtered(kind: Kind, result: &Payload, keep: impl Fn(&str) -> bool) -> Result<Payload, WireError> {
+    let Some((_, listed)) = wire::members(result)?.into_iter().find(|(key, _)| key == kind.member()) else {
+        return Ok(result.clone());
+    };
+    let items = wire::elements(&listed)?;
+    let kept: Vec<&Payload> = items.iter().filter(|raw| is_kept(kind, raw, &keep)).collect();
+    if kept.len() == items.len() {
+        return Ok(result.clone());
+    }
+    wire::replace_member(result, &[kind.member()], &array(kept.iter().map(|raw| raw.as_bytes())))
+}
+
+/// An array of raw values.
+pub(crate) fn array<'a>(items: impl Iterator<Item = &'a Bytes> + Clone) -> Payload {
+    let length = items.clone().map(|item| item.len() + 1).sum::<usize>() + 2;
+    let mut out = BytesMut::with_capacity(length);
+    out.put_u8(b'[');
+    for (n, item) in items.enumerate() {
+        if n > 0 {
+            out.put_u8(b',');
+        }
+        out.put_slice(item);
+    }
+    out.put_u8(b']');
+    Payload::trusted(out.freeze())
+}
+
+/// What cannot be identified cannot be called either, so it stays; what has two names is refused (threat 35).
+fn is_kept(kind: Kind, raw: &Payload, keep: impl Fn(&str) -> bool) -> bool {
+    match Item::parse(kind, raw.clone()) {
+        Ok(Some(item)) => keep(&item.id),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(text: &str) -> Payload {
+        Payload::from_json(text).unwrap()
+    }
+
+    #[test]
+    fn a_prefix_changes_nothing_else() {
+        let raw = r#"{ "description":"\u00e9 1.0e5", "name" : "\u0061dd","x":{"name":"add"},"n":1.0e5}"#;
+        let item = Item::parse(Kind::Tools, payload(raw)).unwrap().unwrap();
+        assert_eq!(&*item.id, "add");
+        assert_eq!(item.prefixed("calc_"), raw.replace(r#""\u0061dd""#, r#""calc_\u0061dd""#));
+    }
+
+    #[test]
+    fn filtering_touches_only_what_it_must() {
+        let raw = r#"{"x":1.50,"tools":[ {"name":"a"} , {"name":"b", "k":1e2}],"nextCursor":"c"}"#;
+        assert_eq!(filtered(Kind::Tools, &payload(raw), |_| true).unwrap().as_str(), raw);
+        let without = filtered(Kind::Tools, &payload(raw), |name| name != "a").unwrap();
+        assert_eq!(without.as_str(), r#"{"x":1.50,"tools":[{"name":"b", "k":1e2}],"nextCursor":"c"}"#);
+        let twice = r#"{"tools":[{"name":"a","name":"b"}]}"#;
+        assert_eq!(filtered(Kind::Tools, &payload(twice), |_| true).unwrap().as_str(), r#"{"tools":[]}"#);
+    }
+
+    #[test]
+    fn pages_are_read() {
+        let (items, next) = page(Kind::Resources, &payload(r#"{"resources":[{"uri":"a:b"}],"nextCursor":"n"}"#)).unwrap();
+        assert_eq!((items.len(), next.unwrap().as_str()), (1, r#""n""#));
+        let (items, next) = page(Kind::Resources, &payload(r#"{"nextCursor":null}"#)).unwrap();
+        assert!(items.is_empty() && next.is_none());
+    }
+}

@@ -1,0 +1,184 @@
+//! One list of many: in the order of the configuration, then in each server's own. Policy takes out what the caller may not use;
+//! a server that does not answer is left out.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use portunus_core::ids::ServerName;
+use serde_json::json;
+
+use super::{
+    cursor::Cursor,
+    kind::Kind,
+    list::{self, Item, List},
+    names,
+    route::{self, Lists},
+};
+use crate::{
+    allow::Allow,
+    hub::{
+        Asker, Caller, Inner, Names, ServerTool, View,
+        ask::Ask,
+        reply::{Problem, Reply},
+        single::may_list,
+    },
+    wire::{self, Outcome},
+};
+
+/// `tools/list` and its kin.
+pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
+    let cursor = ask.head()?.cursor.map(|text| Cursor::parse(kind, &text).ok_or_else(bad_cursor)).transpose()?;
+    let lists = hub.lists(hub.allowed_servers(&*ask.allow), kind, &ask.asker()).await;
+    let merged = Merged::new(kind, hub.settings.names, &lists, &*ask.allow);
+    let start = match &cursor {
+        Some(cursor) => (merged.position(&cursor.server).ok_or_else(bad_cursor)?, cursor.index),
+        None => (0, 0),
+    };
+    let (mut page, mut next) = (Vec::new(), None);
+    for entry in merged.entries(start) {
+        if page.len() == hub.settings.page_size {
+            next = Some(Cursor { server: entry.server.clone(), index: entry.index });
+            break;
+        }
+        page.push(entry.write(kind));
+    }
+    let array = list::array(page.iter());
+    let next = next.map(|cursor| wire::quote(&cursor.write(kind)));
+    let mut members = vec![(kind.member(), array.as_str())];
+    members.extend(next.as_deref().map(|next| ("nextCursor", next)));
+    Ok(Outcome::Result(wire::object(&members)))
+}
+
+/// For `GET /tools`.
+pub(crate) async fn tools(hub: &Arc<Inner>, caller: &Caller) -> Vec<ServerTool> {
+    let allow = &*caller.allow;
+    let (servers, names) = match &caller.view {
+        View::All => (hub.allowed_servers(allow), hub.settings.names),
+        View::One(server) => (vec![server.clone()], Names::Plain),
+    };
+    let lists = hub.lists(servers, Kind::Tools, &Asker::user_alone(&caller.principal.user)).await;
+    let merged = Merged::new(Kind::Tools, names, &lists, allow);
+    let entries = merged.entries((0, 0)).map(|entry| ServerTool {
+        server: entry.server.clone(),
+        name: entry.name(),
+        tool: entry.write(Kind::Tools),
+    });
+    entries.collect()
+}
+
+fn bad_cursor() -> Problem {
+    Problem::invalid_params("the cursor is not valid: begin again without one")
+}
+
+struct Merged<'a> {
+    kind: Kind,
+    names: Names,
+    lists: &'a Lists,
+    allow: &'a dyn Allow,
+    /// With plain names: how many servers offer each.
+    offered: HashMap<&'a str, Vec<&'a ServerName>>,
+}
+
+/// One item of the merged list.
+struct Entry<'a> {
+    server: &'a ServerName,
+    index: usize,
+    item: &'a Item,
+    form: Form<'a>,
+}
+
+enum Form<'a> {
+    AsIs,
+    Prefixed,
+    /// Stands for all of this name, and says that none can be used.
+    Clash(&'a [&'a ServerName]),
+}
+
+impl<'a> Merged<'a> {
+    fn new(kind: Kind, names: Names, lists: &'a Lists, allow: &'a dyn Allow) -> Self {
+        let mut offered: HashMap<&str, Vec<&ServerName>> = HashMap::new();
+        if kind.is_named() && names == Names::Plain {
+            for (server, list) in lists {
+                for item in list.iter().flat_map(|list| list.items()) {
+                    offered.entry(&item.id).or_default().push(server);
+                }
+            }
+        }
+        Self { kind, names, lists, allow, offered }
+    }
+
+    fn position(&self, server: &ServerName) -> Option<usize> {
+        self.lists.iter().position(|(name, _)| name == server)
+    }
+
+    /// From item `start.1` of server `start.0` on.
+    fn entries(&self, start: (usize, usize)) -> impl Iterator<Item = Entry<'_>> {
+        let servers = self.lists.iter().enumerate().skip(start.0);
+        servers.filter_map(|(n, (server, list))| Some((n, server, list.as_ref().ok()?))).flat_map(move |(n, server, list)| {
+            let skip = if n == start.0 { start.1 } else { 0 };
+            let items = list.items().iter().enumerate().skip(skip);
+            items.filter_map(move |(index, item)| {
+                let form = self.form(n, server, item)?;
+                Some(Entry { server, index, item, form })
+            })
+        })
+    }
+
+    /// `None`: not for this caller, or not to be told from another.
+    fn form(&self, n: usize, server: &ServerName, item: &Item) -> Option<Form<'_>> {
+        if !may_list(self.allow, server, self.kind, &item.id) {
+            return None;
+        }
+        if !self.kind.is_named() {
+            return (!self.is_listed_before(n, &item.id)).then_some(Form::AsIs);
+        }
+        match self.names {
+            Names::Prefixed => (!self.is_claimed(server, &item.id)).then_some(Form::Prefixed),
+            Names::Plain => match self.offered.get(&*item.id) {
+                Some(servers) if servers.len() > 1 => {
+                    let earlier = servers.iter().take_while(|other| **other != server);
+                    let is_first = earlier.into_iter().all(|other| !may_list(self.allow, other, self.kind, &item.id));
+                    is_first.then_some(Form::Clash(servers))
+                }
+                _ => Some(Form::AsIs),
+            },
+        }
+    }
+
+    fn is_listed_before(&self, n: usize, id: &str) -> bool {
+        let mut earlier = self.lists[..n].iter();
+        earlier.any(|(server, list)| list.as_ref().is_ok_and(|list| list.has(id)) && may_list(self.allow, server, self.kind, id))
+    }
+
+    /// Would a call of this name go to a server of a longer name? One that is down has a claim to all its names.
+    fn is_claimed(&self, server: &ServerName, id: &str) -> bool {
+        let mut rivals = self.lists.iter().filter(|(rival, _)| names::strip(server, rival.as_str()).is_some());
+        rivals.any(|(rival, list)| {
+            let full = format!("{}{id}", names::prefix(server));
+            names::strip(rival, &full).is_some_and(|name| list.as_ref().map_or(true, |list: &Arc<List>| list.has(name)))
+        })
+    }
+}
+
+impl Entry<'_> {
+    fn name(&self) -> String {
+        match self.form {
+            Form::Prefixed => format!("{}{}", names::prefix(self.server), self.item.id),
+            Form::AsIs | Form::Clash(_) => self.item.id.to_string(),
+        }
+    }
+
+    fn write(&self, kind: Kind) -> Bytes {
+        match self.form {
+            Form::AsIs => self.item.raw.as_bytes().clone(),
+            Form::Prefixed => self.item.prefixed(&names::prefix(self.server)),
+            Form::Clash(servers) => {
+                let mut entry = json!({ "name": &*self.item.id, "description": route::clash(kind, &self.item.id, servers) });
+                if kind == Kind::Tools {
+                    entry["inputSchema"] = json!({ "type": "object" });
+                }
+                Bytes::from(entry.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! One MCP server made of many: what `/mcp` shows. Lists are fetched ([`fetch`]), kept ([`catalogue`]), merged ([`merge`]); calls
+//! find their server by name or by URI ([`route`]) and go there as they came ([`call`]).
+
+pub(crate) mod call;
+pub(crate) mod catalogue;
+pub(crate) mod cursor;
+pub(crate) mod fetch;
+pub(crate) mod initialize;
+pub(crate) mod kind;
+pub(crate) mod list;
+pub(crate) mod merge;
+pub(crate) mod names;
+pub(crate) mod route;
+pub(crate) mod shelf;
+pub(crate) mod template;

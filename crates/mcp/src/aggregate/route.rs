@@ -1,0 +1,129 @@
+//! Which server a name or a URI belongs to. The same rules make the lists ([`super::merge`]), so what is listed can be called.
+
+use std::sync::Arc;
+
+use portunus_core::ids::ServerName;
+
+use super::{
+    kind::Kind,
+    list::List,
+    names,
+    template::{self, Matching},
+};
+use crate::{
+    hub::{
+        Asker, Inner, Names,
+        ask::Ask,
+        capabilities,
+        reply::Problem,
+        single::{may_list, unknown},
+    },
+    sync::locked,
+    upstream::UpstreamError,
+};
+
+/// A tool or prompt as its server calls it.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) server: ServerName,
+    pub(crate) name: String,
+}
+
+/// One kind of list of every server that may be known of, in order.
+pub(crate) type Lists = Vec<(ServerName, Result<Arc<List>, UpstreamError>)>;
+
+impl Inner {
+    /// All at once: none waits for another.
+    pub(crate) async fn lists(self: &Arc<Self>, servers: Vec<ServerName>, kind: Kind, asker: &Asker) -> Lists {
+        let lists = futures::future::join_all(servers.iter().map(|server| self.list(server, kind, asker))).await;
+        servers.into_iter().zip(lists).collect()
+    }
+}
+
+pub(crate) async fn by_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str) -> Result<Named, Problem> {
+    let servers = hub.allowed_servers(&*ask.allow);
+    let found = match hub.settings.names {
+        Names::Prefixed => by_prefix(hub, ask, kind, full, &servers).await?,
+        Names::Plain => by_plain_name(hub, ask, kind, full, servers).await?,
+    };
+    if may_list(&*ask.allow, &found.server, kind, &found.name) { Ok(found) } else { Err(unknown(kind, full)) }
+}
+
+/// The longest server name decides, even when that server is down: another must not step into its place.
+async fn by_prefix(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str, servers: &[ServerName]) -> Result<Named, Problem> {
+    for (server, name) in names::candidates(servers, full) {
+        let list = hub.list(server, kind, &ask.asker()).await.map_err(|error| Problem::server(server, error))?;
+        if list.has(name) {
+            return Ok(Named { server: server.clone(), name: name.to_owned() });
+        }
+    }
+    Err(unknown(kind, full))
+}
+
+async fn by_plain_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, name: &str, servers: Vec<ServerName>) -> Result<Named, Problem> {
+    let lists = hub.lists(servers, kind, &ask.asker()).await;
+    let mut owners = lists.iter().filter(|(_, list)| list.as_ref().is_ok_and(|list| list.has(name))).map(|(server, _)| server);
+    match (owners.next(), owners.next()) {
+        (Some(server), None) => Ok(Named { server: server.clone(), name: name.to_owned() }),
+        (Some(one), Some(other)) => Err(Problem::invalid_params(clash(kind, name, &[one, other]))),
+        (None, _) => Err(Problem::invalid_params(format!("Unknown {}: {name}{}", kind.word(), unavailable(&lists)))),
+    }
+}
+
+/// What is said of a name that several servers offer.
+pub(crate) fn clash(kind: Kind, name: &str, servers: &[&ServerName]) -> String {
+    let servers = servers.iter().map(|server| server.as_str()).collect::<Vec<_>>().join(", ");
+    format!(
+        "The {} `{name}` is offered by several servers ({servers}) and cannot be used here: use `/mcp/{{server}}`, or let the \
+         gateway prefix names (`names: prefixed`)",
+        kind.word()
+    )
+}
+
+/// The first server in order that lists the URI; else the first with a template for it; else the only one that has resources
+/// at all, for servers need not list everything.
+pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
+    let allowed = |server: &ServerName| ask.allow.resource(server, uri);
+    let mut servers = hub.allowed_servers(&*ask.allow);
+    servers.retain(allowed);
+    let resources = hub.lists(servers.clone(), Kind::Resources, &ask.asker()).await;
+    if let Some(server) = first(&resources, |list| list.has(uri)) {
+        return Ok(server);
+    }
+    let templates = hub.lists(servers.clone(), Kind::Templates, &ask.asker()).await;
+    for how in [Matching::Strict, Matching::Loose] {
+        if let Some(server) = first(&templates, |list| list.items().iter().any(|item| template::matches(&item.id, uri, how))) {
+            return Ok(server);
+        }
+    }
+    let mut with_resources = servers.into_iter().filter(|server| {
+        hub.profiles
+            .get(server)
+            .is_some_and(|profile| locked(profile).as_ref().is_none_or(|info| capabilities::has(&info.capabilities, "resources")))
+    });
+    match (with_resources.next(), with_resources.next()) {
+        (Some(server), None) => Ok(server),
+        _ => Err(Problem::resource_not_found(uri, format!("Resource not found{}", unavailable(&resources)))),
+    }
+}
+
+/// `completion/complete` names a template by its text, or a resource.
+pub(crate) async fn by_template(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
+    let mut servers = hub.allowed_servers(&*ask.allow);
+    servers.retain(|server| ask.allow.resource(server, uri));
+    let templates = hub.lists(servers, Kind::Templates, &ask.asker()).await;
+    match first(&templates, |list| list.has(uri)) {
+        Some(server) => Ok(server),
+        None => by_uri(hub, ask, uri).await,
+    }
+}
+
+fn first(lists: &Lists, fits: impl Fn(&List) -> bool) -> Option<ServerName> {
+    lists.iter().find(|(_, list)| list.as_ref().is_ok_and(|list| fits(list))).map(|(server, _)| server.clone())
+}
+
+/// The end of a message that something was not found: perhaps a server that is down has it.
+fn unavailable(lists: &Lists) -> String {
+    let down: Vec<_> = lists.iter().filter(|(_, list)| list.is_err()).map(|(server, _)| server.as_str()).collect();
+    if down.is_empty() { String::new() } else { format!(" (not available now: {})", down.join(", ")) }
+}

@@ -1,0 +1,62 @@
+//! Making an [`Answer`]: JSON, an error, a stream, nothing. Which one, is decided next door.
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, Stream, StreamExt as _};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::{
+    answer::{Answer, Body},
+    wire::{self, RequestId, WireError, code},
+};
+
+/// A limit was met: MCP leaves these codes to implementations.
+pub(crate) const LIMIT_REACHED: i64 = -32000;
+/// The session is unknown, as the official SDKs spell it.
+const SESSION_NOT_FOUND: i64 = -32001;
+
+pub(crate) fn json(status: StatusCode, message: Bytes) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Answer { status, headers, body: Body::Json(message) }
+}
+
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    Answer { status, headers: HeaderMap::new(), body: Body::Empty }
+}
+
+pub(crate) fn events(stream: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx collects a stream into large pieces unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let stream: BoxStream<'static, Bytes> = stream.boxed();
+    Answer { status: StatusCode::OK, headers, body: Body::Events(stream) }
+}
+
+pub(crate) fn error(status: StatusCode, id: Option<&RequestId>, code: i64, message: &str) -> Answer {
+    json(status, wire::error(id, code, message, None))
+}
+
+pub(crate) fn bad_request(message: &str) -> Answer {
+    error(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, message)
+}
+
+/// What is wrong with a message is told with 400; what is wrong with a method's parameters is an ordinary answer.
+pub(crate) fn wire_error(id: Option<&RequestId>, problem: &WireError) -> Answer {
+    let status = if problem.code() == code::INVALID_PARAMS { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    error(status, id, problem.code(), &problem.to_string())
+}
+
+pub(crate) fn session_missing() -> Answer {
+    bad_request("the Mcp-Session-Id header is missing: begin with an initialize request")
+}
+
+/// The same for a session that never was, has ended, or is somebody else's.
+pub(crate) fn session_unknown() -> Answer {
+    error(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, "Session not found")
+}
+
+pub(crate) fn too_many(id: Option<&RequestId>, what: &str) -> Answer {
+    error(StatusCode::TOO_MANY_REQUESTS, id, LIMIT_REACHED, &format!("too many {what} at once: wait for some to end"))
+}

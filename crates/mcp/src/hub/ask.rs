@@ -1,0 +1,122 @@
+//! One request of a client on its way: to the one server of its view, or into the merged catalogue. What both ways share is here.
+
+use std::sync::Arc;
+
+use portunus_core::ids::ServerName;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Asker, Inner, View,
+    connect::{owner, tell_uri},
+    reply::{Problem, Reply, done},
+    single,
+};
+use crate::{
+    aggregate,
+    allow::Allow,
+    session::{Session, level::Level},
+    upstream::{Call, Owner},
+    wire::{self, Outcome, ParamsHead, Payload},
+};
+
+pub(crate) struct Ask {
+    pub(crate) session: Arc<Session>,
+    pub(crate) allow: Arc<dyn Allow>,
+    pub(crate) method: String,
+    pub(crate) params: Option<Payload>,
+    pub(crate) progress: Option<mpsc::Sender<Payload>>,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// One way of subscribing or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subscription {
+    Begin,
+    End,
+}
+
+impl Ask {
+    pub(crate) fn asker(&self) -> Asker {
+        Asker::session(&self.session)
+    }
+
+    pub(crate) fn head(&self) -> Result<ParamsHead, Problem> {
+        Ok(self.params.as_ref().map(wire::params_head).transpose()?.unwrap_or_default())
+    }
+
+    /// Remembers what `logging/setLevel` asks for.
+    pub(crate) fn note_level(&self) -> Result<Level, Problem> {
+        let level = self.head()?.level.ok_or_else(|| Problem::missing("level"))?;
+        let level = Level::parse(&level).ok_or_else(|| {
+            let known = Level::ALL.map(Level::as_str).join(", ");
+            Problem::invalid_params(format!("`level` must be one of {known}"))
+        })?;
+        self.session.set_level(level);
+        Ok(level)
+    }
+
+    /// Sends the request on with these parameters, whatever they are.
+    pub(crate) async fn forward(&self, hub: &Arc<Inner>, server: &ServerName, params: Option<Payload>) -> Reply {
+        let call = Call { progress: self.progress.clone(), cancel: self.cancel.clone(), timeout: None };
+        let outcome = hub.ask(server, &self.asker(), &self.method, params, call).await;
+        outcome.map_err(|error| Problem::server(server, error))
+    }
+}
+
+impl Inner {
+    pub(crate) async fn request(self: &Arc<Self>, ask: &Ask) -> Reply {
+        match &ask.session.view {
+            View::One(server) => single::request(self, server, ask).await,
+            View::All => aggregate::call::request(self, ask).await,
+        }
+    }
+
+    /// `resources/subscribe` and `resources/unsubscribe`, once the server is known. Sessions that share a connection share its
+    /// subscriptions: the last one to leave ends them.
+    pub(crate) async fn subscribe(self: &Arc<Self>, server: &ServerName, ask: &Ask, uri: &str, way: Subscription) -> Reply {
+        let session = &ask.session;
+        if way == Subscription::End {
+            session.unsubscribe(server, uri);
+            if self.is_subscribed_elsewhere(server, session, uri) {
+                return Ok(done());
+            }
+            return ask.forward(self, server, ask.params.clone()).await;
+        }
+        if session.subscribe(server, uri, self.settings.max_subscriptions).is_err() {
+            return Err(Problem::refused(
+                crate::endpoint::answers::LIMIT_REACHED,
+                "too many subscriptions in this session: unsubscribe from some",
+            ));
+        }
+        let reply = ask.forward(self, server, ask.params.clone()).await;
+        match (&reply, self.spec(server).and_then(|spec| self.find_live(spec, session))) {
+            (Ok(Outcome::Result(_)), Some(peer)) => session.keep_subscribed(server, uri, peer.hold()),
+            (Ok(Outcome::Result(_)), None) => {}
+            _ => session.unsubscribe(server, uri),
+        }
+        reply
+    }
+
+    fn is_subscribed_elsewhere(&self, server: &ServerName, session: &Session, uri: &str) -> bool {
+        let Some(spec) = self.spec(server) else { return false };
+        let key = crate::upstream::ConnectionKey { server: server.clone(), owner: owner(spec, session) };
+        self.concerned(&key).iter().any(|other| other.id != session.id && other.is_subscribed(server, uri))
+    }
+
+    /// Ends a session that is out of the table already: its streams, its calls, its subscriptions, its own children.
+    pub(crate) async fn end_session(&self, session: &Arc<Session>) {
+        session.ended.cancel();
+        for (server, uri) in session.take_subscriptions() {
+            let live = self.spec(&server).and_then(|spec| self.find_live(spec, session));
+            if let Some(peer) = live
+                && !self.is_subscribed_elsewhere(&server, session, &uri)
+            {
+                tell_uri(&peer, "resources/unsubscribe", &uri).await;
+            }
+        }
+        if self.specs.iter().any(|spec| matches!(owner(spec, session), Owner::Session(..))) {
+            self.servers.close_session(&Asker::session(session).holder()).await;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! From a server's connection to the sessions it concerns: which hear what. The sessions' streams pick it up from there.
+
+use std::sync::Arc;
+
+use portunus_core::ids::ServerName;
+
+use super::{Inner, View, connect::Asker};
+use crate::{
+    aggregate::{catalogue::Keeper, kind::Kind},
+    session::level::Level,
+    upstream::{ConnectionKey, Owner},
+    wire::{self, ParamsHead, Payload},
+};
+
+impl Inner {
+    /// A notification of a server.
+    pub(crate) fn deliver(&self, key: &ConnectionKey, method: &str, params: Option<&Payload>) {
+        let head = params.and_then(|params| wire::params_head(params).ok()).unwrap_or_default();
+        for kind in Kind::changed_by(method) {
+            self.catalogue.mark_changed(&key.server, &key.owner, kind);
+        }
+        let message = wire::notification(method, params);
+        for session in self.hearers(key, method) {
+            let hears = match method {
+                _ if Kind::changed_by(method).next().is_some() => true,
+                "notifications/message" => key.owner != Owner::Everybody && is_loud_enough(&head, session.level()),
+                "notifications/resources/updated" => head
+                    .uri
+                    .as_deref()
+                    .is_some_and(|uri| session.hears_of(&key.server, uri) && session.allow().resource(&key.server, uri)),
+                // On the merged endpoint nobody could tell which server spoke; on a shared connection, to whom.
+                _ => key.owner != Owner::Everybody && session.view != View::All,
+            };
+            if hears {
+                session.outbox.push(&message);
+            }
+        }
+    }
+
+    /// Some notifications were missed.
+    pub(crate) fn deliver_all_changes(&self, key: &ConnectionKey) {
+        for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
+            self.deliver(key, kind.changed(), None);
+        }
+    }
+
+    /// A list came after merged lists had been answered without it.
+    pub(crate) fn announce_late_list(&self, server: &ServerName, asker: &Asker, kind: Kind) {
+        let Some(spec) = self.spec(server) else { return };
+        let sessions = match Keeper::of(spec.isolation, asker.user()) {
+            Keeper::Everybody => self.sessions.of_everybody(),
+            Keeper::User(user) => self.sessions.of_user(&user),
+        };
+        let message = wire::notification(kind.changed(), None);
+        for session in sessions.iter().filter(|session| session.view == View::All && session.sees(server)) {
+            session.outbox.push(&message);
+        }
+    }
+
+    /// A user's list is one for all of the user's sessions, also where each has a connection of its own; all else concerns
+    /// the sessions of the connection.
+    fn hearers(&self, key: &ConnectionKey, method: &str) -> Vec<Arc<crate::session::Session>> {
+        match &key.owner {
+            Owner::Session(user, _) if Kind::changed_by(method).next().is_some() => {
+                let mut sessions = self.sessions.of_user(user);
+                sessions.retain(|session| session.sees(&key.server));
+                sessions
+            }
+            _ => self.concerned(key),
+        }
+    }
+}
+
+/// A message without a level we know passes.
+fn is_loud_enough(head: &ParamsHead, wanted: Option<Level>) -> bool {
+    match (head.level.as_deref().and_then(Level::parse), wanted) {
+        (Some(level), Some(wanted)) => level >= wanted,
+        _ => true,
+    }
+}

@@ -1,0 +1,80 @@
+//! `initialize`: the handshake that opens a session.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode};
+use portunus_core::ids::ServerName;
+
+use super::{
+    Asker, Caller, Inner, View,
+    reply::{self, Problem, Reply},
+};
+use crate::{
+    aggregate,
+    answer::Answer,
+    endpoint::{answers, headers},
+    era,
+    session::{Session, SessionId},
+    wire::{self, Outcome, Payload, Request},
+};
+
+impl Inner {
+    /// Answers with a new session, or with an error and none. A server that is down is told of in a JSON-RPC error with HTTP
+    /// status 200, as any server that refuses to initialize would: the gateway itself is fine, and a 5xx would have clients
+    /// try other transports.
+    pub(crate) async fn initialize(self: &Arc<Self>, caller: &Caller, request: &Request) -> Answer {
+        let id = Some(&request.id);
+        let room = self.sessions.room(&caller.principal.user);
+        let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else {
+            return answers::too_many(id, "requests");
+        };
+        let session = Arc::new(Session::new(SessionId::generate(&*self.entropy), caller));
+        let reply = self.greet(&session, request).await;
+        reply::log(&request.method, &reply);
+        let Some(message) = reply::message(&request.id, &reply) else {
+            return answers::empty(StatusCode::ACCEPTED);
+        };
+        if !matches!(reply, Ok(Outcome::Result(_))) {
+            return answers::json(StatusCode::OK, message);
+        }
+        match self.sessions.add(&session, self.settings.max_sessions_per_user) {
+            Ok(None) => {}
+            Ok(Some(evicted)) => self.end_in_background(evicted),
+            Err(_) => return answers::too_many(id, "sessions"),
+        }
+        tracing::debug!(session = ?session.id, user = %session.user, view = ?session.view, "a session begins");
+        let mut answer = answers::json(StatusCode::OK, message);
+        if let Ok(value) = HeaderValue::from_str(session.id.as_str()) {
+            answer.headers.insert(headers::SESSION_ID, value);
+        }
+        answer
+    }
+
+    async fn greet(self: &Arc<Self>, session: &Arc<Session>, request: &Request) -> Reply {
+        let head = request.params.as_ref().map(wire::params_head).transpose()?.unwrap_or_default();
+        let revision = negotiate(&head.protocol_version.ok_or_else(|| Problem::missing("protocolVersion"))?);
+        let result = match &session.view {
+            View::All => aggregate::initialize::result(self, &*session.allow(), revision),
+            View::One(server) => self.introduce_server(server, session, revision).await?,
+        };
+        Ok(Outcome::Result(result))
+    }
+
+    /// The server's own words; only the revision is the one agreed on with this client.
+    async fn introduce_server(
+        self: &Arc<Self>,
+        server: &ServerName,
+        session: &Arc<Session>,
+        revision: &str,
+    ) -> Result<Payload, Problem> {
+        let peer = self.connect(server, &Asker::session(session)).await.map_err(|error| Problem::server(server, error))?;
+        let revision = Payload::trusted(wire::quote(revision).into());
+        Ok(wire::replace_member(&peer.info().raw, &["protocolVersion"], &revision)?)
+    }
+}
+
+/// The requested revision if we have it, else our latest of this era (lifecycle, version negotiation). 2024-11-05 had another
+/// transport, but the same messages: a client that asks for it over this one is understood.
+fn negotiate(requested: &str) -> &'static str {
+    era::LEGACY.into_iter().find(|revision| *revision == requested).unwrap_or(era::LATEST_LEGACY)
+}

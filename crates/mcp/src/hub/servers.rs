@@ -1,0 +1,85 @@
+//! What the hub asks of the servers behind it: [`Servers`] hands out connections, a [`Peer`] is one. `upstream` has the real
+//! ones; tests bring their own.
+
+use std::{any::Any, sync::Arc};
+
+use async_trait::async_trait;
+use portunus_core::ids::ServerName;
+use tokio::sync::broadcast;
+
+use crate::{
+    upstream::{Call, Connection, ConnectionKey, Event, Holder, ServerInfo, UpstreamError, Upstreams},
+    wire::{Outcome, Payload},
+};
+
+/// Where connections come from.
+#[async_trait]
+pub trait Servers: Send + Sync {
+    /// The live connection that `holder` shares or owns, started if need be.
+    async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<dyn Peer>, UpstreamError>;
+
+    /// The session is over: connections of its own are closed.
+    async fn close_session(&self, holder: &Holder);
+}
+
+/// A live, initialized connection.
+#[async_trait]
+pub trait Peer: Send + Sync {
+    fn info(&self) -> &ServerInfo;
+
+    fn key(&self) -> &ConnectionKey;
+
+    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError>;
+
+    async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError>;
+
+    /// What the server says from now on.
+    fn events(&self) -> broadcast::Receiver<Event>;
+
+    fn is_closed(&self) -> bool;
+
+    /// While what this returns lives, the connection is not closed as idle.
+    fn hold(&self) -> Box<dyn Any + Send + Sync>;
+}
+
+#[async_trait]
+impl Servers for Upstreams {
+    async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<dyn Peer>, UpstreamError> {
+        Self::connection(self, server, holder).await.map(|connection| connection as Arc<dyn Peer>)
+    }
+
+    async fn close_session(&self, holder: &Holder) {
+        Self::close_session(self, holder).await;
+    }
+}
+
+#[async_trait]
+impl Peer for Connection {
+    fn info(&self) -> &ServerInfo {
+        Self::info(self)
+    }
+
+    fn key(&self) -> &ConnectionKey {
+        Self::key(self)
+    }
+
+    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+        Self::request(self, method, params, call).await
+    }
+
+    async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError> {
+        Self::notify(self, method, params).await
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        Self::events(self)
+    }
+
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+
+    fn hold(&self) -> Box<dyn Any + Send + Sync> {
+        Box::new(Self::hold(self))
+    }
+}

@@ -1,0 +1,247 @@
+//! MCP sessions of legacy clients (`Mcp-Session-Id`): what one holds. The table of them is in [`table`], the messages that wait
+//! for its streams in [`outbox`].
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use portunus_core::{
+    entropy::{Entropy, random_bytes},
+    ids::{ClientId, ServerName, UserId},
+    resource::Resource,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    allow::Allow,
+    hub::{Caller, Peer, View},
+    sync::locked,
+    wire::RequestId,
+};
+
+pub(crate) mod level;
+pub(crate) mod outbox;
+pub(crate) mod table;
+
+use level::Level;
+use outbox::Outbox;
+
+/// The name of a session: 256 random bits in base64url, so visible ASCII. It is no credential (a token is asked for at every
+/// request, and the session is bound to its user), yet it prints shortened.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct SessionId(Arc<str>);
+
+impl SessionId {
+    pub(crate) fn generate(entropy: &dyn Entropy) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(random_bytes(entropy)).into())
+    }
+
+    /// Takes what a client presents; it names nothing until it is looked up.
+    pub(crate) fn from_text(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.0.chars().take(6).collect::<String>())
+    }
+}
+
+type Hold = Box<dyn Any + Send + Sync>;
+
+/// One session. It belongs to a user (the table sees to that), a client, a resource and a view (threat 36).
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) view: View,
+    client: ClientId,
+    resource: Resource,
+    /// What the latest request was allowed: messages that servers send on their own account are filtered by it.
+    allow: Mutex<Arc<dyn Allow>>,
+    /// Milliseconds on the table's clock.
+    last_used: AtomicU64,
+    /// Calls under way, by the client's ids.
+    calls: Mutex<HashMap<RequestId, CancellationToken>>,
+    pub(crate) outbox: Outbox,
+    level: Mutex<Option<Level>>,
+    /// The resources it wants to hear of; each keeps its connection from being closed as idle.
+    subscriptions: Mutex<BTreeMap<(ServerName, String), Option<Hold>>>,
+    /// The connections met so far, so that most calls need not ask the hub whether one is new.
+    met: Mutex<HashMap<ServerName, Weak<dyn Peer>>>,
+    /// GET streams open now.
+    streams: AtomicUsize,
+    /// Cancelled when the session ends.
+    pub(crate) ended: CancellationToken,
+}
+
+/// The session has as many of these as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Session {
+    pub(crate) fn new(id: SessionId, caller: &Caller) -> Self {
+        Self {
+            id,
+            user: caller.principal.user.clone(),
+            view: caller.view.clone(),
+            client: caller.principal.client.clone(),
+            resource: caller.principal.resource.clone(),
+            allow: Mutex::new(Arc::clone(&caller.allow)),
+            last_used: AtomicU64::new(0),
+            calls: Mutex::default(),
+            outbox: Outbox::default(),
+            level: Mutex::default(),
+            subscriptions: Mutex::default(),
+            met: Mutex::default(),
+            streams: AtomicUsize::new(0),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// Is this the caller's own? The user is compared too, although the table already did.
+    pub(crate) fn is_of(&self, caller: &Caller) -> bool {
+        let principal = &caller.principal;
+        self.user == principal.user
+            && self.client == principal.client
+            && self.resource == principal.resource
+            && self.view == caller.view
+    }
+
+    pub(crate) fn allow(&self) -> Arc<dyn Allow> {
+        Arc::clone(&locked(&self.allow))
+    }
+
+    pub(crate) fn set_allow(&self, allow: &Arc<dyn Allow>) {
+        *locked(&self.allow) = Arc::clone(allow);
+    }
+
+    /// Does this session look at `server`, and may it?
+    pub(crate) fn sees(&self, server: &ServerName) -> bool {
+        let in_view = match &self.view {
+            View::All => true,
+            View::One(name) => name == server,
+        };
+        in_view && self.allow().server(server)
+    }
+
+    /// Notes a call under way; `None` when the client already has one of this id.
+    pub(crate) fn begin_call(&self, id: &RequestId) -> Option<CancellationToken> {
+        let mut calls = locked(&self.calls);
+        if calls.contains_key(id) {
+            return None;
+        }
+        let token = self.ended.child_token();
+        calls.insert(id.clone(), token.clone());
+        Some(token)
+    }
+
+    pub(crate) fn end_call(&self, id: &RequestId) {
+        locked(&self.calls).remove(id);
+    }
+
+    /// The client no longer wants this call. Unknown ids are ignored, as the specification says.
+    pub(crate) fn cancel_call(&self, id: &RequestId) {
+        if let Some(token) = locked(&self.calls).get(id) {
+            token.cancel();
+        }
+    }
+
+    pub(crate) fn level(&self) -> Option<Level> {
+        *locked(&self.level)
+    }
+
+    pub(crate) fn set_level(&self, level: Level) {
+        *locked(&self.level) = Some(level);
+    }
+
+    pub(crate) fn subscribe(&self, server: &ServerName, uri: &str, cap: usize) -> Result<(), Full> {
+        let mut held = locked(&self.subscriptions);
+        let wanted = (server.clone(), uri.to_owned());
+        if held.len() >= cap && !held.contains_key(&wanted) {
+            return Err(Full);
+        }
+        held.entry(wanted).or_default();
+        Ok(())
+    }
+
+    /// The subscription stands: `hold` keeps its connection.
+    pub(crate) fn keep_subscribed(&self, server: &ServerName, uri: &str, hold: Hold) {
+        if let Some(held) = locked(&self.subscriptions).get_mut(&(server.clone(), uri.to_owned())) {
+            *held = Some(hold);
+        }
+    }
+
+    pub(crate) fn unsubscribe(&self, server: &ServerName, uri: &str) {
+        locked(&self.subscriptions).remove(&(server.clone(), uri.to_owned()));
+    }
+
+    pub(crate) fn is_subscribed(&self, server: &ServerName, uri: &str) -> bool {
+        locked(&self.subscriptions).contains_key(&(server.clone(), uri.to_owned()))
+    }
+
+    /// Is `uri` a subscribed resource, or a part of one? Servers may report either.
+    pub(crate) fn hears_of(&self, server: &ServerName, uri: &str) -> bool {
+        locked(&self.subscriptions).keys().any(|(of, subscribed)| of == server && uri.starts_with(subscribed.as_str()))
+    }
+
+    pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {
+        locked(&self.subscriptions).keys().cloned().collect()
+    }
+
+    pub(crate) fn take_subscriptions(&self) -> Vec<(ServerName, String)> {
+        std::mem::take(&mut *locked(&self.subscriptions)).into_keys().collect()
+    }
+
+    /// Notes the connection to `server`. `true`: it is another than the last time.
+    pub(crate) fn meets(&self, server: &ServerName, peer: &Arc<dyn Peer>) -> bool {
+        let mut met = locked(&self.met);
+        if met.get(server).is_some_and(|known| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(peer))) {
+            return false;
+        }
+        met.insert(server.clone(), Arc::downgrade(peer));
+        true
+    }
+
+    /// Is anything going on: a stream open, a call under way?
+    pub(crate) fn is_busy(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0 || !locked(&self.calls).is_empty()
+    }
+
+    /// Is a GET stream there to carry the servers' messages?
+    pub(crate) fn has_stream(&self) -> bool {
+        self.streams.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn stream_opened(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stream_closed(&self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("user", &self.user)
+            .field("view", &self.view)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! All sessions, by user: looking one up takes the user's own lock and a short one on a shard, never one that all requests
+//! share. Also counts what each user has open, against the caps (threat 47).
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use portunus_core::ids::UserId;
+use tokio::time::Instant;
+
+use super::{Full, Session, SessionId};
+use crate::{hub::Caller, sync::locked};
+
+const SHARDS: usize = 16;
+
+pub(crate) struct Sessions {
+    shards: Vec<Mutex<HashMap<UserId, Arc<UserRoom>>>>,
+    hasher: RandomState,
+    began: Instant,
+}
+
+/// What one user has.
+#[derive(Default)]
+pub(crate) struct UserRoom {
+    sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
+    streams: Arc<AtomicUsize>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// One of a counted number of places, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(count: &Arc<AtomicUsize>, cap: usize) -> Result<Self, Full> {
+        let taken = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
+        taken.map(|_| Self(Arc::clone(count))).map_err(|_| Full)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl UserRoom {
+    pub(crate) fn stream_place(&self, cap: usize) -> Result<Place, Full> {
+        Place::take(&self.streams, cap)
+    }
+
+    fn has_places_taken(&self) -> bool {
+        self.streams.load(Ordering::Acquire) + self.in_flight.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn call_place(&self, cap: usize) -> Result<Place, Full> {
+        Place::take(&self.in_flight, cap)
+    }
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new(), began: Instant::now() }
+    }
+
+    pub(crate) fn room(&self, user: &UserId) -> Arc<UserRoom> {
+        let mut shard = locked(self.shard(user));
+        if let Some(room) = shard.get(user) {
+            return Arc::clone(room);
+        }
+        let room = Arc::new(UserRoom::default());
+        shard.insert(user.clone(), Arc::clone(&room));
+        room
+    }
+
+    /// The caller's session of this name. One that belongs to another user, client, resource or view is as unknown as one
+    /// that never was (threat 36).
+    pub(crate) fn find(&self, caller: &Caller, id: &SessionId) -> Option<Arc<Session>> {
+        let room = self.find_room(&caller.principal.user)?;
+        let session = locked(&room.sessions).get(id).filter(|session| session.is_of(caller)).cloned()?;
+        self.touch(&session);
+        Some(session)
+    }
+
+    /// Adds a session; gives back the one that had to end for it, if the user had `cap` already. All of them being busy,
+    /// there is no room.
+    pub(crate) fn add(&self, session: &Arc<Session>, cap: usize) -> Result<Option<Arc<Session>>, Full> {
+        let room = self.room(&session.user);
+        let mut sessions = locked(&room.sessions);
+        let mut evicted = None;
+        if sessions.len() >= cap {
+            let idle = sessions.values().filter(|held| !held.is_busy());
+            let oldest = idle.min_by_key(|held| held.last_used.load(Ordering::Relaxed)).ok_or(Full)?;
+            let id = oldest.id.clone();
+            evicted = sessions.remove(&id);
+        }
+        self.touch(session);
+        sessions.insert(session.id.clone(), Arc::clone(session));
+        Ok(evicted)
+    }
+
+    pub(crate) fn remove(&self, session: &Session) {
+        if let Some(room) = self.find_room(&session.user) {
+            locked(&room.sessions).remove(&session.id);
+        }
+    }
+
+    /// Takes out the sessions that nobody used for `idle`, and forgets users who have nothing.
+    pub(crate) fn take_idle(&self, idle: Duration) -> Vec<Arc<Session>> {
+        let now = self.now();
+        let limit = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+        let mut ended = Vec::new();
+        for shard in &self.shards {
+            locked(shard).retain(|_, room| {
+                let mut sessions = locked(&room.sessions);
+                sessions.retain(|_, session| {
+                    if session.is_busy() {
+                        session.last_used.store(now, Ordering::Relaxed);
+                        return true;
+                    }
+                    let keep = now.saturating_sub(session.last_used.load(Ordering::Relaxed)) < limit;
+                    if !keep {
+                        ended.push(Arc::clone(session));
+                    }
+                    keep
+                });
+                // Somebody holds the room right now when its count is above one: a session may be on its way into it.
+                !sessions.is_empty() || Arc::strong_count(room) > 1 || room.has_places_taken()
+            });
+        }
+        ended
+    }
+
+    pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<Session>> {
+        self.find_room(user).map_or_else(Vec::new, |room| locked(&room.sessions).values().cloned().collect())
+    }
+
+    pub(crate) fn of_everybody(&self) -> Vec<Arc<Session>> {
+        let rooms = self.shards.iter().flat_map(|shard| locked(shard).values().cloned().collect::<Vec<_>>());
+        rooms.flat_map(|room| locked(&room.sessions).values().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    pub(crate) fn touch(&self, session: &Session) {
+        session.last_used.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn find_room(&self, user: &UserId) -> Option<Arc<UserRoom>> {
+        locked(self.shard(user)).get(user).cloned()
+    }
+
+    fn shard(&self, user: &UserId) -> &Mutex<HashMap<UserId, Arc<UserRoom>>> {
+        let shards = self.shards.len() as u64;
+        let n = usize::try_from(self.hasher.hash_one(user) % shards).unwrap_or(0);
+        &self.shards[n]
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,1 @@
+//! What a session holds, and what one user may have of them.
