@@ -223,6 +223,11 @@ impl Resources {
         })
     }
 
+    /// Everything there is, most specific path first.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.entries.iter().map(|entry| &entry.target)
+    }
+
     pub fn public_url(&self) -> &PublicUrl {
         &self.public_url
     }

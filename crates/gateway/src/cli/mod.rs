@@ -5,13 +5,14 @@ pub mod demo;
 pub mod demo_server;
 pub mod schema;
 pub mod serve;
+pub mod summary;
 
 use std::{collections::BTreeMap, env, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config::{Config, ConfigArgs, Disk, Loaded, Mistakes, Sources},
+    config::{Config, ConfigArgs, Disk, Inspected, Loaded, Mistakes, Sources},
     telemetry,
 };
 
@@ -85,11 +86,20 @@ struct DemoServerArgs {
 impl ConfigFiles {
     /// Reads the whole configuration from these files and the process's environment.
     pub fn load(&self) -> Result<Loaded, Mistakes> {
+        Config::load(&self.sources())
+    }
+
+    /// The same, going on past mistakes.
+    pub fn inspect(&self) -> Inspected {
+        Config::inspect(&self.sources())
+    }
+
+    fn sources(&self) -> Sources<'static> {
         let args = ConfigArgs { mcp_config: self.mcp_config.clone(), config: self.config.clone(), envfile: self.envfile.clone() };
         let env: BTreeMap<String, String> =
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
         let cwd = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        Config::load(&Sources { args, env, cwd, files: &Disk })
+        Sources { args, env, cwd, files: &Disk }
     }
 }
 

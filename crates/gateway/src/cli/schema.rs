@@ -1,8 +1,13 @@
 //! `portunus schema`: JSON Schemas of the configuration files, made from the tables that the parser itself goes by.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Args, ValueEnum};
+
+use crate::config::{config_schema, mcp_schema};
 
 #[derive(Args, Debug)]
 pub struct SchemaArgs {
@@ -20,5 +25,10 @@ enum SchemaFile {
 }
 
 pub fn run(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("the schema of {:?} is not built yet", args.file)
+    let schema = match args.file {
+        SchemaFile::Config => config_schema(),
+        SchemaFile::Mcp => mcp_schema(),
+    };
+    io::stdout().write_all(schema.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ pub enum Where {
     /// On the command line.
     Flag { name: &'static str },
     /// Nowhere: a setting that is needed and not given.
-    Missing,
+    Missing { setting: String },
 }
 
 impl fmt::Display for Where {
@@ -22,7 +22,7 @@ impl fmt::Display for Where {
             Self::File { path, line, key } => write!(f, "{}:{line}: {key}", path.display()),
             Self::Variable { name } => write!(f, "environment: {name}"),
             Self::Flag { name } => write!(f, "command line: {name}"),
-            Self::Missing => f.write_str("missing"),
+            Self::Missing { setting } => write!(f, "missing: {setting}"),
         }
     }
 }
@@ -61,6 +61,28 @@ impl fmt::Display for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
+
+/// What a reading turned up so far.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) mistakes: Vec<Mistake>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Report {
+    pub(super) fn mistake(&mut self, at: Where, found: impl Into<String>, expected: impl Into<String>) {
+        self.mistakes.push(Mistake { at, found: found.into(), expected: expected.into() });
+    }
+
+    /// A setting that is needed and not given.
+    pub(super) fn missing(&mut self, setting: impl Into<String>, expected: impl Into<String>) {
+        self.mistake(Where::Missing { setting: setting.into() }, "nothing", expected);
+    }
+
+    pub(super) fn warning(&mut self, at: Where, text: impl Into<String>) {
+        self.warnings.push(Warning { at, text: text.into() });
+    }
+}
 
 /// Something that works but is probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,33 @@
 //! checked [`Config`]. Every mistake of a reading is reported at once ([`Mistakes`]). What the settings mean to a person is
 //! described in `docs/configuration.md`.
 
+mod auth_secret;
 mod cidr;
+mod dotenv;
+mod environment;
+mod expand;
+mod issuer;
+mod json;
+mod lifetimes;
+mod log;
 mod mistake;
+mod near;
+mod placeholder;
+mod providers;
+mod proxies;
+mod quantity;
+mod raw;
+mod schema;
+mod server;
+mod servers;
+mod shape;
+mod store;
+mod stray;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod yaml;
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +46,11 @@ use url::Url;
 pub use self::{
     cidr::{BadCidr, Cidr},
     mistake::{Mistake, Mistakes, Warning, Where},
+    proxies::OWN_PATHS,
+    quantity::show_duration,
+    schema::{config_schema, mcp_schema},
 };
+use self::{mistake::Report, raw::Raw};
 
 /// The default of [`Config::body_limit`] (threat 47).
 pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -161,13 +190,51 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
 }
 
+/// What a configuration comes to, mistakes and all.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// Settings with a mistake in them have their default here, or are left out: only to be shown, never to be used, unless
+    /// there are no mistakes.
+    pub draft: Config,
+    pub warnings: Vec<Warning>,
+    pub mistakes: Mistakes,
+}
+
 impl Config {
     /// Reads, resolves and checks the whole configuration.
-    pub fn load(_sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
-        Err(Mistakes(vec![Mistake {
-            at: Where::Missing,
-            found: "a configuration".to_owned(),
-            expected: "a gateway that can read it: this is built in a later commit".to_owned(),
-        }]))
+    pub fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
+        let Inspected { draft, warnings, mistakes } = Self::inspect(sources);
+        if mistakes.0.is_empty() { Ok(Loaded { config: draft, warnings }) } else { Err(mistakes) }
+    }
+
+    /// Reads the whole configuration and goes on past every mistake.
+    pub fn inspect(sources: &Sources<'_>) -> Inspected {
+        let mut report = Report::default();
+        let raw = Raw::read(sources, &mut report);
+        let server = server::resolve(&raw, &mut report);
+        let servers = servers::resolve(&raw, &mut report);
+        let providers = providers::resolve(&raw, &server.public_url, &mut report);
+        let draft = Self {
+            auth_secrets: auth_secret::resolve(&raw, &mut report),
+            proxies: proxies::resolve(&raw, &servers.names, &mut report),
+            store: store::resolve(&raw, &mut report),
+            lifetimes: lifetimes::resolve(&raw, &mut report),
+            names: log::names(&raw, &mut report),
+            log: log::resolve(&raw, &mut report),
+            public_url: server.public_url,
+            listen: server.listen,
+            providers,
+            servers: servers.enabled,
+            disabled_servers: servers.disabled,
+            allowed_origins: server.allowed_origins,
+            allowed_hosts: server.allowed_hosts,
+            trusted_proxies: server.trusted_proxies,
+            body_limit: server.body_limit,
+            production: server.production,
+        };
+        stray::warn(&raw, &draft, &mut report);
+        let Report { mut mistakes, warnings } = report;
+        mistakes.sort_by(|a, b| a.at.cmp(&b.at));
+        Inspected { draft, warnings, mistakes: Mistakes(mistakes) }
     }
 }

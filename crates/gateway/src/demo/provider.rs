@@ -228,6 +228,7 @@ fn start_again(headers: &HeaderMap) -> Response {
         title: "This sign-in is over".to_owned(),
         message: "It was used already, or it took longer than ten minutes.".to_owned(),
         hint: Some("Go back to your application and connect again.".to_owned()),
+        back: None,
         request_id: request_id.into(),
     };
     pages::respond(StatusCode::BAD_REQUEST, &page)

@@ -1,5 +1,22 @@
-//! The edge: everything that speaks HTTP to browsers and clients.
+//! The edge: everything that speaks HTTP to browsers and clients. [`router`] puts it together; [`oauth`] is the authorization
+//! server, [`protect`] the door that everything behind a token lies behind, [`mcp`] and [`proxy`] what is behind it, [`pages`]
+//! what people see.
 
+pub mod browser;
+pub mod cookies;
+pub mod health;
+pub mod home;
+pub mod house;
+pub mod layers;
+pub mod limits;
+pub mod mcp;
+pub mod oauth;
+pub mod oauth_answers;
+pub mod oauth_legs;
 pub mod pages;
 pub(crate) mod percent;
+pub mod protect;
 pub mod proxy;
+pub mod router;
+pub mod server;
+pub mod tools;

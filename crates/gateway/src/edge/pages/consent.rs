@@ -22,9 +22,10 @@ pub struct ConsentPage {
     pub client_uri: Option<UrlText>,
     /// When it was registered, as [`super::when::day`] says it: `today`, `on 3 March 2026`.
     pub registered: String,
-    /// What to call the resource: `all servers`, or a server's name.
+    /// What to call the resource: `your MCP servers`, `dice`.
     pub resource_label: Label,
     pub resource: UrlText,
+    /// The servers behind it that this person may use; without any, the page shows the resource's URL.
     pub servers: Vec<Label>,
     pub scopes: Vec<ScopeLine>,
     /// Where the answer goes, in full.

@@ -13,7 +13,19 @@ pub struct ErrorPage {
     pub message: String,
     /// What the person can do about it.
     pub hint: Option<String>,
+    /// Leads back to the application, which is told what happened. Only a person follows it (threat 11).
+    pub back: Option<BackLink>,
     pub request_id: Label,
 }
 
-impl Page for ErrorPage {}
+/// A link out of the error page.
+#[derive(Clone, Debug)]
+pub struct BackLink {
+    pub label: Label,
+    pub href: String,
+}
+
+impl Page for ErrorPage {
+    // The way back to the application leads on in the same window.
+    const MAY_BE_POPUP: bool = true;
+}

@@ -14,7 +14,7 @@ pub mod when;
 pub use connect::ConnectHelp;
 pub use consent::{ConsentPage, ScopeLine};
 pub use demo_people::{DemoPeoplePage, DemoPerson};
-pub use error::ErrorPage;
+pub use error::{BackLink, ErrorPage};
 pub use home::{HomeGrant, HomePage, HomeServer, HomeUser};
 pub use signin::{ProviderChoice, SignInPage, SignedInPage, SignedOutPage};
 pub use text::{Label, UrlText};
@@ -68,7 +68,8 @@ fn headers<P: Page>() -> HeaderMap {
     set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
-    set(header::REFERRER_POLICY, "no-referrer");
+    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms, and the edge could not tell ours from others'.
+    set(header::REFERRER_POLICY, "same-origin");
     set(header::CACHE_CONTROL, "no-store");
     if !P::MAY_BE_POPUP {
         headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));

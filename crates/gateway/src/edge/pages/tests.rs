@@ -1,1 +1,239 @@
-//! Every page with hostile text in every field, and the headers around it.
+//! Every page with hostile text in every field that others fill, and the headers around it.
+
+use http_body_util::BodyExt as _;
+
+use super::*;
+
+/// Breaks out of text and of attributes if anything lets it, hides behind controls, and is long.
+const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>\u{202E}\u{2066}\0\n\u{200B}";
+
+fn hostile_label() -> Label {
+    Label::from(HOSTILE)
+}
+
+fn hostile_url() -> UrlText {
+    UrlText::from(HOSTILE)
+}
+
+fn frame() -> Frame {
+    Frame { demo: true, signed_in_as: Some(hostile_label()) }
+}
+
+fn consent() -> ConsentPage {
+    ConsentPage {
+        frame: frame(),
+        client_name: hostile_label(),
+        client_id: hostile_url(),
+        client_uri: Some(hostile_url()),
+        registered: HOSTILE.to_owned(),
+        resource_label: hostile_label(),
+        resource: hostile_url(),
+        servers: vec![hostile_label()],
+        scopes: vec![ScopeLine { name: hostile_label(), words: HOSTILE.to_owned() }],
+        redirect_uri: hostile_url(),
+        redirect_host: hostile_url(),
+        all_local: true,
+        user: Some(hostile_label()),
+        provider_label: hostile_label(),
+        transaction: HOSTILE.to_owned(),
+        csrf: HOSTILE.to_owned(),
+    }
+}
+
+fn home() -> HomePage {
+    HomePage {
+        frame: frame(),
+        user: Some(HomeUser { name: hostile_label(), email: Some(hostile_label()), groups: vec![hostile_label()] }),
+        servers: vec![HomeServer { name: hostile_label(), url: hostile_url(), kind: "stdio" }],
+        grants: vec![HomeGrant {
+            client: hostile_label(),
+            resource: hostile_url(),
+            since: HOSTILE.to_owned(),
+            id: HOSTILE.to_owned(),
+        }],
+        connect: ConnectHelp::for_url(HOSTILE),
+        sign_in_href: HOSTILE.to_owned(),
+        csrf: HOSTILE.to_owned(),
+        disconnect_action: Some("/auth/disconnect"),
+    }
+}
+
+fn sign_in() -> SignInPage {
+    let choice = ProviderChoice { label: hostile_label(), href: HOSTILE.to_owned() };
+    SignInPage { frame: frame(), providers: vec![choice], client_name: Some(hostile_label()) }
+}
+
+fn people() -> DemoPeoplePage {
+    let person =
+        DemoPerson { name: hostile_label(), email: hostile_label(), groups: vec![hostile_label()], value: HOSTILE.to_owned() };
+    DemoPeoplePage {
+        frame: frame(),
+        people: vec![person],
+        action: "/auth/demo",
+        hidden: vec![(HOSTILE.to_owned(), HOSTILE.to_owned())],
+    }
+}
+
+fn error() -> ErrorPage {
+    ErrorPage {
+        frame: frame(),
+        title: HOSTILE.to_owned(),
+        message: HOSTILE.to_owned(),
+        hint: Some(HOSTILE.to_owned()),
+        back: Some(BackLink { label: hostile_label(), href: HOSTILE.to_owned() }),
+        request_id: hostile_label(),
+    }
+}
+
+fn every_page() -> Vec<(&'static str, String)> {
+    let signed_in = SignedInPage { frame: frame(), name: hostile_label() };
+    let signed_out = SignedOutPage { frame: frame(), at_provider: Some(hostile_label()) };
+    let welcome = HomePage { user: None, ..home() };
+    let asked_later = ConsentPage { user: None, all_local: false, servers: Vec::new(), ..consent() };
+    vec![
+        ("consent", consent().render().unwrap()),
+        ("consent before sign-in", asked_later.render().unwrap()),
+        ("home", home().render().unwrap()),
+        ("welcome", welcome.render().unwrap()),
+        ("sign in", sign_in().render().unwrap()),
+        ("signed in", signed_in.render().unwrap()),
+        ("signed out", signed_out.render().unwrap()),
+        ("people", people().render().unwrap()),
+        ("error", error().render().unwrap()),
+    ]
+}
+
+/// The opening tags of a document, quoted attribute values left out.
+fn tags(html: &str) -> Vec<String> {
+    let mut tags = Vec::new();
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        let (mut tag, mut quoted) = (String::new(), false);
+        for c in rest[start + 1..].chars() {
+            match c {
+                '"' => quoted = !quoted,
+                '>' if !quoted => break,
+                _ if quoted => {}
+                _ => tag.push(c),
+            }
+        }
+        tags.push(tag.to_ascii_lowercase());
+        rest = &rest[start + 1..];
+    }
+    tags
+}
+
+#[test]
+fn t13_hostile_text_stays_text() {
+    for (name, html) in every_page() {
+        for tag in tags(&html) {
+            let element = tag.split([' ', '/', '\n']).next().unwrap();
+            assert!(!matches!(element, "script" | "img" | "iframe" | "object" | "embed" | "base" | "style"), "{name}: <{tag}>");
+            assert!(!tag.contains(" on") && !tag.contains("style=") && !tag.contains("src="), "{name}: <{tag}>");
+        }
+        let links = tags(&html).iter().filter(|tag| tag.starts_with("link ")).count();
+        assert_eq!(links, 2, "{name} loads the stylesheet and the mark, and nothing else");
+    }
+}
+
+#[test]
+fn t13_names_cannot_reorder_or_hide_what_stands_beside_them() {
+    let hostile = HOSTILE.repeat(50);
+    let page = ConsentPage { client_name: Label::from(&hostile), user: Some(Label::from(&hostile)), ..consent() };
+    let page =
+        ConsentPage { registered: String::new(), scopes: Vec::new(), transaction: String::new(), csrf: String::new(), ..page };
+    let html = page.render().unwrap();
+    for c in ['\u{202E}', '\u{2066}', '\u{200B}', '\0'] {
+        assert!(!html.contains(c), "{c:?}");
+    }
+    assert!(html.contains("%E2%80%AE"), "in an address it is shown as what it is");
+}
+
+#[test]
+fn every_page_has_a_language_a_title_one_heading_and_one_main() {
+    for (name, html) in every_page() {
+        assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
+        assert!(html.contains("<title>") && html.contains("This is a demo"), "{name}");
+        assert_eq!(html.matches("<h1").count(), 1, "{name}");
+        assert_eq!(html.matches("<main").count(), 1, "{name}");
+        assert_eq!(html.matches("method=\"post\"").count(), html.matches("<form").count(), "{name}");
+    }
+}
+
+#[test]
+fn a_page_outside_the_demo_does_not_speak_of_it() {
+    let page = SignInPage { frame: Frame::default(), ..sign_in() };
+    assert!(!page.render().unwrap().contains("demo"));
+}
+
+#[test]
+fn consent_says_who_what_where() {
+    let page = ConsentPage {
+        client_name: "Cursor".into(),
+        servers: vec!["dice".into(), "uuid".into()],
+        redirect_uri: "http://localhost:1234/callback".into(),
+        redirect_host: "localhost".into(),
+        user: None,
+        provider_label: "Okta".into(),
+        transaction: "ptn_txn_1".into(),
+        csrf: "ptn_cf_1".into(),
+        ..consent()
+    };
+    let html = page.render().unwrap();
+    let expected = [
+        "<bdi>Cursor</bdi>",
+        "<bdi>dice</bdi>",
+        "<bdi>uuid</bdi>",
+        "<strong>localhost</strong>",
+        "http://localhost:1234/callback",
+        "on your own computer",
+        "sign in at <bdi class=\"name\">Okta</bdi> next",
+        "action=\"/auth/consent\"",
+        "name=\"transaction\" value=\"ptn_txn_1\"",
+        "name=\"csrf\" value=\"ptn_cf_1\"",
+        "name=\"decision\" value=\"allow\"",
+        "name=\"decision\" value=\"deny\"",
+    ];
+    for part in expected {
+        assert!(html.contains(part), "{part}");
+    }
+    let elsewhere = ConsentPage { all_local: false, ..page }.render().unwrap();
+    assert!(!elsewhere.contains("on your own computer"));
+}
+
+#[test]
+fn answers_carry_the_headers() {
+    let error = respond(StatusCode::BAD_REQUEST, &error());
+    assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+    let consent = respond(StatusCode::OK, &consent());
+    let home = respond(StatusCode::OK, &home());
+    for response in [&error, &consent, &home] {
+        let headers = response.headers();
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        for part in ["default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["cache-control"], "no-store");
+        assert_eq!(headers["referrer-policy"], "same-origin");
+    }
+    let has = |response: &Response, part: &str| response.headers()["content-security-policy"].to_str().unwrap().contains(part);
+    assert!(has(&error, "form-action 'self'") && !has(&consent, "form-action") && !has(&home, "form-action"));
+    let opener = "cross-origin-opener-policy";
+    assert!(home.headers().contains_key(opener) && !consent.headers().contains_key(opener));
+}
+
+#[tokio::test]
+async fn the_stylesheet_is_where_the_pages_say() {
+    use tower::ServiceExt as _;
+    for (href, kind) in [(assets::css_href(), "text/css; charset=utf-8"), (assets::mark_href(), "image/svg+xml")] {
+        let request = axum::extract::Request::get(href).body(axum::body::Body::empty()).unwrap();
+        let response = assets::routes::<()>().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], kind);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&body).unwrap().replace("http://www.w3.org/2000/svg", "");
+        assert!(!text.contains("url(") && !text.contains("@import") && !text.contains("http"), "nothing from elsewhere");
+    }
+}

@@ -1,0 +1,137 @@
+//! Every page with made-up content, on a loopback port, to look at in a browser: `cargo run -p portunus --example pages -- 4400`.
+
+use axum::{Router, response::Response, routing::get};
+use http::StatusCode;
+use portunus::edge::pages::{
+    BackLink, ConnectHelp, ConsentPage, DemoPeoplePage, DemoPerson, ErrorPage, Frame, HomeGrant, HomePage, HomeServer, HomeUser,
+    Label, ProviderChoice, ScopeLine, SignInPage, SignedInPage, SignedOutPage, assets, respond,
+};
+use tokio::net::TcpListener;
+
+const MCP: &str = "http://localhost:3000/mcp";
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let port: u16 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(4400);
+    let app = Router::new()
+        .route("/", get(async || home(true)))
+        .route("/welcome", get(async || home(false)))
+        .route("/consent", get(async || consent(false)))
+        .route("/consent-local", get(async || consent(true)))
+        .route("/signin", get(async || sign_in()))
+        .route("/signed-in", get(async || respond(StatusCode::OK, &SignedInPage { frame: frame(), name: "Alice".into() })))
+        .route("/signed-out", get(async || signed_out()))
+        .route("/error", get(async || error()))
+        .route("/people", get(async || people()))
+        .merge(assets::routes());
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    axum::serve(listener, app).await
+}
+
+fn frame() -> Frame {
+    Frame { demo: false, signed_in_as: Some("Alice".into()) }
+}
+
+fn labels(texts: &[&str]) -> Vec<Label> {
+    texts.iter().map(|text| (*text).into()).collect()
+}
+
+fn consent(local: bool) -> Response {
+    let scope = |name: &str, words: &str| ScopeLine { name: name.into(), words: words.to_owned() };
+    let page = ConsentPage {
+        frame: Frame { demo: local, signed_in_as: local.then(|| "Alice".into()) },
+        client_name: if local { "Claude Code (portunus)".into() } else { "\u{202E}Cursor <b>x</b>".into() },
+        client_id: "ptn_client_2xXJ6Zq0b7m3Yw8H1rVd5tKcUoLpNsAeFiGhQjWkMzE".into(),
+        client_uri: Some("https://cursor.com".into()),
+        registered: "today".to_owned(),
+        resource_label: if local { "your MCP servers".into() } else { "dice".into() },
+        resource: MCP.into(),
+        servers: if local { labels(&["dice", "uuid", "github", "jira-cloud", "warehouse"]) } else { labels(&["dice"]) },
+        scopes: vec![
+            scope("mcp", "Use every tool, prompt and resource you may use"),
+            scope("offline_access", "Keep this access for 30 days after its last use, without asking you again"),
+        ],
+        redirect_uri: if local {
+            "http://localhost:54823/callback".into()
+        } else {
+            "https://www.cursor.com/agents/mcp/oauth/callback?workspace=0123456789".into()
+        },
+        redirect_host: if local { "localhost".into() } else { "www.cursor.com".into() },
+        all_local: local,
+        user: local.then(|| "Alice".into()),
+        provider_label: "Okta".into(),
+        transaction: "ptn_txn_x".to_owned(),
+        csrf: "token".to_owned(),
+    };
+    respond(StatusCode::OK, &page)
+}
+
+fn home(signed_in: bool) -> Response {
+    let server = |name: &str, kind: &'static str| HomeServer { name: name.into(), url: format!("{MCP}/{name}").into(), kind };
+    let grant = |client: &str, since: &str| HomeGrant {
+        client: client.into(),
+        resource: MCP.into(),
+        since: since.to_owned(),
+        id: "ptn_grant_x".to_owned(),
+    };
+    let page = HomePage {
+        frame: Frame { demo: signed_in, signed_in_as: None },
+        user: signed_in.then(|| HomeUser {
+            name: "Alice".into(),
+            email: Some("alice@example.com".into()),
+            groups: labels(&["engineering", "admins"]),
+        }),
+        servers: vec![server("dice", "stdio"), server("uuid", "http"), server("legacy", "proxy")],
+        grants: vec![grant("Claude Code (portunus)", "today"), grant("Cursor", "on 3 March 2026")],
+        connect: ConnectHelp::for_url(MCP),
+        sign_in_href: "/auth/signin".to_owned(),
+        csrf: "token".to_owned(),
+        disconnect_action: Some("/auth/disconnect"),
+    };
+    respond(StatusCode::OK, &page)
+}
+
+fn sign_in() -> Response {
+    let choice = |label: &str, href: &str| ProviderChoice { label: label.into(), href: href.to_owned() };
+    let page = SignInPage {
+        frame: Frame::default(),
+        providers: vec![choice("Okta", "/auth/signin/okta"), choice("Google", "/auth/signin/google")],
+        client_name: Some("Claude Code (portunus)".into()),
+    };
+    respond(StatusCode::OK, &page)
+}
+
+fn signed_out() -> Response {
+    respond(StatusCode::OK, &SignedOutPage { frame: Frame::default(), at_provider: Some("Okta".into()) })
+}
+
+fn error() -> Response {
+    let page = ErrorPage {
+        frame: Frame::default(),
+        title: "This application may not be sent there".to_owned(),
+        message: "The address it asks us to send you to is not one that it registered. We have not sent you anywhere.".to_owned(),
+        hint: Some("Remove the connection in your application, and connect again.".to_owned()),
+        back: Some(BackLink { label: "Go back to Cursor".into(), href: "https://www.cursor.com/callback".to_owned() }),
+        request_id: "01JZ9X4T8Q".into(),
+    };
+    respond(StatusCode::BAD_REQUEST, &page)
+}
+
+fn people() -> Response {
+    let person = |name: &str, email: &str, groups: &[&str]| DemoPerson {
+        name: name.into(),
+        email: email.into(),
+        groups: labels(groups),
+        value: name.to_lowercase(),
+    };
+    let page = DemoPeoplePage {
+        frame: Frame { demo: true, signed_in_as: None },
+        people: vec![
+            person("Alice", "alice@example.com", &["engineering", "admins"]),
+            person("Bob", "bob@example.com", &["sales"]),
+        ],
+        action: "/auth/demo",
+        hidden: vec![("request".to_owned(), "key".to_owned())],
+    };
+    respond(StatusCode::OK, &page)
+}

@@ -1,0 +1,152 @@
+//! A configuration in lines for a person. Nothing secret is in them: neither secrets, nor the arguments and header values of
+//! servers, which may hold some.
+
+use std::fmt::Write as _;
+
+use portunus_identity::settings::Preset;
+use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use url::Url;
+
+use crate::config::{Config, LogFormat, Names, ProviderConfig, StoreConfig, show_duration};
+
+/// The whole configuration.
+pub fn summary(config: &Config) -> String {
+    let mut text = String::new();
+    general(config, &mut text);
+    providers(config, &mut text);
+    servers(config, &mut text);
+    proxies(config, &mut text);
+    text
+}
+
+fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    let _ = writeln!(text, "  {name:<18}{value}");
+}
+
+fn general(config: &Config, text: &mut String) {
+    text.push_str("Gateway\n");
+    line(text, "public URL", &config.public_url);
+    line(text, "listens on", config.listen);
+    line(text, "production", if config.production { "yes (NODE_ENV=production)" } else { "no" });
+    let secrets = match config.auth_secrets.len() {
+        0 => "not set".to_owned(),
+        1 => "[redacted]".to_owned(),
+        more => format!("[redacted], and {} before it", more - 1),
+    };
+    line(text, "auth secret", secrets);
+    match &config.store {
+        StoreConfig::Sqlite { path } => line(text, "store", format_args!("SQLite, {}", path.display())),
+        StoreConfig::Redis(redis) => line(text, "store", format_args!("Redis, {}", redis.address)),
+    }
+    let lifetimes = &config.lifetimes;
+    let named = [
+        ("access token", lifetimes.access_token),
+        ("refresh token", lifetimes.refresh_token),
+        ("refresh grace", lifetimes.refresh_grace),
+        ("code", lifetimes.authorization_code),
+        ("sign-in", lifetimes.sign_in),
+        ("login", lifetimes.login),
+        ("unused client", lifetimes.unused_client),
+    ];
+    let shown: Vec<String> = named.iter().map(|(name, value)| format!("{name} {}", show_duration(*value))).collect();
+    line(text, "lifetimes", shown.join(", "));
+    line(text, "names on /mcp", if config.names == Names::Plain { "plain" } else { "prefixed: {server}_{name}" });
+    line(text, "allowed origins", list(config.allowed_origins.iter(), "our own"));
+    line(text, "allowed hosts", list(config.allowed_hosts.iter(), config.public_url.authority()));
+    line(text, "trusted proxies", list(config.trusted_proxies.iter(), "none"));
+    let format = if config.log.format == LogFormat::Json { "JSON lines" } else { "text" };
+    line(text, "log", format_args!("{}, {format}", config.log.level));
+    line(text, "largest body", format_args!("{} bytes", config.body_limit));
+}
+
+fn list(items: impl Iterator<Item = impl ToString>, none: &str) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    if items.is_empty() { none.to_owned() } else { items.join(", ") }
+}
+
+fn providers(config: &Config, text: &mut String) {
+    text.push_str("\nSign-in\n");
+    if config.providers.is_empty() {
+        text.push_str("  no identity provider\n");
+    }
+    for ProviderConfig { settings, label } in &config.providers {
+        let label = label.as_ref().map_or_else(String::new, |label| format!(", shown as {label:?}"));
+        let _ = writeln!(text, "  {} ({}{label})", settings.name, preset(settings.preset));
+        line(text, "  issuer", &settings.issuer);
+        line(text, "  client ID", &settings.client_id);
+        line(text, "  client secret", if settings.client_secret.is_some() { "[redacted]" } else { "none: a public client" });
+        if let Some(scopes) = &settings.scopes {
+            line(text, "  scopes", scopes.join(" "));
+        }
+        if let Some(claim) = &settings.groups_claim {
+            line(text, "  groups claim", claim);
+        }
+        let callback = config.public_url.at(&format!("/auth/callback/{}", settings.name));
+        text.push_str("    register there, letter for letter:\n");
+        line(text, "    sign-in", settings.redirect_uri.as_ref().unwrap_or(&callback));
+        line(text, "    sign-out", config.public_url.at("/auth/signout"));
+    }
+}
+
+const fn preset(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Okta => "Okta",
+        Preset::Google => "Google",
+        Preset::MicrosoftEntraId => "Microsoft Entra ID",
+        Preset::Auth0 => "Auth0",
+        Preset::Keycloak => "Keycloak",
+        Preset::Github => "GitHub",
+        Preset::Gitlab => "GitLab",
+        Preset::Oidc => "OpenID Connect",
+    }
+}
+
+fn servers(config: &Config, text: &mut String) {
+    text.push_str("\nServers (mcp.json)\n");
+    if config.servers.is_empty() {
+        text.push_str("  none\n");
+    } else {
+        line(text, "all together", config.public_url.at("/mcp"));
+    }
+    for server in &config.servers {
+        line(text, server.name.as_str(), config.public_url.at(&format!("/mcp/{}", server.name)));
+        line(text, "", reached(server));
+    }
+    for name in &config.disabled_servers {
+        line(text, name, "disabled");
+    }
+}
+
+fn reached(server: &ServerSpec) -> String {
+    let shared = match server.isolation {
+        Isolation::Shared => "shared by everybody",
+        Isolation::User => "one for each user",
+        Isolation::Session => "one for each session",
+    };
+    match &server.transport {
+        Transport::Stdio { command, args, env, .. } => {
+            let variables = list(env.keys(), "none");
+            format!("stdio: {command} with {} arguments; variables: {variables}; {shared}", args.len())
+        }
+        Transport::Http { url, headers } => format!("http: {}; {} headers; {shared}", shown(url), headers.len()),
+        Transport::Sse { url, headers } => format!("sse: {}; {} headers; {shared}", shown(url), headers.len()),
+    }
+}
+
+/// A URL without its query, which may hold a key.
+fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    if url.query().is_some() { format!("{shown}?[redacted]") } else { shown.to_string() }
+}
+
+fn proxies(config: &Config, text: &mut String) {
+    text.push_str("\nProxies (config.yaml)\n");
+    if config.proxies.is_empty() {
+        text.push_str("  none\n");
+    }
+    for route in &config.proxies {
+        line(text, &route.pattern, config.public_url.at(&route.pattern));
+        line(text, "", format_args!("to {}", route.target.as_str().trim_end_matches('/')));
+    }
+}

@@ -1,0 +1,46 @@
+//! Section: the secrets that every key of the gateway is derived from.
+
+use portunus_core::secret::SecretText;
+
+use super::{
+    mistake::Report,
+    placeholder::is_placeholder,
+    raw::{Raw, WrittenSecret},
+};
+
+const SHORTEST: usize = 32;
+const FEWEST_CHARACTERS: usize = 6;
+const MEND: &str = "32 bytes at least, from `openssl rand -base64 33`";
+
+/// The current secret first, then the one before.
+pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Vec<SecretText> {
+    let current = raw.secret("auth_secret", report);
+    let previous = raw.secret("auth_secret_previous", report);
+    if current.is_none() && raw.setting("auth_secret_file", report).is_none() {
+        report.missing("AUTH_SECRET", format!("AUTH_SECRET, or auth_secret in config.yaml: {MEND}"));
+    }
+    if let (Some(current), Some(previous)) = (&current, &previous)
+        && current.text == previous.text
+    {
+        report.warning(previous.at.clone(), "the same as AUTH_SECRET: it can be taken away");
+    }
+    [current, previous].into_iter().flatten().filter_map(|secret| checked(secret, report)).collect()
+}
+
+fn checked(WrittenSecret { text, at }: WrittenSecret, report: &mut Report) -> Option<SecretText> {
+    let length = text.expose().len();
+    let mut characters: Vec<char> = text.expose().chars().collect();
+    characters.sort_unstable();
+    characters.dedup();
+    let found = if is_placeholder(text.expose()) {
+        "still the example value".to_owned()
+    } else if length < SHORTEST {
+        format!("[redacted], {length} bytes")
+    } else if characters.len() < FEWEST_CHARACTERS {
+        format!("[redacted], made of {} different characters", characters.len())
+    } else {
+        return Some(text);
+    };
+    report.mistake(at, found, MEND);
+    None
+}

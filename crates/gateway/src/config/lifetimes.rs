@@ -1,0 +1,72 @@
+//! Section: how long things live.
+
+use std::time::Duration;
+
+use portunus_core::lifetimes::Lifetimes;
+
+use super::{
+    mistake::Report,
+    quantity::{DURATION, parse_duration, show_duration},
+    raw::{Raw, Written},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Lifetimes {
+    let mut lifetimes = Lifetimes::default();
+    let settings: [(&str, &mut Duration, Duration, Duration); 7] = [
+        ("access_token", &mut lifetimes.access_token, SECOND, 365 * DAY),
+        ("refresh_token", &mut lifetimes.refresh_token, MINUTE, 3650 * DAY),
+        ("refresh_grace", &mut lifetimes.refresh_grace, Duration::ZERO, 5 * MINUTE),
+        ("authorization_code", &mut lifetimes.authorization_code, SECOND, 10 * MINUTE),
+        ("sign_in", &mut lifetimes.sign_in, 10 * SECOND, DAY),
+        ("login", &mut lifetimes.login, MINUTE, 365 * DAY),
+        ("unused_client", &mut lifetimes.unused_client, MINUTE, 3650 * DAY),
+    ];
+    for (name, value, shortest, longest) in settings {
+        if let Some(written) = raw.setting(&format!("lifetimes.{name}"), report) {
+            let parsed = parse_duration(&written.text);
+            set(value, parsed, DURATION, &written, (shortest, longest), report);
+        }
+    }
+    if let Some(written) = raw.variable(&["TOKEN_EXPIRATION_TIME"], report) {
+        let parsed = written.text.parse().ok().map(Duration::from_millis);
+        set(
+            &mut lifetimes.access_token,
+            parsed,
+            "a number of milliseconds, such as 3600000",
+            &written,
+            (SECOND, 365 * DAY),
+            report,
+        );
+        if parsed.is_some_and(|parsed| parsed >= SECOND && parsed < 5 * MINUTE) {
+            let text = format!(
+                "{} milliseconds are {}: access tokens expire that soon",
+                written.text,
+                show_duration(lifetimes.access_token)
+            );
+            report.warning(written.at, text);
+        }
+    }
+    lifetimes
+}
+
+fn set(
+    value: &mut Duration,
+    parsed: Option<Duration>,
+    expected: &str,
+    Written { text, at, .. }: &Written,
+    (shortest, longest): (Duration, Duration),
+    report: &mut Report,
+) {
+    match parsed {
+        Some(parsed) if (shortest..=longest).contains(&parsed) => *value = parsed,
+        Some(_) => {
+            let expected = format!("from {} to {}", show_duration(shortest), show_duration(longest));
+            report.mistake(at.clone(), format!("`{text}`"), expected);
+        }
+        None => report.mistake(at.clone(), format!("`{text}`"), expected),
+    }
+}

@@ -1,0 +1,62 @@
+//! Section: how much is logged, and in which form.
+
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{
+    LogFormat, LogSettings, Names,
+    mistake::Report,
+    raw::{Raw, Written},
+    shape::quoted,
+    tables,
+};
+
+/// `DEBUG=mcp-gateway:*` is the old system's way to ask for more.
+pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> LogSettings {
+    let mut settings = LogSettings::default();
+    if let Some(written) = raw.setting("log.level", report) {
+        match written.text.to_ascii_lowercase().as_str() {
+            "trace" => settings.level = LevelFilter::TRACE,
+            "debug" => settings.level = LevelFilter::DEBUG,
+            "info" => settings.level = LevelFilter::INFO,
+            "warn" | "warning" => settings.level = LevelFilter::WARN,
+            "error" => settings.level = LevelFilter::ERROR,
+            "off" => settings.level = LevelFilter::OFF,
+            _ => not_one_of(tables::LEVELS, written, report),
+        }
+    }
+    if raw.env.find("DEBUG").is_some_and(|variable| asks_for_us(&variable.text)) {
+        settings.level = settings.level.max(LevelFilter::DEBUG);
+    }
+    if let Some(written) = raw.setting("log.format", report) {
+        match written.text.to_ascii_lowercase().as_str() {
+            "json" => settings.format = LogFormat::Json,
+            "text" => settings.format = LogFormat::Text,
+            _ => not_one_of(tables::FORMATS, written, report),
+        }
+    } else if raw.env.find("LOG_ENV").is_some_and(|variable| variable.text.trim().eq_ignore_ascii_case("development")) {
+        settings.format = LogFormat::Text;
+    }
+    settings
+}
+
+/// How tools are named on `/mcp`.
+pub(super) fn names(raw: &Raw<'_>, report: &mut Report) -> Names {
+    let Some(written) = raw.setting("names", report) else { return Names::default() };
+    match written.text.as_str() {
+        "prefixed" => Names::Prefixed,
+        "plain" => Names::Plain,
+        _ => {
+            not_one_of(tables::NAMES, written, report);
+            Names::default()
+        }
+    }
+}
+
+fn asks_for_us(debug: &str) -> bool {
+    debug.split([',', ' ']).any(|name| name == "*" || name.starts_with("mcp-gateway") || name.starts_with("portunus"))
+}
+
+/// Reports a choice that is none.
+pub(super) fn not_one_of(choices: &[&str], Written { text, at, .. }: Written, report: &mut Report) {
+    report.mistake(at, format!("`{text}`"), format!("one of {}", quoted(choices, ", ")));
+}

@@ -1,0 +1,95 @@
+//! Section: guarded reverse-proxy routes (`proxies` of `config.yaml`).
+
+use url::Url;
+
+use super::{
+    ProxyRoute,
+    mistake::{Report, Where},
+    raw::{Raw, Written, written},
+    server::without_credentials,
+};
+
+/// First segments of paths that are the gateway's own; `/mcp/…` is checked against the servers.
+pub const OWN_PATHS: [&str; 13] = [
+    ".well-known",
+    "assets",
+    "auth",
+    "authorize",
+    "health",
+    "healthz",
+    "metrics",
+    "ready",
+    "register",
+    "robots.txt",
+    "static",
+    "token",
+    "tools",
+];
+
+/// `servers` are the names of `mcp.json`, disabled ones too.
+pub(super) fn resolve(raw: &Raw<'_>, servers: &[String], report: &mut Report) -> Vec<ProxyRoute> {
+    let items = raw.config.root().find("proxies").map(|item| item.items()).unwrap_or_default();
+    let mut routes = Vec::new();
+    let mut seen: Vec<(String, Where)> = Vec::new();
+    for item in items {
+        let pattern = written(item.find("pattern")).and_then(|pattern| check_pattern(pattern, servers, &mut seen, report));
+        let target = written(item.find("target_url")).and_then(|target| check_target(target, report));
+        if let (Some(pattern), Some(target)) = (pattern, target) {
+            routes.push(ProxyRoute { pattern, target });
+        }
+    }
+    routes
+}
+
+fn check_pattern(
+    Written { text, at, .. }: Written,
+    servers: &[String],
+    seen: &mut Vec<(String, Where)>,
+    report: &mut Report,
+) -> Option<String> {
+    let before = report.mistakes.len();
+    let mut wrong = |expected: String| report.mistake(at.clone(), format!("`{text}`"), expected);
+    let full = format!("/{}/", text.trim_matches('/'));
+    if !text.starts_with('/') {
+        wrong(format!("a slash at its start: `{full}`"));
+    }
+    if !text.ends_with('/') {
+        wrong(format!("a slash at its end: `{full}`"));
+    }
+    let segments: Vec<&str> = text.trim_matches('/').split('/').collect();
+    let plain = |segment: &&str| !matches!(*segment, "" | "." | "..") && segment.bytes().all(is_plain);
+    if text.trim_matches('/').is_empty() {
+        wrong("a path below the root, such as `/mcp/dice/`: the root is the gateway's own".to_owned());
+    } else if !segments.iter().all(plain) {
+        wrong("a plain path of letters, digits, `-`, `_`, `.` and `~`: no wildcards, escapes, `..` or empty segments".to_owned());
+    } else if OWN_PATHS.contains(&segments[0]) {
+        wrong(format!("another path: `/{}` is the gateway's own", segments[0]));
+    } else if segments == ["mcp"] {
+        wrong("another path: `/mcp` is the gateway's own; `/mcp/{name}/` can be used".to_owned());
+    } else if let ["mcp", name] = segments[..]
+        && servers.iter().any(|server| server == name)
+    {
+        wrong(format!("another path: `/mcp/{name}` is the server `{name}` of mcp.json"));
+    } else if let Some((_, first)) = seen.iter().find(|(pattern, _)| *pattern == full) {
+        wrong(format!("another pattern: this one is already at {first}"));
+    }
+    seen.push((full, at));
+    (report.mistakes.len() == before).then_some(text)
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
+}
+
+fn check_target(Written { text, at, .. }: Written, report: &mut Report) -> Option<Url> {
+    let parsed = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let expected = match &parsed {
+        None => "an http or https URL, such as http://localhost:3000".to_owned(),
+        Some(url) if !url.username().is_empty() || url.password().is_some() => "a URL without user name and password".to_owned(),
+        Some(url) if url.query().is_some() || url.fragment().is_some() => "a URL without query and fragment".to_owned(),
+        Some(_) if text.ends_with('/') => format!("no slash at its end: `{}`", text.trim_end_matches('/')),
+        Some(_) => return parsed,
+    };
+    report.mistake(at, format!("`{}`", without_credentials(&text)), expected);
+    None
+}

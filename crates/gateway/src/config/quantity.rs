@@ -1,0 +1,120 @@
+//! Durations and sizes as people write them: `60m`, `30d`, `1h 30m`, `4MiB`.
+
+use std::time::Duration;
+
+/// What to write for a duration.
+pub(super) const DURATION: &str = "a number with its unit, such as 30s, 60m, 12h or 30d";
+/// What to write for a size.
+pub(super) const SIZE: &str = "a number of bytes, or one with its unit, such as 512KiB or 4MiB";
+
+/// Reads a duration: one or more numbers, each with its unit. A number without one is refused, for nobody can tell seconds
+/// from milliseconds.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total = Duration::ZERO;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let (number, after) = leading_number(rest)?;
+        let unit_end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let millis = match unit.to_ascii_lowercase().as_str() {
+            "ms" => 1,
+            "s" | "sec" | "second" | "seconds" => 1000,
+            "m" | "min" | "minute" | "minutes" => 60_000,
+            "h" | "hour" | "hours" => 3_600_000,
+            "d" | "day" | "days" => 86_400_000,
+            "w" | "week" | "weeks" => 604_800_000,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
+        rest = after.trim_start();
+    }
+    Some(total)
+}
+
+/// Writes a duration the way [`parse_duration`] reads it, in the largest units that lose nothing.
+pub fn show_duration(duration: Duration) -> String {
+    let mut millis = duration.as_millis();
+    let mut parts = Vec::new();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if millis / size > 0 {
+            parts.push(format!("{}{unit}", millis / size));
+            millis %= size;
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
+/// Reads a size in bytes. `kB`, `MB` are thousands, `KiB`, `MiB` are 1024s.
+pub(super) fn parse_size(text: &str) -> Option<usize> {
+    let (number, unit) = leading_number(text.trim())?;
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        _ => return None,
+    };
+    usize::try_from(number.checked_mul(factor)?).ok()
+}
+
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, rest) = text.split_at(digits);
+    Some((number.parse().ok()?, rest.trim_start_matches(' ')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let cases = [
+            ("60m", Some(3600)),
+            ("30d", Some(2_592_000)),
+            ("1h 30m", Some(5400)),
+            ("1h30m", Some(5400)),
+            ("30 s", Some(30)),
+            ("2 weeks", Some(1_209_600)),
+            ("0s", Some(0)),
+            ("60", None),
+            ("m", None),
+            ("-5m", None),
+            ("1.5h", None),
+            ("5y", None),
+            ("", None),
+            ("99999999999999999999d", None),
+            ("9999999999999999999d", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(parse_duration(text), seconds.map(Duration::from_secs), "{text:?}");
+        }
+        for text in ["7d", "1h 30m", "250ms", "0s", "1d 1s"] {
+            assert_eq!(parse_duration(text).map(show_duration).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let cases = [
+            ("4MiB", Some(4_194_304)),
+            ("512 KiB", Some(524_288)),
+            ("1000", Some(1000)),
+            ("1mb", Some(1_000_000)),
+            ("4m", Some(4_194_304)),
+            ("MiB", None),
+            ("4 things", None),
+            ("-1", None),
+            ("99999999999GiB", None),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(parse_size(text), bytes, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Section: where the gateway listens and how it is reached.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use portunus_core::resource::PublicUrl;
+use url::Url;
+
+use super::{
+    Cidr, DEFAULT_BODY_LIMIT,
+    mistake::Report,
+    placeholder::is_placeholder,
+    quantity,
+    raw::{Raw, Written, written},
+};
+
+const DEFAULT_PORT: u16 = 3000;
+
+/// What this section comes to.
+pub(super) struct Server {
+    pub(super) public_url: PublicUrl,
+    pub(super) listen: SocketAddr,
+    pub(super) production: bool,
+    pub(super) allowed_origins: Vec<String>,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) trusted_proxies: Vec<Cidr>,
+    pub(super) body_limit: usize,
+}
+
+pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Server {
+    let listen = listen(raw, report);
+    let production = raw.env.find("NODE_ENV").is_some_and(|variable| variable.text.trim() == "production");
+    Server {
+        public_url: public_url(raw, listen.port(), production, report),
+        listen,
+        production,
+        allowed_origins: list(raw, "allowed_origins").iter().filter_map(|text| origin(text, report)).collect(),
+        allowed_hosts: list(raw, "allowed_hosts").iter().filter_map(|text| host(text, report)).collect(),
+        trusted_proxies: list(raw, "trusted_proxies").iter().filter_map(|text| range(text, report)).collect(),
+        body_limit: body_limit(raw, report),
+    }
+}
+
+fn listen(raw: &Raw<'_>, report: &mut Report) -> SocketAddr {
+    let mut listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
+    if let Some(Written { text, at, .. }) = raw.setting("listen", report) {
+        let parts = text.rsplit_once(':').and_then(|(host, port)| Some(SocketAddr::new(address(host)?, parse_port(port)?)));
+        match parts {
+            Some(parsed) => listen = parsed,
+            None => report.mistake(
+                at,
+                format!("`{text}`"),
+                "an IP address and a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::]:3000",
+            ),
+        }
+    }
+    if let Some(Written { text, at, .. }) = raw.variable(&["HOST"], report) {
+        match address(&text) {
+            Some(address) => listen.set_ip(address),
+            None => report.mistake(at, format!("`{text}`"), "an IP address to listen on, such as 127.0.0.1 or 0.0.0.0"),
+        }
+    }
+    if let Some(Written { text, at, .. }) = raw.variable(&["PORT"], report) {
+        match parse_port(&text) {
+            Some(port) => listen.set_port(port),
+            None => report.mistake(at, format!("`{text}`"), "a port: a number from 1 to 65535"),
+        }
+    }
+    listen
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if bare == "localhost" { Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { bare.parse().ok() }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port != 0)
+}
+
+fn public_url(raw: &Raw<'_>, port: u16, production: bool, report: &mut Report) -> PublicUrl {
+    let default = || local(port);
+    let Some(Written { text, at, variable }) = raw.setting("public_url", report) else {
+        if production {
+            report.missing("BASE_URL", "with NODE_ENV=production: where people reach the gateway, such as https://mcp.acme.com");
+        }
+        return default();
+    };
+    if is_placeholder(&text) {
+        report.mistake(at, format!("`{text}`, still the example value"), "where people and clients reach this gateway");
+        return default();
+    }
+    let url = match PublicUrl::parse(&text) {
+        Ok(url) => url,
+        Err(error) => {
+            let expected = format!("such as https://mcp.acme.com or http://localhost:{port}: {error}");
+            report.mistake(at, format!("`{}`", without_credentials(&text)), expected);
+            return default();
+        }
+    };
+    if !url.is_https() && !url.is_loopback() {
+        if production {
+            report.mistake(at, format!("`{url}` with NODE_ENV=production"), "https://…: tokens must not travel in the clear");
+        } else {
+            let name = variable.unwrap_or("public_url");
+            report.warning(
+                at,
+                format!("{name} is plain http to another machine: tokens travel in the clear, and many clients refuse it"),
+            );
+        }
+    }
+    url
+}
+
+#[expect(clippy::expect_used, reason = "localhost and a port always make a URL")]
+fn local(port: u16) -> PublicUrl {
+    PublicUrl::parse(&format!("http://localhost:{port}")).expect("a URL")
+}
+
+/// A URL as it may be shown: without user name and password, whole if it is no URL at all but holds none.
+pub(super) fn without_credentials(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('@') {
+            Some((_, host)) => format!("{scheme}://[redacted]@{host}"),
+            None => text.to_owned(),
+        },
+        None if text.contains('@') => "[redacted]".to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+fn list(raw: &Raw<'_>, key: &str) -> Vec<Written> {
+    let items = raw.config.root().find(key).map(|item| item.items()).unwrap_or_default();
+    items.into_iter().filter_map(|item| written(Some(item))).collect()
+}
+
+fn origin(Written { text, at, .. }: &Written, report: &mut Report) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let origin = url.map(|url| url.origin().ascii_serialization());
+    let fits = origin.as_ref().is_some_and(|origin| origin.eq_ignore_ascii_case(text.trim_end_matches('/')));
+    if !fits {
+        let expected = "an origin: scheme, host and port if it is not the default, such as https://app.acme.com; no path, no `*`";
+        report.mistake(at.clone(), format!("`{}`", without_credentials(text)), expected);
+    }
+    origin.filter(|_| fits)
+}
+
+fn host(Written { text, at, .. }: &Written, report: &mut Report) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let url = Url::parse(&format!("http://{lower}/")).ok();
+    let fits = url.is_some_and(|url| {
+        let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+        url.path() == "/" && url.host_str().is_some_and(|host| format!("{host}{port}") == lower.trim_end_matches(":80"))
+    });
+    if !fits {
+        report.mistake(
+            at.clone(),
+            format!("`{text}`"),
+            "a host, with a port if it stands in the Host header, such as mcp.acme.com or 10.1.2.3:3000",
+        );
+    }
+    fits.then_some(lower)
+}
+
+fn range(Written { text, at, .. }: &Written, report: &mut Report) -> Option<Cidr> {
+    text.parse().inspect_err(|error| report.mistake(at.clone(), format!("`{text}`"), format!("{error}"))).ok()
+}
+
+fn body_limit(raw: &Raw<'_>, report: &mut Report) -> usize {
+    const SMALLEST: usize = 1024;
+    let Some(Written { text, at, .. }) = raw.setting("limits.body", report) else { return DEFAULT_BODY_LIMIT };
+    match quantity::parse_size(&text) {
+        Some(size) if size >= SMALLEST => size,
+        Some(_) => {
+            report.mistake(at, format!("`{text}`"), "1KiB at least: nothing could be called with less");
+            DEFAULT_BODY_LIMIT
+        }
+        None => {
+            report.mistake(at, format!("`{text}`"), quantity::SIZE);
+            DEFAULT_BODY_LIMIT
+        }
+    }
+}

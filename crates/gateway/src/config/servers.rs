@@ -1,0 +1,254 @@
+//! Section: the MCP servers (`mcp.json`).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+use portunus_core::{ids::ServerName, scope, secret::SecretText};
+use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use url::Url;
+
+use super::{
+    log::not_one_of,
+    mistake::Report,
+    placeholder::is_placeholder,
+    raw::{Raw, Written, written},
+    server::without_credentials,
+    tables,
+    tree::Item,
+};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// Headers that belong to the connection or to the protocol: the gateway writes them itself.
+const OWN_HEADERS: [&str; 14] = [
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What this section comes to.
+#[derive(Default)]
+pub(super) struct Servers {
+    pub(super) enabled: Vec<ServerSpec>,
+    pub(super) disabled: Vec<String>,
+    /// All names, as written.
+    pub(super) names: Vec<String>,
+}
+
+pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Servers {
+    let root = raw.mcp.root();
+    let mut servers = Servers::default();
+    let entries = ["mcpServers", "servers"].into_iter().filter_map(|key| root.find(key)).flat_map(|item| item.entries());
+    for (name, item) in entries {
+        servers.names.push(name.to_owned());
+        let spec = Reading { raw, item: &item, report }.server(name);
+        if written(item.find("disabled")).is_some_and(|disabled| disabled.text == "true") {
+            servers.disabled.push(name.to_owned());
+        } else {
+            servers.enabled.extend(spec);
+        }
+    }
+    servers
+}
+
+struct Reading<'a, 'r> {
+    raw: &'a Raw<'a>,
+    item: &'a Item<'a>,
+    report: &'r mut Report,
+}
+
+impl Reading<'_, '_> {
+    fn server(mut self, name: &str) -> Option<ServerSpec> {
+        let name = self.name(name);
+        let transport = self.transport();
+        let isolation = self.isolation();
+        let request_timeout = self.seconds("request_timeout", REQUEST_TIMEOUT);
+        let connect_timeout = self.seconds("connect_timeout", CONNECT_TIMEOUT);
+        let idle_timeout = self.seconds("idle_timeout", IDLE_TIMEOUT);
+        Some(ServerSpec { name: name?, transport: transport?, isolation, request_timeout, connect_timeout, idle_timeout })
+    }
+
+    fn name(&mut self, text: &str) -> Option<ServerName> {
+        if [scope::MCP, scope::OFFLINE_ACCESS].contains(&text) {
+            self.report.mistake(
+                self.item.at(),
+                format!("the server name `{text}`"),
+                "another name: this one is a scope of the gateway",
+            );
+            return None;
+        }
+        let parsed = ServerName::parse(text);
+        if parsed.is_err() {
+            let expected =
+                "a name of 1 to 64 letters, digits, `_`, `-` or `.`, not starting with a dot: it stands in /mcp/{name}";
+            self.report.mistake(self.item.at(), format!("the server name `{text}`"), expected);
+        }
+        parsed.ok()
+    }
+
+    fn transport(&mut self) -> Option<Transport> {
+        let kind = written(self.item.find("type"));
+        let kind = kind.map(|kind| (kind.text.clone(), kind));
+        match (written(self.item.find("command")), written(self.item.find("url"))) {
+            (Some(command), None) => {
+                if let Some((text, kind)) = kind
+                    && text != "stdio"
+                {
+                    self.report.mistake(kind.at, format!("`{text}` with a command"), "`stdio`, or no `type` at all");
+                }
+                self.without(&["headers"], "command");
+                self.stdio(command)
+            }
+            (None, Some(url)) => {
+                self.without(&["args", "cwd"], "url");
+                if let Some(env) = self.item.find("env").filter(|env| !env.entries().is_empty()) {
+                    self.report.warning(env.at(), "not used: a server with a url has an environment of its own");
+                }
+                self.remote(url, kind)
+            }
+            // The table of keys reports that exactly one of the two is needed.
+            _ => None,
+        }
+    }
+
+    /// Keys that mean nothing beside `other`.
+    fn without(&mut self, keys: &[&str], other: &str) {
+        for item in keys.iter().filter_map(|key| self.item.find(key)) {
+            self.report.mistake(
+                item.at(),
+                format!("a value beside `{other}`"),
+                format!("nothing: it has no meaning with `{other}`"),
+            );
+        }
+    }
+
+    fn stdio(&mut self, command: Written) -> Option<Transport> {
+        let args = self.item.find("args").map(|args| args.items()).unwrap_or_default();
+        let args: Vec<String> = args.iter().filter_map(Item::scalar).collect();
+        if command.text.is_empty() || [&command.text].into_iter().chain(&args).any(|text| text.contains('\0')) {
+            self.report.mistake(command.at, "no program", "the program to start, such as `npx`");
+            return None;
+        }
+        if command.text.contains(' ') && args.is_empty() {
+            let text = "a command with a space and no `args`: no shell splits it, so it must be the name of one program";
+            self.report.warning(command.at, text);
+        }
+        let env = self.env();
+        let cwd = written(self.item.find("cwd")).map(|cwd| self.raw.cwd.join(cwd.text));
+        Some(Transport::Stdio { command: command.text, args, env, cwd })
+    }
+
+    fn env(&mut self) -> BTreeMap<String, SecretText> {
+        let entries = self.item.find("env").map(|env| env.entries()).unwrap_or_default();
+        let mut variables = BTreeMap::new();
+        for (name, item) in entries {
+            let Some(value) = item.scalar() else { continue };
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                self.report.mistake(
+                    item.at(),
+                    format!("the variable `{}`", name.escape_debug()),
+                    "a name without `=`, a value without NUL",
+                );
+            } else {
+                if is_placeholder(&value) {
+                    self.report.warning(item.at(), "still looks like the example value");
+                }
+                variables.insert(name.to_owned(), SecretText::new(value));
+            }
+        }
+        variables
+    }
+
+    fn remote(&mut self, url: Written, kind: Option<(String, Written)>) -> Option<Transport> {
+        let headers = self.headers();
+        let url = self.url(url);
+        let kind = match kind {
+            None => "http",
+            Some((text, written)) => match text.as_str() {
+                "http" | "streamable-http" => "http",
+                "sse" => "sse",
+                "stdio" => {
+                    self.report.mistake(written.at, "`stdio` with a url", "`http` or `sse`");
+                    return None;
+                }
+                _ => {
+                    not_one_of(tables::TYPES, written, self.report);
+                    return None;
+                }
+            },
+        };
+        let url = url?;
+        Some(if kind == "sse" { Transport::Sse { url, headers } } else { Transport::Http { url, headers } })
+    }
+
+    fn url(&mut self, Written { text, at, .. }: Written) -> Option<Url> {
+        let parsed = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let expected = match &parsed {
+            None => "an http or https URL, such as https://mcp.acme.com/mcp",
+            Some(url) if !url.username().is_empty() || url.password().is_some() => {
+                "a URL without user name and password: credentials belong into `headers`"
+            }
+            Some(url) if url.fragment().is_some() => "a URL without fragment",
+            Some(_) => return parsed,
+        };
+        self.report.mistake(at, format!("`{}`", without_credentials(&text)), expected);
+        None
+    }
+
+    fn headers(&mut self) -> Vec<(HeaderName, SecretText)> {
+        let entries = self.item.find("headers").map(|headers| headers.entries()).unwrap_or_default();
+        let mut headers = Vec::new();
+        for (name, item) in entries {
+            let Some(value) = item.scalar() else { continue };
+            let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
+            let expected = match &parsed {
+                None => "the name of a header: letters, digits and `-`",
+                Some(name) if OWN_HEADERS.contains(&name.as_str()) => "another header: the gateway sets this one itself",
+                Some(_) if HeaderValue::from_str(&value).is_err() => "a value without line breaks and control characters",
+                Some(name) => {
+                    headers.push((name.clone(), SecretText::new(value)));
+                    continue;
+                }
+            };
+            self.report.mistake(item.at(), format!("the header `{}`", name.escape_debug()), expected);
+        }
+        headers
+    }
+
+    fn isolation(&mut self) -> Isolation {
+        let Some(written) = written(self.item.find("isolation")) else { return Isolation::default() };
+        match written.text.as_str() {
+            "user" => Isolation::User,
+            "shared" => Isolation::Shared,
+            "session" => Isolation::Session,
+            _ => {
+                not_one_of(tables::ISOLATIONS, written, self.report);
+                Isolation::default()
+            }
+        }
+    }
+
+    fn seconds(&mut self, key: &str, default: Duration) -> Duration {
+        let Some(Written { text, at, .. }) = written(self.item.find(key)) else { return default };
+        let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let fits = parsed.filter(|parsed| !parsed.is_zero() && *parsed <= LONGEST);
+        if fits.is_none() {
+            self.report.mistake(at, format!("`{text}`"), "a number of seconds, more than 0 and at most 86400");
+        }
+        fits.unwrap_or(default)
+    }
+}

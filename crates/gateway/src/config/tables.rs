@@ -1,0 +1,196 @@
+//! Every key of `config.yaml` and `mcp.json`, with the variables that set the same: the one table that the parser, the JSON
+//! Schemas and the tests of the documentation go by.
+
+use super::shape::{Field, Shape, Table};
+
+/// `config.yaml`.
+pub(super) const CONFIG: Table = Table {
+    doc: "Portunus: config.yaml. Every key is optional; a variable of the environment wins over the file.",
+    one_of: &[],
+    fields: &[
+        Field::new("$schema", Shape::Text, "Where this schema is, for editors; not read"),
+        Field::new(
+            "public_url",
+            Shape::Text,
+            "Where people and clients reach the gateway, such as https://mcp.acme.com. Default: http://localhost:{port}",
+        )
+        .variables(&["BASE_URL", "PUBLIC_URL"]),
+        Field::new("listen", Shape::Text, "Address and port to listen on. Default: 0.0.0.0:3000 (HOST and PORT set the parts)"),
+        Field::new(
+            "auth_secret",
+            Shape::Secret,
+            "The secret all keys are derived from: 32 bytes at least, from `openssl rand -base64 33`",
+        )
+        .variables(&["AUTH_SECRET"]),
+        Field::new("auth_secret_file", Shape::Text, "A file that holds auth_secret").variables(&["AUTH_SECRET_FILE"]),
+        Field::new("auth_secret_previous", Shape::Secret, "The secret before, while what it sealed is still in use")
+            .variables(&["AUTH_SECRET_PREVIOUS"]),
+        Field::new("auth_secret_previous_file", Shape::Text, "A file that holds auth_secret_previous")
+            .variables(&["AUTH_SECRET_PREVIOUS_FILE"]),
+        Field::new(
+            "providers",
+            Shape::List(&Shape::Table(&PROVIDER)),
+            "Identity providers people sign in at, in the order shown",
+        ),
+        Field::new("proxies", Shape::List(&Shape::Table(&PROXY)), "Guarded reverse-proxy routes"),
+        Field::new("store", Shape::Table(&STORE), "Where sign-ins, grants and tokens are kept"),
+        Field::new("lifetimes", Shape::Table(&LIFETIMES), "How long things live: 30s, 60m, 12h, 30d"),
+        Field::new(
+            "names",
+            Shape::Choice(NAMES),
+            "How tools and prompts are named on /mcp: {server}_{name}, or as servers name them",
+        ),
+        Field::new("allowed_origins", Shape::List(&Shape::Text), "Origins, beside our own, whose pages may call the gateway"),
+        Field::new(
+            "allowed_hosts",
+            Shape::List(&Shape::Text),
+            "Host headers, beside the public URL's, to accept: host or host:port",
+        ),
+        Field::new("trusted_proxies", Shape::List(&Shape::Text), "Addresses or ranges (10.0.0.0/8) whose X-Forwarded-* counts"),
+        Field::new("log", Shape::Table(&LOG), "How much is logged, and how"),
+        Field::new("limits", Shape::Table(&LIMITS), "How much a request may take"),
+    ],
+};
+
+pub(super) const NAMES: &[&str] = &["prefixed", "plain"];
+pub(super) const PRESETS: &[&str] =
+    &["okta", "google", "azure-ad", "microsoft-entra-id", "auth0", "keycloak", "github", "gitlab", "oidc"];
+pub(super) const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "off"];
+pub(super) const FORMATS: &[&str] = &["json", "text"];
+
+const PROVIDER: Table = Table {
+    doc: "An identity provider",
+    one_of: &[],
+    fields: &[
+        Field::new("name", Shape::Text, "Its name in /auth/callback/{name}: small letters, digits, `-`. Default: the preset's"),
+        Field::new("preset", Shape::Choice(PRESETS), "Which kind it is. Default: by its name, else oidc"),
+        Field::new("issuer", Shape::Text, "Its issuer, such as https://acme.okta.com or https://acme.okta.com/oauth2/default"),
+        Field::new("tenant_id", Shape::Text, "Microsoft Entra ID: the tenant, in place of the issuer"),
+        Field::new("client_id", Shape::Text, "The client ID of the application registered there"),
+        Field::new("client_secret", Shape::Secret, "Its client secret"),
+        Field::new("client_secret_file", Shape::Text, "A file that holds client_secret"),
+        Field::new("scopes", Shape::List(&Shape::Text), "Scopes to ask for in place of the preset's"),
+        Field::new("groups_claim", Shape::Text, "The claim that lists groups. Default: groups"),
+        Field::new("label", Shape::Text, "What the sign-in page calls it"),
+        Field::new("redirect_uri", Shape::Text, "The callback registered there, if it is {public_url}/auth/callback"),
+    ],
+};
+
+const PROXY: Table = Table {
+    doc: "Requests below `pattern` go to `target_url`, the pattern stripped",
+    one_of: &[],
+    fields: &[
+        Field::new("pattern", Shape::Text, "A path that starts and ends with a slash, such as /mcp/dice/").required(),
+        Field::new("target_url", Shape::Text, "An http or https URL without a trailing slash, such as http://localhost:3000")
+            .required(),
+    ],
+};
+
+const STORE: Table = Table {
+    doc: "One of the two",
+    one_of: &["sqlite", "redis"],
+    fields: &[
+        Field::new("sqlite", Shape::Table(&SQLITE), "A file of this machine: the default"),
+        Field::new("redis", Shape::Table(&REDIS), "Redis or Valkey, shared by several gateways"),
+    ],
+};
+
+const SQLITE: Table = Table {
+    doc: "SQLite",
+    one_of: &[],
+    fields: &[Field::new("path", Shape::Text, "The file. Default: ./mcp.sqlite").variables(&["DB_PATH"])],
+};
+
+const REDIS: Table = Table {
+    doc: "Redis or Valkey",
+    one_of: &[],
+    fields: &[
+        Field::new("url", Shape::Secret, "redis://host:6379/0, or rediss:// for TLS").variables(&["REDIS_URL"]),
+        Field::new("password", Shape::Secret, "The password, if it does not stand in the URL").variables(&["KVS_PASSWORD"]),
+        Field::new("password_file", Shape::Text, "A file that holds the password").variables(&["KVS_PASSWORD_FILE"]),
+    ],
+};
+
+const LIFETIMES: Table = Table {
+    doc: "How long things live",
+    one_of: &[],
+    fields: &[
+        Field::new(
+            "access_token",
+            Shape::Duration,
+            "An access token. Default: 60m (TOKEN_EXPIRATION_TIME, in milliseconds, wins)",
+        ),
+        Field::new("refresh_token", Shape::Duration, "A refresh token, from each use anew. Default: 30d"),
+        Field::new("refresh_grace", Shape::Duration, "How long a used refresh token still gives the same answer. Default: 30s"),
+        Field::new("authorization_code", Shape::Duration, "An authorization code. Default: 60s"),
+        Field::new("sign_in", Shape::Duration, "A sign-in in flight. Default: 10m"),
+        Field::new("login", Shape::Duration, "A browser's login. Default: 7d"),
+        Field::new("unused_client", Shape::Duration, "A registered client that was never used. Default: 90d"),
+    ],
+};
+
+const LOG: Table = Table {
+    doc: "The log, on standard error",
+    one_of: &[],
+    fields: &[
+        Field::new("level", Shape::Choice(LEVELS), "Default: info").variables(&["LOG_LEVEL"]),
+        Field::new("format", Shape::Choice(FORMATS), "JSON lines, or text for people. Default: json").variables(&["LOG_FORMAT"]),
+    ],
+};
+
+const LIMITS: Table = Table {
+    doc: "How much a request may take",
+    one_of: &[],
+    fields: &[Field::new("body", Shape::Size, "The largest request body. Default: 4MiB")],
+};
+
+/// `mcp.json`.
+pub(super) const MCP: Table = Table {
+    doc: "Portunus: mcp.json, the MCP servers behind the gateway. Comments and trailing commas are allowed.",
+    one_of: &["mcpServers", "servers"],
+    fields: &[
+        Field::new("$schema", Shape::Text, "Where this schema is, for editors; not read"),
+        Field::new("mcpServers", Shape::Map(&Shape::Table(&SERVER)), "The servers by name: letters, digits, `_`, `-`, `.`"),
+        Field::new("servers", Shape::Map(&Shape::Table(&SERVER)), "The same, as VS Code calls it"),
+    ],
+};
+
+pub(super) const TYPES: &[&str] = &["stdio", "http", "streamable-http", "sse"];
+pub(super) const ISOLATIONS: &[&str] = &["user", "shared", "session"];
+
+const SERVER: Table = Table {
+    doc: "An MCP server: a program to start (`command`), or an address (`url`)",
+    one_of: &["command", "url"],
+    fields: &[
+        Field::new(
+            "command",
+            Shape::Text,
+            "The program to start; it speaks MCP on standard input and output. No shell is involved",
+        ),
+        Field::new("args", Shape::List(&Shape::Text), "Its arguments"),
+        Field::new("env", Shape::Map(&Shape::Secret), "Its environment, beside PATH, HOME and a few others"),
+        Field::new("cwd", Shape::Text, "The directory it is started in"),
+        Field::new("url", Shape::Text, "The address of a server that speaks HTTP"),
+        Field::new("type", Shape::Choice(TYPES), "With url: http (Streamable HTTP, the default) or sse. With command: stdio"),
+        Field::new("headers", Shape::Map(&Shape::Secret), "Headers to send with every request to the url"),
+        Field::new("disabled", Shape::Flag, "Leave this server out"),
+        Field::new("isolation", Shape::Choice(ISOLATIONS), "Who shares a connection to it. Default: user, one for each user"),
+        Field::new("request_timeout", Shape::Seconds, "Seconds a request may take. Default: 300"),
+        Field::new("connect_timeout", Shape::Seconds, "Seconds that starting or connecting may take. Default: 60"),
+        Field::new("idle_timeout", Shape::Seconds, "Seconds after which an unused connection is closed. Default: 600"),
+    ],
+};
+
+/// The variables that set what stands at a path of `config.yaml`, such as `store.sqlite.path`.
+pub(super) fn variables(path: &str) -> &'static [&'static str] {
+    let mut table = &CONFIG;
+    let mut variables: &[&str] = &[];
+    for name in path.split('.') {
+        let Some(field) = table.fields.iter().find(|field| field.name == name) else { return &[] };
+        variables = field.variables;
+        if let Shape::Table(inner) = field.shape {
+            table = inner;
+        }
+    }
+    variables
+}

@@ -1,0 +1,177 @@
+//! The desk that every page is served from: which browser is this, who is signed in, is the form our own, and how an error
+//! looks. Endpoints of `edge::oauth` and the home page share it and nothing else.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use portunus_core::{
+    Clock, Entropy,
+    principal::User,
+    secret::{TokenHash, TokenKind, TokenSecret},
+    signin::Login,
+    store::{LoginStore, StoreError},
+};
+use sha2::Sha256;
+
+use super::{
+    cookies::CookieJar,
+    house::{BROWSER_COOKIE, EdgeKeys},
+    layers::RequestId,
+    pages::{self, ErrorPage, Frame, Label, Page},
+};
+
+/// Names of our cookies, without their prefix.
+pub const LOGIN: &str = "login";
+const BROWSER: &str = "browser";
+
+/// What every page needs.
+#[derive(Clone)]
+pub struct Desk {
+    pub cookies: CookieJar,
+    pub keys: EdgeKeys,
+    pub logins: Arc<dyn LoginStore>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub demo: bool,
+}
+
+/// A browser, known by a random cookie: forms and sign-ins are bound to it (threats 2, 14).
+pub struct Browser {
+    secret: TokenSecret,
+    /// To be sent along when the cookie is new.
+    pub set_cookie: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Browser {
+    pub fn hash(&self) -> TokenHash {
+        self.secret.hash()
+    }
+
+    /// Adds the cookie to an answer, if it is new.
+    pub fn accompany(self, mut response: Response) -> Response {
+        if let Some((name, value)) = self.set_cookie {
+            response.headers_mut().append(name, value);
+        }
+        response
+    }
+}
+
+impl Desk {
+    /// The browser that sent the request; a new one is given its cookie.
+    pub fn browser(&self, headers: &HeaderMap) -> Browser {
+        self.known_browser(headers).unwrap_or_else(|| {
+            let secret = TokenSecret::generate(TokenKind::Browser, &*self.entropy);
+            let set_cookie = Some(self.cookies.set(BROWSER, secret.expose(), BROWSER_COOKIE));
+            Browser { secret, set_cookie }
+        })
+    }
+
+    /// The browser, if it has been here before.
+    pub fn known_browser(&self, headers: &HeaderMap) -> Option<Browser> {
+        let value = self.cookies.find(headers, BROWSER)?;
+        let secret = TokenSecret::parse(TokenKind::Browser, &value)?;
+        Some(Browser { secret, set_cookie: None })
+    }
+
+    /// Who is signed in with this browser.
+    pub async fn login(&self, headers: &HeaderMap) -> Result<Option<(Login, User)>, StoreError> {
+        let Some(value) = self.cookies.find(headers, LOGIN) else { return Ok(None) };
+        let Some(secret) = TokenSecret::parse(TokenKind::Login, &value) else { return Ok(None) };
+        self.logins.find_login(&secret.hash(), self.clock.now()).await
+    }
+
+    /// The CSRF token for forms that this browser is served (threat 14).
+    pub fn csrf(&self, browser: &Browser) -> String {
+        URL_SAFE_NO_PAD.encode(self.csrf_mac(browser).finalize().into_bytes())
+    }
+
+    /// Was the form served to this very browser? Compared in constant time.
+    pub fn is_own_form(&self, browser: &Browser, presented: Option<&str>) -> bool {
+        let Some(bytes) = presented.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return false };
+        self.csrf_mac(browser).verify_slice(&bytes).is_ok()
+    }
+
+    fn csrf_mac(&self, browser: &Browser) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new(&(*self.keys.csrf()).into());
+        mac.update(browser.secret.expose().as_bytes());
+        mac
+    }
+
+    pub fn frame(&self, user: Option<&User>) -> Frame {
+        Frame { demo: self.demo, signed_in_as: user.map(|user| Label::from(user.display_name())) }
+    }
+
+    /// An error page; the log has the detail under the same request id.
+    pub fn error(&self, status: StatusCode, request_id: &RequestId, error: PageError) -> Response {
+        let page = ErrorPage {
+            frame: self.frame(None),
+            title: error.title,
+            message: error.message,
+            hint: error.hint,
+            back: error.back.map(|(label, href)| pages::BackLink { label: Label::from(label), href }),
+            request_id: Label::from(request_id.as_str()),
+        };
+        pages::respond(status, &page)
+    }
+
+    pub fn respond<P: Page>(&self, status: StatusCode, page: &P) -> Response {
+        pages::respond(status, page)
+    }
+
+    /// The page for a store that cannot be reached: nothing was accepted, nothing is lost.
+    pub fn store_down(&self, request_id: &RequestId, error: &StoreError) -> Response {
+        tracing::error!(%error, "the store failed");
+        self.error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            request_id,
+            PageError::new("Not available just now", "We cannot reach our records at the moment.")
+                .hint("Nothing was lost. Please try again in a minute."),
+        )
+    }
+}
+
+/// What an error page says. Fixed texts only.
+pub struct PageError {
+    title: String,
+    message: String,
+    hint: Option<String>,
+    back: Option<(String, String)>,
+}
+
+impl PageError {
+    pub fn new(title: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { title: title.into(), message: message.into(), hint: None, back: None }
+    }
+
+    /// What the person can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A link that tells the client what happened (threat 11: only after the person has seen this page).
+    #[must_use]
+    pub fn back(mut self, label: impl Into<String>, href: impl Into<String>) -> Self {
+        self.back = Some((label.into(), href.into()));
+        self
+    }
+}
+
+/// A redirect after which the method is GET, whatever it was before (threat 11: never 307).
+pub fn see_other(location: &str) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(location) => {
+            let headers = [
+                (header::LOCATION, location),
+                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+                (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+            ];
+            (StatusCode::SEE_OTHER, headers).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

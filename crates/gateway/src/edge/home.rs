@@ -1,0 +1,95 @@
+//! `GET /`: the front page: my servers, my applications, how to connect.
+
+use std::sync::Arc;
+
+use axum::{Extension, Router, extract::State, response::Response, routing};
+use http::{HeaderMap, StatusCode};
+use portunus_core::{
+    ids::ServerName,
+    principal::User,
+    resource::Resources,
+    store::{ClientStore, GrantStore, StoreError},
+};
+
+use super::{
+    browser::Desk,
+    layers::RequestId,
+    pages::{ConnectHelp, HomeGrant, HomePage, HomeServer, HomeUser, Label, UrlText, when},
+};
+
+/// Grants shown at most.
+const GRANTS: u32 = 100;
+
+#[derive(Clone)]
+pub struct HomeRoom {
+    pub desk: Desk,
+    pub clients: Arc<dyn ClientStore>,
+    pub grants: Arc<dyn GrantStore>,
+    pub resources: Arc<Resources>,
+    pub server_kinds: Arc<[(ServerName, &'static str)]>,
+    pub proxy_patterns: Arc<[String]>,
+}
+
+pub fn routes(room: HomeRoom) -> Router {
+    Router::new().route("/", routing::get(get)).with_state(room)
+}
+
+async fn get(State(room): State<HomeRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
+    let outcome = async {
+        let user = room.desk.login(&headers).await?.map(|(_, user)| user);
+        let browser = room.desk.browser(&headers);
+        let page = page(&room, user.as_ref(), room.desk.csrf(&browser)).await?;
+        Ok::<_, StoreError>(browser.accompany(room.desk.respond(StatusCode::OK, &page)))
+    };
+    outcome.await.unwrap_or_else(|error| room.desk.store_down(&id, &error))
+}
+
+async fn page(room: &HomeRoom, user: Option<&User>, csrf: String) -> Result<HomePage, StoreError> {
+    Ok(HomePage {
+        frame: room.desk.frame(user),
+        user: user.map(|user| HomeUser {
+            name: Label::from(user.display_name()),
+            email: user.email.as_deref().map(Label::from),
+            groups: user.groups.iter().map(Label::from).collect(),
+        }),
+        servers: if user.is_some() { servers(room) } else { Vec::new() },
+        grants: match user {
+            Some(user) => grants(room, user).await?,
+            None => Vec::new(),
+        },
+        connect: ConnectHelp::for_url(room.resources.root().as_str()),
+        sign_in_href: "/auth/signin".to_owned(),
+        csrf,
+        disconnect_action: None,
+    })
+}
+
+fn servers(room: &HomeRoom) -> Vec<HomeServer> {
+    let own = room.server_kinds.iter().map(|(name, kind)| HomeServer {
+        name: Label::from(name.as_str()),
+        url: UrlText::from(room.resources.of_server(name).as_str()),
+        kind,
+    });
+    let proxied = room.proxy_patterns.iter().map(|pattern| HomeServer {
+        name: Label::from(pattern),
+        url: UrlText::from(room.resources.public_url().at(pattern)),
+        kind: "proxy",
+    });
+    own.chain(proxied).collect()
+}
+
+async fn grants(room: &HomeRoom, user: &User) -> Result<Vec<HomeGrant>, StoreError> {
+    let now = room.desk.clock.now();
+    let mut shown = Vec::new();
+    for grant in room.grants.list_grants(&user.id, GRANTS).await? {
+        let client = room.clients.find_client(&grant.client).await?;
+        let name = client.as_ref().map_or("A removed application", |client| client.display_name());
+        shown.push(HomeGrant {
+            client: Label::from(name),
+            resource: UrlText::from(grant.resource.as_str()),
+            since: when::day(grant.created_at, now),
+            id: grant.id.to_string(),
+        });
+    }
+    Ok(shown)
+}

@@ -1,0 +1,112 @@
+//! The house: everything the endpoints need, made once by `cli::serve` or `cli::demo`. Rooms take only what they use of it;
+//! [`super::router`] hands it out.
+
+use std::{sync::Arc, time::Duration};
+
+use hkdf::Hkdf;
+use portunus_core::{
+    Clock, Entropy,
+    ids::{ProviderName, ServerName},
+    lifetimes::Lifetimes,
+    resource::Resources,
+    secret::SecretText,
+    store::Stores,
+};
+use portunus_identity::provider::Provider;
+use portunus_mcp::hub::Hub;
+use sha2::Sha256;
+
+use super::proxy::ProxyRoutes;
+use crate::config::Cidr;
+
+/// Everything the endpoints need.
+pub struct House {
+    pub resources: Arc<Resources>,
+    pub stores: Stores,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub lifetimes: Lifetimes,
+    pub providers: Providers,
+    pub keys: EdgeKeys,
+    pub hub: Arc<Hub>,
+    pub proxy: ProxyRoutes,
+    /// Servers as the home page lists them: name and how they are reached.
+    pub server_kinds: Vec<(ServerName, &'static str)>,
+    pub admission: Admission,
+    pub body_limit: usize,
+    /// Registered clients that never redeemed a code, at most (threat 25).
+    pub max_unused_clients: u64,
+    /// Shows the demo's banner on every page.
+    pub demo: bool,
+}
+
+/// Who may speak to us at all, before any token is looked at (threats 34, 38).
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    pub allowed_hosts: Vec<String>,
+    pub allowed_origins: Vec<String>,
+    pub trusted_proxies: Vec<Cidr>,
+}
+
+/// The identity providers, in the order they are offered.
+#[derive(Clone)]
+pub struct Providers(Arc<Vec<ProviderEntry>>);
+
+/// A provider and where it sends people back to.
+pub struct ProviderEntry {
+    pub provider: Arc<dyn Provider>,
+    /// Must be registered at the provider, to the letter.
+    pub redirect_uri: String,
+}
+
+impl Providers {
+    pub fn new(entries: Vec<ProviderEntry>) -> Self {
+        Self(Arc::new(entries))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &ProviderEntry> {
+        self.0.iter()
+    }
+
+    pub fn find(&self, name: &ProviderName) -> Option<&ProviderEntry> {
+        self.0.iter().find(|entry| entry.provider.name() == name)
+    }
+
+    /// The provider, if there is just one to choose from.
+    pub fn only(&self) -> Option<&ProviderEntry> {
+        match self.0.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// What the consent page says about where one signs in.
+    pub fn label(&self) -> &str {
+        self.only().map_or("your identity provider", |entry| entry.provider.label())
+    }
+}
+
+/// Keys of the edge, derived from `AUTH_SECRET`, each for one use.
+#[derive(Clone)]
+pub struct EdgeKeys {
+    /// As long as a block of SHA-256, which is what HMAC takes without folding.
+    csrf: [u8; 64],
+}
+
+impl EdgeKeys {
+    pub fn derive(auth_secret: &SecretText) -> Self {
+        let mut csrf = [0; 64];
+        let hkdf = Hkdf::<Sha256>::new(None, auth_secret.expose().as_bytes());
+        // A 64-byte output is far below HKDF's limit of 255 hashes, so this cannot fail.
+        let _ = hkdf.expand(b"portunus/edge/csrf/1", &mut csrf);
+        Self { csrf }
+    }
+
+    /// The key that CSRF tokens are made with.
+    pub const fn csrf(&self) -> &[u8; 64] {
+        &self.csrf
+    }
+}
+
+/// How long the browser cookie that binds forms and sign-ins to a browser lives.
+pub const BROWSER_COOKIE: Duration = Duration::from_secs(24 * 60 * 60);

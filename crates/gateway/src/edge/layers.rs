@@ -1,0 +1,300 @@
+//! The layers round every endpoint, outermost first: a request id and one line in the log; panics become 500; `Host` and
+//! `Origin` (threat 34); headers that every answer carries. [`super::router`] puts them on.
+
+use std::{
+    any::Any,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use portunus_core::{Entropy, resource::PublicUrl};
+use serde_json::json;
+use tracing::Instrument as _;
+use url::Url;
+
+use super::house::Admission;
+
+/// One request's id: in the log, on error pages, in the answer's `x-request-id`.
+#[derive(Clone, Debug)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The address the request came from, trusted proxies looked through (threat 38).
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// The address at the other end of the connection, as the server sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection(pub IpAddr);
+
+/// What the layers need to know.
+#[derive(Clone)]
+pub struct LayerRoom {
+    pub public_url: PublicUrl,
+    pub admission: Arc<Admission>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Paths a browser of any origin may call: they use no cookie, and browser-based clients need them before they have a token.
+const OPEN_TO_ALL_ORIGINS: [&str; 6] =
+    ["/.well-known/", "/auth/register", "/auth/token", "/auth/jwks.json", "/register", "/token"];
+/// Paths of load balancers, which know us by address.
+const ANY_HOST: [&str; 3] = ["/health", "/healthz", "/ready"];
+const CORS_METHODS: &str = "GET, POST, DELETE, OPTIONS";
+const CORS_HEADERS: &str =
+    "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
+const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
+
+/// Gives the request its id and logs how it ended. The query is never logged (threat 48).
+pub async fn observe(State(room): State<LayerRoom>, mut request: Request, next: Next) -> Response {
+    let mut bytes = [0; 12];
+    room.entropy.fill(&mut bytes);
+    let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
+    let connection = request.extensions().get::<Connection>().map(|connection| connection.0);
+    let peer = connection.map(|address| peer(address, request.headers(), &room.admission));
+    request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(Peer(peer.unwrap_or(IpAddr::from([0, 0, 0, 0]))));
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let started = Instant::now();
+    let span = tracing::info_span!("request", request_id = id.as_str());
+    async move {
+        let mut response = next.run(request).await;
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        }
+        let ms = started.elapsed().as_millis();
+        let status = response.status().as_u16();
+        tracing::info!(%method, path, status, ms, peer = peer.map(tracing::field::display), "request");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The right-most address that is not a trusted proxy; what stands left of it could be made up.
+fn peer(connection: IpAddr, headers: &HeaderMap, admission: &Admission) -> IpAddr {
+    let is_trusted = |address: IpAddr| admission.trusted_proxies.iter().any(|cidr| cidr.contains(address));
+    if !is_trusted(connection) {
+        return connection;
+    }
+    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<_> = forwarded.flat_map(|line| line.split(',')).map(|hop| hop.trim().parse::<IpAddr>()).collect();
+    let mut peer = connection;
+    for hop in hops.into_iter().rev() {
+        match hop {
+            Ok(address) if is_trusted(address) => peer = address,
+            Ok(address) => return address,
+            Err(_) => return peer,
+        }
+    }
+    peer
+}
+
+/// A panic in a handler is our fault and nobody else's: 500, and the process goes on.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
+pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let detail = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(detail, "a request panicked");
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "server_error"}))).into_response()
+}
+
+/// `Host` must name us, `Origin` must be ours or allowed (threat 34: DNS rebinding, cross-site requests).
+pub async fn admit(State(room): State<LayerRoom>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !ANY_HOST.contains(&path) && !is_our_host(&room, &request) {
+        tracing::warn!(host = ?request.headers().get(header::HOST), "Host is not ours: BASE_URL names it, or allowed_hosts");
+        return refuse("this gateway is not reached by that host name");
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let sharing = match &origin {
+        None => None,
+        Some(_) if is_open(path) => Some(HeaderValue::from_static("*")),
+        Some(origin) if is_own_origin(&room, origin) => None,
+        Some(origin) if is_allowed_origin(&room, path, origin) => Some(origin.clone()),
+        Some(origin) => {
+            tracing::warn!(?origin, path, "Origin is not ours, nor in allowed_origins");
+            return refuse("requests from that origin are not allowed");
+        }
+    };
+    let is_preflight = request.method() == Method::OPTIONS && request.headers().contains_key("access-control-request-method");
+    let mut response = match &sharing {
+        Some(_) if is_preflight => StatusCode::NO_CONTENT.into_response(),
+        _ => next.run(request).await,
+    };
+    if let Some(origin) = sharing {
+        share(response.headers_mut(), origin, is_preflight);
+    }
+    response
+}
+
+fn refuse(why: &str) -> Response {
+    (StatusCode::FORBIDDEN, Json(json!({"error": "forbidden", "error_description": why}))).into_response()
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN_TO_ALL_ORIGINS.iter().any(|open| if open.ends_with('/') { path.starts_with(open) } else { path == *open })
+}
+
+fn is_our_host(room: &LayerRoom, request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
+        (Some(authority), None, _) => authority.as_str(),
+        (_, Some(host), None) => host.to_str().unwrap_or_default(),
+        _ => return false,
+    };
+    let is_named = host.eq_ignore_ascii_case(room.public_url.authority())
+        || room
+            .admission
+            .allowed_hosts
+            .iter()
+            .any(|allowed| host.eq_ignore_ascii_case(allowed) || host_name(host).eq_ignore_ascii_case(allowed));
+    // A loopback gateway is reached by any name of this machine: none of them can be rebound to another one.
+    is_named || (room.public_url.is_loopback() && is_loopback_name(host_name(host)))
+}
+
+/// The host without its port.
+fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+fn is_loopback_name(name: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|loopback| name.eq_ignore_ascii_case(loopback))
+}
+
+fn is_own_origin(room: &LayerRoom, origin: &HeaderValue) -> bool {
+    origin.as_bytes().eq_ignore_ascii_case(room.public_url.origin().as_bytes())
+}
+
+/// Other origins: those that are configured; and on a developer's machine every loopback origin, but for the pages with cookies.
+fn is_allowed_origin(room: &LayerRoom, path: &str, origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else { return false };
+    if room.admission.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let has_cookies = path == "/" || path.starts_with("/auth/");
+    let is_local = Url::parse(origin).is_ok_and(|url| url.host_str().is_some_and(is_loopback_name));
+    !has_cookies && room.public_url.is_loopback() && is_local
+}
+
+fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_EXPOSED));
+    if is_preflight {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(CORS_METHODS));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(CORS_HEADERS));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    }
+}
+
+/// Headers on every answer.
+pub async fn harden(State(room): State<LayerRoom>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    if room.public_url.is_https() {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(year);
+    }
+    response
+}
+
+/// How long reading a request's body may take altogether (threat 46).
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use portunus_core::entropy::SeededEntropy;
+
+    use super::*;
+
+    fn room(url: &str) -> LayerRoom {
+        let admission = Admission {
+            allowed_hosts: vec!["internal".to_owned()],
+            allowed_origins: vec!["https://inspector.example".to_owned()],
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        };
+        LayerRoom {
+            public_url: PublicUrl::parse(url).unwrap(),
+            admission: Arc::new(admission),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        }
+    }
+
+    #[test]
+    fn t34_hosts() {
+        let cases = [
+            ("https://gw.example", "gw.example", true),
+            ("https://gw.example", "GW.example", true),
+            ("https://gw.example", "gw.example.evil", false),
+            ("https://gw.example", "evil", false),
+            ("https://gw.example", "localhost", false),
+            ("https://gw.example", "internal:8080", true),
+            ("http://localhost:3000", "localhost:3000", true),
+            ("http://localhost:3000", "127.0.0.1:3000", true),
+            ("http://localhost:3000", "[::1]:3000", true),
+            ("http://localhost:3000", "evil:3000", false),
+            ("http://localhost:3000", "localhost.evil:3000", false),
+        ];
+        for (url, host, expected) in cases {
+            let request = Request::builder().uri("/mcp").header("host", host).body(Body::empty()).unwrap();
+            assert_eq!(is_our_host(&room(url), &request), expected, "{url} {host}");
+        }
+        let twice = Request::builder().uri("/mcp").header("host", "gw.example").header("host", "evil").body(Body::empty());
+        assert!(!is_our_host(&room("https://gw.example"), &twice.unwrap()));
+    }
+
+    #[test]
+    fn t34_origins() {
+        let cases = [
+            ("https://gw.example", "/mcp", "https://inspector.example", true),
+            ("https://gw.example", "/mcp", "https://evil.example", false),
+            ("https://gw.example", "/mcp", "null", false),
+            ("https://gw.example", "/mcp", "http://localhost:6274", false),
+            ("http://localhost:3000", "/mcp", "http://localhost:6274", true),
+            ("http://localhost:3000", "/mcp", "http://localhost.evil", false),
+            ("http://localhost:3000", "/auth/consent", "http://localhost:6274", false),
+            ("http://localhost:3000", "/", "http://localhost:6274", false),
+        ];
+        for (url, path, origin, expected) in cases {
+            assert_eq!(is_allowed_origin(&room(url), path, &HeaderValue::from_static(origin)), expected, "{url} {path} {origin}");
+        }
+    }
+
+    #[test]
+    fn t38_forwarded_addresses_count_from_trusted_proxies_only() {
+        let admission = room("https://gw.example").admission;
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let cases = [
+            ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+            ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+            ("10.0.0.1", "1.1.1.1, 198.51.100.1, 10.0.0.2", "198.51.100.1"),
+            ("10.0.0.1", "198.51.100.1, nonsense", "10.0.0.1"),
+            ("10.0.0.1", "", "10.0.0.1"),
+        ];
+        for (connection, forwarded, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+            assert_eq!(peer(address(connection), &headers, &admission), address(expected), "{connection} {forwarded}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! `GET /auth/callback/{provider}` and `/auth/callback`: the browser comes back from the identity provider. State, cookie and
+//! provider must fit (threats 2, 3); then the person is signed in and goes on to [`super::authorize`].
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{Path, RawQuery, State},
+    response::Response,
+    routing,
+};
+use http::{HeaderMap, StatusCode};
+use portunus_core::{
+    Timestamp,
+    ids::{ProviderName, UserId},
+    lifetimes::Lifetimes,
+    oauth::{ErrorCode, OAuthError, authorize, params::Params},
+    principal::User,
+    resource::Resources,
+    secret::{SecretText, TokenHash, TokenKind, TokenSecret},
+    signin::{Login, ProviderLeg, Purpose, Transaction},
+    store::{LoginStore, StoreError, TransactionStore},
+};
+use portunus_identity::provider::{IdentityError, Inbound, LegSecrets, SignedIn};
+
+use crate::edge::{
+    browser::{Desk, LOGIN, PageError, see_other},
+    house::Providers,
+    layers::RequestId,
+    oauth_legs,
+};
+
+#[derive(Clone)]
+pub struct CallbackRoom {
+    pub desk: Desk,
+    pub transactions: Arc<dyn TransactionStore>,
+    pub logins: Arc<dyn LoginStore>,
+    pub providers: Providers,
+    pub resources: Arc<Resources>,
+    pub lifetimes: Lifetimes,
+}
+
+pub fn routes(room: CallbackRoom) -> Router {
+    Router::new()
+        .route("/auth/callback", routing::get(get))
+        .route("/auth/callback/{provider}", routing::get(get_named))
+        .with_state(room)
+}
+
+async fn get(
+    State(room): State<CallbackRoom>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    arrive(&room, &id, &headers, None, &query.unwrap_or_default()).await
+}
+
+async fn get_named(
+    State(room): State<CallbackRoom>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(provider): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    arrive(&room, &id, &headers, Some(&ProviderName::from_text(provider)), &query.unwrap_or_default()).await
+}
+
+async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, named: Option<&ProviderName>, query: &str) -> Response {
+    let Ok(params) = Params::parse(query.as_bytes()) else { return refuse(room, id) };
+    let Some(state) = params.find("state").and_then(|state| TokenSecret::parse(TokenKind::State, state)) else {
+        return refuse(room, id);
+    };
+    match take_leg(room, headers, named, &state.hash()).await {
+        Ok(Some((leg, transaction))) => {
+            let answer = sign_in(room, id, headers, &params, &leg, &transaction).await;
+            let mut answer = answer.unwrap_or_else(|error| room.desk.store_down(id, &error));
+            let (name, value) = room.desk.cookies.clear(&oauth_legs::state_cookie(&leg.state));
+            answer.headers_mut().append(name, value);
+            answer
+        }
+        Ok(None) => refuse(room, id),
+        Err(error) => room.desk.store_down(id, &error),
+    }
+}
+
+/// The answer belongs to no trip that this browser is on.
+fn refuse(room: &CallbackRoom, id: &RequestId) -> Response {
+    tracing::warn!("callback refused: unknown, used or expired state, or another browser's");
+    let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
+        .hint("Start again from the application.");
+    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+}
+
+/// Takes the trip out, once. Without this browser's own state cookie it is not even touched, so that a stranger who learnt the
+/// state cannot end somebody's sign-in.
+async fn take_leg(
+    room: &CallbackRoom,
+    headers: &HeaderMap,
+    named: Option<&ProviderName>,
+    state: &TokenHash,
+) -> Result<Option<(ProviderLeg, Transaction)>, StoreError> {
+    let Some(cookie) = room.desk.cookies.find(headers, &oauth_legs::state_cookie(state)) else { return Ok(None) };
+    let Some(cookie) = TokenSecret::parse(TokenKind::Browser, &cookie) else { return Ok(None) };
+    let now = room.desk.clock.now();
+    let Some(leg) = room.transactions.take_leg(state, now).await? else { return Ok(None) };
+    if leg.browser != cookie.hash() || named.is_some_and(|named| *named != leg.provider) {
+        return Ok(None);
+    }
+    Ok(room.transactions.find_transaction(&leg.transaction, now).await?.map(|transaction| (leg, transaction)))
+}
+
+async fn sign_in(
+    room: &CallbackRoom,
+    id: &RequestId,
+    headers: &HeaderMap,
+    params: &Params,
+    leg: &ProviderLeg,
+    transaction: &Transaction,
+) -> Result<Response, StoreError> {
+    let now = room.desk.clock.now();
+    let Some(entry) = room.providers.find(&leg.provider) else { return Ok(refuse(room, id)) };
+    let inbound = Inbound {
+        code: params.find("code").map(SecretText::new),
+        iss: params.find("iss").map(str::to_owned),
+        error: params.find("error").map(str::to_owned),
+        error_description: params.find("error_description").map(str::to_owned),
+    };
+    let secrets = LegSecrets { redirect_uri: &entry.redirect_uri, nonce: &leg.nonce, code_verifier: &leg.code_verifier };
+    let person = match entry.provider.complete(&inbound, &secrets, now).await {
+        Ok(person) => person,
+        Err(error) => return failed(room, id, transaction, &error, now).await,
+    };
+    let user = user_of(&person, &leg.provider, now);
+    let (cookie, login) = new_login(room, &user, person.id_token, now);
+    if let Some((old, _)) = room.desk.login(headers).await? {
+        room.logins.take_login(&old.id).await?;
+    }
+    room.logins.insert_login(&user, &login).await?;
+    tracing::info!(user = %user.id, provider = %leg.provider, groups = user.groups.len(), "signed in");
+    let next = match &transaction.purpose {
+        Purpose::Authorize(_) => format!("/auth/authorize?transaction={}", transaction.id),
+        Purpose::SignIn { return_to } => {
+            room.transactions.take_transaction(&transaction.id, now).await?;
+            return_to.as_str().to_owned()
+        }
+    };
+    let (name, value) = room.desk.cookies.set(LOGIN, cookie.expose(), room.lifetimes.login);
+    let mut response = see_other(&next);
+    response.headers_mut().append(name, value);
+    Ok(response)
+}
+
+/// The sign-in ends here, with an explanation for the person and a way to tell the client.
+async fn failed(
+    room: &CallbackRoom,
+    id: &RequestId,
+    transaction: &Transaction,
+    error: &IdentityError,
+    now: Timestamp,
+) -> Result<Response, StoreError> {
+    room.transactions.take_transaction(&transaction.id, now).await?;
+    let back = match &transaction.purpose {
+        Purpose::Authorize(request) => {
+            let (code, description) = match error {
+                IdentityError::Unavailable { .. } => {
+                    (ErrorCode::TemporarilyUnavailable, "the identity provider cannot be reached")
+                }
+                IdentityError::Refused { .. } | IdentityError::Unverified { .. } => {
+                    (ErrorCode::AccessDenied, "the identity provider did not sign the person in")
+                }
+                IdentityError::Misconfigured { .. } => (ErrorCode::ServerError, "sign-in is not set up correctly"),
+            };
+            let problem = OAuthError::new(code, description);
+            Some(authorize::error_redirect(&request.return_address(), &problem, room.resources.public_url().as_str()))
+        }
+        Purpose::SignIn { .. } => None,
+    };
+    Ok(oauth_legs::provider_failed(&room.desk, id, error, back))
+}
+
+fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
+    User {
+        id: UserId::of(&person.issuer, &person.subject),
+        provider: provider.clone(),
+        issuer: person.issuer.clone(),
+        subject: person.subject.clone(),
+        name: person.name.clone(),
+        email: person.email.clone(),
+        email_verified: person.email_verified,
+        groups: person.groups.clone(),
+        signed_in_at: now,
+    }
+}
+
+/// Always a new id: one that was planted before the sign-in is worth nothing after it (threat 3).
+fn new_login(room: &CallbackRoom, user: &User, id_token: Option<SecretText>, now: Timestamp) -> (TokenSecret, Login) {
+    let secret = TokenSecret::generate(TokenKind::Login, &*room.desk.entropy);
+    let login = Login {
+        id: secret.hash(),
+        user: user.id.clone(),
+        provider: user.provider.clone(),
+        id_token,
+        created_at: now,
+        expires_at: now + room.lifetimes.login,
+    };
+    (secret, login)
+}

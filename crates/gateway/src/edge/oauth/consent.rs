@@ -1,0 +1,80 @@
+//! `POST /auth/consent`: the person's answer to the consent page. The page itself is served by [`super::authorize`].
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    response::Response,
+    routing,
+};
+use http::{HeaderMap, StatusCode};
+use portunus_core::{
+    ids::TransactionId,
+    oauth::{authorize, consent, params::Params},
+    resource::Resources,
+    signin::{AuthorizationRequest, Purpose, Transaction},
+    store::{StoreError, TransactionStore},
+};
+
+use crate::edge::{
+    browser::{Desk, PageError, see_other},
+    layers::RequestId,
+    limits,
+};
+
+#[derive(Clone)]
+pub struct ConsentRoom {
+    pub desk: Desk,
+    pub transactions: Arc<dyn TransactionStore>,
+    pub resources: Arc<Resources>,
+}
+
+pub fn routes(room: ConsentRoom) -> Router {
+    Router::new().route("/auth/consent", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+}
+
+async fn post(State(room): State<ConsentRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap, body: Bytes) -> Response {
+    let Ok(form) = Params::parse(&body) else { return refuse(&room, &id) };
+    let Some(browser) = room.desk.known_browser(&headers) else { return refuse(&room, &id) };
+    if !limits::is_form(&headers) || !room.desk.is_own_form(&browser, form.find("csrf")) {
+        return refuse(&room, &id);
+    }
+    let Some(transaction) = form.find("transaction").map(TransactionId::from_text) else { return refuse(&room, &id) };
+    let outcome = async {
+        let found = room.transactions.find_transaction(&transaction, room.desk.clock.now()).await?;
+        let Some(transaction) = found.filter(|found| found.browser == browser.hash()) else { return Ok(refuse(&room, &id)) };
+        let Purpose::Authorize(request) = transaction.purpose.clone() else { return Ok(refuse(&room, &id)) };
+        match form.find("decision") {
+            Some("allow") => allow(&room, transaction).await,
+            Some("deny") => deny(&room, &transaction, &request).await,
+            _ => Ok(refuse(&room, &id)),
+        }
+    };
+    outcome.await.unwrap_or_else(|error| room.desk.store_down(&id, &error))
+}
+
+/// The form is not ours, not this browser's, or too old: nothing is said about which (threats 8, 14).
+fn refuse(room: &ConsentRoom, id: &RequestId) -> Response {
+    tracing::warn!("consent refused: not this browser's form, or its time is over");
+    let error = PageError::new("This page is out of date", "The answer does not belong to a question we asked in this browser.")
+        .hint("Start again from the application.");
+    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+}
+
+async fn allow(room: &ConsentRoom, mut transaction: Transaction) -> Result<Response, StoreError> {
+    transaction.consented_at = Some(room.desk.clock.now());
+    room.transactions.update_transaction(&transaction).await?;
+    Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)))
+}
+
+/// The client is told, for the person has seen a page (threat 11). A second answer to the same question goes nowhere.
+async fn deny(room: &ConsentRoom, transaction: &Transaction, request: &AuthorizationRequest) -> Result<Response, StoreError> {
+    if room.transactions.take_transaction(&transaction.id, room.desk.clock.now()).await?.is_none() {
+        return Ok(see_other("/"));
+    }
+    tracing::info!(client_id = %request.client, "consent denied");
+    let issuer = room.resources.public_url().as_str();
+    Ok(see_other(&authorize::error_redirect(&request.return_address(), &consent::denied(), issuer)))
+}

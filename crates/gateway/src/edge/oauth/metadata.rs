@@ -1,0 +1,60 @@
+//! `GET /.well-known/…`: what this authorization server and its resources are (RFC 8414, RFC 9728).
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+    routing,
+};
+use http::{StatusCode, header};
+use portunus_core::{oauth::metadata, resource::Resources};
+use serde::Serialize;
+use serde_json::json;
+
+#[derive(Clone)]
+pub struct MetadataRoom {
+    pub resources: Arc<Resources>,
+}
+
+pub fn routes(room: MetadataRoom) -> Router {
+    Router::new()
+        .route(metadata::PROTECTED_RESOURCE, routing::get(root_resource))
+        .route("/.well-known/oauth-protected-resource/{*path}", routing::get(resource))
+        .route("/.well-known/oauth-authorization-server", routing::get(authorization_server))
+        .route("/.well-known/openid-configuration", routing::get(openid_configuration))
+        .route("/auth/jwks.json", routing::get(jwks))
+        .with_state(room)
+}
+
+/// May be kept for five minutes: it changes with the configuration only.
+fn document<T: Serialize>(document: T) -> Response {
+    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(document)).into_response()
+}
+
+async fn authorization_server(State(room): State<MetadataRoom>) -> Response {
+    document(metadata::authorization_server(&room.resources))
+}
+
+async fn openid_configuration(State(room): State<MetadataRoom>) -> Response {
+    document(metadata::openid_configuration(&room.resources))
+}
+
+/// Without a path: the document of `/mcp`, which is what a client that knows only our host wants.
+async fn root_resource(State(room): State<MetadataRoom>) -> Response {
+    document(metadata::protected_resource(&room.resources.root(), &room.resources))
+}
+
+/// The path of a request to a resource; every path below a proxied one has that one's document.
+async fn resource(State(room): State<MetadataRoom>, Path(path): Path<String>) -> Response {
+    match room.resources.guarding(&format!("/{path}")) {
+        Some((resource, _)) => document(metadata::protected_resource(&resource, &room.resources)),
+        None => (StatusCode::NOT_FOUND, Json(json!({"error": "not_found"}))).into_response(),
+    }
+}
+
+/// We sign nothing: tokens are opaque.
+async fn jwks() -> Response {
+    document(json!({"keys": []}))
+}

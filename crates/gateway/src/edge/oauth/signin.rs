@@ -1,0 +1,139 @@
+//! `GET /auth/signin`: sends the browser to an identity provider, or lets the person choose one. For a client's request only
+//! after consent, because the state cookie is set here (threat 2). The way back is [`super::callback`].
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{RawQuery, State},
+    response::Response,
+    routing,
+};
+use http::{HeaderMap, StatusCode};
+use portunus_core::{
+    ids::{ProviderName, TransactionId},
+    lifetimes::Lifetimes,
+    oauth::{authorize, params::Params},
+    signin::{LocalPath, Purpose, Transaction},
+    store::{StoreError, TransactionStore},
+};
+use portunus_identity::provider::Outbound;
+
+use crate::edge::{
+    browser::{Browser, Desk, PageError, see_other},
+    house::{ProviderEntry, Providers},
+    layers::RequestId,
+    oauth_legs,
+    pages::{Label, ProviderChoice, SignInPage},
+};
+
+#[derive(Clone)]
+pub struct SignInRoom {
+    pub desk: Desk,
+    pub transactions: Arc<dyn TransactionStore>,
+    pub providers: Providers,
+    pub lifetimes: Lifetimes,
+}
+
+pub fn routes(room: SignInRoom) -> Router {
+    Router::new().route("/auth/signin", routing::get(get)).with_state(room)
+}
+
+async fn get(
+    State(room): State<SignInRoom>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Ok(params) = Params::parse(query.unwrap_or_default().as_bytes()) else { return refuse(&room, &id) };
+    let outcome = match params.find("transaction") {
+        Some(transaction) => continue_transaction(&room, &id, &headers, &params, &TransactionId::from_text(transaction)).await,
+        None => begin(&room, &id, &headers, &params).await,
+    };
+    outcome.unwrap_or_else(|error| room.desk.store_down(&id, &error))
+}
+
+fn refuse(room: &SignInRoom, id: &RequestId) -> Response {
+    let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
+        .hint("Start again from the application, or from the front page.");
+    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+}
+
+/// The person came by themselves.
+async fn begin(room: &SignInRoom, id: &RequestId, headers: &HeaderMap, params: &Params) -> Result<Response, StoreError> {
+    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::home);
+    if room.desk.login(headers).await?.is_some() {
+        return Ok(see_other(return_to.as_str()));
+    }
+    let browser = room.desk.browser(headers);
+    let purpose = Purpose::SignIn { return_to };
+    let now = room.desk.clock.now();
+    let transaction = authorize::begin(purpose, browser.hash(), now, room.lifetimes.sign_in, &*room.desk.entropy);
+    room.transactions.insert_transaction(&transaction).await?;
+    choose(room, id, browser, &transaction, params).await
+}
+
+/// A client's request has come to the point where somebody must sign in, or the person has chosen a provider.
+async fn continue_transaction(
+    room: &SignInRoom,
+    id: &RequestId,
+    headers: &HeaderMap,
+    params: &Params,
+    transaction: &TransactionId,
+) -> Result<Response, StoreError> {
+    let Some(browser) = room.desk.known_browser(headers) else { return Ok(refuse(room, id)) };
+    let found = room.transactions.find_transaction(transaction, room.desk.clock.now()).await?;
+    let Some(transaction) = found.filter(|found| found.browser == browser.hash()) else { return Ok(refuse(room, id)) };
+    if matches!(transaction.purpose, Purpose::Authorize(_)) && transaction.consented_at.is_none() {
+        return Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)));
+    }
+    choose(room, id, browser, &transaction, params).await
+}
+
+/// To the provider that was named, to the only one there is, or to the page of choices.
+async fn choose(
+    room: &SignInRoom,
+    id: &RequestId,
+    browser: Browser,
+    transaction: &Transaction,
+    params: &Params,
+) -> Result<Response, StoreError> {
+    let named = params.find("provider").map(ProviderName::from_text);
+    if let Some(entry) = named.map_or_else(|| room.providers.only(), |name| room.providers.find(&name)) {
+        return Ok(browser.accompany(depart(room, id, transaction, entry).await?));
+    }
+    let choice = |entry: &ProviderEntry| ProviderChoice {
+        label: Label::from(entry.provider.label()),
+        href: format!("/auth/signin?transaction={}&provider={}", transaction.id, entry.provider.name()),
+    };
+    let providers = room.providers.iter().map(choice).collect();
+    let page = SignInPage { frame: room.desk.frame(None), providers, client_name: None };
+    Ok(browser.accompany(room.desk.respond(StatusCode::OK, &page)))
+}
+
+/// Off to the provider: the secrets of the trip are kept, the state cookie is set.
+async fn depart(
+    room: &SignInRoom,
+    id: &RequestId,
+    transaction: &Transaction,
+    entry: &ProviderEntry,
+) -> Result<Response, StoreError> {
+    let departure = authorize::depart(transaction, entry.provider.name(), &*room.desk.entropy);
+    let outbound = Outbound {
+        redirect_uri: &entry.redirect_uri,
+        state: &departure.state,
+        nonce: &departure.leg.nonce,
+        code_challenge: &departure.code_challenge,
+        fresh: false,
+    };
+    let url = match entry.provider.authorization_url(&outbound).await {
+        Ok(url) => url,
+        Err(error) => return Ok(oauth_legs::provider_failed(&room.desk, id, &error, None)),
+    };
+    room.transactions.insert_leg(&departure.leg).await?;
+    let cookie_name = oauth_legs::state_cookie(&departure.leg.state);
+    let (name, value) = room.desk.cookies.set(&cookie_name, departure.cookie.expose(), room.lifetimes.sign_in);
+    let mut response = see_other(url.as_str());
+    response.headers_mut().append(name, value);
+    Ok(response)
+}

@@ -1,0 +1,46 @@
+//! JSON answers of the OAuth endpoints: never cached, errors in the shape of RFC 6749 section 5.2.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use portunus_core::{
+    oauth::{ErrorCode, OAuthError},
+    store::StoreError,
+};
+use serde::Serialize;
+use serde_json::json;
+
+/// A JSON answer that no cache may keep (RFC 6749 section 5.1).
+pub fn no_store<T: Serialize>(status: StatusCode, body: &T) -> Response {
+    let headers =
+        [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (status, headers, Json(serde_json::to_value(body).unwrap_or_default())).into_response()
+}
+
+/// An error with its status: 401 for a client that did not prove itself, with a challenge if it tried HTTP Basic; 503 when it is
+/// our fault; else 400.
+pub fn error(error: &OAuthError, tried_basic: bool) -> Response {
+    let status = match error.code {
+        ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let body = json!({"error": error.code.as_str(), "error_description": error.description});
+    let mut response = no_store(status, &body);
+    if status == StatusCode::UNAUTHORIZED && tried_basic {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"portunus\""));
+    }
+    response
+}
+
+/// The store failed: 503, and nothing was accepted.
+pub fn store_down(cause: &StoreError) -> Response {
+    tracing::error!(error = %cause, "the store failed");
+    let mut response =
+        error(&OAuthError::new(ErrorCode::TemporarilyUnavailable, "the store cannot be reached; try again"), false);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}

@@ -1,0 +1,191 @@
+//! Access tokens on requests (RFC 6750): header -> SHA-256 -> cache or store -> principal for one resource. The challenge for
+//! those that do not pass is made here too.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use moka::future::Cache;
+use portunus_core::{
+    Clock,
+    oauth::metadata::{self, Challenge},
+    principal::Principal,
+    resource::{Resource, Resources},
+    secret::{TokenHash, TokenKind, TokenSecret},
+    store::{GrantStore, StoreError},
+    token::FoundAccess,
+};
+use serde_json::json;
+
+/// How long a look-up is trusted. A revocation in this process counts at once; one in another process within this time.
+const CACHE_FOR: Duration = Duration::from_secs(1);
+const CACHE_ENTRIES: u64 = 100_000;
+
+/// Tokens that were looked up a moment ago, by hash (threat 41). The resource is compared on every use.
+#[derive(Clone)]
+pub struct TokenCache {
+    entries: Cache<TokenHash, Arc<Entry>>,
+    /// Entries of an earlier epoch are not used.
+    epoch: Arc<AtomicU64>,
+}
+
+struct Entry {
+    epoch: u64,
+    found: FoundAccess,
+    principal: Arc<Principal>,
+}
+
+impl TokenCache {
+    pub fn new() -> Self {
+        Self {
+            entries: Cache::builder().max_capacity(CACHE_ENTRIES).time_to_live(CACHE_FOR).build(),
+            epoch: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// Something was revoked: every look-up so far is stale, those under way included.
+    pub fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Lets requests with a valid token for a resource through.
+#[derive(Clone)]
+pub struct Bearer {
+    pub grants: Arc<dyn GrantStore>,
+    pub cache: TokenCache,
+    pub resources: Arc<Resources>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a request was not let through.
+pub enum Refused {
+    Challenge(Challenge),
+    Store(StoreError),
+}
+
+impl Bearer {
+    /// Who calls? The token must be live and for exactly this resource (threat 30).
+    pub async fn admit(&self, headers: &HeaderMap, query: Option<&str>, resource: &Resource) -> Result<Arc<Principal>, Refused> {
+        let secret = read_token(headers, query).map_err(Refused::Challenge)?;
+        let invalid = || Refused::Challenge(Challenge::InvalidToken);
+        let entry = self.find(&secret.hash()).await.map_err(Refused::Store)?.ok_or_else(invalid)?;
+        if entry.found.token.expires_at <= self.clock.now() || entry.found.grant.resource != *resource {
+            return Err(invalid());
+        }
+        Ok(Arc::clone(&entry.principal))
+    }
+
+    async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {
+        let epoch = self.cache.epoch.load(Ordering::SeqCst);
+        if let Some(entry) = self.cache.entries.get(hash).await.filter(|entry| entry.epoch == epoch) {
+            return Ok(Some(entry));
+        }
+        let Some(found) = self.grants.find_access(hash, self.clock.now()).await? else { return Ok(None) };
+        let principal = Arc::new(principal_of(&found));
+        let entry = Arc::new(Entry { epoch, found, principal });
+        self.cache.entries.insert(*hash, Arc::clone(&entry)).await;
+        Ok(Some(entry))
+    }
+
+    /// The answer for a request that was not let through.
+    pub fn refusal(&self, refused: &Refused, resource: &Resource) -> Response {
+        let challenge = match refused {
+            Refused::Store(error) => return super::super::oauth_answers::store_down(error),
+            Refused::Challenge(challenge) => *challenge,
+        };
+        let (status, error) = match challenge {
+            Challenge::NoToken | Challenge::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Challenge::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
+        };
+        let value = metadata::challenge(challenge, resource, self.resources.public_url());
+        let body = json!({"error": error, "error_description": "sign in: the WWW-Authenticate header says where"});
+        let mut response = (status, axum::Json(body)).into_response();
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// The one token of the request, in its header; one in the query is refused, for queries are logged everywhere (threat 48).
+fn read_token(headers: &HeaderMap, query: Option<&str>) -> Result<TokenSecret, Challenge> {
+    if query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))) {
+        return Err(Challenge::InvalidRequest);
+    }
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Challenge::NoToken)?;
+    if values.next().is_some() {
+        return Err(Challenge::InvalidRequest);
+    }
+    let value = value.to_str().map_err(|_| Challenge::InvalidRequest)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Challenge::InvalidRequest)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Challenge::NoToken);
+    }
+    TokenSecret::parse(TokenKind::Access, token.trim()).ok_or(Challenge::InvalidToken)
+}
+
+fn principal_of(found: &FoundAccess) -> Principal {
+    Principal {
+        user: found.user.id.clone(),
+        client: found.grant.client.clone(),
+        grant: found.grant.id.clone(),
+        resource: found.grant.resource.clone(),
+        scopes: found.token.scopes.clone(),
+        groups: found.user.groups.clone(),
+        email: found.user.email.clone(),
+        name: found.user.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portunus_core::entropy::SeededEntropy;
+
+    use super::*;
+
+    #[test]
+    fn t22_t23_t48_authorization_headers() {
+        let token = TokenSecret::generate(TokenKind::Access, &SeededEntropy::new(1));
+        let text = token.expose();
+        let cases = [
+            (format!("Bearer {text}"), None, Ok(())),
+            (format!("bearer {text}"), None, Ok(())),
+            (format!("Bearer  {text} "), None, Ok(())),
+            (format!("Bearer {text}x"), None, Err(Challenge::InvalidToken)),
+            (format!("Bearer {}", &text[..text.len() - 1]), None, Err(Challenge::InvalidToken)),
+            ("Bearer".to_owned(), None, Err(Challenge::InvalidRequest)),
+            ("Bearer ".to_owned(), None, Err(Challenge::InvalidToken)),
+            ("Basic eDp5".to_owned(), None, Err(Challenge::NoToken)),
+            (format!("Bearer {text}"), Some("access_token=x"), Err(Challenge::InvalidRequest)),
+            (format!("Bearer {text}"), Some("server_name=x"), Ok(())),
+        ];
+        for (value, query, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&value).unwrap());
+            assert_eq!(read_token(&headers, query).map(|_| ()), expected, "{value} {query:?}");
+        }
+        let mut headers = HeaderMap::new();
+        assert_eq!(read_token(&headers, None).map(|_| ()), Err(Challenge::NoToken));
+        headers.append(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}")).unwrap());
+        headers.append(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {text}")).unwrap());
+        assert_eq!(read_token(&headers, None).map(|_| ()), Err(Challenge::InvalidRequest));
+        headers.clear();
+        headers.append(header::AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff\xfe").unwrap());
+        assert_eq!(read_token(&headers, None).map(|_| ()), Err(Challenge::InvalidRequest));
+    }
+}

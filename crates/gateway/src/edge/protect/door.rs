@@ -1,0 +1,101 @@
+//! The one door to everything that needs an access token: path -> resource -> token -> scope -> hub or proxy.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use portunus_core::{
+    ids::ServerName,
+    oauth::params::Params,
+    principal::Principal,
+    resource::{Resources, Target},
+    scope,
+};
+use portunus_mcp::hub::View;
+use serde_json::json;
+
+use super::bearer::Bearer;
+use crate::edge::{
+    layers::{Peer, RequestId},
+    mcp::McpRoom,
+    proxy::{self, ProxyRoutes},
+};
+
+#[derive(Clone)]
+pub struct DoorRoom {
+    pub bearer: Bearer,
+    pub resources: Arc<Resources>,
+    pub mcp: McpRoom,
+    pub proxy: ProxyRoutes,
+}
+
+/// Every path that no other endpoint took.
+pub async fn any(
+    State(room): State<DoorRoom>,
+    Extension(id): Extension<RequestId>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
+    // What is matched is what is forwarded, so a path that could mean two things is refused before it is looked at (threat 39).
+    if let Err(bad) = proxy::check_path(request.uri().path()) {
+        tracing::warn!(%bad, "path refused");
+        return problem(StatusCode::BAD_REQUEST, "invalid_request", "the path contains characters that are not accepted");
+    }
+    let Some((resource, target)) = room.resources.guarding(request.uri().path()) else {
+        return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
+    };
+    let principal = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
+        Ok(principal) => principal,
+        Err(refused) => return room.bearer.refusal(&refused, &resource),
+    };
+    let view = match target {
+        Target::Proxy { pattern } if principal.scopes.contains(scope::MCP) => {
+            let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
+            return room.proxy.forward(pattern, request, caller).await;
+        }
+        Target::Proxy { .. } => return insufficient_scope(scope::MCP),
+        Target::Server(name) => View::One(name.clone()),
+        Target::All => match named_server(&room.resources, request.uri().query()) {
+            Ok(view) => view,
+            Err(response) => return *response,
+        },
+    };
+    if let View::One(name) = &view
+        && !may_use(&principal, name)
+    {
+        return insufficient_scope(name.as_str());
+    }
+    room.mcp.serve(principal, view, request).await
+}
+
+/// `/mcp?server_name=` picks one server (parity A8).
+fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<Response>> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let params = params.map_err(|bad| Box::new(problem(StatusCode::BAD_REQUEST, "invalid_request", &bad.to_string())))?;
+    let Some(name) = params.find("server_name") else { return Ok(View::All) };
+    match resources.servers().find(|server| server.as_str() == name) {
+        Some(server) => Ok(View::One(server.clone())),
+        None => Err(Box::new(problem(StatusCode::NOT_FOUND, "not_found", "server_name names no server of this gateway"))),
+    }
+}
+
+fn may_use(principal: &Principal, server: &ServerName) -> bool {
+    principal.scopes.contains(scope::MCP) || principal.scopes.contains(server.as_str())
+}
+
+/// The token is good but does not reach that far (RFC 6750 section 3.1).
+fn insufficient_scope(needed: &str) -> Response {
+    let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this server");
+    if let Ok(value) = HeaderValue::from_str(&format!(r#"Bearer error="insufficient_scope", scope="{needed}""#)) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+    response
+}
+
+fn problem(status: StatusCode, error: &str, description: &str) -> Response {
+    (status, Json(json!({"error": error, "error_description": description}))).into_response()
+}

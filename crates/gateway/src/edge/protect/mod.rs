@@ -1,0 +1,6 @@
+//! What guards every MCP request: [`bearer`] finds out who calls, [`door`] decides where the request goes, [`scope`] what the
+//! token lets its holder use.
+
+pub mod bearer;
+pub mod door;
+pub mod scope;

@@ -1,0 +1,149 @@
+//! The only place where endpoints and layers are put together, and rooms are handed what they need.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware};
+use portunus_core::resource::Target;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::{
+    browser::Desk,
+    cookies::CookieJar,
+    health::{self, HealthRoom},
+    home::{self, HomeRoom},
+    house::House,
+    layers::{self, LayerRoom},
+    mcp::McpRoom,
+    oauth::{authorize, callback, consent, metadata, register, signin, signout, token},
+    pages::assets,
+    protect::{
+        bearer::{Bearer, TokenCache},
+        door::{self, DoorRoom},
+    },
+    tools::{self, ToolsRoom},
+};
+
+/// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
+pub fn build(house: &House, extra: Router) -> Router {
+    let layer_room = LayerRoom {
+        public_url: house.resources.public_url().clone(),
+        admission: Arc::new(house.admission.clone()),
+        entropy: Arc::clone(&house.entropy),
+    };
+    let desk = Desk {
+        cookies: CookieJar::new(house.resources.public_url()),
+        keys: house.keys.clone(),
+        logins: Arc::clone(&house.stores.logins),
+        clock: Arc::clone(&house.clock),
+        entropy: Arc::clone(&house.entropy),
+        demo: house.demo,
+    };
+    let bearer = Bearer {
+        grants: Arc::clone(&house.stores.grants),
+        cache: TokenCache::new(),
+        resources: Arc::clone(&house.resources),
+        clock: Arc::clone(&house.clock),
+    };
+    Router::new()
+        .merge(health::routes(HealthRoom { upkeep: Arc::clone(&house.stores.upkeep) }))
+        .merge(assets::routes())
+        .merge(oauth(house, &desk, &bearer))
+        .merge(people(house, &desk, &bearer))
+        .merge(extra)
+        .fallback_service(guarded(house, bearer))
+        .layer(middleware::from_fn_with_state(layer_room.clone(), layers::harden))
+        .layer(middleware::from_fn_with_state(layer_room.clone(), layers::admit))
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(middleware::from_fn_with_state(layer_room, layers::observe))
+}
+
+/// The authorization server.
+fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
+    let stores = &house.stores;
+    Router::new()
+        .merge(metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources) }))
+        .merge(register::routes(register::RegisterRoom {
+            clients: Arc::clone(&stores.clients),
+            clock: Arc::clone(&house.clock),
+            entropy: Arc::clone(&house.entropy),
+            max_unused_clients: house.max_unused_clients,
+        }))
+        .merge(authorize::routes(authorize::AuthorizeRoom {
+            desk: desk.clone(),
+            clients: Arc::clone(&stores.clients),
+            transactions: Arc::clone(&stores.transactions),
+            consents: Arc::clone(&stores.consents),
+            grants: Arc::clone(&stores.grants),
+            resources: Arc::clone(&house.resources),
+            providers: house.providers.clone(),
+            lifetimes: house.lifetimes,
+        }))
+        .merge(consent::routes(consent::ConsentRoom {
+            desk: desk.clone(),
+            transactions: Arc::clone(&stores.transactions),
+            resources: Arc::clone(&house.resources),
+        }))
+        .merge(signin::routes(signin::SignInRoom {
+            desk: desk.clone(),
+            transactions: Arc::clone(&stores.transactions),
+            providers: house.providers.clone(),
+            lifetimes: house.lifetimes,
+        }))
+        .merge(callback::routes(callback::CallbackRoom {
+            desk: desk.clone(),
+            transactions: Arc::clone(&stores.transactions),
+            logins: Arc::clone(&stores.logins),
+            providers: house.providers.clone(),
+            resources: Arc::clone(&house.resources),
+            lifetimes: house.lifetimes,
+        }))
+        .merge(signout::routes(signout::SignOutRoom {
+            desk: desk.clone(),
+            logins: Arc::clone(&stores.logins),
+            providers: house.providers.clone(),
+            public_url: house.resources.public_url().clone(),
+        }))
+        .merge(token::routes(token::TokenRoom {
+            clients: Arc::clone(&stores.clients),
+            grants: Arc::clone(&stores.grants),
+            cache: bearer.cache.clone(),
+            resources: Arc::clone(&house.resources),
+            clock: Arc::clone(&house.clock),
+            entropy: Arc::clone(&house.entropy),
+            lifetimes: house.lifetimes,
+        }))
+}
+
+/// What people look at: the front page, and the list of tools.
+fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
+    let proxy_patterns = house.resources.targets().filter_map(|target| match target {
+        Target::Proxy { pattern } => Some(pattern.clone()),
+        Target::Server(_) | Target::All => None,
+    });
+    Router::new()
+        .merge(home::routes(HomeRoom {
+            desk: desk.clone(),
+            clients: Arc::clone(&house.stores.clients),
+            grants: Arc::clone(&house.stores.grants),
+            resources: Arc::clone(&house.resources),
+            server_kinds: house.server_kinds.clone().into(),
+            proxy_patterns: proxy_patterns.collect(),
+        }))
+        .merge(tools::routes(ToolsRoom {
+            desk: desk.clone(),
+            bearer: bearer.clone(),
+            resources: Arc::clone(&house.resources),
+            hub: Arc::clone(&house.hub),
+        }))
+}
+
+/// Everything behind a token.
+fn guarded(house: &House, bearer: Bearer) -> Router {
+    let room = DoorRoom {
+        bearer,
+        resources: Arc::clone(&house.resources),
+        mcp: McpRoom { hub: Arc::clone(&house.hub), body_limit: house.body_limit },
+        proxy: house.proxy.clone(),
+    };
+    Router::new().fallback(door::any).with_state(room)
+}

@@ -1,0 +1,78 @@
+//! Accepts connections and serves them until told to stop; then no new ones, those under way to their end, within a bound.
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
+
+use axum::{Router, body::Body, extract::Request, response::Response};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt as _;
+
+use super::layers::Connection;
+
+/// How long the head of a request may take to arrive (threat 46).
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests under way may take to end once we are told to stop (F11).
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// Serves until `stop` resolves. `ending` then ends what would never end by itself: open streams.
+pub async fn run(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+    ending: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let graceful = GracefulShutdown::new();
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(256);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => serve(stream, address, router.clone(), &builder, &graceful),
+                Err(error) => {
+                    // Out of descriptors, or a peer that left already: neither is a reason to stop, both pass.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            () = &mut stop => break,
+        }
+    }
+    drop(listener);
+    let (drained, ()) = tokio::join!(tokio::time::timeout(DRAIN, graceful.shutdown()), ending);
+    if drained.is_err() {
+        tracing::warn!("some requests did not end in time and were cut off");
+    }
+    Ok(())
+}
+
+fn serve(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    builder: &auto::Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let service = service_fn(move |request: hyper::Request<Incoming>| call(router.clone(), request, address));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let watched = graceful.watch(connection.into_owned());
+    tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, peer = %address, "a connection ended early");
+        }
+    });
+}
+
+async fn call(router: Router, request: hyper::Request<Incoming>, address: SocketAddr) -> Result<Response, Infallible> {
+    let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(Connection(address.ip().to_canonical()));
+    router.oneshot(request).await
+}

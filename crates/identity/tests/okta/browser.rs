@@ -1,0 +1,126 @@
+//! The gateway's and the browser's part of a sign-in: [`Corridor`] goes from the authorization URL to the signed-in person.
+
+use std::sync::Arc;
+
+use portunus_core::{
+    Clock, Timestamp,
+    clock::SystemClock,
+    entropy::SeededEntropy,
+    ids::ProviderName,
+    pkce::{CodeChallenge, generate_verifier},
+    secret::{SecretText, TokenKind, TokenSecret},
+};
+use portunus_identity::{
+    Preset, Provider, ProviderSettings, connect,
+    provider::{IdentityError, Inbound, LegSecrets, Outbound, SignedIn},
+};
+use portunus_testkit::okta::{FakeOkta, Options};
+use url::Url;
+
+pub(crate) const REDIRECT: &str = "http://localhost:3000/auth/callback/okta";
+
+#[expect(clippy::disallowed_methods, reason = "a test has no gateway to make its client")]
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+pub(crate) fn settings(okta: &FakeOkta, issuer: String) -> ProviderSettings {
+    ProviderSettings {
+        name: ProviderName::from_text("okta"),
+        preset: Preset::Okta,
+        client_id: okta.client_id().to_owned(),
+        client_secret: Some(SecretText::new(okta.client_secret())),
+        issuer,
+        scopes: None,
+        groups_claim: None,
+        redirect_uri: None,
+    }
+}
+
+/// A fake Okta and a provider that points to it.
+pub(crate) struct Corridor {
+    pub(crate) okta: FakeOkta,
+    pub(crate) provider: Arc<dyn Provider>,
+    entropy: SeededEntropy,
+}
+
+/// What the gateway keeps of one trip.
+pub(crate) struct Trip {
+    pub(crate) state: SecretText,
+    pub(crate) nonce: SecretText,
+    pub(crate) verifier: SecretText,
+}
+
+impl Trip {
+    pub(crate) fn leg(&self) -> LegSecrets<'_> {
+        LegSecrets { redirect_uri: REDIRECT, nonce: &self.nonce, code_verifier: &self.verifier }
+    }
+}
+
+impl Corridor {
+    /// Through the org authorization server, as Alice.
+    pub(crate) async fn org(options: Options) -> Self {
+        let okta = FakeOkta::start(options).await;
+        let issuer = okta.org_issuer();
+        Self::with(okta, |okta| settings(okta, issuer))
+    }
+
+    /// Through the custom server `default`, as Alice.
+    pub(crate) async fn custom(options: Options) -> Self {
+        let okta = FakeOkta::start(options).await;
+        let issuer = okta.custom_issuer("default");
+        Self::with(okta, |okta| settings(okta, issuer))
+    }
+
+    pub(crate) fn with(okta: FakeOkta, settings: impl FnOnce(&FakeOkta) -> ProviderSettings) -> Self {
+        okta.register_redirect(REDIRECT);
+        okta.sign_in_as("alice");
+        let provider = connect(settings(&okta), http());
+        Self { okta, provider, entropy: SeededEntropy::new(1) }
+    }
+
+    pub(crate) fn trip(&self) -> Trip {
+        let secret = |kind| SecretText::new(TokenSecret::generate(kind, &self.entropy).expose());
+        Trip { state: secret(TokenKind::State), nonce: secret(TokenKind::State), verifier: generate_verifier(&self.entropy) }
+    }
+
+    pub(crate) async fn authorization_url(&self, trip: &Trip) -> Result<Url, IdentityError> {
+        let code_challenge = CodeChallenge::of(&trip.verifier);
+        let leg = Outbound {
+            redirect_uri: REDIRECT,
+            state: &trip.state,
+            nonce: &trip.nonce,
+            code_challenge: &code_challenge,
+            fresh: false,
+        };
+        self.provider.authorization_url(&leg).await
+    }
+
+    /// To Okta and back.
+    pub(crate) async fn browse(&self, trip: &Trip) -> Result<Inbound, IdentityError> {
+        let url = self.authorization_url(trip).await?;
+        let answer = http().get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 302, "{}", answer.text().await.unwrap());
+        let location = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
+        assert!(location.as_str().starts_with(REDIRECT), "{location}");
+        let find = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        assert_eq!(find("state").as_deref(), Some(trip.state.expose()));
+        Ok(Inbound {
+            code: find("code").map(SecretText::new),
+            iss: find("iss"),
+            error: find("error"),
+            error_description: find("error_description"),
+        })
+    }
+
+    /// The whole sign-in.
+    pub(crate) async fn sign_in(&self) -> Result<SignedIn, IdentityError> {
+        let trip = self.trip();
+        let answer = self.browse(&trip).await?;
+        self.provider.complete(&answer, &trip.leg(), now()).await
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    SystemClock.now()
+}

@@ -1,0 +1,174 @@
+//! Sign-ins that succeed: both servers, groups from either place, all ways to authenticate; and signing out.
+
+use std::time::Duration;
+
+use portunus_core::secret::SecretText;
+use portunus_identity::{Preset, ProviderSettings};
+use portunus_testkit::okta::{Bend, Endpoint, FakeOkta, GroupsClaim, Options};
+
+use crate::browser::{Corridor, REDIRECT, http, now, settings};
+
+#[tokio::test]
+async fn alice_signs_in_at_the_org_server() {
+    let corridor = Corridor::org(Options::default()).await;
+    let alice = corridor.sign_in().await.unwrap();
+    assert_eq!(alice.issuer, corridor.okta.org_issuer());
+    assert_eq!(alice.subject, "00u1alice");
+    assert_eq!(alice.name.as_deref(), Some("Alice Example"));
+    assert_eq!(alice.email.as_deref(), Some("alice@acme.example"));
+    assert!(alice.email_verified);
+    assert_eq!(alice.groups, ["Everyone", "engineering", "admins"]);
+    assert!(alice.id_token.is_some());
+    assert_eq!(corridor.okta.count(Endpoint::Userinfo), 0, "the ID token has it all");
+}
+
+#[tokio::test]
+async fn alice_signs_in_at_a_custom_server_without_a_groups_scope() {
+    let corridor = Corridor::custom(Options::default()).await;
+    let url = corridor.authorization_url(&corridor.trip()).await.unwrap();
+    assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email".into())), "{url}");
+    let alice = corridor.sign_in().await.unwrap();
+    assert_eq!(alice.issuer, corridor.okta.custom_issuer("default"));
+    assert_eq!(alice.groups, ["Everyone", "engineering", "admins"]);
+}
+
+#[tokio::test]
+async fn a_custom_server_is_asked_for_groups_when_it_defines_the_scope() {
+    let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::WithScope, ..Options::default() }).await;
+    let url = corridor.authorization_url(&corridor.trip()).await.unwrap();
+    assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email groups".into())), "{url}");
+    assert_eq!(corridor.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
+}
+
+#[tokio::test]
+async fn groups_come_from_userinfo_when_the_id_token_has_none() {
+    let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+    assert_eq!(corridor.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
+    assert_eq!(corridor.okta.count(Endpoint::Userinfo), 1);
+}
+
+#[tokio::test]
+async fn a_thin_id_token_is_filled_up_from_userinfo() {
+    let corridor = Corridor::org(Options { thin_id_token: true, ..Options::default() }).await;
+    let alice = corridor.sign_in().await.unwrap();
+    assert_eq!(alice.email.as_deref(), Some("alice@acme.example"));
+    assert!(alice.email_verified);
+    assert_eq!(alice.name.as_deref(), Some("Alice Example"));
+}
+
+#[tokio::test]
+async fn nobody_has_groups_when_okta_hands_none_out() {
+    let corridor = Corridor::org(Options { groups_filter: false, ..Options::default() }).await;
+    assert!(corridor.sign_in().await.unwrap().groups.is_empty());
+}
+
+#[tokio::test]
+async fn elliptic_keys_body_secrets_and_iss_work_too() {
+    let options = [
+        Options { elliptic: true, ..Options::default() },
+        Options { secret_in_body_only: true, ..Options::default() },
+        Options { sends_iss: true, ..Options::default() },
+    ];
+    for options in options {
+        let corridor = Corridor::org(options).await;
+        assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
+    }
+}
+
+#[tokio::test]
+async fn unusual_but_right_id_tokens_are_taken() {
+    for bend in [Bend::NoKid, Bend::ListedAudience, Bend::FractionalTimes, Bend::RightParty] {
+        let corridor = Corridor::org(Options::default()).await;
+        corridor.okta.bend_next(bend);
+        let result = corridor.sign_in().await;
+        assert!(result.is_ok(), "{bend:?}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_trailing_slash_in_the_setting_is_not_a_mistake() {
+    let okta = FakeOkta::start(Options::default()).await;
+    let issuer = format!("{}/", okta.org_issuer());
+    let corridor = Corridor::with(okta, |okta| settings(okta, issuer));
+    assert_eq!(corridor.sign_in().await.unwrap().issuer, corridor.okta.org_issuer());
+}
+
+#[tokio::test]
+async fn the_generic_preset_signs_in_at_okta_as_well() {
+    let okta = FakeOkta::start(Options::default()).await;
+    let issuer = okta.org_issuer();
+    let corridor = Corridor::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
+    assert_eq!(corridor.provider.label(), "okta");
+    assert_eq!(corridor.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
+}
+
+#[tokio::test]
+async fn metadata_and_keys_are_fetched_once_for_many_sign_ins() {
+    let corridor = Corridor::org(Options::default()).await;
+    for _ in 0..5 {
+        corridor.sign_in().await.unwrap();
+    }
+    assert_eq!(corridor.okta.count(Endpoint::Discovery), 1);
+    assert_eq!(corridor.okta.count(Endpoint::Keys), 1);
+}
+
+#[tokio::test]
+async fn f7_a_minute_of_clock_difference_is_tolerated_and_ten_are_not() {
+    for (seconds, ahead, tolerated) in [(55, true, true), (55, false, true), (600, true, false), (600, false, false)] {
+        let corridor = Corridor::org(Options::default()).await;
+        corridor.okta.skew_clock(Duration::from_secs(seconds), ahead);
+        assert_eq!(corridor.sign_in().await.is_ok(), tolerated, "{seconds} s, ahead: {ahead}");
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_sign_in_asks_okta_to_prompt() {
+    let corridor = Corridor::org(Options::default()).await;
+    let trip = corridor.trip();
+    let code_challenge = portunus_core::pkce::CodeChallenge::of(&trip.verifier);
+    let leg = portunus_identity::provider::Outbound {
+        redirect_uri: REDIRECT,
+        state: &trip.state,
+        nonce: &trip.nonce,
+        code_challenge: &code_challenge,
+        fresh: true,
+    };
+    let url = corridor.provider.authorization_url(&leg).await.unwrap();
+    assert!(url.query_pairs().any(|pair| pair == ("prompt".into(), "login".into())), "{url}");
+}
+
+#[tokio::test]
+async fn signing_out_ends_at_okta_and_comes_back() {
+    let corridor = Corridor::org(Options::default()).await;
+    let alice = corridor.sign_in().await.unwrap();
+    let return_to = "http://localhost:3000/auth/signout";
+    corridor.okta.register_sign_out(return_to);
+    let url = corridor.provider.sign_out_url(alice.id_token.as_ref(), return_to).await.unwrap().unwrap();
+    assert!(url.query_pairs().any(|(name, _)| name == "client_id"));
+    let answer = http().get(url).send().await.unwrap();
+    assert_eq!(answer.status(), 302);
+    assert_eq!(answer.headers()["location"], return_to);
+}
+
+#[tokio::test]
+async fn a_page_to_sign_in_at() {
+    let corridor = Corridor::org(Options { form: true, ..Options::default() }).await;
+    let trip = corridor.trip();
+    let url = corridor.authorization_url(&trip).await.unwrap();
+    let page = http().get(url.clone()).send().await.unwrap().text().await.unwrap();
+    let from = page.split("name=\"from\" value=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let signed_in = http()
+        .post(format!("{}/signin", corridor.okta.org_issuer()))
+        .form(&[("username", "bob"), ("from", &from)])
+        .send()
+        .await
+        .unwrap();
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let back = url.join(signed_in.headers()["location"].to_str().unwrap()).unwrap();
+    let answer = http().get(back).header("cookie", cookie).send().await.unwrap();
+    let location = url::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
+    let code = location.query_pairs().find(|(name, _)| name == "code").map(|(_, value)| SecretText::new(value));
+    let inbound = portunus_identity::provider::Inbound { code, ..Default::default() };
+    let bob = corridor.provider.complete(&inbound, &trip.leg(), now()).await.unwrap();
+    assert_eq!(bob.subject, "00u1bob");
+}

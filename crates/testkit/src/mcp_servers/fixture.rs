@@ -1,0 +1,202 @@
+//! What a fixture server offers: tools (in [`super::tools`]), prompts, resources, a template, completion, logging, subscriptions.
+#![expect(deprecated, reason = "legacy servers offer logging and subscriptions this way")]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
+        GetPromptResponse, GetPromptResult, InitializeRequestParams, InitializeResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerConfig, SetLevelRequestParams,
+        SubscribeRequestParams, UnsubscribeRequestParams,
+    },
+    service::RequestContext,
+};
+use serde_json::{Value, json};
+
+use super::tools;
+
+/// One session with a fixture server.
+#[derive(Clone, Debug)]
+pub struct Fixture {
+    name: String,
+    page_size: usize,
+    pub(super) state: Arc<State>,
+}
+
+/// What the tools of one session remember.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// A tool more after `change_tools`.
+    pub(super) has_late_tool: AtomicBool,
+    /// How many calls of `hang` were cancelled.
+    pub(super) cancelled: AtomicUsize,
+}
+
+impl Fixture {
+    /// `page_size` 0 puts every list on one page.
+    pub fn new(name: impl Into<String>, page_size: usize) -> Self {
+        Self { name: name.into(), page_size, state: Arc::default() }
+    }
+
+    /// One page of `items` under `key`, as the result of a list method.
+    fn page<T: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        items: &[Value],
+        request: Option<PaginatedRequestParams>,
+    ) -> Result<T, ErrorData> {
+        let start = match request.and_then(|request| request.cursor) {
+            None => 0,
+            Some(cursor) => cursor
+                .strip_prefix("page-")
+                .and_then(|n| n.parse::<usize>().ok())
+                .filter(|start| *start <= items.len())
+                .ok_or_else(|| ErrorData::invalid_params("unknown cursor", None))?,
+        };
+        let end = if self.page_size == 0 { items.len() } else { (start + self.page_size).min(items.len()) };
+        let mut page = json!({ key: items[start..end] });
+        if end < items.len() {
+            page["nextCursor"] = json!(format!("page-{end}"));
+        }
+        model(page)
+    }
+}
+
+/// Reads a model of the SDK's from its JSON.
+pub(super) fn model<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+    serde_json::from_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+}
+
+impl ServerHandler for Fixture {
+    fn get_info(&self) -> ServerConfig {
+        let info = json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {
+                "tools": {"listChanged": true}, "prompts": {"listChanged": true},
+                "resources": {"subscribe": true, "listChanged": true}, "completions": {}, "logging": {},
+            },
+            "serverInfo": {"name": self.name, "version": "1.0.0", "title": "A fixture"},
+            "instructions": format!("Instructions of {}", self.name),
+        });
+        model(info).unwrap_or_default()
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut info = self.get_info();
+        if request.protocol_version <= ProtocolVersion::V_2025_11_25 {
+            info.protocol_version = request.protocol_version;
+        }
+        Ok(info)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        self.page("tools", &tools::list(self.state.has_late_tool.load(Ordering::SeqCst)), request)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        tools::call(&self.state, request, context).await.map(Into::into)
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = [
+            json!({"name": "greet", "description": "Greets somebody", "arguments": [{"name": "who", "required": true}]}),
+            json!({"name": "plain", "description": "Has no arguments"}),
+        ];
+        self.page("prompts", &prompts, request)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let text = match request.name.as_str() {
+            "greet" => {
+                let who = request.arguments.as_ref().and_then(|arguments| arguments.get("who"));
+                format!("Hello, {}!", who.map_or_else(|| "nobody".to_owned(), |who| who.to_string().replace('"', "")))
+            }
+            "plain" => "A plain prompt".to_owned(),
+            _ => return Err(ErrorData::invalid_params("no such prompt", None)),
+        };
+        let result = json!({"messages": [{"role": "user", "content": {"type": "text", "text": text}}]});
+        model::<GetPromptResult>(result).map(Into::into)
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let resources = [
+            json!({"uri": format!("fixture://{}/greeting", self.name), "name": "greeting", "mimeType": "text/plain"}),
+            json!({"uri": format!("fixture://{}/numbers", self.name), "name": "numbers", "mimeType": "application/json"}),
+        ];
+        self.page("resources", &resources, request)
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let templates = [json!({"uriTemplate": format!("fixture://{}/items/{{id}}", self.name), "name": "item"})];
+        self.page("resourceTemplates", &templates, request)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let prefix = format!("fixture://{}/", self.name);
+        let text = match request.uri.strip_prefix(&prefix) {
+            Some("greeting") => format!("Hello from {}", self.name),
+            Some("numbers") => "[1,2,3]".to_owned(),
+            Some(item) if item.starts_with("items/") => format!("Item {}", &item["items/".len()..]),
+            _ => return Err(ErrorData::resource_not_found("no such resource", Some(json!({"uri": request.uri})))),
+        };
+        let result = json!({"contents": [{"uri": request.uri, "mimeType": "text/plain", "text": text}]});
+        model::<ReadResourceResult>(result).map(Into::into)
+    }
+
+    async fn complete(&self, request: CompleteRequestParams, _: RequestContext<RoleServer>) -> Result<CompleteResult, ErrorData> {
+        let names = ["Ada", "Alan", "Grace", "Edsger"];
+        let values: Vec<_> = names.into_iter().filter(|name| name.starts_with(&request.argument.value)).collect();
+        model(json!({"completion": {"values": values, "total": values.len(), "hasMore": false}}))
+    }
+
+    async fn set_level(&self, _: SetLevelRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: SubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, _: UnsubscribeRequestParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        Ok(())
+    }
+}

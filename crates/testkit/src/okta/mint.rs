@@ -1,0 +1,252 @@
+//! ID tokens as Okta makes them, and bent ones as an attacker would (threat 21).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use serde_json::{Map, Value, json};
+
+use super::{
+    GroupsClaim,
+    state::{Code, Server, State},
+};
+
+/// What is wrong with an ID token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bend {
+    WrongIssuer,
+    IssuerWithSlash,
+    NoIssuer,
+    WrongAudience,
+    NoAudience,
+    /// Ours among others, without `azp`.
+    SeveralAudiences,
+    /// Ours among others, with the `azp` of another client.
+    WrongParty,
+    WrongNonce,
+    NoNonce,
+    NoSubject,
+    EmptySubject,
+    Expired,
+    NoExpiry,
+    /// `exp` as a text, far in the future.
+    TextExpiry,
+    NoIssuedAt,
+    TextIssuedAt,
+    IssuedInTenMinutes,
+    IssuedAnHourAgo,
+    NotYetValid,
+    TextNotBefore,
+    /// `alg: none` and no signature.
+    AlgNone,
+    /// HS256, keyed with the public key of the real key.
+    Hs256WithPublicKey,
+    /// HS256, keyed with the client secret.
+    Hs256WithClientSecret,
+    /// An algorithm that the metadata does not offer, with the right key.
+    Rs512,
+    /// A `kid` that nobody publishes, signed with its key.
+    UnknownKid,
+    /// A published `kid`, signed with another key.
+    WrongKey,
+    /// No `kid` at all, signed with an unpublished key.
+    WrongKeyNoKid,
+    /// Signed with a key that the header brings along.
+    EmbeddedKey,
+    /// Signed with a key that the header points to.
+    LinkedKey,
+    /// Another subject after signing.
+    Tampered,
+    NoSignature,
+    /// `typ` of an access token.
+    WrongType,
+    /// A critical header extension.
+    Critical,
+    /// `sub` twice.
+    DoubledClaim,
+    NotAToken,
+    /// Not wrong: the `kid` is left out and the key is right.
+    NoKid,
+    /// Not wrong: `aud` is a list of just us.
+    ListedAudience,
+    /// Not wrong: `exp` and `iat` with fractions.
+    FractionalTimes,
+    /// Not wrong: several audiences, and `azp` is us.
+    RightParty,
+}
+
+/// Makes the ID token for a redeemed code.
+pub(super) fn id_token(state: &State, code: &Code, bend: Option<Bend>) -> String {
+    let mut claims = Value::Object(claims(state, code));
+    if let Some(bend) = bend {
+        bend_parties(&mut claims, bend, state, code);
+        bend_times(&mut claims, bend, state.now().as_secs());
+    }
+    let (header, signer) = seal(state, bend);
+    let mut text = claims.to_string();
+    if bend == Some(Bend::DoubledClaim) {
+        text = text.replacen('{', r#"{"sub":"00u-somebody-else","#, 1);
+    }
+    let message = format!("{}.{}", encode(header.to_string()), encode(text));
+    let signature = signer.sign(message.as_bytes());
+    match bend {
+        Some(Bend::NotAToken) => "not.a-token".to_owned(),
+        Some(Bend::NoSignature) => format!("{message}."),
+        Some(Bend::Tampered) => {
+            claims["sub"] = json!("00u-somebody-else");
+            format!("{}.{}.{signature}", encode(header.to_string()), encode(claims.to_string()))
+        }
+        _ => format!("{message}.{signature}"),
+    }
+}
+
+fn bend_parties(claims: &mut Value, bend: Bend, state: &State, code: &Code) {
+    let us = &state.options.client_id;
+    let other = "0oa-somebody-else";
+    match bend {
+        Bend::WrongIssuer => claims["iss"] = json!("https://evil.example"),
+        Bend::IssuerWithSlash => claims["iss"] = json!(format!("{}/", code.server.issuer(&state.base))),
+        Bend::NoIssuer => remove(claims, "iss"),
+        Bend::WrongAudience => claims["aud"] = json!(other),
+        Bend::NoAudience => remove(claims, "aud"),
+        Bend::SeveralAudiences => claims["aud"] = json!([us, other]),
+        Bend::WrongParty => {
+            claims["aud"] = json!([us, other]);
+            claims["azp"] = json!(other);
+        }
+        Bend::RightParty => {
+            claims["aud"] = json!([other, us]);
+            claims["azp"] = json!(us);
+        }
+        Bend::ListedAudience => claims["aud"] = json!([us]),
+        Bend::WrongNonce => claims["nonce"] = json!("another nonce"),
+        Bend::NoNonce => remove(claims, "nonce"),
+        Bend::NoSubject => remove(claims, "sub"),
+        Bend::EmptySubject => claims["sub"] = json!(""),
+        _ => {}
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a test's clock fits a double")]
+fn bend_times(claims: &mut Value, bend: Bend, now: i64) {
+    match bend {
+        Bend::Expired => claims["exp"] = json!(now - 120),
+        Bend::NoExpiry => remove(claims, "exp"),
+        Bend::TextExpiry => claims["exp"] = json!("9999999999"),
+        Bend::NoIssuedAt => remove(claims, "iat"),
+        Bend::TextIssuedAt => claims["iat"] = json!(now.to_string()),
+        Bend::IssuedInTenMinutes => claims["iat"] = json!(now + 600),
+        Bend::IssuedAnHourAgo => claims["iat"] = json!(now - 3600),
+        Bend::NotYetValid => claims["nbf"] = json!(now + 600),
+        Bend::TextNotBefore => claims["nbf"] = json!("0"),
+        Bend::FractionalTimes => {
+            claims["exp"] = json!(now as f64 + 3600.5);
+            claims["iat"] = json!(now as f64 - 0.5);
+        }
+        _ => {}
+    }
+}
+
+/// The header, and who signs.
+fn seal(state: &State, bend: Option<Bend>) -> (Value, Signer) {
+    let (key, stranger) = state.with(|inner| (inner.ring.current(), inner.ring.stranger()));
+    let right = json!({"kid": key.kid, "alg": format!("{:?}", key.alg)});
+    let with = |name: &str, value: Value| {
+        let mut header = right.clone();
+        header[name] = value;
+        header
+    };
+    let public = stranger.public();
+    let modulus = key.public()["n"].to_string().into_bytes();
+    let by_stranger = Signer::Asymmetric(stranger.private, stranger.alg);
+    match bend {
+        Some(Bend::AlgNone) => (json!({"alg": "none"}), Signer::Nobody),
+        Some(Bend::Hs256WithPublicKey) => (with("alg", json!("HS256")), Signer::Keyed(modulus)),
+        Some(Bend::Hs256WithClientSecret) => {
+            (with("alg", json!("HS256")), Signer::Keyed(state.options.client_secret.clone().into_bytes()))
+        }
+        Some(Bend::Rs512) => (with("alg", json!("RS512")), Signer::Asymmetric(key.private, Algorithm::RS512)),
+        Some(Bend::UnknownKid) => (json!({"kid": stranger.kid, "alg": "RS256"}), by_stranger),
+        Some(Bend::WrongKey) => (right, by_stranger),
+        Some(Bend::WrongKeyNoKid) => (json!({"alg": "RS256"}), by_stranger),
+        Some(Bend::EmbeddedKey) => (with("jwk", public), by_stranger),
+        Some(Bend::LinkedKey) => {
+            let link = format!("{}/stranger/keys", state.base);
+            (json!({"kid": stranger.kid, "alg": "RS256", "jku": link, "x5u": link}), by_stranger)
+        }
+        Some(Bend::NoKid) => (json!({"alg": right["alg"]}), Signer::Asymmetric(key.private, key.alg)),
+        Some(Bend::WrongType) => (with("typ", json!("at+jwt")), Signer::Asymmetric(key.private, key.alg)),
+        Some(Bend::Critical) => (with("crit", json!(["exp"])), Signer::Asymmetric(key.private, key.alg)),
+        _ => (right, Signer::Asymmetric(key.private, key.alg)),
+    }
+}
+
+enum Signer {
+    Asymmetric(EncodingKey, Algorithm),
+    Keyed(Vec<u8>),
+    Nobody,
+}
+
+impl Signer {
+    fn sign(&self, message: &[u8]) -> String {
+        match self {
+            Self::Asymmetric(key, alg) => crypto::sign(message, key, *alg).expect("the fixture signs"),
+            Self::Keyed(key) => {
+                crypto::sign(message, &EncodingKey::from_secret(key), Algorithm::HS256).expect("any bytes key a hash")
+            }
+            Self::Nobody => String::new(),
+        }
+    }
+}
+
+fn claims(state: &State, code: &Code) -> Map<String, Value> {
+    let now = state.now().as_secs();
+    let has = |scope: &str| code.scopes.iter().any(|asked| asked == scope);
+    let person = &code.person;
+    let mut claims = Map::new();
+    let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    put("sub", json!(person.subject));
+    put("ver", json!(1));
+    put("iss", json!(code.server.issuer(&state.base)));
+    put("aud", json!(state.options.client_id));
+    put("iat", json!(now));
+    put("exp", json!(now + 3600));
+    put("jti", json!(state.random("ID.")));
+    put("amr", json!(["pwd"]));
+    put("idp", json!("00o1fake"));
+    put("nonce", json!(code.nonce));
+    put("auth_time", json!(now - 5));
+    if !state.options.thin_id_token {
+        if has("profile") {
+            put("name", json!(person.name));
+            put("preferred_username", json!(person.email));
+        }
+        if has("email") {
+            put("email", json!(person.email));
+            put("email_verified", json!(true));
+        }
+    }
+    if groups_in_id_token(state, code.server, has("groups")) {
+        put("groups", json!(person.groups));
+    }
+    claims
+}
+
+/// The org server has groups in the ID token only, and only if the application has a filter and the scope is asked for; a
+/// custom server does as it is set up.
+pub(super) fn groups_in_id_token(state: &State, server: Server, scope_asked: bool) -> bool {
+    match (server, state.options.custom_groups) {
+        (Server::Org, _) => state.options.groups_filter && scope_asked,
+        (Server::Custom, GroupsClaim::Always) => true,
+        (Server::Custom, GroupsClaim::WithScope) => scope_asked,
+        (Server::Custom, GroupsClaim::Userinfo | GroupsClaim::Never) => false,
+    }
+}
+
+fn remove(object: &mut Value, name: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove(name);
+    }
+}
+
+fn encode(text: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(text)
+}

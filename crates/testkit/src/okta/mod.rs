@@ -1,0 +1,236 @@
+//! A fake Okta on loopback: both kinds of authorization server, with the shapes, refusals and error pages of Okta's developer
+//! documentation, and knobs for what a real one does on bad days. [`FakeOkta`] is the handle; its endpoints are [`authorize`],
+//! [`token`] and [`server`]; what it remembers is in [`state`]; tokens, good and bent, are made in [`mint`] with [`keys`].
+
+mod authorize;
+mod keys;
+mod mint;
+mod server;
+mod state;
+mod token;
+
+use std::{sync::Arc, time::Duration};
+
+use portunus_core::clock::{Clock, SystemClock};
+use tokio::task::JoinHandle;
+
+pub use mint::Bend;
+pub use state::{Endpoint, Fault};
+
+use state::State;
+
+/// How a fake Okta is set up: its one application, its people, its groups claim.
+#[derive(Clone)]
+pub struct Options {
+    pub client_id: String,
+    pub client_secret: String,
+    pub redirect_uris: Vec<String>,
+    pub sign_out_uris: Vec<String>,
+    pub people: Vec<Person>,
+    /// Has the application a groups claim filter? The org server needs one to put groups into the ID token.
+    pub groups_filter: bool,
+    /// How the custom server hands out groups.
+    pub custom_groups: GroupsClaim,
+    /// Are name and e-mail left to userinfo, as Okta does for some clients?
+    pub thin_id_token: bool,
+    /// Show a page to sign in at instead of taking whoever [`FakeOkta::sign_in_as`] named.
+    pub form: bool,
+    /// Sign with ES256 instead of RS256.
+    pub elliptic: bool,
+    /// Take client secrets only in the body (`client_secret_post`), and say so in the metadata.
+    pub secret_in_body_only: bool,
+    /// Send `iss` with every answer and say so (RFC 9207). Okta does not.
+    pub sends_iss: bool,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How the custom server (`/oauth2/default`) hands out groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupsClaim {
+    /// A claim of the ID token, for any scope; there is no scope `groups`.
+    Always,
+    /// A claim of the ID token when the scope `groups`, which is defined and published, is asked for.
+    WithScope,
+    /// Only in userinfo; there is no scope `groups`.
+    Userinfo,
+    Never,
+}
+
+/// Somebody in the directory.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub username: String,
+    pub subject: String,
+    pub name: String,
+    pub email: String,
+    pub groups: Vec<String>,
+    /// Is the person assigned to the application?
+    pub assigned: bool,
+}
+
+impl Person {
+    /// An assigned person; everything else follows from the name they sign in with.
+    pub fn new(username: &str, groups: &[&str]) -> Self {
+        let (first, rest) = username.split_at(1);
+        Self {
+            username: username.to_owned(),
+            subject: format!("00u1{username}"),
+            name: format!("{}{rest} Example", first.to_uppercase()),
+            email: format!("{username}@acme.example"),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            assigned: true,
+        }
+    }
+}
+
+impl Default for Options {
+    /// Alice (engineering, admins) and Bob (sales) are assigned, Carol is not; both servers hand out groups.
+    fn default() -> Self {
+        let everyone = "Everyone";
+        let carol = Person { assigned: false, ..Person::new("carol", &[everyone]) };
+        Self {
+            client_id: "0oa1portunus".to_owned(),
+            client_secret: "test-secret/with+odd:characters%".to_owned(),
+            redirect_uris: Vec::new(),
+            sign_out_uris: Vec::new(),
+            people: vec![
+                Person::new("alice", &[everyone, "engineering", "admins"]),
+                Person::new("bob", &[everyone, "sales"]),
+                carol,
+            ],
+            groups_filter: true,
+            custom_groups: GroupsClaim::Always,
+            thin_id_token: false,
+            form: false,
+            elliptic: false,
+            secret_in_body_only: false,
+            sends_iss: false,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// A running fake Okta; it ends when dropped.
+pub struct FakeOkta {
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+impl FakeOkta {
+    /// Starts one on a free port of loopback.
+    ///
+    /// # Panics
+    /// If loopback cannot be listened on.
+    pub async fn start(options: Options) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let state = Arc::new(State::new(options, format!("http://{address}")));
+        let router = server::router(Arc::clone(&state));
+        let task = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("the fake Okta serves until it is dropped");
+        });
+        Self { state, task }
+    }
+
+    /// The issuer of the org authorization server.
+    pub fn org_issuer(&self) -> String {
+        self.state.base.clone()
+    }
+
+    /// The issuer of a custom authorization server. Only `default` exists.
+    pub fn custom_issuer(&self, id: &str) -> String {
+        format!("{}/oauth2/{id}", self.state.base)
+    }
+
+    pub fn client_id(&self) -> &str {
+        &self.state.options.client_id
+    }
+
+    pub fn client_secret(&self) -> &str {
+        &self.state.options.client_secret
+    }
+
+    /// Registers a sign-in redirect URI: gateways know theirs only once they run.
+    pub fn register_redirect(&self, uri: impl Into<String>) {
+        self.state.with(|inner| inner.redirect_uris.push(uri.into()));
+    }
+
+    /// Registers a sign-out redirect URI.
+    pub fn register_sign_out(&self, uri: impl Into<String>) {
+        self.state.with(|inner| inner.sign_out_uris.push(uri.into()));
+    }
+
+    /// From now on every browser that comes along is this person's.
+    pub fn sign_in_as(&self, username: &str) {
+        self.state.with(|inner| inner.current = Some(username.to_owned()));
+    }
+
+    /// From now on nobody is signed in.
+    pub fn sign_out_everybody(&self) {
+        self.state.with(|inner| inner.current = None);
+    }
+
+    /// Adds a person, or changes the one with the same user name.
+    pub fn put_person(&self, person: Person) {
+        self.state.with(|inner| {
+            inner.people.retain(|other| other.username != person.username);
+            inner.people.push(person);
+        });
+    }
+
+    /// Signs with a new key from now on; the one before it stays published, older ones do not.
+    pub fn rotate_keys(&self) {
+        self.state.with(|inner| inner.ring.rotate());
+    }
+
+    /// Spoils the next answer of `endpoint`.
+    pub fn fail_next(&self, endpoint: Endpoint, fault: Fault) {
+        self.state.with(|inner| inner.faults.entry(endpoint).or_default().next.push_back(fault));
+    }
+
+    /// Spoils every answer of `endpoint` until [`Self::heal`].
+    pub fn fail(&self, endpoint: Endpoint, fault: Fault) {
+        self.state.with(|inner| inner.faults.entry(endpoint).or_default().every = Some(fault));
+    }
+
+    pub fn heal(&self, endpoint: Endpoint) {
+        self.state.with(|inner| inner.faults.remove(&endpoint));
+    }
+
+    /// Makes the next ID token a bad one.
+    pub fn bend_next(&self, bend: Bend) {
+        self.state.with(|inner| inner.bends.push_back(bend));
+    }
+
+    /// The next authorization ends with this error at the redirect URI.
+    pub fn refuse_next(&self, error: &str, description: &str) {
+        self.state.with(|inner| inner.refusals.push_back((error.to_owned(), description.to_owned())));
+    }
+
+    /// Makes userinfo speak of somebody else.
+    pub fn lie_in_userinfo(&self, subject: &str) {
+        self.state.with(|inner| inner.userinfo_subject = Some(subject.to_owned()));
+    }
+
+    /// Changes the client secret, as an administrator does: the old one is refused at once.
+    pub fn rotate_secret(&self, secret: &str) {
+        self.state.with(|inner| secret.clone_into(&mut inner.client_secret));
+    }
+
+    /// Puts Okta's clock ahead of the real one, or with `ahead` false behind it (F7).
+    pub fn skew_clock(&self, by: Duration, ahead: bool) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.state.with(|inner| inner.skew_millis = if ahead { millis } else { -millis });
+    }
+
+    /// How often `endpoint` was asked.
+    pub fn count(&self, endpoint: Endpoint) -> usize {
+        self.state.with(|inner| inner.counts.get(&endpoint).copied().unwrap_or(0))
+    }
+}
+
+impl Drop for FakeOkta {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
