@@ -10,13 +10,13 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{
-    Form, Router,
+    Extension, Form, Router,
     extract::{Query, State, rejection::FormRejection},
     response::{IntoResponse, Response},
     routing,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use portunus_core::{
     Clock, Entropy, Timestamp,
     entropy::random_bytes,
@@ -30,7 +30,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::people::{self, PEOPLE, Person};
-use crate::edge::pages::{self, DemoPeoplePage, DemoPerson, ErrorPage, Frame};
+use crate::edge::{
+    layers::RequestId,
+    pages::{self, DemoPeoplePage, DemoPerson, ErrorPage, Frame},
+};
 
 /// The issuer of everybody in the demo.
 pub const ISSUER: &str = "urn:portunus:demo";
@@ -182,8 +185,12 @@ struct Chosen {
     person: String,
 }
 
-async fn get(State(provider): State<Arc<DemoProvider>>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
-    let Some(key) = asked.request.filter(|key| provider.knows(key)) else { return start_again(&headers) };
+async fn get(
+    State(provider): State<Arc<DemoProvider>>,
+    Query(asked): Query<Asked>,
+    id: Option<Extension<RequestId>>,
+) -> Response {
+    let Some(key) = asked.request.filter(|key| provider.knows(key)) else { return start_again(id.as_deref()) };
     let person = |person: &Person| DemoPerson {
         name: person.name.into(),
         email: person.email.into(),
@@ -201,7 +208,7 @@ async fn get(State(provider): State<Arc<DemoProvider>>, Query(asked): Query<Aske
 
 async fn post(
     State(provider): State<Arc<DemoProvider>>,
-    headers: HeaderMap,
+    id: Option<Extension<RequestId>>,
     form: Result<Form<Chosen>, FormRejection>,
 ) -> Response {
     let callback = form
@@ -213,7 +220,7 @@ async fn post(
             let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             (StatusCode::SEE_OTHER, [(header::LOCATION, location), no_store]).into_response()
         }
-        None => start_again(&headers),
+        None => start_again(id.as_deref()),
     }
 }
 
@@ -221,15 +228,14 @@ fn frame() -> Frame {
     Frame { demo: true, signed_in_as: None }
 }
 
-fn start_again(headers: &HeaderMap) -> Response {
-    let request_id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or("none");
+fn start_again(id: Option<&RequestId>) -> Response {
     let page = ErrorPage {
         frame: frame(),
         title: "This sign-in is over".to_owned(),
         message: "It was used already, or it took longer than ten minutes.".to_owned(),
         hint: Some("Go back to your application and connect again.".to_owned()),
         back: None,
-        request_id: request_id.into(),
+        request_id: id.map_or("none", RequestId::as_str).into(),
     };
     pages::respond(StatusCode::BAD_REQUEST, &page)
 }

@@ -1,6 +1,7 @@
 //! The demo's provider, signed in at as a browser does.
 
 use axum::body::Body;
+use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use portunus_core::{clock::FixedClock, entropy::SeededEntropy, pkce};
 use tower::ServiceExt as _;
