@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     client::{ClientAuthMethod, GrantType},
     resource::{PublicUrl, Resource, Resources, Target},
-    scope::{self, Scope},
+    scope::{self, Scope, ScopeSet},
 };
 
 /// The path below which protected resource metadata stands; the resource's own path follows (RFC 9728 section 3.1).
@@ -31,7 +31,8 @@ pub fn protected_resource(resource: &Resource, resources: &Resources) -> Protect
     ProtectedResource {
         resource: resource.as_str().to_owned(),
         authorization_servers: [resources.public_url().as_str().to_owned()],
-        scopes_supported: resources.scopes(resource).iter().map(Scope::as_str).map(str::to_owned).collect(),
+        // Not `offline_access`: whether a client stays connected is no business of the resource (MCP 2026-07-28, authorization).
+        scopes_supported: words(&resources.scopes(resource)).filter(|word| word != scope::OFFLINE_ACCESS).collect(),
         bearer_methods_supported: ["header"],
         resource_name,
     }
@@ -71,7 +72,7 @@ pub fn authorization_server(resources: &Resources) -> AuthorizationServer {
         authorization_endpoint: url.at("/auth/authorize"),
         token_endpoint: url.at("/auth/token"),
         registration_endpoint: url.at("/auth/register"),
-        scopes_supported: resources.scopes(&resources.root()).iter().map(Scope::as_str).map(str::to_owned).collect(),
+        scopes_supported: words(&resources.scopes(&resources.root())).collect(),
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
         grant_types_supported: GrantType::ALL.into_iter().map(GrantType::as_str).collect(),
@@ -92,6 +93,10 @@ pub fn openid_configuration(resources: &Resources) -> AuthorizationServer {
         }),
         ..authorization_server(resources)
     }
+}
+
+fn words(scopes: &ScopeSet) -> impl Iterator<Item = String> {
+    scopes.iter().map(Scope::as_str).map(str::to_owned)
 }
 
 /// Where the metadata of `resource` stands: the well-known path goes between host and path (RFC 9728 section 3.1).
@@ -139,7 +144,7 @@ mod tests {
         let document = serde_json::to_value(protected_resource(&dice, &resources)).unwrap();
         assert_eq!(document["resource"], "https://gw.example/mcp/dice");
         assert_eq!(document["authorization_servers"], json!(["https://gw.example"]));
-        assert_eq!(document["scopes_supported"], json!(["dice", "mcp", "offline_access"]));
+        assert_eq!(document["scopes_supported"], json!(["dice", "mcp"]));
     }
 
     #[test]

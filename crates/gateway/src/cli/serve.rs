@@ -1,9 +1,227 @@
 //! `portunus serve`: builds the gateway from its configuration and runs it until it is told to stop.
 
-use crate::config::Config;
+use std::{future::Future, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use portunus_core::{
+    Clock, Entropy,
+    clock::SystemClock,
+    ids::ServerName,
+    resource::Resources,
+    store::{Stores, Upkeep},
+};
+use portunus_identity::provider::Provider;
+use portunus_mcp::{
+    hub::{self, Hub, HubSettings},
+    spec::Transport,
+    upstream::{self, Upstreams},
+};
+use portunus_store::{seal::Sealer, sqlite};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    config::{Config, Names, StoreConfig},
+    edge::{
+        house::{Admission, EdgeKeys, House, ProviderEntry, Providers},
+        proxy::{ProxyLimits, ProxyRoutes},
+        router, server,
+    },
+    net::{self, NetSettings},
+    os::OsEntropy,
+};
+
+/// Registered clients that never redeemed a code, at most (threat 25).
+const MAX_UNUSED_CLIENTS: u64 = 10_000;
+/// How often expired records are deleted.
+const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long child processes may take to end.
+const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs the gateway.
-#[expect(clippy::unused_async, reason = "the gateway is built in a later commit")]
-pub async fn run(_config: Config) -> anyhow::Result<()> {
-    anyhow::bail!("`portunus serve` is not built yet")
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let listener = listen(&config).await?;
+    let http = net::client(NetSettings::identity())?;
+    let providers = config.providers.iter().map(|provider| {
+        let settings = provider.settings.clone();
+        let (redirect_uri, label) = (settings.redirect_uri.clone(), provider.label.clone());
+        ConnectedProvider { provider: portunus_identity::connect(settings, http.clone()), redirect_uri, label }
+    });
+    let gateway = Gateway::build(&config, providers.collect(), false)?;
+    tracing::info!(
+        url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
+        version = env!("CARGO_PKG_VERSION"), "portunus is up"
+    );
+    gateway.run(listener, Router::new(), stop_signal()?).await
+}
+
+/// Binds the configured address.
+pub async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}: is another program using the port? (PORT or listen changes it)", config.listen)
+    })
+}
+
+/// Resolves on SIGTERM or SIGINT.
+pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+    })
+}
+
+/// A provider, and what the configuration says about it.
+pub struct ConnectedProvider {
+    pub provider: Arc<dyn Provider>,
+    /// The callback to use in place of ours.
+    pub redirect_uri: Option<String>,
+    /// What to call it in place of its own label.
+    pub label: Option<String>,
+}
+
+impl From<Arc<dyn Provider>> for ConnectedProvider {
+    fn from(provider: Arc<dyn Provider>) -> Self {
+        Self { provider, redirect_uri: None, label: None }
+    }
+}
+
+/// A gateway that is ready to run.
+pub struct Gateway {
+    house: House,
+    upstreams: Arc<Upstreams>,
+}
+
+impl Gateway {
+    /// Opens the store, meets the providers and servers (none of them is contacted yet), and furnishes the house.
+    pub fn build(config: &Config, providers: Vec<ConnectedProvider>, demo: bool) -> anyhow::Result<Self> {
+        Self::build_with(config, providers, demo, Arc::new(SystemClock), Arc::new(OsEntropy))
+    }
+
+    /// The same with a clock and a source of chance of the caller's: for tests.
+    pub fn build_with(
+        config: &Config,
+        providers: Vec<ConnectedProvider>,
+        demo: bool,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> anyhow::Result<Self> {
+        let stores = open_store(config, &entropy)?;
+        let names: Vec<ServerName> = config.servers.iter().map(|server| server.name.clone()).collect();
+        let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
+        let resources = Arc::new(Resources::new(config.public_url.clone(), &names, &patterns));
+        let upstream_client = net::client(NetSettings::upstream())?;
+        let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, upstream::Options::default()));
+        let settings = HubSettings {
+            names: match config.names {
+                Names::Prefixed => hub::Names::Prefixed,
+                Names::Plain => hub::Names::Plain,
+            },
+            ..HubSettings::default()
+        };
+        let servers: Arc<dyn hub::Servers> = Arc::clone(&upstreams) as _;
+        let hub = Hub::new(settings, config.servers.clone(), servers, Arc::clone(&entropy));
+        let limits = ProxyLimits { request_body: config.body_limit, ..ProxyLimits::default() };
+        let proxy = ProxyRoutes::new(
+            &config.proxies,
+            net::forwarding_client(NetSettings::upstream())?,
+            config.public_url.clone(),
+            limits,
+        );
+        let Some(auth_secret) = config.auth_secrets.first() else { bail!("AUTH_SECRET is missing") };
+        let house = House {
+            providers: meet(config, providers),
+            keys: EdgeKeys::derive(auth_secret),
+            server_kinds: config.servers.iter().map(|server| (server.name.clone(), kind(&server.transport))).collect(),
+            admission: Admission {
+                allowed_hosts: config.allowed_hosts.clone(),
+                allowed_origins: config.allowed_origins.clone(),
+                trusted_proxies: config.trusted_proxies.clone(),
+            },
+            lifetimes: config.lifetimes,
+            body_limit: config.body_limit,
+            max_unused_clients: MAX_UNUSED_CLIENTS,
+            resources,
+            stores,
+            clock,
+            entropy,
+            hub,
+            proxy,
+            demo,
+        };
+        Ok(Self { house, upstreams })
+    }
+
+    /// What the gateway keeps its records in: tests look at it.
+    pub fn stores(&self) -> &Stores {
+        &self.house.stores
+    }
+
+    /// Serves until `stop` resolves; then ends streams, requests and child processes, in this order.
+    pub async fn run(self, listener: TcpListener, extra: Router, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { house, upstreams } = self;
+        let router = router::build(&house, extra);
+        let purge =
+            tokio::spawn(purge(Arc::clone(&house.stores.upkeep), Arc::clone(&house.clock), house.lifetimes.unused_client));
+        let hub = Arc::clone(&house.hub);
+        let served = server::run(listener, router, stop, async move { hub.shutdown().await }).await;
+        purge.abort();
+        upstreams.shutdown(CHILDREN_DEADLINE).await;
+        tracing::info!("stopped");
+        served.context("the server failed")
+    }
+}
+
+fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
+    match &config.store {
+        StoreConfig::Sqlite { path } => {
+            let sealer = Sealer::new(&config.auth_secrets, Arc::clone(entropy))?;
+            sqlite::open(path, sealer).with_context(|| format!("the database {} cannot be used (DB_PATH)", path.display()))
+        }
+        StoreConfig::Redis(redis) => bail!(
+            "the Redis store at {} is configured (KVS_ADDR or REDIS_URL), but this version keeps its records in SQLite only: \
+             unset KVS_ADDR and REDIS_URL, and set DB_PATH",
+            redis.address
+        ),
+    }
+}
+
+fn meet(config: &Config, providers: Vec<ConnectedProvider>) -> Providers {
+    let entry = |connected: ConnectedProvider| {
+        let provider = connected.provider;
+        let own = || config.public_url.at(&format!("/auth/callback/{}", provider.name()));
+        ProviderEntry {
+            redirect_uri: connected.redirect_uri.unwrap_or_else(own),
+            label: connected.label.unwrap_or_else(|| provider.label().to_owned()),
+            provider,
+        }
+    };
+    Providers::new(providers.into_iter().map(entry).collect())
+}
+
+const fn kind(transport: &Transport) -> &'static str {
+    match transport {
+        Transport::Stdio { .. } => "stdio",
+        Transport::Http { .. } => "http",
+        Transport::Sse { .. } => "sse",
+    }
+}
+
+/// Deletes expired records every now and then.
+async fn purge(upkeep: Arc<dyn Upkeep>, clock: Arc<dyn Clock>, unused_client: Duration) {
+    let mut tick = tokio::time::interval(PURGE_EVERY);
+    loop {
+        tick.tick().await;
+        let now = clock.now();
+        match upkeep.purge(now, now - unused_client).await {
+            Ok(deleted) => tracing::debug!(deleted, "expired records deleted"),
+            Err(error) => tracing::warn!(%error, "expired records could not be deleted"),
+        }
+    }
 }

@@ -55,6 +55,8 @@ pub struct Providers(Arc<Vec<ProviderEntry>>);
 /// A provider and where it sends people back to.
 pub struct ProviderEntry {
     pub provider: Arc<dyn Provider>,
+    /// What people call it: the provider's own label, unless the configuration has another.
+    pub label: String,
     /// Must be registered at the provider, to the letter.
     pub redirect_uri: String,
 }
@@ -82,7 +84,7 @@ impl Providers {
 
     /// What the consent page says about where one signs in.
     pub fn label(&self) -> &str {
-        self.only().map_or("your identity provider", |entry| entry.provider.label())
+        self.only().map_or("your identity provider", |entry| entry.label.as_str())
     }
 }
 

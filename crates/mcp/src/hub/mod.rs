@@ -189,3 +189,5 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
         hub.catalogue.sweep(Instant::now());
     }
 }
+
+impl Servers for crate::upstream::Upstreams {}

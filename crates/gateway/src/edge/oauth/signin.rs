@@ -103,7 +103,7 @@ async fn choose(
         return Ok(browser.accompany(depart(room, id, transaction, entry).await?));
     }
     let choice = |entry: &ProviderEntry| ProviderChoice {
-        label: Label::from(entry.provider.label()),
+        label: Label::from(&entry.label),
         href: format!("/auth/signin?transaction={}&provider={}", transaction.id, entry.provider.name()),
     };
     let providers = room.providers.iter().map(choice).collect();
