@@ -189,5 +189,3 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
         hub.catalogue.sweep(Instant::now());
     }
 }
-
-impl Servers for crate::upstream::Upstreams {}
