@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn the_id_token_goes_before_userinfo_and_paths_reach_inside() {
         let id_token =
-            map(json!({"name": "Alice", "email": "bad", "realm_access": {"roles": ["r"]}, "https://a.b/groups": ["g"]}));
-        let userinfo = map(json!({"name": "Eve", "email": "eve@x", "email_verified": true, "groups": ["u"]}));
+            map(&json!({"name": "Alice", "email": "bad", "realm_access": {"roles": ["r"]}, "https://a.b/groups": ["g"]}));
+        let userinfo = map(&json!({"name": "Eve", "email": "eve@x", "email_verified": true, "groups": ["u"]}));
         let claims = Claims { id_token: &id_token, userinfo: Some(&userinfo) };
         assert_eq!(claims.name().as_deref(), Some("Alice"));
         assert_eq!(claims.email(), (None, false), "another source does not stand in for a bad address");

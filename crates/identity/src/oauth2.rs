@@ -14,11 +14,12 @@ use crate::{
     blame::{Blame, quote},
     claims,
     discovery::TokenAuth,
-    exchange::Exchange,
+    exchange::{Exchange, Tokens},
     fetch::{Answer, DEADLINE, fetch},
     presets::{self, Facts},
     provider::{IdentityError, Inbound, LegSecrets, Outbound, Provider, SignedIn},
     settings::ProviderSettings,
+    trial::Trial,
 };
 
 /// GitHub, or a GitHub Enterprise Server.
@@ -101,6 +102,16 @@ impl GithubProvider {
             return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
         }
         let code = answer.code.as_ref().ok_or_else(|| self.blame.unverified("neither a code nor an error came back"))?;
+        let token = self.redeem(code, leg).await?.access_token.ok_or_else(|| {
+            self.blame.misconfigured(
+                "the token endpoint gave no access token",
+                format!("Compare the settings with {}", self.facts.console),
+            )
+        })?;
+        self.person(&token).await
+    }
+
+    async fn redeem(&self, code: &SecretText, leg: &LegSecrets<'_>) -> Result<Tokens, IdentityError> {
         let token_endpoint = self.url(&format!("{}/login/oauth/access_token", self.issuer))?;
         let exchange = Exchange {
             http: &self.http,
@@ -109,13 +120,17 @@ impl GithubProvider {
             token_endpoint: &token_endpoint,
             auth: TokenAuth::Post,
         };
-        let token = exchange.redeem(code, leg).await?.access_token.ok_or_else(|| {
-            self.blame.misconfigured(
-                "the token endpoint gave no access token",
-                format!("Compare the settings with {}", self.facts.console),
-            )
-        })?;
-        self.person(&token).await
+        exchange.redeem(code, leg).await
+    }
+
+    /// Would the token endpoint know us?
+    pub(crate) async fn try_secret(&self, redirect_uri: &str) -> Result<(), IdentityError> {
+        let trial = Trial::new();
+        Trial::is_client_known(self.in_time(self.redeem(trial.code(), &trial.leg(redirect_uri))).await)
+    }
+
+    pub(crate) const fn blame(&self) -> &Blame {
+        &self.blame
     }
 
     async fn person(&self, token: &SecretText) -> Result<SignedIn, IdentityError> {

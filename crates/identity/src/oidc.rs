@@ -25,6 +25,7 @@ use crate::{
     presets::{self, Facts},
     provider::{IdentityError, Inbound, LegSecrets, Outbound, Provider, SignedIn, TOO_MANY_GROUPS},
     settings::{Preset, ProviderSettings},
+    trial::{self, Authorization, Trial},
     userinfo,
 };
 
@@ -58,18 +59,25 @@ impl OidcProvider {
         }
     }
 
-    async fn metadata(&self) -> Result<Arc<Metadata>, IdentityError> {
+    pub(crate) const fn blame(&self) -> &Blame {
+        &self.blame
+    }
+
+    pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, IdentityError> {
         presets::check_issuer(&self.settings, &self.blame)?;
         let discovery = Discovery { http: &self.http, issuer: &self.issuer, preset: self.settings.preset, blame: &self.blame };
         self.metadata.load(|patience| async move { discovery.fetch(patience).await }).await
     }
 
-    async fn keys(&self, metadata: &Metadata) -> Result<Arc<KeySet>, IdentityError> {
+    pub(crate) async fn keys(&self, metadata: &Metadata) -> Result<Arc<KeySet>, IdentityError> {
         self.keys.load(|patience| KeySet::fetch(&self.http, &metadata.jwks_uri, &self.blame, patience)).await
     }
 
     /// The whole step within the deadline (F3).
-    async fn in_time<T>(&self, step: impl Future<Output = Result<T, IdentityError>> + Send) -> Result<T, IdentityError> {
+    pub(crate) async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, IdentityError>> + Send,
+    ) -> Result<T, IdentityError> {
         let late = |_| Err(self.blame.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
         timeout(DEADLINE, step).await.unwrap_or_else(late)
     }
@@ -139,6 +147,40 @@ impl OidcProvider {
             auth: metadata.token_auth,
         };
         exchange.redeem(code, leg).await
+    }
+
+    /// OpenID Connect Core section 3.1.2.1.
+    fn authorization_request(&self, metadata: &Metadata, leg: &Outbound<'_>) -> Url {
+        let scopes = presets::scopes(&self.settings, metadata.scopes_supported.as_deref()).join(" ");
+        let mut url = metadata.authorization_endpoint.clone();
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("redirect_uri", leg.redirect_uri)
+            .append_pair("scope", &scopes)
+            .append_pair("state", leg.state.expose())
+            .append_pair("nonce", leg.nonce.expose())
+            .append_pair("code_challenge", leg.code_challenge.as_str())
+            .append_pair("code_challenge_method", "S256");
+        if leg.fresh {
+            url.query_pairs_mut().append_pair("prompt", self.facts.fresh_prompt);
+        }
+        url
+    }
+
+    /// Would a browser that we send there come back to our redirect URI?
+    pub(crate) async fn try_authorization(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
+        let url = self.authorization_request(metadata, &Trial::new().outbound(redirect_uri));
+        match trial::authorize(&self.http, url, redirect_uri, &self.blame, self.facts).await? {
+            Authorization::Error { error, description } => Err(self.redirect_error(&error, &description)),
+            Authorization::Fine | Authorization::Unknown => Ok(()),
+        }
+    }
+
+    /// Would the token endpoint know us?
+    pub(crate) async fn try_secret(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
+        let trial = Trial::new();
+        Trial::is_client_known(self.redeem(trial.code(), &trial.leg(redirect_uri), metadata).await)
     }
 
     /// Verifies with the keys at hand, and with newly fetched ones if none of those fits (F4).
@@ -233,21 +275,7 @@ impl Provider for OidcProvider {
 
     async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
         let metadata = self.in_time(self.metadata()).await?;
-        let scopes = presets::scopes(&self.settings, metadata.scopes_supported.as_deref()).join(" ");
-        let mut url = metadata.authorization_endpoint.clone();
-        url.query_pairs_mut()
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &self.settings.client_id)
-            .append_pair("redirect_uri", leg.redirect_uri)
-            .append_pair("scope", &scopes)
-            .append_pair("state", leg.state.expose())
-            .append_pair("nonce", leg.nonce.expose())
-            .append_pair("code_challenge", leg.code_challenge.as_str())
-            .append_pair("code_challenge_method", "S256");
-        if leg.fresh {
-            url.query_pairs_mut().append_pair("prompt", self.facts.fresh_prompt);
-        }
-        Ok(url)
+        Ok(self.authorization_request(&metadata, leg))
     }
 
     async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError> {
@@ -266,10 +294,12 @@ impl Provider for OidcProvider {
         Ok(Some(url))
     }
 
-    async fn probe(&self, _redirect_uri: &str) -> Result<(), IdentityError> {
+    /// Metadata, keys, and an authorization request that may show no page.
+    async fn probe(&self, redirect_uri: &str) -> Result<(), IdentityError> {
         self.in_time(async {
             let metadata = self.metadata().await?;
-            self.keys(&metadata).await.map(|_| ())
+            self.keys(&metadata).await?;
+            self.try_authorization(&metadata, redirect_uri).await
         })
         .await
     }

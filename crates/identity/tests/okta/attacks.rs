@@ -1,0 +1,154 @@
+//! Answers that must not sign anybody in (threats 3, 10, 21, 42).
+
+use portunus_core::secret::SecretText;
+use portunus_identity::provider::{IdentityError, Inbound, LegSecrets};
+use portunus_testkit::okta::{Bend, Options};
+
+use crate::browser::{Corridor, now};
+
+/// What the log must say about each.
+const BENDS: [(Bend, &str); 36] = [
+    (Bend::AlgNone, "unknown algorithm"),
+    (Bend::Hs256WithPublicKey, "algorithm is not allowed"),
+    (Bend::Hs256WithClientSecret, "algorithm is not allowed"),
+    (Bend::Rs512, "algorithm is not allowed"),
+    (Bend::UnknownKid, "a key that the provider does not publish"),
+    (Bend::WrongKey, "signature is wrong"),
+    (Bend::WrongKeyNoKid, "a key that the provider does not publish"),
+    (Bend::EmbeddedKey, "signature is wrong"),
+    (Bend::LinkedKey, "a key that the provider does not publish"),
+    (Bend::Tampered, "signature is wrong"),
+    (Bend::NoSignature, "signature is wrong"),
+    (Bend::WrongType, "type is not JWT"),
+    (Bend::Critical, "extension that we do not know"),
+    (Bend::NotAToken, "cannot be read"),
+    (Bend::DoubledClaim, "missing, doubled"),
+    (Bend::WrongIssuer, "issuer is another one"),
+    (Bend::IssuerWithSlash, "issuer is another one"),
+    (Bend::NoIssuer, "missing, doubled"),
+    (Bend::WrongAudience, "for another client"),
+    (Bend::NoAudience, "missing, doubled"),
+    (Bend::SeveralAudiences, "does not say to whom it was issued"),
+    (Bend::WrongParty, "issued to another client"),
+    (Bend::WrongNonce, "nonce"),
+    (Bend::NoNonce, "nonce"),
+    (Bend::NoSubject, "missing, doubled"),
+    (Bend::EmptySubject, "subject is empty"),
+    (Bend::Expired, "expired"),
+    (Bend::NoExpiry, "missing, doubled"),
+    (Bend::TextExpiry, "wrong type"),
+    (Bend::NoIssuedAt, "missing, doubled"),
+    (Bend::TextIssuedAt, "wrong type"),
+    (Bend::IssuedInTenMinutes, "in the future"),
+    (Bend::IssuedAnHourAgo, "too long ago"),
+    (Bend::NotYetValid, "not valid yet"),
+    (Bend::TextNotBefore, "wrong type"),
+    // Once more, now that all the others have been refused: nothing they brought along has stuck.
+    (Bend::LinkedKey, "a key that the provider does not publish"),
+];
+
+#[tokio::test]
+async fn t21_bent_id_tokens_are_refused() {
+    let corridor = Corridor::org(Options::default()).await;
+    for (bend, expected) in BENDS {
+        corridor.okta.bend_next(bend);
+        let error = corridor.sign_in().await.expect_err(&format!("{bend:?} must not sign anybody in"));
+        assert!(matches!(error, IdentityError::Unverified { .. }), "{bend:?}: {error:?}");
+        assert!(error.to_string().contains(expected), "{bend:?}: {error}");
+    }
+    assert!(corridor.sign_in().await.is_ok(), "an honest token still signs in");
+}
+
+#[tokio::test]
+async fn t03_a_code_is_of_no_use_without_its_verifier_or_nonce() {
+    let corridor = Corridor::org(Options::default()).await;
+    let (ours, theirs) = (corridor.trip(), corridor.trip());
+    let answer = corridor.browse(&ours).await.unwrap();
+    let leg = LegSecrets { code_verifier: &theirs.verifier, ..ours.leg() };
+    let error = corridor.provider.complete(&answer, &leg, now()).await.unwrap_err();
+    assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"), "{error:?}");
+
+    let answer = corridor.browse(&ours).await.unwrap();
+    let leg = LegSecrets { nonce: &theirs.nonce, ..ours.leg() };
+    let error = corridor.provider.complete(&answer, &leg, now()).await.unwrap_err();
+    assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn t03_a_code_is_good_for_once() {
+    let corridor = Corridor::org(Options::default()).await;
+    let trip = corridor.trip();
+    let answer = corridor.browse(&trip).await.unwrap();
+    corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap();
+    let error = corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap_err();
+    assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"), "{error:?}");
+    assert_eq!(error.public_message(), "The sign-in took too long or was used twice. Please start again.");
+}
+
+#[tokio::test]
+async fn t10_the_issuer_of_the_answer_is_compared() {
+    let silent = Corridor::org(Options::default()).await;
+    let saying = Corridor::org(Options { sends_iss: true, ..Options::default() }).await;
+    let cases = [
+        (&silent, None, true),
+        (&silent, Some(silent.okta.org_issuer()), true),
+        (&silent, Some(format!("{}/", silent.okta.org_issuer())), false),
+        (&silent, Some("https://evil.example".to_owned()), false),
+        (&silent, Some(String::new()), false),
+        (&saying, Some(saying.okta.org_issuer()), true),
+        (&saying, None, false),
+    ];
+    for (corridor, iss, fine) in cases {
+        let trip = corridor.trip();
+        let answer = Inbound { iss: iss.clone(), ..corridor.browse(&trip).await.unwrap() };
+        let result = corridor.provider.complete(&answer, &trip.leg(), now()).await;
+        assert_eq!(result.is_ok(), fine, "{iss:?}: {result:?}");
+        if let Err(error) = result {
+            assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
+        }
+        // An error with a foreign `iss` is not believed either.
+        let refusal = Inbound { iss: iss.clone(), error: Some("access_denied".to_owned()), ..Inbound::default() };
+        let error = corridor.provider.complete(&refusal, &trip.leg(), now()).await.unwrap_err();
+        assert_eq!(matches!(error, IdentityError::Refused { .. }), fine, "{iss:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_code_and_error_is_refused() {
+    let corridor = Corridor::org(Options::default()).await;
+    let trip = corridor.trip();
+    let error = corridor.provider.complete(&Inbound::default(), &trip.leg(), now()).await.unwrap_err();
+    assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn userinfo_about_somebody_else_is_refused() {
+    let corridor = Corridor::org(Options { thin_id_token: true, ..Options::default() }).await;
+    corridor.okta.lie_in_userinfo("00u1bob");
+    let error = corridor.sign_in().await.unwrap_err();
+    assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn t42_an_email_with_two_ats_is_left_out() {
+    let okta = Corridor::org(Options::default()).await;
+    let mut alice = portunus_testkit::okta::Person::new("alice", &[]);
+    alice.email = "alice@evil.example@acme.example".to_owned();
+    okta.okta.put_person(alice);
+    let alice = okta.sign_in().await.unwrap();
+    assert_eq!(alice.email, None);
+    assert!(!alice.email_verified);
+}
+
+#[tokio::test]
+async fn t48_errors_hold_no_secret() {
+    let corridor = Corridor::org(Options::default()).await;
+    let trip = corridor.trip();
+    let code = SecretText::new("a-code-that-nobody-issued");
+    let answer = Inbound { code: Some(code.clone()), ..Inbound::default() };
+    let error = corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    for secret in [code.expose(), trip.verifier.expose(), trip.nonce.expose(), corridor.okta.client_secret()] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}

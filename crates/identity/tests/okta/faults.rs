@@ -1,0 +1,95 @@
+//! Okta down, slow, or talking nonsense (F3): a clean error in time, and no grudge afterwards.
+
+use std::time::Duration;
+
+use portunus_identity::{ProviderSettings, provider::IdentityError};
+use portunus_testkit::okta::{Endpoint, FakeOkta, Fault, GroupsClaim, Options};
+
+use crate::browser::{Corridor, settings};
+
+const ALL: [Endpoint; 4] = [Endpoint::Discovery, Endpoint::Keys, Endpoint::Token, Endpoint::Userinfo];
+
+/// A corridor on whose way every endpoint lies.
+async fn corridor() -> Corridor {
+    Corridor::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await
+}
+
+#[tokio::test]
+async fn f3_an_overloaded_or_broken_endpoint_is_an_outage() {
+    for endpoint in ALL {
+        for fault in [Fault::Status(500), Fault::Status(502), Fault::Status(503), Fault::RateLimited] {
+            let corridor = corridor().await;
+            corridor.okta.fail_next(endpoint, fault);
+            let error = corridor.sign_in().await.unwrap_err();
+            assert!(matches!(error, IdentityError::Unavailable { .. }), "{endpoint:?} {fault:?}: {error:?}");
+            if fault == Fault::RateLimited {
+                assert!(error.to_string().contains("resets at 1893456000"), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn f3_an_endpoint_that_hangs_is_an_outage_within_the_deadline() {
+    // One after the other they would take as long as all deadlines together.
+    let hanging = ALL.map(|endpoint| {
+        tokio::spawn(async move {
+            let corridor = corridor().await;
+            corridor.okta.fail(endpoint, Fault::Hang);
+            let result = tokio::time::timeout(Duration::from_secs(30), corridor.sign_in()).await;
+            let error = result.expect("there is a deadline").unwrap_err();
+            assert!(matches!(error, IdentityError::Unavailable { .. }), "{endpoint:?}: {error:?}");
+        })
+    });
+    for task in hanging {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_slow_okta_still_signs_in() {
+    let corridor = corridor().await;
+    for endpoint in ALL {
+        corridor.okta.fail_next(endpoint, Fault::Slow(Duration::from_millis(50)));
+    }
+    corridor.sign_in().await.unwrap();
+}
+
+#[tokio::test]
+async fn nonsense_and_floods_of_bytes_are_errors() {
+    for endpoint in ALL {
+        for fault in [Fault::Garbage, Fault::Huge, Fault::Status(404), Fault::Status(302)] {
+            let corridor = corridor().await;
+            corridor.okta.fail_next(endpoint, fault);
+            let error = corridor.sign_in().await.unwrap_err();
+            assert!(matches!(error, IdentityError::Misconfigured { .. }), "{endpoint:?} {fault:?}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn f3_okta_is_asked_again_soon_after_an_outage_but_not_at_once() {
+    let corridor = corridor().await;
+    corridor.okta.fail_next(Endpoint::Discovery, Fault::Status(500));
+    for _ in 0..5 {
+        // Within the second of backoff, or on a very busy machine after it, this may fail or not: the count tells.
+        let _ = corridor.authorization_url(&corridor.trip()).await;
+    }
+    assert!(corridor.okta.count(Endpoint::Discovery) <= 2, "the failure is remembered for a moment");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    corridor.sign_in().await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_listening_is_an_outage() {
+    let okta = FakeOkta::start(Options::default()).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let issuer = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let corridor = Corridor::with(okta, |okta| ProviderSettings { issuer, ..settings(okta, String::new()) });
+    let error = corridor.authorization_url(&corridor.trip()).await.unwrap_err();
+    assert!(matches!(error, IdentityError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("AUTH_OKTA_ISSUER"), "{error}");
+    let error = corridor.provider.sign_out_url(None, "http://localhost:3000/").await.unwrap_err();
+    assert!(matches!(error, IdentityError::Unavailable { .. }), "{error:?}");
+}

@@ -1,0 +1,98 @@
+//! Keys that rotate, and floods of tokens signed with keys that nobody publishes (F4).
+
+use portunus_identity::provider::IdentityError;
+use portunus_testkit::okta::{Bend, Endpoint, Fault, Options};
+
+use crate::browser::{Corridor, now};
+
+#[tokio::test]
+async fn f4_rotation_at_any_pace_fails_no_sign_in() {
+    let corridor = Corridor::org(Options::default()).await;
+    for rotation in 0..12 {
+        corridor.sign_in().await.unwrap_or_else(|error| panic!("rotation {rotation}: {error}"));
+        corridor.okta.rotate_keys();
+    }
+    assert_eq!(corridor.okta.count(Endpoint::Keys), 12, "one fetch for each key seen");
+}
+
+#[tokio::test]
+async fn f4_keys_rotate_between_the_answer_and_its_verification() {
+    let corridor = Corridor::org(Options::default()).await;
+    corridor.sign_in().await.unwrap();
+    let trip = corridor.trip();
+    let answer = corridor.browse(&trip).await.unwrap();
+    corridor.okta.rotate_keys();
+    corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn f4_a_flood_of_unknown_keys_costs_one_fetch() {
+    let corridor = Corridor::org(Options::default()).await;
+    corridor.sign_in().await.unwrap();
+    for _ in 0..20 {
+        corridor.okta.bend_next(Bend::UnknownKid);
+        let error = corridor.sign_in().await.unwrap_err();
+        assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
+    }
+    assert_eq!(corridor.okta.count(Endpoint::Keys), 2, "the first sign-in's, and one for the whole flood");
+    corridor.sign_in().await.unwrap();
+}
+
+#[tokio::test]
+async fn f4_a_flood_at_once_costs_one_fetch_too() {
+    let corridor = Corridor::org(Options::default()).await;
+    corridor.sign_in().await.unwrap();
+    for _ in 0..30 {
+        corridor.okta.bend_next(Bend::UnknownKid);
+    }
+    let sign_ins = (0..30).map(|_| corridor.sign_in());
+    let results = join_all(sign_ins).await;
+    assert!(results.iter().all(|result| matches!(result, Err(IdentityError::Unverified { .. }))), "{results:?}");
+    assert_eq!(corridor.okta.count(Endpoint::Keys), 2);
+}
+
+#[tokio::test]
+async fn f4_many_sign_ins_with_one_new_key_share_its_fetch() {
+    let corridor = Corridor::org(Options::default()).await;
+    corridor.sign_in().await.unwrap();
+    corridor.okta.rotate_keys();
+    let results = join_all((0..20).map(|_| corridor.sign_in())).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(corridor.okta.count(Endpoint::Keys), 2);
+}
+
+#[tokio::test]
+async fn a_cold_start_that_meets_an_unknown_key_does_not_fetch_twice() {
+    let corridor = Corridor::org(Options::default()).await;
+    corridor.okta.bend_next(Bend::UnknownKid);
+    corridor.sign_in().await.unwrap_err();
+    assert_eq!(corridor.okta.count(Endpoint::Keys), 1, "the keys were read after the token was made");
+}
+
+#[tokio::test]
+async fn known_keys_serve_while_the_key_set_is_away() {
+    let corridor = Corridor::org(Options::default()).await;
+    corridor.sign_in().await.unwrap();
+    corridor.okta.fail(Endpoint::Keys, Fault::Status(503));
+    corridor.okta.fail(Endpoint::Discovery, Fault::Status(503));
+    corridor.sign_in().await.unwrap();
+    corridor.okta.rotate_keys();
+    let error = corridor.sign_in().await.unwrap_err();
+    assert!(matches!(error, IdentityError::Unavailable { .. }), "{error:?}");
+}
+
+/// All at once on this task.
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pinned: Vec<_> = futures.map(Box::pin).collect();
+    let mut done: Vec<Option<F::Output>> = pinned.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, slot) in pinned.iter_mut().zip(&mut done).filter(|(_, slot)| slot.is_none()) {
+            if let std::task::Poll::Ready(output) = future.as_mut().poll(context) {
+                *slot = Some(output);
+            }
+        }
+        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
