@@ -183,3 +183,6 @@ impl<T> Cache<T> {
         held.as_ref().filter(|held| Instant::now() < held.fresh_until + late).map(|held| Arc::clone(&held.value))
     }
 }
+
+#[cfg(test)]
+mod tests;

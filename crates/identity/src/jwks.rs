@@ -103,3 +103,74 @@ fn fitting(parameters: &AlgorithmParameters) -> Vec<Algorithm> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const N: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+
+    fn usable(key: &Value) -> usize {
+        let body = json!({"keys": [key]}).to_string();
+        KeySet::parse(body.as_bytes()).unwrap().0.len()
+    }
+
+    #[test]
+    fn only_signing_keys_of_known_kinds_are_kept() {
+        let rsa = json!({"kty": "RSA", "kid": "1", "n": N, "e": "AQAB"});
+        let with = |name: &str, value: Value| {
+            let mut key = rsa.clone();
+            key[name] = value;
+            key
+        };
+        let cases = [
+            (rsa.clone(), 1),
+            (with("use", json!("sig")), 1),
+            (with("use", json!("enc")), 0),
+            (with("use", json!("odd")), 0),
+            (with("alg", json!("RS256")), 1),
+            (with("alg", json!("PS512")), 0),
+            (with("alg", json!("HS256")), 0),
+            (with("alg", json!("RSA-OAEP")), 0),
+            (with("key_ops", json!(["verify"])), 1),
+            (with("key_ops", json!(["encrypt"])), 0),
+            (with("x5u", json!(7)), 0),
+            (with("n", json!("not base64!")), 0),
+            (json!({"kty": "oct", "kid": "1", "k": "c2VjcmV0", "alg": "HS256"}), 0),
+            (json!({"kty": "EC", "kid": "1", "crv": "secp256k1", "x": "AA", "y": "AA"}), 0),
+            (json!({"kty": "AKP", "kid": "1", "pub": "AA"}), 0),
+            (json!({"kid": "1"}), 0),
+            (json!("a text"), 0),
+        ];
+        for (key, expected) in cases {
+            assert_eq!(usable(&key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_key_fits_its_own_kid_and_algorithms() {
+        let keys = json!({"keys": [
+            {"kty": "RSA", "kid": "any", "n": N, "e": "AQAB"},
+            {"kty": "RSA", "kid": "one", "alg": "RS256", "n": N, "e": "AQAB"},
+        ]});
+        let keys = KeySet::parse(keys.to_string().as_bytes()).unwrap();
+        let count = |kid, alg| keys.candidates(kid, alg).count();
+        assert_eq!(count(Some("any"), Algorithm::PS256), 1);
+        assert_eq!(count(Some("one"), Algorithm::PS256), 0);
+        assert_eq!(count(Some("one"), Algorithm::HS256), 0);
+        assert_eq!(count(Some("any"), Algorithm::ES256), 0, "the algorithm must fit the kind of key");
+        assert_eq!(count(None, Algorithm::RS256), 2);
+        assert_eq!(count(Some("two"), Algorithm::RS256), 0);
+    }
+
+    #[test]
+    fn what_is_no_key_set() {
+        for body in ["", "[]", "{}", r#"{"keys": {}}"#, "<html>"] {
+            assert!(KeySet::parse(body.as_bytes()).is_err(), "{body}");
+        }
+        let many = json!({"keys": vec![json!({"kty": "RSA", "n": N, "e": "AQAB"}); 500]});
+        assert_eq!(KeySet::parse(many.to_string().as_bytes()).unwrap().0.len(), MAX_KEYS);
+    }
+}

@@ -172,7 +172,11 @@ impl OidcProvider {
     pub(crate) async fn try_authorization(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
         let url = self.authorization_request(metadata, &Trial::new().outbound(redirect_uri));
         match trial::authorize(&self.http, url, redirect_uri, &self.blame, self.facts).await? {
-            Authorization::Error { error, description } => Err(self.redirect_error(&error, &description)),
+            Authorization::Error { error, description } => match self.redirect_error(&error, &description) {
+                // It came back to us, which is what we asked; whom it lets in it tells them.
+                IdentityError::Refused { .. } => Ok(()),
+                error => Err(error),
+            },
             Authorization::Fine | Authorization::Unknown => Ok(()),
         }
     }

@@ -53,9 +53,9 @@ impl Trial {
 /// What the authorization endpoint answered to a request that may show no page (`prompt=none`).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Authorization {
-    /// It knows our redirect URI, and would go on to sign somebody in.
+    /// It knows our redirect URI, and sent a code there.
     Fine,
-    /// It knows our redirect URI, and sent an error there.
+    /// It knows our redirect URI, and sent an error there: `login_required`, if all is well.
     Error { error: String, description: String },
     /// It stays on a page of its own, which may be one to sign in at: nothing is learnt.
     Unknown,
@@ -96,13 +96,6 @@ fn read(answer: &Answer, redirect_uri: &str) -> Authorization {
     let find = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     match find("error") {
         None => Authorization::Fine,
-        // What a browser without a session is told when no page may be shown.
-        Some(error)
-            if ["login_required", "interaction_required", "consent_required", "account_selection_required"]
-                .contains(&error.as_str()) =>
-        {
-            Authorization::Fine
-        }
         Some(error) => Authorization::Error { error, description: find("error_description").unwrap_or_default() },
     }
 }

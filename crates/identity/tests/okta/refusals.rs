@@ -124,6 +124,8 @@ async fn an_unregistered_redirect_is_a_page_of_oktas() {
 async fn the_probe_foresees_what_a_sign_in_would_meet() {
     let corridor = Corridor::org(Options::default()).await;
     corridor.provider.probe(REDIRECT).await.unwrap();
+    corridor.okta.sign_out_everybody();
+    corridor.provider.probe(REDIRECT).await.unwrap();
 
     let error = corridor.provider.probe("http://localhost:3000/auth/callback").await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
