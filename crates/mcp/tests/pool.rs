@@ -1,0 +1,112 @@
+//! The pool: who gets which connection, how many there are, and when they end.
+#![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
+
+mod support;
+
+use std::time::Duration;
+
+use portunus_mcp::{
+    spec::Isolation,
+    upstream::{Options, UpstreamError, Upstreams},
+};
+use serde_json::json;
+use support::{call, connect, eventually, fixture, holder, is_running, name, pool, pool_with, quick, try_call};
+
+async fn pid_for(pool: &Upstreams, user: &str, session: &str) -> String {
+    let connection = pool.connection(&name("fixture"), &holder(user, session)).await.unwrap();
+    call(&connection, "process", json!({})).await
+}
+
+#[tokio::test]
+async fn isolation_decides_who_shares() {
+    for (isolation, same_user, other_user) in
+        [(Isolation::Shared, true, true), (Isolation::User, true, false), (Isolation::Session, false, false)]
+    {
+        let mut fixture = fixture();
+        fixture.isolation = isolation;
+        let pool = pool(fixture);
+        let first = pid_for(&pool, "ada", "1").await;
+        assert_eq!(pid_for(&pool, "ada", "1").await, first, "{isolation:?}");
+        assert_eq!(pid_for(&pool, "ada", "2").await == first, same_user, "{isolation:?}");
+        assert_eq!(pid_for(&pool, "bob", "1").await == first, other_user, "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_start_serves_all_who_wait() {
+    let pool = pool(fixture());
+    let pids = futures::future::join_all((0..20).map(|_| pid_for(&pool, "ada", "1"))).await;
+    assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_does_not_undo_the_start() {
+    let pool = pool(fixture());
+    assert!(tokio::time::timeout(Duration::from_millis(1), connect(&pool)).await.is_err());
+    assert!(connect(&pool).await.is_ok());
+}
+
+#[tokio::test]
+async fn unknown_servers_are_not_found() {
+    let pool = pool(fixture());
+    let outcome = pool.connection(&name("other"), &holder("ada", "1")).await;
+    assert!(matches!(outcome, Err(UpstreamError::NotFound)));
+}
+
+#[tokio::test]
+async fn idle_connections_end_and_busy_ones_do_not() {
+    let mut fixture = fixture();
+    fixture.idle_timeout = Duration::from_millis(300);
+    let pool = pool(fixture);
+    let connection = connect(&pool).await.unwrap();
+    let pid = call(&connection, "process", json!({})).await;
+    assert_eq!(call(&connection, "slow", json!({"steps": 4, "step_ms": 300})).await, "4 steps");
+    let held = connection.hold();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(!connection.is_closed());
+    drop(held);
+    eventually("it is closed", || async { connection.is_closed() }).await;
+    eventually("its child is gone", || async { !is_running(&pid) }).await;
+    let again = connect(&pool).await.unwrap();
+    assert_ne!(call(&again, "process", json!({})).await, pid, "an idle end is no failure: no pause");
+}
+
+#[tokio::test]
+async fn when_full_the_longest_idle_makes_room() {
+    let mut fixture = fixture();
+    fixture.isolation = Isolation::User;
+    let pool = pool_with(fixture, Options { max_children: 2, ..quick() });
+    let ada = pid_for(&pool, "ada", "1").await;
+    let bob = pool.connection(&name("fixture"), &holder("bob", "1")).await.unwrap();
+    let busy = try_call(&bob, "slow", json!({"steps": 1, "step_ms": 3000}));
+    let (done, ()) = tokio::join!(busy, async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let eve = pool.connection(&name("fixture"), &holder("eve", "1")).await.unwrap();
+        assert!(!is_running(&ada));
+        let _held = eve.hold();
+        assert!(matches!(pool.connection(&name("fixture"), &holder("ada", "1")).await, Err(UpstreamError::TooMany)));
+    });
+    assert!(done.is_ok());
+    assert_ne!(pid_for(&pool, "ada", "1").await, ada, "being full is no failure: no pause");
+}
+
+#[tokio::test]
+async fn closing_a_session_ends_its_own_connections() {
+    let mut fixture = fixture();
+    fixture.isolation = Isolation::Session;
+    let pool = pool(fixture);
+    let (one, two) = (pid_for(&pool, "ada", "1").await, pid_for(&pool, "ada", "2").await);
+    pool.close_session(&holder("ada", "1")).await;
+    assert!(!is_running(&one));
+    assert!(is_running(&two));
+    assert_eq!(pid_for(&pool, "ada", "2").await, two);
+    assert_ne!(pid_for(&pool, "ada", "1").await, one);
+}
+
+#[tokio::test]
+async fn dropping_the_pool_ends_the_children() {
+    let pool = pool(fixture());
+    let pid = pid_for(&pool, "ada", "1").await;
+    drop(pool);
+    eventually("it is gone", || async { !is_running(&pid) }).await;
+}

@@ -1,0 +1,114 @@
+//! What the tests of upstream servers share: specs of fixture servers, pools, calls.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own part, and may stop where it stands")]
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use portunus_core::{
+    ids::{ServerName, UserId},
+    secret::SecretText,
+};
+use portunus_mcp::{
+    spec::{Isolation, ServerSpec, Transport},
+    upstream::{Call, Connection, Holder, Options, UpstreamError, Upstreams},
+    wire::{Outcome, Payload},
+};
+use portunus_testkit::mcp_servers::fixture_binary;
+use serde_json::{Value, json};
+use url::Url;
+
+/// Longer than anything here takes on the busiest machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn name(text: &str) -> ServerName {
+    ServerName::parse(text).unwrap()
+}
+
+pub(crate) fn spec(server: &str, transport: Transport) -> ServerSpec {
+    ServerSpec {
+        name: name(server),
+        transport,
+        isolation: Isolation::Shared,
+        request_timeout: PATIENCE,
+        connect_timeout: PATIENCE,
+        idle_timeout: Duration::from_secs(600),
+    }
+}
+
+pub(crate) fn program(command: &str, args: &[&str]) -> Transport {
+    let args = args.iter().map(|&arg| arg.to_owned()).collect();
+    Transport::Stdio { command: command.to_owned(), args, env: BTreeMap::new(), cwd: None }
+}
+
+pub(crate) fn fixture() -> ServerSpec {
+    spec("fixture", program(fixture_binary().to_str().unwrap(), &["--stdio"]))
+}
+
+pub(crate) fn http(url: &Url) -> ServerSpec {
+    let headers = vec![(http::HeaderName::from_static("x-key"), SecretText::new("the-key"))];
+    spec("fixture", Transport::Http { url: url.clone(), headers })
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests make their own client")]
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}
+
+pub(crate) fn quick() -> Options {
+    Options { close_grace: Duration::from_millis(500), ..Options::default() }
+}
+
+pub(crate) fn pool(spec: ServerSpec) -> Arc<Upstreams> {
+    pool_with(spec, quick())
+}
+
+pub(crate) fn pool_with(spec: ServerSpec, options: Options) -> Arc<Upstreams> {
+    Arc::new(Upstreams::new(vec![spec], client(), options))
+}
+
+pub(crate) fn holder(user: &str, session: &str) -> Holder {
+    Holder { user: UserId::of("https://issuer.example", user), session: session.to_owned() }
+}
+
+pub(crate) async fn connect(pool: &Upstreams) -> Result<Arc<Connection>, UpstreamError> {
+    pool.connection(&name("fixture"), &holder("ada", "1")).await
+}
+
+pub(crate) fn payload(value: &Value) -> Payload {
+    Payload::from_value(value)
+}
+
+pub(crate) fn tool(tool: &str, arguments: &Value) -> Payload {
+    payload(&json!({"name": tool, "arguments": arguments}))
+}
+
+pub(crate) async fn try_call(connection: &Connection, name: &str, arguments: Value) -> Result<Value, UpstreamError> {
+    match connection.request("tools/call", Some(tool(name, &arguments)), Call::default()).await? {
+        Outcome::Result(result) | Outcome::Error(result) => Ok(result.read().unwrap()),
+    }
+}
+
+/// The text that a tool answers with.
+pub(crate) async fn call(connection: &Connection, name: &str, arguments: Value) -> String {
+    let result = try_call(connection, name, arguments).await.unwrap();
+    result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}")).to_owned()
+}
+
+/// Waits until `check` says yes.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+    let start = Instant::now();
+    while !check().await {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Is there such a process, not counting dead ones that nobody has fetched?
+pub(crate) fn is_running(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
