@@ -1,5 +1,7 @@
 //! Keys that rotate, and floods of tokens signed with keys that nobody publishes (F4).
 
+use std::time::Instant;
+
 use portunus_identity::provider::IdentityError;
 use portunus_testkit::okta::{Bend, Endpoint, Fault, Options};
 
@@ -29,12 +31,13 @@ async fn f4_keys_rotate_between_the_answer_and_its_verification() {
 async fn f4_a_flood_of_unknown_keys_costs_one_fetch() {
     let corridor = Corridor::org(Options::default()).await;
     corridor.sign_in().await.unwrap();
+    let began = Instant::now();
     for _ in 0..20 {
         corridor.okta.bend_next(Bend::UnknownKid);
         let error = corridor.sign_in().await.unwrap_err();
         assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
     }
-    assert_eq!(corridor.okta.count(Endpoint::Keys), 2, "the first sign-in's, and one for the whole flood");
+    assert_flood_is_cheap(&corridor, began);
     corridor.sign_in().await.unwrap();
 }
 
@@ -42,13 +45,21 @@ async fn f4_a_flood_of_unknown_keys_costs_one_fetch() {
 async fn f4_a_flood_at_once_costs_one_fetch_too() {
     let corridor = Corridor::org(Options::default()).await;
     corridor.sign_in().await.unwrap();
+    let began = Instant::now();
     for _ in 0..30 {
         corridor.okta.bend_next(Bend::UnknownKid);
     }
     let sign_ins = (0..30).map(|_| corridor.sign_in());
     let results = join_all(sign_ins).await;
     assert!(results.iter().all(|result| matches!(result, Err(IdentityError::Unverified { .. }))), "{results:?}");
-    assert_eq!(corridor.okta.count(Endpoint::Keys), 2);
+    assert_flood_is_cheap(&corridor, began);
+}
+
+/// The first sign-in's fetch, one for the flood, and on a machine so busy that it lasts, one more for each ten seconds.
+fn assert_flood_is_cheap(corridor: &Corridor, began: Instant) {
+    let windows = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
+    let fetches = corridor.okta.count(Endpoint::Keys);
+    assert!((2..=2 + windows).contains(&fetches), "{fetches} fetches");
 }
 
 #[tokio::test]
