@@ -60,7 +60,7 @@ fn named<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
         }
         return chosen;
     }
-    if !from_file.is_empty() || raw.config.root().find("providers").is_some() {
+    if raw.config.root().find("providers").is_some_and(|list| !list.items().is_empty()) {
         return from_file;
     }
     named_by_variables(raw, report)

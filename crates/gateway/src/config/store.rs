@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{
     RedisSettings, StoreConfig,
-    mistake::{Report, Where},
+    mistake::Report,
     raw::{Raw, Written, WrittenSecret},
     server::without_credentials,
 };
@@ -22,7 +22,7 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> StoreConfig {
     let file = StoreConfig::Sqlite { path: path.components().collect() };
     let redis = redis_url(raw, report);
     let password = raw.secret("store.redis.password", report);
-    let Some((url, at)) = redis else {
+    let Some(address) = redis else {
         if let Some(WrittenSecret { at, .. }) = password {
             report.mistake(at, "a password without an address", "KVS_ADDR=host:6379 or REDIS_URL=redis://host:6379 with it");
         } else if let Some(item) = raw.config.root().find_path("store.redis") {
@@ -33,11 +33,11 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> StoreConfig {
     if let Some(Written { at, variable: Some(name), .. }) = sqlite {
         report.warning(at, format!("{name} is not used: the store is Redis"));
     }
-    with_password(url, &at, password, report).map_or(file, StoreConfig::Redis)
+    StoreConfig::Redis(with_password(address, password, report))
 }
 
 /// The address, from `REDIS_URL`, `KVS_ADDR` or `config.yaml`.
-fn redis_url(raw: &Raw<'_>, report: &mut Report) -> Option<(Url, Where)> {
+fn redis_url(raw: &Raw<'_>, report: &mut Report) -> Option<Address> {
     let kvs = raw.variable(&["KVS_ADDR"], report);
     let url = raw.variable(&["REDIS_URL"], report);
     match (kvs, url) {
@@ -46,44 +46,89 @@ fn redis_url(raw: &Raw<'_>, report: &mut Report) -> Option<(Url, Where)> {
             None
         }
         (Some(Written { text, at, .. }), None) => {
-            let parsed = Url::parse(&format!("redis://{text}")).ok();
-            let fits = |url: &Url| {
-                url.has_host() && matches!(url.path(), "" | "/") && url.username().is_empty() && url.query().is_none()
-            };
-            let parsed = parsed.filter(fits);
+            let parsed =
+                is_host(&text).then(|| Address { scheme: "redis".to_owned(), hosts: text.clone(), ..Address::default() });
             if parsed.is_none() {
-                report.mistake(
-                    at.clone(),
-                    format!("`{}`", without_credentials(&text)),
-                    "a host and a port, such as localhost:6379",
-                );
+                let found = format!("`{}`", without_credentials(&text));
+                report.mistake(at, found, "a host and a port, such as localhost:6379");
             }
-            parsed.map(|url| (url, at))
+            parsed
         }
-        (None, Some(url)) => parse_url(url, report),
-        (None, None) => raw.setting("store.redis.url", report).and_then(|url| parse_url(url, report)),
+        (None, Some(url)) => parsed(url, report),
+        (None, None) => raw.setting("store.redis.url", report).and_then(|url| parsed(url, report)),
     }
 }
 
-fn parse_url(Written { text, at, .. }: Written, report: &mut Report) -> Option<(Url, Where)> {
-    let url = Url::parse(&text).ok().filter(|url| SCHEMES.contains(&url.scheme()) && url.has_host());
-    if url.is_none() {
-        report.mistake(at.clone(), format!("`{}`", without_credentials(&text)), REDIS_URL);
+fn parsed(Written { text, at, .. }: Written, report: &mut Report) -> Option<Address> {
+    let address = Address::parse(&text);
+    if address.is_none() {
+        report.mistake(at, format!("`{}`", without_credentials(&text)), REDIS_URL);
     }
-    url.map(|url| (url, at))
+    address
 }
 
-fn with_password(mut url: Url, at: &Where, password: Option<WrittenSecret>, report: &mut Report) -> Option<RedisSettings> {
-    if let Some(WrittenSecret { text, at: password_at }) = password {
-        if url.password().is_some() {
-            report.mistake(password_at, "a password, while the URL has one too", "one of the two");
-        } else if url.set_password(Some(text.expose())).is_err() {
-            report.mistake(at.clone(), "an address that cannot carry a password", REDIS_URL);
-            return None;
+fn with_password(mut address: Address, password: Option<WrittenSecret>, report: &mut Report) -> RedisSettings {
+    if let Some(WrittenSecret { text, at }) = password {
+        if address.password.is_some() {
+            report.mistake(at, "a password, while the URL has one too", "one of the two");
+        } else {
+            address.password =
+                Some(url::form_urlencoded::byte_serialize(text.expose().as_bytes()).collect::<String>().replace('+', "%20"));
         }
     }
-    let mut address = url.clone();
-    let cleared = address.set_password(None).and_then(|()| address.set_username(""));
-    let address = if cleared.is_ok() { address.to_string() } else { "[redacted]".to_owned() };
-    Some(RedisSettings { url: SecretText::new(url.as_str()), address })
+    RedisSettings { url: SecretText::new(address.url()), address: address.shown() }
+}
+
+/// A URL of Redis in its parts. Other than the URLs of the web it may name several hosts.
+#[derive(Clone, Default)]
+struct Address {
+    scheme: String,
+    user: String,
+    /// Percent-encoded.
+    password: Option<String>,
+    /// `host:port`, with commas between several.
+    hosts: String,
+    /// The path, which names a database or the sentinels' master.
+    path: String,
+    query: String,
+}
+
+impl Address {
+    fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| SCHEMES.contains(scheme))?;
+        let (rest, query) = rest.split_once('?').map_or((rest, String::new()), |(rest, query)| (rest, format!("?{query}")));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = credentials.split_once(':').map_or((credentials, None), |(user, password)| (user, Some(password)));
+        let is_several = hosts.contains(',');
+        let fits = hosts.split(',').all(is_host) && (!is_several || scheme.contains('+')) && !text.contains(['#', ' ']);
+        fits.then(|| Self {
+            scheme: scheme.to_owned(),
+            user: user.to_owned(),
+            password: password.filter(|password| !password.is_empty()).map(str::to_owned),
+            hosts: hosts.to_owned(),
+            path: path.to_owned(),
+            query,
+        })
+    }
+
+    fn url(&self) -> String {
+        let Self { scheme, user, password, hosts, path, query } = self;
+        match password {
+            Some(password) => format!("{scheme}://{user}:{password}@{hosts}{path}{query}"),
+            None if user.is_empty() => format!("{scheme}://{hosts}{path}{query}"),
+            None => format!("{scheme}://{user}@{hosts}{path}{query}"),
+        }
+    }
+
+    /// Without what may be secret.
+    fn shown(&self) -> String {
+        format!("{}://{}{}", self.scheme, self.hosts, self.path)
+    }
+}
+
+/// `host`, `host:port` or `[address]:port`.
+fn is_host(text: &str) -> bool {
+    let url = Url::parse(&format!("redis://{text}")).ok();
+    url.is_some_and(|url| url.has_host() && matches!(url.path(), "" | "/") && !text.contains(['@', '/', '?', '#']))
 }
