@@ -21,8 +21,8 @@ fmt:
 
 # write the JSON schemas of config.yaml and mcp.json anew
 schema:
-    cargo run -p portunus -- schema config > schema/config.schema.json
-    cargo run -p portunus -- schema mcp > schema/mcp.schema.json
+    cargo run -p portunus -- schema config > docs/schema/config.schema.json
+    cargo run -p portunus -- schema mcp > docs/schema/mcp.schema.json
 
 # screenshots of every page, light, dark and narrow, into .test/screenshots
 screenshots:

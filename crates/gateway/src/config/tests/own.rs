@@ -1,0 +1,167 @@
+//! Our own names: `config.yaml` beyond `proxies`, references to variables, secrets in files.
+
+use portunus_core::secret::SecretText;
+use portunus_identity::settings::Preset;
+
+use super::{SECRET, empty, okta};
+use crate::config::{Names, StoreConfig};
+
+const EVERYTHING: &str = r#"
+$schema: ../docs/schema/config.schema.json
+public_url: https://mcp.acme.com
+listen: 127.0.0.1:9000
+auth_secret_file: secrets/auth
+auth_secret_previous: "the secret of last year, long enough"
+providers:
+  - preset: okta
+    issuer: https://acme.okta.com
+    client_id: 0oa1
+    client_secret: ${OKTA}
+    scopes: [openid, groups]
+  - name: partners
+    preset: keycloak
+    issuer: https://kc.acme.com/realms/partners
+    client_id: portunus
+    client_secret_file: /run/secrets/keycloak
+    groups_claim: roles
+    label: Partners
+    redirect_uri: https://mcp.acme.com/auth/callback
+proxies:
+  - pattern: /mcp/dice/
+    target_url: http://localhost:${DICE:-4000}
+store:
+  sqlite:
+    path: /var/lib/portunus/db.sqlite
+names: plain
+allowed_origins: ["https://app.acme.com", "http://localhost:6274"]
+allowed_hosts: [gateway.internal, "10.1.2.3:9000"]
+trusted_proxies: [10.0.0.0/8, "::1"]
+log:
+  level: debug
+  format: text
+limits:
+  body: 1MiB
+"#;
+
+#[test]
+fn every_key_of_config_yaml() {
+    let given = empty().yaml(EVERYTHING).env(&[("OKTA", "s1")]).file("secrets/auth", &format!("{SECRET}\n"));
+    let config = given.file("/run/secrets/keycloak", "s2\r\n").load();
+    assert_eq!(config.public_url.as_str(), "https://mcp.acme.com");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
+    assert_eq!(config.auth_secrets.len(), 2);
+    assert_eq!(config.auth_secrets[0].expose(), SECRET);
+    let [okta, partners] = &config.providers[..] else { panic!("{:?}", config.providers) };
+    assert_eq!((okta.settings.name.as_str(), okta.settings.preset), ("okta", Preset::Okta));
+    assert_eq!(okta.settings.client_secret.as_ref().map(SecretText::expose), Some("s1"));
+    assert_eq!((partners.settings.name.as_str(), partners.settings.preset), ("partners", Preset::Keycloak));
+    assert_eq!(partners.settings.client_secret.as_ref().map(SecretText::expose), Some("s2"));
+    assert_eq!(partners.label.as_deref(), Some("Partners"));
+    assert_eq!(config.proxies[0].target.as_str(), "http://localhost:4000/");
+    assert_eq!(config.store, StoreConfig::Sqlite { path: "/var/lib/portunus/db.sqlite".into() });
+    assert_eq!(config.names, Names::Plain);
+    assert_eq!(config.allowed_origins, ["https://app.acme.com", "http://localhost:6274"]);
+    assert_eq!(config.allowed_hosts, ["gateway.internal", "10.1.2.3:9000"]);
+    assert!(config.trusted_proxies[0].contains([10, 1, 1, 1].into()));
+    assert_eq!(config.body_limit, 1 << 20);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let given = empty().yaml(EVERYTHING).env(&[("OKTA", "s1")]).file("secrets/auth", SECRET);
+    let given = given.file("/run/secrets/keycloak", "s2").env(&[
+        ("PUBLIC_URL", "https://other.acme.com"),
+        ("PORT", "9001"),
+        ("AUTH_SECRET", "another secret that is long enough, too"),
+        ("AUTH_PROVIDER", "okta"),
+        ("AUTH_OKTA_ID", "0oa2"),
+        ("AUTH_OKTA_SECRET", "s3"),
+        ("DB_PATH", "other.sqlite"),
+        ("LOG_LEVEL", "error"),
+        ("LOG_FORMAT", "json"),
+    ]);
+    let config = given.load();
+    assert_eq!(config.public_url.as_str(), "https://other.acme.com");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9001");
+    assert_eq!(config.auth_secrets[0].expose(), "another secret that is long enough, too");
+    assert_eq!(config.providers.len(), 1, "AUTH_PROVIDER chooses");
+    let okta = &config.providers[0].settings;
+    assert_eq!((okta.client_id.as_str(), okta.issuer.as_str()), ("0oa2", "https://acme.okta.com"));
+    assert_eq!(okta.client_secret.as_ref().map(SecretText::expose), Some("s3"));
+    assert_eq!(config.store, StoreConfig::Sqlite { path: "/work/other.sqlite".into() });
+    assert_eq!(config.log.level, tracing_subscriber::filter::LevelFilter::ERROR);
+}
+
+#[test]
+fn secrets_in_files() {
+    let file = [("AUTH_SECRET_FILE", "/run/secrets/auth"), ("AUTH_OKTA_SECRET_FILE", "okta.secret")];
+    let given = okta().without(&["AUTH_SECRET", "AUTH_OKTA_SECRET"]).env(&file);
+    let mistakes = given.mistakes();
+    assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
+    assert!(mistakes[0].contains("environment: AUTH_OKTA_SECRET_FILE | okta.secret: "), "{mistakes:#?}");
+    assert!(mistakes[1].contains("environment: AUTH_SECRET_FILE | /run/secrets/auth: "), "{mistakes:#?}");
+    let given = given.file("/run/secrets/auth", &format!("{SECRET}\n")).file("okta.secret", "from a file\n");
+    let config = given.load();
+    assert_eq!(config.auth_secrets[0].expose(), SECRET);
+    assert_eq!(config.providers[0].settings.client_secret.as_ref().map(SecretText::expose), Some("from a file"));
+    given.env(&[("AUTH_SECRET", SECRET)]).one_mistake(&["environment: AUTH_SECRET_FILE", "one of the two"]);
+}
+
+#[test]
+fn redis_in_the_file() {
+    let text = "store:\n  redis:\n    url: redis://h:6379\n    password_file: pw\n";
+    let given = okta().yaml(text).file("pw", "hunter2\n");
+    assert!(matches!(given.load().store, StoreConfig::Redis(redis) if redis.url.expose() == "redis://:hunter2@h:6379"));
+    okta().yaml("store:\n  redis: {}\n").one_mistake(&["config.yaml:2: store.redis", "no `url`"]);
+    okta().yaml("store:\n  redis: {url: 'redis://h'}\n  sqlite: {}\n").one_mistake(&["exactly one of `sqlite` and `redis`"]);
+}
+
+#[test]
+fn values_of_config_yaml_that_need_mending() {
+    let cases = [
+        ("listen: everywhere", "`everywhere`"),
+        ("listen: 3000", "text: put it in quotes"),
+        ("names: short", "one of `prefixed`, `plain`"),
+        ("allowed_origins: ['*']", "no `*`"),
+        ("allowed_origins: ['https://app.acme.com/path']", "no path"),
+        ("allowed_hosts: ['https://app.acme.com']", "a host"),
+        ("allowed_hosts: ['a b']", "a host"),
+        ("trusted_proxies: ['10.0.0.1/8']", "10.0.0.0/8"),
+        ("trusted_proxies: [proxy]", "an address range"),
+        ("log: {level: loud}", "`trace`, `debug`"),
+        ("log: {format: xml}", "`json`, `text`"),
+        ("limits: {body: lots}", "512KiB"),
+        ("limits: {body: 1}", "1KiB at least"),
+        ("public_url: https://user:hunter2@x", "`https://[redacted]@x`"),
+    ];
+    for (text, part) in cases {
+        okta().yaml(&format!("\n{text}\n")).one_mistake(&["config.yaml:2", part]);
+    }
+    let short = okta().without(&["AUTH_SECRET"]).yaml("auth_secret: hunter2");
+    let mistakes = short.mistakes();
+    assert!(mistakes[0].starts_with("config.yaml:1: auth_secret | [redacted], 7 bytes"), "{mistakes:#?}");
+    assert_eq!(mistakes.len(), 1);
+}
+
+#[test]
+fn providers_of_the_file_that_need_mending() {
+    let bare = empty().env(&[("AUTH_SECRET", SECRET)]);
+    bare.clone().yaml("providers: [{issuer: 'https://x'}]").one_mistake(&["config.yaml:1", "without `name` and `preset`"]);
+    bare.clone().yaml("providers: [{name: Acme Corp}]").one_mistake(&["config.yaml:1: providers[0].name", "small letters"]);
+    bare.clone().yaml("providers: []").one_mistake(&["missing: AUTH_PROVIDER"]);
+    let text = "providers:\n  - name: acme\n    client_id: x\n    client_secret: y\n";
+    bare.clone().yaml(text).one_mistake(&["config.yaml:2: providers[0] | no `issuer`", "AUTH_ACME_ISSUER", "none of the known"]);
+    let twice =
+        "providers:\n  - {name: github, client_id: x, client_secret: y}\n  - {name: github, client_id: x, client_secret: y}\n";
+    bare.clone().yaml(twice).one_mistake(&["config.yaml:3: providers[1].name", "already"]);
+    let preset = "providers:\n  - {name: acme, preset: octa, issuer: 'https://x', client_id: x, client_secret: y}\n";
+    bare.yaml(preset).one_mistake(&["config.yaml:2: providers[0].preset", "one of `okta`"]);
+}
+
+#[test]
+fn a_public_client_is_possible_and_told() {
+    let text = "providers:\n  - {name: acme, issuer: 'https://sso.acme.com', client_id: x}\n";
+    let given = empty().env(&[("AUTH_SECRET", SECRET)]).yaml(text);
+    assert!(given.load().providers[0].settings.client_secret.is_none());
+    assert!(given.warnings().iter().any(|warning| warning.contains("public client")));
+}
