@@ -1,6 +1,11 @@
 //! `portunus serve`: builds the gateway from its configuration and runs it until it is told to stop.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use axum::Router;
@@ -17,7 +22,10 @@ use portunus_mcp::{
     spec::Transport,
     upstream::{self, Upstreams},
 };
-use portunus_store::{seal::Sealer, sqlite};
+use portunus_store::{
+    seal::Sealer,
+    sqlite::{self, OpenError},
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -181,8 +189,11 @@ impl Gateway {
 fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
     match &config.store {
         StoreConfig::Sqlite { path } => {
-            let sealer = Sealer::new(&config.auth_secrets, Arc::clone(entropy))?;
-            sqlite::open(path, sealer).with_context(|| format!("the database {} cannot be used (DB_PATH)", path.display()))
+            let sealer = || Sealer::new(&config.auth_secrets, Arc::clone(entropy));
+            match sqlite::open(path, sealer()?) {
+                Err(OpenError::Foreign { .. }) => Ok(sqlite::open(&beside(path), sealer()?)?),
+                opened => Ok(opened?),
+            }
         }
         StoreConfig::Redis(redis) => bail!(
             "the Redis store at {} is configured (KVS_ADDR or REDIS_URL), but this version keeps its records in SQLite only: \
@@ -190,6 +201,17 @@ fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Sto
             redis.address
         ),
     }
+}
+
+/// The gateway that many move from has the same default for `DB_PATH`: its file is left alone, ours stands beside it
+/// (`docs/decisions/0010-database-of-the-old-gateway.md`).
+fn beside(path: &Path) -> PathBuf {
+    let beside = path.with_extension("portunus.sqlite");
+    tracing::warn!(
+        db_path = %path.display(), using = %beside.display(),
+        "DB_PATH names a database of another program: it is left alone, and records are kept beside it"
+    );
+    beside
 }
 
 fn meet(config: &Config, providers: Vec<ConnectedProvider>) -> Providers {
