@@ -148,7 +148,7 @@ pub(super) async fn ask(
 ) -> Result<Outcome, UpstreamError> {
     let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
     let Awaited { id, mut answer, beat } = inbox.register(call.progress)?;
-    let mut in_flight = InFlight { inbox, link, id, cancellable: method != "initialize" };
+    let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {
         (Some(params), Some(_)) => Some(wire::replace_progress_token(&params, &own)?),
@@ -156,6 +156,7 @@ pub(super) async fn ask(
     };
     let send = link.send(Outgoing { message: wire::request(&own, method, params.as_ref()), awaits: Some(id) });
     tokio::pin!(send);
+    in_flight.cancellable = method != "initialize";
     let mut unsent = true;
     let timeout = call.timeout.unwrap_or(default_timeout);
     let started = Instant::now();

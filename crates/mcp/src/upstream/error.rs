@@ -22,6 +22,8 @@ pub enum UpstreamError {
     Backoff { retry_in: Duration, detail: String },
     #[error("too many connections to servers are open; try again later")]
     TooMany,
+    #[error("the server has too many calls in flight; try again later")]
+    Busy,
     #[error("the server did not answer in time")]
     Timeout,
     #[error("the connection to the server ended before it answered")]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectionKey, UpstreamError};
+use super::{ConnectionKey, UpstreamError, id_finder::IdFinder};
 use crate::wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response};
 
 /// How many calls may be in flight on one connection.
@@ -91,7 +91,7 @@ impl Inbox {
             return Err(reason.clone());
         }
         if pending.len() >= MAX_PENDING {
-            return Err(UpstreamError::TooMany);
+            return Err(UpstreamError::Busy);
         }
         pending.insert(id, Pending { answer, progress, beat: Arc::clone(&beat) });
         Ok(Awaited { id, answer: awaited, beat })
@@ -123,7 +123,12 @@ impl Inbox {
             Ok(Message::Response(response)) => self.answer(response),
             Ok(Message::Notification(notification)) => self.notice(notification),
             Ok(Message::Request(request)) => self.ask(Ask::Request(request)),
-            Err(error) => tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message"),
+            Err(error) => {
+                tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message");
+                if let Some(id) = IdFinder::of(text) {
+                    self.fail(id, UpstreamError::protocol(format!("an answer that cannot be read: {error}")));
+                }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod connection;
 mod error;
 mod handshake;
 mod http;
+mod id_finder;
 mod inbox;
 mod link;
 mod pool;

@@ -1,5 +1,5 @@
 //! What the tests of upstream servers share: specs of fixture servers, pools, calls.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own part, and may stop where it stands")]
+#![expect(dead_code, clippy::unwrap_used, reason = "each test file uses its own part, and may stop where it stands")]
 
 use std::{
     collections::BTreeMap,

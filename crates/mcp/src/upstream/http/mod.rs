@@ -90,7 +90,9 @@ pub(super) fn header_map(headers: &[(HeaderName, SecretText)]) -> Result<HeaderM
 
 /// Redirects would carry the configured credentials to wherever they lead.
 pub(super) fn refuse_redirect(response: &Response, url: &Url) -> Result<(), UpstreamError> {
-    if response.status().is_redirection() || response.url() != url {
+    let at = response.url();
+    let is_there = at.origin() == url.origin() && at.path() == url.path() && at.query() == url.query();
+    if response.status().is_redirection() || !is_there {
         return Err(UpstreamError::protocol("the server redirects: configure the final URL"));
     }
     Ok(())

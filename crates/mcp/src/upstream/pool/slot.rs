@@ -10,6 +10,9 @@ use super::{
     Options,
 };
 
+/// A connection that lived for so many shortest pauses was a working one.
+const STABLE: u32 = 10;
+
 pub(super) type Slot = Arc<Mutex<Place>>;
 
 #[derive(Default)]
@@ -68,13 +71,17 @@ impl Place {
         matches!(&self.phase, Phase::Live { connection: held, .. } if Arc::ptr_eq(held, connection))
     }
 
-    /// A connection ended by itself. A forgotten session is no failure: the next caller gets a new one at once.
+    /// A connection ended by itself. Neither a forgotten session nor an accident after good service makes the next caller wait;
+    /// what fails soon after its start is left alone for a while.
     pub(super) fn ended(&mut self, connection: &Connection, lived: Duration, options: &Options) {
         match connection.close_reason() {
             Some(UpstreamError::SessionExpired) => self.phase = Phase::Empty,
             reason => {
-                if lived >= options.backoff_max {
+                if lived >= options.backoff_min * STABLE {
+                    // It served for a while: this is an accident, and the next caller should not notice it.
                     self.failures = 0;
+                    self.phase = Phase::Empty;
+                    return;
                 }
                 let detail = reason.and_then(UpstreamError::detail).unwrap_or_default().to_owned();
                 self.failed(detail, options);

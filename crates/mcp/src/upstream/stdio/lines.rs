@@ -5,6 +5,8 @@ use std::io;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
+use super::super::id_finder::IdFinder;
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// Without its line end.
@@ -56,82 +58,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 
 fn finished(mut line: Vec<u8>, skipping: Option<IdFinder>) -> Line {
     if let Some(finder) = skipping {
-        return Line::TooLong { id: finder.found };
+        return Line::TooLong { id: finder.found() };
     }
     if line.last() == Some(&b'\r') {
         line.pop();
     }
     Line::Whole(line)
-}
-
-/// Finds the number under the key `id` of an outermost object, byte by byte and without keeping anything.
-#[derive(Default)]
-struct IdFinder {
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-    /// The start of the last string of the outermost object: no more than is needed to know `id`.
-    text: Vec<u8>,
-    in_value: bool,
-    digits: String,
-    found: Option<u64>,
-}
-
-impl IdFinder {
-    fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.in_string {
-                self.string_byte(byte);
-            } else {
-                self.outside_byte(byte);
-            }
-        }
-    }
-
-    fn string_byte(&mut self, byte: u8) {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' => self.escaped = true,
-            b'"' => self.in_string = false,
-            _ => {}
-        }
-        if self.in_string && self.depth == 1 && !self.in_value && self.text.len() < 3 {
-            self.text.push(byte);
-        }
-    }
-
-    fn outside_byte(&mut self, byte: u8) {
-        match byte {
-            b'"' => {
-                self.in_string = true;
-                if self.depth == 1 && !self.in_value {
-                    self.text.clear();
-                }
-            }
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                if self.depth == 0 {
-                    self.member_ends();
-                }
-            }
-            b':' if self.depth == 1 => self.in_value = true,
-            b',' if self.depth == 1 => self.member_ends(),
-            b'0'..=b'9' if self.depth == 1 && self.in_value && self.text == b"id" && self.digits.len() < 20 => {
-                self.digits.push(char::from(byte));
-            }
-            _ => {}
-        }
-    }
-
-    fn member_ends(&mut self) {
-        if self.text == b"id" {
-            self.found = self.digits.parse().ok();
-        }
-        self.digits.clear();
-        self.text.clear();
-        self.in_value = false;
-    }
 }
 
 #[cfg(test)]
