@@ -130,6 +130,13 @@ pub fn challenge(why: Challenge, resource: &Resource, public_url: &PublicUrl) ->
     format!(r#"Bearer {error}resource_metadata="{}", scope="{}""#, metadata_url(resource, public_url), scope::MCP)
 }
 
+/// The value of `WWW-Authenticate` for a call that needs scopes the token lacks: all it needs at once, separated by spaces
+/// (MCP 2026-07-28, authorization, "Scope Challenge Handling").
+pub fn insufficient_scope(needed: &str, resource: &Resource, public_url: &PublicUrl) -> String {
+    let metadata = metadata_url(resource, public_url);
+    format!(r#"Bearer error="insufficient_scope", scope="{needed}", resource_metadata="{metadata}""#)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -10,9 +10,9 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use portunus_core::{
     ids::ServerName,
-    oauth::params::Params,
+    oauth::{metadata, params::Params},
     principal::Principal,
-    resource::{Resources, Target},
+    resource::{Resource, Resources, Target},
     scope,
 };
 use portunus_mcp::hub::View;
@@ -57,7 +57,7 @@ pub async fn any(
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
             return room.proxy.forward(pattern, request, caller).await;
         }
-        Target::Proxy { .. } => return insufficient_scope(scope::MCP),
+        Target::Proxy { .. } => return insufficient_scope(&room, &resource, scope::MCP),
         Target::Server(name) => View::One(name.clone()),
         Target::All => match named_server(&room.resources, request.uri().query()) {
             Ok(view) => view,
@@ -67,7 +67,7 @@ pub async fn any(
     if let View::One(name) = &view
         && !may_use(&principal, name)
     {
-        return insufficient_scope(name.as_str());
+        return insufficient_scope(&room, &resource, name.as_str());
     }
     room.mcp.serve(principal, view, request).await
 }
@@ -88,9 +88,10 @@ fn may_use(principal: &Principal, server: &ServerName) -> bool {
 }
 
 /// The token is good but does not reach that far (RFC 6750 section 3.1).
-fn insufficient_scope(needed: &str) -> Response {
+fn insufficient_scope(room: &DoorRoom, resource: &Resource, needed: &str) -> Response {
     let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this server");
-    if let Ok(value) = HeaderValue::from_str(&format!(r#"Bearer error="insufficient_scope", scope="{needed}""#)) {
+    let value = metadata::insufficient_scope(needed, resource, room.resources.public_url());
+    if let Ok(value) = HeaderValue::from_str(&value) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
     response
