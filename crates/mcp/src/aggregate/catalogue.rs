@@ -107,14 +107,14 @@ impl Inner {
             match kept.look(now, self.settings.catalogue_ttl, deadline) {
                 Look::Have { list, refresh } => {
                     if refresh {
-                        self.start_fetch(&kept, server, kind, asker);
+                        self.start_fetch(&kept, server, kind, asker, Duration::ZERO);
                     }
                     return Ok(list);
                 }
                 Look::Failed(error) => return Err(error),
                 Look::Wait { start, patience } => {
                     if start {
-                        self.start_fetch(&kept, server, kind, asker);
+                        self.start_fetch(&kept, server, kind, asker, patience);
                     }
                     let until = (now + patience).min(began + deadline);
                     if tokio::time::timeout_at(until, finished.changed()).await.is_err() {
@@ -125,10 +125,11 @@ impl Inner {
         }
     }
 
-    /// Fetches in a task of its own: who waits may go, others may be waiting too.
-    fn start_fetch(self: &Arc<Self>, kept: &Arc<Shelf>, server: &ServerName, kind: Kind, asker: &Asker) {
+    /// Fetches in a task of its own: who waits may go, others may be waiting too. The asker waits for `patience`.
+    fn start_fetch(self: &Arc<Self>, kept: &Arc<Shelf>, server: &ServerName, kind: Kind, asker: &Asker, patience: Duration) {
         let (hub, kept, server, asker) = (Arc::clone(self), Arc::clone(kept), server.clone(), asker.clone());
         tokio::spawn(async move {
+            let began = Instant::now();
             kept.set_out();
             let outcome = fetch::list(&hub, &server, kind, &asker).await;
             if let Err(error) = &outcome {
@@ -136,7 +137,8 @@ impl Inner {
                 tracing::warn!(%server, list = kind.method(), %error, reason, "a server is left out of lists");
             }
             if kept.finish(Instant::now(), outcome) {
-                hub.announce_late_list(&server, &asker, kind);
+                let is_told = began.elapsed() < patience;
+                hub.announce_late_list(&server, &asker, kind, is_told);
             }
         });
     }

@@ -46,6 +46,10 @@ impl Asker {
         &self.user
     }
 
+    pub(crate) fn is(&self, session: &Session) -> bool {
+        self.session.as_ref().is_some_and(|own| own.id == session.id)
+    }
+
     /// No session has an empty name, so nothing of this user's can be mixed up.
     pub(crate) fn holder(&self) -> Holder {
         let session = self.session.as_ref().map_or_else(String::new, |session| session.id.as_str().to_owned());

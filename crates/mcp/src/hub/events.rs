@@ -44,8 +44,8 @@ impl Inner {
         }
     }
 
-    /// A list came after merged lists had been answered without it.
-    pub(crate) fn announce_late_list(&self, server: &ServerName, asker: &Asker, kind: Kind) {
+    /// A list came after merged lists had been answered without it. Who asked for it may have it already.
+    pub(crate) fn announce_late_list(&self, server: &ServerName, asker: &Asker, kind: Kind, asker_has_it: bool) {
         let Some(spec) = self.spec(server) else { return };
         let sessions = match Keeper::of(spec.isolation, asker.user()) {
             Keeper::Everybody => self.sessions.of_everybody(),
@@ -53,7 +53,9 @@ impl Inner {
         };
         let message = wire::notification(kind.changed(), None);
         for session in sessions.iter().filter(|session| session.view == View::All && session.sees(server)) {
-            session.outbox.push(&message);
+            if !(asker_has_it && asker.is(session)) {
+                session.outbox.push(&message);
+            }
         }
     }
 

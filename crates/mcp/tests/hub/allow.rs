@@ -1,0 +1,106 @@
+//! Policy guards every call and every list (threat 32), and what is not allowed looks as if it were not there.
+
+use portunus_core::ids::ServerName;
+use portunus_mcp::{
+    allow::Allow,
+    hub::{HubSettings, View},
+};
+use serde_json::{Value, json};
+
+use super::{
+    client::{Client, caller, hub, initialize},
+    fake::{Fakes, Script, name},
+};
+
+/// Refuses one server, and everything called `secret`.
+#[derive(Clone)]
+struct NoSecrets;
+
+impl Allow for NoSecrets {
+    fn server(&self, server: &ServerName) -> bool {
+        server.as_str() != "hidden"
+    }
+    fn tool(&self, _: &ServerName, name: &str) -> bool {
+        name != "secret"
+    }
+    fn prompt(&self, _: &ServerName, name: &str) -> bool {
+        name != "secret"
+    }
+    fn resource(&self, _: &ServerName, uri: &str) -> bool {
+        !uri.starts_with("secret:")
+    }
+}
+
+fn server(text: &str) -> Script {
+    Script::new(text)
+        .tools(&["open", "secret"])
+        .with("prompts/list", &[r#"{"name":"open"}"#, r#"{"name":"secret"}"#])
+        .with("resources/list", &[r#"{"uri":"open:a"}"#, r#"{"uri":"secret:a"}"#])
+        .with("resources/templates/list", &[r#"{"uriTemplate":"open:{x}"}"#, r#"{"uriTemplate":"secret:{x}"}"#])
+}
+
+fn forbidden(prefix: &str) -> Vec<(&'static str, Value)> {
+    let name = format!("{prefix}secret");
+    vec![
+        ("tools/call", json!({ "name": name })),
+        ("prompts/get", json!({ "name": name })),
+        ("resources/read", json!({ "uri": "secret:a" })),
+        ("resources/read", json!({ "uri": "secret:unlisted" })),
+        ("resources/subscribe", json!({ "uri": "secret:a" })),
+        ("resources/unsubscribe", json!({ "uri": "secret:a" })),
+        ("completion/complete", json!({"ref": {"type": "ref/prompt", "name": name}})),
+        ("completion/complete", json!({"ref": {"type": "ref/resource", "uri": "secret:{x}"}})),
+    ]
+}
+
+#[tokio::test]
+async fn t32_every_call_and_every_list_is_guarded() {
+    let fakes = Fakes::new(vec![server("files"), server("hidden")]);
+    let hub = hub(&fakes, HubSettings::default());
+    for (view, prefix) in [(View::All, "files_"), (View::One(name("files")), "")] {
+        let client = Client::allowed(&hub, view, NoSecrets).await;
+        assert_eq!(client.tools().await, [format!("{prefix}open")]);
+        assert_eq!(client.names("prompts/list", "prompts", "name").await, [format!("{prefix}open")]);
+        assert_eq!(client.names("resources/list", "resources", "uri").await, ["open:a"]);
+        assert_eq!(client.names("resources/templates/list", "resourceTemplates", "uriTemplate").await, ["open:{x}"]);
+        let before = fakes.script("files").heard.lock().unwrap().len();
+        for (method, params) in forbidden(prefix) {
+            let (code, message) = client.error(method, params.clone()).await;
+            assert!(matches!(code, -32602 | -32002), "{method} {params}: {code} {message}");
+        }
+        assert_eq!(fakes.script("files").heard.lock().unwrap().len(), before, "the server heard of none of it");
+        assert_eq!(client.call(&format!("{prefix}open")).await["by"], "files");
+    }
+    assert!(fakes.script("hidden").heard.lock().unwrap().is_empty(), "a hidden server is not even asked");
+}
+
+#[tokio::test]
+async fn what_is_forbidden_looks_like_what_is_not_there() {
+    let hub = hub(&Fakes::new(vec![server("files"), server("hidden")]), HubSettings::default());
+    let client = Client::allowed(&hub, View::All, NoSecrets).await;
+    let refusal = async |tool: &str| {
+        let (code, message) = client.error("tools/call", json!({ "name": tool })).await;
+        (code, message.replace(tool, "X"))
+    };
+    let absent = refusal("files_absent").await;
+    for forbidden in ["files_secret", "hidden_open", "hidden_secret"] {
+        assert_eq!(refusal(forbidden).await, absent, "{forbidden}");
+    }
+    let mut caller = caller("alice", View::One(name("hidden")));
+    caller.allow = std::sync::Arc::new(NoSecrets);
+    assert_eq!(initialize(&hub, &caller, "2025-06-18").await.status, http::StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_decision_that_changes_holds_from_the_next_request_on() {
+    let fakes = Fakes::new(vec![server("files"), server("hidden")]);
+    let hub = hub(&fakes, HubSettings::default());
+    let mut client = Client::all(&hub, "alice").await;
+    client.call("hidden_open").await;
+    let mut stream = client.listen().await;
+    client.caller.allow = std::sync::Arc::new(NoSecrets);
+    assert_eq!(client.error("tools/call", json!({ "name": "hidden_open" })).await.0, -32602);
+    assert_eq!(client.tools().await, ["files_open"]);
+    fakes.says("hidden", "notifications/tools/list_changed", None);
+    assert!(stream.is_silent().await, "nor is anything heard of it any more");
+}

@@ -1,0 +1,183 @@
+//! Requests on their way: bytes, progress, cancellation, servers that fail.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use http::StatusCode;
+use portunus_mcp::hub::{HubSettings, View};
+use serde_json::json;
+
+use super::{
+    client::{Client, Events, caller, hub, initialize, text},
+    fake::{Fakes, Script, name},
+};
+
+/// Numbers, escapes, unknown members, white space and key order that a re-serialiser would not leave alone.
+const ODD: &str = r#""z": 1.0e5 ,"a":[-0.0, 1E+2,12345678901234567890123],"t":"\u00e9\/","_meta":{"x":  null}"#;
+
+fn two() -> Arc<Fakes> {
+    Fakes::new(vec![
+        Script::new("dice").tools(&["roll", "progress", "wait", "log", "fail"]),
+        Script::new("uuid").tools(&["make"]),
+    ])
+}
+
+#[tokio::test]
+async fn payloads_pass_unchanged_through_one_server() {
+    let client = Client::one(&hub(&two(), HubSettings::default()), "alice", "dice").await;
+    for method in ["tools/call", "vendor/unheard-of", "tasks/get", "prompts/get"] {
+        let params = format!(r#"{{ "name":"roll",{ODD} }}"#);
+        let answer = client.raw(method, &params).await;
+        let expected = format!(r#""result":{{"by":"dice", "method":"{method}","params":{params}}}}}"#);
+        assert!(answer.ends_with(&expected), "{answer}");
+    }
+    let params = format!(r#"{{"name":5,{ODD}}}"#);
+    assert!(client.raw("vendor/with-another-name", &params).await.contains(&params), "members of unknown methods are not ours");
+}
+
+#[tokio::test]
+async fn on_the_merged_endpoint_only_the_name_changes() {
+    let client = Client::all(&hub(&two(), HubSettings::default()), "alice").await;
+    let answer = client.raw("tools/call", &format!(r#"{{ "name" : "dice_roll",{ODD} }}"#)).await;
+    let expected = format!(r#""result":{{"by":"dice", "method":"tools/call","params":{{ "name" : "roll",{ODD} }}}}}}"#);
+    assert!(answer.ends_with(&expected), "{answer}");
+    let answer = client.raw("tools/call", r#"{"name":"dice_fail"}"#).await;
+    assert!(answer.ends_with(r#""error":{"code":-32050,"message":"no","data":{"n":1.0}}}"#), "{answer}");
+}
+
+#[tokio::test]
+async fn handshakes_tell_of_the_server_itself_or_of_all() {
+    let mut dice = Script::new("dice").tools(&["roll"]);
+    dice.instructions = Some("Roll fairly.".to_owned());
+    dice.capabilities = r#"{"tools":{"x":1.0}}"#.to_owned();
+    let fakes = Fakes::new(vec![dice, Script::new("uuid")]);
+    let hub = hub(&fakes, HubSettings::default());
+
+    let first = Client::all(&hub, "alice").await.hello["result"].clone();
+    assert_eq!(first["serverInfo"]["name"], "portunus");
+    for capability in ["tools", "prompts", "resources"] {
+        assert_eq!(first["capabilities"][capability]["listChanged"], true, "{capability}");
+    }
+    assert_eq!(fakes.script("dice").connects.load(Ordering::SeqCst), 0, "the handshake wakes nobody");
+
+    let raw = text(initialize(&hub, &caller("alice", View::One(name("dice"))), "2025-11-25").await);
+    assert_eq!(
+        raw,
+        r#"{"jsonrpc":"2.0","id":0,"result":{"x-extra":[1.50, "\u00e9"],"protocolVersion":"2025-11-25","capabilities":{"tools":{"x":1.0}},"serverInfo":{"name":"dice-itself","version":"9"},"instructions":"Roll fairly."}}"#
+    );
+    let later = Client::all(&hub, "alice").await.hello["result"].clone();
+    assert_eq!(later["instructions"], "## dice\nRoll fairly.");
+}
+
+#[tokio::test]
+async fn progress_comes_under_the_clients_own_token() {
+    let hub = hub(&two(), HubSettings::default());
+    for (client, tool) in
+        [(Client::one(&hub, "alice", "dice").await, "progress"), (Client::all(&hub, "alice").await, "dice_progress")]
+    {
+        for token in [r#""mine-\u0061""#, "1234567890123"] {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":"p","method":"tools/call","params":{{"name":"{tool}","_meta":{{"progressToken":{token}}}}}}}"#
+            );
+            let mut events = Events::of(client.post(&body).await);
+            for n in 1..=2 {
+                let expected = format!(
+                    r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progress":{n}.0, "progressToken":{token},"message":"\u00e9"}}}}"#
+                );
+                assert_eq!(events.next().await.unwrap(), expected);
+            }
+            assert!(events.next().await.unwrap().starts_with(r#"{"jsonrpc":"2.0","id":"p","result":"#));
+            assert_eq!(events.next().await, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_cancelled_at_the_server_and_has_no_response() {
+    let fakes = two();
+    let hub = hub(&fakes, HubSettings::default());
+    let client = Arc::new(Client::all(&hub, "alice").await);
+    let other = Client::all(&hub, "alice").await;
+    let waiting = tokio::spawn({
+        let client = Arc::clone(&client);
+        async move { client.post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_wait"}}"#).await }
+    });
+    while fakes.script("dice").heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let again = client.post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_roll"}}"#).await;
+    assert_eq!(again.status, StatusCode::BAD_REQUEST, "the id is taken");
+    other.notify("notifications/cancelled", r#"{"requestId":"w"}"#).await;
+    client.notify("notifications/cancelled", r#"{"requestId":"other"}"#).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(fakes.script("dice").cancelled.load(Ordering::SeqCst), 0, "not by another session, not by another id");
+    client.notify("notifications/cancelled", r#"{"requestId":"w","reason":"enough"}"#).await;
+    let mut events = Events::of(waiting.await.unwrap());
+    assert_eq!(events.next().await, None);
+    assert_eq!(fakes.script("dice").cancelled.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_broken_connection_cancels_nothing() {
+    let fakes = two();
+    let client = Arc::new(Client::one(&hub(&fakes, HubSettings::default()), "alice", "dice").await);
+    let waiting = tokio::spawn({
+        let client = Arc::clone(&client);
+        async move { client.call("wait").await }
+    });
+    while fakes.script("dice").heard("tools/call").is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    waiting.abort();
+    let _ = waiting.await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(fakes.script("dice").cancelled.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_long_call_turns_into_a_stream_that_is_kept_alive() {
+    let fakes = two();
+    let settings = HubSettings { keep_alive: Duration::from_millis(20), ..HubSettings::default() };
+    let client = Client::one(&hub(&fakes, settings), "alice", "dice").await;
+    let answer = client.post(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}"#).await;
+    let mut events = Events::of(answer);
+    assert_eq!(futures::StreamExt::next(&mut events.stream).await.unwrap(), ": keep-alive\n\n");
+    fakes.script("dice").go_on.notify_one();
+    assert!(events.next().await.unwrap().contains(r#""id":1,"result""#));
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_is_named_and_nothing_more_is_told() {
+    let fakes = two();
+    let hub = hub(&fakes, HubSettings::default());
+    let client = Client::all(&hub, "alice").await;
+    let one = Client::one(&hub, "alice", "dice").await;
+    client.call("dice_roll").await;
+    fakes.script("dice").down.store(true, Ordering::SeqCst);
+    fakes.breaks("dice");
+    for (client, tool) in [(&client, "dice_roll"), (&one, "roll")] {
+        let (code, message) = client.error("tools/call", json!({ "name": tool })).await;
+        assert_eq!((code, message.as_str()), (-32603, r#"server "dice": the server's program could not be started"#));
+    }
+    client.call("uuid_make").await;
+
+    let answer = initialize(&hub, &caller("bob", View::One(name("dice"))), "2025-06-18").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(!answer.headers.contains_key("mcp-session-id"), "no session came of it");
+    let text = text(answer);
+    assert!(text.contains(r#"\"dice\""#) && !text.contains("secret detail"), "{text}");
+
+    fakes.script("dice").down.store(false, Ordering::SeqCst);
+    client.call("dice_roll").await;
+    one.call("roll").await;
+}
+
+#[tokio::test]
+async fn unknown_methods_are_refused_on_the_merged_endpoint() {
+    let client = Client::all(&hub(&two(), HubSettings::default()), "alice").await;
+    let (code, message) = client.error("vendor/unheard-of", json!({})).await;
+    assert_eq!((code, message.as_str()), (-32601, "Method not found: vendor/unheard-of"));
+    assert_eq!(client.error("tools/call", json!({})).await.0, -32602);
+}

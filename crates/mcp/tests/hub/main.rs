@@ -1,0 +1,15 @@
+//! The hub from the edge's side, with servers that exist in memory only ([`fake`]) and a client that sees every byte
+//! ([`client`]).
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "the fakes of a test fail loudly")]
+
+mod allow;
+mod calls;
+mod client;
+mod fake;
+mod lists;
+mod names;
+mod resources;
+mod sessions;
+mod streams;
+mod transport;
