@@ -14,6 +14,7 @@ mod log;
 mod mistake;
 mod near;
 mod placeholder;
+mod provider;
 mod providers;
 mod proxies;
 mod quantity;

@@ -1,15 +1,14 @@
-//! Section: the identity providers people sign in at. Which ones there are is decided here; what makes an issuer good is in
-//! [`super::issuer`].
+//! Section: the identity providers people sign in at. Which ones there are is decided here; the settings of each are read in
+//! [`super::provider`].
 
-use portunus_core::{ids::ProviderName, resource::PublicUrl};
-use portunus_identity::settings::{Preset, ProviderSettings};
+use portunus_core::resource::PublicUrl;
+use portunus_identity::settings::Preset;
 
 use super::{
-    ProviderConfig, issuer,
-    log::not_one_of,
+    ProviderConfig,
     mistake::{Report, Where},
-    placeholder::is_placeholder,
-    raw::{Raw, Written, WrittenSecret, written},
+    provider::{prefix, resolve_one},
+    raw::{Raw, Written, written},
     tables,
     tree::Item,
 };
@@ -30,18 +29,18 @@ pub(super) fn preset_of(name: &str) -> Option<Preset> {
 }
 
 /// A provider that was named somewhere.
-struct Named<'a> {
-    name: String,
+pub(super) struct Named<'a> {
+    pub(super) name: String,
     /// Where it was named.
-    at: Where,
+    pub(super) at: Where,
     /// Its entry in `config.yaml`, if it has one.
-    item: Option<Item<'a>>,
+    pub(super) item: Option<Item<'a>>,
 }
 
 /// All providers, in the order they are offered.
 pub(super) fn resolve(raw: &Raw<'_>, public_url: &PublicUrl, report: &mut Report) -> Vec<ProviderConfig> {
     let named = named(raw, report);
-    named.iter().filter_map(|named| Reading { raw, named, report }.provider(public_url)).collect()
+    named.iter().filter_map(|named| resolve_one(raw, named, public_url, report)).collect()
 }
 
 /// `AUTH_PROVIDER` says which (with commas between several); without it those of `config.yaml`; without those the one whose
@@ -124,190 +123,4 @@ fn named_by_variables<'a>(raw: &Raw<'_>, report: &mut Report) -> Vec<Named<'a>> 
 
 fn is_name(name: &str) -> bool {
     (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// The start of a provider's variables, by the Auth.js naming: `azure-ad` has `AUTH_AZURE_AD_…`.
-pub(super) fn prefix(name: &str) -> String {
-    format!("AUTH_{}_", name.to_ascii_uppercase().replace('-', "_"))
-}
-
-/// What the other old system calls the settings of Okta.
-const fn old_names(key: &str) -> &'static [&'static str] {
-    match key.as_bytes() {
-        b"issuer" => &["OKTA_URL", "OAUTH_OKTA_URL"],
-        b"client_id" => &["OKTA_CLIENT_ID", "OAUTH_OKTA_CLIENT_ID"],
-        b"client_secret" => &["OKTA_CLIENT_SECRET", "OAUTH_OKTA_CLIENT_SECRET"],
-        b"client_secret_file" => &["OKTA_CLIENT_SECRET_FILE", "OAUTH_OKTA_CLIENT_SECRET_FILE"],
-        b"redirect_uri" => &["OKTA_REDIRECT_URI", "OAUTH_OKTA_REDIRECT_URI"],
-        _ => &[],
-    }
-}
-
-/// The end of the variable for a key of `config.yaml`.
-fn suffix(key: &str) -> String {
-    key.strip_prefix("client_").unwrap_or(key).to_ascii_uppercase()
-}
-
-struct Reading<'a, 'r> {
-    raw: &'a Raw<'a>,
-    named: &'a Named<'a>,
-    report: &'r mut Report,
-}
-
-impl Reading<'_, '_> {
-    fn provider(mut self, public_url: &PublicUrl) -> Option<ProviderConfig> {
-        let preset = self.preset();
-        let client_id = self.client_id();
-        let client_secret = self.client_secret(preset);
-        let issuer = self.issuer(preset);
-        let redirect_uri = self.redirect_uri(public_url);
-        let scopes = self.scopes();
-        let groups_claim = self.field("groups_claim").map(|written| written.text);
-        let label = self.field("label").map(|written| written.text);
-        let name = ProviderName::from_text(&self.named.name);
-        let settings = ProviderSettings {
-            name,
-            preset,
-            client_id: client_id?,
-            client_secret,
-            issuer: issuer?,
-            scopes,
-            groups_claim,
-            redirect_uri,
-        };
-        Some(ProviderConfig { settings, label })
-    }
-
-    /// A setting of this provider: its variables win over its entry in `config.yaml`.
-    fn field(&mut self, key: &'static str) -> Option<Written> {
-        self.of_env(key).or_else(|| self.of_file(key))
-    }
-
-    fn of_env(&mut self, key: &'static str) -> Option<Written> {
-        let own = self.own_variable(key);
-        let own = self.raw.env.find(&own).map(|variable| (own.as_str(), variable));
-        let old = if self.named.name == "okta" { self.raw.variable(old_names(key), self.report) } else { None };
-        let Some((name, variable)) = own else { return old };
-        let text = variable.text.trim().to_owned();
-        if let Some(Written { text: other, at, variable: Some(old), .. }) = old
-            && other != text
-        {
-            self.report.mistake(at, format!("another value than {name} has"), format!("set {name} or {old}, not both"));
-        }
-        Some(Written { text, at: variable.at.clone(), variable: None })
-    }
-
-    fn of_file(&self, key: &str) -> Option<Written> {
-        written(self.named.item.as_ref().and_then(|item| item.find(key)))
-    }
-
-    /// `AUTH_OKTA_ID` for `client_id` of `okta`.
-    fn own_variable(&self, key: &str) -> String {
-        format!("{}{}", prefix(&self.named.name), suffix(key))
-    }
-
-    /// Reports a setting that is needed and not given.
-    fn missing(&mut self, key: &str, what: &str) {
-        let variable = self.own_variable(key);
-        match &self.named.item {
-            Some(item) => self.report.mistake(item.at(), format!("no `{key}`"), format!("`{key}`, or {variable}: {what}")),
-            None => self.report.missing(variable, what),
-        }
-    }
-
-    fn preset(&mut self) -> Preset {
-        let by_name = preset_of(&self.named.name).unwrap_or(Preset::Oidc);
-        let Some(written) = self.of_file("preset") else { return by_name };
-        preset_of(&written.text).unwrap_or_else(|| {
-            not_one_of(tables::PRESETS, written, self.report);
-            by_name
-        })
-    }
-
-    fn client_id(&mut self) -> Option<String> {
-        let Some(Written { text, at, .. }) = self.field("client_id") else {
-            self.missing("client_id", "the client ID of the application registered at the provider");
-            return None;
-        };
-        if is_placeholder(&text) {
-            self.report.mistake(
-                at,
-                format!("`{text}`, still the example value"),
-                "the client ID of your application at the provider",
-            );
-            return None;
-        }
-        Some(text)
-    }
-
-    fn client_secret(&mut self, preset: Preset) -> Option<portunus_core::secret::SecretText> {
-        let from_env = (self.of_env("client_secret"), self.of_env("client_secret_file"));
-        let from_file = (self.of_file("client_secret"), self.of_file("client_secret_file"));
-        let is_given = [&from_env.0, &from_env.1, &from_file.0, &from_file.1].into_iter().any(Option::is_some);
-        let secret = self.raw.secret_of(from_env, self.report).or_else(|| self.raw.secret_of(from_file, self.report));
-        match secret {
-            Some(WrittenSecret { text, at }) if is_placeholder(text.expose()) => {
-                self.report.mistake(at, "still the example value", "the client secret of your application at the provider");
-                None
-            }
-            Some(WrittenSecret { text, .. }) => Some(text),
-            None if is_given => None,
-            None if matches!(preset, Preset::Oidc | Preset::Keycloak) => {
-                let text =
-                    format!("no {}: the provider must know this gateway as a public client", self.own_variable("client_secret"));
-                self.report.warning(self.named.at.clone(), text);
-                None
-            }
-            None => {
-                self.missing("client_secret", "the client secret of the application registered at the provider");
-                None
-            }
-        }
-    }
-
-    fn issuer(&mut self, preset: Preset) -> Option<String> {
-        let written = self.field("issuer");
-        if preset == Preset::MicrosoftEntraId && written.is_none() {
-            let Some(tenant) = self.field("tenant_id") else {
-                self.missing("tenant_id", "your tenant: its ID or its domain, such as acme.onmicrosoft.com");
-                return None;
-            };
-            return issuer::of_tenant(&tenant, self.report);
-        }
-        match (written, issuer::default_of(preset)) {
-            (Some(written), _) => issuer::check(preset, written, self.report),
-            (None, Some(default)) => Some(default.to_owned()),
-            (None, None) => {
-                let what = issuer::example_of(preset);
-                let what = if preset_of(&self.named.name).is_none() && self.of_file("preset").is_none() {
-                    format!("{what}. `{}` is none of the known providers ({})", self.named.name, tables::PRESETS.join(", "))
-                } else {
-                    what.to_owned()
-                };
-                self.missing("issuer", &what);
-                None
-            }
-        }
-    }
-
-    fn scopes(&mut self) -> Option<Vec<String>> {
-        if let Some(Written { text, .. }) = self.of_env("scopes") {
-            let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-            return Some(words.map(str::to_owned).collect());
-        }
-        let items = self.named.item.as_ref()?.find("scopes")?.items();
-        Some(items.into_iter().filter_map(|item| item.scalar()).collect())
-    }
-
-    /// Only our own two callbacks are answered; any other would end people on a page that does not exist.
-    fn redirect_uri(&mut self, public_url: &PublicUrl) -> Option<String> {
-        let Written { text, at, .. } = self.field("redirect_uri")?;
-        let own = [public_url.at("/auth/callback"), public_url.at(&format!("/auth/callback/{}", self.named.name))];
-        if !own.contains(&text) {
-            let expected =
-                format!("`{}` or `{}`: the gateway is at {public_url} by BASE_URL and PORT, and answers there", own[0], own[1]);
-            self.report.mistake(at, format!("`{text}`"), expected);
-        }
-        Some(text)
-    }
 }

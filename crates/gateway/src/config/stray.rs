@@ -4,7 +4,7 @@ use super::{
     Config,
     mistake::{Report, Where},
     near::nearest,
-    providers::prefix,
+    provider::prefix,
     raw::Raw,
     shape::{Field, Shape, Table},
     tables,

@@ -61,7 +61,7 @@ impl Given {
     }
 
     fn file(mut self, path: &str, text: &str) -> Self {
-        self.files.insert(Path::new("/work").join(path), text.to_owned());
+        self.files.insert(Path::new("/srv/portunus").join(path), text.to_owned());
         self
     }
 
@@ -75,13 +75,13 @@ impl Given {
 
     fn inspect(&self) -> Inspected {
         let (args, env) = (self.args.clone(), self.env.clone());
-        Config::inspect(&Sources { args, env, cwd: "/work".into(), files: self })
+        Config::inspect(&Sources { args, env, cwd: "/srv/portunus".into(), files: self })
     }
 
     /// The configuration; there must be no mistakes.
     fn load(&self) -> Config {
         let (args, env) = (self.args.clone(), self.env.clone());
-        let loaded = Config::load(&Sources { args, env, cwd: "/work".into(), files: self });
+        let loaded = Config::load(&Sources { args, env, cwd: "/srv/portunus".into(), files: self });
         loaded.map_or_else(|mistakes| panic!("{mistakes}"), |Loaded { config, .. }| config)
     }
 

@@ -173,7 +173,7 @@ fn a4_defaults() {
     let config = okta().load();
     assert_eq!(config.listen.to_string(), "0.0.0.0:3000");
     assert_eq!(config.public_url.as_str(), "http://localhost:3000");
-    assert_eq!(config.store, StoreConfig::Sqlite { path: "/work/mcp.sqlite".into() });
+    assert_eq!(config.store, StoreConfig::Sqlite { path: "/srv/portunus/mcp.sqlite".into() });
     assert_eq!(config.log.level, LevelFilter::INFO);
     assert!(!config.production);
 }
@@ -301,7 +301,9 @@ fn a6_servers_on_http_and_our_own_keys() {
     let [a, b, c, d] = &config.servers[..] else { panic!("{:?}", config.servers) };
     assert!(matches!(&a.transport, Transport::Http { url, headers } if url.path() == "/mcp" && headers.is_empty()));
     assert!(matches!(&b.transport, Transport::Sse { headers, .. } if headers[0].1.expose() == "Bearer s3cret"));
-    assert!(matches!(&c.transport, Transport::Stdio { cwd: Some(cwd), .. } if cwd == "/work/tools".as_ref() as &std::path::Path));
+    assert!(
+        matches!(&c.transport, Transport::Stdio { cwd: Some(cwd), .. } if cwd == "/srv/portunus/tools".as_ref() as &std::path::Path)
+    );
     assert!(matches!(&d.transport, Transport::Http { .. }));
     assert_eq!(
         [a, b, c, d].map(|server| server.isolation),

@@ -88,7 +88,7 @@ fn the_environment_wins_over_the_file() {
     let okta = &config.providers[0].settings;
     assert_eq!((okta.client_id.as_str(), okta.issuer.as_str()), ("0oa2", "https://acme.okta.com"));
     assert_eq!(okta.client_secret.as_ref().map(SecretText::expose), Some("s3"));
-    assert_eq!(config.store, StoreConfig::Sqlite { path: "/work/other.sqlite".into() });
+    assert_eq!(config.store, StoreConfig::Sqlite { path: "/srv/portunus/other.sqlite".into() });
     assert_eq!(config.log.level, tracing_subscriber::filter::LevelFilter::ERROR);
 }
 
