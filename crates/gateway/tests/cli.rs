@@ -1,0 +1,107 @@
+//! The `portunus` program as it is typed: exit codes, help, `check` and `schema`. What a configuration comes to is tested next to
+//! `config`.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
+
+/// Runs the program in a folder, with no variables but these.
+fn portunus(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
+    command.args(args).current_dir(folder).env_clear().envs(env.iter().copied());
+    command.output().unwrap_or_else(|error| panic!("the program does not start: {error}"))
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn okta() -> [(&'static str, &'static str); 4] {
+    [
+        ("AUTH_SECRET", SECRET),
+        ("AUTH_OKTA_ID", "0oa1b2c3"),
+        ("AUTH_OKTA_SECRET", "not-to-be-seen"),
+        ("AUTH_OKTA_ISSUER", "https://acme.okta.com/oauth2/default"),
+    ]
+}
+
+#[test]
+fn three_mistakes_in_a_file_are_named_with_their_lines_and_exit_is_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = "public_url: mcp.acme.com\nproxys: []\nlifetimes:\n  access_token: soon\n";
+    fs::write(folder.path().join("broken.yaml"), broken).unwrap();
+    for (env, count) in [(&okta()[..], "3 mistakes"), (&[], "5 mistakes")] {
+        let output = portunus(folder.path(), &["check", "--config", "broken.yaml"], env);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        for part in [count, "broken.yaml:1: public_url", "broken.yaml:2\n", "broken.yaml:4: lifetimes.access_token"] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+        assert_eq!(text.contains("missing: AUTH_SECRET"), env.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_good_configuration_is_shown_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mcp.json"), r#"{"mcpServers": {"dice": {"command": "dice", "args": ["--key", "hidden"]}}}"#)
+        .unwrap();
+    let output = portunus(folder.path(), &["check"], &okta());
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in ["http://localhost:3000/auth/callback/okta", "http://localhost:3000/mcp/dice", "No mistakes found"] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    for secret in [SECRET, "not-to-be-seen", "hidden"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[test]
+fn nothing_configured_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [&["check"][..], &[], &["serve"]] {
+        let output = portunus(folder.path(), args, &[]);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("missing: AUTH_SECRET") && text.contains("missing: AUTH_PROVIDER"), "{text}");
+    }
+}
+
+#[test]
+fn check_online_exits_with_1_when_the_provider_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut env = okta();
+    env[3].1 = "http://127.0.0.1:1";
+    let output = portunus(folder.path(), &["check", "--online"], &env);
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("WRONG AUTH_OKTA_ISSUER"), "{text}");
+    assert!(!text.contains("not-to-be-seen"), "{text}");
+}
+
+#[test]
+fn bad_usage_is_2_and_help_teaches() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(portunus(folder.path(), &["--no-such-flag"], &[]).status.code(), Some(2));
+    assert_eq!(portunus(folder.path(), &["demo-server", "cards"], &[]).status.code(), Some(2));
+    let help = portunus(folder.path(), &["--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    for part in ["portunus demo", "AUTH_OKTA_ISSUER", "--mcp-config", "Exit codes"] {
+        assert!(text(&help).contains(part), "{part:?} is not in\n{}", text(&help));
+    }
+}
+
+#[test]
+fn schemas_are_json() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, key) in [("config", "proxies"), ("mcp", "mcpServers")] {
+        let output = portunus(folder.path(), &["schema", file], &[]);
+        let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(schema["properties"][key].is_object());
+    }
+}
