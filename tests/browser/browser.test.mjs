@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
-import { freePort, scratch, startDemo } from '../interop/world.mjs';
+import { freePort, gatewayBinary, scratch, startDemo, startGateway } from '../interop/world.mjs';
 
 const folder = scratch('main');
 const pictures = process.env.SCREENSHOTS ?? path.join(folder, 'screenshots');
@@ -308,15 +308,45 @@ describe('once signed in', () => {
 });
 
 describe('coming without an application', () => {
-  test('the sign-in page leads home', { timeout: 60_000 }, async () => {
+  test('signing in leads home; with one provider there is nothing to choose', { timeout: 60_000 }, async () => {
     await freshBrowser();
     await page.goto(`${base}/auth/signin`);
-    await picture('signin');
-    await page.getByRole('link', { name: /continue with/i }).click();
     await page.getByRole('button', { name: /Bob/ }).click();
-    await page.waitForLoadState();
-    await page.goto(`${base}/`);
+    await page.waitForURL(`${base}/`);
     assert.match(await words(), /Bob/);
+    assert.doesNotMatch(await words(), /Harbour Notes/, 'that is an application of Alice');
+  });
+
+  test('with two providers one is chosen; one that is down is a page that says so', { timeout: 60_000 }, async () => {
+    const port = await freePort();
+    const nobody = `http://localhost:${await freePort()}`;
+    const gateway = await startGateway(scratch('two-providers'), {
+      port,
+      env: {
+        AUTH_SECRET: randomBytes(33).toString('base64'),
+        AUTH_PROVIDER: 'okta,harbour',
+        AUTH_OKTA_ID: 'one',
+        AUTH_OKTA_SECRET: 'secret-one',
+        AUTH_OKTA_ISSUER: nobody,
+        AUTH_HARBOUR_ID: 'two',
+        AUTH_HARBOUR_SECRET: 'secret-two',
+        AUTH_HARBOUR_ISSUER: nobody,
+      },
+      mcp: { mcpServers: { dice: { command: gatewayBinary(), args: ['demo-server', 'dice'] } } },
+      config: '{}\n',
+    });
+    try {
+      await freshBrowser();
+      await page.goto(`${gateway.baseUrl}/auth/signin`);
+      assert.equal(await page.getByRole('link', { name: /continue with/i }).count(), 2);
+      await picture('signin');
+      await page.getByRole('link', { name: /okta/i }).click();
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      assert.equal(new URL(page.url()).origin, gateway.baseUrl);
+      await picture('error-provider');
+    } finally {
+      await gateway.stop();
+    }
   });
 });
 
@@ -347,7 +377,7 @@ describe('when something is wrong', () => {
   });
 
   test('the browser had nothing to complain about', () => {
-    const ours = complaints.filter((complaint) => !/status of 40[04]/.test(complaint));
+    const ours = complaints.filter((complaint) => !/status of (400|404|503)/.test(complaint));
     assert.deepEqual(ours, []);
   });
 });

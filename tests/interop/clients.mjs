@@ -40,18 +40,23 @@ export async function connectClientTwo(url, keychain, mode = 'legacy') {
   });
 }
 
-/** mcp-remote: a stdio server for clients without HTTP. Its "browser" is a script on PATH that writes down the URL it is given. */
+/**
+ * mcp-remote: a stdio server for clients without HTTP. Its "browser" is a script that writes down the URL it is given: named by
+ * BROWSER for the opener that it brings, and on PATH for those of the system that it falls back to.
+ */
 export async function connectMcpRemote(url, { folder, person = 'alice' }) {
   const opened = path.join(folder, 'opened-urls');
   const bin = path.join(folder, 'bin');
   fs.mkdirSync(bin, { recursive: true });
-  fs.writeFileSync(path.join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s\\n' "$1" >> '${opened}'\n`, { mode: 0o755 });
+  for (const name of ['xdg-open', 'x-www-browser']) {
+    fs.writeFileSync(path.join(bin, name), `#!/bin/sh\nprintf '%s\\n' "$1" >> '${opened}'\n`, { mode: 0o755 });
+  }
   fs.rmSync(opened, { force: true });
   const log = path.join(folder, 'mcp-remote.log');
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [path.join(HERE, 'node_modules/mcp-remote/dist/proxy.js'), url, '--transport', 'http-only'],
-    env: { ...plainEnvironment(), PATH: `${bin}:${process.env.PATH}`, MCP_REMOTE_CONFIG_DIR: path.join(folder, 'mcp-auth') },
+    env: { ...plainEnvironment(), PATH: `${bin}:${process.env.PATH}`, BROWSER: path.join(bin, 'x-www-browser'), MCP_REMOTE_CONFIG_DIR: path.join(folder, 'mcp-auth') },
     stderr: 'pipe',
   });
   const client = new ClientOne(WHO, { capabilities: {} });
@@ -76,7 +81,8 @@ export async function connectMcpRemote(url, { folder, person = 'alice' }) {
   async function watchBrowser() {
     for (;;) {
       if (done) return new Promise(() => {});
-      const urls = fs.existsSync(opened) ? fs.readFileSync(opened, 'utf8').trim().split('\n') : [];
+      const lines = fs.existsSync(opened) ? fs.readFileSync(opened, 'utf8').trim().split('\n') : [];
+      const urls = [...new Set(lines)];
       for (; seen.signIns < urls.length; seen.signIns += 1) {
         await new Browser({ login: person, password: 'not looked at', decision: 'allow' }).visit(urls[seen.signIns]);
       }
