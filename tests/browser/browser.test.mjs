@@ -90,7 +90,10 @@ class Application {
   async discover(resource) {
     const refused = await post(resource, { jsonrpc: '2.0', id: 1, method: 'tools/list' });
     assert.equal(refused.status, 401);
-    const metadataUrl = /resource_metadata="([^"]+)"/.exec(refused.headers.get('www-authenticate'))[1];
+    const challenge = refused.headers.get('www-authenticate');
+    const metadataUrl = /resource_metadata="([^"]+)"/.exec(challenge)[1];
+    // The challenge says what this call needs; clients ask for that before all that the resource has.
+    this.scope = / scope="([^"]+)"/.exec(challenge)[1];
     this.resource = await (await fetch(metadataUrl)).json();
     const issuer = this.resource.authorization_servers[0];
     this.metadata = await (await fetch(`${issuer}/.well-known/oauth-authorization-server`)).json();
@@ -122,7 +125,7 @@ class Application {
       response_type: 'code',
       client_id: this.clientId,
       redirect_uri: this.redirectUri,
-      scope: this.resource.scopes_supported?.join(' ') ?? '',
+      scope: this.scope,
       state: this.state,
       resource: this.resource.resource,
       code_challenge: createHash('sha256').update(this.verifier).digest('base64url'),
