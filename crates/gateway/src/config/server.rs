@@ -116,15 +116,14 @@ fn local(port: u16) -> PublicUrl {
     PublicUrl::parse(&format!("http://localhost:{port}")).expect("a URL")
 }
 
-/// A URL as it may be shown: without user name and password, whole if it is no URL at all but holds none.
+/// A text that should have been a URL, as it may be shown: without user name, password and query, wherever these may begin.
 pub(super) fn without_credentials(text: &str) -> String {
-    match text.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('@') {
-            Some((_, host)) => format!("{scheme}://[redacted]@{host}"),
-            None => text.to_owned(),
-        },
-        None if text.contains('@') => "[redacted]".to_owned(),
-        None => text.to_owned(),
+    let (before, shown) = text.rsplit_once('@').map_or((None, text), |(before, shown)| (Some(before), shown));
+    let shown = shown.split_once('?').map_or_else(|| shown.to_owned(), |(shown, _)| format!("{shown}?[redacted]"));
+    match before.map(|before| before.split_once("://")) {
+        None => shown,
+        Some(Some((scheme, _))) => format!("{scheme}://[redacted]@{shown}"),
+        Some(None) => "[redacted]".to_owned(),
     }
 }
 
@@ -177,6 +176,28 @@ fn body_limit(raw: &Raw<'_>, report: &mut Report) -> usize {
         None => {
             report.mistake(at, format!("`{text}`"), quantity::SIZE);
             DEFAULT_BODY_LIMIT
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_shown_without_their_secrets() {
+        let cases = [
+            ("https://mcp.acme.com/path", "https://mcp.acme.com/path"),
+            ("mcp.acme.com", "mcp.acme.com"),
+            ("https://u:p@h/x", "https://[redacted]@h/x"),
+            ("redis://:p@ss/w@h", "redis://[redacted]@h"),
+            ("u:p@h", "[redacted]"),
+            ("https://h/?key=s", "https://h/?[redacted]"),
+            ("https://h/?key=s@x", "https://[redacted]@x"),
+            ("redis://:p?w@h", "redis://[redacted]@h"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(without_credentials(text), shown, "{text}");
         }
     }
 }

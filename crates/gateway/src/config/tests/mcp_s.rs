@@ -190,7 +190,7 @@ fn a4_port_base_url_and_database() {
         okta().env(&[("PORT", bad)]).one_mistake(&["environment: PORT", bad, "from 1 to 65535"]);
     }
     okta().env(&[("HOST", "everywhere")]).one_mistake(&["environment: HOST", "everywhere"]);
-    for bad in ["mcp.acme.com", "ftp://x", "https://mcp.acme.com/gateway", "https://mcp.acme.com?x"] {
+    for bad in ["mcp.acme.com", "ftp://x", "https://mcp.acme.com/gateway", "https://mcp.acme.com?"] {
         okta().env(&[("BASE_URL", bad)]).one_mistake(&["environment: BASE_URL", bad]);
     }
 }
