@@ -1,6 +1,10 @@
 //! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
-//! behind it.
+//! behind it; [`agent`] is the browser and the MCP client in front; [`log`] catches what is logged meanwhile.
 
+#[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
+pub mod agent;
+#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+pub mod log;
 pub mod mcp_servers;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod okta;
