@@ -1,0 +1,83 @@
+//! The authorization code grant (RFC 6749 section 4.1.3, OAuth 2.1): is the code the client's own, and what it becomes. That a
+//! code is redeemed once is the store's atomic step.
+
+use crate::{
+    client::GrantType,
+    clock::Timestamp,
+    entropy::Entropy,
+    grant::Grant,
+    ids::GrantId,
+    lifetimes::Lifetimes,
+    oauth::{ErrorCode, OAuthError, params::Params},
+    resource::Resources,
+    token::{AccessToken, AuthorizationCode, FoundCode, RefreshToken},
+};
+
+use super::{AuthenticatedClient, TokenResponse, check_resource, invalid_grant, mint_access, mint_refresh};
+
+/// Is the code this client's, for this redirect URI, with this verifier? Says nothing of a second use: that is [`redeem`]'s
+/// and the store's. A request that fails here changes nothing (threat 15).
+pub fn check_code(
+    client: &AuthenticatedClient<'_>,
+    form: &Params,
+    found: Option<FoundCode>,
+    resources: &Resources,
+) -> Result<FoundCode, OAuthError> {
+    if !client.client().may_use(GrantType::AuthorizationCode) {
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use authorization_code"));
+    }
+    let found = found.filter(|found| found.code.client == client.client().id);
+    let found = found.ok_or_else(|| invalid_grant("the code is unknown, expired, or another client's"))?;
+    let code = &found.code;
+    // OAuth 2.1 dropped redirect_uri from this request; a client that sends it must send the same one (threat 4).
+    if form.find("redirect_uri").is_some_and(|presented| presented != code.redirect_uri.as_str()) {
+        return Err(invalid_grant("redirect_uri is not the one of the authorization request"));
+    }
+    let verifier = form.require("code_verifier")?;
+    if !code.code_challenge.admits(verifier) {
+        return Err(invalid_grant("code_verifier does not fit the code_challenge"));
+    }
+    check_resource(form, &code.resource, resources)?;
+    Ok(found)
+}
+
+/// What to write and answer when a code is redeemed for the first time.
+#[derive(Debug)]
+pub struct Redemption {
+    pub grant: Grant,
+    pub access: AccessToken,
+    pub refresh: Option<RefreshToken>,
+    pub answer: TokenResponse,
+}
+
+/// Turns a checked code into a grant with its tokens. A refresh token only for clients that registered for it.
+pub fn redeem(
+    client: &AuthenticatedClient<'_>,
+    code: &AuthorizationCode,
+    now: Timestamp,
+    lifetimes: &Lifetimes,
+    entropy: &dyn Entropy,
+) -> Redemption {
+    let grant = Grant {
+        id: GrantId::generate(entropy),
+        user: code.user.clone(),
+        client: code.client.clone(),
+        resource: code.resource.clone(),
+        scopes: code.scopes.clone(),
+        login: code.login,
+        created_at: now,
+        revoked_at: None,
+    };
+    let (access_secret, access) = mint_access(&grant, grant.scopes.clone(), now, lifetimes, entropy);
+    let refresh = client.client().may_use(GrantType::RefreshToken).then(|| mint_refresh(&grant.id, now, lifetimes, entropy));
+    let answer = TokenResponse::new(&access_secret, refresh.as_ref().map(|(secret, _)| secret.expose()), &access, now);
+    Redemption { access, refresh: refresh.map(|(_, token)| token), answer, grant }
+}
+
+/// The answer for a code that was redeemed before (threat 15).
+pub fn code_replayed() -> OAuthError {
+    invalid_grant("the code was used before; everything issued for it is revoked")
+}
+
+#[cfg(test)]
+mod tests;

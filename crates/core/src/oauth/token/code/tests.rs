@@ -1,0 +1,62 @@
+//! Cases for the authorization code grant.
+
+use super::*;
+use crate::{
+    client::{Client, GrantType},
+    entropy::SeededEntropy,
+    ids::ClientId,
+    oauth::{
+        authorize::tests::{client, resources},
+        token::samples::{NOW, VERIFIER, form, found_code, proven},
+    },
+    secret::TokenHash,
+};
+
+#[test]
+fn t15_t16_a_code_is_its_clients_alone() {
+    let verifier = format!("&code_verifier={VERIFIER}");
+    let wrong = format!("&code_verifier={}", VERIFIER.replace('d', "e"));
+    let cases = [
+        (format!("redirect_uri=https://app.example/cb{verifier}"), None),
+        (verifier.clone(), None),
+        (format!("resource=https://gw.example/mcp{verifier}"), None),
+        (format!("redirect_uri=https://app.example/cb2{verifier}"), Some(ErrorCode::InvalidGrant)),
+        (format!("redirect_uri=https://app.example/cb{wrong}"), Some(ErrorCode::InvalidGrant)),
+        ("redirect_uri=https://app.example/cb".to_owned(), Some(ErrorCode::InvalidRequest)),
+        (format!("resource=https://gw.example/mcp/dice{verifier}"), Some(ErrorCode::InvalidTarget)),
+        (format!("resource=https://evil.example/mcp{verifier}"), Some(ErrorCode::InvalidTarget)),
+        (
+            format!("resource=https://gw.example/mcp&resource=https://gw.example/mcp/dice{verifier}"),
+            Some(ErrorCode::InvalidTarget),
+        ),
+    ];
+    for (text, expected) in cases {
+        let outcome = check_code(&proven(&client()), &form(&text), Some(found_code()), &resources());
+        assert_eq!(outcome.err().map(|error| error.code), expected, "{text}");
+    }
+    let thief = Client { id: ClientId::from_text("thief"), ..client() };
+    let stolen = check_code(&proven(&thief), &form(&verifier), Some(found_code()), &resources());
+    assert_eq!(stolen.unwrap_err().code, ErrorCode::InvalidGrant);
+    let unknown = check_code(&proven(&client()), &form(&verifier), None, &resources());
+    assert_eq!(unknown.unwrap_err().code, ErrorCode::InvalidGrant);
+}
+
+#[test]
+fn a_redeemed_code_becomes_a_grant_with_tokens() {
+    let entropy = SeededEntropy::new(1);
+    let lifetimes = Lifetimes::default();
+    let redemption = redeem(&proven(&client()), &found_code().code, NOW, &lifetimes, &entropy);
+    assert_eq!(redemption.access.expires_at, NOW + lifetimes.access_token);
+    assert_eq!(redemption.refresh.as_ref().unwrap().grant, redemption.grant.id);
+    let answer = serde_json::to_value(&redemption.answer).unwrap();
+    assert_eq!(answer["token_type"], "Bearer");
+    assert_eq!(answer["expires_in"], 3600);
+    assert_eq!(answer["scope"], "mcp");
+    assert_eq!(TokenHash::of(answer["access_token"].as_str().unwrap()), redemption.access.hash);
+    assert!(!format!("{:?}", redemption.answer).contains("ptn_"), "no token in debug output");
+
+    let no_refresh = Client { grant_types: vec![GrantType::AuthorizationCode], ..client() };
+    let redemption = redeem(&proven(&no_refresh), &found_code().code, NOW, &lifetimes, &entropy);
+    assert!(redemption.refresh.is_none());
+    assert!(serde_json::to_value(&redemption.answer).unwrap().get("refresh_token").is_none());
+}

@@ -1,0 +1,85 @@
+//! The token endpoint (RFC 6749 section 3.2): [`authenticate`] proves the client; [`code`] and [`refresh`] are the grants. Here
+//! is what they share: the resource check, the making of tokens, the answer. The atomic steps themselves are the store's
+//! ([`crate::store::GrantStore`]).
+
+mod authenticate;
+mod code;
+mod refresh;
+#[cfg(test)]
+mod samples;
+
+use serde::Serialize;
+
+pub use self::{
+    authenticate::{AuthenticatedClient, ClientCredentials, authenticate, credentials},
+    code::{Redemption, check_code, code_replayed, redeem},
+    refresh::{Exchange, REFRESH_REFUSED, RefreshRefused, refresh, refresh_refused},
+};
+use crate::{
+    clock::Timestamp,
+    entropy::Entropy,
+    grant::Grant,
+    ids::GrantId,
+    lifetimes::Lifetimes,
+    oauth::{ErrorCode, OAuthError, params::Params},
+    resource::{Resource, Resources},
+    scope::ScopeSet,
+    secret::{SecretText, TokenKind, TokenSecret},
+    token::{AccessToken, RefreshToken},
+};
+
+fn invalid_grant(description: &str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidGrant, description)
+}
+
+/// A `resource` at the token endpoint must name the grant's own (RFC 8707 section 2.2, threat 30).
+fn check_resource(form: &Params, granted: &Resource, resources: &Resources) -> Result<(), OAuthError> {
+    let same = |named: &str| resources.parse(named).is_ok_and(|resource| resource == *granted);
+    if form.resources().all(same) {
+        Ok(())
+    } else {
+        Err(OAuthError::new(ErrorCode::InvalidTarget, "resource is not the one this grant is for"))
+    }
+}
+
+fn mint_access(
+    grant: &Grant,
+    scopes: ScopeSet,
+    now: Timestamp,
+    lifetimes: &Lifetimes,
+    entropy: &dyn Entropy,
+) -> (TokenSecret, AccessToken) {
+    let secret = TokenSecret::generate(TokenKind::Access, entropy);
+    let token = AccessToken { hash: secret.hash(), grant: grant.id.clone(), scopes, expires_at: now + lifetimes.access_token };
+    (secret, token)
+}
+
+fn mint_refresh(grant: &GrantId, now: Timestamp, lifetimes: &Lifetimes, entropy: &dyn Entropy) -> (TokenSecret, RefreshToken) {
+    let secret = TokenSecret::generate(TokenKind::Refresh, entropy);
+    let token = RefreshToken { hash: secret.hash(), grant: grant.clone(), expires_at: now + lifetimes.refresh_token };
+    (secret, token)
+}
+
+/// A successful answer (RFC 6749 section 5.1). Its Debug output shows no token.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenResponse {
+    access_token: SecretText,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<SecretText>,
+    scope: String,
+}
+
+impl TokenResponse {
+    pub fn new(access_secret: &TokenSecret, refresh: Option<&str>, access: &AccessToken, now: Timestamp) -> Self {
+        Self {
+            access_token: SecretText::new(access_secret.expose()),
+            token_type: "Bearer",
+            expires_in: access.expires_at.since(now).as_secs(),
+            refresh_token: refresh.map(SecretText::new),
+            scope: access.scopes.to_string(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Cases for the refresh token grant.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    client::{Client, GrantType},
+    entropy::SeededEntropy,
+    ids::ClientId,
+    oauth::{
+        authorize::tests::{client, resources},
+        token::{
+            redeem,
+            samples::{NOW, form, found_code, proven},
+        },
+    },
+};
+
+fn found_refresh(used_at: Option<Timestamp>) -> FoundRefresh {
+    let entropy = SeededEntropy::new(9);
+    let redemption = redeem(&proven(&client()), &found_code().code, NOW, &Lifetimes::default(), &entropy);
+    FoundRefresh { token: redemption.refresh.unwrap(), grant: redemption.grant, used_at }
+}
+
+fn try_refresh(client: &Client, text: &str, found: Option<FoundRefresh>, now: Timestamp) -> Result<Exchange, RefreshRefused> {
+    refresh(&proven(client), &form(text), found, &resources(), now, &Lifetimes::default(), &SeededEntropy::new(4))
+}
+
+fn code_of(refused: RefreshRefused) -> Option<ErrorCode> {
+    match refused {
+        RefreshRefused::Error(error) => Some(error.code),
+        RefreshRefused::Reuse(_) => None,
+    }
+}
+
+#[test]
+fn t16_t17_refresh_tokens() {
+    let fresh = || Some(found_refresh(None));
+    let later = NOW + Duration::from_secs(60);
+    assert!(try_refresh(&client(), "", fresh(), later).is_ok());
+    assert!(try_refresh(&client(), "scope=mcp", fresh(), later).is_ok());
+    assert!(try_refresh(&client(), "resource=https://gw.example/mcp", fresh(), later).is_ok());
+
+    let thief = Client { id: ClientId::from_text("thief"), ..client() };
+    let revoked = || {
+        let mut found = found_refresh(None);
+        found.grant.revoked_at = Some(NOW);
+        Some(found)
+    };
+    let no_refresh = Client { grant_types: vec![GrantType::AuthorizationCode], ..client() };
+    let cases = [
+        (client(), "", None, ErrorCode::InvalidGrant),
+        (thief, "", fresh(), ErrorCode::InvalidGrant),
+        (client(), "", revoked(), ErrorCode::InvalidGrant),
+        (no_refresh, "", fresh(), ErrorCode::UnauthorizedClient),
+        (client(), "scope=mcp+dice", fresh(), ErrorCode::InvalidScope),
+        (client(), "resource=https://gw.example/mcp/dice", fresh(), ErrorCode::InvalidTarget),
+    ];
+    for (client, text, found, expected) in cases {
+        let refused = try_refresh(&client, text, found, later).unwrap_err();
+        assert_eq!(code_of(refused), Some(expected), "{text}");
+    }
+
+    let used = Some(found_refresh(Some(NOW)));
+    assert!(try_refresh(&client(), "", used.clone(), NOW + Duration::from_secs(30)).is_ok(), "within the grace window");
+    let reuse = try_refresh(&client(), "", used.clone(), NOW + Duration::from_secs(31)).unwrap_err();
+    assert_eq!(reuse, RefreshRefused::Reuse(used.clone().unwrap().grant.id));
+    let thief = Client { id: ClientId::from_text("thief"), ..client() };
+    let by_thief = try_refresh(&thief, "", used, NOW + Duration::from_secs(31)).unwrap_err();
+    assert_eq!(code_of(by_thief), Some(ErrorCode::InvalidGrant), "another client's replay revokes nothing");
+}
