@@ -12,21 +12,30 @@ pub enum ClientAuthMethod {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    /// A signed assertion (RFC 7523 section 2.2, OpenID Connect Core section 9).
+    PrivateKeyJwt,
 }
 
 impl ClientAuthMethod {
-    pub const ALL: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
+    /// Every method the token endpoint understands: what metadata advertises and what a client may register.
+    pub const SUPPORTED: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
+    /// Does the client share a secret with us?
+    pub const fn needs_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == text)
+        Self::SUPPORTED.into_iter().find(|method| method.as_str() == text)
     }
 }
 
@@ -36,34 +45,90 @@ impl ClientAuthMethod {
 pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
+    /// The client acts for itself (RFC 6749 section 4.4); for configured clients only.
+    ClientCredentials,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 2] = [Self::AuthorizationCode, Self::RefreshToken];
+    /// Every grant type the token endpoint understands: what metadata advertises.
+    pub const SUPPORTED: [Self; 2] = [Self::AuthorizationCode, Self::RefreshToken];
+    /// What a client may give itself by registering; the rest is for clients in the configuration.
+    pub const REGISTRABLE: [Self; 2] = [Self::AuthorizationCode, Self::RefreshToken];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|grant| grant.as_str() == text)
+        Self::SUPPORTED.into_iter().find(|grant| grant.as_str() == text)
     }
 }
 
-/// A registered client.
+/// Where a client's user sits (OpenID Connect Registration section 2, `application_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationType {
+    /// On the user's own device: redirects to loopback addresses or private-use schemes.
+    Native,
+    /// On a web server: redirects to https.
+    Web,
+}
+
+impl ApplicationType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Web => "web",
+        }
+    }
+}
+
+/// The public keys a client signs its assertions with (RFC 7591 section 2, `jwks` and `jwks_uri`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKeys {
+    /// A JWK Set as it was given, checked: public keys only.
+    Inline(serde_json::Value),
+    /// The https URL of one, for the guarded fetcher only (threat 26).
+    Remote(String),
+}
+
+/// How we know of a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientSource {
+    /// It registered itself (RFC 7591) and is kept in the store.
+    #[default]
+    Registered,
+    /// Its id is the URL of the document that describes it. Never stored.
+    MetadataDocument,
+    /// It stands in the configuration. Never stored.
+    Configured,
+}
+
+/// A client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     pub id: ClientId,
+    #[serde(default)]
+    pub source: ClientSource,
     /// `client_name`: shown to people, capped in length at registration, always escaped.
     pub name: Option<String>,
-    /// Never empty.
+    /// Absent if the client did not say.
+    #[serde(default)]
+    pub application_type: Option<ApplicationType>,
+    /// Never empty for a client that may use `authorization_code`.
     pub redirect_uris: Vec<RedirectUri>,
     pub auth_method: ClientAuthMethod,
     /// Present exactly when `auth_method` needs one.
     pub secret: Option<TokenHash>,
+    /// Present when `auth_method` is `private_key_jwt`.
+    #[serde(default)]
+    pub keys: Option<ClientKeys>,
     pub grant_types: Vec<GrantType>,
     /// The scopes this client may ask for; `None` sets no limit of its own.
     pub scopes: Option<ScopeSet>,
@@ -75,12 +140,49 @@ pub struct Client {
     pub contacts: Vec<String>,
     pub software_id: Option<String>,
     pub software_version: Option<String>,
+    /// With this secret a registered client manages itself (RFC 7592).
+    #[serde(default)]
+    pub registration_token: Option<TokenHash>,
+    /// Configured clients only: the groups policy sees when the client acts for itself (`client_credentials`).
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Configured clients only: may introspect every token (RFC 7662).
+    #[serde(default)]
+    pub trusted: bool,
     pub created_at: Timestamp,
     /// When the client last redeemed a code; a client that never did is purged after its time.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl Client {
+    /// A public client that has registered nothing yet: the start of every way clients come to be.
+    pub const fn new(id: ClientId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            source: ClientSource::Registered,
+            name: None,
+            application_type: None,
+            redirect_uris: Vec::new(),
+            auth_method: ClientAuthMethod::None,
+            secret: None,
+            keys: None,
+            grant_types: Vec::new(),
+            scopes: None,
+            client_uri: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+            contacts: Vec::new(),
+            software_id: None,
+            software_version: None,
+            registration_token: None,
+            groups: Vec::new(),
+            trusted: false,
+            created_at,
+            last_used_at: None,
+        }
+    }
+
     /// What to call this client on a page.
     pub fn display_name(&self) -> &str {
         self.name.as_deref().unwrap_or("An unnamed application")
@@ -88,5 +190,33 @@ impl Client {
 
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grant_types.contains(&grant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_the_first_schema_still_read() {
+        let stored = r#"{"id":"ptn_client_x","name":null,"redirect_uris":["https://app.example/cb"],"auth_method":"none",
+            "secret":null,"grant_types":["authorization_code"],"scopes":null,"client_uri":null,"logo_uri":null,
+            "policy_uri":null,"tos_uri":null,"contacts":[],"software_id":null,"software_version":null,
+            "created_at":0,"last_used_at":null}"#;
+        let client: Client = serde_json::from_str(stored).unwrap();
+        let redirect_uris = vec![RedirectUri::parse("https://app.example/cb").unwrap()];
+        let grant_types = vec![GrantType::AuthorizationCode];
+        let blank = Client::new(ClientId::from_text("ptn_client_x"), Timestamp::from_secs(0));
+        assert_eq!(client, Client { redirect_uris, grant_types, ..blank });
+    }
+
+    #[test]
+    fn names_on_the_wire_are_those_of_the_records() {
+        for method in [ClientAuthMethod::None, ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::PrivateKeyJwt] {
+            assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
+        }
+        for grant in [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials] {
+            assert_eq!(serde_json::to_value(grant).unwrap(), grant.as_str());
+        }
     }
 }

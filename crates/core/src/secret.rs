@@ -54,6 +54,8 @@ pub enum TokenKind {
     Refresh,
     Code,
     ClientSecret,
+    /// With which a client manages its own registration (RFC 7592).
+    Registration,
     Login,
     /// The value of `state` on our leg to an identity provider.
     State,
@@ -68,6 +70,7 @@ impl TokenKind {
             Self::Refresh => "ptn_rt_",
             Self::Code => "ptn_ac_",
             Self::ClientSecret => "ptn_cs_",
+            Self::Registration => "ptn_rg_",
             Self::Login => "ptn_ln_",
             Self::State => "ptn_st_",
             Self::Browser => "ptn_br_",

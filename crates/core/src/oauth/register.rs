@@ -63,7 +63,6 @@ pub fn register(metadata: ClientMetadata, now: Timestamp, entropy: &dyn Entropy)
     let contacts = contacts.into_iter().map(|contact| text("contacts", contact)).collect::<Result<_, _>>()?;
     let secret = (auth_method != ClientAuthMethod::None).then(|| TokenSecret::generate(TokenKind::ClientSecret, entropy));
     let client = Client {
-        id: ClientId::generate(entropy),
         name: metadata.client_name.map(|name| text("client_name", name)).transpose()?,
         redirect_uris,
         auth_method,
@@ -77,8 +76,7 @@ pub fn register(metadata: ClientMetadata, now: Timestamp, entropy: &dyn Entropy)
         contacts,
         software_id: metadata.software_id.map(|id| text("software_id", id)).transpose()?,
         software_version: metadata.software_version.map(|version| text("software_version", version)).transpose()?,
-        created_at: now,
-        last_used_at: None,
+        ..Client::new(ClientId::generate(entropy), now)
     };
     Ok(Registration { client, secret })
 }
@@ -111,7 +109,8 @@ fn auth_method(method: Option<&str>) -> Result<ClientAuthMethod, OAuthError> {
 /// which the response tells (section 3.2.1); but without `authorization_code` nothing would be left to do.
 fn grant_types(types: Option<&[String]>) -> Result<Vec<GrantType>, OAuthError> {
     let Some(types) = types else { return Ok(vec![GrantType::AuthorizationCode]) };
-    let known: Vec<_> = GrantType::ALL.into_iter().filter(|known| types.iter().any(|asked| asked == known.as_str())).collect();
+    let known: Vec<_> =
+        GrantType::REGISTRABLE.into_iter().filter(|known| types.iter().any(|asked| asked == known.as_str())).collect();
     if !known.contains(&GrantType::AuthorizationCode) {
         return Err(bad_metadata("grant_types must contain authorization_code"));
     }

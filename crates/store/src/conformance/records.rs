@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portunus_core::{
     Timestamp,
-    client::{Client, ClientAuthMethod, GrantType},
+    client::{ApplicationType, Client, ClientAuthMethod, ClientKeys, ClientSource, GrantType},
     grant::{Consent, Grant},
     ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
     pkce::CodeChallenge,
@@ -51,6 +51,12 @@ pub(super) fn client_id(n: u32) -> ClientId {
 pub(super) fn client(n: u32) -> Client {
     Client {
         id: client_id(n),
+        source: ClientSource::Registered,
+        application_type: even(n, ApplicationType::Native),
+        keys: even(n, ClientKeys::Remote("https://app.example/jwks.json".to_owned())),
+        registration_token: even(n, hash("registration token", n)),
+        groups: vec![],
+        trusted: false,
         name: even(n, "Zwölf \"Boxkämpfer\" <b>\u{1F511}</b>".to_owned()),
         redirect_uris: vec![redirect_uri(n), RedirectUri::parse("cursor://anysphere.cursor/callback").unwrap()],
         auth_method: if n.is_multiple_of(2) { ClientAuthMethod::ClientSecretBasic } else { ClientAuthMethod::None },

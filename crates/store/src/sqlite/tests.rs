@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use portunus_core::{
     Timestamp,
-    client::{Client, ClientAuthMethod, GrantType},
+    client::{Client, GrantType},
     entropy::SeededEntropy,
     grant::Grant,
     ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
@@ -45,22 +45,10 @@ fn place() -> (TempDir, PathBuf) {
 
 fn client(id: &str) -> Client {
     Client {
-        id: ClientId::from_text(id),
         name: Some("A client by name".to_owned()),
         redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
-        auth_method: ClientAuthMethod::None,
-        secret: None,
         grant_types: vec![GrantType::AuthorizationCode],
-        scopes: None,
-        client_uri: None,
-        logo_uri: None,
-        policy_uri: None,
-        tos_uri: None,
-        contacts: vec![],
-        software_id: None,
-        software_version: None,
-        created_at: NOW,
-        last_used_at: None,
+        ..Client::new(ClientId::from_text(id), NOW)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::{
-    client::ClientAuthMethod,
     entropy::SeededEntropy,
     ids::{ClientId, ServerName, UserId},
     resource::PublicUrl,
@@ -18,25 +17,13 @@ pub(crate) fn resources() -> Resources {
 
 pub(crate) fn client() -> Client {
     Client {
-        id: ClientId::from_text("c1"),
         name: Some("Cursor".to_owned()),
         redirect_uris: vec![
             RedirectUri::parse("https://app.example/cb").unwrap(),
             RedirectUri::parse("http://127.0.0.1/cb").unwrap(),
         ],
-        auth_method: ClientAuthMethod::None,
-        secret: None,
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scopes: None,
-        client_uri: None,
-        logo_uri: None,
-        policy_uri: None,
-        tos_uri: None,
-        contacts: vec![],
-        software_id: None,
-        software_version: None,
-        created_at: NOW,
-        last_used_at: None,
+        ..Client::new(ClientId::from_text("c1"), NOW)
     }
 }
 
