@@ -75,7 +75,7 @@ struct Merged<'a> {
     names: Names,
     lists: &'a Lists,
     allow: &'a dyn Allow,
-    /// With plain names: how many servers offer each.
+    /// With plain names: which servers offer each to this caller.
     offered: HashMap<&'a str, Vec<&'a ServerName>>,
 }
 
@@ -99,7 +99,8 @@ impl<'a> Merged<'a> {
         let mut offered: HashMap<&str, Vec<&ServerName>> = HashMap::new();
         if kind.is_named() && names == Names::Plain {
             for (server, list) in lists {
-                for item in list.iter().flat_map(|list| list.items()) {
+                let items = list.iter().flat_map(|list| list.items());
+                for item in items.filter(|item| may_list(allow, server, kind, &item.id)) {
                     offered.entry(&item.id).or_default().push(server);
                 }
             }
@@ -135,11 +136,7 @@ impl<'a> Merged<'a> {
         match self.names {
             Names::Prefixed => (!self.is_claimed(server, &item.id)).then_some(Form::Prefixed),
             Names::Plain => match self.offered.get(&*item.id) {
-                Some(servers) if servers.len() > 1 => {
-                    let earlier = servers.iter().take_while(|other| **other != server);
-                    let is_first = earlier.into_iter().all(|other| !may_list(self.allow, other, self.kind, &item.id));
-                    is_first.then_some(Form::Clash(servers))
-                }
+                Some(servers) if servers.len() > 1 => (servers[0] == server).then_some(Form::Clash(servers)),
                 _ => Some(Form::AsIs),
             },
         }

@@ -62,7 +62,10 @@ async fn by_prefix(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str, servers:
 
 async fn by_plain_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, name: &str, servers: Vec<ServerName>) -> Result<Named, Problem> {
     let lists = hub.lists(servers, kind, &ask.asker()).await;
-    let mut owners = lists.iter().filter(|(_, list)| list.as_ref().is_ok_and(|list| list.has(name))).map(|(server, _)| server);
+    let offers = |(server, list): &&(ServerName, Result<Arc<List>, UpstreamError>)| {
+        list.as_ref().is_ok_and(|list| list.has(name)) && may_list(&*ask.allow, server, kind, name)
+    };
+    let mut owners = lists.iter().filter(offers).map(|(server, _)| server);
     match (owners.next(), owners.next()) {
         (Some(server), None) => Ok(Named { server: server.clone(), name: name.to_owned() }),
         (Some(one), Some(other)) => Err(Problem::invalid_params(clash(kind, name, &[one, other]))),

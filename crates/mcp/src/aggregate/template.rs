@@ -21,7 +21,8 @@ const LONGEST: usize = 4096;
 const MOST_PARTS: usize = 64;
 
 pub(crate) fn matches(template: &str, uri: &str, how: Matching) -> bool {
-    if template.len() > LONGEST || uri.len() > LONGEST {
+    let begins = template.split('{').next().unwrap_or_default();
+    if template.len() > LONGEST || uri.len() > LONGEST || !uri.starts_with(begins) {
         return false;
     }
     parts(template).is_some_and(|parts| parts.len() <= MOST_PARTS && fits(&parts, uri, how))

@@ -23,6 +23,7 @@ use crate::{
     session::{Session, table::Sessions},
     spec::ServerSpec,
     upstream::ServerInfo,
+    wire::code,
 };
 
 pub(crate) mod ask;
@@ -148,7 +149,7 @@ impl Inner {
     fn refuse_view(&self, caller: &Caller) -> Option<Answer> {
         match &caller.view {
             View::One(server) if self.spec(server).is_none() || !caller.allow.server(server) => {
-                Some(answers::error(StatusCode::NOT_FOUND, None, answers::LIMIT_REACHED, "there is no such server"))
+                Some(answers::error(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, "there is no such server"))
             }
             _ => None,
         }

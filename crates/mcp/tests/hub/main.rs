@@ -9,6 +9,7 @@ mod client;
 mod fake;
 mod lists;
 mod names;
+mod real;
 mod resources;
 mod sessions;
 mod streams;

@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use portunus_mcp::hub::{HubSettings, Names};
+use portunus_core::ids::ServerName;
+use portunus_mcp::{
+    allow::Allow,
+    hub::{HubSettings, Names, View},
+};
 use serde_json::json;
 
 use super::{
@@ -87,4 +91,27 @@ async fn a_plain_name_that_a_server_that_is_down_may_have() {
     let client = Client::all(&hub(&fakes, settings), "alice").await;
     let (code, message) = client.error("tools/call", json!({ "name": "second" })).await;
     assert_eq!((code, message.as_str()), (-32602, "Unknown tool: second (not available now: two)"));
+}
+
+#[tokio::test]
+async fn a_plain_name_that_policy_leaves_to_one_server_is_no_clash() {
+    struct NotTwo;
+    impl Allow for NotTwo {
+        fn server(&self, _: &ServerName) -> bool {
+            true
+        }
+        fn tool(&self, server: &ServerName, name: &str) -> bool {
+            server.as_str() == "one" || name != "same"
+        }
+        fn prompt(&self, _: &ServerName, _: &str) -> bool {
+            true
+        }
+        fn resource(&self, _: &ServerName, _: &str) -> bool {
+            true
+        }
+    }
+    let (fakes, settings) = plain();
+    let client = Client::allowed(&hub(&fakes, settings), View::All, NotTwo).await;
+    assert_eq!(client.tools().await, ["same", "first", "second"]);
+    assert_eq!(client.call("same").await["by"], "one");
 }
