@@ -3,6 +3,7 @@
 
 pub mod authorize;
 pub mod consent;
+pub mod header;
 
 pub mod metadata;
 pub mod params;

@@ -10,7 +10,6 @@ use axum::{
     response::Response,
     routing,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     Clock, Entropy,
@@ -18,6 +17,7 @@ use portunus_core::{
     lifetimes::Lifetimes,
     oauth::{
         ErrorCode, OAuthError,
+        header::basic as basic_header,
         params::Params,
         token::{self, AuthenticatedClient, RefreshRefused, TokenResponse},
     },
@@ -96,27 +96,14 @@ async fn answer(room: &TokenRoom, headers: &HeaderMap, body: &[u8]) -> Result<To
     }
 }
 
-/// Client credentials of HTTP Basic: each half percent-encoded (RFC 6749 section 2.3.1). Clients that forget the encoding are
-/// understood too, for our own ids and secrets have no character that it changes.
+/// Client credentials of HTTP Basic; two headers are none that can be trusted.
 fn basic(headers: &HeaderMap) -> Result<Option<(String, SecretText)>, OAuthError> {
-    let malformed = || OAuthError::new(ErrorCode::InvalidClient, "the Authorization header is not well-formed HTTP Basic");
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(malformed());
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => basic_header(value.as_bytes()).map(Some),
+        (Some(_), Some(_)) => Err(OAuthError::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once")),
     }
-    let value = value.to_str().map_err(|_| malformed())?;
-    let (scheme, encoded) = value.split_once(' ').ok_or_else(malformed)?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(malformed());
-    }
-    let decoded = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
-    let (id, secret) = decoded.split_once(':').ok_or_else(malformed)?;
-    let unescape = |half: &str| {
-        let pair = Params::parse(format!("half={half}").as_bytes()).map_err(|_| malformed())?;
-        Ok::<_, OAuthError>(pair.find("half").unwrap_or_default().to_owned())
-    };
-    Ok(Some((unescape(id)?, SecretText::new(unescape(secret)?))))
 }
 
 async fn redeem(room: &TokenRoom, client: &AuthenticatedClient<'_>, form: &Params) -> Result<TokenResponse, Failure> {
