@@ -12,7 +12,7 @@ mod transactions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-pub use clients::ClientStore;
+pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
 pub use grants::{GrantStore, Redeemed, Rotated, Rotation};
 pub use logins::LoginStore;

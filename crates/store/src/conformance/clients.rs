@@ -1,10 +1,14 @@
 //! The port for registered clients.
 
-use portunus_core::{client::Client, store::StoreError};
+use portunus_core::{
+    client::Client,
+    store::{ClientDeletion, StoreError},
+    token::AuthorizationCode,
+};
 
 use super::{
     Backend, RACERS, race,
-    records::{MINUTE, NOW, client, client_id},
+    records::{MINUTE, NOW, client, client_id, code, consent, grant, granted, hash, resource, user},
 };
 
 pub async fn kept_whole<B: Backend>() {
@@ -48,6 +52,70 @@ pub async fn touched<B: Backend>() {
     let touched = Client { last_used_at: Some(NOW + MINUTE), ..client(1) };
     assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), Some(touched));
     assert_eq!(stores.clients.find_client(&client_id(2)).await.unwrap(), Some(client(2)), "another client");
+}
+
+pub async fn listed_newest_first<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in [1, 2, 3] {
+        let created_at = NOW + MINUTE * (n % 3);
+        stores.clients.insert_client(&Client { created_at, ..client(n) }).await.unwrap();
+    }
+    stores.clients.touch_client(&client_id(1), NOW + MINUTE).await.unwrap();
+    let listed = stores.clients.list_clients(2).await.unwrap();
+    assert_eq!(listed.iter().map(|client| client.id.clone()).collect::<Vec<_>>(), [client_id(2), client_id(1)]);
+    assert_eq!(listed[1].last_used_at, Some(NOW + MINUTE));
+}
+
+pub async fn updated_only_while_there<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    assert!(!stores.clients.update_client(&client(1)).await.unwrap());
+    assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), None, "not inserted");
+    stores.clients.insert_client(&client(1)).await.unwrap();
+    stores.clients.touch_client(&client_id(1), NOW + MINUTE).await.unwrap();
+    let renamed = Client { name: Some("Another".to_owned()), ..client(1) };
+    assert!(stores.clients.update_client(&renamed).await.unwrap());
+    let kept = Client { last_used_at: Some(NOW + MINUTE), ..renamed };
+    assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), Some(kept), "its use is not forgotten");
+}
+
+pub async fn deleted_with_all_it_was_given<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in [1, 2] {
+        stores.clients.insert_client(&client(n)).await.unwrap();
+        granted(&stores, n).await;
+        stores.consents.save_consent(&consent(n)).await.unwrap();
+    }
+    let pending = AuthorizationCode { client: client_id(1), ..code(3) };
+    stores.grants.insert_code(&pending).await.unwrap();
+    stores.grants.insert_code(&code(4)).await.unwrap();
+
+    let deleted = stores.clients.delete_client(&client_id(1), NOW).await.unwrap();
+    assert_eq!(deleted, ClientDeletion { was_there: true, grants_revoked: 1 });
+    assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), None);
+    assert_eq!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap(), None);
+    assert!(!stores.grants.find_grant(&grant(1).id).await.unwrap().unwrap().is_live());
+    assert_eq!(stores.consents.find_consent(&user(1).id, &client_id(1), &resource()).await.unwrap(), None);
+    assert_eq!(stores.grants.find_code(&pending.hash, NOW).await.unwrap(), None, "a code on its way");
+
+    assert_eq!(stores.clients.find_client(&client_id(2)).await.unwrap(), Some(client(2)), "another client");
+    assert!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap().is_some(), "another client's");
+    assert!(stores.consents.find_consent(&user(2).id, &client_id(2), &resource()).await.unwrap().is_some());
+    assert!(stores.grants.find_code(&hash("code", 4), NOW).await.unwrap().is_some());
+
+    let again = stores.clients.delete_client(&client_id(1), NOW).await.unwrap();
+    assert_eq!(again, ClientDeletion { was_there: false, grants_revoked: 0 });
+}
+
+pub async fn deleted_though_never_kept<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    granted(&stores, 1).await;
+    let deleted = stores.clients.delete_client(&client_id(1), NOW).await.unwrap();
+    assert_eq!(deleted, ClientDeletion { was_there: false, grants_revoked: 1 });
+    assert_eq!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap(), None);
 }
 
 pub async fn unused_are_counted<B: Backend>() {

@@ -7,12 +7,13 @@ use portunus_core::{
     Timestamp,
     client::Client,
     ids::ClientId,
-    store::{ClientStore, StoreError},
+    store::{ClientDeletion, ClientStore, StoreError},
 };
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     database::Database,
+    failure::Failure,
     record::{from_json, to_json},
 };
 
@@ -41,13 +42,36 @@ impl ClientStore for SqliteClientStore {
                     .prepare_cached("SELECT record, last_used_at FROM clients WHERE id = ?1")?
                     .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
                     .optional()?;
-                row.map(|(record, last_used_at)| {
-                    let client: Client = from_json("clients", &record)?;
-                    Ok(Client { last_used_at: last_used_at.map(Timestamp::from_millis), ..client })
-                })
-                .transpose()
+                row.map(|(record, last_used_at)| read_client(&record, last_used_at)).transpose()
             })
             .await
+    }
+
+    async fn list_clients(&self, limit: u32) -> Result<Vec<Client>, StoreError> {
+        self.0
+            .read(move |db| {
+                let mut statement =
+                    db.prepare_cached("SELECT record, last_used_at FROM clients ORDER BY created_at DESC, id LIMIT ?1")?;
+                let rows = statement.query_map([limit], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+                rows.map(|row| row.map_err(Failure::from).and_then(|(record, used)| read_client(&record, used))).collect()
+            })
+            .await
+    }
+
+    async fn update_client(&self, client: &Client) -> Result<bool, StoreError> {
+        let id = client.id.as_str().to_owned();
+        let record = to_json(client)?;
+        self.0
+            .write(move |db| {
+                let updated = db.prepare_cached("UPDATE clients SET record = ?2 WHERE id = ?1")?.execute(params![id, record])?;
+                Ok(updated > 0)
+            })
+            .await
+    }
+
+    async fn delete_client(&self, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
+        let id = id.as_str().to_owned();
+        self.0.write(move |db| delete(db, &id, now)).await
     }
 
     async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
@@ -70,4 +94,21 @@ impl ClientStore for SqliteClientStore {
             })
             .await
     }
+}
+
+/// A client from its record and the one column that changes.
+fn read_client(record: &str, last_used_at: Option<i64>) -> Result<Client, Failure> {
+    let client: Client = from_json("clients", record)?;
+    Ok(Client { last_used_at: last_used_at.map(Timestamp::from_millis), ..client })
+}
+
+fn delete(db: &Connection, id: &str, now: Timestamp) -> Result<ClientDeletion, Failure> {
+    let grants = db
+        .prepare_cached("UPDATE grants SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL")?
+        .execute(params![id, now.as_millis()])?;
+    db.prepare_cached("DELETE FROM consents WHERE client_id = ?1")?.execute([id])?;
+    // Codes live for a minute, so there are few: no index is worth it.
+    db.prepare_cached("DELETE FROM codes WHERE grant_id IS NULL AND json_extract(record, '$.client') = ?1")?.execute([id])?;
+    let clients = db.prepare_cached("DELETE FROM clients WHERE id = ?1")?.execute([id])?;
+    Ok(ClientDeletion { was_there: clients > 0, grants_revoked: grants as u64 })
 }

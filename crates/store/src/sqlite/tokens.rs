@@ -16,11 +16,13 @@ use super::{
 
 pub(super) fn insert_grant(db: &Connection, grant: &Grant, record: &str) -> Result<(), Failure> {
     db.prepare_cached(
-        "INSERT INTO grants (id, user_id, created_at, revoked_at, tokens_until, record) VALUES (?1, ?2, ?3, ?4, ?3, ?5)",
+        "INSERT INTO grants (id, user_id, client_id, created_at, revoked_at, tokens_until, record)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?6)",
     )?
     .execute(params![
         grant.id.as_str(),
         grant.user.as_str(),
+        grant.client.as_str(),
         grant.created_at.as_millis(),
         grant.revoked_at.map(Timestamp::as_millis),
         record

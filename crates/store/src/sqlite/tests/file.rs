@@ -146,3 +146,17 @@ fn places_where_no_database_can_be_are_named() {
     assert!(matches!(error, OpenError::MissingDirectory { .. }), "a file is no directory: {error}");
     drop(open(&path, sealer(&[SECRET])).unwrap());
 }
+
+#[test]
+fn grants_of_the_first_schema_are_found_by_their_client() {
+    let (_dir, path) = place();
+    let mut connection = Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("../migrations/0001_initial.sql")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    connection.execute("INSERT INTO users VALUES ('alice', '{}')", []).unwrap();
+    let sql = "INSERT INTO grants (id, user_id, created_at, tokens_until, record) VALUES ('grant', 'alice', 0, 0, ?1)";
+    connection.execute(sql, [serde_json::to_string(&grant()).unwrap()]).unwrap();
+    crate::sqlite::migrations::apply(&mut connection, &path).unwrap();
+    let client: String = connection.query_row("SELECT client_id FROM grants", [], |row| row.get(0)).unwrap();
+    assert_eq!(client, "client");
+}
