@@ -36,3 +36,14 @@ pub fn connect(settings: ProviderSettings, http: reqwest::Client) -> Arc<dyn Pro
         _ => Arc::new(oidc::OidcProvider::new(settings, http)),
     }
 }
+
+/// Does the verification of ID tokens refuse this one, with these keys? For fuzzing: strangers write both.
+#[doc(hidden)]
+pub fn refuses(token: &str, key_set: &[u8], now: portunus_core::Timestamp) -> bool {
+    let Ok(keys) = jwks::KeySet::parse(key_set) else { return true };
+    let algorithms = id_token::ALLOWED.map(|(_, algorithm)| algorithm);
+    let nonce = portunus_core::secret::SecretText::new("nonce");
+    let expected =
+        id_token::Expected { issuer: "https://idp.example", client_id: "client", nonce: &nonce, algorithms: &algorithms };
+    id_token::verify(token, &expected, &keys, now).is_err()
+}
