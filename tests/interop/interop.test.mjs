@@ -17,8 +17,11 @@ const secrets = { auth: randomBytes(33).toString('base64') };
 const keychains = [];
 let provider;
 let everything;
+let oldEverything;
 let gateway;
 let base;
+/** How the gateway is started, for the tests that start it again. */
+let asConfigured;
 
 /** A fresh application on a fresh browser. */
 function keychain(name, person) {
@@ -36,7 +39,8 @@ before(async () => {
     signedOutUris: [`${base}/auth/signout`, `${base}/auth/signin`, `${base}/`],
   });
   everything = await startEverything(folder);
-  gateway = await startGateway(folder, {
+  oldEverything = await startEverything(folder, { old: true });
+  asConfigured = {
     port: gatewayPort,
     env: {
       AUTH_PROVIDER: 'testidp',
@@ -50,15 +54,18 @@ before(async () => {
       mcpServers: {
         everything: { command: process.execPath, args: [EVERYTHING, 'stdio'] },
         remote: { url: everything.url, type: 'http' },
+        old: { url: oldEverything.url, type: 'sse' },
       },
     },
     config: `proxies:\n  - pattern: "/mcp/legacy/"\n    target_url: "${everything.root}"\n`,
-  });
+  };
+  gateway = await startGateway(folder, asConfigured);
 }, { timeout: 120_000 });
 
 after(async () => {
   await gateway?.stop();
   await everything?.stop();
+  await oldEverything?.stop();
   await provider?.stop();
 });
 
@@ -102,7 +109,8 @@ describe('discovery without a token', () => {
 const everywhere = [
   ['/mcp/everything', ['']],
   ['/mcp/remote', ['']],
-  ['/mcp', ['everything_', 'remote_']],
+  ['/mcp/old', ['']],
+  ['/mcp', ['everything_', 'remote_', 'old_']],
   ['/mcp?server_name=everything', ['']],
   ['/mcp/legacy/mcp', ['']],
 ];
@@ -171,6 +179,21 @@ describe('SDK 1.x, further', () => {
     await client.client.setLoggingLevel('debug');
     await client.call('toggle-simulated-logging', {});
     assert.equal(typeof (await logged).level, 'string');
+    await client.close();
+  });
+
+  test('a subscription brings word of changes', { timeout: 60_000 }, async () => {
+    const keys = keychain('subscribing');
+    const client = await connectSdkOne(`${base}/mcp/everything`, keys);
+    const uri = 'demo://resource/static/document/features.md';
+    const updated = new Promise((resolve) => {
+      client.client.fallbackNotificationHandler = async (notification) => {
+        if (notification.method === 'notifications/resources/updated') resolve(notification.params.uri);
+      };
+    });
+    await client.client.subscribeResource({ uri });
+    await client.call('toggle-subscriber-updates', {});
+    assert.equal(await updated, uri);
     await client.close();
   });
 
@@ -282,6 +305,45 @@ describe('mcp-remote', () => {
       assert.equal(textIn(await third.call(`${prefix}echo`, { message: 'refreshed' })), 'Echo: refreshed');
       await third.close();
       assert.equal(third.seen.signIns, 0);
+    });
+  }
+});
+
+describe('when something goes away', () => {
+  test('a server that is down: the others go on, its callers are told, and it is used again once it is back', { timeout: 90_000 }, async () => {
+    const client = await connectSdkOne(`${base}/mcp`, keychain('patient'));
+    assert.equal(textIn(await client.call('remote_echo', { message: 'before' })), 'Echo: before');
+    await everything.stop();
+    await assert.rejects(client.call('remote_echo', { message: 'meanwhile' }), /"remote"/);
+    assert.equal(textIn(await client.call('everything_echo', { message: 'meanwhile' })), 'Echo: meanwhile');
+    everything = await startEverything(folder, { port: everything.port });
+    let back;
+    for (let attempt = 0; !back && attempt < 120; attempt += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      back = await client.call('remote_echo', { message: 'after' }).catch(() => undefined);
+    }
+    assert.equal(textIn(back), 'Echo: after');
+    await client.close();
+  });
+
+  for (const signal of ['SIGTERM', 'SIGKILL']) {
+    test(`the gateway by ${signal}: whoever was signed in still is, once it is back`, { timeout: 60_000 }, async () => {
+      const keys = keychain(`after ${signal}`);
+      const client = await connectSdkOne(`${base}/mcp/everything`, keys);
+      await client.tools();
+      process.kill(gateway.pid, signal);
+      await gateway.ended;
+      gateway = await startGateway(folder, asConfigured);
+      await assert.rejects(client.tools(), /Session not found/, 'sessions do not outlive the gateway');
+      await client.client.close();
+
+      const again = await connectSdkOne(`${base}/mcp/everything`, keys);
+      assert.ok((await again.tools()).length > 5);
+      assert.equal(keys.signIns, 1);
+      keys.spoilAccessToken();
+      await again.tools();
+      assert.equal(keys.refreshes, 1);
+      await again.close();
     });
   }
 });

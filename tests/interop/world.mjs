@@ -84,16 +84,16 @@ export function tail(log, lines = 40) {
   return fs.readFileSync(log, 'utf8').split('\n').slice(-lines).join('\n');
 }
 
-/** server-everything on Streamable HTTP at `/mcp`. */
-export async function startEverything(folder) {
-  const port = await freePort();
-  const server = start(process.execPath, [EVERYTHING, 'streamableHttp'], {
-    env: { ...process.env, PORT: String(port) },
-    log: path.join(folder, 'everything-http.log'),
+/** server-everything on Streamable HTTP at `/mcp`, or with `old` on HTTP+SSE, the transport of 2024-11-05, at `/sse`. */
+export async function startEverything(folder, { old = false, port } = {}) {
+  const listening = port ?? (await freePort());
+  const server = start(process.execPath, [EVERYTHING, old ? 'sse' : 'streamableHttp'], {
+    env: { ...process.env, PORT: String(listening) },
+    log: path.join(folder, `everything-${old ? 'sse' : 'http'}.log`),
   });
-  const root = `http://localhost:${port}`;
+  const root = `http://localhost:${listening}`;
   await answers(root, server);
-  return { root, url: `${root}/mcp`, stop: server.stop };
+  return { root, port: listening, url: root + (old ? '/sse' : '/mcp'), stop: server.stop };
 }
 
 /** What of our own environment the gateway sees: none of the settings it reads, so that a developer's own cannot leak in. */
