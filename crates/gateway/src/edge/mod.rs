@@ -8,6 +8,7 @@ pub mod health;
 pub mod home;
 pub mod house;
 pub mod layers;
+pub mod leftover;
 pub mod limits;
 pub mod mcp;
 pub mod oauth;

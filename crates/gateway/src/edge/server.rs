@@ -3,6 +3,7 @@
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, response::Response};
+use http::Version;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -11,7 +12,7 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use super::layers::Connection;
+use super::{layers::Connection, leftover};
 
 /// How long the head of a request may take to arrive (threat 46).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,7 +73,14 @@ fn serve(
 }
 
 async fn call(router: Router, request: hyper::Request<Incoming>, address: SocketAddr) -> Result<Response, Infallible> {
-    let mut request: Request = request.map(Body::new);
+    let (head, body) = request.into_parts();
+    let (body, lender) = leftover::lend(body, &head.headers);
+    let closes_silently = head.version < Version::HTTP_2;
+    let mut request = Request::from_parts(head, Body::new(body));
     request.extensions_mut().insert(Connection(address.ip().to_canonical()));
-    router.oneshot(request).await
+    let mut response = router.oneshot(request).await?;
+    if closes_silently {
+        lender.settle(response.headers_mut()).await;
+    }
+    Ok(response)
 }
