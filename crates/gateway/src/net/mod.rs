@@ -1,7 +1,12 @@
 //! The only constructor of HTTP clients. What is sent with them lives next to its meaning: `portunus-identity` talks to
-//! identity providers, `portunus-mcp` to MCP servers, `edge/proxy` to the targets of `proxies`.
+//! identity providers, `portunus-mcp` to MCP servers, `edge/proxy` to the targets of `proxies`. URLs that are not in our
+//! configuration are asked by [`guarded`] alone.
 
-use std::time::Duration;
+mod freshness;
+pub mod guarded;
+mod shelf;
+
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -9,7 +14,7 @@ use hyper_util::{
     client::legacy::{Client as LegacyClient, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use reqwest::{Client, redirect};
+use reqwest::{Certificate, Client, dns::Resolve, redirect};
 use thiserror::Error;
 
 /// What differs between the clients.
@@ -71,6 +76,27 @@ pub fn client(settings: NetSettings) -> Result<Client, NetError> {
         builder = builder.timeout(timeout);
     }
     Ok(builder.build()?)
+}
+
+/// Makes the client of [`guarded`]: names are resolved by `resolver` alone, and each request opens a connection of its own, so that
+/// what it is sent to was looked at just then. https and HTTP/1.1 only; no redirects, proxies, cookies or decompression.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
+fn guarded_client(resolver: Arc<dyn Resolve>, roots: Vec<Certificate>, timeout: Duration) -> Result<Client, NetError> {
+    let builder = Client::builder()
+        .user_agent(concat!("portunus/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .https_only(true)
+        .http1_only()
+        .no_gzip()
+        .no_brotli()
+        .no_deflate()
+        .no_zstd()
+        .dns_resolver(resolver)
+        .pool_max_idle_per_host(0)
+        .timeout(timeout);
+    Ok(if roots.is_empty() { builder } else { builder.tls_certs_merge(roots) }.build()?)
 }
 
 /// Sends requests exactly as they are given: `reqwest` would respell paths and queries (`'` becomes `%27`), and a proxy must not.

@@ -1,0 +1,253 @@
+//! The guarded fetcher: the one way to URLs that we did not configure, which are clients' metadata documents and key sets (threats
+//! 26, 27; `docs/decisions/0012-urls-of-strangers.md`). Which URLs and addresses will do are rules of
+//! `portunus_core::{outside_url, net_address}`; what is kept is next door in [`super::shelf`].
+
+use std::{error::Error as _, io, iter, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use portunus_core::{Clock, net_address, outside_url::OutsideUrl};
+use reqwest::{
+    Certificate, Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+use thiserror::Error;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+use super::{NetError, freshness, shelf::Shelf};
+
+/// How long a fetch may take in all, waiting for others included.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How many fetches, and look-ups of names, are under way at once.
+const AT_ONCE: usize = 16;
+/// A name with more addresses than these is not looked at any further.
+const MAX_ADDRESSES: usize = 32;
+
+/// What is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A client ID metadata document: 5 KB, as its draft recommends.
+    ClientDocument,
+    /// A JWK Set.
+    KeySet,
+}
+
+impl Content {
+    const fn limit(self) -> usize {
+        match self {
+            Self::ClientDocument => 5 * 1024,
+            Self::KeySet => 64 * 1024,
+        }
+    }
+}
+
+/// Why there is nothing. The detail is for the log: a stranger must not learn from us what is in our network.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FetchError {
+    #[error("too many fetches are under way")]
+    Busy,
+    #[error("its host was asked too often")]
+    TooOften,
+    #[error("it took longer than {} s", DEADLINE.as_secs())]
+    Timeout,
+    #[error("its name cannot be resolved: {0}")]
+    Unresolved(String),
+    #[error("its name leads to {address} ({block}), which is not on the public Internet")]
+    SpecialAddress { address: IpAddr, block: &'static str },
+    #[error("no answer: {0}")]
+    Transport(String),
+    #[error("status {0} in place of 200")]
+    Status(u16),
+    #[error("the answer is not declared as JSON")]
+    NotJson,
+    #[error("the answer is compressed")]
+    Encoded,
+    #[error("the answer is longer than {limit} bytes")]
+    TooLarge { limit: usize },
+}
+
+impl FetchError {
+    /// May the same URL work in a while, without anybody changing what stands there?
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy | Self::TooOften | Self::Timeout | Self::Unresolved(_) | Self::Transport(_) => true,
+            Self::Status(status) => *status >= 500 || *status == 429,
+            Self::SpecialAddress { .. } | Self::NotJson | Self::Encoded | Self::TooLarge { .. } => false,
+        }
+    }
+}
+
+/// The world outside: [`Internet`], or what a test puts in its place. There is no setting for it.
+#[async_trait]
+pub trait Outside: Send + Sync {
+    /// All addresses of a name.
+    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+
+    /// Where the connection to an address goes that was checked and found public.
+    fn route(&self, checked: IpAddr) -> SocketAddr {
+        SocketAddr::new(checked, 0)
+    }
+
+    /// Certificates to trust beside the machine's own.
+    fn roots(&self) -> Vec<Certificate> {
+        Vec::new()
+    }
+}
+
+/// The Internet, by the machine's resolver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Internet;
+
+#[async_trait]
+impl Outside for Internet {
+    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
+    }
+}
+
+/// Fetches what strangers' URLs hold, and keeps it while it is fresh.
+pub struct GuardedFetcher {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    permits: Semaphore,
+    shelf: Shelf,
+}
+
+impl GuardedFetcher {
+    pub fn new(outside: Arc<dyn Outside>, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
+        let roots = outside.roots();
+        let resolver = PublicOnly { outside, lookups: Arc::new(Semaphore::new(AT_ONCE)) };
+        let client = super::guarded_client(Arc::new(resolver), roots, DEADLINE)?;
+        Ok(Self { client, clock, permits: Semaphore::new(AT_ONCE), shelf: Shelf::new() })
+    }
+
+    /// What the URL holds: from memory while it is fresh.
+    pub async fn load(&self, url: &OutsideUrl, content: Content) -> Result<Bytes, FetchError> {
+        self.fetch(url, content, false).await
+    }
+
+    /// What the URL holds by now, for somebody who did not find what they look for in what [`Self::load`] gave. At most one fetch in
+    /// ten seconds, however many ask (threat 21).
+    pub async fn reload(&self, url: &OutsideUrl, content: Content) -> Result<Bytes, FetchError> {
+        self.fetch(url, content, true).await
+    }
+
+    async fn fetch(&self, url: &OutsideUrl, content: Content, anew: bool) -> Result<Bytes, FetchError> {
+        let deadline = Instant::now() + DEADLINE;
+        let slot = self.shelf.slot(&format!("{content:?} {url}")).await;
+        let mut state = timeout_at(deadline, slot.lock()).await.map_err(|_| FetchError::Busy)?;
+        let now = self.clock.now();
+        if let Some(body) = if anew { state.newest(now) } else { state.fresh(now) } {
+            return Ok(body);
+        }
+        if let Some(error) = state.failure(now) {
+            return Err(error);
+        }
+        if !self.shelf.admit(url.host(), now).await {
+            tracing::warn!(%url, "a stranger's URL is not fetched: its host was asked too often");
+            return Err(FetchError::TooOften);
+        }
+        let outcome = match timeout_at(deadline, self.ask(url, content)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(FetchError::Timeout),
+        };
+        state.note(&outcome, self.clock.now());
+        match &outcome {
+            Ok((body, lifetime)) => tracing::debug!(%url, bytes = body.len(), ?lifetime, "fetched"),
+            Err(error) => tracing::warn!(%url, %error, "a stranger's URL could not be fetched"),
+        }
+        outcome.map(|(body, _)| body)
+    }
+
+    /// One request, and an answer that is what it must be.
+    async fn ask(&self, url: &OutsideUrl, content: Content) -> Result<(Bytes, Duration), FetchError> {
+        let _permit = self.permits.acquire().await.map_err(|_| FetchError::Busy)?;
+        let request = self.client.get(url.url().clone()).header(header::ACCEPT, "application/json");
+        let mut response = request.send().await.map_err(|error| trouble(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        check_headers(response.headers())?;
+        let limit = content.limit();
+        if response.content_length().is_some_and(|length| length > limit as u64) {
+            return Err(FetchError::TooLarge { limit });
+        }
+        let lifetime = freshness::lifetime(response.headers());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| trouble(&error))? {
+            if body.len() + chunk.len() > limit {
+                return Err(FetchError::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body.into(), lifetime))
+    }
+}
+
+/// Exactly one `Content-Type`, and it is JSON or a kind of it; nothing encoded, for a small bomb is a large body.
+fn check_headers(headers: &HeaderMap) -> Result<(), FetchError> {
+    let encoded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(encoded) {
+        return Err(FetchError::Encoded);
+    }
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return Err(FetchError::NotJson) };
+    let essence = only.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"));
+    if is_json { Ok(()) } else { Err(FetchError::NotJson) }
+}
+
+/// What became of a request that has no answer. What [`PublicOnly`] said is at the end of the chain of causes.
+fn trouble(error: &reqwest::Error) -> FetchError {
+    let causes = || iter::successors(error.source(), |&cause| cause.source());
+    if let Some(refused) = causes().find_map(|cause| cause.downcast_ref::<FetchError>()) {
+        return refused.clone();
+    }
+    if error.is_timeout() {
+        return FetchError::Timeout;
+    }
+    FetchError::Transport(causes().last().map_or_else(|| "the request failed".to_owned(), ToString::to_string))
+}
+
+/// The only resolver of the client: gives addresses if all of a name's are public, and those are what it connects to.
+struct PublicOnly {
+    outside: Arc<dyn Outside>,
+    lookups: Arc<Semaphore>,
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (outside, lookups) = (Arc::clone(&self.outside), Arc::clone(&self.lookups));
+        Box::pin(async move {
+            let permit = lookups.acquire_owned().await?;
+            // A task of its own: a look-up that nobody waits for any more occupies a thread until it is over, and counts as long.
+            let lookup = tokio::spawn(async move {
+                let _permit = permit;
+                let found = outside.lookup(name.as_str()).await;
+                let found = found.map_err(|error| FetchError::Unresolved(error.to_string()))?;
+                let routed: Vec<_> = check_addresses(&found)?.iter().map(|&address| outside.route(address)).collect();
+                Ok::<_, FetchError>(routed)
+            });
+            let addresses: Addrs = Box::new(lookup.await??.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+/// All of them public, or none will do: a name that leads to both is no mistake (threat 26).
+fn check_addresses(found: &[IpAddr]) -> Result<&[IpAddr], FetchError> {
+    if found.is_empty() || found.len() > MAX_ADDRESSES {
+        return Err(FetchError::Unresolved(format!("{} addresses", found.len())));
+    }
+    match found.iter().find_map(|&address| Some((address, net_address::special_use(address)?))) {
+        Some((address, block)) => Err(FetchError::SpecialAddress { address, block }),
+        None => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests;

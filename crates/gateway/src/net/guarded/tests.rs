@@ -1,0 +1,233 @@
+//! The fetcher among the animals of the zoo (threats 26, 27). That the gateway uses it, and for what, is tested in
+//! `tests/strangers`.
+
+use portunus_core::{Timestamp, clock::FixedClock};
+use portunus_testkit::zoo::{Animal, Zoo};
+use serde_json::json;
+
+use super::*;
+
+/// The zoo in place of the Internet.
+struct Enclosure(Arc<Zoo>);
+
+#[async_trait]
+impl Outside for Enclosure {
+    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        self.0.lookup(host)
+    }
+
+    fn route(&self, _: IpAddr) -> SocketAddr {
+        self.0.address()
+    }
+
+    fn roots(&self) -> Vec<Certificate> {
+        vec![Certificate::from_pem(Zoo::root()).unwrap()]
+    }
+}
+
+struct Visit {
+    zoo: Arc<Zoo>,
+    clock: Arc<FixedClock>,
+    fetcher: Arc<GuardedFetcher>,
+}
+
+impl Visit {
+    async fn begin() -> Self {
+        let zoo = Arc::new(Zoo::open().await);
+        let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
+        let outside = Arc::new(Enclosure(Arc::clone(&zoo)));
+        let fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&clock) as Arc<dyn Clock>).unwrap());
+        Self { zoo, clock, fetcher }
+    }
+
+    async fn load(&self, text: &str) -> Result<Bytes, FetchError> {
+        self.fetcher.load(&url(text), Content::ClientDocument).await
+    }
+}
+
+fn url(text: &str) -> OutsideUrl {
+    OutsideUrl::parse(text).unwrap()
+}
+
+const HONEST: &str = "https://app.zoo.example/client.json";
+
+#[tokio::test]
+async fn an_honest_document_is_fetched_once_while_fresh() {
+    let visit = Visit::begin().await;
+    let headers = vec![("cache-control", "max-age=120".to_owned())];
+    visit.zoo.keep(HONEST, Animal::Honest(json!({"v": 1}), headers.clone()));
+    assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
+    visit.zoo.keep(HONEST, Animal::Honest(json!({"v": 2}), headers));
+    visit.clock.advance(Duration::from_secs(119));
+    assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
+    visit.clock.advance(Duration::from_secs(1));
+    assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":2}"#);
+    assert_eq!(visit.zoo.visits(), [HONEST, HONEST]);
+    assert_eq!(visit.zoo.lookups(), ["app.zoo.example", "app.zoo.example"], "each connection is to addresses just checked");
+}
+
+#[tokio::test]
+async fn many_who_want_the_same_fetch_it_once() {
+    let visit = Visit::begin().await;
+    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    let all: Vec<_> = (0..50)
+        .map(|_| {
+            let fetcher = Arc::clone(&visit.fetcher);
+            tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument).await })
+        })
+        .collect();
+    for one in all {
+        assert!(one.await.unwrap().is_ok());
+    }
+    assert_eq!(visit.zoo.visits().len(), 1);
+}
+
+#[tokio::test]
+async fn reloading_has_a_pace() {
+    let visit = Visit::begin().await;
+    let keys = "https://app.zoo.example/jwks.json";
+    visit.zoo.keep(keys, Animal::honest(json!({"keys": []})));
+    let reload = || async { visit.fetcher.reload(&url(keys), Content::KeySet).await.unwrap() };
+    for _ in 0..20 {
+        reload().await;
+    }
+    assert_eq!(visit.zoo.visits().len(), 1);
+    visit.clock.advance(Duration::from_secs(10));
+    reload().await;
+    assert_eq!(visit.zoo.visits().len(), 2);
+}
+
+#[tokio::test]
+async fn t26_answers_that_will_not_do() {
+    let says = |status, content_type, body: &str| Animal::Says { status, content_type, headers: vec![], body: body.to_owned() };
+    let large = json!({"x": "x".repeat(5 * 1024)});
+    let too_large = || FetchError::TooLarge { limit: 5 * 1024 };
+    let trap = "https://trap.zoo.example/x";
+    let cases = [
+        (Animal::redirect(301, trap), FetchError::Status(301)),
+        (Animal::redirect(302, "http://169.254.169.254/latest/meta-data"), FetchError::Status(302)),
+        (Animal::redirect(307, "/other.json"), FetchError::Status(307)),
+        (Animal::redirect(308, trap), FetchError::Status(308)),
+        (says(201, "application/json", "{}"), FetchError::Status(201)),
+        (says(204, "application/json", ""), FetchError::Status(204)),
+        (says(404, "application/json", "{}"), FetchError::Status(404)),
+        (says(500, "application/json", "{}"), FetchError::Status(500)),
+        (says(200, "text/html", "<html>"), FetchError::NotJson),
+        (says(200, "text/plain", "{}"), FetchError::NotJson),
+        (says(200, "application/javascript", "{}"), FetchError::NotJson),
+        (says(200, "", "{}"), FetchError::NotJson),
+        (Animal::Honest(json!({}), vec![("content-type", "text/html".to_owned())]), FetchError::NotJson),
+        (Animal::Bomb("gzip"), FetchError::Encoded),
+        (Animal::Bomb("br"), FetchError::Encoded),
+        (Animal::Bomb("gzip, identity"), FetchError::Encoded),
+        (Animal::honest(large.clone()), too_large()),
+        (Animal::Liar { declared: 1 << 40, body: "{}".to_owned() }, too_large()),
+        (Animal::Endless, too_large()),
+    ];
+    let visit = Visit::begin().await;
+    for (n, (animal, expected)) in cases.into_iter().enumerate() {
+        let url = format!("https://case-{n}.zoo.example/client.json");
+        visit.zoo.keep(&url, animal.clone());
+        assert_eq!(visit.load(&url).await, Err(expected), "{animal:?}");
+    }
+    assert!(!visit.zoo.visits().iter().any(|visit| visit == trap || visit.ends_with("/other.json")), "nothing was followed");
+}
+
+#[tokio::test]
+async fn t26_answers_that_break_off() {
+    let visit = Visit::begin().await;
+    let animals = [Animal::Shy, Animal::Foreign, Animal::Talkative, Animal::Liar { declared: 100, body: "{}".to_owned() }];
+    for (n, animal) in animals.into_iter().enumerate() {
+        let url = format!("https://case-{n}.zoo.example/client.json");
+        visit.zoo.keep(&url, animal.clone());
+        let outcome = visit.load(&url).await;
+        assert!(matches!(outcome, Err(FetchError::Transport(_))), "{animal:?}: {outcome:?}");
+    }
+    // A body longer than declared ends where it was said to end.
+    visit.zoo.keep(HONEST, Animal::Liar { declared: 2, body: format!("{{}}{}", "x".repeat(100_000)) });
+    assert_eq!(visit.load(HONEST).await.unwrap(), "{}");
+}
+
+#[tokio::test]
+async fn t26_the_slow_are_given_up_and_a_failure_is_kept_for_a_moment_only() {
+    let visit = Visit::begin().await;
+    let (dripping, asleep) = ("https://drip.zoo.example/c", "https://sleep.zoo.example/c");
+    visit.zoo.keep(dripping, Animal::Dripping(json!({})));
+    visit.zoo.keep(asleep, Animal::Asleep);
+    let (drip, sleep, again) = tokio::join!(visit.load(dripping), visit.load(asleep), visit.load(asleep));
+    assert_eq!((&drip, &sleep), (&Err(FetchError::Timeout), &Err(FetchError::Timeout)));
+    assert!(matches!(again, Err(FetchError::Timeout | FetchError::Busy)), "{again:?}");
+    assert_eq!(visit.zoo.visits().len(), 2, "whoever waited did not try again");
+
+    visit.zoo.keep(asleep, Animal::honest(json!({})));
+    assert_eq!(visit.load(asleep).await, Err(FetchError::Timeout), "the failure of a moment ago");
+    visit.clock.advance(Duration::from_secs(2));
+    assert!(visit.load(asleep).await.is_ok(), "errors are not kept");
+}
+
+#[tokio::test]
+async fn t26_names_that_lead_inside() {
+    let visit = Visit::begin().await;
+    let public = "93.184.216.34";
+    let cases: [(&str, &[&str]); 10] = [
+        ("127.0.0.1", &["127.0.0.1"]),
+        ("169.254.169.254", &["169.254.169.254"]),
+        ("10.0.0.7", &[public, "10.0.0.7"]),
+        ("::1", &["2606:4700::1", "::1"]),
+        ("::ffff:127.0.0.1", &["::ffff:127.0.0.1"]),
+        ("64:ff9b::a9fe:a9fe", &["64:ff9b::169.254.169.254"]),
+        ("2002:7f00:1::", &[public, "2002:7f00:1::"]),
+        ("fd00:ec2::254", &["fd00:ec2::254"]),
+        ("0.0.0.0", &["0.0.0.0"]),
+        ("100.100.100.200", &["100.100.100.200"]),
+    ];
+    for (n, (inside, addresses)) in cases.into_iter().enumerate() {
+        let host = format!("case-{n}.zoo.example");
+        visit.zoo.name(&host, [addresses]);
+        match visit.load(&format!("https://{host}/client.json")).await {
+            Err(FetchError::SpecialAddress { address, .. }) => assert_eq!(address.to_string(), inside),
+            other => panic!("{inside}: {other:?}"),
+        }
+    }
+    assert_eq!(visit.zoo.connections(), 0, "nobody was connected to");
+    visit.zoo.name("nowhere.zoo.example", [&[]]);
+    let nowhere = visit.load("https://nowhere.zoo.example/c").await;
+    assert!(matches!(nowhere, Err(FetchError::Unresolved(_))), "{nowhere:?}");
+    let unknown = visit.load("https://unknown.example/c").await;
+    assert!(matches!(unknown, Err(FetchError::Unresolved(_))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn t26_a_name_that_changes_its_mind() {
+    let visit = Visit::begin().await;
+    visit.zoo.name("rebind.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
+    let text = "https://rebind.zoo.example/client.json";
+    visit.zoo.keep(text, Animal::honest(json!({})));
+    assert!(visit.load(text).await.is_ok(), "one look-up, and the connection is to what it gave");
+    assert_eq!(visit.zoo.lookups().len(), 1);
+    visit.clock.advance(Duration::from_secs(3600));
+    assert!(matches!(visit.load(text).await, Err(FetchError::SpecialAddress { .. })));
+    assert_eq!(visit.zoo.connections(), 1);
+}
+
+#[tokio::test]
+async fn t26_only_the_names_own_certificate_will_do() {
+    let visit = Visit::begin().await;
+    visit.zoo.name("app.other.example", [&["93.184.216.34"]]);
+    visit.zoo.keep("https://app.other.example/client.json", Animal::honest(json!({})));
+    let outcome = visit.load("https://app.other.example/client.json").await;
+    assert!(matches!(outcome, Err(FetchError::Transport(_))), "{outcome:?}");
+    assert!(visit.zoo.visits().is_empty());
+}
+
+#[tokio::test]
+async fn t26_a_host_is_not_hammered() {
+    let visit = Visit::begin().await;
+    for n in 0..30 {
+        let _ = visit.load(&format!("https://app.zoo.example/{n}.json")).await;
+    }
+    assert_eq!(visit.zoo.visits().len(), 10);
+    assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::TooOften));
+    visit.clock.advance(Duration::from_secs(60));
+    assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::Status(404)));
+}
