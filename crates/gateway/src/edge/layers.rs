@@ -77,7 +77,7 @@ pub async fn observe(State(room): State<LayerRoom>, mut request: Request, next: 
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
-        let ms = started.elapsed().as_millis();
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
         tracing::info!(%method, path, status, ms, peer = peer.map(tracing::field::display), "request");
         response
