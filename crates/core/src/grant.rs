@@ -1,5 +1,7 @@
 //! Grants and consents: what one user allowed one client on one resource. The tokens of a grant live in [`crate::token`].
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,12 +23,21 @@ pub struct Grant {
     /// The login it was given in, for ending both together.
     pub login: Option<TokenHash>,
     pub created_at: Timestamp,
+    /// When it ends whatever its tokens say; those of older versions have no end of their own.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
 }
 
 impl Grant {
-    pub fn is_live(&self) -> bool {
-        self.revoked_at.is_none()
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// The end of a token that would live for `lifetime`: no token outlives its grant.
+    pub fn token_end(&self, now: Timestamp, lifetime: Duration) -> Timestamp {
+        let end = now + lifetime;
+        self.expires_at.map_or(end, |grant_end| end.min(grant_end))
     }
 }
 

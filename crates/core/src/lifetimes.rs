@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::clock::Timestamp;
+
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -14,13 +16,25 @@ pub struct Lifetimes {
     pub refresh_token: Duration,
     /// How long a used refresh token still yields the same successor (threat 17).
     pub refresh_grace: Duration,
+    /// What a person allowed a client, whatever becomes of its tokens: after this long they are asked to sign in again.
+    pub grant: Duration,
     pub authorization_code: Duration,
     /// A sign-in in flight, from the authorization request to the provider's answer.
     pub sign_in: Duration,
-    /// A browser's login.
+    /// A browser's login, from its sign-in.
     pub login: Duration,
+    /// A browser's login, from its last use; `None` sets no such limit.
+    pub login_idle: Option<Duration>,
     /// A registered client that never redeemed a code.
     pub unused_client: Duration,
+}
+
+impl Lifetimes {
+    /// When a login ends that began at `created_at` and was last used at `last_seen`.
+    pub fn login_end(&self, created_at: Timestamp, last_seen: Timestamp) -> Timestamp {
+        let end = created_at + self.login;
+        self.login_idle.map_or(end, |idle| end.min(last_seen + idle))
+    }
 }
 
 impl Default for Lifetimes {
@@ -29,9 +43,11 @@ impl Default for Lifetimes {
             access_token: 60 * MINUTE,
             refresh_token: 30 * DAY,
             refresh_grace: Duration::from_secs(30),
+            grant: 90 * DAY,
             authorization_code: MINUTE,
             sign_in: 10 * MINUTE,
             login: 7 * DAY,
+            login_idle: None,
             unused_client: 90 * DAY,
         }
     }

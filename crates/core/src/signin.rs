@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     ids::{ClientId, ProviderName, TransactionId, UserId},
+    lifetimes::Lifetimes,
     pkce::CodeChallenge,
     redirect::RedirectUri,
     resource::Resource,
@@ -93,11 +94,56 @@ pub struct Login {
     pub id_token: Option<SecretText>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// When it was last used, as far as that is noted (`lifetimes.login_idle`).
+    #[serde(default)]
+    pub last_seen_at: Option<Timestamp>,
+}
+
+impl Login {
+    /// The login's new end, if its use at `now` is worth noting: ten notes in an idle lifetime at most, for each is a write.
+    pub fn prolonged(&self, now: Timestamp, lifetimes: &Lifetimes) -> Option<Timestamp> {
+        let idle = lifetimes.login_idle?;
+        let noted_at = self.last_seen_at.unwrap_or(self.created_at);
+        (now.since(noted_at) >= idle / 10).then(|| lifetimes.login_end(self.created_at, now))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn a_login_in_use_goes_on_until_its_absolute_end() {
+        let seconds = Duration::from_secs;
+        let start = Timestamp::from_secs(0);
+        let lifetimes = Lifetimes { login: seconds(1000), login_idle: Some(seconds(100)), ..Lifetimes::default() };
+        let login = |noted: Option<i64>| Login {
+            id: TokenHash::of("login"),
+            user: UserId::of("https://idp", "alice"),
+            provider: ProviderName::from_text("okta"),
+            id_token: None,
+            created_at: start,
+            expires_at: lifetimes.login_end(start, start),
+            last_seen_at: noted.map(Timestamp::from_secs),
+        };
+        assert_eq!(login(None).expires_at, start + seconds(100));
+        let cases = [
+            (None, 9, None),
+            (None, 10, Some(110)),
+            (Some(50), 59, None),
+            (Some(50), 60, Some(160)),
+            (Some(890), 950, Some(1000)),
+        ];
+        for (noted, now, expected) in cases {
+            let prolonged = login(noted).prolonged(Timestamp::from_secs(now), &lifetimes);
+            assert_eq!(prolonged, expected.map(Timestamp::from_secs), "{noted:?} {now}");
+        }
+        let no_limit = Lifetimes { login_idle: None, ..lifetimes };
+        assert_eq!(login(None).prolonged(Timestamp::from_secs(500), &no_limit), None);
+        assert_eq!(no_limit.login_end(start, start), start + seconds(1000));
+    }
 
     #[test]
     fn return_paths_stay_here() {

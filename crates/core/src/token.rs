@@ -35,11 +35,13 @@ pub struct FoundCode {
     pub redeemed: Option<GrantId>,
 }
 
-/// An access token: valid on its grant's resource until `expires_at` or until the grant is revoked.
+/// An access token: valid on its resource until `expires_at` or until the grant is revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessToken {
     pub hash: TokenHash,
     pub grant: GrantId,
+    /// The one resource it is for, of those of its grant (RFC 8707).
+    pub resource: Resource,
     /// A refresh may narrow the grant's scopes (RFC 6749 section 6).
     pub scopes: ScopeSet,
     pub expires_at: Timestamp,

@@ -8,7 +8,7 @@ use super::StoreError;
 use crate::{
     clock::Timestamp,
     grant::Grant,
-    ids::{GrantId, UserId},
+    ids::{ClientId, GrantId, UserId},
     secret::{SecretText, TokenHash},
     token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode, FoundRefresh, RefreshToken},
 };
@@ -49,6 +49,17 @@ pub enum Rotated {
     Unknown,
 }
 
+/// Whose grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantsOf {
+    User(UserId),
+    Client(ClientId),
+    /// Those given in this login.
+    Login(TokenHash),
+    /// All there are.
+    Everyone,
+}
+
 #[async_trait]
 pub trait GrantStore: Send + Sync {
     async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError>;
@@ -66,6 +77,9 @@ pub trait GrantStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Redeemed, StoreError>;
 
+    /// One atomic step: keeps a grant that no code became, with its token (`client_credentials`). Its user must be there.
+    async fn insert_grant(&self, grant: &Grant, access: &AccessToken) -> Result<(), StoreError>;
+
     /// A live access token (unexpired, its grant not revoked) with its grant and user.
     async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError>;
 
@@ -78,8 +92,16 @@ pub trait GrantStore: Send + Sync {
     /// Revokes the grant; its tokens are dead from the next look-up on. `false` if it was unknown or revoked before.
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// One atomic step: revokes every grant there is of these, deletes codes that would become one, and forgets the consents they
+    /// rest on (a login has none of its own), so that nothing comes back without a person being asked. Gives the number of grants
+    /// that were live until now.
+    async fn revoke_grants(&self, of: &GrantsOf, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Ends this one access token; its grant lives on. `false` if it was unknown.
+    async fn revoke_access(&self, hash: &TokenHash) -> Result<bool, StoreError>;
+
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError>;
 
-    /// The user's grants that are not revoked, newest first, at most `limit`.
-    async fn list_grants(&self, user: &UserId, limit: u32) -> Result<Vec<Grant>, StoreError>;
+    /// These grants, as far as they are not revoked, newest first, at most `limit`.
+    async fn list_grants(&self, of: &GrantsOf, limit: u32) -> Result<Vec<Grant>, StoreError>;
 }

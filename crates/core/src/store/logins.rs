@@ -13,8 +13,18 @@ pub trait LoginStore: Send + Sync {
     /// An unexpired login with its user.
     async fn find_login(&self, id: &TokenHash, now: Timestamp) -> Result<Option<(Login, User)>, StoreError>;
 
+    /// Notes that the login was used at `last_seen`, and when it ends now; of many notes the latest counts. A login that had ended
+    /// by then, or was taken out, stays so: `false`.
+    async fn touch_login(&self, id: &TokenHash, last_seen: Timestamp, expires_at: Timestamp) -> Result<bool, StoreError>;
+
     /// Takes the login out: the browser is signed out.
     async fn take_login(&self, id: &TokenHash) -> Result<Option<Login>, StoreError>;
+
+    /// Takes all logins of the user out, in every browser. Gives their number.
+    async fn take_logins(&self, user: &UserId) -> Result<u64, StoreError>;
+
+    /// Keeps a user who does not sign in with a browser, in place of what was known before: the service user of a client.
+    async fn insert_user(&self, user: &User) -> Result<(), StoreError>;
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 }

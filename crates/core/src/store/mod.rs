@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
-pub use grants::{GrantStore, Redeemed, Rotated, Rotation};
+pub use grants::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation};
 pub use logins::LoginStore;
 use thiserror::Error;
 pub use transactions::TransactionStore;

@@ -39,15 +39,17 @@ fn general(config: &Config, text: &mut String) {
         StoreConfig::Redis(redis) => line(text, "store", format_args!("Redis, {}", redis.address)),
     }
     let lifetimes = &config.lifetimes;
-    let named = [
+    let mut named = vec![
         ("access token", lifetimes.access_token),
         ("refresh token", lifetimes.refresh_token),
         ("refresh grace", lifetimes.refresh_grace),
+        ("grant", lifetimes.grant),
         ("code", lifetimes.authorization_code),
         ("sign-in", lifetimes.sign_in),
         ("login", lifetimes.login),
         ("unused client", lifetimes.unused_client),
     ];
+    named.extend(lifetimes.login_idle.map(|idle| ("unused login", idle)));
     let shown: Vec<String> = named.iter().map(|(name, value)| format!("{name} {}", show_duration(*value))).collect();
     line(text, "lifetimes", shown.join(", "));
     line(text, "names on /mcp", if config.names == Names::Plain { "plain" } else { "prefixed: {server}_{name}" });

@@ -16,13 +16,16 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Lifetimes {
     let mut lifetimes = Lifetimes::default();
-    let settings: [(&str, &mut Duration, Duration, Duration); 7] = [
+    let mut login_idle = Duration::ZERO;
+    let settings: [(&str, &mut Duration, Duration, Duration); 9] = [
         ("access_token", &mut lifetimes.access_token, SECOND, 365 * DAY),
         ("refresh_token", &mut lifetimes.refresh_token, MINUTE, 3650 * DAY),
         ("refresh_grace", &mut lifetimes.refresh_grace, Duration::ZERO, 5 * MINUTE),
+        ("grant", &mut lifetimes.grant, MINUTE, 3650 * DAY),
         ("authorization_code", &mut lifetimes.authorization_code, SECOND, 10 * MINUTE),
         ("sign_in", &mut lifetimes.sign_in, 10 * SECOND, DAY),
         ("login", &mut lifetimes.login, MINUTE, 365 * DAY),
+        ("login_idle", &mut login_idle, MINUTE, 365 * DAY),
         ("unused_client", &mut lifetimes.unused_client, MINUTE, 3650 * DAY),
     ];
     for (name, value, shortest, longest) in settings {
@@ -31,6 +34,7 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Lifetimes {
             set(value, parsed, DURATION, &written, (shortest, longest), report);
         }
     }
+    lifetimes.login_idle = (!login_idle.is_zero()).then_some(login_idle);
     if let Some(written) = raw.variable(&["TOKEN_EXPIRATION_TIME"], report) {
         let parsed = written.text.parse().ok().map(Duration::from_millis);
         set(

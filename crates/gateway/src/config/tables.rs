@@ -122,9 +122,11 @@ const LIFETIMES: Table = Table {
         ),
         Field::new("refresh_token", Shape::Duration, "A refresh token, from each use anew. Default: 30d"),
         Field::new("refresh_grace", Shape::Duration, "How long a used refresh token still gives the same answer. Default: 30s"),
+        Field::new("grant", Shape::Duration, "What a person allowed a client, whatever is refreshed in between. Default: 90d"),
         Field::new("authorization_code", Shape::Duration, "An authorization code. Default: 60s"),
         Field::new("sign_in", Shape::Duration, "A sign-in in flight. Default: 10m"),
-        Field::new("login", Shape::Duration, "A browser's login. Default: 7d"),
+        Field::new("login", Shape::Duration, "A browser's login, from its sign-in. Default: 7d"),
+        Field::new("login_idle", Shape::Duration, "A browser's login, from its last use. Default: no such limit"),
         Field::new("unused_client", Shape::Duration, "A registered client that was never used. Default: 90d"),
     ],
 };

@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use portunus_core::{
     Clock, Entropy,
+    lifetimes::Lifetimes,
     principal::User,
     secret::{TokenHash, TokenKind, TokenSecret},
     signin::Login,
@@ -35,6 +36,7 @@ pub struct Desk {
     pub logins: Arc<dyn LoginStore>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub lifetimes: Lifetimes,
     pub demo: bool,
 }
 
@@ -80,7 +82,15 @@ impl Desk {
     pub async fn login(&self, headers: &HeaderMap) -> Result<Option<(Login, User)>, StoreError> {
         let Some(value) = self.cookies.find(headers, LOGIN) else { return Ok(None) };
         let Some(secret) = TokenSecret::parse(TokenKind::Login, &value) else { return Ok(None) };
-        self.logins.find_login(&secret.hash(), self.clock.now()).await
+        let now = self.clock.now();
+        let found = self.logins.find_login(&secret.hash(), now).await?;
+        if let Some((login, _)) = &found
+            && let Some(end) = login.prolonged(now, &self.lifetimes)
+            && let Err(error) = self.logins.touch_login(&login.id, now, end).await
+        {
+            tracing::warn!(%error, "a login is in use, but that could not be noted: it may end early");
+        }
+        Ok(found)
     }
 
     /// The CSRF token for forms that this browser is served (threat 14).

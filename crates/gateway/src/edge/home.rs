@@ -8,7 +8,7 @@ use portunus_core::{
     ids::ServerName,
     principal::User,
     resource::Resources,
-    store::{ClientStore, GrantStore, StoreError},
+    store::{ClientStore, GrantStore, GrantsOf, StoreError},
 };
 
 use super::{
@@ -81,7 +81,7 @@ fn servers(room: &HomeRoom) -> Vec<HomeServer> {
 async fn grants(room: &HomeRoom, user: &User) -> Result<Vec<HomeGrant>, StoreError> {
     let now = room.desk.clock.now();
     let mut shown = Vec::new();
-    for grant in room.grants.list_grants(&user.id, GRANTS).await? {
+    for grant in room.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
         let client = room.clients.find_client(&grant.client).await?;
         let name = client.as_ref().map_or("A removed application", |client| client.display_name());
         shown.push(HomeGrant {

@@ -36,6 +36,7 @@ pub fn build(house: &House, extra: Router) -> Router {
         logins: Arc::clone(&house.stores.logins),
         clock: Arc::clone(&house.clock),
         entropy: Arc::clone(&house.entropy),
+        lifetimes: house.lifetimes,
         demo: house.demo,
     };
     let bearer = Bearer {

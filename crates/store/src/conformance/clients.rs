@@ -96,7 +96,7 @@ pub async fn deleted_with_all_it_was_given<B: Backend>() {
     assert_eq!(deleted, ClientDeletion { was_there: true, grants_revoked: 1 });
     assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), None);
     assert_eq!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap(), None);
-    assert!(!stores.grants.find_grant(&grant(1).id).await.unwrap().unwrap().is_live());
+    assert!(!stores.grants.find_grant(&grant(1).id).await.unwrap().unwrap().is_live(NOW));
     assert_eq!(stores.consents.find_consent(&user(1).id, &client_id(1), &resource()).await.unwrap(), None);
     assert_eq!(stores.grants.find_code(&pending.hash, NOW).await.unwrap(), None, "a code on its way");
 

@@ -8,7 +8,7 @@ use portunus_core::{
     ids::GrantId,
     principal::User,
     signin::Login,
-    store::{GrantStore, Redeemed, StoreError, Stores},
+    store::{GrantStore, GrantsOf, Redeemed, StoreError, Stores},
     token::{FoundAccess, FoundCode, FoundRefresh},
 };
 
@@ -235,8 +235,8 @@ pub async fn listed_newest_first<B: Backend>() {
     stores.grants.revoke_grant(&grants[2].id, NOW).await.unwrap();
 
     let [g10, g11, _, g13] = [&grants[0], &grants[1], &grants[2], &grants[3]].map(Clone::clone);
-    assert_eq!(stores.grants.list_grants(&alice, 10).await.unwrap(), [g11.clone(), g10.clone(), g13]);
-    assert_eq!(stores.grants.list_grants(&alice, 2).await.unwrap(), [g11, g10]);
-    assert_eq!(stores.grants.list_grants(&alice, 0).await.unwrap(), []);
-    assert_eq!(stores.grants.list_grants(&user(3).id, 10).await.unwrap(), []);
+    assert_eq!(stores.grants.list_grants(&GrantsOf::User(alice.clone()), 10).await.unwrap(), [g11.clone(), g10.clone(), g13]);
+    assert_eq!(stores.grants.list_grants(&GrantsOf::User(alice.clone()), 2).await.unwrap(), [g11, g10]);
+    assert_eq!(stores.grants.list_grants(&GrantsOf::User(alice.clone()), 0).await.unwrap(), []);
+    assert_eq!(stores.grants.list_grants(&GrantsOf::User(user(3).id), 10).await.unwrap(), []);
 }

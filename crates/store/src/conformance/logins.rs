@@ -3,7 +3,7 @@
 use portunus_core::{principal::User, signin::Login, store::StoreError};
 
 use super::{
-    Backend, race,
+    Backend, RACERS, race,
     records::{HOUR, NOW, TICK, hash, login, user},
 };
 
@@ -73,4 +73,81 @@ pub async fn one_of_many_takers_wins<B: Backend>() {
     })
     .await;
     assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [login(0)]);
+}
+
+pub async fn touched_end_later<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in [0, 1] {
+        stores.logins.insert_login(&user(n), &login(n)).await.unwrap();
+    }
+    let (id, end) = (login(1).id, login(1).expires_at);
+    assert!(stores.logins.touch_login(&id, NOW + TICK, end + HOUR).await.unwrap());
+    let touched = Login { last_seen_at: Some(NOW + TICK), expires_at: end + HOUR, ..login(1) };
+    assert_eq!(stores.logins.find_login(&id, end).await.unwrap(), Some((touched.clone(), user(1))));
+    assert!(stores.logins.touch_login(&id, NOW, end).await.unwrap());
+    assert_eq!(stores.logins.find_login(&id, NOW).await.unwrap(), Some((touched, user(1))), "an earlier note came later");
+    assert!(stores.logins.find_login(&login(0).id, end).await.unwrap().is_none(), "another login");
+}
+
+pub async fn touching_revives_nothing<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.logins.insert_login(&user(1), &login(1)).await.unwrap();
+    let (id, end) = (login(1).id, login(1).expires_at);
+    assert!(!stores.logins.touch_login(&id, end, end + HOUR).await.unwrap(), "it had ended");
+    assert_eq!(stores.logins.find_login(&id, end).await.unwrap(), None);
+    assert!(!stores.logins.touch_login(&hash("login", 2), NOW, end).await.unwrap(), "unknown");
+    stores.logins.take_login(&id).await.unwrap();
+    assert!(!stores.logins.touch_login(&id, NOW, end + HOUR).await.unwrap(), "it was taken out");
+    assert_eq!(stores.logins.find_login(&id, NOW).await.unwrap(), None);
+}
+
+pub async fn last_of_many_touches_counts<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.logins.insert_login(&user(1), &login(1)).await.unwrap();
+    let id = login(1).id;
+    let touches = race(|number| {
+        let (logins, later) = (stores.logins.clone(), TICK * u32::try_from(number).unwrap());
+        async move { logins.touch_login(&id, NOW + later, NOW + HOUR + later).await.unwrap() }
+    })
+    .await;
+    assert_eq!(touches, [true; RACERS]);
+    let last = TICK * (u32::try_from(RACERS).unwrap() - 1);
+    let (found, _) = stores.logins.find_login(&id, NOW).await.unwrap().unwrap();
+    assert_eq!((found.last_seen_at, found.expires_at), (Some(NOW + last), NOW + HOUR + last));
+}
+
+pub async fn all_of_a_user_are_taken<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in [0, 1] {
+        stores.logins.insert_login(&user(n), &login(n)).await.unwrap();
+    }
+    let second = Login { id: hash("login", 99), ..login(1) };
+    stores.logins.insert_login(&user(1), &second).await.unwrap();
+    let taken: u64 = race(|_| {
+        let logins = stores.logins.clone();
+        async move { logins.take_logins(&user(1).id).await.unwrap() }
+    })
+    .await
+    .into_iter()
+    .sum();
+    assert_eq!(taken, 2, "each was counted once");
+    for id in [login(1).id, second.id] {
+        assert_eq!(stores.logins.find_login(&id, NOW).await.unwrap(), None);
+    }
+    assert!(stores.logins.find_login(&login(0).id, NOW).await.unwrap().is_some(), "another user's");
+    assert_eq!(stores.logins.find_user(&user(1).id).await.unwrap(), Some(user(1)), "the user stays");
+}
+
+pub async fn user_without_a_login<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    stores.logins.insert_user(&user(1)).await.unwrap();
+    assert_eq!(stores.logins.find_user(&user(1).id).await.unwrap(), Some(user(1)));
+    let moved = User { groups: vec!["sales".to_owned()], ..user(1) };
+    stores.logins.insert_user(&moved).await.unwrap();
+    assert_eq!(stores.logins.find_user(&user(1).id).await.unwrap(), Some(moved));
 }

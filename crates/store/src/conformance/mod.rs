@@ -12,6 +12,7 @@ pub mod grants;
 pub mod logins;
 mod records;
 pub mod restarts;
+pub mod revocation;
 pub mod rotation;
 pub mod transactions;
 pub mod upkeep;
@@ -65,7 +66,8 @@ macro_rules! conformance_suite {
             deleted_with_all_it_was_given, deleted_though_never_kept, unused_are_counted, one_of_many_inserts_wins
         }
         $crate::conformance_suite! { @port $backend
-            logins: kept_whole, id_taken, expire, user_is_as_last_described, taken_once, one_of_many_takers_wins
+            logins: kept_whole, id_taken, expire, user_is_as_last_described, taken_once, one_of_many_takers_wins,
+            touched_end_later, touching_revives_nothing, last_of_many_touches_counts, all_of_a_user_are_taken, user_without_a_login
         }
         $crate::conformance_suite! { @port $backend
             transactions: kept_whole, id_taken, expire, updated_only_while_there, taken_once, leg_taken_once, leg_expires,
@@ -79,6 +81,10 @@ macro_rules! conformance_suite {
             redeemed_once, nothing_to_redeem, failed_redeeming_is_undone, one_of_many_redeemers_wins,
             one_of_many_redeemers_at_two_gateways_wins, access_expires, access_gives_the_user_as_last_described,
             revoking_ends_access, revoked_once, listed_newest_first
+        }
+        $crate::conformance_suite! { @port $backend
+            revocation: grant_without_a_code, failed_grant_is_undone, token_keeps_its_own_resource, revoked_together,
+            listed_by_whose_they_are, revoking_beats_redeeming, one_token_ends_alone
         }
         $crate::conformance_suite! { @port $backend
             rotation: first_use_keeps_successor_and_access, repeated_within_grace, reused_after_grace, no_grace_at_all,

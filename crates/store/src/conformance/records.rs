@@ -98,6 +98,7 @@ pub(super) fn login(n: u32) -> Login {
         id_token: even(n, SecretText::new(format!("header.claims{n}.signature"))),
         created_at: NOW,
         expires_at: NOW + HOUR,
+        last_seen_at: None,
     }
 }
 
@@ -163,13 +164,20 @@ pub(super) fn grant(n: u32) -> Grant {
         scopes: scopes("mcp offline_access"),
         login: even(n, hash("login", n)),
         created_at: NOW,
+        expires_at: even(n, NOW + 48 * HOUR),
         revoked_at: None,
     }
 }
 
 /// Access token `n`, of the grant `of`.
 pub(super) fn access(n: u32, of: &Grant) -> AccessToken {
-    AccessToken { hash: hash("access", n), grant: of.id.clone(), scopes: scopes("mcp"), expires_at: NOW + HOUR }
+    AccessToken {
+        hash: hash("access", n),
+        grant: of.id.clone(),
+        resource: of.resource.clone(),
+        scopes: scopes("mcp"),
+        expires_at: NOW + HOUR,
+    }
 }
 
 /// Refresh token `n`, of the grant `of`.

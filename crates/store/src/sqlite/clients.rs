@@ -7,13 +7,14 @@ use portunus_core::{
     Timestamp,
     client::Client,
     ids::ClientId,
-    store::{ClientDeletion, ClientStore, StoreError},
+    store::{ClientDeletion, ClientStore, GrantsOf, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     database::Database,
     failure::Failure,
+    grants_of,
     record::{from_json, to_json},
 };
 
@@ -70,7 +71,7 @@ impl ClientStore for SqliteClientStore {
     }
 
     async fn delete_client(&self, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
-        let id = id.as_str().to_owned();
+        let id = id.clone();
         self.0.write(move |db| delete(db, &id, now)).await
     }
 
@@ -102,13 +103,8 @@ fn read_client(record: &str, last_used_at: Option<i64>) -> Result<Client, Failur
     Ok(Client { last_used_at: last_used_at.map(Timestamp::from_millis), ..client })
 }
 
-fn delete(db: &Connection, id: &str, now: Timestamp) -> Result<ClientDeletion, Failure> {
-    let grants = db
-        .prepare_cached("UPDATE grants SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL")?
-        .execute(params![id, now.as_millis()])?;
-    db.prepare_cached("DELETE FROM consents WHERE client_id = ?1")?.execute([id])?;
-    // Codes live for a minute, so there are few: no index is worth it.
-    db.prepare_cached("DELETE FROM codes WHERE grant_id IS NULL AND json_extract(record, '$.client') = ?1")?.execute([id])?;
-    let clients = db.prepare_cached("DELETE FROM clients WHERE id = ?1")?.execute([id])?;
-    Ok(ClientDeletion { was_there: clients > 0, grants_revoked: grants as u64 })
+fn delete(db: &Connection, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, Failure> {
+    let grants_revoked = grants_of::revoke(db, &GrantsOf::Client(id.clone()), now)?;
+    let clients = db.prepare_cached("DELETE FROM clients WHERE id = ?1")?.execute([id.as_str()])?;
+    Ok(ClientDeletion { was_there: clients > 0, grants_revoked })
 }

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     grant::Grant,
-    ids::{GrantId, UserId},
+    ids::GrantId,
     secret::{SecretText, TokenHash},
-    store::{GrantStore, Redeemed, Rotated, Rotation, StoreError},
+    store::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation, StoreError},
     token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode, FoundRefresh, RefreshToken},
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -17,8 +17,9 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{
     database::Database,
     failure::Failure,
+    grants_of,
     record::{from_json, key, to_json},
-    tokens::{insert_access, insert_grant, insert_refresh, read_access, read_grant},
+    tokens::{AccessRow, insert_access, insert_grant, insert_refresh, read_access, read_grant},
 };
 use crate::seal::{Place, Sealer};
 
@@ -96,6 +97,17 @@ impl GrantStore for SqliteGrantStore {
             .await
     }
 
+    async fn insert_grant(&self, grant: &Grant, access: &AccessToken) -> Result<(), StoreError> {
+        let record = to_json(grant)?;
+        let (grant, access) = (grant.clone(), access.clone());
+        self.0
+            .write(move |db| {
+                insert_grant(db, &grant, &record)?;
+                insert_access(db, &access)
+            })
+            .await
+    }
+
     async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError> {
         let hash = *hash;
         self.0.read(move |db| find_access(db, hash, now)).await
@@ -135,6 +147,21 @@ impl GrantStore for SqliteGrantStore {
             .await
     }
 
+    async fn revoke_grants(&self, of: &GrantsOf, now: Timestamp) -> Result<u64, StoreError> {
+        let of = of.clone();
+        self.0.write(move |db| grants_of::revoke(db, &of, now)).await
+    }
+
+    async fn revoke_access(&self, hash: &TokenHash) -> Result<bool, StoreError> {
+        let hash = *hash;
+        self.0
+            .write(move |db| {
+                let deleted = db.prepare_cached("DELETE FROM access_tokens WHERE hash = ?1")?.execute([key(&hash)])?;
+                Ok(deleted > 0)
+            })
+            .await
+    }
+
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
         let id = id.as_str().to_owned();
         self.0
@@ -148,35 +175,29 @@ impl GrantStore for SqliteGrantStore {
             .await
     }
 
-    async fn list_grants(&self, user: &UserId, limit: u32) -> Result<Vec<Grant>, StoreError> {
-        let user = user.as_str().to_owned();
-        self.0
-            .read(move |db| {
-                let mut statement = db.prepare_cached(
-                    "SELECT record FROM grants WHERE user_id = ?1 AND revoked_at IS NULL
-                     ORDER BY created_at DESC, id LIMIT ?2",
-                )?;
-                let records = statement.query_map(params![user, limit], |row| row.get::<_, String>(0))?;
-                records.map(|record| read_grant(&record?, None)).collect()
-            })
-            .await
+    async fn list_grants(&self, of: &GrantsOf, limit: u32) -> Result<Vec<Grant>, StoreError> {
+        let of = of.clone();
+        self.0.read(move |db| grants_of::list(db, &of, limit)).await
     }
 }
 
 fn find_access(db: &Connection, hash: TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, Failure> {
-    let row: Option<(String, i64, String, String)> = db
+    let row: Option<(AccessRow, String, String)> = db
         .prepare_cached(
-            "SELECT access_tokens.scopes, access_tokens.expires_at, grants.record, users.record
+            "SELECT access_tokens.expires_at, access_tokens.scopes, access_tokens.resource, grants.record, users.record
              FROM access_tokens
              JOIN grants ON grants.id = access_tokens.grant_id
              JOIN users ON users.id = grants.user_id
              WHERE access_tokens.hash = ?1 AND access_tokens.expires_at > ?2 AND grants.revoked_at IS NULL",
         )?
-        .query_row(params![key(&hash), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .query_row(params![key(&hash), now.as_millis()], |row| {
+            let access = AccessRow { expires_at: row.get(0)?, scopes: row.get(1)?, resource: row.get(2)? };
+            Ok((access, row.get(3)?, row.get(4)?))
+        })
         .optional()?;
-    row.map(|(scopes, expires_at, grant, user)| {
+    row.map(|(access, grant, user)| {
         let grant = read_grant(&grant, None)?;
-        let token = read_access(hash, &grant, &scopes, expires_at)?;
+        let token = read_access(hash, &grant, access)?;
         Ok(FoundAccess { token, grant, user: from_json("users", &user)? })
     })
     .transpose()

@@ -11,10 +11,11 @@ use portunus_core::{
     signin::Login,
     store::{LoginStore, StoreError},
 };
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     database::Database,
+    failure::Failure,
     record::{from_json, key, open_json, seal_json, to_json},
 };
 use crate::seal::Place;
@@ -23,6 +24,12 @@ pub(super) struct SqliteLoginStore(pub(super) Arc<Database>);
 
 fn place(id: &TokenHash) -> Place<'_> {
     Place { table: "logins", column: "record", key: key(id) }
+}
+
+fn upsert_user(db: &Connection, id: &str, record: &str) -> Result<(), Failure> {
+    db.prepare_cached("INSERT INTO users (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record")?
+        .execute(params![id, record])?;
+    Ok(())
 }
 
 #[async_trait]
@@ -34,10 +41,7 @@ impl LoginStore for SqliteLoginStore {
         let login_record = seal_json(&self.0.sealer, place(&login.id), login)?;
         self.0
             .write(move |db| {
-                db.prepare_cached(
-                    "INSERT INTO users (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
-                )?
-                .execute(params![user_id, user_record])?;
+                upsert_user(db, &user_id, &user_record)?;
                 db.prepare_cached("INSERT INTO logins (hash, user_id, expires_at, record) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![key(&id), login_user, expires_at, login_record])?;
                 Ok(())
@@ -50,14 +54,37 @@ impl LoginStore for SqliteLoginStore {
         let sealer = Arc::clone(&self.0.sealer);
         self.0
             .read(move |db| {
-                let row: Option<(Vec<u8>, String)> = db
+                let row: Option<(Vec<u8>, i64, Option<i64>, String)> = db
                     .prepare_cached(
-                        "SELECT logins.record, users.record FROM logins JOIN users ON users.id = logins.user_id
+                        "SELECT logins.record, logins.expires_at, logins.last_seen_at, users.record FROM logins JOIN users ON users.id = logins.user_id
                          WHERE logins.hash = ?1 AND logins.expires_at > ?2",
                     )?
-                    .query_row(params![key(&id), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .query_row(params![key(&id), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
                     .optional()?;
-                row.map(|(login, user)| Ok((open_json(&sealer, place(&id), &login)?, from_json("users", &user)?))).transpose()
+                row.map(|(login, expires_at, last_seen_at, user)| {
+                    let login = Login {
+                        expires_at: Timestamp::from_millis(expires_at),
+                        last_seen_at: last_seen_at.map(Timestamp::from_millis),
+                        ..open_json(&sealer, place(&id), &login)?
+                    };
+                    Ok((login, from_json("users", &user)?))
+                })
+                .transpose()
+            })
+            .await
+    }
+
+    async fn touch_login(&self, id: &TokenHash, last_seen: Timestamp, expires_at: Timestamp) -> Result<bool, StoreError> {
+        let id = *id;
+        self.0
+            .write(move |db| {
+                let touched = db
+                    .prepare_cached(
+                        "UPDATE logins SET last_seen_at = max(coalesce(last_seen_at, ?2), ?2), expires_at = max(expires_at, ?3)
+                         WHERE hash = ?1 AND expires_at > ?2",
+                    )?
+                    .execute(params![key(&id), last_seen.as_millis(), expires_at.as_millis()])?;
+                Ok(touched > 0)
             })
             .await
     }
@@ -74,6 +101,17 @@ impl LoginStore for SqliteLoginStore {
                 ciphertext.map(|ciphertext| open_json(&sealer, place(&id), &ciphertext)).transpose()
             })
             .await
+    }
+
+    async fn take_logins(&self, user: &UserId) -> Result<u64, StoreError> {
+        let user = user.as_str().to_owned();
+        self.0.write(move |db| Ok(db.prepare_cached("DELETE FROM logins WHERE user_id = ?1")?.execute([user])? as u64)).await
+    }
+
+    async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
+        let id = user.id.as_str().to_owned();
+        let record = to_json(user)?;
+        self.0.write(move |db| upsert_user(db, &id, &record)).await
     }
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError> {

@@ -7,6 +7,7 @@ mod consents;
 mod database;
 mod failure;
 mod grants;
+mod grants_of;
 mod logins;
 mod migrations;
 mod record;

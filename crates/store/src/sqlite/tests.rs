@@ -74,6 +74,7 @@ fn login() -> Login {
         id_token: Some(SecretText::new("secret of the ID token")),
         created_at: NOW,
         expires_at: LATER,
+        last_seen_at: None,
     }
 }
 
@@ -112,12 +113,19 @@ fn grant() -> Grant {
         scopes: ScopeSet::default(),
         login: None,
         created_at: NOW,
+        expires_at: None,
         revoked_at: None,
     }
 }
 
 fn access(secret: &str) -> AccessToken {
-    AccessToken { hash: TokenHash::of(secret), grant: grant().id, scopes: ScopeSet::default(), expires_at: LATER }
+    AccessToken {
+        hash: TokenHash::of(secret),
+        grant: grant().id,
+        resource: grant().resource,
+        scopes: ScopeSet::default(),
+        expires_at: LATER,
+    }
 }
 
 fn refresh(secret: &str) -> RefreshToken {

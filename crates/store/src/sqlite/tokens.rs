@@ -3,6 +3,7 @@
 use portunus_core::{
     Timestamp,
     grant::Grant,
+    resource::Resource,
     scope::ScopeSet,
     secret::TokenHash,
     token::{AccessToken, RefreshToken},
@@ -31,8 +32,14 @@ pub(super) fn insert_grant(db: &Connection, grant: &Grant, record: &str) -> Resu
 }
 
 pub(super) fn insert_access(db: &Connection, token: &AccessToken) -> Result<(), Failure> {
-    db.prepare_cached("INSERT INTO access_tokens (hash, grant_id, expires_at, scopes) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![key(&token.hash), token.grant.as_str(), token.expires_at.as_millis(), token.scopes.to_string()])?;
+    db.prepare_cached("INSERT INTO access_tokens (hash, grant_id, expires_at, scopes, resource) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            key(&token.hash),
+            token.grant.as_str(),
+            token.expires_at.as_millis(),
+            token.scopes.to_string(),
+            token.resource.as_str()
+        ])?;
     prolong(db, token.grant.as_str(), token.expires_at)
 }
 
@@ -58,7 +65,14 @@ pub(super) fn read_grant(record: &str, revoked_at: Option<i64>) -> Result<Grant,
     Ok(Grant { revoked_at: revoked_at.map(Timestamp::from_millis), ..grant })
 }
 
-pub(super) fn read_access(hash: TokenHash, grant: &Grant, scopes: &str, expires_at: i64) -> Result<AccessToken, Failure> {
-    let scopes = ScopeSet::parse(scopes).map_err(|error| Failure::corrupt(format!("access_tokens.scopes: {error}")))?;
-    Ok(AccessToken { hash, grant: grant.id.clone(), scopes, expires_at: Timestamp::from_millis(expires_at) })
+pub(super) struct AccessRow {
+    pub(super) expires_at: i64,
+    pub(super) scopes: String,
+    pub(super) resource: Option<String>,
+}
+
+pub(super) fn read_access(hash: TokenHash, grant: &Grant, row: AccessRow) -> Result<AccessToken, Failure> {
+    let scopes = ScopeSet::parse(&row.scopes).map_err(|error| Failure::corrupt(format!("access_tokens.scopes: {error}")))?;
+    let resource = row.resource.map_or_else(|| grant.resource.clone(), Resource::from_stored);
+    Ok(AccessToken { hash, grant: grant.id.clone(), resource, scopes, expires_at: Timestamp::from_millis(row.expires_at) })
 }

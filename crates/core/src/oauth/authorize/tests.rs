@@ -128,6 +128,7 @@ fn login(user: &UserId) -> Login {
         id_token: None,
         created_at: NOW,
         expires_at: NOW,
+        last_seen_at: None,
     }
 }
 

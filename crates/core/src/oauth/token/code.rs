@@ -66,10 +66,11 @@ pub fn redeem(
         scopes: code.scopes.clone(),
         login: code.login,
         created_at: now,
+        expires_at: Some(now + lifetimes.grant),
         revoked_at: None,
     };
     let (access_secret, access) = mint_access(&grant, grant.scopes.clone(), now, lifetimes, entropy);
-    let refresh = client.client().may_use(GrantType::RefreshToken).then(|| mint_refresh(&grant.id, now, lifetimes, entropy));
+    let refresh = client.client().may_use(GrantType::RefreshToken).then(|| mint_refresh(&grant, now, lifetimes, entropy));
     let answer = TokenResponse::new(&access_secret, refresh.as_ref().map(|(secret, _)| secret.expose()), &access, now);
     Redemption { access, refresh: refresh.map(|(_, token)| token), answer, grant }
 }

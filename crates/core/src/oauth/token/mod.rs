@@ -19,7 +19,6 @@ use crate::{
     clock::Timestamp,
     entropy::Entropy,
     grant::Grant,
-    ids::GrantId,
     lifetimes::Lifetimes,
     oauth::{ErrorCode, OAuthError, params::Params},
     resource::{Resource, Resources},
@@ -50,13 +49,20 @@ fn mint_access(
     entropy: &dyn Entropy,
 ) -> (TokenSecret, AccessToken) {
     let secret = TokenSecret::generate(TokenKind::Access, entropy);
-    let token = AccessToken { hash: secret.hash(), grant: grant.id.clone(), scopes, expires_at: now + lifetimes.access_token };
+    let token = AccessToken {
+        hash: secret.hash(),
+        grant: grant.id.clone(),
+        resource: grant.resource.clone(),
+        scopes,
+        expires_at: grant.token_end(now, lifetimes.access_token),
+    };
     (secret, token)
 }
 
-fn mint_refresh(grant: &GrantId, now: Timestamp, lifetimes: &Lifetimes, entropy: &dyn Entropy) -> (TokenSecret, RefreshToken) {
+fn mint_refresh(grant: &Grant, now: Timestamp, lifetimes: &Lifetimes, entropy: &dyn Entropy) -> (TokenSecret, RefreshToken) {
     let secret = TokenSecret::generate(TokenKind::Refresh, entropy);
-    let token = RefreshToken { hash: secret.hash(), grant: grant.clone(), expires_at: now + lifetimes.refresh_token };
+    let token =
+        RefreshToken { hash: secret.hash(), grant: grant.id.clone(), expires_at: grant.token_end(now, lifetimes.refresh_token) };
     (secret, token)
 }
 

@@ -52,14 +52,14 @@ pub fn refresh(
     if !client.client().may_use(GrantType::RefreshToken) {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client did not register for refresh_token").into());
     }
-    let found = found.filter(|found| found.grant.client == client.client().id && found.grant.is_live());
+    let found = found.filter(|found| found.grant.client == client.client().id && found.grant.is_live(now));
     let found = found.ok_or_else(|| invalid_grant(REFRESH_REFUSED))?;
     check_resource(form, &found.grant.resource, resources)?;
     let scopes = narrowed_scopes(form, &found.grant)?;
     if found.used_at.is_some_and(|used_at| now.since(used_at) > lifetimes.refresh_grace) {
         return Err(RefreshRefused::Reuse(found.grant.id));
     }
-    let (successor_secret, successor) = mint_refresh(&found.grant.id, now, lifetimes, entropy);
+    let (successor_secret, successor) = mint_refresh(&found.grant, now, lifetimes, entropy);
     let (access_secret, access) = mint_access(&found.grant, scopes, now, lifetimes, entropy);
     let successor_secret = SecretText::new(successor_secret.expose());
     let rotation = Rotation { successor, successor_secret, access, now, grace: lifetimes.refresh_grace };

@@ -172,17 +172,19 @@ fn b8_port_8080_must_be_asked_for() {
 #[test]
 fn b9_lifetimes() {
     assert_eq!(okta().load().lifetimes, Lifetimes::default());
-    let text = "lifetimes:\n  access_token: 15m\n  refresh_token: 7d\n  refresh_grace: 10s\n  authorization_code: 2m\n  \
-                sign_in: 5m\n  login: 12h\n  unused_client: 4 weeks\n";
+    let text = "lifetimes:\n  access_token: 15m\n  refresh_token: 7d\n  refresh_grace: 10s\n  authorization_code: 2m\n  grant: 10d\n  \
+                sign_in: 5m\n  login: 12h\n  login_idle: 1h\n  unused_client: 4 weeks\n";
     let lifetimes = okta().yaml(text).load().lifetimes;
     let seconds = |seconds| Duration::from_secs(seconds);
     let expected = Lifetimes {
         access_token: seconds(900),
         refresh_token: seconds(604_800),
         refresh_grace: seconds(10),
+        grant: seconds(864_000),
         authorization_code: seconds(120),
         sign_in: seconds(300),
         login: seconds(43_200),
+        login_idle: Some(seconds(3600)),
         unused_client: seconds(2_419_200),
     };
     assert_eq!(lifetimes, expected);

@@ -202,7 +202,8 @@ fn new_login(room: &CallbackRoom, user: &User, id_token: Option<SecretText>, now
         provider: user.provider.clone(),
         id_token,
         created_at: now,
-        expires_at: now + room.lifetimes.login,
+        expires_at: room.lifetimes.login_end(now, now),
+        last_seen_at: None,
     };
     (secret, login)
 }

@@ -85,7 +85,7 @@ impl Bearer {
         let secret = read_token(headers, query).map_err(Refused::Challenge)?;
         let invalid = || Refused::Challenge(Challenge::InvalidToken);
         let entry = self.find(&secret.hash()).await.map_err(Refused::Store)?.ok_or_else(invalid)?;
-        if entry.found.token.expires_at <= self.clock.now() || entry.found.grant.resource != *resource {
+        if entry.found.token.expires_at <= self.clock.now() || entry.found.token.resource != *resource {
             return Err(invalid());
         }
         Ok(Arc::clone(&entry.principal))
@@ -142,7 +142,7 @@ fn principal_of(found: &FoundAccess) -> Principal {
         user: found.user.id.clone(),
         client: found.grant.client.clone(),
         grant: found.grant.id.clone(),
-        resource: found.grant.resource.clone(),
+        resource: found.token.resource.clone(),
         scopes: found.token.scopes.clone(),
         groups: found.user.groups.clone(),
         email: found.user.email.clone(),

@@ -69,3 +69,15 @@ fn t16_t17_refresh_tokens() {
     let by_thief = try_refresh(&thief, "", used, NOW + Duration::from_secs(31)).unwrap_err();
     assert_eq!(code_of(by_thief), Some(ErrorCode::InvalidGrant), "another client's replay revokes nothing");
 }
+
+#[test]
+fn no_token_outlives_its_grant() {
+    let lifetimes = Lifetimes::default();
+    let end = NOW + lifetimes.grant;
+    let refreshed_at = |now: Timestamp| try_refresh(&client(), "", Some(found_refresh(None)), now);
+    let early = refreshed_at(NOW + Duration::from_secs(60)).unwrap().rotation;
+    assert_eq!(early.successor.expires_at, early.now + lifetimes.refresh_token);
+    let late = refreshed_at(end - Duration::from_secs(60)).unwrap().rotation;
+    assert_eq!((late.successor.expires_at, late.access.expires_at), (end, end));
+    assert_eq!(code_of(refreshed_at(end).unwrap_err()), Some(ErrorCode::InvalidGrant));
+}
