@@ -15,6 +15,7 @@ use super::{
     layers::{self, LayerRoom},
     mcp::McpRoom,
     oauth::{authorize, callback, consent, metadata, register, signin, signout, token},
+    oauth_clients::ClientGate,
     pages::assets,
     protect::{
         bearer::{Bearer, TokenCache},
@@ -105,7 +106,9 @@ fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             public_url: house.resources.public_url().clone(),
         }))
         .merge(token::routes(token::TokenRoom {
+            gate: ClientGate { clients: Arc::clone(&stores.clients) },
             clients: Arc::clone(&stores.clients),
+            logins: Arc::clone(&stores.logins),
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
             resources: Arc::clone(&house.resources),
