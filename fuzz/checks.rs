@@ -15,12 +15,7 @@ use portunus_core::{
     client::{Client, GrantType},
     entropy::SeededEntropy,
     ids::ServerName,
-    oauth::{
-        authorize, header,
-        params::Params,
-        register::{self, ClientMetadata},
-        token,
-    },
+    oauth::{authorize, client_metadata::ClientMetadata, header, params::Params, register, token},
     redirect::RedirectUri,
     resource::{PublicUrl, Resources},
 };
@@ -40,7 +35,7 @@ fn resources() -> Resources {
 }
 
 fn client(metadata: &str) -> Option<Client> {
-    let metadata: ClientMetadata = serde_json::from_str(metadata).ok()?;
+    let metadata: ClientMetadata = ClientMetadata::parse(metadata.as_bytes()).ok()?;
     register::register(metadata, NOW, &SeededEntropy::new(1)).ok().map(|registration| registration.client)
 }
 
@@ -112,7 +107,7 @@ pub(crate) fn token_request(data: &[u8]) {
     let Some(client) = client(r#"{"redirect_uris":["https://app.example/cb"]}"#) else { panic!("the client is sound") };
     let Ok(params) = Params::parse(data) else { return };
     let Ok(credentials) = token::credentials(None, &params) else { return };
-    assert!(token::authenticate(Some(client), &credentials).is_err());
+    assert!(token::authenticate(Some(&client), &credentials).is_err());
 }
 
 /// Headers of any bytes are read or refused; a token that is read stands in the header letter for letter.

@@ -61,9 +61,17 @@ fn random_text(prefix: &str, entropy: &dyn Entropy) -> String {
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random_bytes(entropy)))
 }
 
+/// How the ids of registered clients start: nobody else's may (threat 29).
+pub const GENERATED_CLIENT: &str = "ptn_client_";
+
 impl ClientId {
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        Self(random_text("ptn_client_", entropy))
+        Self(random_text(GENERATED_CLIENT, entropy))
+    }
+
+    /// Does the id look like a URL, so that it can only be a metadata document's?
+    pub fn is_url(&self) -> bool {
+        self.0.contains("://")
     }
 }
 

@@ -83,6 +83,11 @@ impl RedirectUri {
         Url::parse(&self.0).is_ok_and(|url| is_loopback(&url))
     }
 
+    /// The scheme, in small letters.
+    pub fn scheme(&self) -> String {
+        self.0.split(':').next().unwrap_or_default().to_ascii_lowercase()
+    }
+
     /// The host a person should recognise, or the scheme of a private-use URI.
     pub fn host(&self) -> String {
         let url = Url::parse(&self.0).ok();

@@ -10,12 +10,17 @@ use crate::{
 
 /// The access token of a header's value. Another scheme is no token at all.
 pub fn bearer(value: &[u8]) -> Result<TokenSecret, Challenge> {
+    bearer_of(TokenKind::Access, value)
+}
+
+/// The same for a token of another kind.
+pub fn bearer_of(kind: TokenKind, value: &[u8]) -> Result<TokenSecret, Challenge> {
     let value = std::str::from_utf8(value).map_err(|_| Challenge::InvalidRequest)?;
     let (scheme, token) = value.split_once(' ').ok_or(Challenge::InvalidRequest)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Challenge::NoToken);
     }
-    TokenSecret::parse(TokenKind::Access, token.trim()).ok_or(Challenge::InvalidToken)
+    TokenSecret::parse(kind, token.trim()).ok_or(Challenge::InvalidToken)
 }
 
 /// Client id and secret of a header's value: each half percent-encoded. Clients that forget the encoding are understood too, for

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::{
     client::{ClientAuthMethod, GrantType},
+    oauth::register,
     resource::{PublicUrl, Resource, Resources, Target},
     scope::{self, Scope, ScopeSet},
 };
@@ -44,7 +45,9 @@ pub struct AuthorizationServer {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
-    registration_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
+    client_id_metadata_document_supported: bool,
     scopes_supported: Vec<String>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
@@ -65,13 +68,23 @@ struct OpenIdAdditions {
     id_token_signing_alg_values_supported: [&'static str; 1],
 }
 
-pub fn authorization_server(resources: &Resources) -> AuthorizationServer {
+/// What is switched on, and so advertised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Dynamic registration (RFC 7591).
+    pub registration: bool,
+    /// Client ID metadata documents.
+    pub metadata_documents: bool,
+}
+
+pub fn authorization_server(resources: &Resources, features: Features) -> AuthorizationServer {
     let url = resources.public_url();
     AuthorizationServer {
         issuer: url.as_str().to_owned(),
         authorization_endpoint: url.at("/auth/authorize"),
         token_endpoint: url.at("/auth/token"),
-        registration_endpoint: url.at("/auth/register"),
+        registration_endpoint: features.registration.then(|| url.at(register::PATH)),
+        client_id_metadata_document_supported: features.metadata_documents,
         scopes_supported: words(&resources.scopes(&resources.root())).collect(),
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
@@ -84,14 +97,14 @@ pub fn authorization_server(resources: &Resources) -> AuthorizationServer {
 }
 
 /// The same document as it stands at `/.well-known/openid-configuration`.
-pub fn openid_configuration(resources: &Resources) -> AuthorizationServer {
+pub fn openid_configuration(resources: &Resources, features: Features) -> AuthorizationServer {
     AuthorizationServer {
         openid: Some(OpenIdAdditions {
             jwks_uri: resources.public_url().at("/auth/jwks.json"),
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: ["RS256"],
         }),
-        ..authorization_server(resources)
+        ..authorization_server(resources, features)
     }
 }
 
@@ -157,11 +170,23 @@ mod tests {
     #[test]
     fn the_openid_path_has_what_openid_asks_for() {
         let resources = resources();
-        let oauth = serde_json::to_value(authorization_server(&resources)).unwrap();
-        let openid = serde_json::to_value(openid_configuration(&resources)).unwrap();
+        let oauth = serde_json::to_value(authorization_server(&resources, Features::default())).unwrap();
+        let openid = serde_json::to_value(openid_configuration(&resources, Features::default())).unwrap();
         assert!(oauth.get("jwks_uri").is_none());
         assert_eq!(openid["jwks_uri"], "https://gw.example/auth/jwks.json");
         assert_eq!(oauth["issuer"], openid["issuer"]);
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_advertised() {
+        let document = |registration, metadata_documents| {
+            let features = Features { registration, metadata_documents };
+            serde_json::to_value(authorization_server(&resources(), features)).unwrap()
+        };
+        assert_eq!(document(true, false)["registration_endpoint"], "https://gw.example/auth/register");
+        assert!(document(false, true).get("registration_endpoint").is_none());
+        assert_eq!(document(true, false)["client_id_metadata_document_supported"], false);
+        assert_eq!(document(false, true)["client_id_metadata_document_supported"], true);
     }
 
     #[test]

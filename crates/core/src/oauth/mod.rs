@@ -2,17 +2,21 @@
 //! network; `edge::oauth` in the gateway feeds them and writes what they decide.
 
 pub mod authorize;
+pub mod client_metadata;
 pub mod consent;
+pub mod document;
 pub mod header;
-
+pub mod jwks;
+pub mod manage;
 pub mod metadata;
 pub mod params;
 pub mod register;
 pub mod token;
+pub mod ways;
 
 use thiserror::Error;
 
-/// An error as OAuth knows it: a code of RFC 6749, 7591 or 8707, and fixed text for the developer who reads it.
+/// An error as OAuth knows it: a code of RFC 6749, 6750, 7591 or 8707, and fixed text for the developer who reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{code}: {description}")]
 pub struct OAuthError {
@@ -42,6 +46,9 @@ pub enum ErrorCode {
     TemporarilyUnavailable,
     InvalidRedirectUri,
     InvalidClientMetadata,
+    InvalidSoftwareStatement,
+    UnapprovedSoftwareStatement,
+    InvalidToken,
 }
 
 impl ErrorCode {
@@ -61,6 +68,9 @@ impl ErrorCode {
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
+            Self::InvalidToken => "invalid_token",
         }
     }
 }

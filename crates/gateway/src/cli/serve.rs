@@ -13,6 +13,7 @@ use portunus_core::{
     Clock, Entropy,
     clock::SystemClock,
     ids::ServerName,
+    oauth::ways::Ways,
     resource::Resources,
     store::{Stores, Upkeep},
 };
@@ -154,6 +155,7 @@ impl Gateway {
             },
             lifetimes: config.lifetimes,
             body_limit: config.body_limit,
+            ways: Arc::new(Ways::default()),
             max_unused_clients: MAX_UNUSED_CLIENTS,
             resources,
             stores,

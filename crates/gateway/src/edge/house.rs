@@ -8,6 +8,7 @@ use portunus_core::{
     Clock, Entropy,
     ids::{ProviderName, ServerName},
     lifetimes::Lifetimes,
+    oauth::ways::Ways,
     resource::Resources,
     secret::SecretText,
     store::Stores,
@@ -34,6 +35,8 @@ pub struct House {
     pub server_kinds: Vec<(ServerName, &'static str)>,
     pub admission: Admission,
     pub body_limit: usize,
+    /// How clients may come to be.
+    pub ways: Arc<Ways>,
     /// Registered clients that never redeemed a code, at most (threat 25).
     pub max_unused_clients: u64,
     /// Shows the demo's banner on every page.

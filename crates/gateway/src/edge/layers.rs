@@ -50,11 +50,11 @@ pub struct LayerRoom {
 }
 
 /// Paths a browser of any origin may call: they use no cookie, and browser-based clients need them before they have a token.
-const OPEN_TO_ALL_ORIGINS: [&str; 6] =
-    ["/.well-known/", "/auth/register", "/auth/token", "/auth/jwks.json", "/register", "/token"];
+const OPEN_TO_ALL_ORIGINS: [&str; 7] =
+    ["/.well-known/", "/auth/register", "/auth/register/", "/auth/token", "/auth/jwks.json", "/register", "/token"];
 /// Paths of load balancers, which know us by address.
 const ANY_HOST: [&str; 3] = ["/health", "/healthz", "/ready"];
-const CORS_METHODS: &str = "GET, POST, DELETE, OPTIONS";
+const CORS_METHODS: &str = "GET, POST, PUT, DELETE, OPTIONS";
 const CORS_HEADERS: &str =
     "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";

@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use portunus_core::{
     oauth::{ErrorCode, OAuthError},
     store::StoreError,
@@ -19,51 +19,35 @@ pub fn no_store<T: Serialize>(status: StatusCode, body: &T) -> Response {
     (status, headers, Json(serde_json::to_value(body).unwrap_or_default())).into_response()
 }
 
-/// An error with its status: 401 for a client that did not prove itself, with a challenge if it tried HTTP Basic; 503 when it is
-/// our fault; else 400.
+/// An error with its status: 401 for a client that did not prove itself, with a challenge if it tried HTTP Basic or a token; 403
+/// for what is switched off; 503 when it is our fault; else 400.
 pub fn error(error: &OAuthError, tried_basic: bool) -> Response {
     let status = match error.code {
-        ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+        ErrorCode::InvalidClient | ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+        ErrorCode::AccessDenied => StatusCode::FORBIDDEN,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     let body = json!({"error": error.code.as_str(), "error_description": error.description});
     let mut response = no_store(status, &body);
-    if status == StatusCode::UNAUTHORIZED && tried_basic {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"portunus\""));
+    let challenge = match error.code {
+        ErrorCode::InvalidClient if tried_basic => Some("Basic realm=\"portunus\""),
+        ErrorCode::InvalidToken => Some("Bearer error=\"invalid_token\""),
+        _ => None,
+    };
+    if let Some(challenge) = challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     response
 }
 
-/// Why a request of a client got no answer.
-#[derive(Debug)]
-pub enum Failure {
-    OAuth(OAuthError),
-    Store(StoreError),
-}
-
-impl From<OAuthError> for Failure {
-    fn from(error: OAuthError) -> Self {
-        Self::OAuth(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-/// The answer for a request to `endpoint` that failed.
-pub fn failure(failure: &Failure, endpoint: &'static str, headers: &HeaderMap) -> Response {
-    match failure {
-        Failure::OAuth(problem) => {
-            tracing::info!(endpoint, %problem, "request refused");
-            error(problem, headers.contains_key(header::AUTHORIZATION))
-        }
-        Failure::Store(cause) => store_down(cause),
-    }
+/// Client metadata came as something else than JSON: 415.
+pub fn not_json() -> Response {
+    let problem = OAuthError::new(ErrorCode::InvalidClientMetadata, "send the metadata as application/json");
+    let mut response = error(&problem, false);
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
 }
 
 /// The store failed: 503, and nothing was accepted.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::{Router, middleware};
-use portunus_core::resource::Target;
+use portunus_core::{
+    oauth::{metadata::Features, ways::Way},
+    resource::Target,
+};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
@@ -14,8 +17,7 @@ use super::{
     house::House,
     layers::{self, LayerRoom},
     mcp::McpRoom,
-    oauth::{authorize, callback, consent, metadata, register, signin, signout, token},
-    oauth_clients::ClientGate,
+    oauth::{authorize, callback, consent, manage, metadata, register, signin, signout, token},
     pages::assets,
     protect::{
         bearer::{Bearer, TokenCache},
@@ -63,12 +65,22 @@ pub fn build(house: &House, extra: Router) -> Router {
 fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
     let stores = &house.stores;
     Router::new()
-        .merge(metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources) }))
+        .merge(metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources), features: features(house) }))
         .merge(register::routes(register::RegisterRoom {
             clients: Arc::clone(&stores.clients),
+            ways: Arc::clone(&house.ways),
+            public_url: house.resources.public_url().clone(),
             clock: Arc::clone(&house.clock),
             entropy: Arc::clone(&house.entropy),
             max_unused_clients: house.max_unused_clients,
+        }))
+        .merge(manage::routes(manage::ManageRoom {
+            clients: Arc::clone(&stores.clients),
+            cache: bearer.cache.clone(),
+            ways: Arc::clone(&house.ways),
+            public_url: house.resources.public_url().clone(),
+            clock: Arc::clone(&house.clock),
+            entropy: Arc::clone(&house.entropy),
         }))
         .merge(authorize::routes(authorize::AuthorizeRoom {
             desk: desk.clone(),
@@ -106,9 +118,7 @@ fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             public_url: house.resources.public_url().clone(),
         }))
         .merge(token::routes(token::TokenRoom {
-            gate: ClientGate { clients: Arc::clone(&stores.clients) },
             clients: Arc::clone(&stores.clients),
-            logins: Arc::clone(&stores.logins),
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
             resources: Arc::clone(&house.resources),
@@ -116,6 +126,12 @@ fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             entropy: Arc::clone(&house.entropy),
             lifetimes: house.lifetimes,
         }))
+}
+
+/// What metadata advertises.
+fn features(house: &House) -> Features {
+    // Nobody fetches metadata documents yet, whatever the switch says.
+    Features { registration: house.ways.is_open(Way::Registration), metadata_documents: false }
 }
 
 /// What people look at: the front page, and the list of tools.

@@ -17,21 +17,18 @@ pub struct ClientCredentials {
 
 /// A client that has proven itself the way it registered. Only [`authenticate`] makes one.
 #[derive(Debug)]
-pub struct AuthenticatedClient(Client);
+pub struct AuthenticatedClient<'a>(&'a Client);
 
-impl AuthenticatedClient {
-    pub const fn client(&self) -> &Client {
-        &self.0
+impl AuthenticatedClient<'_> {
+    pub fn client(&self) -> &Client {
+        self.0
     }
+}
 
-    /// Has it proven more than that it knows its id? A public client has nothing to prove itself with.
-    pub fn is_confidential(&self) -> bool {
-        self.0.auth_method != ClientAuthMethod::None
-    }
-
+#[cfg(test)]
+impl<'a> AuthenticatedClient<'a> {
     /// Without a proof: for the tests of what comes after it.
-    #[cfg(test)]
-    pub(crate) const fn assumed(client: Client) -> Self {
+    pub(super) const fn assumed(client: &'a Client) -> Self {
         Self(client)
     }
 }
@@ -64,7 +61,10 @@ pub fn credentials(basic: Option<(String, SecretText)>, form: &Params) -> Result
 }
 
 /// Proves the client: by the very method it registered, its secret compared in constant time.
-pub fn authenticate(client: Option<Client>, presented: &ClientCredentials) -> Result<AuthenticatedClient, OAuthError> {
+pub fn authenticate<'a>(
+    client: Option<&'a Client>,
+    presented: &ClientCredentials,
+) -> Result<AuthenticatedClient<'a>, OAuthError> {
     let refused = || OAuthError::new(ErrorCode::InvalidClient, "the client is unknown, or did not authenticate as it registered");
     let client = client.ok_or_else(refused)?;
     let proven = match (client.auth_method, presented.method, &client.secret, &presented.secret) {

@@ -9,13 +9,17 @@ use axum::{
     routing,
 };
 use http::{StatusCode, header};
-use portunus_core::{oauth::metadata, resource::Resources};
+use portunus_core::{
+    oauth::metadata::{self, Features},
+    resource::Resources,
+};
 use serde::Serialize;
 use serde_json::json;
 
 #[derive(Clone)]
 pub struct MetadataRoom {
     pub resources: Arc<Resources>,
+    pub features: Features,
 }
 
 pub fn routes(room: MetadataRoom) -> Router {
@@ -34,11 +38,11 @@ fn document<T: Serialize>(document: T) -> Response {
 }
 
 async fn authorization_server(State(room): State<MetadataRoom>) -> Response {
-    document(metadata::authorization_server(&room.resources))
+    document(metadata::authorization_server(&room.resources, room.features))
 }
 
 async fn openid_configuration(State(room): State<MetadataRoom>) -> Response {
-    document(metadata::openid_configuration(&room.resources))
+    document(metadata::openid_configuration(&room.resources, room.features))
 }
 
 /// Without a path: the document of `/mcp`, which is what a client that knows only our host wants.

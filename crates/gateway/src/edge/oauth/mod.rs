@@ -5,6 +5,7 @@
 pub mod authorize;
 pub mod callback;
 pub mod consent;
+pub mod manage;
 pub mod metadata;
 pub mod register;
 pub mod signin;

@@ -35,7 +35,7 @@ fn a_client_proves_itself_as_it_registered() {
     ];
     for (n, (client, basic, form, proven)) in cases.into_iter().enumerate() {
         let presented = credentials(basic, form).unwrap();
-        assert_eq!(authenticate(Some(client.clone()), &presented).is_ok(), proven, "case {n}");
+        assert_eq!(authenticate(Some(client), &presented).is_ok(), proven, "case {n}");
         assert_eq!(authenticate(None, &presented).unwrap_err().code, ErrorCode::InvalidClient, "case {n}");
     }
     assert_eq!(credentials(basic("x"), &in_form).unwrap_err().code, ErrorCode::InvalidRequest, "both ways at once");

@@ -1,0 +1,266 @@
+//! The ways a client may come to be that can be switched off: by registering and by a metadata document, for everybody and for
+//! each family of clients. Clients in the configuration are there or not. Metadata advertises what is open here.
+
+use thiserror::Error;
+
+use crate::{
+    client::Client,
+    oauth::{ErrorCode, OAuthError, document::DocumentUrl},
+    redirect::RedirectUri,
+};
+
+/// A way that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Dynamic registration (RFC 7591).
+    Registration,
+    /// A client ID metadata document.
+    MetadataDocument,
+}
+
+/// Which ways are open, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ways {
+    /// For clients of no family that has a switch of its own.
+    pub registration: bool,
+    pub metadata_documents: bool,
+    /// Whose documents are accepted; anybody's if empty.
+    pub domains: Vec<Domain>,
+    pub families: Vec<Family>,
+}
+
+impl Default for Ways {
+    fn default() -> Self {
+        Self { registration: true, metadata_documents: true, domains: Vec::new(), families: Vec::new() }
+    }
+}
+
+/// Clients that belong together, by what they say of themselves. `None` as a switch: as for everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Family {
+    pub name: String,
+    /// The start of the client's name, in any case of letters.
+    pub client_name: Option<String>,
+    /// Schemes of redirect URIs, such as `cursor`.
+    pub redirect_schemes: Vec<String>,
+    /// Hosts of redirect URIs, such as `claude.ai`.
+    pub redirect_hosts: Vec<String>,
+    pub registration: Option<bool>,
+    pub metadata_documents: Option<bool>,
+}
+
+/// A domain whose documents are accepted: `app.example`, or `*.app.example` for every host below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(String);
+
+/// Not a domain as it must be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("a domain is written `app.example`, or `*.app.example` for every host below it, in small letters")]
+pub struct BadDomain;
+
+impl Domain {
+    pub fn parse(text: &str) -> Result<Self, BadDomain> {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        let is_label = |label: &str| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let fits = name.len() <= 253 && name.split('.').all(is_label) && (name == text || name.contains('.'));
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadDomain) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn admits(&self, host: &str) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(dotted) => host.len() > dotted.len() && host.ends_with(dotted),
+            None => host == self.0,
+        }
+    }
+}
+
+impl Ways {
+    /// May anybody come this way? Then metadata says so.
+    pub fn is_open(&self, way: Way) -> bool {
+        self.for_everybody(way) || self.families.iter().any(|family| family.switch(way) == Some(true))
+    }
+
+    /// The same, as an answer to somebody who came.
+    pub fn check_open(&self, way: Way) -> Result<(), OAuthError> {
+        if self.is_open(way) { Ok(()) } else { Err(switched_off(way)) }
+    }
+
+    /// May this client come this way? A family that is kept out is recognised by any one of its marks, one that is let in where others
+    /// are not must bear all of them: so little can be won by pretending. What a client says of itself is never proof.
+    pub fn admit(&self, way: Way, client: &Client) -> Result<(), OAuthError> {
+        let kept_out = self.families.iter().find(|family| family.switch(way) == Some(false) && family.resembles(client));
+        if let Some(family) = kept_out {
+            return Err(denied(format!("{} is switched off here for clients like {}", way.noun(), family.name)));
+        }
+        let let_in = || self.families.iter().any(|family| family.switch(way) == Some(true) && family.contains(client));
+        if self.for_everybody(way) || let_in() {
+            return Ok(());
+        }
+        Err(switched_off(way))
+    }
+
+    /// May the document be fetched at all? Whether its client is welcome shows afterwards, by [`Ways::admit`].
+    pub fn admit_document(&self, url: &DocumentUrl) -> Result<(), OAuthError> {
+        self.check_open(Way::MetadataDocument)?;
+        if !self.domains.is_empty() && !self.domains.iter().any(|domain| domain.admits(url.host())) {
+            return Err(denied("client metadata documents of this domain are not accepted here"));
+        }
+        Ok(())
+    }
+
+    const fn for_everybody(&self, way: Way) -> bool {
+        match way {
+            Way::Registration => self.registration,
+            Way::MetadataDocument => self.metadata_documents,
+        }
+    }
+}
+
+fn denied(description: impl Into<String>) -> OAuthError {
+    OAuthError::new(ErrorCode::AccessDenied, description)
+}
+
+fn switched_off(way: Way) -> OAuthError {
+    denied(format!("{} is switched off here; ask the administrator of this gateway for a client_id", way.noun()))
+}
+
+impl Way {
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Registration => "registration",
+            Self::MetadataDocument => "the use of client metadata documents",
+        }
+    }
+}
+
+impl Family {
+    const fn switch(&self, way: Way) -> Option<bool> {
+        match way {
+            Way::Registration => self.registration,
+            Way::MetadataDocument => self.metadata_documents,
+        }
+    }
+
+    fn has_redirects(&self) -> bool {
+        !self.redirect_schemes.is_empty() || !self.redirect_hosts.is_empty()
+    }
+
+    fn leads_to(&self, uri: &RedirectUri) -> bool {
+        self.redirect_schemes.iter().any(|scheme| *scheme == uri.scheme())
+            || self.redirect_hosts.iter().any(|host| *host == uri.host())
+    }
+
+    fn names(&self, client: &Client) -> bool {
+        let starts = |prefix: &str| client.name.as_deref().is_some_and(|name| starts_with(name.trim_start(), prefix));
+        self.client_name.as_deref().is_some_and(starts)
+    }
+
+    /// Has the client any mark of the family?
+    fn resembles(&self, client: &Client) -> bool {
+        self.names(client) || client.redirect_uris.iter().any(|uri| self.leads_to(uri))
+    }
+
+    /// Has the client every mark of the family?
+    fn contains(&self, client: &Client) -> bool {
+        let by_name = self.client_name.is_none() || self.names(client);
+        let by_redirects = !self.has_redirects() || client.redirect_uris.iter().all(|uri| self.leads_to(uri));
+        (self.client_name.is_some() || self.has_redirects()) && by_name && by_redirects
+    }
+}
+
+fn starts_with(name: &str, prefix: &str) -> bool {
+    let mut name = name.chars().flat_map(char::to_lowercase);
+    prefix.chars().flat_map(char::to_lowercase).all(|letter| name.next() == Some(letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Timestamp, ids::ClientId};
+
+    fn client(name: &str, uris: &[&str]) -> Client {
+        let redirect_uris = uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
+        Client {
+            name: (!name.is_empty()).then(|| name.to_owned()),
+            redirect_uris,
+            ..Client::new(ClientId::from_text("c"), Timestamp::from_secs(0))
+        }
+    }
+
+    fn cursor(registration: bool) -> Family {
+        Family {
+            name: "cursor".to_owned(),
+            client_name: Some("Cursor".to_owned()),
+            redirect_schemes: vec!["cursor".to_owned()],
+            redirect_hosts: vec!["www.cursor.com".to_owned()],
+            registration: Some(registration),
+            metadata_documents: None,
+        }
+    }
+
+    #[test]
+    fn switches() {
+        let kept_out = Ways { families: vec![cursor(false)], ..Ways::default() };
+        let alone = Ways { registration: false, families: vec![cursor(true)], ..Ways::default() };
+        let off = Ways { registration: false, ..Ways::default() };
+        let cases: [(&str, &[&str], [bool; 3]); 8] = [
+            ("Cursor", &["cursor://x/cb"], [false, true, false]),
+            ("cursor (work)", &["https://www.cursor.com/cb", "cursor://x/cb"], [false, true, false]),
+            (" CURSOR", &["http://localhost/cb"], [false, false, false]),
+            ("Other", &["cursor://x/cb"], [false, false, false]),
+            ("Other", &["https://a.example/cb", "cursor://x/cb"], [false, false, false]),
+            ("Cursor", &["cursor://x/cb", "https://evil.example/cb"], [false, false, false]),
+            ("Claude", &["http://localhost/cb"], [true, false, false]),
+            ("", &["https://a.example/cb"], [true, false, false]),
+        ];
+        for (name, uris, expected) in cases {
+            let client = client(name, uris);
+            let found = [&kept_out, &alone, &off].map(|ways| ways.admit(Way::Registration, &client).is_ok());
+            assert_eq!(found, expected, "{name:?} {uris:?}");
+            assert!(alone.admit(Way::MetadataDocument, &client).is_ok(), "the other way has its own switch");
+        }
+        assert_eq!([&kept_out, &alone, &off].map(|ways| ways.is_open(Way::Registration)), [true, true, false]);
+        let by_nothing = Family { client_name: None, redirect_schemes: vec![], redirect_hosts: vec![], ..cursor(true) };
+        let nobody = Ways { registration: false, families: vec![by_nothing], ..Ways::default() };
+        assert!(nobody.admit(Way::Registration, &client("Cursor", &["cursor://x/cb"])).is_err());
+    }
+
+    #[test]
+    fn domains_of_documents() {
+        let ways = Ways {
+            domains: ["app.example", "*.acme.example"].map(|text| Domain::parse(text).unwrap()).to_vec(),
+            ..Ways::default()
+        };
+        let cases = [
+            ("https://app.example/c", true),
+            ("https://app.example:8443/c", true),
+            ("https://x.acme.example/c", true),
+            ("https://x.y.acme.example/c", true),
+            ("https://acme.example/c", false),
+            ("https://x.app.example/c", false),
+            ("https://evilacme.example/c", false),
+            ("https://app.example.evil.example/c", false),
+            ("https://evil.example/app.example", false),
+        ];
+        for (url, expected) in cases {
+            let url = DocumentUrl::parse(url).unwrap();
+            assert_eq!(ways.admit_document(&url).is_ok(), expected, "{url}");
+            assert!(Ways::default().admit_document(&url).is_ok());
+            assert!(Ways { metadata_documents: false, ..Ways::default() }.admit_document(&url).is_err());
+        }
+        for bad in
+            ["", "*", "*.", "*.com", "a..b", "App.example", "https://app.example", "app.example/", "a b", "*.*.example", "-a.b"]
+        {
+            assert_eq!(Domain::parse(bad), Err(BadDomain), "{bad:?}");
+        }
+        assert!(Domain::parse("localhost").is_ok());
+    }
+}

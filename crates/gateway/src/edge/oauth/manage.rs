@@ -1,0 +1,126 @@
+//! `GET PUT DELETE /auth/register/{client_id}`: a client reads, changes and ends its registration (RFC 7592). The rules are
+//! `portunus_core::oauth::manage`; registration itself is answered in [`super::register`].
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, State},
+    response::{IntoResponse as _, Response},
+    routing,
+};
+use http::{HeaderMap, StatusCode, header};
+use portunus_core::{
+    Clock, Entropy,
+    ids::ClientId,
+    oauth::{
+        OAuthError,
+        header::bearer_of,
+        manage::{self, ManagedClient, UpdateRequest},
+        register::{self, Registration},
+        ways::{Way, Ways},
+    },
+    resource::PublicUrl,
+    secret::TokenKind,
+    store::{ClientStore, StoreError},
+};
+
+use crate::edge::{limits, oauth_answers, protect::bearer::TokenCache};
+
+#[derive(Clone)]
+pub struct ManageRoom {
+    pub clients: Arc<dyn ClientStore>,
+    pub cache: TokenCache,
+    pub ways: Arc<Ways>,
+    pub public_url: PublicUrl,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+pub fn routes(room: ManageRoom) -> Router {
+    Router::new()
+        .route(&format!("{}/{{client_id}}", register::PATH), routing::get(get).put(put).delete(delete))
+        .layer(DefaultBodyLimit::max(limits::FORM))
+        .with_state(room)
+}
+
+/// Why a client did not get its way.
+enum Failure {
+    OAuth(OAuthError),
+    Store(StoreError),
+}
+
+impl From<OAuthError> for Failure {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+async fn get(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    answer(&room, admit(&room, &id, &headers).await.map(ManagedClient::read))
+}
+
+async fn put(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    if !limits::is_json(&headers) {
+        return oauth_answers::not_json();
+    }
+    answer(&room, update(&room, &id, &headers, &body).await)
+}
+
+/// Everything the client was given ends with it, at once.
+async fn delete(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    match end(&room, &id, &headers).await {
+        Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
+        Err(failure) => answer(&room, Err(failure)),
+    }
+}
+
+fn answer(room: &ManageRoom, outcome: Result<Registration, Failure>) -> Response {
+    match outcome {
+        Ok(registration) => oauth_answers::no_store(StatusCode::OK, &registration.response(&room.public_url)),
+        Err(Failure::OAuth(problem)) => {
+            tracing::info!(%problem, "management of a registration refused");
+            oauth_answers::error(&problem, false)
+        }
+        Err(Failure::Store(error)) => oauth_answers::store_down(&error),
+    }
+}
+
+async fn admit(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<ManagedClient, Failure> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none());
+    let token = value.and_then(|value| bearer_of(TokenKind::Registration, value.as_bytes()).ok());
+    // The store is asked only by somebody who has something that could be a token.
+    let client = match &token {
+        Some(_) => room.clients.find_client(&ClientId::from_text(id)).await?,
+        None => None,
+    };
+    Ok(manage::admit(client, token)?)
+}
+
+async fn update(room: &ManageRoom, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
+    let managed = admit(room, id, headers).await?;
+    let registration = managed.update(UpdateRequest::parse(body)?, &*room.entropy)?;
+    room.ways.admit(Way::Registration, &registration.client)?;
+    if !room.clients.update_client(&registration.client).await? {
+        // It was deleted meanwhile, and its token with it.
+        return Err(manage::refused().into());
+    }
+    tracing::info!(client_id = %registration.client.id, redirect_uris = ?registration.client.redirect_uris, "client changed");
+    Ok(registration)
+}
+
+async fn end(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    let managed = admit(room, id, headers).await?;
+    let deleted = room.clients.delete_client(&managed.client().id, room.clock.now()).await?;
+    room.cache.forget();
+    tracing::info!(client_id = %managed.client().id, grants_revoked = deleted.grants_revoked, "client deleted by itself");
+    Ok(())
+}
