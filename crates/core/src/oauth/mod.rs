@@ -1,6 +1,7 @@
 //! The OAuth rules: request + records + now -> decision, one file for each endpoint. They read no clock, no store and no
 //! network; `edge::oauth` in the gateway feeds them and writes what they decide.
 
+pub mod assertion;
 pub mod authorize;
 pub mod client_metadata;
 pub mod consent;

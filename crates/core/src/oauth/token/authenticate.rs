@@ -3,7 +3,11 @@
 
 use crate::{
     client::{Client, ClientAuthMethod},
-    oauth::{ErrorCode, OAuthError, params::Params},
+    oauth::{
+        ErrorCode, OAuthError,
+        assertion::{self, VerifiedAssertion},
+        params::Params,
+    },
     secret::SecretText,
 };
 
@@ -11,8 +15,22 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCredentials {
     pub client_id: String,
-    pub secret: Option<SecretText>,
-    pub method: ClientAuthMethod,
+    pub proof: Proof,
+}
+
+/// The ways to prove a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// None: for public clients.
+    None,
+    Secret {
+        secret: SecretText,
+        method: ClientAuthMethod,
+    },
+    /// A signed assertion as it came. It proves nothing until its signature, its claims and its newness are checked
+    /// ([`crate::oauth::assertion`]), which makes it the other one.
+    UncheckedAssertion(SecretText),
+    Assertion(VerifiedAssertion),
 }
 
 /// A client that has proven itself the way it registered. Only [`authenticate`] makes one.
@@ -33,30 +51,46 @@ impl<'a> AuthenticatedClient<'a> {
     }
 }
 
-/// Reads the credentials of a token request: an `Authorization: Basic` header already decoded, or the form. Both at once are
+/// Reads the credentials of a token request: an `Authorization: Basic` header already decoded, or the form. Two ways at once are
 /// refused (RFC 6749 section 2.3).
 pub fn credentials(basic: Option<(String, SecretText)>, form: &Params) -> Result<ClientCredentials, OAuthError> {
+    let invalid = |description: &str| Err(OAuthError::new(ErrorCode::InvalidRequest, description));
     let in_form = form.find("client_id");
-    let secret_in_form = form.find("client_secret");
-    match (basic, in_form, secret_in_form) {
-        (Some(_), _, Some(_)) => {
-            Err(OAuthError::new(ErrorCode::InvalidRequest, "send client credentials in the header or in the body, not in both"))
+    if let Some(jwt) = presented_assertion(form)? {
+        if basic.is_some() || form.find("client_secret").is_some() {
+            return invalid("send a client assertion or a client secret, not both");
         }
-        (Some((id, _)), Some(other), None) if id != other => {
-            Err(OAuthError::new(ErrorCode::InvalidRequest, "client_id in the header and in the body differ"))
-        }
+        let claimed = in_form.map(str::to_owned).or_else(|| assertion::claimed_client(jwt).map(|id| id.to_string()));
+        let client_id = claimed.ok_or_else(|| assertion::refuse("it is not a JSON Web Token that names a client"))?;
+        return Ok(ClientCredentials { client_id, proof: Proof::UncheckedAssertion(SecretText::new(jwt)) });
+    }
+    let by = |method: ClientAuthMethod, secret: SecretText| Proof::Secret { secret, method };
+    match (basic, in_form, form.find("client_secret")) {
+        (Some(_), _, Some(_)) => invalid("send client credentials in the header or in the body, not in both"),
+        (Some((id, _)), Some(other), None) if id != other => invalid("client_id in the header and in the body differ"),
         (Some((client_id, secret)), _, None) => {
-            Ok(ClientCredentials { client_id, secret: Some(secret), method: ClientAuthMethod::ClientSecretBasic })
+            Ok(ClientCredentials { client_id, proof: by(ClientAuthMethod::ClientSecretBasic, secret) })
         }
-        (None, Some(id), Some(secret)) => Ok(ClientCredentials {
-            client_id: id.to_owned(),
-            secret: Some(SecretText::new(secret)),
-            method: ClientAuthMethod::ClientSecretPost,
-        }),
-        (None, Some(id), None) => {
-            Ok(ClientCredentials { client_id: id.to_owned(), secret: None, method: ClientAuthMethod::None })
+        (None, Some(id), Some(secret)) => {
+            let proof = by(ClientAuthMethod::ClientSecretPost, SecretText::new(secret));
+            Ok(ClientCredentials { client_id: id.to_owned(), proof })
         }
+        (None, Some(id), None) => Ok(ClientCredentials { client_id: id.to_owned(), proof: Proof::None }),
         (None, None, _) => Err(OAuthError::new(ErrorCode::InvalidClient, "client_id is required")),
+    }
+}
+
+/// The assertion of a form, if it has one (RFC 7521 section 4.2).
+fn presented_assertion(form: &Params) -> Result<Option<&str>, OAuthError> {
+    match (form.find("client_assertion_type"), form.find("client_assertion")) {
+        (None, None) => Ok(None),
+        (Some(assertion::JWT_BEARER), Some(jwt)) => Ok(Some(jwt)),
+        (Some(_), Some(_)) => {
+            Err(OAuthError::new(ErrorCode::InvalidClient, format!("client_assertion_type must be {}", assertion::JWT_BEARER)))
+        }
+        _ => {
+            Err(OAuthError::new(ErrorCode::InvalidRequest, "client_assertion and client_assertion_type are of use together only"))
+        }
     }
 }
 
@@ -67,9 +101,13 @@ pub fn authenticate<'a>(
 ) -> Result<AuthenticatedClient<'a>, OAuthError> {
     let refused = || OAuthError::new(ErrorCode::InvalidClient, "the client is unknown, or did not authenticate as it registered");
     let client = client.ok_or_else(refused)?;
-    let proven = match (client.auth_method, presented.method, &client.secret, &presented.secret) {
-        (ClientAuthMethod::None, ClientAuthMethod::None, _, None) => true,
-        (registered, used, Some(hash), Some(secret)) if registered == used => hash.matches(secret.expose()),
+    let proven = match (client.auth_method, &presented.proof) {
+        (ClientAuthMethod::None, Proof::None) => true,
+        (
+            registered @ (ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost),
+            Proof::Secret { secret, method },
+        ) if registered == *method => client.secret.as_ref().is_some_and(|hash| hash.matches(secret.expose())),
+        (ClientAuthMethod::PrivateKeyJwt, Proof::Assertion(verified)) => *verified.client() == client.id,
         _ => false,
     };
     if proven { Ok(AuthenticatedClient(client)) } else { Err(refused()) }

@@ -11,7 +11,7 @@ mod samples;
 use serde::Serialize;
 
 pub use self::{
-    authenticate::{AuthenticatedClient, ClientCredentials, authenticate, credentials},
+    authenticate::{AuthenticatedClient, ClientCredentials, Proof, authenticate, credentials},
     code::{Redemption, check_code, code_replayed, redeem},
     refresh::{Exchange, REFRESH_REFUSED, RefreshRefused, refresh, refresh_refused},
 };

@@ -1,5 +1,7 @@
 //! Cases for client authentication.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
 use super::*;
 use crate::{
     oauth::{authorize::tests::client, token::samples::form},
@@ -41,4 +43,35 @@ fn a_client_proves_itself_as_it_registered() {
     assert_eq!(credentials(basic("x"), &in_form).unwrap_err().code, ErrorCode::InvalidRequest, "both ways at once");
     assert_eq!(credentials(basic("x"), &form("client_id=c2")).unwrap_err().code, ErrorCode::InvalidRequest);
     assert_eq!(credentials(None, &empty).unwrap_err().code, ErrorCode::InvalidClient);
+}
+
+#[test]
+fn an_assertion_proves_nothing_until_it_is_checked() {
+    use ErrorCode::{InvalidClient, InvalidRequest};
+
+    let jwt = format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(r#"{"sub": "c1"}"#));
+    let kind = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let signed = Client { auth_method: ClientAuthMethod::PrivateKeyJwt, ..client() };
+    let presented = credentials(None, &form(&format!("{kind}&client_assertion={jwt}"))).unwrap();
+    assert_eq!(presented.client_id, "c1", "the client of an assertion is its subject (RFC 7521 section 4.2)");
+    for registered in [&signed, &client(), &confidential(ClientAuthMethod::ClientSecretPost)] {
+        assert!(authenticate(Some(registered), &presented).is_err());
+    }
+    let bare = credentials(None, &form("client_id=c1")).unwrap();
+    assert!(authenticate(Some(&signed), &bare).is_err());
+    let secret = credentials(None, &form("client_id=c1&client_secret=hunter2")).unwrap();
+    let odd = Client { secret: Some(TokenHash::of("hunter2")), ..signed };
+    assert!(authenticate(Some(&odd), &secret).is_err(), "a secret is not what it registered");
+
+    let basic = || Some(("c1".to_owned(), SecretText::new("x")));
+    for (basic, text, expected) in [
+        (None, "client_id=c1&client_assertion=x".to_owned(), InvalidRequest),
+        (None, format!("client_id=c1&{kind}"), InvalidRequest),
+        (None, "client_assertion_type=saml2-bearer&client_assertion=x".to_owned(), InvalidClient),
+        (None, format!("{kind}&client_assertion=x"), InvalidClient),
+        (None, format!("{kind}&client_assertion={jwt}&client_secret=x"), InvalidRequest),
+        (basic(), format!("{kind}&client_assertion={jwt}"), InvalidRequest),
+    ] {
+        assert_eq!(credentials(basic, &form(&text)).unwrap_err().code, expected, "{text}");
+    }
 }
