@@ -107,7 +107,7 @@ pub(crate) fn token_request(data: &[u8]) {
     let Some(client) = client(r#"{"redirect_uris":["https://app.example/cb"]}"#) else { panic!("the client is sound") };
     let Ok(params) = Params::parse(data) else { return };
     let Ok(credentials) = token::credentials(None, &params) else { return };
-    assert!(token::authenticate(Some(&client), &credentials).is_err());
+    assert!(token::authenticate(Some(client), &credentials).is_err());
 }
 
 /// Headers of any bytes are read or refused; a token that is read stands in the header letter for letter.

@@ -3,6 +3,7 @@
 //! Words: `find_` gives `None` for what is absent, `take_` takes out atomically (of many callers one gets it), `insert_` fails
 //! on what exists already. What has expired at the `now` given is absent. Every write is durable when its call returns.
 
+mod assertions;
 mod clients;
 mod consents;
 mod grants;
@@ -11,6 +12,7 @@ mod transactions;
 
 use std::sync::Arc;
 
+pub use assertions::AssertionStore;
 use async_trait::async_trait;
 pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
@@ -43,6 +45,7 @@ pub struct Stores {
     pub transactions: Arc<dyn TransactionStore>,
     pub consents: Arc<dyn ConsentStore>,
     pub grants: Arc<dyn GrantStore>,
+    pub assertions: Arc<dyn AssertionStore>,
     pub upkeep: Arc<dyn Upkeep>,
 }
 

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod mcp;
 pub mod oauth;
 pub mod oauth_answers;
+pub mod oauth_clients;
 pub mod oauth_legs;
 pub mod pages;
 pub(crate) mod percent;

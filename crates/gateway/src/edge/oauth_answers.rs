@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use portunus_core::{
     oauth::{ErrorCode, OAuthError},
     store::StoreError,
@@ -48,6 +48,36 @@ pub fn not_json() -> Response {
     let mut response = error(&problem, false);
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     response
+}
+
+/// Why a request of a client got no answer.
+#[derive(Debug)]
+pub enum Failure {
+    OAuth(OAuthError),
+    Store(StoreError),
+}
+
+impl From<OAuthError> for Failure {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The answer for a request to `endpoint` that failed.
+pub fn failure(failure: &Failure, endpoint: &'static str, headers: &HeaderMap) -> Response {
+    match failure {
+        Failure::OAuth(problem) => {
+            tracing::info!(endpoint, %problem, "request refused");
+            error(problem, headers.contains_key(header::AUTHORIZATION))
+        }
+        Failure::Store(cause) => store_down(cause),
+    }
 }
 
 /// The store failed: 503, and nothing was accepted.

@@ -18,6 +18,7 @@ use super::{
     layers::{self, LayerRoom},
     mcp::McpRoom,
     oauth::{authorize, callback, consent, manage, metadata, register, signin, signout, token},
+    oauth_clients::ClientGate,
     pages::assets,
     protect::{
         bearer::{Bearer, TokenCache},
@@ -118,7 +119,9 @@ fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             public_url: house.resources.public_url().clone(),
         }))
         .merge(token::routes(token::TokenRoom {
+            gate: ClientGate { clients: Arc::clone(&stores.clients) },
             clients: Arc::clone(&stores.clients),
+            logins: Arc::clone(&stores.logins),
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
             resources: Arc::clone(&house.resources),

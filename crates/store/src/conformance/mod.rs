@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test suite: a panic is its verdict")]
 
+pub mod assertions;
 pub mod clients;
 pub mod consents;
 pub mod grants;
@@ -90,6 +91,10 @@ macro_rules! conformance_suite {
             rotation: first_use_keeps_successor_and_access, repeated_within_grace, reused_after_grace, no_grace_at_all,
             nothing_to_rotate, revoked_is_unknown, failed_rotation_is_undone, chain_of_successors, one_of_many_rotations_wins,
             one_of_many_rotations_at_two_gateways_wins
+        }
+        $crate::conformance_suite! { @port $backend
+            assertions: used_once, a_refused_use_prolongs_nothing, one_of_many_uses_wins, one_of_many_uses_at_two_gateways_wins,
+            used_stays_used_after_a_restart, expired_is_purged
         }
         $crate::conformance_suite! { @port $backend
             restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,

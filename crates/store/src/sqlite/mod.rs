@@ -1,6 +1,7 @@
 //! The store of one machine: a file. [`connection`] opens it, [`migrations`] and [`sentinel`] make it ready, [`database`] runs
 //! work on it off the async runtime, and one file for each port says what that work is.
 
+mod assertions;
 mod clients;
 mod connection;
 mod consents;
@@ -41,6 +42,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         transactions: Arc::new(transactions::SqliteTransactionStore(Arc::clone(database))),
         consents: Arc::new(consents::SqliteConsentStore(Arc::clone(database))),
         grants: Arc::new(grants::SqliteGrantStore(Arc::clone(database))),
+        assertions: Arc::new(assertions::SqliteAssertionStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
     }
 }

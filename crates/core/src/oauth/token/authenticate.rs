@@ -35,18 +35,21 @@ pub enum Proof {
 
 /// A client that has proven itself the way it registered. Only [`authenticate`] makes one.
 #[derive(Debug)]
-pub struct AuthenticatedClient<'a>(&'a Client);
+pub struct AuthenticatedClient(Client);
 
-impl AuthenticatedClient<'_> {
-    pub fn client(&self) -> &Client {
-        self.0
+impl AuthenticatedClient {
+    pub const fn client(&self) -> &Client {
+        &self.0
     }
-}
 
-#[cfg(test)]
-impl<'a> AuthenticatedClient<'a> {
+    /// Has it proven more than that it knows its id? A public client has nothing to prove itself with.
+    pub fn is_confidential(&self) -> bool {
+        self.0.auth_method != ClientAuthMethod::None
+    }
+
     /// Without a proof: for the tests of what comes after it.
-    pub(super) const fn assumed(client: &'a Client) -> Self {
+    #[cfg(test)]
+    pub(crate) const fn assumed(client: Client) -> Self {
         Self(client)
     }
 }
@@ -95,10 +98,7 @@ fn presented_assertion(form: &Params) -> Result<Option<&str>, OAuthError> {
 }
 
 /// Proves the client: by the very method it registered, its secret compared in constant time.
-pub fn authenticate<'a>(
-    client: Option<&'a Client>,
-    presented: &ClientCredentials,
-) -> Result<AuthenticatedClient<'a>, OAuthError> {
+pub fn authenticate(client: Option<Client>, presented: &ClientCredentials) -> Result<AuthenticatedClient, OAuthError> {
     let refused = || OAuthError::new(ErrorCode::InvalidClient, "the client is unknown, or did not authenticate as it registered");
     let client = client.ok_or_else(refused)?;
     let proven = match (client.auth_method, &presented.proof) {

@@ -18,7 +18,7 @@ use super::{AuthenticatedClient, TokenResponse, check_resource, invalid_grant, m
 /// Is the code this client's, for this redirect URI, with this verifier? Says nothing of a second use: that is [`redeem`]'s
 /// and the store's. A request that fails here changes nothing (threat 15).
 pub fn check_code(
-    client: &AuthenticatedClient<'_>,
+    client: &AuthenticatedClient,
     form: &Params,
     found: Option<FoundCode>,
     resources: &Resources,
@@ -52,7 +52,7 @@ pub struct Redemption {
 
 /// Turns a checked code into a grant with its tokens. A refresh token only for clients that registered for it.
 pub fn redeem(
-    client: &AuthenticatedClient<'_>,
+    client: &AuthenticatedClient,
     code: &AuthorizationCode,
     now: Timestamp,
     lifetimes: &Lifetimes,

@@ -1,17 +1,20 @@
-//! The token endpoint (RFC 6749 section 3.2): [`authenticate`] proves the client; [`code`] and [`refresh`] are the grants. Here
+//! The token endpoint (RFC 6749 section 3.2): [`authenticate`] proves the client; [`code`], [`refresh`] and
+//! [`client_credentials`] are the grants. Here
 //! is what they share: the resource check, the making of tokens, the answer. The atomic steps themselves are the store's
 //! ([`crate::store::GrantStore`]).
 
 mod authenticate;
+mod client_credentials;
 mod code;
 mod refresh;
 #[cfg(test)]
-mod samples;
+pub(in crate::oauth) mod samples;
 
 use serde::Serialize;
 
 pub use self::{
     authenticate::{AuthenticatedClient, ClientCredentials, Proof, authenticate, credentials},
+    client_credentials::{ServiceGrant, client_credentials, is_service},
     code::{Redemption, check_code, code_replayed, redeem},
     refresh::{Exchange, REFRESH_REFUSED, RefreshRefused, refresh, refresh_refused},
 };
@@ -29,6 +32,20 @@ use crate::{
 
 fn invalid_grant(description: &str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidGrant, description)
+}
+
+/// The one resource that a grant without a consent is for; `/mcp` if none is named (RFC 8707 section 2).
+fn one_resource(form: &Params, resources: &Resources) -> Result<Resource, OAuthError> {
+    let mut named = form.resources();
+    let Some(first) = named.next() else { return Ok(resources.root()) };
+    let unknown = |_| OAuthError::new(ErrorCode::InvalidTarget, "resource is not one of this gateway's");
+    let resource = resources.parse(first).map_err(unknown)?;
+    for other in named {
+        if resources.parse(other).map_err(unknown)? != resource {
+            return Err(OAuthError::new(ErrorCode::InvalidTarget, "a token is for one resource: name just one"));
+        }
+    }
+    Ok(resource)
 }
 
 /// A `resource` at the token endpoint must name the grant's own (RFC 8707 section 2.2, threat 30).

@@ -41,7 +41,7 @@ impl From<OAuthError> for RefreshRefused {
 
 /// Checks a refresh request and prepares its rotation (RFC 6749 section 6, OAuth 2.1 section 4.3).
 pub fn refresh(
-    client: &AuthenticatedClient<'_>,
+    client: &AuthenticatedClient,
     form: &Params,
     found: Option<FoundRefresh>,
     resources: &Resources,

@@ -12,14 +12,14 @@ use crate::{
     token::{AuthorizationCode, FoundCode},
 };
 
-pub(super) const NOW: Timestamp = Timestamp::from_secs(1_000);
-pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(in crate::oauth) const NOW: Timestamp = Timestamp::from_secs(1_000);
+pub(in crate::oauth) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-pub(super) fn form(text: &str) -> Params {
+pub(in crate::oauth) fn form(text: &str) -> Params {
     Params::parse(text.as_bytes()).unwrap()
 }
 
-pub(super) fn found_code() -> FoundCode {
+pub(in crate::oauth) fn found_code() -> FoundCode {
     let request = request("mcp");
     let code = AuthorizationCode {
         hash: TokenHash::of("code"),
@@ -35,6 +35,6 @@ pub(super) fn found_code() -> FoundCode {
     FoundCode { code, redeemed: None }
 }
 
-pub(super) fn proven(client: &Client) -> AuthenticatedClient<'_> {
-    AuthenticatedClient::assumed(client)
+pub(in crate::oauth) fn proven(client: &Client) -> AuthenticatedClient {
+    AuthenticatedClient::assumed(client.clone())
 }

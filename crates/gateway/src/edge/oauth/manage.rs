@@ -15,7 +15,6 @@ use portunus_core::{
     Clock, Entropy,
     ids::ClientId,
     oauth::{
-        OAuthError,
         header::bearer_of,
         manage::{self, ManagedClient, UpdateRequest},
         register::{self, Registration},
@@ -23,10 +22,17 @@ use portunus_core::{
     },
     resource::PublicUrl,
     secret::TokenKind,
-    store::{ClientStore, StoreError},
+    store::ClientStore,
 };
 
-use crate::edge::{limits, oauth_answers, protect::bearer::TokenCache};
+use crate::edge::{
+    limits,
+    oauth_answers::{self, Failure},
+    protect::bearer::TokenCache,
+};
+
+/// As the log calls it.
+const ENDPOINT: &str = "register/{client_id}";
 
 #[derive(Clone)]
 pub struct ManageRoom {
@@ -45,51 +51,29 @@ pub fn routes(room: ManageRoom) -> Router {
         .with_state(room)
 }
 
-/// Why a client did not get its way.
-enum Failure {
-    OAuth(OAuthError),
-    Store(StoreError),
-}
-
-impl From<OAuthError> for Failure {
-    fn from(error: OAuthError) -> Self {
-        Self::OAuth(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 async fn get(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    answer(&room, admit(&room, &id, &headers).await.map(ManagedClient::read))
+    answer(&room, &headers, admit(&room, &id, &headers).await.map(ManagedClient::read))
 }
 
 async fn put(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     if !limits::is_json(&headers) {
         return oauth_answers::not_json();
     }
-    answer(&room, update(&room, &id, &headers, &body).await)
+    answer(&room, &headers, update(&room, &id, &headers, &body).await)
 }
 
 /// Everything the client was given ends with it, at once.
 async fn delete(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     match end(&room, &id, &headers).await {
         Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
-        Err(failure) => answer(&room, Err(failure)),
+        Err(failure) => oauth_answers::failure(&failure, ENDPOINT, &headers),
     }
 }
 
-fn answer(room: &ManageRoom, outcome: Result<Registration, Failure>) -> Response {
+fn answer(room: &ManageRoom, headers: &HeaderMap, outcome: Result<Registration, Failure>) -> Response {
     match outcome {
         Ok(registration) => oauth_answers::no_store(StatusCode::OK, &registration.response(&room.public_url)),
-        Err(Failure::OAuth(problem)) => {
-            tracing::info!(%problem, "management of a registration refused");
-            oauth_answers::error(&problem, false)
-        }
-        Err(Failure::Store(error)) => oauth_answers::store_down(&error),
+        Err(failure) => oauth_answers::failure(&failure, ENDPOINT, headers),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /auth/token`: codes and refresh tokens become access tokens (RFC 6749 section 3.2). The rules are
+//! `POST /auth/token`: codes, refresh tokens and client credentials become access tokens (RFC 6749 section 3.2). The rules are
 //! `portunus_core::oauth::token`; what must happen once happens in the store.
 
 use std::sync::Arc;
@@ -10,27 +10,33 @@ use axum::{
     response::Response,
     routing,
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Clock, Entropy,
-    ids::{ClientId, GrantId},
+    ids::GrantId,
     lifetimes::Lifetimes,
     oauth::{
         ErrorCode, OAuthError,
-        header::basic as basic_header,
         params::Params,
         token::{self, AuthenticatedClient, RefreshRefused, TokenResponse},
     },
     resource::Resources,
-    secret::{SecretText, TokenHash, TokenKind, TokenSecret},
-    store::{ClientStore, GrantStore, Redeemed, Rotated, StoreError},
+    secret::{TokenHash, TokenKind, TokenSecret},
+    store::{ClientStore, GrantStore, LoginStore, Redeemed, Rotated, StoreError},
 };
 
-use crate::edge::{limits, oauth_answers, protect::bearer::TokenCache};
+use crate::edge::{
+    limits,
+    oauth_answers::{self, Failure},
+    oauth_clients::ClientGate,
+    protect::bearer::TokenCache,
+};
 
 #[derive(Clone)]
 pub struct TokenRoom {
+    pub gate: ClientGate,
     pub clients: Arc<dyn ClientStore>,
+    pub logins: Arc<dyn LoginStore>,
     pub grants: Arc<dyn GrantStore>,
     pub cache: TokenCache,
     pub resources: Arc<Resources>,
@@ -47,66 +53,27 @@ pub fn routes(room: TokenRoom) -> Router {
         .with_state(room)
 }
 
-/// Why there is no token.
-enum Failure {
-    OAuth(OAuthError),
-    Store(StoreError),
-}
-
-impl From<OAuthError> for Failure {
-    fn from(error: OAuthError) -> Self {
-        Self::OAuth(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 async fn post(State(room): State<TokenRoom>, headers: HeaderMap, body: Bytes) -> Response {
-    let tried_basic = headers.contains_key(header::AUTHORIZATION);
     match answer(&room, &headers, &body).await {
         Ok(answer) => oauth_answers::no_store(StatusCode::OK, &answer),
-        Err(Failure::OAuth(problem)) => {
-            tracing::info!(%problem, "token request refused");
-            oauth_answers::error(&problem, tried_basic)
-        }
-        Err(Failure::Store(error)) => oauth_answers::store_down(&error),
+        Err(failure) => oauth_answers::failure(&failure, "token", &headers),
     }
 }
 
 async fn answer(room: &TokenRoom, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
-    if !limits::is_form(headers) {
-        let problem = OAuthError::new(ErrorCode::InvalidRequest, "send the parameters as application/x-www-form-urlencoded");
-        return Err(problem.into());
-    }
-    let form = Params::parse(body).map_err(OAuthError::from)?;
-    let presented = token::credentials(basic(headers)?, &form)?;
-    let client = room.clients.find_client(&ClientId::from_text(&presented.client_id)).await?;
-    let client = token::authenticate(client.as_ref(), &presented)?;
+    let (form, client) = room.gate.admit(headers, body).await?;
     match form.require("grant_type")? {
         "authorization_code" => redeem(room, &client, &form).await,
         "refresh_token" => refresh(room, &client, &form).await,
+        "client_credentials" => act_for_itself(room, &client, &form).await,
         _ => {
-            let problem = "grant_type must be authorization_code or refresh_token";
+            let problem = "grant_type must be authorization_code, refresh_token or client_credentials";
             Err(OAuthError::new(ErrorCode::UnsupportedGrantType, problem).into())
         }
     }
 }
 
-/// Client credentials of HTTP Basic; two headers are none that can be trusted.
-fn basic(headers: &HeaderMap) -> Result<Option<(String, SecretText)>, OAuthError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => basic_header(value.as_bytes()).map(Some),
-        (Some(_), Some(_)) => Err(OAuthError::new(ErrorCode::InvalidRequest, "the Authorization header was sent more than once")),
-    }
-}
-
-async fn redeem(room: &TokenRoom, client: &AuthenticatedClient<'_>, form: &Params) -> Result<TokenResponse, Failure> {
+async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
     let now = room.clock.now();
     let code = form.require("code")?;
     let hash = TokenSecret::parse(TokenKind::Code, code).map(|secret| secret.hash());
@@ -136,7 +103,7 @@ async fn redeem(room: &TokenRoom, client: &AuthenticatedClient<'_>, form: &Param
 }
 
 /// A sound second use of a code: somebody else has it too, so everything made of it ends (threat 15).
-async fn revoke_replayed(room: &TokenRoom, client: &AuthenticatedClient<'_>, grant: &GrantId) -> Result<TokenResponse, Failure> {
+async fn revoke_replayed(room: &TokenRoom, client: &AuthenticatedClient, grant: &GrantId) -> Result<TokenResponse, Failure> {
     revoke(room, grant).await?;
     tracing::warn!(client_id = %client.client().id, %grant, "a code was used twice: its grant is revoked");
     Err(token::code_replayed().into())
@@ -148,7 +115,7 @@ async fn revoke(room: &TokenRoom, grant: &GrantId) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn refresh(room: &TokenRoom, client: &AuthenticatedClient<'_>, form: &Params) -> Result<TokenResponse, Failure> {
+async fn refresh(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
     let now = room.clock.now();
     let presented = form.require("refresh_token")?;
     let hash = TokenSecret::parse(TokenKind::Refresh, presented).map(|secret| secret.hash());
@@ -180,4 +147,15 @@ async fn refuse_reuse(room: &TokenRoom, grant: &GrantId) -> Result<TokenResponse
     revoke(room, grant).await?;
     tracing::warn!(%grant, "a used refresh token came back: its grant is revoked");
     Err(token::refresh_refused().into())
+}
+
+/// The client's own user is written first: its groups are those of the configuration from now on, for older tokens too.
+async fn act_for_itself(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
+    let now = room.clock.now();
+    let made = token::client_credentials(client, form, &room.resources, now, &room.lifetimes, &*room.entropy)?;
+    room.logins.insert_user(&made.user).await?;
+    room.grants.insert_grant(&made.grant, &made.access).await?;
+    tracing::info!(user = %made.grant.user, client_id = %made.grant.client, grant = %made.grant.id,
+        resource = %made.grant.resource, "grant made for the client itself");
+    Ok(made.answer)
 }
