@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::{
     ids::ServerName,
+    oauth::scopes::{ScopeCatalogue, ScopeRule},
     scope::{self, Scope, ScopeSet},
 };
 
@@ -128,6 +129,7 @@ pub enum Target {
 pub struct Resources {
     public_url: PublicUrl,
     entries: Vec<Entry>,
+    scopes: ScopeCatalogue,
 }
 
 #[derive(Clone, Debug)]
@@ -155,7 +157,14 @@ impl Resources {
             .collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.path.len()));
         entries.push(Entry { path: "/mcp".to_owned(), target: Target::All });
-        Self { public_url, entries }
+        Self { public_url, entries, scopes: ScopeCatalogue::new(servers.to_vec(), Vec::new()) }
+    }
+
+    /// With scopes that the configuration names.
+    #[must_use]
+    pub fn with_scopes(mut self, rules: Vec<ScopeRule>) -> Self {
+        self.scopes = self.scopes.with_rules(rules);
+        self
     }
 
     /// The resource for the MCP endpoint that shows everything: `{public_url}/mcp`.
@@ -204,15 +213,15 @@ impl Resources {
         self.entries.iter().find(|entry| entry.path == path).map(|entry| &entry.target)
     }
 
-    /// Scopes that may be asked for on `resource`: `mcp`, the server's own name, and `offline_access`.
+    /// Scopes that may be asked for on `resource`: `mcp`, the names of the servers behind it, those the configuration names for
+    /// them, and `offline_access`.
     pub fn scopes(&self, resource: &Resource) -> ScopeSet {
-        let names = match self.target(resource) {
-            Some(Target::Server(name)) => vec![name.as_str()],
-            Some(Target::All) => self.servers().map(ServerName::as_str).collect(),
-            Some(Target::Proxy { .. }) | None => Vec::new(),
-        };
-        let words = names.into_iter().chain([scope::MCP, scope::OFFLINE_ACCESS]);
-        words.filter_map(|word| Scope::parse(word).ok()).collect()
+        self.scopes.on(self.target(resource)).union(&Scope::parse(scope::OFFLINE_ACCESS).into_iter().collect())
+    }
+
+    /// What each scope means.
+    pub fn catalogue(&self) -> &ScopeCatalogue {
+        &self.scopes
     }
 
     /// The servers of `mcp.json`, longest name first.

@@ -1,4 +1,5 @@
-//! Scopes (RFC 6749 section 3.3): parsing, comparison, printing. Which scopes exist is decided in [`crate::resource`].
+//! Scopes (RFC 6749 section 3.3): parsing, comparison, printing. Which scopes exist and what each means is decided in
+//! [`crate::oauth::scopes`].
 
 use std::{collections::BTreeSet, fmt};
 
@@ -60,6 +61,12 @@ impl ScopeSet {
 
     pub fn insert(&mut self, scope: Scope) {
         self.0.insert(scope);
+    }
+
+    /// The scopes that are in one of the sets.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
     }
 
     /// The scopes that are in both sets.

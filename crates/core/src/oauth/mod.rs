@@ -12,6 +12,7 @@ pub mod manage;
 pub mod metadata;
 pub mod params;
 pub mod register;
+pub mod scopes;
 pub mod token;
 pub mod ways;
 

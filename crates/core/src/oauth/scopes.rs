@@ -1,0 +1,196 @@
+//! Which scopes there are and what each lets its holder use: `mcp` everything on the token's resource, a server's name that
+//! server, and those that the configuration names parts of a server. A broader scope implies the narrower ones (MCP
+//! authorization, "Scope Challenge Handling"). What a scope is as a word lives in [`crate::scope`].
+
+use std::sync::Arc;
+
+use crate::{
+    ids::ServerName,
+    resource::Target,
+    scope::{self, Scope, ScopeSet},
+};
+
+mod pattern;
+mod reach;
+
+pub use pattern::{BadPattern, Pattern};
+pub use reach::Reach;
+
+/// A scope that the configuration names: parts of one server, other scopes, or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeRule {
+    pub name: Scope,
+    /// What it means, in words for the person who is asked.
+    pub description: String,
+    /// The server that the patterns are about.
+    pub server: Option<ServerName>,
+    /// Of the server's own names, without our prefix.
+    pub tools: Vec<Pattern>,
+    pub prompts: Vec<Pattern>,
+    /// Of URIs, and of the texts of URI templates.
+    pub resources: Vec<Pattern>,
+    /// Other configured scopes, and names of servers, that this one implies.
+    pub includes: Vec<Scope>,
+}
+
+/// What somebody wants to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation<'a> {
+    Tool(&'a ServerName, &'a str),
+    Prompt(&'a ServerName, &'a str),
+    /// By its URI, or a template by its text.
+    Resource(&'a ServerName, &'a str),
+    /// What no scope of a part of the server speaks of.
+    Whole(&'a ServerName),
+    /// Something that is not an MCP server: a proxied service.
+    Everything,
+}
+
+/// All scopes of this gateway.
+#[derive(Clone, Debug)]
+pub struct ScopeCatalogue {
+    servers: Arc<[ServerName]>,
+    rules: Arc<[ScopeRule]>,
+}
+
+impl ScopeCatalogue {
+    /// Names must be unique and includes without cycles: the configuration sees to that.
+    pub fn new(servers: Vec<ServerName>, rules: Vec<ScopeRule>) -> Self {
+        Self { servers: servers.into(), rules: rules.into() }
+    }
+
+    /// The same servers with other configured scopes.
+    #[must_use]
+    pub fn with_rules(&self, rules: Vec<ScopeRule>) -> Self {
+        Self { servers: Arc::clone(&self.servers), rules: rules.into() }
+    }
+
+    /// What a holder of these scopes can use. Words that name nothing (any more) reach nothing.
+    pub fn reach(&self, held: &ScopeSet) -> Reach {
+        Reach::of(held.iter(), &self.servers, &self.rules)
+    }
+
+    /// The scopes that mean something on the resource with this target, without `offline_access`.
+    pub fn on(&self, target: Option<&Target>) -> ScopeSet {
+        let mut scopes: ScopeSet = Scope::parse(scope::MCP).into_iter().collect();
+        let reached: &[ServerName] = match target {
+            Some(Target::Server(name)) => std::slice::from_ref(name),
+            Some(Target::All) => &self.servers,
+            Some(Target::Proxy { .. }) | None => &[],
+        };
+        for word in reached.iter().filter_map(|server| Scope::parse(server.as_str()).ok()) {
+            scopes.insert(word);
+        }
+        for rule in self.rules.iter() {
+            let reach = Reach::of([&rule.name], &self.servers, &self.rules);
+            if reached.iter().any(|server| reach.touches(server)) {
+                scopes.insert(rule.name.clone());
+            }
+        }
+        scopes
+    }
+
+    /// Does holding these scopes make `wanted` superfluous? `offline_access` is implied by nothing.
+    pub fn covers(&self, held: &ScopeSet, wanted: &Scope) -> bool {
+        held.contains(wanted.as_str()) || (wanted.as_str() != scope::OFFLINE_ACCESS && self.implies(&self.reach(held), wanted))
+    }
+
+    pub fn covers_all(&self, held: &ScopeSet, wanted: &ScopeSet) -> bool {
+        wanted.iter().all(|scope| self.covers(held, scope))
+    }
+
+    fn implies(&self, reach: &Reach, wanted: &Scope) -> bool {
+        let is_known = wanted.as_str() == scope::MCP
+            || self.servers.iter().any(|server| server.as_str() == wanted.as_str())
+            || self.rules.iter().any(|rule| rule.name == *wanted);
+        is_known && reach.contains(&Reach::of([wanted], &self.servers, &self.rules))
+    }
+
+    /// The set without those that others in it imply: what it comes to, in the fewest words.
+    #[must_use]
+    pub fn minimal(&self, scopes: &ScopeSet) -> ScopeSet {
+        let mut kept = scopes.clone();
+        for scope in scopes.iter() {
+            let others: ScopeSet = kept.iter().filter(|other| *other != scope).cloned().collect();
+            if self.covers(&others, scope) {
+                kept = others;
+            }
+        }
+        kept
+    }
+
+    /// What of `asked` lies within `limit`: a scope itself if the limit implies it, else the scopes of the limit that it implies.
+    #[must_use]
+    pub fn within(&self, asked: &ScopeSet, limit: &ScopeSet) -> ScopeSet {
+        let mut granted = ScopeSet::default();
+        for scope in asked.iter() {
+            if self.covers(limit, scope) {
+                granted.insert(scope.clone());
+            } else {
+                let narrower: ScopeSet = [scope.clone()].into_iter().collect();
+                let implied = limit.iter().filter(|held| self.covers(&narrower, held));
+                implied.cloned().for_each(|held| granted.insert(held));
+            }
+        }
+        granted
+    }
+
+    /// The narrowest scope that is enough for the operation: the configured one whose pattern fits most precisely, else the
+    /// server's own.
+    pub fn needed(&self, operation: &Operation<'_>) -> ScopeSet {
+        let (server, word) = match operation {
+            Operation::Tool(server, _)
+            | Operation::Prompt(server, _)
+            | Operation::Resource(server, _)
+            | Operation::Whole(server) => (Some(*server), server.as_str()),
+            Operation::Everything => (None, scope::MCP),
+        };
+        let fitting = self.rules.iter().filter(|rule| rule.server.as_ref() == server);
+        let fitting = fitting.filter_map(|rule| Some((rule.precision(operation)?, rule)));
+        // Of equals the first one that is configured.
+        let best = fitting.reduce(|best, other| if other.0 > best.0 { other } else { best });
+        best.map(|(_, rule)| rule.name.clone()).or_else(|| Scope::parse(word).ok()).into_iter().collect()
+    }
+
+    /// What a client should ask for so that it can do the operation and all that it could do before: the whole challenge at
+    /// once. `offline_access` is no business of a resource.
+    #[must_use]
+    pub fn step_up(&self, held: &ScopeSet, target: Option<&Target>, operation: &Operation<'_>) -> ScopeSet {
+        let still_there = held.intersection(&self.on(target));
+        self.minimal(&still_there.union(&self.needed(operation)))
+    }
+
+    /// The scope in words, for the person who is asked.
+    pub fn words(&self, scope: &Scope) -> String {
+        match scope.as_str() {
+            scope::MCP => "Use every tool, prompt and resource you may use here".to_owned(),
+            scope::OFFLINE_ACCESS => "Stay connected when you are away".to_owned(),
+            word => match self.rules.iter().find(|rule| rule.name == *scope) {
+                Some(rule) => rule.description.clone(),
+                None => format!("Use the server {word}"),
+            },
+        }
+    }
+}
+
+impl ScopeRule {
+    /// How precisely the rule's own patterns speak of the operation; `None` if they do not.
+    fn precision(&self, operation: &Operation<'_>) -> Option<(bool, usize)> {
+        let fitting = |patterns: &[Pattern], fits: &dyn Fn(&Pattern) -> bool| {
+            patterns.iter().filter(|pattern| fits(pattern)).map(Pattern::precision).max()
+        };
+        match operation {
+            Operation::Tool(_, name) => fitting(&self.tools, &|pattern| pattern.fits(name)),
+            Operation::Prompt(_, name) => fitting(&self.prompts, &|pattern| pattern.fits(name)),
+            Operation::Resource(_, uri) => fitting(&self.resources, &|pattern| pattern.fits_uri(uri)),
+            Operation::Whole(_) | Operation::Everything => None,
+        }
+    }
+
+    fn has_patterns(&self) -> bool {
+        !(self.tools.is_empty() && self.prompts.is_empty() && self.resources.is_empty())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
