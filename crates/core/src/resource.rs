@@ -219,6 +219,14 @@ impl Resources {
         self.scopes.on(self.target(resource)).union(&Scope::parse(scope::OFFLINE_ACCESS).into_iter().collect())
     }
 
+    /// The scope to ask for first on `resource`: the name of the server behind it, or `mcp`.
+    pub fn first_scope(&self, resource: &Resource) -> &str {
+        match self.target(resource) {
+            Some(Target::Server(name)) => name.as_str(),
+            Some(Target::All | Target::Proxy { .. }) | None => scope::MCP,
+        }
+    }
+
     /// What each scope means.
     pub fn catalogue(&self) -> &ScopeCatalogue {
         &self.scopes

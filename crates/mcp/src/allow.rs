@@ -2,14 +2,40 @@
 
 use portunus_core::ids::ServerName;
 
+/// What a caller may do with one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Allowed,
+    /// The person may use it, but has not granted it to this client. Lists leave it out; a call is refused as what it is
+    /// ([`crate::answer::Refused`]), so that the client can ask for more.
+    NotGranted,
+    /// Not for this person: as if it were not there.
+    Hidden,
+}
+
+impl Verdict {
+    pub fn is_allowed(self) -> bool {
+        self == Self::Allowed
+    }
+}
+
+/// `true` is allowed, `false` is hidden.
+impl From<bool> for Verdict {
+    fn from(allowed: bool) -> Self {
+        if allowed { Self::Allowed } else { Self::Hidden }
+    }
+}
+
 /// A predicate over one caller's request. It must answer quickly: it is asked once for each listed item.
 pub trait Allow: Send + Sync {
-    /// May the caller know that this server exists?
-    fn server(&self, server: &ServerName) -> bool;
+    /// May the caller use anything of this server?
+    fn server(&self, server: &ServerName) -> Verdict;
     /// `name` is the server's own name of the tool, without our prefix.
-    fn tool(&self, server: &ServerName, name: &str) -> bool;
-    fn prompt(&self, server: &ServerName, name: &str) -> bool;
-    fn resource(&self, server: &ServerName, uri: &str) -> bool;
+    fn tool(&self, server: &ServerName, name: &str) -> Verdict;
+    fn prompt(&self, server: &ServerName, name: &str) -> Verdict;
+    fn resource(&self, server: &ServerName, uri: &str) -> Verdict;
+    /// A method that none of the others speaks of: an extension, or one that we do not know.
+    fn method(&self, server: &ServerName, method: &str) -> Verdict;
 }
 
 /// Everything is allowed.
@@ -17,16 +43,19 @@ pub trait Allow: Send + Sync {
 pub struct AllowAll;
 
 impl Allow for AllowAll {
-    fn server(&self, _: &ServerName) -> bool {
-        true
+    fn server(&self, _: &ServerName) -> Verdict {
+        Verdict::Allowed
     }
-    fn tool(&self, _: &ServerName, _: &str) -> bool {
-        true
+    fn tool(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Allowed
     }
-    fn prompt(&self, _: &ServerName, _: &str) -> bool {
-        true
+    fn prompt(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Allowed
     }
-    fn resource(&self, _: &ServerName, _: &str) -> bool {
-        true
+    fn resource(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Allowed
+    }
+    fn method(&self, _: &ServerName, _: &str) -> Verdict {
+        Verdict::Allowed
     }
 }

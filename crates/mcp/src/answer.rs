@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::{HeaderMap, StatusCode};
+use portunus_core::ids::ServerName;
 
 /// Status, headers (content type and session id included) and body.
 #[derive(Debug)]
@@ -12,6 +13,27 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Body,
+    /// Set when the request was refused because the client has not been granted what it needs: the status is 403 then, and the
+    /// edge says what to ask for.
+    pub refused: Option<Refused>,
+}
+
+/// What the client has not been granted, on which server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub server: ServerName,
+    pub what: Wanted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// By the server's own name of it.
+    Tool(String),
+    Prompt(String),
+    /// By its URI, or a template by its text.
+    Resource(String),
+    /// Anything of the server at all, or a method that lies outside of its parts.
+    Server,
 }
 
 pub enum Body {

@@ -130,7 +130,7 @@ pub enum Challenge {
 }
 
 /// The value of `WWW-Authenticate` for a request on `resource`: where its metadata stands, and the scope to ask for.
-pub fn challenge(why: Challenge, resource: &Resource, public_url: &PublicUrl) -> String {
+pub fn challenge(why: Challenge, resource: &Resource, resources: &Resources) -> String {
     let error = match why {
         Challenge::NoToken => "",
         Challenge::InvalidToken => {
@@ -140,14 +140,17 @@ pub fn challenge(why: Challenge, resource: &Resource, public_url: &PublicUrl) ->
             r#"error="invalid_request", error_description="send one access token in the Authorization header", "#
         }
     };
-    format!(r#"Bearer {error}resource_metadata="{}", scope="{}""#, metadata_url(resource, public_url), scope::MCP)
+    let metadata = metadata_url(resource, resources.public_url());
+    format!(r#"Bearer {error}resource_metadata="{metadata}", scope="{}""#, resources.first_scope(resource))
 }
 
 /// The value of `WWW-Authenticate` for a call that needs scopes the token lacks: all it needs at once, separated by spaces
 /// (MCP 2026-07-28, authorization, "Scope Challenge Handling").
-pub fn insufficient_scope(needed: &str, resource: &Resource, public_url: &PublicUrl) -> String {
+pub fn insufficient_scope(needed: &ScopeSet, resource: &Resource, public_url: &PublicUrl) -> String {
     let metadata = metadata_url(resource, public_url);
-    format!(r#"Bearer error="insufficient_scope", scope="{needed}", resource_metadata="{metadata}""#)
+    format!(
+        r#"Bearer error="insufficient_scope", error_description="the access token does not cover this", scope="{needed}", resource_metadata="{metadata}""#
+    )
 }
 
 #[cfg(test)]
@@ -192,12 +195,17 @@ mod tests {
     #[test]
     fn challenges_point_at_the_metadata() {
         let resources = resources();
-        let root = challenge(Challenge::NoToken, &resources.root(), resources.public_url());
+        let root = challenge(Challenge::NoToken, &resources.root(), &resources);
         assert_eq!(
             root,
             r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#
         );
-        let invalid = challenge(Challenge::InvalidToken, &resources.root(), resources.public_url());
+        let dice = resources.of_server(&ServerName::parse("dice").unwrap());
+        assert_eq!(
+            challenge(Challenge::NoToken, &dice, &resources),
+            r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp/dice", scope="dice""#
+        );
+        let invalid = challenge(Challenge::InvalidToken, &resources.root(), &resources);
         assert!(invalid.starts_with(r#"Bearer error="invalid_token", "#), "{invalid}");
     }
 }

@@ -12,18 +12,22 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use portunus_core::principal::Principal;
+use portunus_core::{principal::Principal, resource::Resources};
 use portunus_mcp::{
     answer::{self, Answer},
     hub::{Caller, Hub, View},
 };
 use serde_json::json;
 
-use super::{layers::BODY_TIMEOUT, protect::scope::ScopeAllow};
+use super::{
+    layers::BODY_TIMEOUT,
+    protect::scope::{self, ScopeAllow},
+};
 
 #[derive(Clone)]
 pub struct McpRoom {
     pub hub: Arc<Hub>,
+    pub resources: Arc<Resources>,
     /// The most bytes of a message (threat 47).
     pub body_limit: usize,
 }
@@ -31,7 +35,8 @@ pub struct McpRoom {
 impl McpRoom {
     /// A request on an MCP endpoint, its token already checked.
     pub async fn serve(&self, principal: Arc<Principal>, view: View, request: Request) -> Response {
-        let caller = Caller { principal: Arc::clone(&principal), view, allow: Arc::new(ScopeAllow(principal)) };
+        let allow = Arc::new(ScopeAllow::new(&principal, &self.resources));
+        let caller = Caller { principal: Arc::clone(&principal), view, allow };
         let (parts, body) = request.into_parts();
         let answer = match parts.method {
             Method::POST => match self.read(body).await {
@@ -46,7 +51,12 @@ impl McpRoom {
                 return response;
             }
         };
-        respond(answer)
+        let refused = answer.refused.clone();
+        let mut response = respond(answer);
+        if let Some(refused) = refused {
+            scope::challenge(&mut response, &principal, &self.resources, &scope::operation(&refused));
+        }
+        response
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Box<Response>> {

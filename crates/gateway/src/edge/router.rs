@@ -165,7 +165,7 @@ fn guarded(house: &House, bearer: Bearer) -> Router {
     let room = DoorRoom {
         bearer,
         resources: Arc::clone(&house.resources),
-        mcp: McpRoom { hub: Arc::clone(&house.hub), body_limit: house.body_limit },
+        mcp: McpRoom { hub: Arc::clone(&house.hub), resources: Arc::clone(&house.resources), body_limit: house.body_limit },
         proxy: house.proxy.clone(),
     };
     Router::new().fallback(door::any).with_state(room)

@@ -52,7 +52,7 @@ async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
             Err(error) => return oauth_answers::store_down(&error),
         }
     };
-    let caller = Caller { allow: Arc::new(ScopeAllow(Arc::clone(&principal))), principal, view: View::All };
+    let caller = Caller { allow: Arc::new(ScopeAllow::new(&principal, &room.resources)), principal, view: View::All };
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (StatusCode::OK, headers, list(&room.hub.tools(caller).await)).into_response()
 }

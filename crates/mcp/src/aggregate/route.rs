@@ -11,12 +11,14 @@ use super::{
     template::{self, Matching},
 };
 use crate::{
+    allow::Verdict,
+    answer::Wanted,
     hub::{
         Asker, Inner, Names,
         ask::Ask,
         capabilities,
         reply::Problem,
-        single::{may_list, unknown},
+        single::{check, may_list, unknown, verdict},
     },
     sync::locked,
     upstream::UpstreamError,
@@ -46,7 +48,12 @@ pub(crate) async fn by_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str)
         Names::Prefixed => by_prefix(hub, ask, kind, full, &servers).await?,
         Names::Plain => by_plain_name(hub, ask, kind, full, servers).await?,
     };
-    if may_list(&*ask.allow, &found.server, kind, &found.name) { Ok(found) } else { Err(unknown(kind, full)) }
+    match check(&*ask.allow, &found.server, kind, &found.name) {
+        Ok(()) => Ok(found),
+        Err(problem @ Problem::NotGranted(_)) => Err(problem),
+        // Said of the name that was asked for.
+        Err(_) => Err(unknown(kind, full)),
+    }
 }
 
 /// The longest server name decides, even when that server is down: another must not step into its place.
@@ -57,7 +64,13 @@ async fn by_prefix(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str, servers:
             return Ok(Named { server: server.clone(), name: name.to_owned() });
         }
     }
-    Err(unknown(kind, full))
+    // A server that the client has nothing of is not asked whether it has such a thing: its name is enough to say what is
+    // missing.
+    let withheld = hub.withheld_servers(&*ask.allow);
+    match names::candidates(&withheld, full).first() {
+        Some((server, name)) => Ok(Named { server: (*server).clone(), name: (*name).to_owned() }),
+        None => Err(unknown(kind, full)),
+    }
 }
 
 async fn by_plain_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, name: &str, servers: Vec<ServerName>) -> Result<Named, Problem> {
@@ -69,8 +82,18 @@ async fn by_plain_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, name: &str, serv
     match (owners.next(), owners.next()) {
         (Some(server), None) => Ok(Named { server: server.clone(), name: name.to_owned() }),
         (Some(one), Some(other)) => Err(Problem::invalid_params(clash(kind, name, &[one, other]))),
-        (None, _) => Err(Problem::invalid_params(format!("Unknown {}: {name}{}", kind.word(), unavailable(&lists)))),
+        (None, _) => match withheld(hub, ask, kind, name, |list| list.has(name)).await {
+            Some(server) => Ok(Named { server, name: name.to_owned() }),
+            None => Err(Problem::invalid_params(format!("Unknown {}: {name}{}", kind.word(), unavailable(&lists)))),
+        },
     }
+}
+
+/// The first server that has it, among those of which the client could be granted it.
+async fn withheld(hub: &Arc<Inner>, ask: &Ask, kind: Kind, id: &str, has: impl Fn(&List) -> bool) -> Option<ServerName> {
+    let servers = hub.specs.iter().map(|spec| &spec.name);
+    let servers = servers.filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
+    first(&hub.lists(servers.cloned().collect(), kind, &ask.asker()).await, has)
 }
 
 /// What is said of a name that several servers offer.
@@ -86,7 +109,7 @@ pub(crate) fn clash(kind: Kind, name: &str, servers: &[&ServerName]) -> String {
 /// The first server in order that lists the URI; else the first with a template for it; else the only one that has resources
 /// at all, for servers need not list everything.
 pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
-    let allowed = |server: &ServerName| ask.allow.resource(server, uri);
+    let allowed = |server: &ServerName| ask.allow.resource(server, uri).is_allowed();
     let mut servers = hub.allowed_servers(&*ask.allow);
     servers.retain(allowed);
     let resources = hub.lists(servers.clone(), Kind::Resources, &ask.asker()).await;
@@ -94,10 +117,18 @@ pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Ser
         return Ok(server);
     }
     let templates = hub.lists(servers.clone(), Kind::Templates, &ask.asker()).await;
+    let has_template = |list: &List, how| list.items().iter().any(|item| template::matches(&item.id, uri, how));
     for how in [Matching::Strict, Matching::Loose] {
-        if let Some(server) = first(&templates, |list| list.items().iter().any(|item| template::matches(&item.id, uri, how))) {
+        if let Some(server) = first(&templates, |list| has_template(list, how)) {
             return Ok(server);
         }
+    }
+    let withheld = match withheld(hub, ask, Kind::Resources, uri, |list| list.has(uri)).await {
+        None => withheld(hub, ask, Kind::Templates, uri, |list| has_template(list, Matching::Strict)).await,
+        found => found,
+    };
+    if let Some(server) = withheld {
+        return Err(Problem::not_granted(&server, Wanted::Resource(uri.to_owned())));
     }
     let mut with_resources = servers.into_iter().filter(|server| {
         hub.profiles
@@ -113,11 +144,14 @@ pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Ser
 /// `completion/complete` names a template by its text, or a resource.
 pub(crate) async fn by_template(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
     let mut servers = hub.allowed_servers(&*ask.allow);
-    servers.retain(|server| ask.allow.resource(server, uri));
+    servers.retain(|server| ask.allow.resource(server, uri).is_allowed());
     let templates = hub.lists(servers, Kind::Templates, &ask.asker()).await;
     match first(&templates, |list| list.has(uri)) {
         Some(server) => Ok(server),
-        None => by_uri(hub, ask, uri).await,
+        None => match withheld(hub, ask, Kind::Templates, uri, |list| list.has(uri)).await {
+            Some(server) => Err(Problem::not_granted(&server, Wanted::Resource(uri.to_owned()))),
+            None => by_uri(hub, ask, uri).await,
+        },
     }
 }
 

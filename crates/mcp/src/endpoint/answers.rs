@@ -5,7 +5,7 @@ use futures::stream::{BoxStream, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
-    answer::{Answer, Body},
+    answer::{Answer, Body, Refused},
     wire::{self, RequestId, WireError, code},
 };
 
@@ -17,11 +17,11 @@ const SESSION_NOT_FOUND: i64 = -32001;
 pub(crate) fn json(status: StatusCode, message: Bytes) -> Answer {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Answer { status, headers, body: Body::Json(message) }
+    Answer { status, headers, body: Body::Json(message), refused: None }
 }
 
 pub(crate) fn empty(status: StatusCode) -> Answer {
-    Answer { status, headers: HeaderMap::new(), body: Body::Empty }
+    Answer { status, headers: HeaderMap::new(), body: Body::Empty, refused: None }
 }
 
 pub(crate) fn events(stream: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
@@ -31,11 +31,16 @@ pub(crate) fn events(stream: impl Stream<Item = Bytes> + Send + 'static) -> Answ
     // nginx collects a stream into large pieces unless told not to.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let stream: BoxStream<'static, Bytes> = stream.boxed();
-    Answer { status: StatusCode::OK, headers, body: Body::Events(stream) }
+    Answer { status: StatusCode::OK, headers, body: Body::Events(stream), refused: None }
 }
 
 pub(crate) fn error(status: StatusCode, id: Option<&RequestId>, code: i64, message: &str) -> Answer {
     json(status, wire::error(id, code, message, None))
+}
+
+/// The client has not been granted what it asks for. `message` is the whole response.
+pub(crate) fn refused(message: Bytes, refused: Refused) -> Answer {
+    Answer { refused: Some(refused), ..json(StatusCode::FORBIDDEN, message) }
 }
 
 pub(crate) fn bad_request(message: &str) -> Answer {

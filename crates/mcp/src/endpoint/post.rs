@@ -6,10 +6,18 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{answers, era, headers, respond::UnderWay};
+use super::{
+    answers, era, headers,
+    respond::{Response, UnderWay},
+};
 use crate::{
-    answer::Answer,
-    hub::{Caller, Inner, View, ask::Ask, reply},
+    allow::Verdict,
+    answer::{Answer, Refused, Wanted},
+    hub::{
+        Caller, Inner, View,
+        ask::Ask,
+        reply::{self, Problem},
+    },
     session::{Session, table::Place},
     wire::{self, Message, Notification, Request, code},
 };
@@ -81,14 +89,18 @@ impl Inner {
     }
 
     /// Runs to its end whether or not the client is still there: a broken connection cancels nothing in this era.
-    async fn run(self: Arc<Self>, call: CallUnderWay, respond: oneshot::Sender<Bytes>) {
+    async fn run(self: Arc<Self>, call: CallUnderWay, respond: oneshot::Sender<Response>) {
         let reply = self.request(&call.ask).await;
         reply::log(&call.ask.method, &reply);
         let message = reply::message(&call.id, &reply);
         drop(call);
+        let refused = match reply {
+            Err(Problem::NotGranted(refused)) => Some(refused),
+            _ => None,
+        };
         if let Some(message) = message {
             // Nobody is left to read it, if this fails.
-            let _ = respond.send(message);
+            let _ = respond.send(Response { message, refused });
         }
     }
 
@@ -109,6 +121,16 @@ impl Inner {
                     return answers::too_many(None, "requests");
                 };
                 if let View::One(server) = &session.view {
+                    // Of the client itself, and so nothing that it could lack.
+                    let is_own = method == "notifications/roots/list_changed";
+                    match session.allow().method(server, &method) {
+                        Verdict::Allowed => {}
+                        _ if is_own => {}
+                        Verdict::NotGranted => {
+                            return reply::refusal(None, Refused { server: server.clone(), what: Wanted::Server });
+                        }
+                        Verdict::Hidden => return answers::empty(StatusCode::ACCEPTED),
+                    }
                     self.pass_on(server, session, &method, params).await;
                 }
             }

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{answers, sse};
 use crate::{
-    answer::Answer,
+    answer::{Answer, Refused},
     session::Session,
     wire::{self, Payload, RequestId},
 };
@@ -24,21 +24,32 @@ pub(crate) struct UnderWay {
     /// The client's token, to be put back into notifications of progress.
     pub(crate) token: Option<RequestId>,
     pub(crate) progress: mpsc::Receiver<Payload>,
-    /// The whole response message; the sender is dropped without one when the call was cancelled.
-    pub(crate) response: oneshot::Receiver<Bytes>,
+    /// The sender is dropped without a response when the call was cancelled.
+    pub(crate) response: oneshot::Receiver<Response>,
     pub(crate) keep_alive: Duration,
+}
+
+/// How a call ended.
+pub(crate) struct Response {
+    /// The whole message.
+    pub(crate) message: Bytes,
+    /// What the client lacked; told as an HTTP status too, unless a stream has begun.
+    pub(crate) refused: Option<Refused>,
 }
 
 enum Next {
     Event(Bytes),
-    Response(Option<Bytes>),
+    Response(Option<Response>),
 }
 
 impl UnderWay {
     /// Waits for the first thing to send; that decides the form of the answer.
     pub(crate) async fn answer(mut self) -> Answer {
         match self.next().await {
-            Next::Response(Some(message)) if self.progress.is_empty() => answers::json(StatusCode::OK, message),
+            Next::Response(Some(response)) if self.progress.is_empty() => match response.refused {
+                Some(refused) => answers::refused(response.message, refused),
+                None => answers::json(StatusCode::OK, response.message),
+            },
             // Cancelled: there is no response to send (MCP cancellation), so an empty stream.
             Next::Response(None) => answers::events(stream::empty()),
             first => self.stream(first),
@@ -69,11 +80,11 @@ impl UnderWay {
                 ready.push_back(event);
                 false
             }
-            Next::Response(message) => {
+            Next::Response(response) => {
                 while let Ok(params) = self.progress.try_recv() {
                     ready.push_back(progress_event(self.token.as_ref(), &params));
                 }
-                ready.extend(message.map(|message| sse::message(&message)));
+                ready.extend(response.map(|response| sse::message(&response.message)));
                 true
             }
         }
@@ -84,7 +95,7 @@ impl UnderWay {
         tokio::select! {
             biased;
             Some(params) = progress.recv() => Next::Event(progress_event(token.as_ref(), &params)),
-            message = response => Next::Response(message.ok()),
+            ended = response => Next::Response(ended.ok()),
             () = session.ended.cancelled() => Next::Response(None),
             // With a GET stream open, that one carries what does not belong to this request.
             message = session.outbox.next(|| !session.has_stream()) => Next::Event(sse::message(&message)),

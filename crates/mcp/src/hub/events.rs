@@ -24,10 +24,9 @@ impl Inner {
             let hears = match method {
                 _ if Kind::changed_by(method).next().is_some() => true,
                 "notifications/message" => key.owner != Owner::Everybody && is_loud_enough(&head, session.level()),
-                "notifications/resources/updated" => head
-                    .uri
-                    .as_deref()
-                    .is_some_and(|uri| session.hears_of(&key.server, uri) && session.allow().resource(&key.server, uri)),
+                "notifications/resources/updated" => head.uri.as_deref().is_some_and(|uri| {
+                    session.hears_of(&key.server, uri) && session.allow().resource(&key.server, uri).is_allowed()
+                }),
                 // On the merged endpoint nobody could tell which server spoke; on a shared connection, to whom.
                 _ => key.owner != Owner::Everybody && session.view != View::All,
             };

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     aggregate::{catalogue::Catalogue, merge},
-    allow::Allow,
-    answer::Answer,
+    allow::{Allow, Verdict},
+    answer::{Answer, Refused, Wanted},
     endpoint::{answers, era, headers, listen},
     session::{Session, table::Sessions},
     spec::ServerSpec,
@@ -137,7 +137,13 @@ impl Inner {
 
     /// The servers that may be known of, in order.
     pub(crate) fn allowed_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
-        self.specs.iter().map(|spec| &spec.name).filter(|name| allow.server(name)).cloned().collect()
+        self.specs.iter().map(|spec| &spec.name).filter(|name| allow.server(name).is_allowed()).cloned().collect()
+    }
+
+    /// The servers that the client could be granted something of, in order.
+    pub(crate) fn withheld_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
+        let withheld = |name: &&ServerName| allow.server(name) == Verdict::NotGranted;
+        self.specs.iter().map(|spec| &spec.name).filter(withheld).cloned().collect()
     }
 
     pub(crate) fn end_in_background(self: &Arc<Self>, session: Arc<Session>) {
@@ -147,11 +153,14 @@ impl Inner {
 
     /// A server that the caller may not know of is as absent as one that is not configured.
     fn refuse_view(&self, caller: &Caller) -> Option<Answer> {
-        match &caller.view {
-            View::One(server) if self.spec(server).is_none() || !caller.allow.server(server) => {
+        let View::One(server) = &caller.view else { return None };
+        let verdict = if self.spec(server).is_some() { caller.allow.server(server) } else { Verdict::Hidden };
+        match verdict {
+            Verdict::Allowed => None,
+            Verdict::NotGranted => Some(reply::refusal(None, Refused { server: server.clone(), what: Wanted::Server })),
+            Verdict::Hidden => {
                 Some(answers::error(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, "there is no such server"))
             }
-            _ => None,
         }
     }
 

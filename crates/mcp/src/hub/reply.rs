@@ -4,6 +4,8 @@ use bytes::Bytes;
 use portunus_core::ids::ServerName;
 
 use crate::{
+    answer::{Answer, Refused, Wanted},
+    endpoint::answers,
     upstream::UpstreamError,
     wire::{self, Outcome, Payload, RequestId, WireError, code},
 };
@@ -15,6 +17,8 @@ pub(crate) type Reply = Result<Outcome, Problem>;
 pub(crate) enum Problem {
     /// We refuse.
     Refused { code: i64, message: String, data: Option<Payload> },
+    /// The person may have it, the client has not been granted it.
+    NotGranted(Refused),
     /// The server could not be asked, or did not answer.
     Server { server: ServerName, error: UpstreamError },
 }
@@ -41,6 +45,10 @@ impl Problem {
         Self::Refused { code: code::RESOURCE_NOT_FOUND, message: message.into(), data: Some(data) }
     }
 
+    pub(crate) fn not_granted(server: &ServerName, what: Wanted) -> Self {
+        Self::NotGranted(Refused { server: server.clone(), what })
+    }
+
     pub(crate) fn server(server: &ServerName, error: UpstreamError) -> Self {
         Self::Server { server: server.clone(), error }
     }
@@ -50,6 +58,26 @@ impl From<WireError> for Problem {
     fn from(error: WireError) -> Self {
         Self::refused(error.code(), error.to_string())
     }
+}
+
+/// The client has not been granted it: of the codes that MCP leaves to implementations.
+const NOT_GRANTED: i64 = -32010;
+
+/// What the person did not grant, as the client asked for it.
+pub(crate) fn not_granted_text(refused: &Refused) -> String {
+    let server = refused.server.as_str();
+    match &refused.what {
+        Wanted::Tool(name) => format!("Not granted: the tool {name} of the server {server}"),
+        Wanted::Prompt(name) => format!("Not granted: the prompt {name} of the server {server}"),
+        Wanted::Resource(uri) => format!("Not granted: the resource {uri} of the server {server}"),
+        Wanted::Server => format!("Not granted: the server {server}"),
+    }
+}
+
+/// The answer to a message without an id, or before there is one.
+pub(crate) fn refusal(id: Option<&RequestId>, refused: Refused) -> Answer {
+    let message = wire::error(id, NOT_GRANTED, &not_granted_text(&refused), None);
+    answers::refused(message, refused)
 }
 
 /// An empty result.
@@ -63,6 +91,7 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
         Ok(Outcome::Result(result)) => Some(wire::result(id, result)),
         Ok(Outcome::Error(error)) => Some(wire::error_raw(Some(id), error)),
         Err(Problem::Refused { code, message, data }) => Some(wire::error(Some(id), *code, message, data.as_ref())),
+        Err(Problem::NotGranted(refused)) => Some(wire::error(Some(id), NOT_GRANTED, &not_granted_text(refused), None)),
         Err(Problem::Server { error: UpstreamError::Cancelled, .. }) => None,
         Err(Problem::Server { server, error }) => {
             let text = format!("server {:?}: {error}", server.as_str());

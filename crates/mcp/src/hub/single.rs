@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     aggregate::{kind::Kind, list},
-    allow::Allow,
+    allow::{Allow, Verdict},
+    answer::Wanted,
     upstream::Owner,
     wire::{self, Outcome, Reference, code},
 };
@@ -26,22 +27,45 @@ pub(crate) async fn request(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) ->
     match ask.method.as_str() {
         "tools/call" => {
             let name = ask.head()?.name.ok_or_else(|| Problem::missing("name"))?;
-            if !allow.tool(server, &name) {
-                return Err(unknown(Kind::Tools, &name));
-            }
+            check(allow, server, Kind::Tools, &name)?;
         }
         "prompts/get" => {
             let name = ask.head()?.name.ok_or_else(|| Problem::missing("name"))?;
-            if !allow.prompt(server, &name) {
-                return Err(unknown(Kind::Prompts, &name));
-            }
+            check(allow, server, Kind::Prompts, &name)?;
         }
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => return resource(hub, server, ask).await,
-        "completion/complete" => check_reference(server, allow, ask.head()?.reference.as_ref())?,
+        "completion/complete" => check_reference(server, ask)?,
         "logging/setLevel" => return set_level(hub, server, ask).await,
-        _ => {}
+        method => check_method(allow, server, method)?,
     }
     ask.forward(hub, server, ask.params.clone()).await
+}
+
+/// May this be called, or read?
+pub(crate) fn check(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &str) -> Result<(), Problem> {
+    match (verdict(allow, server, kind, id), kind) {
+        (Verdict::Allowed, _) => Ok(()),
+        (Verdict::NotGranted, _) => Err(Problem::not_granted(server, wanted(kind, id))),
+        (Verdict::Hidden, Kind::Tools | Kind::Prompts) => Err(unknown(kind, id)),
+        (Verdict::Hidden, Kind::Resources | Kind::Templates) => Err(Problem::resource_not_found(id, "Resource not found")),
+    }
+}
+
+/// May a method be used that is about no tool, prompt or resource that we could see?
+pub(crate) fn check_method(allow: &dyn Allow, server: &ServerName, method: &str) -> Result<(), Problem> {
+    match allow.method(server, method) {
+        Verdict::Allowed => Ok(()),
+        Verdict::NotGranted => Err(Problem::not_granted(server, Wanted::Server)),
+        Verdict::Hidden => Err(Problem::method_not_found(method)),
+    }
+}
+
+fn wanted(kind: Kind, id: &str) -> Wanted {
+    match kind {
+        Kind::Tools => Wanted::Tool(id.to_owned()),
+        Kind::Prompts => Wanted::Prompt(id.to_owned()),
+        Kind::Resources | Kind::Templates => Wanted::Resource(id.to_owned()),
+    }
 }
 
 /// What is not allowed is not there.
@@ -50,6 +74,10 @@ pub(crate) fn unknown(kind: Kind, name: &str) -> Problem {
 }
 
 pub(crate) fn may_list(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &str) -> bool {
+    verdict(allow, server, kind, id).is_allowed()
+}
+
+pub(crate) fn verdict(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &str) -> Verdict {
     match kind {
         Kind::Tools => allow.tool(server, id),
         Kind::Prompts => allow.prompt(server, id),
@@ -73,9 +101,7 @@ async fn listing(hub: &Arc<Inner>, server: &ServerName, ask: &Ask, kind: Kind) -
 
 async fn resource(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
     let uri = ask.head()?.uri.ok_or_else(|| Problem::missing("uri"))?;
-    if !ask.allow.resource(server, &uri) {
-        return Err(Problem::resource_not_found(&uri, "Resource not found"));
-    }
+    check(&*ask.allow, server, Kind::Resources, &uri)?;
     match ask.method.as_str() {
         "resources/subscribe" => hub.subscribe(server, ask, &uri, Subscription::Begin).await,
         "resources/unsubscribe" => hub.subscribe(server, ask, &uri, Subscription::End).await,
@@ -83,13 +109,14 @@ async fn resource(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
     }
 }
 
-fn check_reference(server: &ServerName, allow: &dyn Allow, reference: Option<&Reference>) -> Result<(), Problem> {
-    let Some(reference) = reference else { return Ok(()) };
-    match (&reference.name, &reference.uri) {
-        (Some(name), _) if !allow.prompt(server, name) => Err(unknown(Kind::Prompts, name)),
-        (_, Some(uri)) if !allow.resource(server, uri) => Err(Problem::resource_not_found(uri, "Resource not found")),
-        _ => Ok(()),
+/// Whatever the reference names must be allowed, both if it names two things.
+fn check_reference(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
+    let Reference { name, uri, .. } = ask.head()?.reference.unwrap_or_default();
+    if name.is_none() && uri.is_none() {
+        return check_method(&*ask.allow, server, &ask.method);
     }
+    name.map_or(Ok(()), |name| check(&*ask.allow, server, Kind::Prompts, &name))?;
+    uri.map_or(Ok(()), |uri| check(&*ask.allow, server, Kind::Templates, &uri))
 }
 
 /// Each session has a level of its own; the server hears the lowest one of those that share the connection.

@@ -133,7 +133,7 @@ impl Session {
             View::All => true,
             View::One(name) => name == server,
         };
-        in_view && self.allow().server(server)
+        in_view && self.allow().server(server).is_allowed()
     }
 
     /// Notes a call under way; `None` when the client already has one of this id.

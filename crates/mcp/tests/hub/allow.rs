@@ -2,7 +2,7 @@
 
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
-    allow::Allow,
+    allow::{Allow, Verdict},
     hub::{HubSettings, View},
 };
 use serde_json::{Value, json};
@@ -17,17 +17,20 @@ use super::{
 struct NoSecrets;
 
 impl Allow for NoSecrets {
-    fn server(&self, server: &ServerName) -> bool {
-        server.as_str() != "hidden"
+    fn server(&self, server: &ServerName) -> Verdict {
+        (server.as_str() != "hidden").into()
     }
-    fn tool(&self, _: &ServerName, name: &str) -> bool {
-        name != "secret"
+    fn tool(&self, _: &ServerName, name: &str) -> Verdict {
+        (name != "secret").into()
     }
-    fn prompt(&self, _: &ServerName, name: &str) -> bool {
-        name != "secret"
+    fn prompt(&self, _: &ServerName, name: &str) -> Verdict {
+        (name != "secret").into()
     }
-    fn resource(&self, _: &ServerName, uri: &str) -> bool {
-        !uri.starts_with("secret:")
+    fn resource(&self, _: &ServerName, uri: &str) -> Verdict {
+        (!uri.starts_with("secret:")).into()
+    }
+    fn method(&self, _: &ServerName, method: &str) -> Verdict {
+        (method != "secret/method").into()
     }
 }
 

@@ -7,6 +7,7 @@ mod allow;
 mod calls;
 mod client;
 mod fake;
+mod granted;
 mod lists;
 mod names;
 mod real;

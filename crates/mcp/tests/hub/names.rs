@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
-    allow::Allow,
+    allow::{Allow, Verdict},
     hub::{HubSettings, Names, View},
 };
 use serde_json::json;
@@ -97,17 +97,20 @@ async fn a_plain_name_that_a_server_that_is_down_may_have() {
 async fn a_plain_name_that_policy_leaves_to_one_server_is_no_clash() {
     struct NotTwo;
     impl Allow for NotTwo {
-        fn server(&self, _: &ServerName) -> bool {
-            true
+        fn server(&self, _: &ServerName) -> Verdict {
+            Verdict::Allowed
         }
-        fn tool(&self, server: &ServerName, name: &str) -> bool {
-            server.as_str() == "one" || name != "same"
+        fn tool(&self, server: &ServerName, name: &str) -> Verdict {
+            (server.as_str() == "one" || name != "same").into()
         }
-        fn prompt(&self, _: &ServerName, _: &str) -> bool {
-            true
+        fn prompt(&self, _: &ServerName, _: &str) -> Verdict {
+            Verdict::Allowed
         }
-        fn resource(&self, _: &ServerName, _: &str) -> bool {
-            true
+        fn resource(&self, _: &ServerName, _: &str) -> Verdict {
+            Verdict::Allowed
+        }
+        fn method(&self, _: &ServerName, _: &str) -> Verdict {
+            Verdict::Allowed
         }
     }
     let (fakes, settings) = plain();

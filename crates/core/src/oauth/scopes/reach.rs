@@ -44,6 +44,11 @@ impl Reach {
         reach
     }
 
+    /// Nothing that the scopes name exists (any more).
+    pub fn is_empty(&self) -> bool {
+        !self.everything && self.servers.is_empty() && self.held.is_empty()
+    }
+
     /// Is anything of the server within reach?
     pub fn touches(&self, server: &ServerName) -> bool {
         self.has_whole(server) || self.held().any(|rule| rule.has_patterns() && rule.server.as_ref() == Some(server))

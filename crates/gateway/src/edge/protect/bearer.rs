@@ -113,7 +113,7 @@ impl Bearer {
             Challenge::NoToken | Challenge::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Challenge::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
         };
-        let value = metadata::challenge(challenge, resource, self.resources.public_url());
+        let value = metadata::challenge(challenge, resource, &self.resources);
         let body = json!({"error": error, "error_description": "sign in: the WWW-Authenticate header says where"});
         let mut response = (status, axum::Json(body)).into_response();
         if let Ok(value) = HeaderValue::from_str(&value) {

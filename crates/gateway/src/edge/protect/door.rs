@@ -7,18 +7,16 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use portunus_core::{
-    ids::ServerName,
-    oauth::{metadata, params::Params},
+    oauth::{params::Params, scopes::Operation},
     principal::Principal,
-    resource::{Resource, Resources, Target},
-    scope,
+    resource::{Resources, Target},
 };
 use portunus_mcp::hub::View;
 use serde_json::json;
 
-use super::bearer::Bearer;
+use super::{bearer::Bearer, scope};
 use crate::edge::{
     layers::{Peer, RequestId},
     mcp::McpRoom,
@@ -52,23 +50,21 @@ pub async fn any(
         Ok(principal) => principal,
         Err(refused) => return room.bearer.refusal(&refused, &resource),
     };
+    let reach = room.resources.catalogue().reach(&principal.scopes);
     let view = match target {
-        Target::Proxy { pattern } if principal.scopes.contains(scope::MCP) => {
+        Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
             return room.proxy.forward(pattern, request, caller).await;
         }
-        Target::Proxy { .. } => return insufficient_scope(&room, &resource, scope::MCP),
+        Target::Proxy { .. } => return insufficient_scope(&room, &principal),
+        // The configuration no longer has any of the token's scopes.
+        Target::All | Target::Server(_) if reach.is_empty() => return insufficient_scope(&room, &principal),
         Target::Server(name) => View::One(name.clone()),
         Target::All => match named_server(&room.resources, request.uri().query()) {
             Ok(view) => view,
             Err(response) => return *response,
         },
     };
-    if let View::One(name) = &view
-        && !may_use(&principal, name)
-    {
-        return insufficient_scope(&room, &resource, name.as_str());
-    }
     room.mcp.serve(principal, view, request).await
 }
 
@@ -83,17 +79,10 @@ fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<
     }
 }
 
-fn may_use(principal: &Principal, server: &ServerName) -> bool {
-    principal.scopes.contains(scope::MCP) || principal.scopes.contains(server.as_str())
-}
-
-/// The token is good but does not reach that far (RFC 6750 section 3.1).
-fn insufficient_scope(room: &DoorRoom, resource: &Resource, needed: &str) -> Response {
-    let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this server");
-    let value = metadata::insufficient_scope(needed, resource, room.resources.public_url());
-    if let Ok(value) = HeaderValue::from_str(&value) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-    }
+/// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
+fn insufficient_scope(room: &DoorRoom, principal: &Principal) -> Response {
+    let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
+    scope::challenge(&mut response, principal, &room.resources, &Operation::Everything);
     response
 }
 

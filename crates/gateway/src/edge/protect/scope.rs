@@ -1,27 +1,76 @@
-//! What a token's scopes let its holder use: the predicate that MCP lists are filtered by and calls are guarded by (threat 32).
+//! What a token's scopes let its holder use: the predicate that MCP lists are filtered by and calls are guarded by (threat 32),
+//! and the challenge for a call that they do not cover. What each scope means is `portunus_core::oauth::scopes`.
 
-use std::sync::Arc;
+use axum::response::Response;
+use http::{HeaderValue, header};
+use portunus_core::{
+    ids::ServerName,
+    oauth::{
+        metadata,
+        scopes::{Operation, Reach},
+    },
+    principal::Principal,
+    resource::Resources,
+};
+use portunus_mcp::{
+    allow::{Allow, Verdict},
+    answer::{Refused, Wanted},
+};
 
-use portunus_core::{ids::ServerName, principal::Principal, scope};
-use portunus_mcp::allow::Allow;
+/// What the scopes of one token reach.
+pub struct ScopeAllow(Reach);
 
-/// `mcp` allows everything on the token's resource, a server's name that server.
-pub struct ScopeAllow(pub Arc<Principal>);
+impl ScopeAllow {
+    pub fn new(principal: &Principal, resources: &Resources) -> Self {
+        Self(resources.catalogue().reach(&principal.scopes))
+    }
+
+    fn verdict(&self, operation: &Operation<'_>) -> Verdict {
+        if self.0.allows(operation) { Verdict::Allowed } else { Verdict::NotGranted }
+    }
+}
 
 impl Allow for ScopeAllow {
-    fn server(&self, server: &ServerName) -> bool {
-        self.0.scopes.contains(scope::MCP) || self.0.scopes.contains(server.as_str())
+    fn server(&self, server: &ServerName) -> Verdict {
+        if self.0.touches(server) { Verdict::Allowed } else { Verdict::NotGranted }
     }
 
-    fn tool(&self, server: &ServerName, _: &str) -> bool {
-        self.server(server)
+    fn tool(&self, server: &ServerName, name: &str) -> Verdict {
+        self.verdict(&Operation::Tool(server, name))
     }
 
-    fn prompt(&self, server: &ServerName, _: &str) -> bool {
-        self.server(server)
+    fn prompt(&self, server: &ServerName, name: &str) -> Verdict {
+        self.verdict(&Operation::Prompt(server, name))
     }
 
-    fn resource(&self, server: &ServerName, _: &str) -> bool {
-        self.server(server)
+    fn resource(&self, server: &ServerName, uri: &str) -> Verdict {
+        self.verdict(&Operation::Resource(server, uri))
+    }
+
+    fn method(&self, server: &ServerName, _: &str) -> Verdict {
+        self.verdict(&Operation::Whole(server))
+    }
+}
+
+/// What the hub refused, as scopes speak of it.
+pub fn operation(refused: &Refused) -> Operation<'_> {
+    let server = &refused.server;
+    match &refused.what {
+        Wanted::Tool(name) => Operation::Tool(server, name),
+        Wanted::Prompt(name) => Operation::Prompt(server, name),
+        Wanted::Resource(uri) => Operation::Resource(server, uri),
+        Wanted::Server => Operation::Whole(server),
+    }
+}
+
+/// Adds the challenge to a refusal with status 403: all scopes that the client needs, for this and for what it could do before
+/// (RFC 6750 section 3.1; MCP authorization, "Scope Challenge Handling").
+pub fn challenge(response: &mut Response, principal: &Principal, resources: &Resources, operation: &Operation<'_>) {
+    let resource = &principal.resource;
+    let needed = resources.catalogue().step_up(&principal.scopes, resources.target(resource), operation);
+    tracing::info!(client_id = %principal.client, held = %principal.scopes, %needed, "insufficient scope");
+    let value = metadata::insufficient_scope(&needed, resource, resources.public_url());
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
 }
