@@ -219,12 +219,9 @@ impl Resources {
         self.scopes.on(self.target(resource)).union(&Scope::parse(scope::OFFLINE_ACCESS).into_iter().collect())
     }
 
-    /// The scope to ask for first on `resource`: the name of the server behind it, or `mcp`.
-    pub fn first_scope(&self, resource: &Resource) -> &str {
-        match self.target(resource) {
-            Some(Target::Server(name)) => name.as_str(),
-            Some(Target::All | Target::Proxy { .. }) | None => scope::MCP,
-        }
+    /// The scopes to ask for first on `resource`.
+    pub fn first_scopes(&self, resource: &Resource) -> ScopeSet {
+        self.scopes.first(self.target(resource))
     }
 
     /// What each scope means.

@@ -141,7 +141,7 @@ pub fn challenge(why: Challenge, resource: &Resource, resources: &Resources) -> 
         }
     };
     let metadata = metadata_url(resource, resources.public_url());
-    format!(r#"Bearer {error}resource_metadata="{metadata}", scope="{}""#, resources.first_scope(resource))
+    format!(r#"Bearer {error}resource_metadata="{metadata}", scope="{}""#, resources.first_scopes(resource))
 }
 
 /// The value of `WWW-Authenticate` for a call that needs scopes the token lacks: all it needs at once, separated by spaces

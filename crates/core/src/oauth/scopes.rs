@@ -31,6 +31,8 @@ pub struct ScopeRule {
     pub resources: Vec<Pattern>,
     /// Other configured scopes, and names of servers, that this one implies.
     pub includes: Vec<Scope>,
+    /// Clients without a token are told to ask for this one in place of the whole server.
+    pub ask_first: bool,
 }
 
 /// What somebody wants to use.
@@ -70,6 +72,27 @@ impl ScopeCatalogue {
         Reach::of(held.iter(), &self.servers, &self.rules)
     }
 
+    /// What clients without a token are told to ask for, on the resource with this target.
+    pub fn first(&self, target: Option<&Target>) -> ScopeSet {
+        let servers: &[ServerName] = match target {
+            Some(Target::Server(name)) => std::slice::from_ref(name),
+            Some(Target::All) if self.rules.iter().any(|rule| rule.ask_first) => &self.servers,
+            Some(Target::All | Target::Proxy { .. }) | None => return Scope::parse(scope::MCP).into_iter().collect(),
+        };
+        let mut first = ScopeSet::default();
+        for server in servers {
+            let asked = self.rules.iter().filter(|rule| rule.ask_first && self.is_about(rule, server)).map(|rule| &rule.name);
+            let asked: Vec<_> = asked.cloned().collect();
+            let whole = Scope::parse(server.as_str()).ok().filter(|_| asked.is_empty());
+            asked.into_iter().chain(whole).for_each(|scope| first.insert(scope));
+        }
+        self.minimal(&first)
+    }
+
+    fn is_about(&self, rule: &ScopeRule, server: &ServerName) -> bool {
+        Reach::of([&rule.name], &self.servers, &self.rules).touches(server)
+    }
+
     /// The scopes that mean something on the resource with this target, without `offline_access`.
     pub fn on(&self, target: Option<&Target>) -> ScopeSet {
         let mut scopes: ScopeSet = Scope::parse(scope::MCP).into_iter().collect();
@@ -82,8 +105,7 @@ impl ScopeCatalogue {
             scopes.insert(word);
         }
         for rule in self.rules.iter() {
-            let reach = Reach::of([&rule.name], &self.servers, &self.rules);
-            if reached.iter().any(|server| reach.touches(server)) {
+            if reached.iter().any(|server| self.is_about(rule, server)) {
                 scopes.insert(rule.name.clone());
             }
         }

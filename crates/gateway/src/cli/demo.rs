@@ -105,6 +105,7 @@ fn config(
         servers: vec![server("dice", dice)?, server("uuid", uuid)?],
         disabled_servers: Vec::new(),
         proxies: Vec::new(),
+        scopes: Vec::new(),
         store: StoreConfig::Sqlite { path: directory.join("demo.sqlite") },
         lifetimes: Lifetimes::default(),
         names: Names::Prefixed,

@@ -124,7 +124,8 @@ impl Gateway {
         let stores = open_store(config, &entropy)?;
         let names: Vec<ServerName> = config.servers.iter().map(|server| server.name.clone()).collect();
         let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
-        let resources = Arc::new(Resources::new(config.public_url.clone(), &names, &patterns));
+        let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
+        let resources = Arc::new(resources);
         let upstream_client = net::client(NetSettings::upstream())?;
         let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, upstream::Options::default()));
         let settings = HubSettings {

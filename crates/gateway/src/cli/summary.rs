@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use portunus_core::scope::Scope;
 use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
@@ -16,6 +17,7 @@ pub fn summary(config: &Config) -> String {
     providers(config, &mut text);
     servers(config, &mut text);
     proxies(config, &mut text);
+    scopes(config, &mut text);
     text
 }
 
@@ -140,6 +142,26 @@ fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     shown.set_query(None);
     if url.query().is_some() { format!("{shown}?[redacted]") } else { shown.to_string() }
+}
+
+fn scopes(config: &Config, text: &mut String) {
+    if !config.scopes.is_empty() {
+        text.push_str("\nScopes\n");
+    }
+    for rule in &config.scopes {
+        let _ = writeln!(text, "  {}{}", rule.name.as_str(), if rule.ask_first { " (asked for first)" } else { "" });
+        line(text, "  in words", &rule.description);
+        if let Some(server) = &rule.server {
+            line(text, "  server", server);
+        }
+        let lists = [("  tools", &rule.tools), ("  prompts", &rule.prompts), ("  resources", &rule.resources)];
+        for (name, patterns) in lists.into_iter().filter(|(_, patterns)| !patterns.is_empty()) {
+            line(text, name, list(patterns.iter(), ""));
+        }
+        if !rule.includes.is_empty() {
+            line(text, "  includes", list(rule.includes.iter().map(Scope::as_str), ""));
+        }
+    }
 }
 
 fn proxies(config: &Config, text: &mut String) {

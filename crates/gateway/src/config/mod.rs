@@ -20,6 +20,7 @@ mod proxies;
 mod quantity;
 mod raw;
 mod schema;
+mod scopes;
 mod server;
 mod servers;
 mod shape;
@@ -38,7 +39,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portunus_core::{lifetimes::Lifetimes, resource::PublicUrl, secret::SecretText};
+use portunus_core::{lifetimes::Lifetimes, oauth::scopes::ScopeRule, resource::PublicUrl, secret::SecretText};
 use portunus_identity::settings::ProviderSettings;
 use portunus_mcp::spec::ServerSpec;
 use tracing_subscriber::filter::LevelFilter;
@@ -71,6 +72,8 @@ pub struct Config {
     /// Names of servers that are switched off with `disabled`.
     pub disabled_servers: Vec<String>,
     pub proxies: Vec<ProxyRoute>,
+    /// Scopes beside `mcp` and the servers' names. Names are unique, includes are known and without circles.
+    pub scopes: Vec<ScopeRule>,
     pub store: StoreConfig,
     pub lifetimes: Lifetimes,
     pub names: Names,
@@ -218,6 +221,7 @@ impl Config {
         let draft = Self {
             auth_secrets: auth_secret::resolve(&raw, &mut report),
             proxies: proxies::resolve(&raw, &servers.names, &mut report),
+            scopes: scopes::resolve(&raw, &servers.names, &mut report),
             store: store::resolve(&raw, &mut report),
             lifetimes: lifetimes::resolve(&raw, &mut report),
             names: log::names(&raw, &mut report),

@@ -33,6 +33,11 @@ pub(super) const CONFIG: Table = Table {
             "Identity providers people sign in at, in the order shown",
         ),
         Field::new("proxies", Shape::List(&Shape::Table(&PROXY)), "Guarded reverse-proxy routes"),
+        Field::new(
+            "scopes",
+            Shape::List(&Shape::Table(&SCOPE)),
+            "Scopes of parts of servers, beside `mcp` and the names of the servers",
+        ),
         Field::new("store", Shape::Table(&STORE), "Where sign-ins, grants and tokens are kept"),
         Field::new("lifetimes", Shape::Table(&LIFETIMES), "How long things live: 30s, 60m, 12h, 30d"),
         Field::new(
@@ -83,6 +88,21 @@ const PROXY: Table = Table {
         Field::new("pattern", Shape::Text, "A path that starts and ends with a slash, such as /mcp/dice/").required(),
         Field::new("target_url", Shape::Text, "An http or https URL without a trailing slash, such as http://localhost:3000")
             .required(),
+    ],
+};
+
+const SCOPE: Table = Table {
+    doc: "A scope that clients may ask for and people may grant",
+    one_of: &[],
+    fields: &[
+        Field::new("name", Shape::Text, "The scope, such as github:read").required(),
+        Field::new("description", Shape::Text, "What it means, in words for the person who is asked").required(),
+        Field::new("server", Shape::Text, "The server of mcp.json that the patterns are about"),
+        Field::new("tools", Shape::List(&Shape::Text), "Tools by the server's own names; * stands for any characters: get_*"),
+        Field::new("prompts", Shape::List(&Shape::Text), "Prompts, in the same way"),
+        Field::new("resources", Shape::List(&Shape::Text), "URIs of resources, in the same way: repo://*"),
+        Field::new("includes", Shape::List(&Shape::Text), "Other scopes and servers that this one implies"),
+        Field::new("ask_first", Shape::Flag, "Clients without a token are told to ask for this, not for the whole server"),
     ],
 };
 

@@ -78,6 +78,12 @@ impl<'a> Item<'a> {
         self.entries().into_iter().find_map(|(key, item)| (key == name).then_some(item))
     }
 
+    /// Was something written there that was reported and taken out? Then whoever misses it need not say so too.
+    pub(super) fn was_taken_out(&self, name: &str) -> bool {
+        let Value::Map(entries) = &self.node.value else { return false };
+        entries.iter().any(|entry| entry.key == name && entry.value.value == Value::Null)
+    }
+
     /// The value at the end of a path such as `store.sqlite.path`.
     pub(super) fn find_path(&self, path: &str) -> Option<Item<'a>> {
         path.split('.').try_fold(self.clone(), |item, name| item.find(name))

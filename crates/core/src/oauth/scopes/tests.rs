@@ -20,6 +20,7 @@ fn rule(name: &str, server_name: Option<&str>, tools: &[&str], includes: &[&str]
         prompts: vec![],
         resources: vec![],
         includes: includes.iter().map(|name| Scope::parse(name).unwrap()).collect(),
+        ask_first: false,
     }
 }
 
@@ -129,6 +130,29 @@ fn scopes_of_a_resource() {
     ];
     for (target, expected) in cases {
         assert_eq!(catalogue().on(target).to_string(), expected, "{target:?}");
+    }
+}
+
+#[test]
+fn what_to_ask_for_first() {
+    let one = Target::Server(server("dice"));
+    let other = Target::Server(server("uuid"));
+    let proxy = Target::Proxy { pattern: "/api/".to_owned() };
+    let cases = [
+        (&[][..], &Target::All, "mcp"),
+        (&[], &one, "dice"),
+        (&[], &proxy, "mcp"),
+        (&["dice:read"], &Target::All, "dice:read uuid"),
+        (&["dice:read"], &one, "dice:read"),
+        (&["dice:read"], &other, "uuid"),
+        (&["dice:read", "dice:write"], &one, "dice:write"),
+        (&["team"], &Target::All, "team"),
+        (&["dice:read"], &proxy, "mcp"),
+    ];
+    for (asked, target, expected) in cases {
+        let mark = |rule: ScopeRule| ScopeRule { ask_first: asked.contains(&rule.name.as_str()), ..rule };
+        let catalogue = catalogue().with_rules(rules().into_iter().map(mark).collect());
+        assert_eq!(catalogue.first(Some(target)).to_string(), expected, "{asked:?} {target:?}");
     }
 }
 
