@@ -115,7 +115,7 @@ fn scopes(params: &Params, client: &Client, resources: &Resources, resource: &Re
         granted.extend_with(scope::MCP);
     }
     if let Some(limit) = client.scopes.as_ref().filter(|limit| limit.iter().any(|scope| available.contains(scope.as_str()))) {
-        granted = granted.intersection(limit);
+        granted = resources.catalogue().within(&granted, limit);
     }
     if granted.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS) {
         Ok(granted)

@@ -9,7 +9,6 @@ use crate::{
     oauth::{ErrorCode, OAuthError},
     redirect::RedirectUri,
     resource::{Resources, Target},
-    scope,
     signin::AuthorizationRequest,
 };
 
@@ -47,27 +46,21 @@ pub fn question(request: &AuthorizationRequest, client: &Client, resources: &Res
         Some(Target::Server(name)) => Reach::Servers(vec![name.clone()]),
         Some(Target::Proxy { pattern }) => Reach::Service(pattern.clone()),
         Some(Target::All) | None => {
-            let everything = request.scopes.contains(scope::MCP);
-            let in_scope = |name: &&ServerName| everything || request.scopes.contains(name.as_str());
-            let mut servers: Vec<_> = resources.servers().filter(in_scope).cloned().collect();
+            let reach = resources.catalogue().reach(&request.scopes);
+            let mut servers: Vec<_> = resources.servers().filter(|name| reach.touches(name)).cloned().collect();
             servers.sort();
             Reach::Servers(servers)
         }
     };
-    let scopes = request.scopes.iter().map(|held| ScopeWords { scope: held.as_str().to_owned(), words: words(held.as_str()) });
+    let catalogue = resources.catalogue();
+    // What is implied by something else that is asked for would only hide it.
+    let asked = catalogue.minimal(&request.scopes);
+    let scopes = asked.iter().map(|scope| ScopeWords { scope: scope.as_str().to_owned(), words: catalogue.words(scope) });
     Question {
         reach,
         scopes: scopes.collect(),
         redirect_host: request.redirect_uri.host(),
         all_local: client.redirect_uris.iter().all(RedirectUri::is_local),
-    }
-}
-
-fn words(scope: &str) -> String {
-    match scope {
-        scope::MCP => "Use every tool, prompt and resource you may use here".to_owned(),
-        scope::OFFLINE_ACCESS => "Stay connected when you are away".to_owned(),
-        server => format!("Use the server {server}"),
     }
 }
 

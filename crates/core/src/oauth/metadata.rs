@@ -167,7 +167,11 @@ mod tests {
         let document = serde_json::to_value(protected_resource(&dice, &resources)).unwrap();
         assert_eq!(document["resource"], "https://gw.example/mcp/dice");
         assert_eq!(document["authorization_servers"], json!(["https://gw.example"]));
-        assert_eq!(document["scopes_supported"], json!(["dice", "mcp"]));
+        assert_eq!(
+            document["scopes_supported"],
+            json!(["dice", "dice:any", "dice:read", "dice:write", "mcp", "team"]),
+            "and never offline_access"
+        );
     }
 
     #[test]

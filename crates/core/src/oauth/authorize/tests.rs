@@ -12,7 +12,8 @@ const NOW: Timestamp = Timestamp::from_secs(1_000);
 
 pub(crate) fn resources() -> Resources {
     let servers = ["dice", "uuid"].map(|name| ServerName::parse(name).unwrap());
-    Resources::new(PublicUrl::parse("https://gw.example").unwrap(), &servers, &["/mcp/legacy/".to_owned()])
+    let resources = Resources::new(PublicUrl::parse("https://gw.example").unwrap(), &servers, &["/mcp/legacy/".to_owned()]);
+    resources.with_scopes(crate::oauth::scopes::tests::rules())
 }
 
 pub(crate) fn client() -> Client {
@@ -117,6 +118,27 @@ fn other_refusals() {
     ];
     for (query, expected) in cases {
         assert_eq!(try_request(&query).err(), Some(expected), "{query}");
+    }
+}
+
+#[test]
+fn scopes_stay_within_what_the_client_registered_for() {
+    let cases = [
+        (None, "mcp", Ok("mcp")),
+        (Some("mcp"), "dice:read", Ok("dice:read")),
+        (Some("dice"), "mcp", Ok("dice")),
+        (Some("dice:read"), "mcp uuid", Ok("dice:read")),
+        (Some("dice:read"), "", Ok("dice:read")),
+        (Some("dice:read"), "uuid", Err(ErrorCode::InvalidScope)),
+        (Some("mcp"), "mcp offline_access", Ok("mcp")),
+        (Some("openid"), "dice:read", Ok("dice:read")),
+    ];
+    for (limit, asked, expected) in cases {
+        let client = Client { scopes: limit.map(|limit| ScopeSet::parse(limit).unwrap()), ..client() };
+        let params = Params::parse(format!("{SOUND}&scope={asked}").as_bytes()).unwrap();
+        let address = return_address(&params, &client).unwrap();
+        let found = check(&params, &client, address, &resources()).map(|request| request.scopes.to_string());
+        assert_eq!(found.as_deref().map_err(|error| error.code), expected, "{limit:?} {asked:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The section `scopes`: what it comes to, and each way to get it wrong.
 
-use portunus_core::{oauth::scopes::Pattern, scope::Scope};
+use portunus_core::{ids::ServerName, oauth::scopes::Pattern, scope::Scope};
 
 use super::{Given, okta};
 
@@ -29,7 +29,7 @@ fn every_key() {
     assert_eq!(write.includes.iter().map(Scope::as_str).collect::<Vec<_>>(), ["github:read", "old"]);
     assert!(!write.ask_first);
     assert_eq!((read.name.as_str(), read.description.as_str()), ("github:read", "Read issues and pull requests"));
-    assert_eq!(read.server.as_ref().map(|server| server.as_str()), Some("github"));
+    assert_eq!(read.server.as_ref().map(ServerName::as_str), Some("github"));
     let texts = |patterns: &[Pattern]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(texts(&read.tools), ["get_*", "list_*"]);
     assert_eq!((texts(&read.prompts), texts(&read.resources)), (vec!["about".to_owned()], vec!["repo://*".to_owned()]));
