@@ -103,16 +103,16 @@ impl Agent {
     pub async fn visit(&self, request: Request) -> Landing {
         let mut request = request;
         for _ in 0..REDIRECTS {
+            if self.is_client(&request.url) {
+                return Landing::Client(Returned { url: request.url });
+            }
             let page = self.send(request.clone()).await;
             if !page.status.is_redirection() || page.header("location").is_empty() {
                 return Landing::Page(page);
             }
             let location = page.location();
-            if self.is_client(&location) {
-                return Landing::Client(Returned { url: location });
-            }
             request = match page.status.as_u16() {
-                307 | 308 => request.again_at(&location),
+                307 | 308 => request.at(location.as_str()),
                 _ => Request::get(location.as_str()),
             };
         }
@@ -161,7 +161,7 @@ impl Agent {
         }
         let location = headers.get(header::LOCATION).and_then(|value| url.join(value.to_str().ok()?).ok());
         for (name, value) in location.iter().flat_map(Url::query_pairs) {
-            if matches!(&*name, "code" | "nonce" | "id_token_hint" | "code_challenge") {
+            if matches!(&*name, "code" | "nonce" | "id_token_hint") {
                 state.secrets.push(value.into_owned());
             }
         }

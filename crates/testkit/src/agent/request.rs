@@ -79,9 +79,13 @@ impl Request {
         self.header("origin", origin)
     }
 
-    /// The same at another address, as 307 and 308 have it.
-    pub(super) fn again_at(mut self, url: &Url) -> Self {
-        self.url = url.clone();
+    /// The same request at another address.
+    ///
+    /// # Panics
+    /// If `url` is none.
+    #[must_use]
+    pub fn at(mut self, url: &str) -> Self {
+        self.url = Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
         self
     }
 }

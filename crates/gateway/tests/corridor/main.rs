@@ -1,0 +1,10 @@
+//! The main corridor, end to end: the real gateway on a real socket, a fake Okta, real MCP servers, a browser and a client.
+//! [`promises`] is what people were promised; [`threats`] is what attackers must not get, each test named after its row. One
+//! program for both, so that the gateway is linked once and one log is searched for secrets. What they stand on is [`world`].
+
+#[cfg(test)]
+mod promises;
+#[cfg(test)]
+mod threats;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,8 @@
+//! What people were promised.
+
+mod consent;
+mod front_page;
+mod mcp;
+mod operations;
+mod proxy;
+mod sign_in;

@@ -1,0 +1,98 @@
+//! What operators and load balancers rely on: health, unknown paths, CORS, a stop that leaves nothing behind.
+
+use std::{path::Path, time::Duration};
+
+use http::Method;
+use portunus_testkit::{
+    agent::{Agent, McpClient, Page, Request},
+    mcp_servers::fixture_binary,
+};
+use serde_json::json;
+
+use crate::world::{Setup, World, stdio};
+
+#[tokio::test]
+async fn health_and_readiness() {
+    let world = World::start().await;
+    let agent = world.browser();
+    for path in ["/health", "/healthz"] {
+        // Load balancers call by address.
+        let page = agent.send(Request::get(&world.at(path)).header("host", "10.1.2.3:8080")).await.expect(200);
+        assert_eq!(page.json(), json!({"status": "ok"}), "{path}");
+    }
+    assert_eq!(agent.send(Request::get(&world.at("/ready"))).await.expect(200).json()["status"], "ok");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn unknown_paths_are_404_and_say_nothing_of_sign_in() {
+    let world = World::start().await;
+    for path in ["/nothing", "/mcp/nobody", "/mcp/dice/more", "/auth/nothing", "/.well-known/oauth-protected-resource/mcp/nobody"]
+    {
+        let page = world.browser().send(Request::get(&world.at(path))).await.expect(404);
+        assert_eq!(page.header("www-authenticate"), "", "{path}");
+        assert!(!page.header("x-request-id").is_empty(), "{path}");
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn browser_clients_of_allowed_origins_may_ask_first() {
+    let setup = Setup { https: true, allowed_origins: vec!["https://inspector.example".to_owned()], ..Setup::default() };
+    let world = World::of(setup).await;
+    let preflight = |path: &str, origin: &str| {
+        let request = Request::new(Method::OPTIONS, &world.at(path)).header("origin", origin);
+        request.header("access-control-request-method", "POST").header("access-control-request-headers", "authorization")
+    };
+    let agent = world.browser();
+    let mcp = agent.send(preflight("/mcp", "https://inspector.example")).await.expect(204);
+    assert_eq!(mcp.header("access-control-allow-origin"), "https://inspector.example");
+    assert!(mcp.header("access-control-allow-headers").contains("mcp-session-id"), "{mcp:?}");
+    agent.send(preflight("/mcp", "https://evil.example")).await.expect(403);
+    // Everybody may register and redeem: no cookie is read there.
+    let token = agent.send(preflight("/auth/token", "https://evil.example")).await.expect(204);
+    assert_eq!(token.header("access-control-allow-origin"), "*");
+    assert_eq!(token.header("access-control-allow-credentials"), "");
+    agent.send(preflight("/auth/consent", "https://evil.example")).await.expect(403);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_children_and_open_streams() {
+    let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
+    let mut world = World::of(Setup { more_servers, ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let child = mcp.call_text("child_process", json!({})).await;
+    let offspring = mcp.call_text("child_offspring", json!({})).await;
+    assert!(is_alive(&child) && is_alive(&offspring), "{child} {offspring}");
+    let stream = Request::get(&mcp.url).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
+    let stream = tokio::spawn(send(&browser, stream.header("mcp-session-id", &mcp.session)));
+    mcp.call_text("uuid_echo", json!({"text": "wakes the server"})).await;
+    let before = world.uuid.seen().len();
+    let slow = json!({"name": "uuid_slow", "arguments": {"steps": 10, "step_ms": 100}});
+    let slow = mcp.message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow}));
+    let slow = tokio::spawn(send(&browser, slow));
+    while world.uuid.seen().len() == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.stop().await;
+    assert!(!is_alive(&child), "the child ends with the gateway");
+    assert!(!is_alive(&offspring), "and so does what it started (threat 44)");
+    assert!(slow.await.unwrap().body.contains("10 steps"), "the call under way was finished (F11)");
+    stream.await.unwrap().expect(200);
+    world.restart().await;
+    world.close().await;
+}
+
+/// Sends without waiting for whoever holds the agent.
+fn send(agent: &Agent, request: Request) -> impl Future<Output = Page> + use<> {
+    let agent = agent.clone();
+    async move { agent.send(request).await }
+}
+
+fn is_alive(pid: &str) -> bool {
+    // A zombie has ended; its parent just has not looked yet.
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+    !status.is_empty() && !status.rsplit(") ").next().unwrap_or_default().starts_with('Z')
+}

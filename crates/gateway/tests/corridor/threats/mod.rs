@@ -1,0 +1,1 @@
+//! The threats, by where they strike.

@@ -1,0 +1,309 @@
+//! A gateway with everything around it: [`World`]. It listens on a free port, keeps its records in a directory of its own, and its
+//! clock stands still until it is moved.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::Router;
+use http::header;
+use portunus::{
+    cli::serve::{ConnectedProvider, Gateway},
+    config::{Config, DEFAULT_BODY_LIMIT, LogSettings, Names, ProxyRoute, StoreConfig},
+    net::{self, NetSettings},
+    os::OsEntropy,
+};
+use portunus_core::{
+    Timestamp,
+    clock::FixedClock,
+    ids::{ProviderName, ServerName, UserId},
+    lifetimes::Lifetimes,
+    resource::PublicUrl,
+    secret::SecretText,
+    store::Stores,
+};
+use portunus_identity::{Preset, ProviderSettings};
+use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_testkit::{
+    agent::{Agent, OAuthClient, Tokens},
+    log::Log,
+    mcp_servers::{FixtureServer, HttpOptions},
+    okta::{FakeOkta, Options},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// The credential that the gateway, and nobody else, holds for the server `uuid`.
+pub(crate) const UUID_CREDENTIAL: &str = "Bearer the-gateways-own-key-for-uuid";
+
+/// What a world is made of; change it before [`World::of`].
+pub(crate) struct Setup {
+    pub(crate) okta: Options,
+    /// Sign in at the org server in place of the custom one.
+    pub(crate) org: bool,
+    /// A second provider, `partner`, at the same Okta's org server.
+    pub(crate) partner: bool,
+    /// The callback's path in place of `/auth/callback/okta`.
+    pub(crate) callback: &'static str,
+    /// `https://gw.example`: reached through a proxy that ends TLS.
+    pub(crate) https: bool,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) proxies: Vec<ProxyRoute>,
+    pub(crate) more_servers: Vec<ServerSpec>,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            okta: Options::default(),
+            org: false,
+            partner: false,
+            callback: "/auth/callback/okta",
+            https: false,
+            lifetimes: Lifetimes::default(),
+            proxies: Vec::new(),
+            more_servers: Vec::new(),
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+/// The gateway and its neighbours. End it with [`World::close`].
+pub(crate) struct World {
+    /// How the gateway is called, without a slash at the end.
+    pub(crate) url: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) okta: FakeOkta,
+    /// The server `uuid`, reached over HTTP. The server `dice` is a child process.
+    pub(crate) uuid: FixtureServer,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) log: Log,
+    pub(crate) config: Config,
+    org: bool,
+    callback: &'static str,
+    partner: bool,
+    directory: TempDir,
+    running: Option<Running>,
+    browsers: Mutex<Vec<Agent>>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+    stores: Stores,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::of(Setup::default()).await
+    }
+
+    pub(crate) async fn of(setup: Setup) -> Self {
+        let log = Log::capture();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = if setup.https { "https://gw.example".to_owned() } else { format!("http://localhost:{}", address.port()) };
+        let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_790_000_000)));
+        let okta = FakeOkta::start(Options { clock: clock.clone(), ..setup.okta }).await;
+        for path in [setup.callback, "/auth/callback/partner"] {
+            okta.register_redirect(format!("{url}{path}"));
+        }
+        okta.register_sign_out(format!("{url}/auth/signout"));
+        okta.sign_in_as("alice");
+        let uuid = FixtureServer::start_with(HttpOptions { name: "uuid".to_owned(), ..HttpOptions::default() }).await;
+        let directory = TempDir::new().unwrap();
+        let mut servers =
+            vec![stdio("dice", env!("CARGO_BIN_EXE_portunus"), &["demo-server", "dice"]), http_server("uuid", &uuid)];
+        servers.extend(setup.more_servers);
+        let config = Config {
+            public_url: PublicUrl::parse(&url).unwrap(),
+            listen: address,
+            auth_secrets: vec![SecretText::new(format!("auth-secret-of-one-world-{:020}", next()))],
+            providers: Vec::new(),
+            servers,
+            disabled_servers: Vec::new(),
+            proxies: setup.proxies,
+            store: StoreConfig::Sqlite { path: directory.path().join("gateway.sqlite") },
+            lifetimes: setup.lifetimes,
+            names: Names::Prefixed,
+            allowed_origins: setup.allowed_origins,
+            allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            log: LogSettings::default(),
+            body_limit: DEFAULT_BODY_LIMIT,
+            production: false,
+        };
+        let (org, callback, partner) = (setup.org, setup.callback, setup.partner);
+        let browsers = Mutex::default();
+        let mut world =
+            Self { url, address, okta, uuid, clock, log, config, org, callback, partner, directory, running: None, browsers };
+        world.run(listener);
+        world
+    }
+
+    fn run(&mut self, listener: TcpListener) {
+        let gateway =
+            Gateway::build_with(&self.config, self.providers(), false, self.clock.clone(), Arc::new(OsEntropy)).unwrap();
+        let stores = gateway.stores().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(gateway.run(listener, Router::new(), async {
+            let _ = stopped.await;
+        }));
+        self.running = Some(Running { stop, task, stores });
+    }
+
+    fn providers(&self) -> Vec<ConnectedProvider> {
+        let settings = |name: &str, issuer: String| ProviderSettings {
+            name: ProviderName::from_text(name),
+            preset: Preset::Okta,
+            client_id: self.okta.client_id().to_owned(),
+            client_secret: Some(SecretText::new(self.okta.client_secret())),
+            issuer,
+            scopes: None,
+            groups_claim: None,
+            redirect_uri: None,
+        };
+        let http = net::client(NetSettings::identity()).unwrap();
+        let connect = |settings, redirect_uri| {
+            let label = Some(format!("Acme {}", ProviderSettings::clone(&settings).name));
+            ConnectedProvider { provider: portunus_identity::connect(settings, http.clone()), redirect_uri, label }
+        };
+        let issuer = if self.org { self.okta.org_issuer() } else { self.okta.custom_issuer("default") };
+        let mut providers = vec![connect(settings("okta", issuer), Some(format!("{}{}", self.url, self.callback)))];
+        if self.partner {
+            providers.push(connect(settings("partner", self.okta.org_issuer()), None));
+        }
+        providers
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// The authorization endpoint of the Okta that people sign in at.
+    pub(crate) fn okta_authorize(&self) -> String {
+        if self.org {
+            format!("{}/oauth2/v1/authorize", self.okta.org_issuer())
+        } else {
+            format!("{}/v1/authorize", self.okta.custom_issuer("default"))
+        }
+    }
+
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.running.as_ref().unwrap().stores
+    }
+
+    /// The person whom Okta calls `username`, as the gateway knows them.
+    pub(crate) fn user(&self, username: &str) -> UserId {
+        let issuer = if self.org { self.okta.org_issuer() } else { self.okta.custom_issuer("default") };
+        UserId::of(&issuer, &format!("00u1{username}"))
+    }
+
+    /// How many grants of this person are live.
+    pub(crate) async fn grants(&self, username: &str) -> usize {
+        self.stores().grants.list_grants(&self.user(username), 1000).await.unwrap().len()
+    }
+
+    /// A new browser; what passes through it is looked for in the log at the end.
+    pub(crate) fn browser(&self) -> Agent {
+        let agent = Agent::with_doors([("https://gw.example", self.address)]);
+        self.browsers.lock().unwrap().push(agent.clone());
+        agent
+    }
+
+    /// A new client that was registered for the resource at `path`.
+    pub(crate) async fn client(&self, path: &str) -> OAuthClient {
+        OAuthClient::register(&self.browser(), &self.at(path)).await
+    }
+
+    /// A new client and browser, and the tokens that whoever is signed in at Okta gave it.
+    pub(crate) async fn connect(&self, path: &str) -> (OAuthClient, Agent, Tokens) {
+        let (client, browser) = (self.client(path).await, self.browser());
+        let tokens = client.connect(&browser).await;
+        (client, browser, tokens)
+    }
+
+    /// Signs the browser in at the front page, as whoever is signed in at Okta.
+    pub(crate) async fn sign_in(&self, browser: &Agent) {
+        let page = browser.open(&self.at("/auth/signin")).await.page().expect(200);
+        assert!(page.text().contains("Sign out"), "{page:?}");
+    }
+
+    /// Starts another gateway on the same records and port, after [`World::stop`].
+    pub(crate) async fn restart(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.run(listener);
+    }
+
+    /// Stops the gateway, as SIGTERM does.
+    pub(crate) async fn stop(&mut self) {
+        let Running { stop, task, stores } = self.running.take().unwrap();
+        stop.send(()).unwrap();
+        tokio::time::timeout(Duration::from_secs(30), task).await.expect("the gateway stops").unwrap().unwrap();
+        drop(stores);
+    }
+
+    /// Stops the gateway, and sees that no secret is in its log or on its disk (threats 22, 48).
+    pub(crate) async fn close(mut self) {
+        self.stop().await;
+        let mut secrets = vec![self.okta.client_secret().to_owned(), UUID_CREDENTIAL.to_owned()];
+        secrets.extend(self.config.auth_secrets.iter().map(|secret| secret.expose().to_owned()));
+        secrets.extend(self.browsers.lock().unwrap().iter().flat_map(Agent::secrets));
+        let leaks = self.log.leaks(&secrets);
+        assert!(leaks.is_empty(), "secrets in the log: {leaks:#?}");
+        assert!(self.log.text().contains("portunus::edge::layers"), "the log is caught");
+        for entry in fs::read_dir(self.directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            // The journal goes when the last connection closes, which may be just now.
+            let Ok(bytes) = fs::read(&path) else { continue };
+            for secret in secrets.iter().filter(|secret| secret.len() >= 20) {
+                let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "a secret is on the disk: {} has {secret}", path.display());
+            }
+        }
+    }
+
+    /// The environment variable that every test has and no child may see (threat 44).
+    pub(crate) const CANARY: &str = "CARGO_MANIFEST_DIR";
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        assert!(self.running.is_none() || std::thread::panicking(), "end a world with close(), which looks for leaks");
+    }
+}
+
+fn next() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A server that is a child process.
+pub(crate) fn stdio(name: &str, command: &str, args: &[&str]) -> ServerSpec {
+    let args = args.iter().map(|&arg| arg.to_owned()).collect();
+    server(name, Transport::Stdio { command: command.to_owned(), args, env: BTreeMap::new(), cwd: None })
+}
+
+fn http_server(name: &str, fixture: &FixtureServer) -> ServerSpec {
+    let credential = (header::AUTHORIZATION, SecretText::new(UUID_CREDENTIAL));
+    server(name, Transport::Http { url: fixture.url().clone(), headers: vec![credential] })
+}
+
+fn server(name: &str, transport: Transport) -> ServerSpec {
+    ServerSpec {
+        name: ServerName::parse(name).unwrap(),
+        transport,
+        isolation: Isolation::User,
+        request_timeout: Duration::from_secs(30),
+        connect_timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_secs(600),
+    }
+}
