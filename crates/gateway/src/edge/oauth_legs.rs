@@ -2,7 +2,12 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use portunus_core::secret::TokenHash;
+use portunus_core::{
+    oauth::{ErrorCode, OAuthError, authorize},
+    resource::PublicUrl,
+    secret::TokenHash,
+    signin::Purpose,
+};
 use portunus_identity::provider::IdentityError;
 
 use super::{
@@ -15,8 +20,14 @@ pub fn state_cookie(state: &TokenHash) -> String {
     format!("state_{}", &state.to_string()[..10])
 }
 
-/// The page for a sign-in that failed at the provider. `back` tells the client.
-pub fn provider_failed(desk: &Desk, id: &RequestId, error: &IdentityError, back: Option<String>) -> Response {
+/// The page for a sign-in that failed at the provider: an explanation for the person, and if a client waits, a way to tell it.
+pub fn provider_failed(
+    desk: &Desk,
+    id: &RequestId,
+    error: &IdentityError,
+    purpose: &Purpose,
+    public_url: &PublicUrl,
+) -> Response {
     tracing::warn!(%error, "sign-in failed");
     let (status, title) = match error {
         IdentityError::Refused { .. } => (StatusCode::FORBIDDEN, "You could not be signed in"),
@@ -25,8 +36,21 @@ pub fn provider_failed(desk: &Desk, id: &RequestId, error: &IdentityError, back:
         IdentityError::Unverified { .. } => (StatusCode::BAD_REQUEST, "You could not be signed in"),
     };
     let mut page = PageError::new(title, error.public_message());
-    if let Some(back) = back {
+    if let Purpose::Authorize(request) = purpose {
+        let back = authorize::error_redirect(&request.return_address(), &told(error), public_url.as_str());
         page = page.back("Tell the application, and go back to it", back);
     }
     desk.error(status, id, page)
+}
+
+/// What the client is told of a sign-in that failed at the provider (RFC 6749 section 4.1.2.1).
+fn told(error: &IdentityError) -> OAuthError {
+    let (code, description) = match error {
+        IdentityError::Unavailable { .. } => (ErrorCode::TemporarilyUnavailable, "the identity provider cannot be reached"),
+        IdentityError::Refused { .. } | IdentityError::Unverified { .. } => {
+            (ErrorCode::AccessDenied, "the identity provider did not sign the person in")
+        }
+        IdentityError::Misconfigured { .. } => (ErrorCode::ServerError, "sign-in is not set up correctly"),
+    };
+    OAuthError::new(code, description)
 }

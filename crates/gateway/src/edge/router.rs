@@ -102,6 +102,7 @@ fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             desk: desk.clone(),
             transactions: Arc::clone(&stores.transactions),
             providers: house.providers.clone(),
+            public_url: house.resources.public_url().clone(),
             lifetimes: house.lifetimes,
         }))
         .merge(callback::routes(callback::CallbackRoom {

@@ -14,7 +14,7 @@ use portunus_core::{
     Timestamp,
     ids::{ProviderName, UserId},
     lifetimes::Lifetimes,
-    oauth::{ErrorCode, OAuthError, authorize, params::Params},
+    oauth::params::Params,
     principal::User,
     resource::Resources,
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
@@ -160,23 +160,7 @@ async fn failed(
     now: Timestamp,
 ) -> Result<Response, StoreError> {
     room.transactions.take_transaction(&transaction.id, now).await?;
-    let back = match &transaction.purpose {
-        Purpose::Authorize(request) => {
-            let (code, description) = match error {
-                IdentityError::Unavailable { .. } => {
-                    (ErrorCode::TemporarilyUnavailable, "the identity provider cannot be reached")
-                }
-                IdentityError::Refused { .. } | IdentityError::Unverified { .. } => {
-                    (ErrorCode::AccessDenied, "the identity provider did not sign the person in")
-                }
-                IdentityError::Misconfigured { .. } => (ErrorCode::ServerError, "sign-in is not set up correctly"),
-            };
-            let problem = OAuthError::new(code, description);
-            Some(authorize::error_redirect(&request.return_address(), &problem, room.resources.public_url().as_str()))
-        }
-        Purpose::SignIn { .. } => None,
-    };
-    Ok(oauth_legs::provider_failed(&room.desk, id, error, back))
+    Ok(oauth_legs::provider_failed(&room.desk, id, error, &transaction.purpose, room.resources.public_url()))
 }
 
 fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {

@@ -14,6 +14,7 @@ use portunus_core::{
     ids::{ProviderName, TransactionId},
     lifetimes::Lifetimes,
     oauth::{authorize, params::Params},
+    resource::PublicUrl,
     signin::{LocalPath, Purpose, Transaction},
     store::{StoreError, TransactionStore},
 };
@@ -32,6 +33,7 @@ pub struct SignInRoom {
     pub desk: Desk,
     pub transactions: Arc<dyn TransactionStore>,
     pub providers: Providers,
+    pub public_url: PublicUrl,
     pub lifetimes: Lifetimes,
 }
 
@@ -128,7 +130,9 @@ async fn depart(
     };
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,
-        Err(error) => return Ok(oauth_legs::provider_failed(&room.desk, id, &error, None)),
+        Err(error) => {
+            return Ok(oauth_legs::provider_failed(&room.desk, id, &error, &transaction.purpose, &room.public_url));
+        }
     };
     room.transactions.insert_leg(&departure.leg).await?;
     let cookie_name = oauth_legs::state_cookie(&departure.leg.state);

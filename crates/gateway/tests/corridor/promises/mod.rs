@@ -4,5 +4,6 @@ mod consent;
 mod front_page;
 mod mcp;
 mod operations;
+mod outage;
 mod proxy;
 mod sign_in;

@@ -1,0 +1,120 @@
+//! Okta down, slow, or saying no (F3): people get an explanation, clients are told, and whoever is signed in does not notice.
+
+use std::time::Duration;
+
+use portunus_testkit::{
+    agent::{McpClient, Page},
+    okta::{Bend, Endpoint, Fault, Person},
+};
+use serde_json::json;
+
+use crate::world::World;
+
+/// Begins an authorization with a new client, allows it, and gives the page it ends at, with what the client is told when the
+/// person follows the way back.
+async fn fails(world: &World) -> (Page, Option<String>) {
+    let (client, browser) = (world.client("/mcp").await, world.browser());
+    let authorization = client.authorization();
+    let consent = client.begin(&browser, &authorization).await.page();
+    let page = consent.form("/auth/consent").submit([("decision", "allow")]).await.page();
+    assert!(page.text().contains(page.header("x-request-id")), "the page has the request id: {page:?}");
+    assert!(browser.cookie("_login").is_none(), "nobody is signed in");
+    if page.links().is_empty() {
+        return (page, None);
+    }
+    let returned = page.click("Tell the application").await.returned();
+    authorization.check(&returned, &client.discovery);
+    let error = returned.find("error");
+    (page, error)
+}
+
+#[tokio::test]
+async fn f3_an_okta_that_is_down_is_a_503_page_and_tokens_go_on() {
+    for endpoint in [Endpoint::Discovery, Endpoint::Token, Endpoint::Keys] {
+        let world = World::start().await;
+        world.okta.fail(endpoint, Fault::Status(500));
+        let (page, told) = fails(&world).await;
+        assert_eq!(page.status, 503, "{endpoint:?}");
+        assert!(page.text().contains("cannot be reached"), "{page:?}");
+        assert_eq!(told.as_deref(), Some("temporarily_unavailable"), "{endpoint:?}");
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn f3_an_okta_that_hangs_is_a_503_page_within_the_deadline() {
+    let world = World::start().await;
+    world.okta.fail(Endpoint::Token, Fault::Hang);
+    let failing = tokio::time::timeout(Duration::from_secs(30), fails(&world));
+    let (page, told) = failing.await.expect("there is a deadline");
+    assert_eq!(page.status, 503);
+    assert_eq!(told.as_deref(), Some("temporarily_unavailable"));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn f3_whoever_is_signed_in_does_not_notice() {
+    let world = World::start().await;
+    let (client, browser, tokens) = world.connect("/mcp/uuid").await;
+    for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Authorize, Endpoint::Token, Endpoint::Userinfo] {
+        world.okta.fail(endpoint, Fault::Hang);
+    }
+    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 1})).await, "2");
+    let tokens = client.tokens(client.refresh(tokens.refresh()).await);
+    McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    // A new client in a browser that is signed in needs no Okta either.
+    world.client("/mcp").await.connect(&browser).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_okta_refuses_reaches_the_person_as_an_explanation() {
+    let world = World::start().await;
+    let groups = "The 'groups' user claim could not be evaluated.";
+    let cases = [
+        ("access_denied", "User is not assigned to the client application.", 403, "not be assigned", "access_denied"),
+        ("server_error", groups, 403, "more groups than", "access_denied"),
+        ("login_required", "The client specified not to prompt", 403, "sign in there first", "access_denied"),
+        ("invalid_scope", "One or more scopes are not configured", 502, "not set up correctly", "server_error"),
+        ("temporarily_unavailable", "Try again", 503, "cannot be reached", "temporarily_unavailable"),
+    ];
+    for (error, description, status, words, expected) in cases {
+        world.okta.refuse_next(error, description);
+        let (page, told) = fails(&world).await;
+        assert_eq!(page.status, status, "{error}");
+        assert!(page.text().contains(words), "{error}: {}", page.text());
+        assert!(!page.text().contains(description), "what Okta says is for the log: {}", page.text());
+        assert_eq!(told.as_deref(), Some(expected), "{error}");
+    }
+    assert_eq!(world.grants("alice").await, 0);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn somebody_who_is_not_assigned_stays_outside() {
+    let world = World::start().await;
+    world.okta.sign_in_as("carol");
+    let (page, told) = fails(&world).await;
+    assert_eq!((page.status.as_u16(), told.as_deref()), (403, Some("access_denied")));
+    let crowd: Vec<String> = (0..101).map(|n| format!("group-{n}")).collect();
+    let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
+    world.okta.put_person(Person::new("dave", &crowd));
+    world.okta.sign_in_as("dave");
+    let (page, _) = fails(&world).await;
+    assert!(page.text().contains("more groups than"), "{page:?}");
+    assert!(world.stores().logins.find_user(&world.user("carol")).await.unwrap().is_none());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_id_token_that_does_not_verify_signs_nobody_in() {
+    let world = World::start().await;
+    for bend in [Bend::WrongKey, Bend::AlgNone, Bend::WrongAudience, Bend::Expired, Bend::Hs256WithClientSecret] {
+        world.okta.bend_next(bend);
+        let (page, told) = fails(&world).await;
+        assert_eq!((page.status.as_u16(), told.as_deref()), (400, Some("access_denied")), "{bend:?}");
+    }
+    assert!(world.stores().logins.find_user(&world.user("alice")).await.unwrap().is_none());
+    world.close().await;
+}
