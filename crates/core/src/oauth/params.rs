@@ -92,9 +92,11 @@ fn hex(digit: Option<u8>) -> Option<u8> {
     }
 }
 
-/// A parameter's name as it may stand in an error: short and printable.
+/// A parameter's name as it may stand in an error and in the log, if it looks like a name: it could be a secret that was sent in
+/// its place (threat 48).
 fn display_name(name: &str) -> String {
-    name.chars().filter(char::is_ascii_graphic).take(40).collect()
+    let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if is_name { name.to_owned() } else { "(not shown)".to_owned() }
 }
 
 #[cfg(test)]
@@ -117,6 +119,13 @@ mod tests {
         for query in ["client_id=a&client_id=b", "client_id=a&client_id=a", "state=&state=", "client_id=a&client%5Fid=b"] {
             assert!(matches!(Params::parse(query.as_bytes()), Err(BadParams::Duplicate(_))), "{query}");
         }
+    }
+
+    #[test]
+    fn t48_names_are_shown_if_they_are_names() {
+        let shown = |query: &str| Params::parse(query.as_bytes()).err().unwrap().to_string();
+        assert!(shown("code_verifier=&code_verifier=").contains("code_verifier"));
+        assert!(!shown("ptn_rt_Ab1&ptn_rt_Ab1").contains("ptn_rt_"));
     }
 
     #[test]
