@@ -56,7 +56,7 @@ pub fn refresh(
     let found = found.ok_or_else(|| invalid_grant(REFRESH_REFUSED))?;
     check_resource(form, &found.grant.resource, resources)?;
     let scopes = narrowed_scopes(form, &found.grant)?;
-    if found.used_at.is_some_and(|used_at| now.since(used_at) > lifetimes.refresh_grace) {
+    if found.used_at.is_some_and(|used_at| now.since(used_at) >= lifetimes.refresh_grace) {
         return Err(RefreshRefused::Reuse(found.grant.id));
     }
     let (successor_secret, successor) = mint_refresh(&found.grant, now, lifetimes, entropy);
