@@ -59,7 +59,7 @@ fn parameter(challenge: &str, name: &str) -> Option<String> {
 /// A registered client. Clones are the same client.
 #[derive(Clone)]
 pub struct OAuthClient {
-    agent: Agent,
+    pub agent: Agent,
     pub discovery: Discovery,
     pub id: String,
     pub secret: Option<String>,
