@@ -23,11 +23,12 @@ use portunus::{
 use portunus_core::{
     Timestamp,
     clock::FixedClock,
+    grant::Grant,
     ids::{ProviderName, ServerName, UserId},
     lifetimes::Lifetimes,
     resource::PublicUrl,
     secret::SecretText,
-    store::Stores,
+    store::{GrantsOf, Stores},
 };
 use portunus_identity::{Preset, ProviderSettings};
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
@@ -207,9 +208,14 @@ impl World {
         UserId::of(&issuer, &format!("00u1{username}"))
     }
 
-    /// How many grants of this person are live.
+    /// The live grants of this person.
+    pub(crate) async fn grants_of(&self, username: &str) -> Vec<Grant> {
+        self.stores().grants.list_grants(&GrantsOf::User(self.user(username)), 1000).await.unwrap()
+    }
+
+    /// How many they are.
     pub(crate) async fn grants(&self, username: &str) -> usize {
-        self.stores().grants.list_grants(&self.user(username), 1000).await.unwrap().len()
+        self.grants_of(username).await.len()
     }
 
     /// A new browser; what passes through it is looked for in the log at the end.
@@ -264,9 +270,9 @@ impl World {
             let path = entry.unwrap().path();
             // The journal goes when the last connection closes, which may be just now.
             let Ok(bytes) = fs::read(&path) else { continue };
+            let text = String::from_utf8_lossy(&bytes);
             for secret in secrets.iter().filter(|secret| secret.len() >= 20) {
-                let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-                assert!(!found, "a secret is on the disk: {} has {secret}", path.display());
+                assert!(!text.contains(secret.as_str()), "a secret is on the disk: {} has {secret}", path.display());
             }
         }
     }

@@ -1,1 +1,15 @@
-//! The threats, by where they strike.
+//! The threats, by where they strike. Each test makes its attack, and asserts the behaviour and what the store holds afterwards;
+//! that nothing secret reached log or disk is asserted by `World::close`.
+
+mod authorize;
+mod codes;
+mod confused_deputy;
+mod cookies;
+mod door;
+mod headers;
+mod identity;
+mod pages;
+mod refresh;
+mod registration;
+mod requests;
+mod servers;

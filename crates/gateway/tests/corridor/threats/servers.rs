@@ -1,0 +1,82 @@
+//! Child processes: what they are started with, and what they cannot see.
+
+use std::collections::BTreeMap;
+
+use portunus_core::secret::SecretText;
+use portunus_mcp::spec::Transport;
+use portunus_testkit::{
+    agent::{McpClient, Request},
+    mcp_servers::fixture_binary,
+};
+use serde_json::{Value, json};
+
+use crate::world::{Setup, World, stdio};
+
+async fn with_child() -> (World, McpClient) {
+    let mut child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
+    let Transport::Stdio { env, .. } = &mut child.transport else { panic!("a child process") };
+    *env = BTreeMap::from([("CHILDS_OWN".to_owned(), SecretText::new("for-the-child-alone"))]);
+    let world = World::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    browser.keep_secret("for-the-child-alone");
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    (world, mcp)
+}
+
+#[tokio::test]
+async fn t43_nothing_from_a_client_reaches_a_command_line() {
+    let (world, mcp) = with_child().await;
+    let marker = std::env::temp_dir().join(format!("portunus-t43-{}", std::process::id()));
+    let touch = format!("; touch {0} #$(touch {0})`touch {0}`|touch {0}\n touch {0}", marker.display());
+    let text = mcp.call_text("child_echo", json!({"text": touch})).await;
+    assert_eq!(text, touch, "carried as it is");
+    let evil = [
+        mcp.call(&format!("child_{touch}"), json!({})).await,
+        mcp.call(&touch, json!({"command": "touch", "args": [marker.to_str()]})).await,
+        mcp.request("resources/read", json!({"uri": touch})).await,
+        mcp.request("prompts/get", json!({"name": touch})).await,
+        mcp.request("command/run", json!({"command": "touch", "args": [marker.to_str()]})).await,
+    ];
+    for answer in evil {
+        assert!(answer["error"].is_object() || answer["result"]["isError"] == true, "{answer}");
+    }
+    let query = url::form_urlencoded::byte_serialize(touch.as_bytes()).collect::<String>();
+    let message = mcp.message(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+    let request = message.at(&world.at(&format!("/mcp?server_name={query}")));
+    world.browser().send(request).await.expect(404);
+    let metadata = json!({"redirect_uris": ["https://app.example/cb"], "command": "touch", "args": [marker.to_str()],
+        "client_name": touch.replace('\n', " "), "software_id": "$(touch x)"});
+    world.browser().send(Request::json(&world.at("/auth/register"), &metadata)).await.expect(201);
+    assert!(!marker.exists());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn t44_a_child_sees_a_short_list_and_its_own() {
+    assert!(std::env::var_os(World::CANARY).is_some(), "the gateway's own environment has it");
+    let (world, mcp) = with_child().await;
+    let environment: Value = serde_json::from_str(&mcp.call_text("child_environment", json!({})).await).unwrap();
+    let environment = environment.as_object().unwrap();
+    assert_eq!(environment["CHILDS_OWN"], "for-the-child-alone");
+    assert!(environment.contains_key("PATH"));
+    for name in environment.keys() {
+        assert!(!name.starts_with("CARGO") && !name.starts_with("RUST") && !name.starts_with("AUTH_"), "{name}");
+    }
+    // Descriptors: its three, and whatever its own runtime opened since; none that leads to our database or our sockets.
+    let pid = mcp.call_text("child_process", json!({})).await;
+    let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let open: Vec<_> = links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok()).collect();
+    assert!(open.iter().all(|path| !path.to_string_lossy().contains("gateway.sqlite")), "{open:?}");
+    let inode = |path: &str| std::fs::read_link(path).map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
+    let own: Vec<_> =
+        std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| Some(inode(fd.ok()?.path().to_str()?))).collect();
+    let shared = open.iter().map(|path| path.to_string_lossy().into_owned()).filter(|link| link.starts_with("socket:"));
+    let shared: Vec<_> = shared.filter(|link| own.contains(link)).collect();
+    assert!(shared.is_empty(), "sockets of ours in the child: {shared:?}");
+    // A process group of its own, so that a signal to ours does not reach it, nor one to it us.
+    let stat = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let group = |pid: &str| stat(pid).rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().to_owned();
+    assert_eq!(group(&pid), pid);
+    assert_ne!(group("self"), pid);
+    world.close().await;
+}
