@@ -48,6 +48,10 @@ pub struct AuthorizationServer {
     #[serde(skip_serializing_if = "Option::is_none")]
     registration_endpoint: Option<String>,
     client_id_metadata_document_supported: bool,
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     scopes_supported: Vec<String>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
@@ -85,6 +89,14 @@ pub fn authorization_server(resources: &Resources, features: Features) -> Author
         token_endpoint: url.at("/auth/token"),
         registration_endpoint: features.registration.then(|| url.at(register::PATH)),
         client_id_metadata_document_supported: features.metadata_documents,
+        revocation_endpoint: url.at("/auth/revoke"),
+        revocation_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED.map(ClientAuthMethod::as_str).to_vec(),
+        introspection_endpoint: url.at("/auth/introspect"),
+        introspection_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED
+            .into_iter()
+            .filter(|method| *method != ClientAuthMethod::None)
+            .map(ClientAuthMethod::as_str)
+            .collect(),
         scopes_supported: words(&resources.scopes(&resources.root())).collect(),
         response_types_supported: ["code"],
         response_modes_supported: ["query"],

@@ -50,8 +50,16 @@ pub struct LayerRoom {
 }
 
 /// Paths a browser of any origin may call: they use no cookie, and browser-based clients need them before they have a token.
-const OPEN_TO_ALL_ORIGINS: [&str; 7] =
-    ["/.well-known/", "/auth/register", "/auth/register/", "/auth/token", "/auth/jwks.json", "/register", "/token"];
+const OPEN_TO_ALL_ORIGINS: [&str; 8] = [
+    "/.well-known/",
+    "/auth/register",
+    "/auth/register/",
+    "/auth/token",
+    "/auth/revoke",
+    "/auth/jwks.json",
+    "/register",
+    "/token",
+];
 /// Paths of load balancers, which know us by address.
 const ANY_HOST: [&str; 3] = ["/health", "/healthz", "/ready"];
 const CORS_METHODS: &str = "GET, POST, PUT, DELETE, OPTIONS";

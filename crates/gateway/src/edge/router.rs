@@ -17,7 +17,7 @@ use super::{
     house::House,
     layers::{self, LayerRoom},
     mcp::McpRoom,
-    oauth::{authorize, callback, consent, manage, metadata, register, signin, signout, token},
+    oauth::{authorize, callback, consent, introspect, manage, metadata, register, revoke, signin, signout, token},
     oauth_clients::ClientGate,
     pages::assets,
     protect::{
@@ -52,7 +52,9 @@ pub fn build(house: &House, extra: Router) -> Router {
     Router::new()
         .merge(health::routes(HealthRoom { upkeep: Arc::clone(&house.stores.upkeep) }))
         .merge(assets::routes())
-        .merge(oauth(house, &desk, &bearer))
+        .merge(oauth(house, &desk))
+        .merge(clients(house, &bearer))
+        .merge(tokens(house, &bearer))
         .merge(people(house, &desk, &bearer))
         .merge(extra)
         .fallback_service(guarded(house, bearer))
@@ -63,26 +65,10 @@ pub fn build(house: &House, extra: Router) -> Router {
 }
 
 /// The authorization server.
-fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
+fn oauth(house: &House, desk: &Desk) -> Router {
     let stores = &house.stores;
     Router::new()
         .merge(metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources), features: features(house) }))
-        .merge(register::routes(register::RegisterRoom {
-            clients: Arc::clone(&stores.clients),
-            ways: Arc::clone(&house.ways),
-            public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.clock),
-            entropy: Arc::clone(&house.entropy),
-            max_unused_clients: house.max_unused_clients,
-        }))
-        .merge(manage::routes(manage::ManageRoom {
-            clients: Arc::clone(&stores.clients),
-            cache: bearer.cache.clone(),
-            ways: Arc::clone(&house.ways),
-            public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.clock),
-            entropy: Arc::clone(&house.entropy),
-        }))
         .merge(authorize::routes(authorize::AuthorizeRoom {
             desk: desk.clone(),
             clients: Arc::clone(&stores.clients),
@@ -119,8 +105,37 @@ fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             providers: house.providers.clone(),
             public_url: house.resources.public_url().clone(),
         }))
+}
+
+/// Where clients come to be.
+fn clients(house: &House, bearer: &Bearer) -> Router {
+    let stores = &house.stores;
+    Router::new()
+        .merge(register::routes(register::RegisterRoom {
+            clients: Arc::clone(&stores.clients),
+            ways: Arc::clone(&house.ways),
+            public_url: house.resources.public_url().clone(),
+            clock: Arc::clone(&house.clock),
+            entropy: Arc::clone(&house.entropy),
+            max_unused_clients: house.max_unused_clients,
+        }))
+        .merge(manage::routes(manage::ManageRoom {
+            clients: Arc::clone(&stores.clients),
+            cache: bearer.cache.clone(),
+            ways: Arc::clone(&house.ways),
+            public_url: house.resources.public_url().clone(),
+            clock: Arc::clone(&house.clock),
+            entropy: Arc::clone(&house.entropy),
+        }))
+}
+
+/// Where clients exchange, end and look at tokens: all behind one gate.
+fn tokens(house: &House, bearer: &Bearer) -> Router {
+    let stores = &house.stores;
+    let gate = ClientGate { clients: Arc::clone(&stores.clients) };
+    Router::new()
         .merge(token::routes(token::TokenRoom {
-            gate: ClientGate { clients: Arc::clone(&stores.clients) },
+            gate: gate.clone(),
             clients: Arc::clone(&stores.clients),
             logins: Arc::clone(&stores.logins),
             grants: Arc::clone(&stores.grants),
@@ -129,6 +144,19 @@ fn oauth(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             clock: Arc::clone(&house.clock),
             entropy: Arc::clone(&house.entropy),
             lifetimes: house.lifetimes,
+        }))
+        .merge(revoke::routes(revoke::RevokeRoom {
+            gate: gate.clone(),
+            grants: Arc::clone(&stores.grants),
+            cache: bearer.cache.clone(),
+            clock: Arc::clone(&house.clock),
+        }))
+        .merge(introspect::routes(introspect::IntrospectRoom {
+            gate,
+            grants: Arc::clone(&stores.grants),
+            logins: Arc::clone(&stores.logins),
+            public_url: house.resources.public_url().clone(),
+            clock: Arc::clone(&house.clock),
         }))
 }
 

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use super::AuthenticatedClient;
+use super::{AuthenticatedClient, Redemption, redeem};
 use crate::{
     client::Client,
     clock::Timestamp,
-    ids::UserId,
-    oauth::{authorize::tests::request, params::Params},
+    entropy::SeededEntropy,
+    ids::{ProviderName, UserId},
+    lifetimes::Lifetimes,
+    oauth::{
+        authorize::tests::{client, request},
+        params::Params,
+    },
+    principal::User,
     secret::TokenHash,
-    token::{AuthorizationCode, FoundCode},
+    token::{AuthorizationCode, FoundAccess, FoundCode, FoundRefresh},
 };
 
 pub(in crate::oauth) const NOW: Timestamp = Timestamp::from_secs(1_000);
@@ -37,4 +43,32 @@ pub(in crate::oauth) fn found_code() -> FoundCode {
 
 pub(in crate::oauth) fn proven(client: &Client) -> AuthenticatedClient {
     AuthenticatedClient::assumed(client.clone())
+}
+
+pub(in crate::oauth) fn user() -> User {
+    User {
+        id: found_code().code.user,
+        provider: ProviderName::from_text("okta"),
+        issuer: "https://idp".to_owned(),
+        subject: "alice".to_owned(),
+        name: Some("Alice".to_owned()),
+        email: None,
+        email_verified: false,
+        groups: Vec::new(),
+        signed_in_at: NOW,
+    }
+}
+
+fn redemption() -> Redemption {
+    redeem(&proven(&client()), &found_code().code, NOW, &Lifetimes::default(), &SeededEntropy::new(9))
+}
+
+pub(in crate::oauth) fn found_access() -> FoundAccess {
+    let Redemption { access, grant, .. } = redemption();
+    FoundAccess { token: access, grant, user: user() }
+}
+
+pub(in crate::oauth) fn found_refresh(used_at: Option<Timestamp>) -> FoundRefresh {
+    let Redemption { refresh, grant, .. } = redemption();
+    FoundRefresh { token: refresh.unwrap(), grant, used_at }
 }

@@ -5,9 +5,11 @@
 pub mod authorize;
 pub mod callback;
 pub mod consent;
+pub mod introspect;
 pub mod manage;
 pub mod metadata;
 pub mod register;
+pub mod revoke;
 pub mod signin;
 pub mod signout;
 pub mod token;

@@ -9,18 +9,9 @@ use crate::{
     ids::ClientId,
     oauth::{
         authorize::tests::{client, resources},
-        token::{
-            redeem,
-            samples::{NOW, form, found_code, proven},
-        },
+        token::samples::{NOW, form, found_refresh, proven},
     },
 };
-
-fn found_refresh(used_at: Option<Timestamp>) -> FoundRefresh {
-    let entropy = SeededEntropy::new(9);
-    let redemption = redeem(&proven(&client()), &found_code().code, NOW, &Lifetimes::default(), &entropy);
-    FoundRefresh { token: redemption.refresh.unwrap(), grant: redemption.grant, used_at }
-}
 
 fn try_refresh(client: &Client, text: &str, found: Option<FoundRefresh>, now: Timestamp) -> Result<Exchange, RefreshRefused> {
     refresh(&proven(client), &form(text), found, &resources(), now, &Lifetimes::default(), &SeededEntropy::new(4))

@@ -1,0 +1,99 @@
+//! The introspection endpoint (RFC 7662): what a token is, for the client that owns it or one that the configuration trusts. To
+//! everybody else, and for every token that is of no use, it says `{"active": false}` and never why (section 2.2).
+
+use serde::Serialize;
+
+use super::{ErrorCode, OAuthError, token::AuthenticatedClient};
+use crate::{
+    clock::Timestamp,
+    grant::Grant,
+    principal::User,
+    resource::PublicUrl,
+    scope::ScopeSet,
+    token::{FoundAccess, FoundRefresh},
+};
+
+/// The answer.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Introspection {
+    active: bool,
+    #[serde(flatten)]
+    about: Option<About>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct About {
+    scope: String,
+    client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    /// Of access tokens only: a refresh token is used with no scheme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    exp: i64,
+    sub: String,
+    aud: String,
+    iss: String,
+}
+
+impl Introspection {
+    pub const INACTIVE: Self = Self { active: false, about: None };
+}
+
+/// Who may ask at all: a client that has proven itself with more than its id (section 2.1).
+pub fn check_client(client: &AuthenticatedClient) -> Result<(), OAuthError> {
+    if client.is_confidential() {
+        return Ok(());
+    }
+    Err(OAuthError::new(ErrorCode::InvalidClient, "only clients that authenticate with a secret or a key may introspect tokens"))
+}
+
+pub fn of_access(client: &AuthenticatedClient, found: Option<FoundAccess>, now: Timestamp, issuer: &PublicUrl) -> Introspection {
+    let Some(FoundAccess { token, grant, user }) = found else { return Introspection::INACTIVE };
+    if !may_see(client, &grant) || !grant.is_live(now) || token.expires_at <= now {
+        return Introspection::INACTIVE;
+    }
+    let about = about(&grant, &token.scopes, token.resource.as_str(), token.expires_at, issuer);
+    about_user(About { token_type: Some("Bearer"), ..about }, Some(&user))
+}
+
+/// `user` is the grant's.
+pub fn of_refresh(
+    client: &AuthenticatedClient,
+    found: Option<FoundRefresh>,
+    user: Option<&User>,
+    now: Timestamp,
+    issuer: &PublicUrl,
+) -> Introspection {
+    let Some(FoundRefresh { token, grant, used_at }) = found else { return Introspection::INACTIVE };
+    if !may_see(client, &grant) || !grant.is_live(now) || token.expires_at <= now || used_at.is_some() {
+        return Introspection::INACTIVE;
+    }
+    about_user(about(&grant, &grant.scopes, grant.resource.as_str(), token.expires_at, issuer), user)
+}
+
+fn may_see(client: &AuthenticatedClient, grant: &Grant) -> bool {
+    let client = client.client();
+    client.trusted || grant.client == client.id
+}
+
+fn about(grant: &Grant, scopes: &ScopeSet, audience: &str, expires_at: Timestamp, issuer: &PublicUrl) -> About {
+    About {
+        scope: scopes.to_string(),
+        client_id: grant.client.to_string(),
+        username: None,
+        token_type: None,
+        exp: expires_at.as_secs(),
+        sub: grant.user.to_string(),
+        aud: audience.to_owned(),
+        iss: issuer.to_string(),
+    }
+}
+
+fn about_user(about: About, user: Option<&User>) -> Introspection {
+    let username = user.map(|user| user.display_name().to_owned());
+    Introspection { active: true, about: Some(About { username, ..about }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Cases for the introspection endpoint's rule.
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    client::{Client, ClientAuthMethod},
+    ids::ClientId,
+    oauth::{
+        authorize::tests::{client, resources},
+        token::samples::{NOW, found_access, found_refresh, proven, user},
+    },
+    secret::TokenHash,
+};
+
+fn confidential() -> Client {
+    Client { auth_method: ClientAuthMethod::ClientSecretBasic, secret: Some(TokenHash::of("hunter2")), ..client() }
+}
+
+fn shown(introspection: &Introspection) -> serde_json::Value {
+    serde_json::to_value(introspection).unwrap()
+}
+
+#[test]
+fn only_clients_with_a_secret_may_ask() {
+    assert!(check_client(&proven(&confidential())).is_ok());
+    assert_eq!(check_client(&proven(&client())).unwrap_err().code, ErrorCode::InvalidClient);
+}
+
+#[test]
+fn owners_and_the_trusted_are_told() {
+    let (resources, end) = (resources(), found_access().token.expires_at.as_secs());
+    let stranger = Client { id: ClientId::from_text("stranger"), ..confidential() };
+    let trusted = Client { trusted: true, ..stranger.clone() };
+    let ask = |client: &Client| of_access(&proven(client), Some(found_access()), NOW, resources.public_url());
+    let expected = json!({
+        "active": true, "scope": "mcp", "client_id": client().id, "username": "Alice", "token_type": "Bearer", "exp": end,
+        "sub": user().id, "aud": "https://gw.example/mcp", "iss": "https://gw.example",
+    });
+    assert_eq!(shown(&ask(&confidential())), expected);
+    assert_eq!(shown(&ask(&trusted)), expected);
+    assert_eq!(shown(&ask(&stranger)), json!({"active": false}));
+
+    let ask =
+        |client: &Client| of_refresh(&proven(client), Some(found_refresh(None)), Some(&user()), NOW, resources.public_url());
+    let told = shown(&ask(&confidential()));
+    assert_eq!((&told["active"], &told["username"], told.get("token_type")), (&json!(true), &json!("Alice"), None));
+    assert_eq!(shown(&ask(&stranger)), json!({"active": false}));
+}
+
+#[test]
+fn what_is_of_no_use_is_inactive_and_nothing_says_why() {
+    let (resources, owner) = (resources(), proven(&confidential()));
+    let url = resources.public_url();
+    let end = found_access().token.expires_at;
+    let mut revoked = found_access();
+    revoked.grant.revoked_at = Some(NOW);
+    let mut revoked_refresh = found_refresh(None);
+    revoked_refresh.grant.revoked_at = Some(NOW);
+    let refresh_end = found_refresh(None).token.expires_at;
+    let cases = [
+        of_access(&owner, None, NOW, url),
+        of_access(&owner, Some(revoked), NOW, url),
+        of_access(&owner, Some(found_access()), end, url),
+        of_refresh(&owner, None, None, NOW, url),
+        of_refresh(&owner, Some(revoked_refresh), Some(&user()), NOW, url),
+        of_refresh(&owner, Some(found_refresh(Some(NOW))), Some(&user()), NOW, url),
+        of_refresh(&owner, Some(found_refresh(None)), Some(&user()), refresh_end, url),
+    ];
+    for (n, introspection) in cases.iter().enumerate() {
+        assert_eq!(shown(introspection), json!({"active": false}), "case {n}");
+    }
+}

@@ -1,0 +1,69 @@
+//! `POST /auth/introspect`: what a token is (RFC 7662). The rules are `portunus_core::oauth::introspect`. The store is asked every
+//! time: the answer is never staler than the store.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    response::Response,
+    routing,
+};
+use http::{HeaderMap, StatusCode};
+use portunus_core::{
+    Clock,
+    oauth::{
+        introspect::{self, Introspection},
+        presented::{Presented, presented},
+    },
+    resource::PublicUrl,
+    store::{GrantStore, LoginStore},
+};
+
+use crate::edge::{
+    limits,
+    oauth_answers::{self, Failure},
+    oauth_clients::ClientGate,
+};
+
+#[derive(Clone)]
+pub struct IntrospectRoom {
+    pub gate: ClientGate,
+    pub grants: Arc<dyn GrantStore>,
+    pub logins: Arc<dyn LoginStore>,
+    pub public_url: PublicUrl,
+    pub clock: Arc<dyn Clock>,
+}
+
+pub fn routes(room: IntrospectRoom) -> Router {
+    Router::new().route("/auth/introspect", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+}
+
+async fn post(State(room): State<IntrospectRoom>, headers: HeaderMap, body: Bytes) -> Response {
+    match look(&room, &headers, &body).await {
+        Ok(introspection) => oauth_answers::no_store(StatusCode::OK, &introspection),
+        Err(failure) => oauth_answers::failure(&failure, "introspect", &headers),
+    }
+}
+
+async fn look(room: &IntrospectRoom, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
+    let (form, client) = room.gate.admit(headers, body).await?;
+    introspect::check_client(&client)?;
+    let now = room.clock.now();
+    match presented(&form)? {
+        Some(Presented::Access(hash)) => {
+            let found = room.grants.find_access(&hash, now).await?;
+            Ok(introspect::of_access(&client, found, now, &room.public_url))
+        }
+        Some(Presented::Refresh(hash)) => {
+            let found = room.grants.find_refresh(&hash, now).await?;
+            let user = match &found {
+                Some(found) => room.logins.find_user(&found.grant.user).await?,
+                None => None,
+            };
+            Ok(introspect::of_refresh(&client, found, user.as_ref(), now, &room.public_url))
+        }
+        None => Ok(Introspection::INACTIVE),
+    }
+}

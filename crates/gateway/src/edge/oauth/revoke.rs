@@ -1,0 +1,69 @@
+//! `POST /auth/revoke`: a client ends a token (RFC 7009). The rules are `portunus_core::oauth::revoke`.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    response::{IntoResponse, Response},
+    routing,
+};
+use http::{HeaderMap, StatusCode, header};
+use portunus_core::{
+    Clock,
+    oauth::{
+        presented::{Presented, presented},
+        revoke,
+    },
+    store::GrantStore,
+};
+
+use crate::edge::{
+    limits,
+    oauth_answers::{self, Failure},
+    oauth_clients::ClientGate,
+    protect::bearer::TokenCache,
+};
+
+#[derive(Clone)]
+pub struct RevokeRoom {
+    pub gate: ClientGate,
+    pub grants: Arc<dyn GrantStore>,
+    pub cache: TokenCache,
+    pub clock: Arc<dyn Clock>,
+}
+
+pub fn routes(room: RevokeRoom) -> Router {
+    Router::new().route("/auth/revoke", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+}
+
+/// 200 whether there was anything to revoke or not; 503 if we cannot know that it is done (threat 19).
+async fn post(State(room): State<RevokeRoom>, headers: HeaderMap, body: Bytes) -> Response {
+    match end(&room, &headers, &body).await {
+        Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
+        Err(failure) => oauth_answers::failure(&failure, "revoke", &headers),
+    }
+}
+
+async fn end(room: &RevokeRoom, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+    let (form, client) = room.gate.admit(headers, body).await?;
+    let now = room.clock.now();
+    match presented(&form)? {
+        Some(Presented::Refresh(hash)) => {
+            if let Some(grant) = revoke::of_refresh(&client, room.grants.find_refresh(&hash, now).await?)? {
+                room.grants.revoke_grant(&grant, now).await?;
+                tracing::info!(client_id = %client.client().id, %grant, "grant revoked by its client");
+            }
+        }
+        Some(Presented::Access(hash)) => {
+            if let Some(hash) = revoke::of_access(&client, room.grants.find_access(&hash, now).await?)? {
+                room.grants.revoke_access(&hash).await?;
+                tracing::info!(client_id = %client.client().id, "access token revoked by its client");
+            }
+        }
+        None => {}
+    }
+    room.cache.forget();
+    Ok(())
+}
