@@ -17,7 +17,6 @@ use portunus_core::{
     Clock, Entropy,
     clock::SystemClock,
     ids::ServerName,
-    lifetimes::Lifetimes,
     resource::PublicUrl,
     secret::{SecretText, TokenKind, TokenSecret},
 };
@@ -28,7 +27,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::serve::{self, Gateway};
 use crate::{
-    config::{Config, DEFAULT_BODY_LIMIT, LogFormat, LogSettings, Names, StoreConfig},
+    config::{Config, LogFormat, LogSettings, StoreConfig},
     demo::{
         people::PEOPLE,
         provider::{self, DemoProvider},
@@ -97,25 +96,11 @@ fn config(
         cwd: None,
     };
     let uuid = Transport::Http { url: format!("http://{uuid}/mcp").parse()?, headers: Vec::new() };
-    Ok(Config {
-        public_url: PublicUrl::parse(&format!("http://localhost:{}", address.port()))?,
-        listen: address,
-        auth_secrets: vec![SecretText::new(TokenSecret::generate(TokenKind::ClientSecret, entropy).expose())],
-        providers: Vec::new(),
-        servers: vec![server("dice", dice)?, server("uuid", uuid)?],
-        disabled_servers: Vec::new(),
-        proxies: Vec::new(),
-        scopes: Vec::new(),
-        store: StoreConfig::Sqlite { path: directory.join("demo.sqlite") },
-        lifetimes: Lifetimes::default(),
-        names: Names::Prefixed,
-        allowed_origins: Vec::new(),
-        allowed_hosts: Vec::new(),
-        trusted_proxies: Vec::new(),
-        log,
-        body_limit: DEFAULT_BODY_LIMIT,
-        production: false,
-    })
+    let public_url = PublicUrl::parse(&format!("http://localhost:{}", address.port()))?;
+    let secret = SecretText::new(TokenSecret::generate(TokenKind::ClientSecret, entropy).expose());
+    let store = StoreConfig::Sqlite { path: directory.join("demo.sqlite") };
+    let servers = vec![server("dice", dice)?, server("uuid", uuid)?];
+    Ok(Config { servers, log, ..Config::bare(public_url, address, secret, store) })
 }
 
 fn server(name: &str, transport: Transport) -> anyhow::Result<ServerSpec> {

@@ -205,6 +205,29 @@ pub struct Inspected {
 }
 
 impl Config {
+    /// A gateway without providers and servers, everything else at its default: the demo and tests begin with it.
+    pub fn bare(public_url: PublicUrl, listen: SocketAddr, auth_secret: SecretText, store: StoreConfig) -> Self {
+        Self {
+            public_url,
+            listen,
+            auth_secrets: vec![auth_secret],
+            providers: Vec::new(),
+            servers: Vec::new(),
+            disabled_servers: Vec::new(),
+            proxies: Vec::new(),
+            scopes: Vec::new(),
+            store,
+            lifetimes: Lifetimes::default(),
+            names: Names::Prefixed,
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            log: LogSettings::default(),
+            body_limit: DEFAULT_BODY_LIMIT,
+            production: false,
+        }
+    }
+
     /// Reads, resolves and checks the whole configuration.
     pub fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
         let Inspected { draft, warnings, mistakes } = Self::inspect(sources);

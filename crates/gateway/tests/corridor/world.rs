@@ -16,7 +16,7 @@ use axum::Router;
 use http::header;
 use portunus::{
     cli::serve::{ConnectedProvider, Gateway},
-    config::{Config, DEFAULT_BODY_LIMIT, LogSettings, Names, ProxyRoute, StoreConfig},
+    config::{Config, ProxyRoute, StoreConfig},
     net::{self, NetSettings},
     os::OsEntropy,
 };
@@ -124,23 +124,14 @@ impl World {
         let mut servers =
             vec![stdio("dice", env!("CARGO_BIN_EXE_portunus"), &["demo-server", "dice"]), http_server("uuid", &uuid)];
         servers.extend(setup.more_servers);
+        let secret = SecretText::new(format!("auth-secret-of-one-world-{:020}", next()));
+        let store = StoreConfig::Sqlite { path: directory.path().join("gateway.sqlite") };
         let config = Config {
-            public_url: PublicUrl::parse(&url).unwrap(),
-            listen: address,
-            auth_secrets: vec![SecretText::new(format!("auth-secret-of-one-world-{:020}", next()))],
-            providers: Vec::new(),
             servers,
-            disabled_servers: Vec::new(),
             proxies: setup.proxies,
-            store: StoreConfig::Sqlite { path: directory.path().join("gateway.sqlite") },
             lifetimes: setup.lifetimes,
-            names: Names::Prefixed,
             allowed_origins: setup.allowed_origins,
-            allowed_hosts: Vec::new(),
-            trusted_proxies: Vec::new(),
-            log: LogSettings::default(),
-            body_limit: DEFAULT_BODY_LIMIT,
-            production: false,
+            ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner) = (setup.org, setup.callback, setup.partner);
         let browsers = Mutex::default();
