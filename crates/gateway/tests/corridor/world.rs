@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -187,6 +188,11 @@ impl World {
         } else {
             format!("{}/v1/authorize", self.okta.custom_issuer("default"))
         }
+    }
+
+    /// The gateway's records.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.directory.path().join("gateway.sqlite")
     }
 
     pub(crate) fn stores(&self) -> &Stores {

@@ -177,6 +177,11 @@ impl OAuthClient {
 
     /// Sends `fields` to the token endpoint, with this client's credentials.
     pub async fn token_request<'a>(&self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Page {
+        self.send("token_endpoint", fields).await
+    }
+
+    /// Sends `fields` to an endpoint that metadata calls so, with this client's credentials.
+    pub async fn send<'a>(&self, endpoint: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Page {
         let mut fields: Vec<_> = fields.into_iter().collect();
         let secret = self.secret.as_deref().unwrap_or_default();
         if self.auth_method != "client_secret_basic" {
@@ -185,7 +190,7 @@ impl OAuthClient {
         if self.auth_method == "client_secret_post" {
             fields.push(("client_secret", secret));
         }
-        let mut request = Request::form(Method::POST, self.discovery.endpoint("token_endpoint"), fields).without_cookies();
+        let mut request = Request::form(Method::POST, self.discovery.endpoint(endpoint), fields).without_cookies();
         if self.auth_method == "client_secret_basic" {
             request = request.header("authorization", &format!("Basic {}", STANDARD.encode(format!("{}:{secret}", self.id))));
         }

@@ -12,4 +12,5 @@ mod pages;
 mod refresh;
 mod registration;
 mod requests;
+mod revocation;
 mod servers;
