@@ -78,8 +78,10 @@ async fn t30_a_scope_that_names_a_server_reaches_that_server_alone() {
     let tokens = client.tokens(client.redeem(&authorization, &code).await);
     let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
     assert!(mcp.tools().await.iter().all(|tool| tool.starts_with("dice_")), "the list is filtered");
-    let called = mcp.call("uuid_echo", json!({"text": "x"})).await;
-    assert!(called["error"].is_object(), "and the call is refused, by the same rule: {called}");
+    let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "uuid_echo", "arguments": {}}});
+    let called = mcp.post(&call).await.expect(403);
+    assert!(called.json()["error"].is_object(), "and the call is refused, by the same rule: {called:?}");
+    assert!(called.header("www-authenticate").contains("insufficient_scope"), "{called:?}");
     let refused = ping(&world, "/mcp?server_name=uuid", &tokens.access).await.expect(403);
     assert!(refused.header("www-authenticate").contains("insufficient_scope"), "{refused:?}");
     assert!(world.uuid.seen().is_empty(), "nothing reached the server");
