@@ -13,7 +13,6 @@ use portunus_core::{
     Clock, Entropy,
     clock::SystemClock,
     ids::ServerName,
-    oauth::ways::Ways,
     resource::Resources,
     store::{Stores, Upkeep},
 };
@@ -43,8 +42,6 @@ use crate::{
     os::OsEntropy,
 };
 
-/// Registered clients that never redeemed a code, at most (threat 25).
-const MAX_UNUSED_CLIENTS: u64 = 10_000;
 /// How often expired records are deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 /// How long child processes may take to end.
@@ -156,8 +153,9 @@ impl Gateway {
             },
             lifetimes: config.lifetimes,
             body_limit: config.body_limit,
-            ways: Arc::new(Ways::default()),
-            max_unused_clients: MAX_UNUSED_CLIENTS,
+            ways: Arc::new(config.clients.ways.clone()),
+            configured_clients: config.clients.configured.clone(),
+            max_unused_clients: config.clients.max_unused,
             resources,
             stores,
             clock,

@@ -3,18 +3,19 @@
 
 use std::fmt::Write as _;
 
-use portunus_core::scope::Scope;
+use portunus_core::{oauth::ways::Domain, scope::Scope};
 use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
 
-use crate::config::{Config, LogFormat, Names, ProviderConfig, StoreConfig, show_duration};
+use crate::config::{ClientsConfig, Config, LogFormat, Names, ProviderConfig, StoreConfig, show_duration};
 
 /// The whole configuration.
 pub fn summary(config: &Config) -> String {
     let mut text = String::new();
     general(config, &mut text);
     providers(config, &mut text);
+    clients(&config.clients, &mut text);
     servers(config, &mut text);
     proxies(config, &mut text);
     scopes(config, &mut text);
@@ -102,6 +103,34 @@ const fn preset(preset: Preset) -> &'static str {
         Preset::Github => "GitHub",
         Preset::Gitlab => "GitLab",
         Preset::Oidc => "OpenID Connect",
+    }
+}
+
+fn clients(ClientsConfig { ways, max_unused, configured }: &ClientsConfig, text: &mut String) {
+    text.push_str("\nClients\n");
+    let on = |switch: bool| if switch { "on" } else { "off" };
+    line(text, "registration", format_args!("{}; {max_unused} that were never used, at most", on(ways.registration)));
+    let domains = list(ways.domains.iter().map(Domain::as_str), "anybody's");
+    line(text, "documents", format_args!("{}; of {domains}", on(ways.metadata_documents)));
+    for family in &ways.families {
+        let switch = |name, value: Option<bool>| value.map(|value| format!("{name} {}", on(value)));
+        let switches = [switch("registration", family.registration), switch("documents", family.metadata_documents)];
+        line(text, &family.name, switches.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    }
+    for client in configured {
+        let grants = list(client.grant_types.iter().map(|grant| grant.as_str()), "nothing");
+        let trusted = if client.trusted { "; trusted" } else { "" };
+        line(
+            text,
+            client.id.as_str(),
+            format_args!("{}; {}; {grants}{trusted}", client.display_name(), client.auth_method.as_str()),
+        );
+        for uri in &client.redirect_uris {
+            line(text, "", format_args!("back to {uri}"));
+        }
+        if !client.groups.is_empty() {
+            line(text, "", format_args!("groups: {}", client.groups.join(", ")));
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod auth_secret;
 mod cidr;
+mod client;
+mod clients;
 mod dotenv;
 mod environment;
 mod expand;
@@ -47,6 +49,7 @@ use url::Url;
 
 pub use self::{
     cidr::{BadCidr, Cidr},
+    clients::ClientsConfig,
     mistake::{Mistake, Mistakes, Warning, Where},
     proxies::OWN_PATHS,
     quantity::show_duration,
@@ -74,6 +77,7 @@ pub struct Config {
     pub proxies: Vec<ProxyRoute>,
     /// Scopes beside `mcp` and the servers' names. Names are unique, includes are known and without circles.
     pub scopes: Vec<ScopeRule>,
+    pub clients: ClientsConfig,
     pub store: StoreConfig,
     pub lifetimes: Lifetimes,
     pub names: Names,
@@ -216,6 +220,7 @@ impl Config {
             disabled_servers: Vec::new(),
             proxies: Vec::new(),
             scopes: Vec::new(),
+            clients: ClientsConfig::default(),
             store,
             lifetimes: Lifetimes::default(),
             names: Names::Prefixed,
@@ -245,6 +250,7 @@ impl Config {
             auth_secrets: auth_secret::resolve(&raw, &mut report),
             proxies: proxies::resolve(&raw, &servers.names, &mut report),
             scopes: scopes::resolve(&raw, &servers.names, &mut report),
+            clients: clients::resolve(&raw, &mut report),
             store: store::resolve(&raw, &mut report),
             lifetimes: lifetimes::resolve(&raw, &mut report),
             names: log::names(&raw, &mut report),

@@ -55,6 +55,7 @@ fn of_shape(shape: &Shape) -> Map<String, Value> {
         Shape::Text | Shape::Secret => json!({ "type": "string" }),
         Shape::Flag => json!({ "anyOf": [{ "type": "boolean" }, reference] }),
         Shape::Seconds => json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, reference] }),
+        Shape::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, reference] }),
         Shape::Duration => json!({ "type": "string", "pattern": r"^\s*[0-9]+ *[A-Za-z]|\$\{" }),
         Shape::Size => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": r"^[0-9]|\$\{" }] }),
         Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, reference] }),

@@ -22,6 +22,8 @@ pub(super) enum Shape {
     Flag,
     /// A number of seconds.
     Seconds,
+    /// A whole number.
+    Count,
     /// A number with a unit of time.
     Duration,
     /// A number of bytes, or a number with a unit.
@@ -95,9 +97,14 @@ impl Walk<'_> {
             Shape::List(inner) => self.list(inner, node, key),
             Shape::Map(inner) => self.map(inner, node, key),
             Shape::Table(table) => self.table(table, node, key),
-            Shape::Text | Shape::Secret | Shape::Flag | Shape::Seconds | Shape::Duration | Shape::Size | Shape::Choice(_) => {
-                self.scalar(shape, node, key);
-            }
+            Shape::Text
+            | Shape::Secret
+            | Shape::Flag
+            | Shape::Seconds
+            | Shape::Count
+            | Shape::Duration
+            | Shape::Size
+            | Shape::Choice(_) => self.scalar(shape, node, key),
         }
     }
 
@@ -118,7 +125,9 @@ impl Walk<'_> {
         }
         let fits = match shape {
             Shape::Flag => matches!(&node.value, Value::Flag(_)) || (was_expanded && is_flag(&node.value)),
-            Shape::Seconds => matches!(node.value, Value::Number(_)) || (was_expanded && matches!(node.value, Value::Text(_))),
+            Shape::Seconds | Shape::Count => {
+                matches!(node.value, Value::Number(_)) || (was_expanded && matches!(node.value, Value::Text(_)))
+            }
             Shape::Size => matches!(node.value, Value::Number(_) | Value::Text(_)),
             _ => matches!(node.value, Value::Text(_)),
         };
@@ -226,6 +235,7 @@ fn expected(shape: &Shape, found: &Value) -> String {
     match shape {
         Shape::Flag => "true or false, without quotes".to_owned(),
         Shape::Seconds => "a number of seconds, without quotes".to_owned(),
+        Shape::Count => "a whole number, without quotes".to_owned(),
         Shape::Duration => quantity::DURATION.to_owned(),
         Shape::Size => quantity::SIZE.to_owned(),
         Shape::Choice(choices) => format!("one of {}", quoted(choices, ", ")),

@@ -1,7 +1,8 @@
 //! Tests of the configuration: the desk they work at is here; the promises of the old systems are in `mcp_s` (rows A of the
-//! parity table) and `securemcp` (rows B), our own names in `own` and `scopes`, how mistakes are told in `told`, files that are committed
+//! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, how mistakes are told in `told`, files that are committed
 //! (examples, schemas, documentation) in `committed`.
 
+mod clients;
 mod committed;
 mod mcp_s;
 mod own;

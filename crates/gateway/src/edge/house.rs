@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use hkdf::Hkdf;
 use portunus_core::{
     Clock, Entropy,
+    client::Client,
     ids::{ProviderName, ServerName},
     lifetimes::Lifetimes,
     oauth::ways::Ways,
@@ -37,6 +38,8 @@ pub struct House {
     pub body_limit: usize,
     /// How clients may come to be.
     pub ways: Arc<Ways>,
+    /// Clients of the configuration.
+    pub configured_clients: Vec<Client>,
     /// Registered clients that never redeemed a code, at most (threat 25).
     pub max_unused_clients: u64,
     /// Shows the demo's banner on every page.

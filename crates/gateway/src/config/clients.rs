@@ -1,0 +1,127 @@
+//! Section: OAuth clients: how they may come to be, and those that stand in the configuration. One of the latter is read in
+//! [`super::client`].
+
+use portunus_core::{
+    client::Client,
+    oauth::ways::{Domain, Family, Ways},
+};
+
+use super::{
+    client::resolve_one,
+    mistake::Report,
+    raw::{Raw, Written, written},
+    tree::Item,
+};
+
+/// Clients that register themselves and never redeem a code, at most (threat 25).
+const MAX_UNUSED: u64 = 10_000;
+
+/// OAuth clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientsConfig {
+    pub ways: Ways,
+    /// Registered clients that never redeemed a code, at most.
+    pub max_unused: u64,
+    /// Ids unique. Never stored.
+    pub configured: Vec<Client>,
+}
+
+impl Default for ClientsConfig {
+    fn default() -> Self {
+        Self { ways: Ways::default(), max_unused: MAX_UNUSED, configured: Vec::new() }
+    }
+}
+
+pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
+    let root = raw.config.root();
+    let mut clients = ClientsConfig::default();
+    let ways = &mut clients.ways;
+    if let Some(registration) = root.find_path("clients.registration") {
+        ways.registration = flag(&registration, "enabled").unwrap_or(true);
+        clients.max_unused = max_unused(&registration, report).unwrap_or(MAX_UNUSED);
+    }
+    if let Some(documents) = root.find_path("clients.metadata_documents") {
+        ways.metadata_documents = flag(&documents, "enabled").unwrap_or(true);
+        ways.domains = texts(&documents, "domains").into_iter().filter_map(|text| domain(text, report)).collect();
+    }
+    let list = |name: &str| root.find_path(name).map(|list| list.items()).unwrap_or_default();
+    ways.families = list("clients.families").iter().filter_map(|item| family(item, report)).collect();
+    for item in list("clients.configured") {
+        let Some((client, at)) = resolve_one(raw, &item, report) else { continue };
+        if clients.configured.iter().any(|earlier| earlier.id == client.id) {
+            report.mistake(at, format!("`{}` a second time", client.id), "another client_id for each client");
+        } else {
+            clients.configured.push(client);
+        }
+    }
+    clients
+}
+
+pub(super) fn flag(item: &Item<'_>, name: &str) -> Option<bool> {
+    item.find(name)?.scalar()?.trim().parse().ok()
+}
+
+/// The texts of a list, each with its place.
+pub(super) fn texts(item: &Item<'_>, name: &str) -> Vec<Written> {
+    let items = item.find(name).map(|list| list.items()).unwrap_or_default();
+    items.into_iter().filter_map(|item| written(Some(item))).collect()
+}
+
+fn max_unused(registration: &Item<'_>, report: &mut Report) -> Option<u64> {
+    let Written { text, at, .. } = written(registration.find("max_unused"))?;
+    let parsed = text.parse().ok().filter(|count| *count > 0);
+    if parsed.is_none() {
+        report.mistake(at, format!("`{text}`"), "a whole number, 1 at least; `enabled: false` switches registration off");
+    }
+    parsed
+}
+
+fn domain(Written { text, at, .. }: Written, report: &mut Report) -> Option<Domain> {
+    let parsed = Domain::parse(&text);
+    if let Err(bad) = parsed {
+        report.mistake(at, format!("`{text}`"), bad.to_string());
+        return None;
+    }
+    parsed.ok()
+}
+
+fn family(item: &Item<'_>, report: &mut Report) -> Option<Family> {
+    let name = written(item.find("name"))?.text;
+    let words = |key: &str| texts(item, key).into_iter().map(|written| written.text).collect::<Vec<_>>();
+    let family = Family {
+        name,
+        client_name: written(item.find("client_name")).map(|written| written.text).filter(|prefix| !prefix.is_empty()),
+        redirect_schemes: words("redirect_schemes"),
+        redirect_hosts: words("redirect_hosts"),
+        registration: flag(item, "registration"),
+        metadata_documents: flag(item, "metadata_documents"),
+    };
+    for written in texts(item, "redirect_schemes") {
+        check_scheme(written, report);
+    }
+    for written in texts(item, "redirect_hosts") {
+        check_host(written, report);
+    }
+    if family.client_name.is_none() && family.redirect_schemes.is_empty() && family.redirect_hosts.is_empty() {
+        let expected = "something to know them by: `client_name`, `redirect_schemes` or `redirect_hosts`";
+        report.mistake(item.at(), "a family that no client is of", expected);
+    } else if family.registration.is_none() && family.metadata_documents.is_none() {
+        report.mistake(item.at(), "a family without a switch", "`registration` or `metadata_documents`: true or false");
+    }
+    Some(family)
+}
+
+fn check_scheme(Written { text, at, .. }: Written, report: &mut Report) {
+    let is_scheme = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
+    if !is_scheme {
+        report.mistake(at, format!("`{text}`"), "a scheme in small letters and without `://`, such as cursor or com.example.app");
+    }
+}
+
+fn check_host(Written { text, at, .. }: Written, report: &mut Report) {
+    let is_host = !text.is_empty() && !text.contains(['/', '@', '*', ' ']) && text == text.to_ascii_lowercase();
+    if !is_host {
+        report.mistake(at, format!("`{text}`"), "a host in small letters, such as claude.ai or localhost: no URL, no wildcard");
+    }
+}
