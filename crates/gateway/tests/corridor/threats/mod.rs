@@ -14,3 +14,4 @@ mod registration;
 mod requests;
 mod revocation;
 mod servers;
+mod slow;
