@@ -139,6 +139,12 @@ impl TokenHash {
         &self.0
     }
 
+    /// Reads a hash as it is displayed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
     /// Compares in constant time (threat 22).
     pub fn matches(&self, secret: &str) -> bool {
         self.0.ct_eq(&Self::of(secret).0).into()
@@ -166,9 +172,7 @@ impl Serialize for TokenHash {
 impl<'de> Deserialize<'de> for TokenHash {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
-        let bytes = bytes.try_into().map_err(|_| serde::de::Error::custom("a hash has 32 bytes"))?;
-        Ok(Self(bytes))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a hash is 32 bytes in base64url"))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod demo_server;
+pub mod grants;
 pub mod schema;
 pub mod serve;
 pub mod summary;
@@ -56,6 +57,8 @@ enum Command {
     DemoServer(DemoServerArgs),
     /// Print the resolved configuration, the URLs to register at the provider, and every mistake
     Check(check::CheckArgs),
+    /// List or revoke what people allowed clients
+    Grants(grants::GrantsArgs),
     /// Print the JSON Schema of config.yaml or mcp.json, for editors
     Schema(schema::SchemaArgs),
 }
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Serve(files) => run_serve(&files),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Grants(args) => grants::run(args),
         Command::Demo(args) => run_async(demo::run(args)),
         Command::DemoServer(args) => {
             let transport = args.http.map_or(demo_server::DemoTransport::Stdio, |port| demo_server::DemoTransport::Http { port });

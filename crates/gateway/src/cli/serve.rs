@@ -187,7 +187,8 @@ impl Gateway {
     }
 }
 
-fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
+/// Opens the records; a new file is made if there is none.
+pub(super) fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
     match &config.store {
         StoreConfig::Sqlite { path } => {
             let sealer = || Sealer::new(&config.auth_secrets, Arc::clone(entropy));

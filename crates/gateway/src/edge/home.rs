@@ -14,6 +14,7 @@ use portunus_core::{
 use super::{
     browser::Desk,
     layers::RequestId,
+    oauth::disconnect,
     pages::{ConnectHelp, HomeGrant, HomePage, HomeServer, HomeUser, Label, UrlText, when},
 };
 
@@ -60,7 +61,7 @@ async fn page(room: &HomeRoom, user: Option<&User>, csrf: String) -> Result<Home
         connect: ConnectHelp::for_url(room.resources.root().as_str()),
         sign_in_href: "/auth/signin".to_owned(),
         csrf,
-        disconnect_action: None,
+        disconnect_action: Some(disconnect::PATH),
     })
 }
 

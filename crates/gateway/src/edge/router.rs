@@ -17,7 +17,7 @@ use super::{
     house::House,
     layers::{self, LayerRoom},
     mcp::McpRoom,
-    oauth::{authorize, callback, consent, introspect, manage, metadata, register, revoke, signin, signout, token},
+    oauth::{authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout, token},
     oauth_clients::ClientGate,
     pages::assets,
     protect::{
@@ -180,6 +180,12 @@ fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             resources: Arc::clone(&house.resources),
             server_kinds: house.server_kinds.clone().into(),
             proxy_patterns: proxy_patterns.collect(),
+        }))
+        .merge(disconnect::routes(disconnect::DisconnectRoom {
+            desk: desk.clone(),
+            grants: Arc::clone(&house.stores.grants),
+            consents: Arc::clone(&house.stores.consents),
+            cache: bearer.cache.clone(),
         }))
         .merge(tools::routes(ToolsRoom {
             desk: desk.clone(),

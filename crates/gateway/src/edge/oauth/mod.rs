@@ -5,6 +5,7 @@
 pub mod authorize;
 pub mod callback;
 pub mod consent;
+pub mod disconnect;
 pub mod introspect;
 pub mod manage;
 pub mod metadata;

@@ -2,6 +2,7 @@
 
 mod consent;
 mod front_page;
+mod grants;
 mod mcp;
 mod operations;
 mod outage;
