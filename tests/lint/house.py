@@ -1,5 +1,5 @@
 """The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
-what no file may contain, and where links of documents lead. Run by `./test house`. Licences and banned crates are checked
+what no file may contain, where links of documents lead, and that attacks and their tests know each other. Run by `./test house`. Licences and banned crates are checked
 next door, in licences.py.
 
 Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
@@ -202,11 +202,27 @@ def check_links():
     print(f"links: {len(documents)} documents")
 
 
+def check_attacks():
+    """Tests and attacks know each other: what docs/attacks.md names is there, and what is named after an attack is in it."""
+    document = Path("docs/attacks.md")
+    text = document.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[tf]\d+_)[a-z0-9_]+)`", text))
+    there = set()
+    for path in tracked("*.rs"):
+        there |= set(re.findall(r"fn ((?:[tf]\d+_)[a-z0-9_]+)\(", Path(path).read_text(encoding="utf-8")))
+    for name in sorted(named - there):
+        finding(document, f"names a test that is not there: {name}")
+    for name in sorted(there - named):
+        finding(document, f"does not name the test {name}")
+    print(f"attacks: {len(named)} tests")
+
+
 check_arrows()
 check_sizes()
 check_endpoints_apart()
 check_words()
 check_links()
+check_attacks()
 if findings:
     print(*findings, sep="\n")
     print(f"house: {len(findings)} findings")
