@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    client::{Client, GrantType},
+    client::{Client, ClientSource, GrantType},
     clock::Timestamp,
     entropy::Entropy,
     grant::Consent,
@@ -101,7 +101,9 @@ fn resource(params: &Params, resources: &Resources) -> Result<Resource, OAuthErr
 }
 
 /// The scopes to ask the person for: those the client named that exist on the resource, `mcp` if it named none. Scopes that do
-/// not exist here are left out (RFC 6749 section 3.3); a request for nothing but those is refused.
+/// not exist here are left out (RFC 6749 section 3.3); a request for nothing but those is refused. The scopes in a client's own
+/// metadata are what it asks for when it names none, and no bound: clients write the first challenge's scope there, and have to
+/// ask for more when a call needs more. Those in the configuration are a bound.
 fn scopes(params: &Params, client: &Client, resources: &Resources, resource: &Resource) -> Result<ScopeSet, OAuthError> {
     let bad = |description: String| OAuthError::new(ErrorCode::InvalidScope, description);
     let available = resources.scopes(resource);
@@ -114,7 +116,9 @@ fn scopes(params: &Params, client: &Client, resources: &Resources, resource: &Re
     if !asked_for_access {
         granted.extend_with(scope::MCP);
     }
-    if let Some(limit) = client.scopes.as_ref().filter(|limit| limit.iter().any(|scope| available.contains(scope.as_str()))) {
+    let is_limited = client.source == ClientSource::Configured || !asked_for_access;
+    let limit = client.scopes.as_ref().filter(|limit| limit.iter().any(|scope| available.contains(scope.as_str())));
+    if let Some(limit) = limit.filter(|_| is_limited) {
         granted = resources.catalogue().within(&granted, limit);
     }
     if granted.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS) {

@@ -122,19 +122,42 @@ fn other_refusals() {
 }
 
 #[test]
-fn scopes_stay_within_what_the_client_registered_for() {
-    let cases = [
-        (None, "mcp", Ok("mcp")),
-        (Some("mcp"), "dice:read", Ok("dice:read")),
-        (Some("dice"), "mcp", Ok("dice")),
-        (Some("dice:read"), "mcp uuid", Ok("dice:read")),
-        (Some("dice:read"), "", Ok("dice:read")),
-        (Some("dice:read"), "uuid", Err(ErrorCode::InvalidScope)),
-        (Some("mcp"), "mcp offline_access", Ok("mcp")),
-        (Some("openid"), "dice:read", Ok("dice:read")),
-    ];
+fn scopes_stay_within_what_the_configuration_says() {
+    check_scopes(
+        ClientSource::Configured,
+        [
+            (None, "mcp", Ok("mcp")),
+            (Some("mcp"), "dice:read", Ok("dice:read")),
+            (Some("dice"), "mcp", Ok("dice")),
+            (Some("dice:read"), "mcp uuid", Ok("dice:read")),
+            (Some("dice:read"), "", Ok("dice:read")),
+            (Some("dice:read"), "uuid", Err(ErrorCode::InvalidScope)),
+            (Some("mcp"), "mcp offline_access", Ok("mcp")),
+            (Some("openid"), "dice:read", Ok("dice:read")),
+        ],
+    );
+}
+
+#[test]
+fn what_a_client_registered_is_what_it_asks_for_first() {
+    for source in [ClientSource::Registered, ClientSource::MetadataDocument] {
+        check_scopes(
+            source,
+            [
+                (None, "", Ok("mcp")),
+                (Some("dice:read"), "", Ok("dice:read")),
+                (Some("dice:read"), "offline_access", Ok("dice:read")),
+                (Some("dice:read"), "dice:read uuid", Ok("dice:read uuid")),
+                (Some("dice"), "mcp", Ok("mcp")),
+                (Some("openid"), "", Ok("mcp")),
+            ],
+        );
+    }
+}
+
+fn check_scopes<const N: usize>(source: ClientSource, cases: [(Option<&str>, &str, Result<&str, ErrorCode>); N]) {
     for (limit, asked, expected) in cases {
-        let client = Client { scopes: limit.map(|limit| ScopeSet::parse(limit).unwrap()), ..client() };
+        let client = Client { source, scopes: limit.map(|limit| ScopeSet::parse(limit).unwrap()), ..client() };
         let params = Params::parse(format!("{SOUND}&scope={asked}").as_bytes()).unwrap();
         let address = return_address(&params, &client).unwrap();
         let found = check(&params, &client, address, &resources()).map(|request| request.scopes.to_string());
