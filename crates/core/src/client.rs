@@ -18,7 +18,7 @@ pub enum ClientAuthMethod {
 
 impl ClientAuthMethod {
     /// Every method the token endpoint understands: what metadata advertises and what a client may register.
-    pub const SUPPORTED: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
+    pub const SUPPORTED: [Self; 4] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
     pub const fn as_str(self) -> &'static str {
         match self {

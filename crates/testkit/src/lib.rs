@@ -1,5 +1,5 @@
 //! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
-//! behind it; [`agent`] is the browser and the MCP client in front; [`zoo`] are hosts of strangers; [`log`] catches what is logged.
+//! behind it; [`agent`] is the browser and the MCP client in front; [`signer`] signs for clients; [`zoo`] are hosts of strangers; [`log`] catches what is logged.
 
 #[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
 pub mod agent;
@@ -8,5 +8,7 @@ pub mod log;
 pub mod mcp_servers;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod okta;
+#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+pub mod signer;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod zoo;

@@ -4,10 +4,11 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use thiserror::Error;
-use url::Url;
 
-use super::client_metadata::https_url;
-use crate::client::ClientKeys;
+use crate::{
+    client::ClientKeys,
+    outside_url::{BadOutsideUrl, OutsideUrl},
+};
 
 const MAX_KEYS: usize = 20;
 const MAX_BYTES: usize = 16 * 1024;
@@ -20,8 +21,8 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 pub enum BadKeys {
     #[error("jwks and jwks_uri exclude each other")]
     Both,
-    #[error("jwks_uri must be an https URL without user name, password and fragment")]
-    Uri,
+    #[error("jwks_uri {0}")]
+    Uri(#[from] BadOutsideUrl),
     #[error("jwks must be an object with a list `keys` of at least one key")]
     Shape,
     #[error("jwks has more than {MAX_KEYS} keys, or more than {MAX_BYTES} bytes")]
@@ -39,14 +40,9 @@ pub fn client_keys(jwks: Option<Value>, jwks_uri: Option<String>) -> Result<Opti
     match (jwks, jwks_uri) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(BadKeys::Both),
-        (None, Some(uri)) => check_uri(&uri).map(|()| Some(ClientKeys::Remote(uri))),
+        (None, Some(uri)) => Ok(Some(ClientKeys::Remote(OutsideUrl::parse(&uri)?.to_string()))),
         (Some(set), None) => check_set(&set).map(|()| Some(ClientKeys::Inline(set))),
     }
-}
-
-fn check_uri(uri: &str) -> Result<(), BadKeys> {
-    let is_bare = |url: &Url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    if https_url(uri).is_some_and(|url| is_bare(&url)) { Ok(()) } else { Err(BadKeys::Uri) }
 }
 
 /// Checks a JWK Set: also one that was fetched from a `jwks_uri`.
@@ -138,7 +134,7 @@ mod tests {
             "/jwks",
             " https://a/",
         ] {
-            assert_eq!(client_keys(None, Some(bad.to_owned())), Err(BadKeys::Uri), "{bad}");
+            assert!(matches!(client_keys(None, Some(bad.to_owned())), Err(BadKeys::Uri(_))), "{bad}");
         }
     }
 }

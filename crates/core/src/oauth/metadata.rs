@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     client::{ClientAuthMethod, GrantType},
-    oauth::register,
+    oauth::{assertion, register},
     resource::{PublicUrl, Resource, Resources, Target},
     scope::{self, Scope, ScopeSet},
 };
@@ -50,13 +50,17 @@ pub struct AuthorizationServer {
     client_id_metadata_document_supported: bool,
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// Required with `private_key_jwt`, here and below.
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     scopes_supported: Vec<String>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
     grant_types_supported: Vec<&'static str>,
     token_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     code_challenge_methods_supported: [&'static str; 1],
     authorization_response_iss_parameter_supported: bool,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -91,17 +95,20 @@ pub fn authorization_server(resources: &Resources, features: Features) -> Author
         client_id_metadata_document_supported: features.metadata_documents,
         revocation_endpoint: url.at("/auth/revoke"),
         revocation_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED.map(ClientAuthMethod::as_str).to_vec(),
+        revocation_endpoint_auth_signing_alg_values_supported: assertion::ALGORITHMS,
         introspection_endpoint: url.at("/auth/introspect"),
         introspection_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED
             .into_iter()
             .filter(|method| *method != ClientAuthMethod::None)
             .map(ClientAuthMethod::as_str)
             .collect(),
+        introspection_endpoint_auth_signing_alg_values_supported: assertion::ALGORITHMS,
         scopes_supported: words(&resources.scopes(&resources.root())).collect(),
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
         grant_types_supported: GrantType::SUPPORTED.into_iter().map(GrantType::as_str).collect(),
         token_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED.into_iter().map(ClientAuthMethod::as_str).collect(),
+        token_endpoint_auth_signing_alg_values_supported: assertion::ALGORITHMS,
         code_challenge_methods_supported: ["S256"],
         authorization_response_iss_parameter_supported: true,
         openid: None,

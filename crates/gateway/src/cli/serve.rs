@@ -38,7 +38,10 @@ use crate::{
         proxy::{ProxyLimits, ProxyRoutes},
         router, server,
     },
-    net::{self, NetSettings},
+    net::{
+        self, NetSettings,
+        guarded::{GuardedFetcher, Internet, Outside},
+    },
     os::OsEntropy,
 };
 
@@ -153,6 +156,7 @@ impl Gateway {
             },
             lifetimes: config.lifetimes,
             body_limit: config.body_limit,
+            fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
             ways: Arc::new(config.clients.ways.clone()),
             configured_clients: config.clients.configured.clone(),
             max_unused_clients: config.clients.max_unused,
@@ -165,6 +169,12 @@ impl Gateway {
             demo,
         };
         Ok(Self { house, upstreams })
+    }
+
+    /// The same gateway in another world: what clients' URLs lead to is made up. For tests; no setting leads here.
+    pub fn with_outside(mut self, outside: Arc<dyn Outside>) -> anyhow::Result<Self> {
+        self.house.fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&self.house.clock))?);
+        Ok(self)
     }
 
     /// What the gateway keeps its records in: tests look at it.

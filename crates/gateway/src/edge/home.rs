@@ -8,11 +8,12 @@ use portunus_core::{
     ids::ServerName,
     principal::User,
     resource::Resources,
-    store::{ClientStore, GrantStore, GrantsOf, StoreError},
+    store::{GrantStore, GrantsOf, StoreError},
 };
 
 use super::{
     browser::Desk,
+    clients::ClientDirectory,
     layers::RequestId,
     oauth::disconnect,
     pages::{ConnectHelp, HomeGrant, HomePage, HomeServer, HomeUser, Label, UrlText, when},
@@ -24,7 +25,7 @@ const GRANTS: u32 = 100;
 #[derive(Clone)]
 pub struct HomeRoom {
     pub desk: Desk,
-    pub clients: Arc<dyn ClientStore>,
+    pub directory: ClientDirectory,
     pub grants: Arc<dyn GrantStore>,
     pub resources: Arc<Resources>,
     pub server_kinds: Arc<[(ServerName, &'static str)]>,
@@ -83,10 +84,8 @@ async fn grants(room: &HomeRoom, user: &User) -> Result<Vec<HomeGrant>, StoreErr
     let now = room.desk.clock.now();
     let mut shown = Vec::new();
     for grant in room.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
-        let client = room.clients.find_client(&grant.client).await?;
-        let name = client.as_ref().map_or("A removed application", |client| client.display_name());
         shown.push(HomeGrant {
-            client: Label::from(name),
+            client: Label::from(room.directory.name(&grant.client).await?),
             resource: UrlText::from(grant.resource.as_str()),
             since: when::day(grant.created_at, now),
             id: grant.id.to_string(),

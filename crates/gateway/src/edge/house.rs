@@ -18,8 +18,8 @@ use portunus_identity::provider::Provider;
 use portunus_mcp::hub::Hub;
 use sha2::Sha256;
 
-use super::proxy::ProxyRoutes;
-use crate::config::Cidr;
+use super::{assertions::Assertions, clients::ClientDirectory, proxy::ProxyRoutes};
+use crate::{config::Cidr, net::guarded::GuardedFetcher};
 
 /// Everything the endpoints need.
 pub struct House {
@@ -36,6 +36,8 @@ pub struct House {
     pub server_kinds: Vec<(ServerName, &'static str)>,
     pub admission: Admission,
     pub body_limit: usize,
+    /// The way to URLs that are not in the configuration.
+    pub fetcher: Arc<GuardedFetcher>,
     /// How clients may come to be.
     pub ways: Arc<Ways>,
     /// Clients of the configuration.
@@ -44,6 +46,25 @@ pub struct House {
     pub max_unused_clients: u64,
     /// Shows the demo's banner on every page.
     pub demo: bool,
+}
+
+impl House {
+    /// All the clients there are.
+    pub fn directory(&self) -> ClientDirectory {
+        ClientDirectory::new(
+            self.configured_clients.clone(),
+            Arc::clone(&self.ways),
+            Arc::clone(&self.fetcher),
+            Arc::clone(&self.stores.clients),
+            Arc::clone(&self.clock),
+        )
+    }
+
+    /// What checks clients' signatures.
+    pub fn assertions(&self) -> Assertions {
+        let (fetcher, used) = (Arc::clone(&self.fetcher), Arc::clone(&self.stores.assertions));
+        Assertions::new(fetcher, used, Arc::clone(&self.clock), self.resources.public_url())
+    }
 }
 
 /// Who may speak to us at all, before any token is looked at (threats 34, 38).

@@ -2,7 +2,9 @@
 //! server, [`protect`] the door that everything behind a token lies behind, [`mcp`] and [`proxy`] what is behind it, [`pages`]
 //! what people see.
 
+pub mod assertions;
 pub mod browser;
+pub mod clients;
 pub mod cookies;
 pub mod health;
 pub mod home;

@@ -1,8 +1,6 @@
 //! Who is the client of a request to the token, revocation or introspection endpoint: its form is read and its proof checked here,
 //! for all three, so that none can forget it. The rule is `portunus_core::oauth::token::authenticate`.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, header};
 use portunus_core::{
     ids::ClientId,
@@ -10,18 +8,18 @@ use portunus_core::{
         ErrorCode, OAuthError,
         header::basic as basic_header,
         params::Params,
-        token::{self, AuthenticatedClient},
+        token::{self, AuthenticatedClient, Proof},
     },
     secret::SecretText,
-    store::ClientStore,
 };
 
-use super::{limits, oauth_answers::Failure};
+use super::{assertions::Assertions, clients::ClientDirectory, limits, oauth_answers::Failure};
 
 /// Lets clients that prove themselves through.
 #[derive(Clone)]
 pub struct ClientGate {
-    pub clients: Arc<dyn ClientStore>,
+    pub directory: ClientDirectory,
+    pub assertions: Assertions,
 }
 
 impl ClientGate {
@@ -32,8 +30,11 @@ impl ClientGate {
             return Err(OAuthError::new(ErrorCode::InvalidRequest, problem).into());
         }
         let form = Params::parse(body).map_err(OAuthError::from)?;
-        let presented = token::credentials(basic(headers)?, &form)?;
-        let client = self.clients.find_client(&ClientId::from_text(&presented.client_id)).await?;
+        let mut presented = token::credentials(basic(headers)?, &form)?;
+        let client = self.directory.find(&ClientId::from_text(&presented.client_id)).await?;
+        if let (Proof::UncheckedAssertion(jwt), Some(client)) = (&presented.proof, &client) {
+            presented.proof = Proof::Assertion(self.assertions.verify(client, jwt).await?);
+        }
         Ok((form, token::authenticate(client, &presented)?))
     }
 }

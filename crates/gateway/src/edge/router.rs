@@ -71,7 +71,7 @@ fn oauth(house: &House, desk: &Desk) -> Router {
         .merge(metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources), features: features(house) }))
         .merge(authorize::routes(authorize::AuthorizeRoom {
             desk: desk.clone(),
-            clients: Arc::clone(&stores.clients),
+            directory: house.directory(),
             transactions: Arc::clone(&stores.transactions),
             consents: Arc::clone(&stores.consents),
             grants: Arc::clone(&stores.grants),
@@ -132,7 +132,7 @@ fn clients(house: &House, bearer: &Bearer) -> Router {
 /// Where clients exchange, end and look at tokens: all behind one gate.
 fn tokens(house: &House, bearer: &Bearer) -> Router {
     let stores = &house.stores;
-    let gate = ClientGate { clients: Arc::clone(&stores.clients) };
+    let gate = ClientGate { directory: house.directory(), assertions: house.assertions() };
     Router::new()
         .merge(token::routes(token::TokenRoom {
             gate: gate.clone(),
@@ -162,8 +162,10 @@ fn tokens(house: &House, bearer: &Bearer) -> Router {
 
 /// What metadata advertises.
 fn features(house: &House) -> Features {
-    // Nobody fetches metadata documents yet, whatever the switch says.
-    Features { registration: house.ways.is_open(Way::Registration), metadata_documents: false }
+    Features {
+        registration: house.ways.is_open(Way::Registration),
+        metadata_documents: house.ways.is_open(Way::MetadataDocument),
+    }
 }
 
 /// What people look at: the front page, and the list of tools.
@@ -175,7 +177,7 @@ fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
     Router::new()
         .merge(home::routes(HomeRoom {
             desk: desk.clone(),
-            clients: Arc::clone(&house.stores.clients),
+            directory: house.directory(),
             grants: Arc::clone(&house.stores.grants),
             resources: Arc::clone(&house.resources),
             server_kinds: house.server_kinds.clone().into(),

@@ -250,4 +250,4 @@ fn check_addresses(found: &[IpAddr]) -> Result<&[IpAddr], FetchError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

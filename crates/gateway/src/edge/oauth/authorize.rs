@@ -22,11 +22,12 @@ use portunus_core::{
     principal::User,
     resource::Resources,
     signin::{AuthorizationRequest, Login, Purpose, Transaction},
-    store::{ClientStore, ConsentStore, GrantStore, StoreError, TransactionStore},
+    store::{ConsentStore, GrantStore, StoreError, TransactionStore},
 };
 
 use crate::edge::{
     browser::{Browser, Desk, PageError, see_other},
+    clients::{ClientDirectory, NoClient},
     house::Providers,
     layers::RequestId,
     pages::{ConsentPage, Label, ScopeLine, UrlText, when},
@@ -35,7 +36,7 @@ use crate::edge::{
 #[derive(Clone)]
 pub struct AuthorizeRoom {
     pub desk: Desk,
-    pub clients: Arc<dyn ClientStore>,
+    pub directory: ClientDirectory,
     pub transactions: Arc<dyn TransactionStore>,
     pub consents: Arc<dyn ConsentStore>,
     pub grants: Arc<dyn GrantStore>,
@@ -76,11 +77,26 @@ fn refuse(room: &AuthorizeRoom, id: &RequestId, problem: &str) -> Response {
     room.desk.error(StatusCode::BAD_REQUEST, id, error)
 }
 
+/// It cannot be said which client that is: its document is none, or is away.
+fn no_client(room: &AuthorizeRoom, id: &RequestId, error: NoClient) -> Result<Response, StoreError> {
+    match error {
+        NoClient::Store(error) => Err(error),
+        NoClient::Refused(problem) => Ok(refuse(room, id, &problem)),
+        NoClient::Unreachable => {
+            let text = "The application describes itself in a document on the web, and that cannot be fetched just now.";
+            let error = PageError::new("This application cannot be looked up", text).hint("Try again in a minute.");
+            Ok(room.desk.error(StatusCode::SERVICE_UNAVAILABLE, id, error))
+        }
+    }
+}
+
 /// A new request of a client.
 async fn begin(room: &AuthorizeRoom, id: &RequestId, headers: &HeaderMap, params: &Params) -> Result<Response, StoreError> {
     let Some(client_id) = params.find("client_id") else { return Ok(refuse(room, id, "client_id is missing")) };
-    let Some(client) = room.clients.find_client(&ClientId::from_text(client_id)).await? else {
-        return Ok(refuse(room, id, "the client_id is not registered here; the application must register again"));
+    let client = match room.directory.find(&ClientId::from_text(client_id)).await {
+        Ok(Some(client)) => client,
+        Ok(None) => return Ok(refuse(room, id, "the client_id is not registered here; the application must register again")),
+        Err(error) => return no_client(room, id, error),
     };
     let address = match authorize::return_address(params, &client) {
         Ok(address) => address,
@@ -125,7 +141,11 @@ async fn resume(
     let found = room.transactions.find_transaction(transaction, room.desk.clock.now()).await?;
     let Some(transaction) = found.filter(|found| found.browser == browser.hash()) else { return expired() };
     let Purpose::Authorize(request) = transaction.purpose.clone() else { return expired() };
-    let Some(client) = room.clients.find_client(&request.client).await? else { return expired() };
+    let client = match room.directory.find(&request.client).await {
+        Ok(Some(client)) => client,
+        Ok(None) => return expired(),
+        Err(error) => return no_client(room, id, error),
+    };
     go_on(room, id, headers, browser, transaction, &request, client).await
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 
 /// The zoo in place of the Internet.
-struct Enclosure(Arc<Zoo>);
+pub(crate) struct Enclosure(pub(crate) Arc<Zoo>);
 
 #[async_trait]
 impl Outside for Enclosure {

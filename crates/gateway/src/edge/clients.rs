@@ -1,0 +1,123 @@
+//! The clients there are: those of the configuration, those that live in a metadata document, those that registered. Every endpoint
+//! finds its clients here. What a document must say is `portunus_core::oauth::document`, whose documents are welcome
+//! `portunus_core::oauth::ways`; documents are fetched and kept by [`crate::net::guarded`].
+
+use std::{collections::HashMap, sync::Arc};
+
+use portunus_core::{
+    Clock,
+    client::Client,
+    ids::ClientId,
+    oauth::{
+        ErrorCode, OAuthError,
+        document::{self, BadDocument, DocumentUrl},
+        ways::{Way, Ways},
+    },
+    outside_url::OutsideUrl,
+    store::{ClientStore, StoreError},
+};
+use thiserror::Error;
+
+use super::oauth_answers::Failure;
+use crate::net::guarded::{Content, GuardedFetcher};
+
+/// Finds clients by their id. Clones are the same directory.
+#[derive(Clone)]
+pub struct ClientDirectory {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    configured: HashMap<ClientId, Client>,
+    ways: Arc<Ways>,
+    fetcher: Arc<GuardedFetcher>,
+    store: Arc<dyn ClientStore>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why it cannot be said which client that is.
+#[derive(Debug, Error)]
+pub enum NoClient {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The text is for the client's developer.
+    #[error("{0}")]
+    Refused(String),
+    /// Its document cannot be fetched just now. A copy that is too old is not used: what it says may have been taken back.
+    #[error("the client metadata document cannot be fetched just now")]
+    Unreachable,
+}
+
+impl From<NoClient> for Failure {
+    fn from(error: NoClient) -> Self {
+        match error {
+            NoClient::Store(error) => Self::Store(error),
+            NoClient::Refused(problem) => Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, problem)),
+            NoClient::Unreachable => {
+                let problem = "the client metadata document cannot be fetched just now; try again";
+                Self::OAuth(OAuthError::new(ErrorCode::TemporarilyUnavailable, problem))
+            }
+        }
+    }
+}
+
+impl ClientDirectory {
+    pub fn new(
+        configured: impl IntoIterator<Item = Client>,
+        ways: Arc<Ways>,
+        fetcher: Arc<GuardedFetcher>,
+        store: Arc<dyn ClientStore>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let configured = configured.into_iter().map(|client| (client.id.clone(), client)).collect();
+        Self { inner: Arc::new(Inner { configured, ways, fetcher, store, clock }) }
+    }
+
+    /// The client with this id: of the configuration, else of the document at this URL, else of the store. No client that is stored
+    /// has an id like a URL (threat 29).
+    pub async fn find(&self, id: &ClientId) -> Result<Option<Client>, NoClient> {
+        if let Some(client) = self.inner.configured.get(id) {
+            return Ok(Some(client.clone()));
+        }
+        if id.is_url() {
+            return self.load_document(id).await.map(Some);
+        }
+        Ok(self.inner.store.find_client(id).await?)
+    }
+
+    async fn load_document(&self, id: &ClientId) -> Result<Client, NoClient> {
+        let Inner { ways, fetcher, clock, .. } = &*self.inner;
+        let url = DocumentUrl::parse(id.as_str()).map_err(|bad| NoClient::Refused(bad.to_string()))?;
+        ways.admit_document(&url).map_err(|problem| NoClient::Refused(problem.description))?;
+        let outside = OutsideUrl::parse(url.as_str()).map_err(|bad| NoClient::Refused(format!("the client_id {bad}")))?;
+        let body = fetcher.load(&outside, Content::ClientDocument).await.map_err(|error| {
+            if error.is_passing() {
+                return NoClient::Unreachable;
+            }
+            let problem = "the client_id is a URL, but what stands there is no client metadata document that we accept";
+            NoClient::Refused(problem.to_owned())
+        })?;
+        let client = document::client_of(&url, &body, clock.now()).map_err(|bad| {
+            tracing::warn!(client_id = %id, %bad, "a client metadata document was refused");
+            NoClient::Refused(match bad {
+                BadDocument::Json(_) => "the client metadata document is not the JSON object it must be".to_owned(),
+                BadDocument::Metadata(problem) => format!("the client metadata document: {}", problem.description),
+                other => other.to_string(),
+            })
+        })?;
+        ways.admit(Way::MetadataDocument, &client).map_err(|problem| NoClient::Refused(problem.description))?;
+        Ok(client)
+    }
+
+    /// What to call the client in a list; nothing is fetched for it.
+    pub async fn name(&self, id: &ClientId) -> Result<String, StoreError> {
+        if let Some(client) = self.inner.configured.get(id) {
+            return Ok(client.display_name().to_owned());
+        }
+        if let Ok(url) = DocumentUrl::parse(id.as_str()) {
+            return Ok(url.host().to_owned());
+        }
+        let found = self.inner.store.find_client(id).await?;
+        Ok(found.map_or_else(|| "A removed application".to_owned(), |client| client.display_name().to_owned()))
+    }
+}
