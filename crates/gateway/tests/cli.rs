@@ -105,3 +105,30 @@ fn schemas_are_json() {
         assert!(schema["properties"][key].is_object());
     }
 }
+
+#[test]
+fn clients_of_the_configuration_are_listed_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "clients: {configured: [{client_id: wiki, name: The wiki, redirect_uris: ['https://wiki.acme.com/cb'], secret: \
+                  a-secret-that-is-not-to-be-seen-at-all}]}";
+    fs::write(folder.path().join("config.yaml"), config).unwrap();
+    let run = |args: &[&str]| portunus(folder.path(), args, &okta());
+    let listed = text(&run(&["clients", "list"]));
+    assert!(
+        listed.starts_with("CLIENT ID  NAME      KIND        BACK TO        SINCE  LAST USED\nwiki       The wiki  configured"),
+        "{listed}"
+    );
+    let shown = text(&run(&["clients", "show", "wiki"]));
+    for part in ["The wiki", "https://wiki.acme.com/cb", "client_secret_basic"] {
+        assert!(shown.contains(part), "{part:?} is not in\n{shown}");
+    }
+    let removed = text(&run(&["clients", "remove", "wiki"]));
+    assert!(removed.starts_with("0 grants revoked. wiki stands in config.yaml"), "{removed}");
+    for args in [["clients", "show", "nobody"], ["clients", "remove", "nobody"], ["clients", "show", "https://a.example/c.json"]]
+    {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    }
+    assert_eq!(portunus(folder.path(), &["clients", "list"], &[]).status.code(), Some(2), "no configuration");
+    assert!(!listed.contains("not-to-be-seen") && !shown.contains("not-to-be-seen"));
+}

@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and which file answers. Each command has a file of its own next door.
 
 pub mod check;
+pub mod clients;
 pub mod demo;
 pub mod demo_server;
 pub mod grants;
@@ -57,6 +58,8 @@ enum Command {
     DemoServer(DemoServerArgs),
     /// Print the resolved configuration, the URLs to register at the provider, and every mistake
     Check(check::CheckArgs),
+    /// List, show or remove OAuth clients
+    Clients(clients::ClientsArgs),
     /// List or revoke what people allowed clients
     Grants(grants::GrantsArgs),
     /// Print the JSON Schema of config.yaml or mcp.json, for editors
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.files)) {
         Command::Serve(files) => run_serve(&files),
         Command::Check(args) => check::run(&args),
+        Command::Clients(args) => clients::run(args),
         Command::Schema(args) => schema::run(&args),
         Command::Grants(args) => grants::run(args),
         Command::Demo(args) => run_async(demo::run(args)),
