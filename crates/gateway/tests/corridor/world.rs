@@ -17,7 +17,7 @@ use axum::Router;
 use http::header;
 use portunus::{
     cli::serve::{ConnectedProvider, Gateway},
-    config::{Config, ProxyRoute, StoreConfig},
+    config::{ClientsConfig, Config, ProxyRoute, StoreConfig},
     net::{self, NetSettings},
     os::OsEntropy,
 };
@@ -60,6 +60,7 @@ pub(crate) struct Setup {
     pub(crate) proxies: Vec<ProxyRoute>,
     pub(crate) more_servers: Vec<ServerSpec>,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) clients: ClientsConfig,
 }
 
 impl Default for Setup {
@@ -74,6 +75,7 @@ impl Default for Setup {
             proxies: Vec::new(),
             more_servers: Vec::new(),
             allowed_origins: Vec::new(),
+            clients: ClientsConfig::default(),
         }
     }
 }
@@ -132,6 +134,7 @@ impl World {
             proxies: setup.proxies,
             lifetimes: setup.lifetimes,
             allowed_origins: setup.allowed_origins,
+            clients: setup.clients,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner) = (setup.org, setup.callback, setup.partner);

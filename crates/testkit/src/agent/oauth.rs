@@ -66,6 +66,8 @@ pub struct OAuthClient {
     /// `none`, `client_secret_basic` or `client_secret_post`.
     pub auth_method: String,
     pub redirect_uri: String,
+    /// All that it was told when it registered.
+    pub registration: Value,
 }
 
 impl OAuthClient {
@@ -94,8 +96,8 @@ impl OAuthClient {
         let registered = agent.send(request).await.expect(201).json();
         let text = |name: &str| registered[name].as_str().map(str::to_owned);
         let secret = text("client_secret");
-        if let Some(secret) = &secret {
-            agent.keep_secret(secret);
+        for secret in [secret.clone(), text("registration_access_token")].into_iter().flatten() {
+            agent.keep_secret(&secret);
         }
         Self {
             agent: agent.clone(),
@@ -104,6 +106,7 @@ impl OAuthClient {
             auth_method: text("token_endpoint_auth_method").expect("an authentication method"),
             redirect_uri: registered["redirect_uris"][0].as_str().expect("a redirect URI").to_owned(),
             discovery,
+            registration: registered,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What people were promised.
 
+mod clients;
 mod consent;
 mod front_page;
 mod grants;
