@@ -5,7 +5,12 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
+    sync::Arc,
 };
+
+use portunus::os::OsEntropy;
+use portunus_core::secret::SecretText;
+use portunus_store::{seal::Sealer, sqlite};
 
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
 
@@ -113,6 +118,9 @@ fn clients_of_the_configuration_are_listed_and_shown() {
                   a-secret-that-is-not-to-be-seen-at-all}]}";
     fs::write(folder.path().join("config.yaml"), config).unwrap();
     let run = |args: &[&str]| portunus(folder.path(), args, &okta());
+    assert!(text(&run(&["clients", "list"])).contains("there are no records"));
+    let sealer = Sealer::new(&[SecretText::new(SECRET)], Arc::new(OsEntropy)).unwrap();
+    drop(sqlite::open(&folder.path().join("mcp.sqlite"), sealer).unwrap());
     let listed = text(&run(&["clients", "list"]));
     assert!(
         listed.starts_with("CLIENT ID  NAME      KIND        BACK TO        SINCE  LAST USED\nwiki       The wiki  configured"),

@@ -5,7 +5,6 @@ use std::{
     fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
-    sync::Arc,
 };
 
 use anyhow::bail;
@@ -22,7 +21,6 @@ use super::{ConfigFiles, run_async, serve};
 use crate::{
     config::{Config, Loaded},
     edge::pages::when::day,
-    os::OsEntropy,
 };
 
 #[derive(Args, Debug)]
@@ -67,7 +65,7 @@ pub fn run(args: ClientsArgs) -> anyhow::Result<ExitCode> {
         }
     };
     run_async(async move {
-        let stores = serve::open_store(&config, &(Arc::new(OsEntropy) as _))?;
+        let stores = serve::open_records(&config)?;
         let now = SystemClock.now();
         let text = match args.command {
             ClientsCommand::List { limit, .. } => list(&config, &stores.clients.list_clients(limit).await?, now),

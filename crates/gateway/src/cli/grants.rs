@@ -5,13 +5,12 @@ use std::{
     fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
-    sync::Arc,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use portunus_core::{
-    Clock as _, Entropy, Timestamp,
+    Clock as _, Timestamp,
     clock::SystemClock,
     grant::Grant,
     ids::{ClientId, GrantId, UserId},
@@ -21,9 +20,8 @@ use portunus_core::{
 
 use super::{ConfigFiles, run_async, serve};
 use crate::{
-    config::{Config, Loaded, StoreConfig},
+    config::{Config, Loaded},
     edge::pages::when,
-    os::OsEntropy,
 };
 
 /// Listed at most.
@@ -109,24 +107,16 @@ async fn answer(command: GrantsCommand, config: Config) -> anyhow::Result<()> {
     let text = match command {
         GrantsCommand::List { whose, .. } => {
             let of = whose.parse()?.unwrap_or(GrantsOf::Everyone);
-            list(&open(&config)?, &of, now).await?
+            list(&serve::open_records(&config)?, &of, now).await?
         }
         GrantsCommand::Revoke { grant, whose, .. } => match (whose.parse()?, grant) {
-            (Some(of), _) => revoke(&open(&config)?, &of, now).await?,
-            (None, Some(grant)) => revoke_one(&open(&config)?, &GrantId::from_text(grant), now).await?,
+            (Some(of), _) => revoke(&serve::open_records(&config)?, &of, now).await?,
+            (None, Some(grant)) => revoke_one(&serve::open_records(&config)?, &GrantId::from_text(grant), now).await?,
             (None, None) => bail!("say which grant, or whose"),
         },
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(())
-}
-
-fn open(config: &Config) -> anyhow::Result<Stores> {
-    if let StoreConfig::Sqlite { path } = &config.store {
-        ensure!(path.exists(), "there are no records at {}: is this the gateway's folder and configuration?", path.display());
-    }
-    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    serve::open_store(config, &entropy)
 }
 
 async fn list(stores: &Stores, of: &GrantsOf, now: Timestamp) -> anyhow::Result<String> {

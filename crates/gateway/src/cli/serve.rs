@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use axum::Router;
 use portunus_core::{
     Clock, Entropy,
@@ -197,8 +197,16 @@ impl Gateway {
     }
 }
 
+/// Opens the records of a gateway from beside it; they must be there.
+pub(super) fn open_records(config: &Config) -> anyhow::Result<Stores> {
+    if let StoreConfig::Sqlite { path } = &config.store {
+        ensure!(path.exists(), "there are no records at {}: is this the gateway's folder and configuration?", path.display());
+    }
+    open_store(config, &(Arc::new(OsEntropy) as _))
+}
+
 /// Opens the records; a new file is made if there is none.
-pub(super) fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
+fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
     match &config.store {
         StoreConfig::Sqlite { path } => {
             let sealer = || Sealer::new(&config.auth_secrets, Arc::clone(entropy));
