@@ -2,6 +2,7 @@
 
 mod clients;
 mod consent;
+mod demo;
 mod front_page;
 mod grants;
 mod mcp;

@@ -147,6 +147,8 @@ async fn t40_requests_that_could_be_two_are_not_answered_as_two() {
     let cases = [
         ("Content-Length: 4\r\nContent-Length: 40\r\n", "HTTP/1.1"),
         ("Content-Length: +4\r\n", "HTTP/1.1"),
+        ("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "HTTP/1.1"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "HTTP/1.1"),
         ("Content-Length: 4, 5\r\n", "HTTP/1.1"),
         ("Transfer-Encoding: gzip, identity\r\n", "HTTP/1.1"),
         ("Transfer-Encoding : chunked\r\n", "HTTP/1.1"),
