@@ -73,7 +73,12 @@ async fn t14_nobody_can_sign_somebody_else_out() {
     let still_in = async || browser.open(&world.at("/")).await.page().text().contains("Alice");
     browser.open(&url).await.page();
     assert!(still_in().await, "GET signs nobody out");
-    browser.send(Request::form(Method::POST, &url, [("csrf", "x")])).await.expect(400);
+    let stranger = world.browser();
+    world.sign_in(&stranger).await;
+    let others = stranger.open(&world.at("/")).await.page().form("/auth/signout").value("csrf").to_owned();
+    for csrf in ["", "x", &others] {
+        browser.send(Request::form(Method::POST, &url, [("csrf", csrf)])).await.expect(400);
+    }
     browser.send(Request::form(Method::POST, &url, [("", "")]).from_site("https://evil.example")).await.expect(403);
     assert!(still_in().await);
     world.close().await;
