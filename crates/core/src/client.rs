@@ -50,8 +50,8 @@ pub enum GrantType {
 }
 
 impl GrantType {
-    /// Every grant type the token endpoint understands: what metadata advertises.
-    pub const SUPPORTED: [Self; 2] = [Self::AuthorizationCode, Self::RefreshToken];
+    /// Every grant type the token endpoint understands. Metadata advertises the last only if there is a client that may use it.
+    pub const SUPPORTED: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
     /// What a client may give itself by registering; the rest is for clients in the configuration.
     pub const REGISTRABLE: [Self; 2] = [Self::AuthorizationCode, Self::RefreshToken];
 

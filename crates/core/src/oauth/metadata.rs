@@ -83,6 +83,8 @@ pub struct Features {
     pub registration: bool,
     /// Client ID metadata documents.
     pub metadata_documents: bool,
+    /// There are clients that may act for themselves.
+    pub client_credentials: bool,
 }
 
 pub fn authorization_server(resources: &Resources, features: Features) -> AuthorizationServer {
@@ -106,7 +108,11 @@ pub fn authorization_server(resources: &Resources, features: Features) -> Author
         scopes_supported: words(&resources.scopes(&resources.root())).collect(),
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
-        grant_types_supported: GrantType::SUPPORTED.into_iter().map(GrantType::as_str).collect(),
+        grant_types_supported: GrantType::SUPPORTED
+            .into_iter()
+            .filter(|grant| features.client_credentials || *grant != GrantType::ClientCredentials)
+            .map(GrantType::as_str)
+            .collect(),
         token_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED.into_iter().map(ClientAuthMethod::as_str).collect(),
         token_endpoint_auth_signing_alg_values_supported: assertion::ALGORITHMS,
         code_challenge_methods_supported: ["S256"],
@@ -206,11 +212,14 @@ mod tests {
     #[test]
     fn what_is_switched_off_is_not_advertised() {
         let document = |registration, metadata_documents| {
-            let features = Features { registration, metadata_documents };
+            let features = Features { registration, metadata_documents, client_credentials: registration };
             serde_json::to_value(authorization_server(&resources(), features)).unwrap()
         };
         assert_eq!(document(true, false)["registration_endpoint"], "https://gw.example/auth/register");
         assert!(document(false, true).get("registration_endpoint").is_none());
+        assert_eq!(document(false, true)["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+        let all = json!(["authorization_code", "refresh_token", "client_credentials"]);
+        assert_eq!(document(true, false)["grant_types_supported"], all);
         assert_eq!(document(true, false)["client_id_metadata_document_supported"], false);
         assert_eq!(document(false, true)["client_id_metadata_document_supported"], true);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use portunus_core::{
-    oauth::{metadata::Features, ways::Way},
+    oauth::{metadata::Features, token::is_service, ways::Way},
     resource::Target,
 };
 use tower_http::catch_panic::CatchPanicLayer;
@@ -165,6 +165,7 @@ fn features(house: &House) -> Features {
     Features {
         registration: house.ways.is_open(Way::Registration),
         metadata_documents: house.ways.is_open(Way::MetadataDocument),
+        client_credentials: house.configured_clients.iter().any(is_service),
     }
 }
 
