@@ -3,8 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    net::SocketAddr,
+    fs, io,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -13,12 +13,13 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use axum::Router;
 use http::header;
 use portunus::{
     cli::serve::{ConnectedProvider, Gateway},
     config::{ClientsConfig, Config, ProxyRoute, StoreConfig},
-    net::{self, NetSettings},
+    net::{self, NetSettings, guarded::Outside},
     os::OsEntropy,
 };
 use portunus_core::{
@@ -38,7 +39,9 @@ use portunus_testkit::{
     log::Log,
     mcp_servers::{FixtureServer, HttpOptions},
     okta::{FakeOkta, Options},
+    zoo::Zoo,
 };
+use reqwest::Certificate;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -61,6 +64,8 @@ pub(crate) struct Setup {
     pub(crate) more_servers: Vec<ServerSpec>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) clients: ClientsConfig,
+    /// What is on the Internet, as far as this gateway can tell.
+    pub(crate) zoo: Option<Arc<Zoo>>,
 }
 
 impl Default for Setup {
@@ -76,6 +81,7 @@ impl Default for Setup {
             more_servers: Vec::new(),
             allowed_origins: Vec::new(),
             clients: ClientsConfig::default(),
+            zoo: None,
         }
     }
 }
@@ -94,6 +100,7 @@ pub(crate) struct World {
     org: bool,
     callback: &'static str,
     partner: bool,
+    zoo: Option<Arc<Zoo>>,
     directory: TempDir,
     running: Option<Running>,
     browsers: Mutex<Vec<Agent>>,
@@ -137,17 +144,34 @@ impl World {
             clients: setup.clients,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
-        let (org, callback, partner) = (setup.org, setup.callback, setup.partner);
+        let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);
         let browsers = Mutex::default();
-        let mut world =
-            Self { url, address, okta, uuid, clock, log, config, org, callback, partner, directory, running: None, browsers };
+        let mut world = Self {
+            url,
+            address,
+            okta,
+            uuid,
+            clock,
+            log,
+            config,
+            org,
+            callback,
+            partner,
+            zoo,
+            directory,
+            running: None,
+            browsers,
+        };
         world.run(listener);
         world
     }
 
     fn run(&mut self, listener: TcpListener) {
-        let gateway =
+        let mut gateway =
             Gateway::build_with(&self.config, self.providers(), false, self.clock.clone(), Arc::new(OsEntropy)).unwrap();
+        if let Some(zoo) = &self.zoo {
+            gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();
+        }
         let stores = gateway.stores().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(gateway.run(listener, Router::new(), async {
@@ -290,6 +314,24 @@ impl Drop for World {
 fn next() -> u64 {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The zoo in place of the Internet.
+struct Enclosure(Arc<Zoo>);
+
+#[async_trait]
+impl Outside for Enclosure {
+    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        self.0.lookup(host)
+    }
+
+    fn route(&self, _: IpAddr) -> SocketAddr {
+        self.0.address()
+    }
+
+    fn roots(&self) -> Vec<Certificate> {
+        vec![Certificate::from_pem(Zoo::root()).unwrap()]
+    }
 }
 
 /// A server that is a child process.
