@@ -24,7 +24,8 @@ pub fn bearer_of(kind: TokenKind, value: &[u8]) -> Result<TokenSecret, Challenge
 }
 
 /// Client id and secret of a header's value: each half percent-encoded. Clients that forget the encoding are understood too, for
-/// our own ids and secrets have no character that it changes.
+/// our own ids and secrets have no character that it changes, and those that administrators make have `+` at most (base64). So a
+/// `+` stands for itself here and not for a space, which a secret has no business to contain.
 pub fn basic(value: &[u8]) -> Result<(String, SecretText), OAuthError> {
     let malformed = || OAuthError::new(ErrorCode::InvalidClient, "the Authorization header is not well-formed HTTP Basic");
     let value = std::str::from_utf8(value).map_err(|_| malformed())?;
@@ -35,7 +36,7 @@ pub fn basic(value: &[u8]) -> Result<(String, SecretText), OAuthError> {
     let decoded = STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
     let (id, secret) = decoded.split_once(':').ok_or_else(malformed)?;
     let unescape = |half: &str| {
-        let encoded = half.replace('&', "%26");
+        let encoded = half.replace('&', "%26").replace('+', "%2B");
         let params = Params::parse(format!("half={encoded}").as_bytes()).map_err(|_| malformed())?;
         Ok::<_, OAuthError>(params.find("half").unwrap_or_default().to_owned())
     };
@@ -74,6 +75,8 @@ mod tests {
             ("x%3Az:y%2By", Some(("x:z", "y+y"))),
             ("x:y:z", Some(("x", "y:z"))),
             ("x:a&b", Some(("x", "a&b"))),
+            ("x:a+b/c=", Some(("x", "a+b/c="))),
+            ("x:a%2Bb%2Fc%3D", Some(("x", "a+b/c="))),
             (":", Some(("", ""))),
             ("xy", None),
             ("x:%ff", None),
