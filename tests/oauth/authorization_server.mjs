@@ -17,8 +17,6 @@ export const METADATA = '/.well-known/oauth-authorization-server';
 /** A code challenge (RFC 7636 appendix B), for requests whose code nobody redeems. */
 export const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM';
 
-const SERVICES = [];
-
 /** A key pair as a client has it: the private key, its PEM, and the key set to register. */
 export async function newKey(alg = 'RS256') {
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
@@ -46,7 +44,6 @@ export async function startAuthorizationServer(name, { clients = {} } = {}) {
     signedOutUris: [`${base}/auth/signout`, `${base}/`],
   });
   const known = await knownClients();
-  known.services = Object.fromEntries(Object.entries(known.services).filter(([method]) => SERVICES.includes(method)));
   const configured = [...Object.values(known.services), known.known, known.reader].map(({ key, ...client }) => client);
   const gateway = await startGateway(folder, {
     port,
