@@ -39,6 +39,7 @@ const MEMBERS = [
   'response_modes_supported',
   'grant_types_supported',
   'code_challenge_methods_supported',
+  'prompt_values_supported',
   'authorization_response_iss_parameter_supported',
 ];
 const { metadata } = server;
@@ -204,6 +205,15 @@ describe('the authorization endpoint', () => {
         assert.equal((await errorAt({ [parameter]: value })) === null, wanted);
       });
     }
+  }
+
+  // The member is not there as long as no prompt is understood.
+  for (const prompt of metadata.prompt_values_supported ? ['none', 'login', 'consent', 'select_account', 'create'] : []) {
+    const wanted = metadata.prompt_values_supported.includes(prompt);
+    test(`prompt=${prompt}: ${wanted ? 'works' : 'is refused'}`, { timeout: 60_000 }, async () => {
+      const works = prompt === 'none' ? 'login_required' : null;
+      assert.equal(await errorAt({ prompt }), wanted ? works : 'invalid_request');
+    });
   }
 
   test('every scope advertised may be asked for', { timeout: 60_000 }, async () => {
