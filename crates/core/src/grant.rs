@@ -49,4 +49,12 @@ pub struct Consent {
     pub resource: Resource,
     pub scopes: ScopeSet,
     pub given_at: Timestamp,
+    /// What the client was when it was given ([`crate::oauth::consent::fingerprint`]). That of a record from before there were any
+    /// fits no client.
+    #[serde(default = "unknown")]
+    pub fingerprint: TokenHash,
+}
+
+fn unknown() -> TokenHash {
+    TokenHash::of("")
 }

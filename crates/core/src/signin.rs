@@ -24,6 +24,43 @@ pub struct AuthorizationRequest {
     pub code_challenge: CodeChallenge,
     pub resource: Resource,
     pub scopes: ScopeSet,
+    /// What the client was when it asked ([`crate::oauth::consent::fingerprint`]).
+    #[serde(default = "unknown")]
+    pub fingerprint: TokenHash,
+    #[serde(default)]
+    pub interaction: Interaction,
+}
+
+fn unknown() -> TokenHash {
+    TokenHash::of("")
+}
+
+/// What the client wishes of the person's part (OpenID Connect Core section 3.1.2.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interaction {
+    pub prompt: Prompt,
+    /// Seconds since the person signed in, at most.
+    pub max_age: Option<u64>,
+    /// Whom the client expects; goes to the provider.
+    pub login_hint: Option<String>,
+}
+
+impl Interaction {
+    /// Must the provider have the person sign in again, whoever it knows?
+    pub fn is_fresh(&self) -> bool {
+        self.prompt.login || self.max_age.is_some()
+    }
+}
+
+/// The `prompt` of a request. `none` goes with no other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// Show no page.
+    pub none: bool,
+    /// Have the person sign in again.
+    pub login: bool,
+    /// Ask even if there is a remembered consent.
+    pub consent: bool,
 }
 
 /// Why the browser is being signed in.
@@ -67,6 +104,12 @@ pub struct Transaction {
     pub browser: TokenHash,
     /// When the person in front of this browser allowed the client, if they have.
     pub consented_at: Option<Timestamp>,
+    /// Who was signed in then, if anybody was: consent holds for nobody else.
+    #[serde(default)]
+    pub consented_by: Option<UserId>,
+    /// The login that this transaction's trip to a provider ended with.
+    #[serde(default)]
+    pub signed_in: Option<TokenHash>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }

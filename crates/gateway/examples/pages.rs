@@ -4,7 +4,7 @@ use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use portunus::edge::pages::{
     BackLink, ConnectHelp, ConsentPage, DemoPeoplePage, DemoPerson, ErrorPage, Frame, HomeGrant, HomePage, HomeServer, HomeUser,
-    Label, ProviderChoice, ScopeLine, SignInPage, SignedInPage, SignedOutPage, assets, respond,
+    Label, Origin, ProviderChoice, ScopeLine, SignInPage, SignedInPage, SignedOutPage, assets, respond,
 };
 use tokio::net::TcpListener;
 
@@ -37,13 +37,13 @@ fn labels(texts: &[&str]) -> Vec<Label> {
 }
 
 fn consent(local: bool) -> Response {
-    let scope = |name: &str, words: &str| ScopeLine { name: name.into(), words: words.to_owned() };
+    let scope = |name: &str, words: &str| ScopeLine { name: name.into(), words: words.to_owned(), is_new: !local };
     let page = ConsentPage {
         frame: Frame { demo: local, signed_in_as: local.then(|| "Alice".into()) },
         client_name: if local { "Claude Code (portunus)".into() } else { "\u{202E}Cursor <b>x</b>".into() },
         client_id: "ptn_client_2xXJ6Zq0b7m3Yw8H1rVd5tKcUoLpNsAeFiGhQjWkMzE".into(),
         client_uri: Some("https://cursor.com".into()),
-        registered: "today".to_owned(),
+        origin: if local { Origin::Registered("today".to_owned()) } else { Origin::Document("www.cursor.com".into()) },
         resource_label: if local { "your MCP servers".into() } else { "dice".into() },
         resource: MCP.into(),
         servers: if local { labels(&["dice", "uuid", "github", "jira-cloud", "warehouse"]) } else { labels(&["dice"]) },
@@ -51,6 +51,8 @@ fn consent(local: bool) -> Response {
             scope("mcp", "Use every tool, prompt and resource you may use"),
             scope("offline_access", "Keep this access for 30 days after its last use, without asking you again"),
         ],
+        kept: if local { Vec::new() } else { vec![scope("dice:read", "Look at the dice that were rolled")] },
+        has_changed: false,
         redirect_uri: if local {
             "http://localhost:54823/callback".into()
         } else {
@@ -59,6 +61,7 @@ fn consent(local: bool) -> Response {
         redirect_host: if local { "localhost".into() } else { "www.cursor.com".into() },
         all_local: local,
         user: local.then(|| "Alice".into()),
+        asked: "x".to_owned(),
         provider_label: "Okta".into(),
         transaction: "ptn_txn_x".to_owned(),
         csrf: "token".to_owned(),

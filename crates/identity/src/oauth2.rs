@@ -231,6 +231,9 @@ impl Provider for GithubProvider {
         if leg.fresh {
             url.query_pairs_mut().append_pair("prompt", "select_account");
         }
+        if let Some(hint) = leg.login_hint {
+            url.query_pairs_mut().append_pair("login", hint);
+        }
         Ok(url)
     }
 

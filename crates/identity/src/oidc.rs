@@ -165,6 +165,9 @@ impl OidcProvider {
         if leg.fresh {
             url.query_pairs_mut().append_pair("prompt", self.facts.fresh_prompt);
         }
+        if let Some(hint) = leg.login_hint {
+            url.query_pairs_mut().append_pair("login_hint", hint);
+        }
         url
     }
 

@@ -38,6 +38,8 @@ pub struct Outbound<'a> {
     pub code_challenge: &'a CodeChallenge,
     /// Ask the person to sign in again even if the provider knows them.
     pub fresh: bool,
+    /// Whom to expect: a name or address that the provider may fill in.
+    pub login_hint: Option<&'a str>,
 }
 
 /// What the provider sent back to our callback. `state` was checked before this is made.

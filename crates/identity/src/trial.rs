@@ -29,7 +29,14 @@ impl Trial {
     }
 
     pub(crate) fn outbound<'a>(&'a self, redirect_uri: &'a str) -> Outbound<'a> {
-        Outbound { redirect_uri, state: &self.text, nonce: &self.text, code_challenge: &self.code_challenge, fresh: false }
+        Outbound {
+            redirect_uri,
+            state: &self.text,
+            nonce: &self.text,
+            code_challenge: &self.code_challenge,
+            fresh: false,
+            login_hint: None,
+        }
     }
 
     pub(crate) fn leg<'a>(&'a self, redirect_uri: &'a str) -> LegSecrets<'a> {

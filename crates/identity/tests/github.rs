@@ -128,11 +128,19 @@ mod github {
         let provider = connect(settings("https://github.com".to_owned()), http());
         let text = SecretText::new("x".repeat(43));
         let code_challenge = CodeChallenge::of(&text);
-        let leg = Outbound { redirect_uri: REDIRECT, state: &text, nonce: &text, code_challenge: &code_challenge, fresh: false };
+        let leg = Outbound {
+            redirect_uri: REDIRECT,
+            state: &text,
+            nonce: &text,
+            code_challenge: &code_challenge,
+            fresh: false,
+            login_hint: Some("octocat"),
+        };
         let url = provider.authorization_url(&leg).await.unwrap();
         assert!(url.as_str().starts_with("https://github.com/login/oauth/authorize?"), "{url}");
         assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "read:user user:email read:org".into())), "{url}");
         assert!(url.query_pairs().any(|pair| pair == ("code_challenge_method".into(), "S256".into())), "{url}");
+        assert!(url.query_pairs().any(|pair| pair == ("login".into(), "octocat".into())), "{url}");
     }
 
     #[tokio::test]

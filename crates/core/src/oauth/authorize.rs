@@ -1,5 +1,5 @@
-//! The authorization endpoint (RFC 6749 section 4.1.1, OAuth 2.1, RFC 8707): is the request sound, and what comes next. It
-//! alone decides the next step of a sign-in; redemption in [`super::token`].
+//! The authorization endpoint (RFC 6749 section 4.1.1, OAuth 2.1, RFC 8707): is the request sound. What comes next is
+//! decided in [`step`], and nowhere else; redemption is [`super::token`]'s.
 
 use std::time::Duration;
 
@@ -7,9 +7,8 @@ use crate::{
     client::{Client, ClientSource, GrantType},
     clock::Timestamp,
     entropy::Entropy,
-    grant::Consent,
     ids::{ProviderName, TransactionId},
-    oauth::{ErrorCode, OAuthError, params::Params},
+    oauth::{ErrorCode, OAuthError, consent, params::Params},
     pkce::{self, CodeChallenge},
     principal::User,
     redirect::RedirectUri,
@@ -19,6 +18,12 @@ use crate::{
     signin::{AuthorizationRequest, Login, ProviderLeg, Purpose, Transaction},
     token::AuthorizationCode,
 };
+
+mod interaction;
+mod step;
+
+pub use interaction::PROMPTS;
+pub use step::{Standing, Step, refusal};
 
 const MAX_STATE: usize = 4096;
 
@@ -72,6 +77,7 @@ pub fn check(
         .map_err(|bad| invalid(bad.to_string()))?;
     let resource = resource(params, resources)?;
     let scopes = scopes(params, client, resources, &resource)?;
+    let interaction = interaction::interaction(params)?;
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         redirect_uri: address.redirect_uri,
@@ -79,6 +85,8 @@ pub fn check(
         code_challenge,
         resource,
         scopes,
+        fingerprint: consent::fingerprint(client),
+        interaction,
     })
 }
 
@@ -136,38 +144,6 @@ impl ScopeSet {
     }
 }
 
-/// What comes next for a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Ask the person whether they allow the client. Always before the first trip to a provider (threat 1).
-    AskConsent,
-    /// Send the browser to a provider.
-    SignIn,
-    /// Everything is there: hand out a code.
-    IssueCode,
-}
-
-/// The next step of an authorization request. A remembered consent counts only for the person who is signed in, and only for
-/// scopes it covers.
-pub fn next_step(
-    request: &AuthorizationRequest,
-    consented_at: Option<Timestamp>,
-    login: Option<&Login>,
-    remembered: Option<&Consent>,
-) -> Step {
-    let is_remembered = login.zip(remembered).is_some_and(|(login, consent)| {
-        consent.user == login.user
-            && consent.client == request.client
-            && consent.resource == request.resource
-            && request.scopes.is_subset(&consent.scopes)
-    });
-    match (consented_at.is_some() || is_remembered, login) {
-        (false, _) => Step::AskConsent,
-        (true, None) => Step::SignIn,
-        (true, Some(_)) => Step::IssueCode,
-    }
-}
-
 /// A new transaction, bound to the browser that began it.
 pub fn begin(purpose: Purpose, browser: TokenHash, now: Timestamp, lifetime: Duration, entropy: &dyn Entropy) -> Transaction {
     Transaction {
@@ -175,6 +151,8 @@ pub fn begin(purpose: Purpose, browser: TokenHash, now: Timestamp, lifetime: Dur
         purpose,
         browser,
         consented_at: None,
+        consented_by: None,
+        signed_in: None,
         created_at: now,
         expires_at: now + lifetime,
     }

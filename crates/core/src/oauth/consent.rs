@@ -1,14 +1,16 @@
 //! What a person is asked before a client may act for them, and what is remembered of the answer (MCP security best practices,
-//! "Confused deputy"; threats 1, 5). When to ask is decided in [`super::authorize::next_step`].
+//! "Confused deputy"; threats 1, 5). When to ask is decided in [`super::authorize::Standing`].
 
 use crate::{
-    client::Client,
+    client::{Client, ClientKeys},
     clock::Timestamp,
     grant::Consent,
     ids::{ServerName, UserId},
     oauth::{ErrorCode, OAuthError},
     redirect::RedirectUri,
     resource::{Resources, Target},
+    scope::Scope,
+    secret::TokenHash,
     signin::AuthorizationRequest,
 };
 
@@ -17,8 +19,12 @@ use crate::{
 pub struct Question {
     /// The servers the client would reach.
     pub reach: Reach,
-    /// Each scope with its meaning in words.
+    /// What the person is asked to allow, in the fewest scopes that say it.
     pub scopes: Vec<ScopeWords>,
+    /// What they allowed before, and is not asked for now. It stays allowed.
+    pub kept: Vec<ScopeWords>,
+    /// They allowed this client before, when it had other redirect URIs or keys (threat 28).
+    pub has_changed: bool,
     /// The host (or scheme) the answer is sent to.
     pub redirect_host: String,
     /// Every redirect URI of the client leads to this computer, where any program could be waiting (threat 5).
@@ -38,40 +44,84 @@ pub enum Reach {
 pub struct ScopeWords {
     pub scope: String,
     pub words: String,
+    /// The person allowed this client something before, but not this.
+    pub is_new: bool,
 }
 
-/// Puts the question together.
-pub fn question(request: &AuthorizationRequest, client: &Client, resources: &Resources) -> Question {
+/// Puts the question together. `remembered` is what the person in front of the browser allowed before, if we know who it is.
+pub fn question(
+    request: &AuthorizationRequest,
+    client: &Client,
+    remembered: Option<&Consent>,
+    resources: &Resources,
+) -> Question {
+    let catalogue = resources.catalogue();
     let reach = match resources.target(&request.resource) {
         Some(Target::Server(name)) => Reach::Servers(vec![name.clone()]),
         Some(Target::Proxy { pattern }) => Reach::Service(pattern.clone()),
         Some(Target::All) | None => {
-            let reach = resources.catalogue().reach(&request.scopes);
+            let reach = catalogue.reach(&request.scopes);
             let mut servers: Vec<_> = resources.servers().filter(|name| reach.touches(name)).cloned().collect();
             servers.sort();
             Reach::Servers(servers)
         }
     };
-    let catalogue = resources.catalogue();
+    let earlier = remembered.filter(|consent| consent.fingerprint == request.fingerprint);
+    let allowed = earlier.map(|consent| &consent.scopes);
     // What is implied by something else that is asked for would only hide it.
     let asked = catalogue.minimal(&request.scopes);
-    let scopes = asked.iter().map(|scope| ScopeWords { scope: scope.as_str().to_owned(), words: catalogue.words(scope) });
+    let kept = allowed.map(|allowed| catalogue.minimal(allowed)).unwrap_or_default();
+    let words = |scope: &Scope| ScopeWords {
+        scope: scope.as_str().to_owned(),
+        words: catalogue.words(scope),
+        is_new: allowed.is_some_and(|allowed| !catalogue.covers(allowed, scope)),
+    };
     Question {
         reach,
-        scopes: scopes.collect(),
+        scopes: asked.iter().map(words).collect(),
+        kept: kept.iter().filter(|scope| !catalogue.covers(&request.scopes, scope)).map(words).collect(),
+        has_changed: remembered.is_some() && earlier.is_none(),
         redirect_host: request.redirect_uri.host(),
         all_local: client.redirect_uris.iter().all(RedirectUri::is_local),
     }
 }
 
-/// What to remember once the person in the login has allowed the request.
-pub fn remember(request: &AuthorizationRequest, user: &UserId, now: Timestamp) -> Consent {
+/// What of a client a consent is given to: where it has people sent, and how it proves itself (threat 28). Names and pictures
+/// may change.
+pub fn fingerprint(client: &Client) -> TokenHash {
+    let mut uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    uris.sort_unstable();
+    let keys = match &client.keys {
+        None => String::new(),
+        Some(ClientKeys::Inline(set)) => set.to_string(),
+        Some(ClientKeys::Remote(url)) => url.clone(),
+    };
+    // None of the parts can have a line break in it.
+    TokenHash::of(&[&uris.join(" "), client.auth_method.as_str(), &keys].join("\n"))
+}
+
+/// Is the consent this person's, for this client and resource?
+pub(super) fn concerns(consent: &Consent, request: &AuthorizationRequest, user: &UserId) -> bool {
+    consent.user == *user && consent.client == request.client && consent.resource == request.resource
+}
+
+/// Does what the person allowed before answer this request? Only for the client as it was then.
+pub(super) fn covers(consent: &Consent, request: &AuthorizationRequest, user: &UserId, resources: &Resources) -> bool {
+    concerns(consent, request, user)
+        && consent.fingerprint == request.fingerprint
+        && resources.catalogue().covers_all(&consent.scopes, &request.scopes)
+}
+
+/// What to remember once the person in the login has allowed the request: that, and what they allowed the same client before.
+pub fn remember(request: &AuthorizationRequest, user: &UserId, earlier: Option<&Consent>, now: Timestamp) -> Consent {
+    let kept = earlier.filter(|consent| concerns(consent, request, user) && consent.fingerprint == request.fingerprint);
     Consent {
         user: user.clone(),
         client: request.client.clone(),
         resource: request.resource.clone(),
-        scopes: request.scopes.clone(),
+        scopes: kept.map_or_else(|| request.scopes.clone(), |kept| kept.scopes.union(&request.scopes)),
         given_at: now,
+        fingerprint: request.fingerprint,
     }
 }
 
@@ -87,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_root_resource_reaches_every_server() {
-        let question = question(&request("mcp"), &client(), &resources());
+        let question = question(&request("mcp"), &client(), None, &resources());
         let Reach::Servers(servers) = question.reach else { panic!("servers") };
         assert_eq!(servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice", "uuid"]);
         assert!(!question.all_local);
@@ -95,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_server_scope_reaches_that_server_alone() {
-        let question = question(&request("dice"), &client(), &resources());
+        let question = question(&request("dice"), &client(), None, &resources());
         let Reach::Servers(servers) = question.reach else { panic!("servers") };
         assert_eq!(servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice"]);
     }
@@ -104,8 +154,65 @@ mod tests {
     fn t05_a_client_with_local_redirects_alone_is_marked() {
         let mut client = client();
         client.redirect_uris = vec![RedirectUri::parse("http://localhost:1/cb").unwrap()];
-        assert!(question(&request("mcp"), &client, &resources()).all_local);
+        assert!(question(&request("mcp"), &client, None, &resources()).all_local);
         client.redirect_uris.push(RedirectUri::parse("https://app.example/cb").unwrap());
-        assert!(!question(&request("mcp"), &client, &resources()).all_local);
+        assert!(!question(&request("mcp"), &client, None, &resources()).all_local);
+    }
+
+    fn scopes(lines: &[ScopeWords]) -> Vec<(&str, bool)> {
+        lines.iter().map(|line| (line.scope.as_str(), line.is_new)).collect()
+    }
+
+    #[test]
+    fn what_is_new_is_marked_and_what_was_allowed_is_told() {
+        let alice = UserId::of("https://idp", "alice");
+        let earlier = |scope: &str| remember(&request(scope), &alice, None, Timestamp::from_secs(1));
+        let cases = [
+            ("dice:write", None, vec![("dice:write", false)], vec![]),
+            ("dice:write", Some("dice:read"), vec![("dice:write", true)], vec![]),
+            ("dice:write", Some("uuid:make"), vec![("dice:write", true)], vec![("uuid:make", false)]),
+            ("dice:read+uuid", Some("dice"), vec![("dice:read", false), ("uuid", true)], vec![("dice", false)]),
+            ("mcp+dice+offline_access", Some("mcp"), vec![("mcp", false), ("offline_access", true)], vec![]),
+        ];
+        for (asked, allowed, expected, kept) in cases {
+            let earlier = allowed.map(earlier);
+            let question = question(&request(asked), &client(), earlier.as_ref(), &resources());
+            assert_eq!((scopes(&question.scopes), scopes(&question.kept)), (expected, kept), "{asked} after {allowed:?}");
+            assert!(!question.has_changed);
+        }
+        assert_eq!(question(&request("dice:read"), &client(), None, &resources()).scopes[0].words, "Words for dice:read");
+    }
+
+    #[test]
+    fn t28_redirect_uris_and_keys_make_the_client() {
+        let unchanged = [
+            Client { name: Some("Other".to_owned()), last_used_at: Some(Timestamp::from_secs(1)), ..client() },
+            Client { redirect_uris: client().redirect_uris.into_iter().rev().collect(), ..client() },
+        ];
+        let changed = [
+            Client { redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()], ..client() },
+            Client { keys: Some(ClientKeys::Remote("https://app.example/jwks".to_owned())), ..client() },
+            Client { keys: Some(ClientKeys::Inline(serde_json::json!({"keys": []}))), ..client() },
+            Client { auth_method: crate::client::ClientAuthMethod::ClientSecretPost, ..client() },
+        ];
+        assert!(unchanged.iter().all(|other| fingerprint(other) == fingerprint(&client())));
+        let mut seen = vec![fingerprint(&client())];
+        for other in &changed {
+            assert!(!seen.contains(&fingerprint(other)), "{other:?}");
+            seen.push(fingerprint(other));
+        }
+    }
+
+    #[test]
+    fn t28_what_a_client_was_allowed_goes_when_it_changes() {
+        let alice = UserId::of("https://idp", "alice");
+        let (now, request) = (Timestamp::from_secs(1), request("dice:write"));
+        let earlier = remember(&super::super::authorize::tests::request("uuid"), &alice, None, now);
+        assert_eq!(remember(&request, &alice, Some(&earlier), now).scopes.to_string(), "dice:write uuid");
+        let changed = Consent { fingerprint: TokenHash::of("before"), ..earlier.clone() };
+        assert_eq!(remember(&request, &alice, Some(&changed), now).scopes.to_string(), "dice:write");
+        assert!(question(&request, &client(), Some(&changed), &resources()).has_changed);
+        let bob = UserId::of("https://idp", "bob");
+        assert_eq!(remember(&request, &bob, Some(&earlier), now).scopes.to_string(), "dice:write");
     }
 }

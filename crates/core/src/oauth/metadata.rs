@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     client::{ClientAuthMethod, GrantType},
-    oauth::{assertion, register},
+    oauth::{assertion, authorize, register},
     resource::{PublicUrl, Resource, Resources, Target},
     scope::{self, Scope, ScopeSet},
 };
@@ -62,6 +62,8 @@ pub struct AuthorizationServer {
     token_endpoint_auth_methods_supported: Vec<&'static str>,
     token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     code_challenge_methods_supported: [&'static str; 1],
+    /// Initiating User Registration via OpenID Connect 1.0 section 4.
+    prompt_values_supported: [&'static str; 4],
     authorization_response_iss_parameter_supported: bool,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     openid: Option<OpenIdAdditions>,
@@ -116,6 +118,7 @@ pub fn authorization_server(resources: &Resources, features: Features) -> Author
         token_endpoint_auth_methods_supported: ClientAuthMethod::SUPPORTED.into_iter().map(ClientAuthMethod::as_str).collect(),
         token_endpoint_auth_signing_alg_values_supported: assertion::ALGORITHMS,
         code_challenge_methods_supported: ["S256"],
+        prompt_values_supported: authorize::PROMPTS,
         authorization_response_iss_parameter_supported: true,
         openid: None,
     }

@@ -17,6 +17,7 @@ pub mod oauth;
 pub mod oauth_answers;
 pub mod oauth_clients;
 pub mod oauth_legs;
+pub mod oauth_question;
 pub mod pages;
 pub(crate) mod percent;
 pub mod protect;

@@ -92,6 +92,7 @@ impl Corridor {
             nonce: &trip.nonce,
             code_challenge: &code_challenge,
             fresh: false,
+            login_hint: None,
         };
         self.provider.authorization_url(&leg).await
     }

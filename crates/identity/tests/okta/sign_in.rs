@@ -132,9 +132,11 @@ async fn a_fresh_sign_in_asks_okta_to_prompt() {
         nonce: &trip.nonce,
         code_challenge: &code_challenge,
         fresh: true,
+        login_hint: Some("alice@acme.com"),
     };
     let url = corridor.provider.authorization_url(&leg).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("prompt".into(), "login".into())), "{url}");
+    assert!(url.query_pairs().any(|pair| pair == ("login_hint".into(), "alice@acme.com".into())), "{url}");
 }
 
 #[tokio::test]

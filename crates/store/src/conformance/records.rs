@@ -13,7 +13,7 @@ use portunus_core::{
     resource::Resource,
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
-    signin::{AuthorizationRequest, LocalPath, Login, ProviderLeg, Purpose, Transaction},
+    signin::{AuthorizationRequest, Interaction, LocalPath, Login, Prompt, ProviderLeg, Purpose, Transaction},
     store::{Redeemed, Rotation, Stores},
     token::{AccessToken, AuthorizationCode, RefreshToken},
 };
@@ -110,6 +110,12 @@ pub(super) fn transaction(n: u32) -> Transaction {
         code_challenge: CodeChallenge::of(&SecretText::new("verifier")),
         resource: resource(),
         scopes: scopes("mcp"),
+        fingerprint: hash("client", n),
+        interaction: Interaction {
+            prompt: Prompt { consent: true, ..Prompt::default() },
+            max_age: Some(u64::from(n)),
+            login_hint: even(n, "alice@example.com".to_owned()),
+        },
     };
     Transaction {
         id: TransactionId::from_text(format!("transaction {n}")),
@@ -120,6 +126,8 @@ pub(super) fn transaction(n: u32) -> Transaction {
         },
         browser: hash("browser", n),
         consented_at: even(n, NOW),
+        consented_by: even(n, user(n).id),
+        signed_in: even(n, hash("login", n)),
         created_at: NOW,
         expires_at: NOW + MINUTE,
     }
@@ -138,7 +146,14 @@ pub(super) fn leg(n: u32) -> ProviderLeg {
 }
 
 pub(super) fn consent(n: u32) -> Consent {
-    Consent { user: user(n).id, client: client_id(n), resource: resource(), scopes: scopes("mcp"), given_at: NOW }
+    Consent {
+        user: user(n).id,
+        client: client_id(n),
+        resource: resource(),
+        scopes: scopes("mcp"),
+        given_at: NOW,
+        fingerprint: hash("client", n),
+    }
 }
 
 pub(super) fn code(n: u32) -> AuthorizationCode {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     entropy::SeededEntropy,
-    ids::{ClientId, ServerName, UserId},
+    ids::{ClientId, ServerName},
     resource::PublicUrl,
 };
 
@@ -162,45 +162,6 @@ fn check_scopes<const N: usize>(source: ClientSource, cases: [(Option<&str>, &st
         let address = return_address(&params, &client).unwrap();
         let found = check(&params, &client, address, &resources()).map(|request| request.scopes.to_string());
         assert_eq!(found.as_deref().map_err(|error| error.code), expected, "{limit:?} {asked:?}");
-    }
-}
-
-fn login(user: &UserId) -> Login {
-    Login {
-        id: TokenHash::of("login"),
-        user: user.clone(),
-        provider: ProviderName::from_text("okta"),
-        id_token: None,
-        created_at: NOW,
-        expires_at: NOW,
-        last_seen_at: None,
-    }
-}
-
-#[test]
-fn t01_consent_comes_before_the_provider_and_before_any_code() {
-    let alice = UserId::of("https://idp", "alice");
-    let request = request("dice");
-    let consent = crate::oauth::consent::remember(&request, &alice, NOW);
-    let other_client = Consent { client: ClientId::from_text("c2"), ..consent.clone() };
-    let other_user = Consent { user: UserId::of("https://idp", "bob"), ..consent.clone() };
-    let other_resource = Consent { resource: Resource::from_stored("https://gw.example/mcp/uuid"), ..consent.clone() };
-    let narrower = Consent { scopes: ScopeSet::parse("uuid").unwrap(), ..consent.clone() };
-    let login = login(&alice);
-    let cases = [
-        (None, None, None, Step::AskConsent),
-        (None, Some(&login), None, Step::AskConsent),
-        (None, None, Some(&consent), Step::AskConsent),
-        (None, Some(&login), Some(&other_client), Step::AskConsent),
-        (None, Some(&login), Some(&other_user), Step::AskConsent),
-        (None, Some(&login), Some(&other_resource), Step::AskConsent),
-        (None, Some(&login), Some(&narrower), Step::AskConsent),
-        (None, Some(&login), Some(&consent), Step::IssueCode),
-        (Some(NOW), None, None, Step::SignIn),
-        (Some(NOW), Some(&login), None, Step::IssueCode),
-    ];
-    for (n, (consented_at, login, remembered, expected)) in cases.into_iter().enumerate() {
-        assert_eq!(next_step(&request, consented_at, login, remembered), expected, "case {n}");
     }
 }
 

@@ -34,6 +34,7 @@ impl Visit {
             nonce: &self.nonce,
             code_challenge: &CodeChallenge::of(&self.verifier),
             fresh: false,
+            login_hint: None,
         };
         let url = self.provider.authorization_url(&leg).await.unwrap();
         assert_eq!(url.path(), PATH);

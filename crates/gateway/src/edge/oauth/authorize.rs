@@ -12,11 +12,13 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
     client::Client,
+    grant::Consent,
     ids::{ClientId, TransactionId},
     lifetimes::Lifetimes,
     oauth::{
-        authorize::{self, Step},
-        consent::{self, Reach},
+        ErrorCode,
+        authorize::{self, Standing, Step},
+        consent,
         params::Params,
     },
     principal::User,
@@ -30,7 +32,7 @@ use crate::edge::{
     clients::{ClientDirectory, NoClient},
     house::Providers,
     layers::RequestId,
-    pages::{ConsentPage, Label, ScopeLine, UrlText, when},
+    oauth_question::{self, Asking},
 };
 
 #[derive(Clone)]
@@ -146,6 +148,11 @@ async fn resume(
         Ok(None) => return expired(),
         Err(error) => return no_client(room, id, error),
     };
+    if consent::fingerprint(&client) != request.fingerprint {
+        // What the person is asked, or has answered, is about another client than this one has become (threat 28).
+        tracing::warn!(client_id = %client.id, "the client changed during a sign-in");
+        return Ok(refuse(room, id, "it has changed its addresses or keys since you began"));
+    }
     go_on(room, id, headers, browser, transaction, &request, client).await
 }
 
@@ -159,24 +166,53 @@ async fn go_on(
     request: &AuthorizationRequest,
     client: Client,
 ) -> Result<Response, StoreError> {
-    let signed_in = room.desk.login(headers).await?;
-    let remembered = match &signed_in {
-        Some((login, _)) => room.consents.find_consent(&login.user, &request.client, &request.resource).await?,
+    let (login, user) = room.desk.login(headers).await?.unzip();
+    let remembered = match &login {
+        Some(login) => room.consents.find_consent(&login.user, &request.client, &request.resource).await?,
         None => None,
     };
-    let login = signed_in.as_ref().map(|(login, _)| login);
-    let step = authorize::next_step(request, transaction.consented_at, login, remembered.as_ref());
+    let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), room.desk.clock.now());
+    let standing = Standing { request, transaction: &transaction, login, remembered, now };
+    let step = standing.next_step(&room.resources);
     tracing::debug!(?step, client_id = %client.id, "authorization goes on");
-    match (step, signed_in) {
-        (Step::IssueCode, Some((login, user))) => issue_code(room, id, &transaction, request, &login, &user).await,
+    match (step, standing.current_login().zip(user.as_ref())) {
+        (Step::IssueCode, Some((login, user))) => {
+            let consent = transaction.consented_at.is_some().then(|| consent::remember(request, &user.id, remembered, now));
+            issue_code(room, id, &transaction, request, login, user, consent).await
+        }
         (Step::SignIn | Step::IssueCode, _) => {
             Ok(browser.accompany(see_other(&format!("/auth/signin?transaction={}", transaction.id))))
         }
-        (Step::AskConsent, signed_in) => {
-            let page = consent_page(room, &browser, &transaction, request, &client, signed_in.map(|(_, user)| user).as_ref());
+        (Step::AskConsent, person) => {
+            let user = person.map(|(_, user)| user);
+            // What somebody allowed is not shown to whoever has not signed in.
+            let remembered = remembered.filter(|_| user.is_some());
+            let asking = Asking { transaction: &transaction, request, client: &client, user, remembered };
+            let page = oauth_question::page(&asking, &room.desk, &browser, &room.resources, &room.providers);
             Ok(browser.accompany(room.desk.respond(StatusCode::OK, &page)))
         }
+        (Step::Refuse(code), _) => {
+            room.transactions.take_transaction(&transaction.id, now).await?;
+            Ok(refuse_unseen(room, id, &standing, &client, code))
+        }
     }
+}
+
+/// A page would be needed, and the client wants none. The client is told by redirect only if that makes no open redirector of us
+/// (threat 11); else the person sees where they are.
+fn refuse_unseen(room: &AuthorizeRoom, id: &RequestId, standing: &Standing<'_>, client: &Client, code: ErrorCode) -> Response {
+    let refusal = authorize::refusal(code);
+    tracing::info!(client_id = %client.id, %refusal, "authorization needs a page, and the client wants none");
+    let address = standing.request.return_address();
+    let back = authorize::error_redirect(&address, &refusal, room.resources.public_url().as_str());
+    if standing.may_be_told(client) {
+        return see_other(&back);
+    }
+    let text = format!("{} wanted to be let in without asking you, and that cannot be done now.", client.display_name());
+    let error = PageError::new("You have not allowed this", text)
+        .hint("If you did not expect this, close the page: nothing has happened.")
+        .back("Tell the application, and go back to it", back);
+    room.desk.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The last step, taken once: the transaction is taken out, and the browser goes back to the client with a code.
@@ -187,58 +223,19 @@ async fn issue_code(
     request: &AuthorizationRequest,
     login: &Login,
     user: &User,
+    consent: Option<Consent>,
 ) -> Result<Response, StoreError> {
     let now = room.desk.clock.now();
     if room.transactions.take_transaction(&transaction.id, now).await?.is_none() {
         let error = PageError::new("This sign-in has ended", "It was finished already.").hint("Go back to the application.");
         return Ok(room.desk.error(StatusCode::BAD_REQUEST, id, error));
     }
-    if transaction.consented_at.is_some() {
-        room.consents.save_consent(&consent::remember(request, &user.id, now)).await?;
+    if let Some(consent) = consent {
+        room.consents.save_consent(&consent).await?;
     }
     let (secret, code) = authorize::issue_code(request, user, login, now, room.lifetimes.authorization_code, &*room.desk.entropy);
     room.grants.insert_code(&code).await?;
     tracing::info!(user = %user.id, client_id = %request.client, resource = %request.resource, scope = %request.scopes, "code issued");
     let issuer = room.resources.public_url().as_str();
     Ok(see_other(&authorize::success_redirect(&request.return_address(), &secret, issuer)))
-}
-
-fn consent_page(
-    room: &AuthorizeRoom,
-    browser: &Browser,
-    transaction: &Transaction,
-    request: &AuthorizationRequest,
-    client: &Client,
-    user: Option<&User>,
-) -> ConsentPage {
-    let question = consent::question(request, client, &room.resources);
-    let (resource_label, servers) = match question.reach {
-        Reach::Service(pattern) => (Label::from(&pattern), vec![Label::from(&pattern)]),
-        Reach::Servers(servers) if request.resource == room.resources.root() => {
-            let label = if servers.len() == 1 { "one server" } else { "your MCP servers" };
-            (Label::from(label), servers.iter().map(|name| Label::from(name.as_str())).collect())
-        }
-        Reach::Servers(servers) => {
-            let names: Vec<_> = servers.iter().map(|name| Label::from(name.as_str())).collect();
-            (names.first().cloned().unwrap_or_default(), names)
-        }
-    };
-    ConsentPage {
-        frame: room.desk.frame(user),
-        client_name: Label::from(client.display_name()),
-        client_id: UrlText::from(client.id.as_str()),
-        client_uri: client.client_uri.as_deref().map(UrlText::from),
-        registered: when::day(client.created_at, room.desk.clock.now()),
-        resource_label,
-        resource: UrlText::from(request.resource.as_str()),
-        servers,
-        scopes: question.scopes.into_iter().map(|line| ScopeLine { name: Label::from(line.scope), words: line.words }).collect(),
-        redirect_uri: UrlText::from(request.redirect_uri.as_str()),
-        redirect_host: UrlText::from(question.redirect_host),
-        all_local: question.all_local,
-        user: user.map(|user| Label::from(user.display_name())),
-        provider_label: Label::from(room.providers.label()),
-        transaction: transaction.id.to_string(),
-        csrf: room.desk.csrf(browser),
-    }
 }

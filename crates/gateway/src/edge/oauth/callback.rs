@@ -12,7 +12,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Timestamp,
-    ids::{ProviderName, UserId},
+    ids::{ProviderName, TransactionId, UserId},
     lifetimes::Lifetimes,
     oauth::params::Params,
     principal::User,
@@ -139,7 +139,10 @@ async fn sign_in(
     room.logins.insert_login(&user, &login).await?;
     tracing::info!(user = %user.id, provider = %leg.provider, groups = user.groups.len(), "signed in");
     let next = match &transaction.purpose {
-        Purpose::Authorize(_) => format!("/auth/authorize?transaction={}", transaction.id),
+        Purpose::Authorize(_) => {
+            note_sign_in(room, &transaction.id, login.id, now).await?;
+            format!("/auth/authorize?transaction={}", transaction.id)
+        }
         Purpose::SignIn { return_to } => {
             room.transactions.take_transaction(&transaction.id, now).await?;
             return_to.as_str().to_owned()
@@ -149,6 +152,15 @@ async fn sign_in(
     let mut response = see_other(&next);
     response.headers_mut().append(name, value);
     Ok(response)
+}
+
+/// The request may insist that the person signs in for it (`prompt=login`): now they have. Read anew, for they may have been busy in
+/// another tab.
+async fn note_sign_in(room: &CallbackRoom, id: &TransactionId, login: TokenHash, now: Timestamp) -> Result<(), StoreError> {
+    if let Some(transaction) = room.transactions.find_transaction(id, now).await? {
+        room.transactions.update_transaction(&Transaction { signed_in: Some(login), ..transaction }).await?;
+    }
+    Ok(())
 }
 
 /// The sign-in ends here, with an explanation for the person and a way to tell the client.

@@ -11,8 +11,12 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
-    ids::TransactionId,
-    oauth::{authorize, consent, params::Params},
+    ids::{TransactionId, UserId},
+    oauth::{
+        authorize::{self, Standing},
+        consent,
+        params::Params,
+    },
     resource::Resources,
     signin::{AuthorizationRequest, Purpose, Transaction},
     store::{StoreError, TransactionStore},
@@ -47,7 +51,7 @@ async fn post(State(room): State<ConsentRoom>, Extension(id): Extension<RequestI
         let Some(transaction) = found.filter(|found| found.browser == browser.hash()) else { return Ok(refuse(&room, &id)) };
         let Purpose::Authorize(request) = transaction.purpose.clone() else { return Ok(refuse(&room, &id)) };
         match form.find("decision") {
-            Some("allow") => allow(&room, transaction).await,
+            Some("allow") => allow(&room, &headers, form.find("asked"), &request, transaction).await,
             Some("deny") => deny(&room, &transaction, &request).await,
             _ => Ok(refuse(&room, &id)),
         }
@@ -63,9 +67,22 @@ fn refuse(room: &ConsentRoom, id: &RequestId) -> Response {
     room.desk.error(StatusCode::BAD_REQUEST, id, error)
 }
 
-async fn allow(room: &ConsentRoom, mut transaction: Transaction) -> Result<Response, StoreError> {
-    transaction.consented_at = Some(room.desk.clock.now());
-    room.transactions.update_transaction(&transaction).await?;
+/// The answer holds for whoever was asked. If somebody else has signed in with this browser since, they are asked themselves.
+async fn allow(
+    room: &ConsentRoom,
+    headers: &HeaderMap,
+    asked: Option<&str>,
+    request: &AuthorizationRequest,
+    mut transaction: Transaction,
+) -> Result<Response, StoreError> {
+    let (login, now) = (room.desk.login(headers).await?.map(|(login, _)| login), room.desk.clock.now());
+    let standing = Standing { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
+    let person = standing.current_login().map(|login| login.user.clone());
+    if person.as_ref().map(UserId::as_str) == asked {
+        transaction.consented_at = Some(now);
+        transaction.consented_by = person;
+        room.transactions.update_transaction(&transaction).await?;
+    }
     Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)))
 }
 

@@ -15,7 +15,7 @@ use portunus_core::{
     lifetimes::Lifetimes,
     oauth::{authorize, params::Params},
     resource::PublicUrl,
-    signin::{LocalPath, Purpose, Transaction},
+    signin::{Interaction, LocalPath, Purpose, Transaction},
     store::{StoreError, TransactionStore},
 };
 use portunus_identity::provider::Outbound;
@@ -121,12 +121,17 @@ async fn depart(
     entry: &ProviderEntry,
 ) -> Result<Response, StoreError> {
     let departure = authorize::depart(transaction, entry.provider.name(), &*room.desk.entropy);
+    let interaction = match &transaction.purpose {
+        Purpose::Authorize(request) => request.interaction.clone(),
+        Purpose::SignIn { .. } => Interaction::default(),
+    };
     let outbound = Outbound {
         redirect_uri: &entry.redirect_uri,
         state: &departure.state,
         nonce: &departure.leg.nonce,
         code_challenge: &departure.code_challenge,
-        fresh: false,
+        fresh: interaction.is_fresh(),
+        login_hint: interaction.login_hint.as_deref(),
     };
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,

@@ -4,14 +4,27 @@ use askama::Template;
 
 use super::{Frame, Label, Page, UrlText, assets};
 
+/// How we know of the application.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// It registered itself, when [`super::when::day`] says: `today`, `on 3 March 2026`.
+    Registered(String),
+    /// A document at this host describes it.
+    Document(UrlText),
+    /// The administrator of the gateway put it into the configuration.
+    Configured,
+}
+
 /// One scope and what it means, in words.
 #[derive(Clone, Debug)]
 pub struct ScopeLine {
     pub name: Label,
     pub words: String,
+    /// The person allowed this application something before, but not this.
+    pub is_new: bool,
 }
 
-/// Posts `transaction`, `csrf` and `decision` (`allow` or `deny`) to `/auth/consent`.
+/// Posts `transaction`, `asked`, `csrf` and `decision` (`allow` or `deny`) to `/auth/consent`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "consent.html")]
 pub struct ConsentPage {
@@ -20,14 +33,17 @@ pub struct ConsentPage {
     pub client_id: UrlText,
     /// The client's own home page, shown as text only: it is as unproven as the name.
     pub client_uri: Option<UrlText>,
-    /// When it was registered, as [`super::when::day`] says it: `today`, `on 3 March 2026`.
-    pub registered: String,
+    pub origin: Origin,
     /// What to call the resource: `your MCP servers`, `dice`.
     pub resource_label: Label,
     pub resource: UrlText,
     /// The servers behind it that this person may use; without any, the page shows the resource's URL.
     pub servers: Vec<Label>,
     pub scopes: Vec<ScopeLine>,
+    /// What it was allowed before and does not ask for now.
+    pub kept: Vec<ScopeLine>,
+    /// It was allowed before, when it had other addresses or keys (threat 28).
+    pub has_changed: bool,
     /// Where the answer goes, in full.
     pub redirect_uri: UrlText,
     /// The part of it that a person recognises (`RedirectUri::host`).
@@ -36,6 +52,8 @@ pub struct ConsentPage {
     pub all_local: bool,
     /// Who is signed in; if nobody is, the page says that signing in at `provider_label` comes next.
     pub user: Option<Label>,
+    /// Whom the page asks: the user's id, nothing if nobody is signed in. The answer of anybody else does not count.
+    pub asked: String,
     pub provider_label: Label,
     pub transaction: String,
     pub csrf: String,

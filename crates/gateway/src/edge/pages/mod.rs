@@ -12,7 +12,7 @@ pub mod text;
 pub mod when;
 
 pub use connect::ConnectHelp;
-pub use consent::{ConsentPage, ScopeLine};
+pub use consent::{ConsentPage, Origin, ScopeLine};
 pub use demo_people::{DemoPeoplePage, DemoPerson};
 pub use error::{BackLink, ErrorPage};
 pub use home::{HomeGrant, HomePage, HomeServer, HomeUser};

@@ -25,15 +25,18 @@ fn consent() -> ConsentPage {
         client_name: hostile_label(),
         client_id: hostile_url(),
         client_uri: Some(hostile_url()),
-        registered: HOSTILE.to_owned(),
+        origin: Origin::Registered(HOSTILE.to_owned()),
         resource_label: hostile_label(),
         resource: hostile_url(),
         servers: vec![hostile_label()],
-        scopes: vec![ScopeLine { name: hostile_label(), words: HOSTILE.to_owned() }],
+        scopes: vec![ScopeLine { name: hostile_label(), words: HOSTILE.to_owned(), is_new: true }],
+        kept: vec![ScopeLine { name: hostile_label(), words: HOSTILE.to_owned(), is_new: false }],
+        has_changed: true,
         redirect_uri: hostile_url(),
         redirect_host: hostile_url(),
         all_local: true,
         user: Some(hostile_label()),
+        asked: HOSTILE.to_owned(),
         provider_label: hostile_label(),
         transaction: HOSTILE.to_owned(),
         csrf: HOSTILE.to_owned(),
@@ -89,7 +92,8 @@ fn every_page() -> Vec<(&'static str, String)> {
     let signed_in = SignedInPage { frame: frame(), name: hostile_label() };
     let signed_out = SignedOutPage { frame: frame(), at_provider: Some(hostile_label()) };
     let welcome = HomePage { user: None, ..home() };
-    let asked_later = ConsentPage { user: None, all_local: false, servers: Vec::new(), ..consent() };
+    let origin = Origin::Document(hostile_url());
+    let asked_later = ConsentPage { user: None, all_local: false, servers: Vec::new(), origin, ..consent() };
     vec![
         ("consent", consent().render().unwrap()),
         ("consent before sign-in", asked_later.render().unwrap()),
@@ -140,8 +144,8 @@ fn t13_hostile_text_stays_text() {
 fn t13_names_cannot_reorder_or_hide_what_stands_beside_them() {
     let hostile = HOSTILE.repeat(50);
     let page = ConsentPage { client_name: Label::from(&hostile), user: Some(Label::from(&hostile)), ..consent() };
-    let page =
-        ConsentPage { registered: String::new(), scopes: Vec::new(), transaction: String::new(), csrf: String::new(), ..page };
+    let page = ConsentPage { scopes: Vec::new(), kept: Vec::new(), transaction: String::new(), csrf: String::new(), ..page };
+    let page = ConsentPage { origin: Origin::Configured, asked: String::new(), ..page };
     let html = page.render().unwrap();
     for c in ['\u{202E}', '\u{2066}', '\u{200B}', '\0'] {
         assert!(!html.contains(c), "{c:?}");
@@ -177,6 +181,7 @@ fn consent_says_who_what_where() {
         provider_label: "Okta".into(),
         transaction: "ptn_txn_1".into(),
         csrf: "ptn_cf_1".into(),
+        asked: "ptn_user_1".into(),
         ..consent()
     };
     let html = page.render().unwrap();
@@ -191,14 +196,20 @@ fn consent_says_who_what_where() {
         "action=\"/auth/consent\"",
         "name=\"transaction\" value=\"ptn_txn_1\"",
         "name=\"csrf\" value=\"ptn_cf_1\"",
+        "name=\"asked\" value=\"ptn_user_1\"",
         "name=\"decision\" value=\"allow\"",
         "name=\"decision\" value=\"deny\"",
     ];
     for part in expected {
         assert!(html.contains(part), "{part}");
     }
-    let elsewhere = ConsentPage { all_local: false, ..page }.render().unwrap();
-    assert!(!elsewhere.contains("on your own computer"));
+    assert!(html.contains(">new<") && html.contains("stays allowed") && html.contains("has changed"));
+    let elsewhere = ConsentPage { all_local: false, ..page };
+    assert!(!elsewhere.render().unwrap().contains("on your own computer"));
+    let first = ConsentPage { scopes: Vec::new(), kept: Vec::new(), has_changed: false, ..elsewhere };
+    let html = ConsentPage { origin: Origin::Configured, ..first }.render().unwrap();
+    assert!(!html.contains(">new<") && !html.contains("stays allowed") && !html.contains("has changed"));
+    assert!(html.contains("administrator") && !html.contains("registered itself"));
 }
 
 #[test]

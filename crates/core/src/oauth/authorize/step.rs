@@ -1,0 +1,98 @@
+//! What comes next for an authorization request that is sound: ask, sign in, hand out a code, or say that it cannot be done
+//! without a page.
+
+use std::time::Duration;
+
+use crate::{
+    client::{Client, ClientSource},
+    clock::Timestamp,
+    grant::Consent,
+    oauth::{ErrorCode, OAuthError, consent},
+    resource::Resources,
+    signin::{AuthorizationRequest, Login, Transaction},
+};
+
+/// What comes next for a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask the person whether they allow the client. Always before the first trip to a provider (threat 1).
+    AskConsent,
+    /// Send the browser to a provider.
+    SignIn,
+    /// Everything is there: hand out a code.
+    IssueCode,
+    /// A page would be needed, and the client asked that none be shown (`prompt=none`).
+    Refuse(ErrorCode),
+}
+
+/// Where an authorization stands: its transaction, and what is known of the browser.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    pub request: &'a AuthorizationRequest,
+    pub transaction: &'a Transaction,
+    pub login: Option<&'a Login>,
+    /// What the person in `login` allowed this client on this resource before.
+    pub remembered: Option<&'a Consent>,
+    pub now: Timestamp,
+}
+
+impl<'a> Standing<'a> {
+    /// The login, if the request is content with it. One that is too old for `max_age`, or older than a request with
+    /// `prompt=login`, tells nothing: who sits there now is not known until they have signed in again.
+    pub fn current_login(&self) -> Option<&'a Login> {
+        let interaction = &self.request.interaction;
+        let is_young =
+            |login: &Login| interaction.max_age.is_none_or(|age| self.now.since(login.created_at) <= Duration::from_secs(age));
+        self.login.filter(|login| {
+            // Signing in for this very request is enough, however the clocks stand.
+            self.transaction.signed_in == Some(login.id) || (!interaction.prompt.login && is_young(login))
+        })
+    }
+
+    /// The next step. A remembered consent counts only for the person who is signed in, for the client as it was then, and for
+    /// scopes it covers; one that was given just now only for the person who gave it.
+    pub fn next_step(&self, resources: &Resources) -> Step {
+        let prompt = self.request.interaction.prompt;
+        let login = self.current_login();
+        let is_remembered = !prompt.consent
+            && login
+                .zip(self.remembered)
+                .is_some_and(|(login, consent)| consent::covers(consent, self.request, &login.user, resources));
+        let is_allowed = is_remembered || self.is_allowed_here(login);
+        match (login, is_allowed) {
+            (Some(_), true) => Step::IssueCode,
+            (None, _) if prompt.none => Step::Refuse(ErrorCode::LoginRequired),
+            (Some(_), false) if prompt.none => Step::Refuse(ErrorCode::ConsentRequired),
+            (_, false) => Step::AskConsent,
+            (None, true) => Step::SignIn,
+        }
+    }
+
+    /// Consent that was given in this transaction. Given by nobody in particular it holds for whoever signs in with this browser.
+    fn is_allowed_here(&self, login: Option<&Login>) -> bool {
+        let given_by = self.transaction.consented_by.as_ref();
+        self.transaction.consented_at.is_some() && login.zip(given_by).is_none_or(|(login, given_by)| login.user == *given_by)
+    }
+
+    /// May the client be told that a page would be needed, although the person has seen none? Only where that makes no open
+    /// redirector of us (threat 11): to clients of the configuration, to programs on the person's own computer, and to those
+    /// this person has allowed before, as they were then.
+    pub fn may_be_told(&self, client: &Client) -> bool {
+        let is_known = self.login.zip(self.remembered).is_some_and(|(login, consent)| {
+            consent::concerns(consent, self.request, &login.user) && consent.fingerprint == self.request.fingerprint
+        });
+        is_known || client.source == ClientSource::Configured || self.request.redirect_uri.is_local()
+    }
+}
+
+/// What the client is told of a step that would need a page.
+pub fn refusal(code: ErrorCode) -> OAuthError {
+    let description = match code {
+        ErrorCode::LoginRequired => "the person must sign in, which needs a page",
+        _ => "the person must be asked, which needs a page",
+    };
+    OAuthError::new(code, description)
+}
+
+#[cfg(test)]
+mod tests;

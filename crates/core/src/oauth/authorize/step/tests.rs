@@ -1,0 +1,177 @@
+//! Cases for the order of steps.
+
+use super::*;
+use crate::{
+    ids::{ClientId, ProviderName, TransactionId, UserId},
+    oauth::authorize::tests::{client, request, resources},
+    redirect::RedirectUri,
+    resource::Resource,
+    scope::ScopeSet,
+    secret::TokenHash,
+    signin::{Interaction, Prompt, Purpose},
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_000);
+
+fn person(name: &str) -> UserId {
+    UserId::of("https://idp", name)
+}
+
+fn login(name: &str) -> Login {
+    Login {
+        id: TokenHash::of(name),
+        user: person(name),
+        provider: ProviderName::from_text("okta"),
+        id_token: None,
+        created_at: NOW - Duration::from_secs(100),
+        expires_at: NOW + Duration::from_secs(100),
+        last_seen_at: None,
+    }
+}
+
+fn transaction(request: &AuthorizationRequest) -> Transaction {
+    Transaction {
+        id: TransactionId::from_text("t"),
+        purpose: Purpose::Authorize(request.clone()),
+        browser: TokenHash::of("browser"),
+        consented_at: None,
+        consented_by: None,
+        signed_in: None,
+        created_at: NOW,
+        expires_at: NOW + Duration::from_secs(600),
+    }
+}
+
+fn step(request: &AuthorizationRequest, transaction: &Transaction, login: Option<&Login>, remembered: Option<&Consent>) -> Step {
+    Standing { request, transaction, login, remembered, now: NOW }.next_step(&resources())
+}
+
+fn wishing(prompt: Prompt, max_age: Option<u64>) -> AuthorizationRequest {
+    AuthorizationRequest { interaction: Interaction { prompt, max_age, login_hint: None }, ..request("dice") }
+}
+
+#[test]
+fn t01_consent_comes_before_the_provider_and_before_any_code() {
+    let request = request("dice");
+    let consent = consent::remember(&request, &person("alice"), None, NOW);
+    let other_client = Consent { client: ClientId::from_text("c2"), ..consent.clone() };
+    let other_user = Consent { user: person("bob"), ..consent.clone() };
+    let other_resource = Consent { resource: Resource::from_stored("https://gw.example/mcp/uuid"), ..consent.clone() };
+    let elsewhere = Consent { scopes: ScopeSet::parse("uuid").unwrap(), ..consent.clone() };
+    let narrower = Consent { scopes: ScopeSet::parse("dice:read").unwrap(), ..consent.clone() };
+    let broader = Consent { scopes: ScopeSet::parse("mcp").unwrap(), ..consent.clone() };
+    let alice = login("alice");
+    let fresh = transaction(&request);
+    let allowed = Transaction { consented_at: Some(NOW), ..fresh.clone() };
+    let cases = [
+        (&fresh, None, None, Step::AskConsent),
+        (&fresh, Some(&alice), None, Step::AskConsent),
+        (&fresh, None, Some(&consent), Step::AskConsent),
+        (&fresh, Some(&alice), Some(&other_client), Step::AskConsent),
+        (&fresh, Some(&alice), Some(&other_user), Step::AskConsent),
+        (&fresh, Some(&alice), Some(&other_resource), Step::AskConsent),
+        (&fresh, Some(&alice), Some(&elsewhere), Step::AskConsent),
+        (&fresh, Some(&alice), Some(&narrower), Step::AskConsent),
+        (&fresh, Some(&alice), Some(&broader), Step::IssueCode),
+        (&fresh, Some(&alice), Some(&consent), Step::IssueCode),
+        (&allowed, None, None, Step::SignIn),
+        (&allowed, Some(&alice), None, Step::IssueCode),
+    ];
+    for (n, (transaction, login, remembered, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(step(&request, transaction, login, remembered), expected, "case {n}");
+    }
+}
+
+#[test]
+fn consent_belongs_to_the_person_who_gave_it() {
+    let request = request("mcp");
+    let by =
+        |name: Option<&str>| Transaction { consented_at: Some(NOW), consented_by: name.map(person), ..transaction(&request) };
+    let (alice, bob) = (&login("alice"), &login("bob"));
+    let cases = [
+        (None, Some(alice), Step::IssueCode),
+        (Some("alice"), Some(alice), Step::IssueCode),
+        (Some("alice"), Some(bob), Step::AskConsent),
+        (Some("alice"), None, Step::SignIn),
+        (None, None, Step::SignIn),
+    ];
+    for (given_by, login, expected) in cases {
+        assert_eq!(step(&request, &by(given_by), login, None), expected, "{given_by:?}");
+    }
+}
+
+#[test]
+fn t28_a_client_that_changed_is_asked_about_again() {
+    let request = request("mcp");
+    let consent = consent::remember(&request, &person("alice"), None, NOW);
+    let changed = Client { redirect_uris: vec![RedirectUri::parse("https://evil.example/cb").unwrap()], ..client() };
+    let changed = AuthorizationRequest { fingerprint: consent::fingerprint(&changed), ..request.clone() };
+    let alice = login("alice");
+    assert_eq!(step(&request, &transaction(&request), Some(&alice), Some(&consent)), Step::IssueCode);
+    assert_eq!(step(&changed, &transaction(&changed), Some(&alice), Some(&consent)), Step::AskConsent);
+    let from_before = serde_json::to_value(&consent).map(|mut value| {
+        value.as_object_mut().unwrap().remove("fingerprint");
+        serde_json::from_value::<Consent>(value).unwrap()
+    });
+    assert_eq!(step(&request, &transaction(&request), Some(&alice), Some(&from_before.unwrap())), Step::AskConsent);
+}
+
+#[test]
+fn prompts_and_ages() {
+    let none = Prompt { none: true, ..Prompt::default() };
+    let again = Prompt { login: true, ..Prompt::default() };
+    let ask = Prompt { consent: true, ..Prompt::default() };
+    let alice = login("alice");
+    let (asked, allowed, returned) = (0, 1, 2);
+    let login_required = Step::Refuse(ErrorCode::LoginRequired);
+    let consent_required = Step::Refuse(ErrorCode::ConsentRequired);
+    // Prompt, max_age, is somebody signed in, is consent remembered, how far the transaction is.
+    let cases = [
+        (none, None, true, true, asked, Step::IssueCode),
+        (none, None, false, false, asked, login_required),
+        (none, None, true, false, asked, consent_required),
+        (none, Some(100), true, true, asked, Step::IssueCode),
+        (none, Some(99), true, true, asked, login_required),
+        (ask, None, true, true, asked, Step::AskConsent),
+        (ask, None, true, true, allowed, Step::IssueCode),
+        (again, None, true, true, asked, Step::AskConsent),
+        (again, None, true, true, allowed, Step::SignIn),
+        (again, None, true, true, returned, Step::IssueCode),
+        (Prompt::default(), Some(100), true, true, asked, Step::IssueCode),
+        (Prompt::default(), Some(99), true, true, asked, Step::AskConsent),
+        (Prompt::default(), Some(99), true, false, allowed, Step::SignIn),
+        (Prompt::default(), Some(0), true, false, returned, Step::IssueCode),
+    ];
+    for (n, (prompt, max_age, is_signed_in, is_remembered, progress, expected)) in cases.into_iter().enumerate() {
+        let request = wishing(prompt, max_age);
+        let consent = consent::remember(&request, &person("alice"), None, NOW);
+        let mut transaction = transaction(&request);
+        transaction.consented_at = (progress >= allowed).then_some(NOW);
+        transaction.signed_in = (progress >= returned).then_some(alice.id);
+        let found = step(&request, &transaction, is_signed_in.then_some(&alice), is_remembered.then_some(&consent));
+        assert_eq!(found, expected, "case {n}");
+    }
+}
+
+#[test]
+fn t11_who_may_be_told_without_a_page() {
+    let told = |uri: &str, client: &Client, consent: Option<&Consent>| {
+        let request = AuthorizationRequest { redirect_uri: RedirectUri::parse(uri).unwrap(), ..request("mcp") };
+        let (transaction, alice) = (transaction(&request), login("alice"));
+        let standing =
+            Standing { request: &request, transaction: &transaction, login: Some(&alice), remembered: consent, now: NOW };
+        standing.may_be_told(client)
+    };
+    let configured = Client { source: ClientSource::Configured, ..client() };
+    let consent = Consent { scopes: ScopeSet::default(), ..consent::remember(&request("mcp"), &person("alice"), None, NOW) };
+    let changed = Consent { fingerprint: TokenHash::of("before"), ..consent.clone() };
+    let others = Consent { user: person("bob"), ..consent.clone() };
+    let web = "https://app.example/cb";
+    assert!(!told(web, &client(), None), "anybody can register an address");
+    assert!(told(web, &configured, None));
+    assert!(told("http://127.0.0.1:4711/cb", &client(), None));
+    assert!(!told("com.app:/cb", &client(), None));
+    assert!(told(web, &client(), Some(&consent)));
+    assert!(!told(web, &client(), Some(&changed)));
+    assert!(!told(web, &client(), Some(&others)));
+}
