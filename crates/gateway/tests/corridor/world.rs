@@ -28,6 +28,7 @@ use portunus_core::{
     grant::Grant,
     ids::{ProviderName, ServerName, UserId},
     lifetimes::Lifetimes,
+    oauth::scopes::ScopeRule,
     resource::PublicUrl,
     secret::SecretText,
     store::{GrantsOf, Stores},
@@ -66,6 +67,7 @@ pub(crate) struct Setup {
     pub(crate) clients: ClientsConfig,
     /// What is on the Internet, as far as this gateway can tell.
     pub(crate) zoo: Option<Arc<Zoo>>,
+    pub(crate) scopes: Vec<ScopeRule>,
 }
 
 impl Default for Setup {
@@ -82,6 +84,7 @@ impl Default for Setup {
             allowed_origins: Vec::new(),
             clients: ClientsConfig::default(),
             zoo: None,
+            scopes: Vec::new(),
         }
     }
 }
@@ -142,6 +145,7 @@ impl World {
             lifetimes: setup.lifetimes,
             allowed_origins: setup.allowed_origins,
             clients: setup.clients,
+            scopes: setup.scopes,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);

@@ -1,5 +1,6 @@
 //! What a person is asked, when they are not asked again, and what a no leads to.
 
+use portunus_core::{ids::ClientId, resource::Resource};
 use portunus_testkit::agent::Landing;
 use serde_json::json;
 
@@ -31,7 +32,9 @@ async fn a_consent_is_remembered_for_the_same_person_client_and_resource() {
     client.tokens(client.redeem(&again, &returned.code()).await);
 
     let narrower = client.authorization().with("scope", "dice");
-    assert!(matches!(client.begin(&browser, &narrower).await, Landing::Page(_)), "another scope is another question");
+    assert!(matches!(client.begin(&browser, &narrower).await, Landing::Client(_)), "all of it includes a part");
+    let more = client.authorization().with("scope", "mcp offline_access");
+    assert!(matches!(client.begin(&browser, &more).await, Landing::Page(_)), "more is another question");
     let elsewhere = client.authorization().with("resource", &world.at("/mcp/dice"));
     assert!(matches!(client.begin(&browser, &elsewhere).await, Landing::Page(_)), "another resource is another question");
     let other = world.client("/mcp").await;
@@ -67,5 +70,26 @@ async fn a_no_is_told_to_the_client_and_leaves_nothing_behind() {
     let late = page.form("/auth/consent").submit([("decision", "allow")]).await.page();
     assert_eq!(late.status, 400);
     assert_eq!(world.grants("alice").await, 0);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn consent_that_one_person_gave_is_not_another_persons() {
+    let world = World::start().await;
+    let (client, browser) = (world.client("/mcp").await, world.browser());
+    world.sign_in(&browser).await;
+    let page = client.begin(&browser, &client.authorization()).await.page();
+    // Somebody else signs in with the same browser while the page is open.
+    browser.open(&world.at("/")).await.page().form("/auth/signout").submit([]).await.page();
+    world.okta.sign_in_as("bob");
+    world.sign_in(&browser).await;
+    let asked = page.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
+    assert!(asked.text().contains("You are signed in as Bob Example"), "Bob is asked himself: {asked:?}");
+    let code = asked.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
+    assert!(!code.is_empty());
+    let consents = &world.stores().consents;
+    let (id, resource) = (ClientId::from_text(&client.id), Resource::from_stored(world.at("/mcp")));
+    assert!(consents.find_consent(&world.user("alice"), &id, &resource).await.unwrap().is_none());
+    assert!(consents.find_consent(&world.user("bob"), &id, &resource).await.unwrap().is_some());
     world.close().await;
 }

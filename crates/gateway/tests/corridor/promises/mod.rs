@@ -9,5 +9,6 @@ mod grants;
 mod mcp;
 mod operations;
 mod outage;
+mod prompts;
 mod proxy;
 mod sign_in;

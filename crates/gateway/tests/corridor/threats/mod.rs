@@ -14,6 +14,7 @@ mod refresh;
 mod registration;
 mod requests;
 mod revocation;
+mod scopes;
 mod servers;
 mod slow;
 mod strangers;
