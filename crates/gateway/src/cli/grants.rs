@@ -65,10 +65,10 @@ struct Whose {
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     /// Those of this client
-    #[arg(long, value_name = "CLIENT_ID")]
+    #[arg(long, value_name = "CLIENT_ID", allow_hyphen_values = true)]
     client: Option<String>,
     /// Those given in this login of a browser
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     login: Option<String>,
 }
 
