@@ -157,6 +157,7 @@ impl Gateway {
             lifetimes: config.lifetimes,
             body_limit: config.body_limit,
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
+            limits: config.limits,
             ways: Arc::new(config.clients.ways.clone()),
             configured_clients: config.clients.configured.clone(),
             max_unused_clients: config.clients.max_unused,

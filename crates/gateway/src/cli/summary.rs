@@ -8,7 +8,7 @@ use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
 
-use crate::config::{ClientsConfig, Config, LogFormat, Names, ProviderConfig, StoreConfig, show_duration};
+use crate::config::{ClientsConfig, Config, LogFormat, Names, ProviderConfig, Rate, StoreConfig, show_duration};
 
 /// The whole configuration.
 pub fn summary(config: &Config) -> String {
@@ -61,6 +61,16 @@ fn general(config: &Config, text: &mut String) {
     line(text, "trusted proxies", list(config.trusted_proxies.iter(), "none"));
     let format = if config.log.format == LogFormat::Json { "JSON lines" } else { "text" };
     line(text, "log", format_args!("{}, {format}", config.log.level));
+    let rate = |rate: Option<Rate>| rate.map_or_else(|| "unlimited".to_owned(), |rate| rate.to_string());
+    let limits = [
+        ("registration", config.limits.registration),
+        ("authorize", config.limits.authorize),
+        ("token", config.limits.token),
+        ("token of one client", config.limits.token_client),
+        ("failures", config.limits.failures),
+    ];
+    let limits: Vec<String> = limits.iter().map(|(name, limit)| format!("{name} {}", rate(*limit))).collect();
+    line(text, "limits by address", limits.join(", "));
     line(text, "largest body", format_args!("{} bytes", config.body_limit));
 }
 

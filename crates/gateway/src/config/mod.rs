@@ -12,6 +12,7 @@ mod expand;
 mod issuer;
 mod json;
 mod lifetimes;
+mod limits;
 mod log;
 mod mistake;
 mod near;
@@ -50,6 +51,7 @@ use url::Url;
 pub use self::{
     cidr::{BadCidr, Cidr},
     clients::ClientsConfig,
+    limits::{Limits, Rate},
     mistake::{Mistake, Mistakes, Warning, Where},
     proxies::OWN_PATHS,
     quantity::show_duration,
@@ -90,6 +92,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The most bytes a request body may have.
     pub body_limit: usize,
+    /// How many requests one address or client may make.
+    pub limits: Limits,
     /// `NODE_ENV=production`.
     pub production: bool,
 }
@@ -229,6 +233,7 @@ impl Config {
             trusted_proxies: Vec::new(),
             log: LogSettings::default(),
             body_limit: DEFAULT_BODY_LIMIT,
+            limits: Limits::default(),
             production: false,
         }
     }
@@ -264,6 +269,7 @@ impl Config {
             allowed_hosts: server.allowed_hosts,
             trusted_proxies: server.trusted_proxies,
             body_limit: server.body_limit,
+            limits: limits::resolve(&raw, &mut report),
             production: server.production,
         };
         stray::warn(&raw, &draft, &mut report);

@@ -1,9 +1,11 @@
 //! Durations and sizes as people write them: `60m`, `30d`, `1h 30m`, `4MiB`.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 /// What to write for a duration.
 pub(super) const DURATION: &str = "a number with its unit, such as 30s, 60m, 12h or 30d";
+/// What to write for a rate.
+pub(super) const RATE: &str = "a number and a time of a day at most, such as 60/m, 5/s or 1000/10m; or unlimited";
 /// What to write for a size.
 pub(super) const SIZE: &str = "a number of bytes, or one with its unit, such as 512KiB or 4MiB";
 
@@ -45,6 +47,16 @@ pub fn show_duration(duration: Duration) -> String {
         }
     }
     if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
+/// Reads a rate: `60/m`, `1000/10m`, `5/s`. At most one in a nanosecond, for a finer clock there is none.
+pub(super) fn parse_rate(text: &str) -> Option<(NonZeroU32, Duration)> {
+    let (count, per) = text.split_once('/')?;
+    let count: NonZeroU32 = count.trim().parse().ok()?;
+    let per = per.trim();
+    let per =
+        if per.starts_with(|c: char| c.is_ascii_digit()) { parse_duration(per) } else { parse_duration(&format!("1{per}")) }?;
+    (!per.is_zero() && per <= Duration::from_secs(86_400) && per.as_nanos() >= u128::from(count.get())).then_some((count, per))
 }
 
 /// Reads a size in bytes. `kB`, `MB` are thousands, `KiB`, `MiB` are 1024s.
@@ -97,6 +109,29 @@ mod tests {
         }
         for text in ["7d", "1h 30m", "250ms", "0s", "1d 1s"] {
             assert_eq!(parse_duration(text).map(show_duration).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn rates() {
+        let cases = [
+            ("60/m", Some((60, 60))),
+            ("5/s", Some((5, 1))),
+            (" 1000 / 10m", Some((1000, 600))),
+            ("1/day", Some((1, 86_400))),
+            ("0/m", None),
+            ("60", None),
+            ("60/", None),
+            ("/m", None),
+            ("60/0s", None),
+            ("1/2d", None),
+            ("4000000000/1s", None),
+            ("-1/m", None),
+            ("60/m/m", None),
+        ];
+        for (text, expected) in cases {
+            let found = parse_rate(text).map(|(count, per)| (count.get(), per.as_secs()));
+            assert_eq!(found, expected, "{text:?}");
         }
     }
 

@@ -58,6 +58,7 @@ fn of_shape(shape: &Shape) -> Map<String, Value> {
         Shape::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, reference] }),
         Shape::Duration => json!({ "type": "string", "pattern": r"^\s*[0-9]+ *[A-Za-z]|\$\{" }),
         Shape::Size => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": r"^[0-9]|\$\{" }] }),
+        Shape::Rate => json!({ "type": "string", "pattern": r"^\s*[0-9]+ */|^unlimited$|\$\{" }),
         Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, reference] }),
         Shape::List(inner) => json!({ "type": "array", "items": of_shape(inner) }),
         Shape::Map(inner) => json!({ "type": "object", "additionalProperties": of_shape(inner) }),

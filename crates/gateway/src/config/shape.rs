@@ -28,6 +28,8 @@ pub(super) enum Shape {
     Duration,
     /// A number of bytes, or a number with a unit.
     Size,
+    /// A number of times in a time.
+    Rate,
     Choice(&'static [&'static str]),
     List(&'static Shape),
     /// Keys that the writer of the file makes up.
@@ -104,6 +106,7 @@ impl Walk<'_> {
             | Shape::Count
             | Shape::Duration
             | Shape::Size
+            | Shape::Rate
             | Shape::Choice(_) => self.scalar(shape, node, key),
         }
     }
@@ -238,6 +241,7 @@ fn expected(shape: &Shape, found: &Value) -> String {
         Shape::Count => "a whole number, without quotes".to_owned(),
         Shape::Duration => quantity::DURATION.to_owned(),
         Shape::Size => quantity::SIZE.to_owned(),
+        Shape::Rate => quantity::RATE.to_owned(),
         Shape::Choice(choices) => format!("one of {}", quoted(choices, ", ")),
         _ if matches!(found, Value::Number(_) | Value::Flag(_)) => "text: put it in quotes".to_owned(),
         _ => "text".to_owned(),

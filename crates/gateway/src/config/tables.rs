@@ -54,7 +54,11 @@ pub(super) const CONFIG: Table = Table {
         ),
         Field::new("trusted_proxies", Shape::List(&Shape::Text), "Addresses or ranges (10.0.0.0/8) whose X-Forwarded-* counts"),
         Field::new("log", Shape::Table(&LOG), "How much is logged, and how"),
-        Field::new("limits", Shape::Table(&LIMITS), "How much a request may take"),
+        Field::new(
+            "limits",
+            Shape::Table(&LIMITS),
+            "How much a request may take, and how many requests one address may make: 60/m, 1000/10m, unlimited",
+        ),
     ],
 };
 
@@ -244,9 +248,16 @@ const LOG: Table = Table {
 };
 
 const LIMITS: Table = Table {
-    doc: "How much a request may take",
+    doc: "How much a request may take, and how many one address may make",
     one_of: &[],
-    fields: &[Field::new("body", Shape::Size, "The largest request body. Default: 4MiB")],
+    fields: &[
+        Field::new("body", Shape::Size, "The largest request body. Default: 4MiB"),
+        Field::new("registration", Shape::Rate, "Clients registered or managed. Default: 120/m"),
+        Field::new("authorize", Shape::Rate, "Sign-ins and authorizations begun. Default: 300/m"),
+        Field::new("token", Shape::Rate, "Tokens exchanged, revoked or introspected. Default: 1200/m"),
+        Field::new("token_client", Shape::Rate, "The same, by one client there. Default: 300/m"),
+        Field::new("failures", Shape::Rate, "Wrong secrets, assertions and access tokens. Default: 120/m"),
+    ],
 };
 
 /// `mcp.json`.

@@ -19,7 +19,10 @@ use portunus_mcp::hub::Hub;
 use sha2::Sha256;
 
 use super::{assertions::Assertions, clients::ClientDirectory, proxy::ProxyRoutes};
-use crate::{config::Cidr, net::guarded::GuardedFetcher};
+use crate::{
+    config::{Cidr, Limits},
+    net::guarded::GuardedFetcher,
+};
 
 /// Everything the endpoints need.
 pub struct House {
@@ -38,6 +41,7 @@ pub struct House {
     pub body_limit: usize,
     /// The way to URLs that are not in the configuration.
     pub fetcher: Arc<GuardedFetcher>,
+    pub limits: Limits,
     /// How clients may come to be.
     pub ways: Arc<Ways>,
     /// Clients of the configuration.

@@ -24,4 +24,5 @@ pub mod protect;
 pub mod proxy;
 pub mod router;
 pub mod server;
+pub mod throttle;
 pub mod tools;

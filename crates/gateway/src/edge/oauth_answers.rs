@@ -12,6 +12,8 @@ use portunus_core::{
 use serde::Serialize;
 use serde_json::json;
 
+use super::throttle::{FailedAuthentication, TooMany};
+
 /// A JSON answer that no cache may keep (RFC 6749 section 5.1).
 pub fn no_store<T: Serialize>(status: StatusCode, body: &T) -> Response {
     let headers =
@@ -31,6 +33,9 @@ pub fn error(error: &OAuthError, tried_basic: bool) -> Response {
     };
     let body = json!({"error": error.code.as_str(), "error_description": error.description});
     let mut response = no_store(status, &body);
+    if status == StatusCode::UNAUTHORIZED {
+        response.extensions_mut().insert(FailedAuthentication);
+    }
     let challenge = match error.code {
         ErrorCode::InvalidClient if tried_basic => Some("Basic realm=\"portunus\""),
         ErrorCode::InvalidToken => Some("Bearer error=\"invalid_token\""),
@@ -39,6 +44,14 @@ pub fn error(error: &OAuthError, tried_basic: bool) -> Response {
     if let Some(challenge) = challenge {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
+    response
+}
+
+/// Too much was asked. RFC 6749 has no code for it; this one says best what a client should do, which is to come back later.
+pub fn too_many() -> Response {
+    let problem = OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many requests; wait as long as Retry-After says");
+    let mut response = error(&problem, false);
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     response
 }
 
@@ -55,6 +68,13 @@ pub fn not_json() -> Response {
 pub enum Failure {
     OAuth(OAuthError),
     Store(StoreError),
+    TooMany(TooMany),
+}
+
+impl From<TooMany> for Failure {
+    fn from(too_many: TooMany) -> Self {
+        Self::TooMany(too_many)
+    }
 }
 
 impl From<OAuthError> for Failure {
@@ -77,6 +97,7 @@ pub fn failure(failure: &Failure, endpoint: &'static str, headers: &HeaderMap) -
             error(problem, headers.contains_key(header::AUTHORIZATION))
         }
         Failure::Store(cause) => store_down(cause),
+        Failure::TooMany(too_many) => too_many.answer(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who is the client of a request to the token, revocation or introspection endpoint: its form is read and its proof checked here,
 //! for all three, so that none can forget it. The rule is `portunus_core::oauth::token::authenticate`.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, header};
 use portunus_core::{
     ids::ClientId,
@@ -13,24 +15,26 @@ use portunus_core::{
     secret::SecretText,
 };
 
-use super::{assertions::Assertions, clients::ClientDirectory, limits, oauth_answers::Failure};
+use super::{assertions::Assertions, clients::ClientDirectory, limits, oauth_answers::Failure, throttle::Throttle};
 
 /// Lets clients that prove themselves through.
 #[derive(Clone)]
 pub struct ClientGate {
     pub directory: ClientDirectory,
     pub assertions: Assertions,
+    pub throttle: Throttle,
 }
 
 impl ClientGate {
     /// The form of the request, and the client that sent it.
-    pub async fn admit(&self, headers: &HeaderMap, body: &[u8]) -> Result<(Params, AuthenticatedClient), Failure> {
+    pub async fn admit(&self, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(Params, AuthenticatedClient), Failure> {
         if !limits::is_form(headers) {
             let problem = "send the parameters as application/x-www-form-urlencoded";
             return Err(OAuthError::new(ErrorCode::InvalidRequest, problem).into());
         }
         let form = Params::parse(body).map_err(OAuthError::from)?;
         let mut presented = token::credentials(basic(headers)?, &form)?;
+        self.throttle.check_client(peer, &presented.client_id)?;
         let client = self.directory.find(&ClientId::from_text(&presented.client_id)).await?;
         if let (Proof::UncheckedAssertion(jwt), Some(client)) = (&presented.proof, &client) {
             presented.proof = Proof::Assertion(self.assertions.verify(client, jwt).await?);

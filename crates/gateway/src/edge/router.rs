@@ -24,6 +24,7 @@ use super::{
         bearer::{Bearer, TokenCache},
         door::{self, DoorRoom},
     },
+    throttle::{self, Gate, Throttle, ThrottleRoom},
     tools::{self, ToolsRoom},
 };
 
@@ -43,6 +44,11 @@ pub fn build(house: &House, extra: Router) -> Router {
         lifetimes: house.lifetimes,
         demo: house.demo,
     };
+    let throttle = Throttle::new(&house.limits);
+    let at = |gate, desk: Option<&Desk>| {
+        let room = ThrottleRoom { throttle: throttle.clone(), gate, desk: desk.cloned() };
+        middleware::from_fn_with_state(room, throttle::by_address)
+    };
     let bearer = Bearer {
         grants: Arc::clone(&house.stores.grants),
         cache: TokenCache::new(),
@@ -52,23 +58,29 @@ pub fn build(house: &House, extra: Router) -> Router {
     Router::new()
         .merge(health::routes(HealthRoom { upkeep: Arc::clone(&house.stores.upkeep) }))
         .merge(assets::routes())
-        .merge(oauth(house, &desk))
-        .merge(clients(house, &bearer))
-        .merge(tokens(house, &bearer))
+        .merge(metadata(house))
+        .merge(oauth(house, &desk).layer(at(Gate::Authorize, Some(&desk))))
+        .merge(clients(house, &bearer).layer(at(Gate::Registration, None)))
+        .merge(tokens(house, &bearer, &throttle).layer(at(Gate::Token, None)))
         .merge(people(house, &desk, &bearer))
         .merge(extra)
         .fallback_service(guarded(house, bearer))
+        .layer(middleware::from_fn_with_state(throttle.clone(), throttle::failures))
         .layer(middleware::from_fn_with_state(layer_room.clone(), layers::harden))
         .layer(middleware::from_fn_with_state(layer_room.clone(), layers::admit))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(middleware::from_fn_with_state(layer_room, layers::observe))
 }
 
-/// The authorization server.
+/// What the gateway says of itself.
+fn metadata(house: &House) -> Router {
+    metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources), features: features(house) })
+}
+
+/// Where people sign in and allow clients.
 fn oauth(house: &House, desk: &Desk) -> Router {
     let stores = &house.stores;
     Router::new()
-        .merge(metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources), features: features(house) }))
         .merge(authorize::routes(authorize::AuthorizeRoom {
             desk: desk.clone(),
             directory: house.directory(),
@@ -130,9 +142,9 @@ fn clients(house: &House, bearer: &Bearer) -> Router {
 }
 
 /// Where clients exchange, end and look at tokens: all behind one gate.
-fn tokens(house: &House, bearer: &Bearer) -> Router {
+fn tokens(house: &House, bearer: &Bearer, throttle: &Throttle) -> Router {
     let stores = &house.stores;
-    let gate = ClientGate { directory: house.directory(), assertions: house.assertions() };
+    let gate = ClientGate { directory: house.directory(), assertions: house.assertions(), throttle: throttle.clone() };
     Router::new()
         .merge(token::routes(token::TokenRoom {
             gate: gate.clone(),

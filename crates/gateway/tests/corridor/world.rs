@@ -18,7 +18,7 @@ use axum::Router;
 use http::header;
 use portunus::{
     cli::serve::{ConnectedProvider, Gateway},
-    config::{ClientsConfig, Config, ProxyRoute, StoreConfig},
+    config::{Cidr, ClientsConfig, Config, Limits, ProxyRoute, StoreConfig},
     net::{self, NetSettings, guarded::Outside},
     os::OsEntropy,
 };
@@ -68,6 +68,8 @@ pub(crate) struct Setup {
     /// What is on the Internet, as far as this gateway can tell.
     pub(crate) zoo: Option<Arc<Zoo>>,
     pub(crate) scopes: Vec<ScopeRule>,
+    pub(crate) trusted_proxies: Vec<Cidr>,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Setup {
@@ -85,6 +87,8 @@ impl Default for Setup {
             clients: ClientsConfig::default(),
             zoo: None,
             scopes: Vec::new(),
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }
@@ -146,6 +150,8 @@ impl World {
             allowed_origins: setup.allowed_origins,
             clients: setup.clients,
             scopes: setup.scopes,
+            trusted_proxies: setup.trusted_proxies,
+            limits: setup.limits,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);

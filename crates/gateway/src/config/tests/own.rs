@@ -4,7 +4,7 @@ use portunus_core::secret::SecretText;
 use portunus_identity::settings::Preset;
 
 use super::{SECRET, empty, okta};
-use crate::config::{Names, StoreConfig};
+use crate::config::{Limits, Names, StoreConfig};
 
 const EVERYTHING: &str = r#"
 $schema: ../docs/schema/config.schema.json
@@ -164,4 +164,18 @@ fn a_public_client_is_possible_and_told() {
     let given = empty().env(&[("AUTH_SECRET", SECRET)]).yaml(text);
     assert!(given.load().providers[0].settings.client_secret.is_none());
     assert!(given.warnings().iter().any(|warning| warning.contains("public client")));
+}
+
+#[test]
+fn limits_by_address() {
+    assert_eq!(okta().load().limits, Limits::default());
+    let text = "limits:\n  registration: 10/h\n  authorize: 5/s\n  token: unlimited\n  failures: 1000 / 10m\n";
+    let limits = okta().yaml(text).load().limits;
+    let shown = [limits.registration, limits.authorize, limits.token, limits.token_client, limits.failures];
+    let shown = shown.map(|rate| rate.map(|rate| rate.to_string()));
+    assert_eq!(shown.each_ref().map(Option::as_deref), [Some("10/1h"), Some("5/1s"), None, Some("300/1m"), Some("1000/10m")]);
+    for bad in ["60", "0/m", "many", "60/fortnight", "60/2d"] {
+        let given = okta().yaml(&format!("limits:\n  token: \"{bad}\"\n"));
+        given.one_mistake(&["config.yaml:2: limits.token", bad, "such as 60/m"]);
+    }
 }

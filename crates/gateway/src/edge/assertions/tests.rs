@@ -56,7 +56,7 @@ impl Bench {
                 Ok(())
             }
             Err(Failure::OAuth(error)) => Err(error),
-            Err(Failure::Store(error)) => panic!("{error}"),
+            Err(failure) => panic!("{failure:?}"),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `POST /auth/introspect`: what a token is (RFC 7662). The rules are `portunus_core::oauth::introspect`. The store is asked every
 //! time: the answer is never staler than the store.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     response::Response,
@@ -22,6 +22,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
+    layers::Peer,
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,
@@ -40,15 +41,20 @@ pub fn routes(room: IntrospectRoom) -> Router {
     Router::new().route("/auth/introspect", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
 }
 
-async fn post(State(room): State<IntrospectRoom>, headers: HeaderMap, body: Bytes) -> Response {
-    match look(&room, &headers, &body).await {
+async fn post(
+    State(room): State<IntrospectRoom>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match look(&room, peer, &headers, &body).await {
         Ok(introspection) => oauth_answers::no_store(StatusCode::OK, &introspection),
         Err(failure) => oauth_answers::failure(&failure, "introspect", &headers),
     }
 }
 
-async fn look(room: &IntrospectRoom, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
-    let (form, client) = room.gate.admit(headers, body).await?;
+async fn look(room: &IntrospectRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
+    let (form, client) = room.gate.admit(peer, headers, body).await?;
     introspect::check_client(&client)?;
     let now = room.clock.now();
     match presented(&form)? {

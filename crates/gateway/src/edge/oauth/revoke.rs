@@ -1,9 +1,9 @@
 //! `POST /auth/revoke`: a client ends a token (RFC 7009). The rules are `portunus_core::oauth::revoke`.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     response::{IntoResponse, Response},
@@ -20,6 +20,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
+    layers::Peer,
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,
@@ -39,15 +40,20 @@ pub fn routes(room: RevokeRoom) -> Router {
 }
 
 /// 200 whether there was anything to revoke or not; 503 if we cannot know that it is done (threat 19).
-async fn post(State(room): State<RevokeRoom>, headers: HeaderMap, body: Bytes) -> Response {
-    match end(&room, &headers, &body).await {
+async fn post(
+    State(room): State<RevokeRoom>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match end(&room, peer, &headers, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(failure) => oauth_answers::failure(&failure, "revoke", &headers),
     }
 }
 
-async fn end(room: &RevokeRoom, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
-    let (form, client) = room.gate.admit(headers, body).await?;
+async fn end(room: &RevokeRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+    let (form, client) = room.gate.admit(peer, headers, body).await?;
     let now = room.clock.now();
     match presented(&form)? {
         Some(Presented::Refresh(hash)) => {

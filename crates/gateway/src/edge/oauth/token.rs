@@ -1,10 +1,10 @@
 //! `POST /auth/token`: codes, refresh tokens and client credentials become access tokens (RFC 6749 section 3.2). The rules are
 //! `portunus_core::oauth::token`; what must happen once happens in the store.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     response::Response,
@@ -26,6 +26,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
+    layers::Peer,
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,
@@ -53,15 +54,20 @@ pub fn routes(room: TokenRoom) -> Router {
         .with_state(room)
 }
 
-async fn post(State(room): State<TokenRoom>, headers: HeaderMap, body: Bytes) -> Response {
-    match answer(&room, &headers, &body).await {
+async fn post(
+    State(room): State<TokenRoom>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match answer(&room, peer, &headers, &body).await {
         Ok(answer) => oauth_answers::no_store(StatusCode::OK, &answer),
         Err(failure) => oauth_answers::failure(&failure, "token", &headers),
     }
 }
 
-async fn answer(room: &TokenRoom, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
-    let (form, client) = room.gate.admit(headers, body).await?;
+async fn answer(room: &TokenRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
+    let (form, client) = room.gate.admit(peer, headers, body).await?;
     match form.require("grant_type")? {
         "authorization_code" => redeem(room, &client, &form).await,
         "refresh_token" => refresh(room, &client, &form).await,

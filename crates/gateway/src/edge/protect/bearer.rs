@@ -26,6 +26,8 @@ use portunus_core::{
 };
 use serde_json::json;
 
+use crate::edge::throttle::FailedAuthentication;
+
 /// How long a look-up is trusted. A revocation in this process counts at once; one in another process within this time.
 const CACHE_FOR: Duration = Duration::from_secs(1);
 const CACHE_ENTRIES: u64 = 100_000;
@@ -120,6 +122,9 @@ impl Bearer {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if challenge == Challenge::InvalidToken {
+            response.extensions_mut().insert(FailedAuthentication);
+        }
         response
     }
 }

@@ -7,6 +7,7 @@ mod codes;
 mod confused_deputy;
 mod cookies;
 mod door;
+mod flood;
 mod headers;
 mod identity;
 mod pages;
