@@ -15,7 +15,15 @@ use portunus_core::{
     client::{Client, GrantType},
     entropy::SeededEntropy,
     ids::ServerName,
-    oauth::{authorize, client_metadata::ClientMetadata, header, params::Params, register, token},
+    oauth::{
+        assertion, authorize,
+        client_metadata::ClientMetadata,
+        document::{self, DocumentUrl},
+        header,
+        manage::UpdateRequest,
+        params::Params,
+        register, token,
+    },
     redirect::RedirectUri,
     resource::{PublicUrl, Resources},
 };
@@ -76,6 +84,25 @@ pub(crate) fn client_metadata(data: &[u8]) {
         assert!(page.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")), "{page}");
     }
     assert!(!client.id.as_str().contains("://"), "threat 29");
+}
+
+/// A document that makes a client says its own address, holds no secret, and registers only what could be registered.
+pub(crate) fn metadata_document(data: &[u8]) {
+    let Some((url, json)) = halves(data) else { return };
+    let Ok(url) = DocumentUrl::parse(url) else { return };
+    assert!(url.as_str().starts_with("https://") && !url.as_str().contains(['#', '@', '\\']), "{}", url.as_str());
+    let Ok(client) = document::client_of(&url, json.as_bytes(), NOW) else { return };
+    assert_eq!(client.id.as_str(), url.as_str(), "threat 29");
+    assert!(client.secret.is_none() && !client.redirect_uris.is_empty());
+    assert!(client.redirect_uris.iter().all(|uri| RedirectUri::parse(uri.as_str()).is_ok()));
+}
+
+/// An update of a registration and a client's signed assertion are read or refused.
+pub(crate) fn json_bodies(data: &[u8]) {
+    let _ = UpdateRequest::parse(data);
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = assertion::claimed_client(text);
+    }
 }
 
 /// A sound authorization request names a registered redirect URI, a resource and scopes of ours; every answer to it starts with

@@ -60,6 +60,15 @@ const MESSAGES: &[&str] = &[
     r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#,
 ];
 
+const DOCUMENTS: &[&str] = &[
+    "https://app.example/c.json\n{\"client_id\":\"https://app.example/c.json\",\"client_name\":\"x\",\"redirect_uris\":[\"http://127.0.0.1/cb\"]}",
+    "https://app.example/a/../c\n{\"client_id\":\"https://app.example/c\",\"client_name\":\"x\",\"redirect_uris\":[\"https://app.example/\"]}",
+];
+const BODIES: &[&str] = &[
+    r#"{"client_id":"ptn_client_x","redirect_uris":["https://app.example/cb"],"client_secret":"x"}"#,
+    "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4Iiwic3ViIjoieCJ9.AAAA",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -71,6 +80,12 @@ proptest! {
 
     #[test]
     fn client_metadata(data in near(METADATA)) { checks::client_metadata(&data); }
+
+    #[test]
+    fn metadata_documents(data in near(DOCUMENTS)) { checks::metadata_document(&data); }
+
+    #[test]
+    fn json_bodies(data in near(BODIES)) { checks::json_bodies(&data); }
 
     #[test]
     fn authorization_requests(data in near(REQUESTS)) { checks::authorization_request(&data); }
