@@ -27,6 +27,12 @@ pub struct User {
 }
 
 impl User {
+    /// The address, if the provider vouches for it. Only this one is told to servers: an address that anybody can type into a
+    /// profile proves nothing.
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.email_verified)
+    }
+
     /// What to call this person on a page: name, else e-mail, else subject.
     pub fn display_name(&self) -> &str {
         self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.subject)

@@ -59,7 +59,7 @@ fn consent(local: bool) -> Response {
             "https://www.cursor.com/agents/mcp/oauth/callback?workspace=0123456789".into()
         },
         redirect_host: if local { "localhost".into() } else { "www.cursor.com".into() },
-        all_local: local,
+        is_local: local,
         user: local.then(|| "Alice".into()),
         asked: "x".to_owned(),
         provider_label: "Okta".into(),

@@ -27,8 +27,8 @@ pub struct Question {
     pub has_changed: bool,
     /// The host (or scheme) the answer is sent to.
     pub redirect_host: String,
-    /// Every redirect URI of the client leads to this computer, where any program could be waiting (threat 5).
-    pub all_local: bool,
+    /// The answer goes to this computer, or all this client's answers do: any program could be waiting there (threat 5).
+    pub is_local: bool,
 }
 
 /// What stands behind the resource.
@@ -82,7 +82,7 @@ pub fn question(
         kept: kept.iter().filter(|scope| !catalogue.covers(&request.scopes, scope)).map(words).collect(),
         has_changed: remembered.is_some() && earlier.is_none(),
         redirect_host: request.redirect_uri.host(),
-        all_local: client.redirect_uris.iter().all(RedirectUri::is_local),
+        is_local: request.redirect_uri.is_local() || client.redirect_uris.iter().all(RedirectUri::is_local),
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         let question = question(&request("mcp"), &client(), None, &resources());
         let Reach::Servers(servers) = question.reach else { panic!("servers") };
         assert_eq!(servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice", "uuid"]);
-        assert!(!question.all_local);
+        assert!(!question.is_local);
     }
 
     #[test]

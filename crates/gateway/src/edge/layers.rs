@@ -1,12 +1,7 @@
 //! The layers round every endpoint, outermost first: a request id and one line in the log; panics become 500; `Host` and
 //! `Origin` (threat 34); headers that every answer carries. [`super::router`] puts them on.
 
-use std::{
-    any::Any,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{any::Any, net::IpAddr, sync::Arc, time::Instant};
 
 use axum::{
     Json,
@@ -224,9 +219,6 @@ pub async fn harden(State(room): State<LayerRoom>, request: Request, next: Next)
     }
     response
 }
-
-/// How long reading a request's body may take altogether (threat 46).
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

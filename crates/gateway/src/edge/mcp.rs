@@ -8,10 +8,8 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use portunus_core::{principal::Principal, resource::Resources};
 use portunus_mcp::{
     answer::{self, Answer},
@@ -20,7 +18,8 @@ use portunus_mcp::{
 use serde_json::json;
 
 use super::{
-    layers::BODY_TIMEOUT,
+    body,
+    places::Places,
     protect::scope::{self, ScopeAllow},
 };
 
@@ -30,7 +29,11 @@ pub struct McpRoom {
     pub resources: Arc<Resources>,
     /// The most bytes of a message (threat 47).
     pub body_limit: usize,
+    pub places: Places,
 }
+
+/// Messages of one user that may be under way at once, from the first byte of the body to the head of the answer.
+pub const MESSAGES_PER_USER: usize = 128;
 
 impl McpRoom {
     /// A request on an MCP endpoint, its token already checked.
@@ -39,10 +42,14 @@ impl McpRoom {
         let caller = Caller { principal: Arc::clone(&principal), view, allow };
         let (parts, body) = request.into_parts();
         let answer = match parts.method {
-            Method::POST => match self.read(body).await {
-                Ok(bytes) => self.hub.post(caller, &parts.headers, bytes).await,
-                Err(response) => return *response,
-            },
+            Method::POST => {
+                // Taken before the body is read: what it holds counts too.
+                let Some(_place) = self.places.take(&principal.user) else { return too_many() };
+                match body::read(body, self.body_limit).await {
+                    Ok(bytes) => self.hub.post(caller, &parts.headers, bytes).await,
+                    Err(response) => return *response,
+                }
+            }
             Method::GET => self.hub.get(caller, &parts.headers).await,
             Method::DELETE => self.hub.delete(caller, &parts.headers).await,
             _ => {
@@ -58,19 +65,11 @@ impl McpRoom {
         }
         response
     }
+}
 
-    async fn read(&self, body: Body) -> Result<Bytes, Box<Response>> {
-        let refuse = |status: StatusCode, why: &str| Box::new((status, Json(json!({"error": why}))).into_response());
-        match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, self.body_limit).collect()).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refuse(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the message is larger than this gateway accepts (limits.body in config.yaml)",
-            )),
-            Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body could not be read")),
-            Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
-        }
-    }
+fn too_many() -> Response {
+    let body = json!({"error": "too_many_requests", "error_description": "too many messages of yours are under way: wait for some to end"});
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], Json(body)).into_response()
 }
 
 fn respond(answer: Answer) -> Response {

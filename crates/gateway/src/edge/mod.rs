@@ -3,6 +3,7 @@
 //! what people see.
 
 pub mod assertions;
+pub mod body;
 pub mod browser;
 pub mod clients;
 pub mod cookies;
@@ -20,6 +21,7 @@ pub mod oauth_legs;
 pub mod oauth_question;
 pub mod pages;
 pub(crate) mod percent;
+pub mod places;
 pub mod protect;
 pub mod proxy;
 pub mod router;

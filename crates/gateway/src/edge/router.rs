@@ -10,16 +10,18 @@ use portunus_core::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
+    body,
     browser::Desk,
     cookies::CookieJar,
     health::{self, HealthRoom},
     home::{self, HomeRoom},
     house::House,
     layers::{self, LayerRoom},
-    mcp::McpRoom,
+    mcp::{MESSAGES_PER_USER, McpRoom},
     oauth::{authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout, token},
     oauth_clients::ClientGate,
     pages::assets,
+    places::Places,
     protect::{
         bearer::{Bearer, TokenCache},
         door::{self, DoorRoom},
@@ -55,14 +57,17 @@ pub fn build(house: &House, extra: Router) -> Router {
         resources: Arc::clone(&house.resources),
         clock: Arc::clone(&house.clock),
     };
+    // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
+    let forms = Router::new()
+        .merge(oauth(house, &desk).layer(at(Gate::Authorize, Some(&desk))))
+        .merge(clients(house, &bearer).layer(at(Gate::Registration, None)))
+        .merge(tokens(house, &bearer, &throttle).layer(at(Gate::Token, None)))
+        .merge(people(house, &desk, &bearer));
     Router::new()
         .merge(health::routes(HealthRoom { upkeep: Arc::clone(&house.stores.upkeep) }))
         .merge(assets::routes())
         .merge(metadata(house))
-        .merge(oauth(house, &desk).layer(at(Gate::Authorize, Some(&desk))))
-        .merge(clients(house, &bearer).layer(at(Gate::Registration, None)))
-        .merge(tokens(house, &bearer, &throttle).layer(at(Gate::Token, None)))
-        .merge(people(house, &desk, &bearer))
+        .merge(forms.layer(middleware::from_fn(body::whole)))
         .merge(extra)
         .fallback_service(guarded(house, bearer))
         .layer(middleware::from_fn_with_state(throttle.clone(), throttle::failures))
@@ -215,7 +220,12 @@ fn guarded(house: &House, bearer: Bearer) -> Router {
     let room = DoorRoom {
         bearer,
         resources: Arc::clone(&house.resources),
-        mcp: McpRoom { hub: Arc::clone(&house.hub), resources: Arc::clone(&house.resources), body_limit: house.body_limit },
+        mcp: McpRoom {
+            hub: Arc::clone(&house.hub),
+            resources: Arc::clone(&house.resources),
+            body_limit: house.body_limit,
+            places: Places::new(MESSAGES_PER_USER),
+        },
         proxy: house.proxy.clone(),
     };
     Router::new().fallback(door::any).with_state(room)

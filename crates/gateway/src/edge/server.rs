@@ -9,7 +9,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tower::ServiceExt as _;
 
 use super::{layers::Connection, leftover};
@@ -62,14 +65,30 @@ fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = service_fn(move |request: hyper::Request<Incoming>| call(router.clone(), request, address));
+    let (asked, first_request) = watch::channel(false);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        asked.send_replace(true);
+        call(router.clone(), request, address)
+    });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let watched = graceful.watch(connection.into_owned());
     tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%error, peer = %address, "a connection ended early");
+        tokio::select! {
+            ended = watched => if let Err(error) = ended {
+                tracing::debug!(%error, peer = %address, "a connection ended early");
+            },
+            () = silence(first_request) => tracing::debug!(peer = %address, "a connection asked for nothing"),
         }
     });
+}
+
+/// Resolves when no request has come in time. hyper's own timer starts with the first line of a request, and HTTP/2's with its
+/// handshake: a connection that says nothing at all has neither (threat 46).
+async fn silence(mut first_request: watch::Receiver<bool>) {
+    let came = tokio::time::timeout(HEADER_TIMEOUT, first_request.wait_for(|asked| *asked)).await.is_ok();
+    if came {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn call(router: Router, request: hyper::Request<Incoming>, address: SocketAddr) -> Result<Response, Infallible> {

@@ -39,7 +39,7 @@ async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
     let resource = room.resources.root();
     let principal = if request.headers().contains_key(header::AUTHORIZATION) {
         match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
-            Ok(principal) => principal,
+            Ok(admitted) => admitted.principal,
             Err(refused) => return room.bearer.refusal(&refused, &resource),
         }
     } else {
@@ -66,7 +66,7 @@ fn principal_of(user: &User, resources: &Resources) -> Principal {
         resource: resources.root(),
         scopes: ScopeSet::parse(scope::MCP).unwrap_or_default(),
         groups: user.groups.clone(),
-        email: user.email.clone(),
+        email: user.verified_email().map(str::to_owned),
         name: user.name.clone(),
     }
 }

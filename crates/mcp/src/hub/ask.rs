@@ -29,6 +29,9 @@ pub(crate) struct Ask {
     pub(crate) cancel: CancellationToken,
 }
 
+/// Of a subscription, which is kept as long as its session.
+const MAX_URI: usize = 8 * 1024;
+
 /// One way of subscribing or the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subscription {
@@ -82,6 +85,9 @@ impl Inner {
                 return Ok(done());
             }
             return ask.forward(self, server, ask.params.clone()).await;
+        }
+        if uri.is_empty() || uri.len() > MAX_URI {
+            return Err(Problem::refused(code::INVALID_PARAMS, "the uri is empty, or too long to be remembered"));
         }
         if session.subscribe(server, uri, self.settings.max_subscriptions).is_err() {
             return Err(Problem::refused(

@@ -193,7 +193,11 @@ impl Session {
 
     /// Is `uri` a subscribed resource, or a part of one? Servers may report either.
     pub(crate) fn hears_of(&self, server: &ServerName, uri: &str) -> bool {
-        locked(&self.subscriptions).keys().any(|(of, subscribed)| of == server && uri.starts_with(subscribed.as_str()))
+        let is_part = |subscribed: &str| {
+            let rest = uri.strip_prefix(subscribed);
+            rest.is_some_and(|rest| rest.is_empty() || subscribed.ends_with('/') || rest.starts_with(['/', '#', '?']))
+        };
+        locked(&self.subscriptions).keys().any(|(of, subscribed)| of == server && is_part(subscribed))
     }
 
     pub(crate) fn subscriptions(&self) -> Vec<(ServerName, String)> {

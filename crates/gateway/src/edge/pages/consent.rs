@@ -49,7 +49,7 @@ pub struct ConsentPage {
     /// The part of it that a person recognises (`RedirectUri::host`).
     pub redirect_host: UrlText,
     /// Every redirect URI of the client leads back to this computer, where any program may be listening.
-    pub all_local: bool,
+    pub is_local: bool,
     /// Who is signed in; if nobody is, the page says that signing in at `provider_label` comes next.
     pub user: Option<Label>,
     /// Whom the page asks: the user's id, nothing if nobody is signed in. The answer of anybody else does not count.

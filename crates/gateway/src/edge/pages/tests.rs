@@ -34,7 +34,7 @@ fn consent() -> ConsentPage {
         has_changed: true,
         redirect_uri: hostile_url(),
         redirect_host: hostile_url(),
-        all_local: true,
+        is_local: true,
         user: Some(hostile_label()),
         asked: HOSTILE.to_owned(),
         provider_label: hostile_label(),

@@ -75,6 +75,12 @@ pub struct Bearer {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Who was let through, and by which token.
+pub struct Admitted {
+    pub principal: Arc<Principal>,
+    pub token: TokenHash,
+}
+
 /// Why a request was not let through.
 pub enum Refused {
     Challenge(Challenge),
@@ -83,14 +89,22 @@ pub enum Refused {
 
 impl Bearer {
     /// Who calls? The token must be live and for exactly this resource (threat 30).
-    pub async fn admit(&self, headers: &HeaderMap, query: Option<&str>, resource: &Resource) -> Result<Arc<Principal>, Refused> {
-        let secret = read_token(headers, query).map_err(Refused::Challenge)?;
-        let invalid = || Refused::Challenge(Challenge::InvalidToken);
-        let entry = self.find(&secret.hash()).await.map_err(Refused::Store)?.ok_or_else(invalid)?;
-        if entry.found.token.expires_at <= self.clock.now() || entry.found.token.resource != *resource {
-            return Err(invalid());
-        }
-        Ok(Arc::clone(&entry.principal))
+    pub async fn admit(&self, headers: &HeaderMap, query: Option<&str>, resource: &Resource) -> Result<Admitted, Refused> {
+        let token = read_token(headers, query).map_err(Refused::Challenge)?.hash();
+        let entry = self.find_live(&token, resource).await.map_err(Refused::Store)?;
+        let entry = entry.ok_or(Refused::Challenge(Challenge::InvalidToken))?;
+        Ok(Admitted { principal: Arc::clone(&entry.principal), token })
+    }
+
+    /// Is the token still good for this resource?
+    pub async fn is_live(&self, token: &TokenHash, resource: &Resource) -> Result<bool, StoreError> {
+        Ok(self.find_live(token, resource).await?.is_some())
+    }
+
+    async fn find_live(&self, token: &TokenHash, resource: &Resource) -> Result<Option<Arc<Entry>>, StoreError> {
+        let now = self.clock.now();
+        let found = self.find(token).await?;
+        Ok(found.filter(|entry| entry.found.token.expires_at > now && entry.found.token.resource == *resource))
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {
@@ -150,7 +164,7 @@ fn principal_of(found: &FoundAccess) -> Principal {
         resource: found.token.resource.clone(),
         scopes: found.token.scopes.clone(),
         groups: found.user.groups.clone(),
-        email: found.user.email.clone(),
+        email: found.user.verified_email().map(str::to_owned),
         name: found.user.name.clone(),
     }
 }

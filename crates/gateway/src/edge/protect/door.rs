@@ -16,7 +16,10 @@ use portunus_core::{
 use portunus_mcp::hub::View;
 use serde_json::json;
 
-use super::{bearer::Bearer, scope};
+use super::{
+    bearer::{Admitted, Bearer},
+    scope, watch,
+};
 use crate::edge::{
     layers::{Peer, RequestId},
     mcp::McpRoom,
@@ -46,15 +49,16 @@ pub async fn any(
     let Some((resource, target)) = room.resources.guarding(request.uri().path()) else {
         return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
     };
-    let principal = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
-        Ok(principal) => principal,
+    let Admitted { principal, token } = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
+        Ok(admitted) => admitted,
         Err(refused) => return room.bearer.refusal(&refused, &resource),
     };
     let reach = room.resources.catalogue().reach(&principal.scopes);
     let view = match target {
         Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
-            return room.proxy.forward(pattern, request, caller).await;
+            let response = room.proxy.forward(pattern, request, caller).await;
+            return watch::while_valid(&room.bearer, token, &resource, response);
         }
         Target::Proxy { .. } => return insufficient_scope(&room, &principal),
         // The configuration no longer has any of the token's scopes.
@@ -65,7 +69,8 @@ pub async fn any(
             Err(response) => return *response,
         },
     };
-    room.mcp.serve(principal, view, request).await
+    let response = room.mcp.serve(principal, view, request).await;
+    watch::while_valid(&room.bearer, token, &resource, response)
 }
 
 /// `/mcp?server_name=` picks one server (parity A8).

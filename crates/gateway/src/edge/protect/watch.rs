@@ -1,0 +1,38 @@
+//! Streams outlive the moment their token was checked. So the token is looked up again every now and then, and a stream whose
+//! token has expired or was revoked ends.
+
+use std::time::Duration;
+
+use axum::{body::Body, response::Response};
+use futures::StreamExt as _;
+use http::header;
+use portunus_core::{resource::Resource, secret::TokenHash};
+
+use super::bearer::Bearer;
+
+/// How long a stream may go on after its token has ended.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// The same answer; if it is a stream of events, it ends with its token.
+pub fn while_valid(bearer: &Bearer, token: TokenHash, resource: &Resource, response: Response) -> Response {
+    let is_stream = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("text/event-stream"));
+    if !is_stream {
+        return response;
+    }
+    let (bearer, resource) = (bearer.clone(), resource.clone());
+    let ended = Box::pin(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            // A store that cannot be asked is no reason to end what was allowed.
+            if matches!(bearer.is_live(&token, &resource).await, Ok(false)) {
+                tracing::debug!("a stream ends with its token");
+                return;
+            }
+        }
+    });
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended)))
+}
