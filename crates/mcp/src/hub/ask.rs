@@ -17,7 +17,7 @@ use crate::{
     allow::Allow,
     session::{Session, level::Level},
     upstream::{Call, Owner},
-    wire::{self, Outcome, ParamsHead, Payload},
+    wire::{self, Outcome, ParamsHead, Payload, code},
 };
 
 pub(crate) struct Ask {
