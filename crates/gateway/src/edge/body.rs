@@ -43,3 +43,28 @@ pub async fn whole(request: Request, next: Next) -> Response {
         Err(response) => *response,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware, routing};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status(body: Body) -> StatusCode {
+        let endpoint = routing::post(async |body: Bytes| body.len().to_string());
+        let router = Router::new().route("/", endpoint).layer(middleware::from_fn(whole));
+        let request = Request::builder().method("POST").uri("/").body(body).unwrap();
+        router.oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t23_t46_bodies_have_an_end_or_are_given_up() {
+        assert_eq!(status(Body::from("x=1")).await, StatusCode::OK);
+        assert_eq!(status(Body::from(vec![b'x'; limits::FORM + 1])).await, StatusCode::PAYLOAD_TOO_LARGE);
+        let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        assert_eq!(status(Body::from_stream(never)).await, StatusCode::REQUEST_TIMEOUT);
+        let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
+        assert_eq!(status(Body::from_stream(broken)).await, StatusCode::BAD_REQUEST);
+    }
+}
