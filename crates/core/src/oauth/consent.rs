@@ -154,9 +154,9 @@ mod tests {
     fn t05_a_client_with_local_redirects_alone_is_marked() {
         let mut client = client();
         client.redirect_uris = vec![RedirectUri::parse("http://localhost:1/cb").unwrap()];
-        assert!(question(&request("mcp"), &client, None, &resources()).all_local);
+        assert!(question(&request("mcp"), &client, None, &resources()).is_local);
         client.redirect_uris.push(RedirectUri::parse("https://app.example/cb").unwrap());
-        assert!(!question(&request("mcp"), &client, None, &resources()).all_local);
+        assert!(!question(&request("mcp"), &client, None, &resources()).is_local);
     }
 
     fn scopes(lines: &[ScopeWords]) -> Vec<(&str, bool)> {

@@ -57,7 +57,7 @@ pub fn page(asking: &Asking<'_>, desk: &Desk, browser: &Browser, resources: &Res
         has_changed: question.has_changed,
         redirect_uri: UrlText::from(request.redirect_uri.as_str()),
         redirect_host: UrlText::from(question.redirect_host),
-        all_local: question.all_local,
+        is_local: question.is_local,
         user: user.map(|user| Label::from(user.display_name())),
         asked: user.map(|user| user.id.to_string()).unwrap_or_default(),
         provider_label: Label::from(providers.label()),

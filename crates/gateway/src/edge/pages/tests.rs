@@ -93,7 +93,7 @@ fn every_page() -> Vec<(&'static str, String)> {
     let signed_out = SignedOutPage { frame: frame(), at_provider: Some(hostile_label()) };
     let welcome = HomePage { user: None, ..home() };
     let origin = Origin::Document(hostile_url());
-    let asked_later = ConsentPage { user: None, all_local: false, servers: Vec::new(), origin, ..consent() };
+    let asked_later = ConsentPage { user: None, is_local: false, servers: Vec::new(), origin, ..consent() };
     vec![
         ("consent", consent().render().unwrap()),
         ("consent before sign-in", asked_later.render().unwrap()),
@@ -204,7 +204,7 @@ fn consent_says_who_what_where() {
         assert!(html.contains(part), "{part}");
     }
     assert!(html.contains(">new<") && html.contains("stays allowed") && html.contains("has changed"));
-    let elsewhere = ConsentPage { all_local: false, ..page };
+    let elsewhere = ConsentPage { is_local: false, ..page };
     assert!(!elsewhere.render().unwrap().contains("on your own computer"));
     let first = ConsentPage { scopes: Vec::new(), kept: Vec::new(), has_changed: false, ..elsewhere };
     let html = ConsentPage { origin: Origin::Configured, ..first }.render().unwrap();
