@@ -124,10 +124,12 @@ fn scopes(params: &Params, client: &Client, resources: &Resources, resource: &Re
     if !asked_for_access {
         granted.extend_with(scope::MCP);
     }
-    let is_limited = client.source == ClientSource::Configured || !asked_for_access;
-    let limit = client.scopes.as_ref().filter(|limit| limit.iter().any(|scope| available.contains(scope.as_str())));
-    if let Some(limit) = limit.filter(|_| is_limited) {
-        granted = resources.catalogue().within(&granted, limit);
+    // A registration may speak of scopes of somewhere else; what the configuration does not speak of, it does not allow.
+    let is_bound = client.source == ClientSource::Configured;
+    let is_of_here = |scope: &Scope| scope.as_str() != scope::OFFLINE_ACCESS && available.contains(scope.as_str());
+    let counts = |limit: &&ScopeSet| is_bound || (!asked_for_access && limit.iter().any(is_of_here));
+    if let Some(limit) = client.scopes.as_ref().filter(counts) {
+        granted = resources.catalogue().within(&granted, limit).intersection(&available);
     }
     if granted.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS) {
         Ok(granted)

@@ -133,7 +133,9 @@ fn scopes_stay_within_what_the_configuration_says() {
             (Some("dice:read"), "", Ok("dice:read")),
             (Some("dice:read"), "uuid", Err(ErrorCode::InvalidScope)),
             (Some("mcp"), "mcp offline_access", Ok("mcp")),
-            (Some("openid"), "dice:read", Ok("dice:read")),
+            (Some("dice uuid"), "mcp&resource=https://gw.example/mcp/dice", Ok("dice")),
+            (Some("uuid"), "mcp&resource=https://gw.example/mcp/dice", Err(ErrorCode::InvalidScope)),
+            (Some("openid"), "dice:read", Err(ErrorCode::InvalidScope)),
         ],
     );
 }
@@ -150,6 +152,7 @@ fn what_a_client_registered_is_what_it_asks_for_first() {
                 (Some("dice:read"), "dice:read uuid", Ok("dice:read uuid")),
                 (Some("dice"), "mcp", Ok("mcp")),
                 (Some("openid"), "", Ok("mcp")),
+                (Some("openid offline_access"), "", Ok("mcp")),
             ],
         );
     }

@@ -94,7 +94,7 @@ fn scopes(form: &Params, client: &Client, resources: &Resources, resource: &Reso
     let available = resources.scopes(resource);
     let mut granted = asked.intersection(&available);
     if let Some(limit) = limit {
-        granted = granted.intersection(&limit);
+        granted = granted.iter().filter(|scope| resources.catalogue().covers(&limit, scope)).cloned().collect();
     }
     let granted: ScopeSet = granted.iter().filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS).cloned().collect();
     if granted.is_empty() {

@@ -46,6 +46,7 @@ fn t24_a_client_acts_for_itself_only_if_the_configuration_says_so() {
 fn t24_resource_and_scope_are_checked_as_for_a_person() {
     let limited = service();
     let unlimited = Client { scopes: None, ..service() };
+    let everything = Client { scopes: Some(ScopeSet::parse("mcp").unwrap()), ..service() };
     let cases = [
         (&limited, "", Ok(("/mcp", "dice"))),
         (&limited, "scope=dice", Ok(("/mcp", "dice"))),
@@ -57,6 +58,9 @@ fn t24_resource_and_scope_are_checked_as_for_a_person() {
         (&limited, "resource=https://gw.example/mcp/uuid", Err(ErrorCode::InvalidScope)),
         (&unlimited, "", Ok(("/mcp", "mcp"))),
         (&unlimited, "scope=uuid", Ok(("/mcp", "uuid"))),
+        (&everything, "scope=uuid", Ok(("/mcp", "uuid"))),
+        (&limited, "scope=dice:read", Ok(("/mcp", "dice:read"))),
+        (&limited, "scope=uuid:make", Err(ErrorCode::InvalidScope)),
         (&unlimited, "scope=nothing", Err(ErrorCode::InvalidScope)),
         (&unlimited, "resource=https://evil.example/mcp", Err(ErrorCode::InvalidTarget)),
         (&unlimited, "resource=https://gw.example/mcp/nobody", Err(ErrorCode::InvalidTarget)),
