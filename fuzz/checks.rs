@@ -118,8 +118,10 @@ pub(crate) fn authorization_request(data: &[u8]) {
     let resources = resources();
     match authorize::check(&params, &client, address.clone(), &resources) {
         Ok(request) => {
-            assert!(resources.target(&request.resource).is_some());
-            assert!(request.scopes.is_subset(&resources.scopes(&request.resource)) && !request.scopes.is_empty());
+            for resource in request.resources.iter() {
+                assert!(resources.target(resource).is_some());
+                assert!(request.scopes.intersection(&resources.scopes(resource)).gives_access());
+            }
         }
         Err(error) => {
             let redirect = authorize::error_redirect(&address, &error, "https://gw.example");

@@ -1,4 +1,4 @@
-//! Grants and consents: what one user allowed one client on one resource. The tokens of a grant live in [`crate::token`].
+//! Grants and consents: what one user allowed one client on one resource, or on several. The tokens of a grant live in [`crate::token`].
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     ids::{ClientId, GrantId, UserId},
-    resource::Resource,
+    resource::ResourceSet,
     scope::ScopeSet,
     secret::TokenHash,
 };
@@ -18,7 +18,8 @@ pub struct Grant {
     pub id: GrantId,
     pub user: UserId,
     pub client: ClientId,
-    pub resource: Resource,
+    #[serde(alias = "resource")]
+    pub resources: ResourceSet,
     pub scopes: ScopeSet,
     /// The login it was given in, for ending both together.
     pub login: Option<TokenHash>,
@@ -41,12 +42,14 @@ impl Grant {
     }
 }
 
-/// A remembered consent, one for each user, client and resource.
+/// A remembered consent, one for each user, client and set of resources: what was allowed on two
+/// together says nothing of each alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consent {
     pub user: UserId,
     pub client: ClientId,
-    pub resource: Resource,
+    #[serde(alias = "resource")]
+    pub resources: ResourceSet,
     pub scopes: ScopeSet,
     pub given_at: Timestamp,
     /// What the client was when it was given ([`crate::oauth::consent::fingerprint`]). That of a record from before there were any

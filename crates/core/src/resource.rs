@@ -1,11 +1,15 @@
 //! Where tokens may be used: our own public URL, and the resources (RFC 8707, RFC 9728) below it. Redirect URIs, which are
 //! the clients' URLs, live in [`crate::redirect`].
 
+mod set;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::Url;
+
+pub use self::set::ResourceSet;
 
 use crate::{
     ids::ServerName,

@@ -51,6 +51,11 @@ impl ScopeSet {
         self.0.is_empty()
     }
 
+    /// Is there more in it than `offline_access`, which by itself opens nothing?
+    pub fn gives_access(&self) -> bool {
+        self.0.iter().any(|scope| scope.as_str() != OFFLINE_ACCESS)
+    }
+
     pub fn is_subset(&self, of: &Self) -> bool {
         self.0.is_subset(&of.0)
     }

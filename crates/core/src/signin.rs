@@ -9,7 +9,7 @@ use crate::{
     lifetimes::Lifetimes,
     pkce::CodeChallenge,
     redirect::RedirectUri,
-    resource::Resource,
+    resource::ResourceSet,
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
 };
@@ -22,7 +22,8 @@ pub struct AuthorizationRequest {
     pub redirect_uri: RedirectUri,
     pub state: Option<String>,
     pub code_challenge: CodeChallenge,
-    pub resource: Resource,
+    #[serde(alias = "resource")]
+    pub resources: ResourceSet,
     pub scopes: ScopeSet,
     /// What the client was when it asked ([`crate::oauth::consent::fingerprint`]).
     #[serde(default = "unknown")]

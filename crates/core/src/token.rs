@@ -9,7 +9,7 @@ use crate::{
     pkce::CodeChallenge,
     principal::User,
     redirect::RedirectUri,
-    resource::Resource,
+    resource::{Resource, ResourceSet},
     scope::ScopeSet,
     secret::TokenHash,
 };
@@ -22,7 +22,8 @@ pub struct AuthorizationCode {
     pub user: UserId,
     pub redirect_uri: RedirectUri,
     pub code_challenge: CodeChallenge,
-    pub resource: Resource,
+    #[serde(alias = "resource")]
+    pub resources: ResourceSet,
     pub scopes: ScopeSet,
     pub login: Option<TokenHash>,
     pub expires_at: Timestamp,

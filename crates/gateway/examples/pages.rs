@@ -44,8 +44,7 @@ fn consent(local: bool) -> Response {
         client_id: "ptn_client_2xXJ6Zq0b7m3Yw8H1rVd5tKcUoLpNsAeFiGhQjWkMzE".into(),
         client_uri: Some("https://cursor.com".into()),
         origin: if local { Origin::Registered("today".to_owned()) } else { Origin::Document("www.cursor.com".into()) },
-        resource_label: if local { "your MCP servers".into() } else { "dice".into() },
-        resource: MCP.into(),
+        resources: vec![MCP.into()],
         servers: if local { labels(&["dice", "uuid", "github", "jira-cloud", "warehouse"]) } else { labels(&["dice"]) },
         scopes: vec![
             scope("mcp", "Use every tool, prompt and resource you may use"),

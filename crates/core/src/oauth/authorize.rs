@@ -12,7 +12,7 @@ use crate::{
     pkce::{self, CodeChallenge},
     principal::User,
     redirect::RedirectUri,
-    resource::{Resource, Resources},
+    resource::{ResourceSet, Resources},
     scope::{self, Scope, ScopeSet},
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
     signin::{AuthorizationRequest, Login, ProviderLeg, Purpose, Transaction},
@@ -26,6 +26,7 @@ pub use interaction::PROMPTS;
 pub use step::{Standing, Step, refusal};
 
 const MAX_STATE: usize = 4096;
+const MAX_RESOURCES: usize = 16;
 
 /// Where an error may be told to the client: a registered redirect URI of a known client, and the state it sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,15 +76,15 @@ pub fn check(
     }
     let code_challenge = CodeChallenge::parse(params.find("code_challenge"), params.find("code_challenge_method"))
         .map_err(|bad| invalid(bad.to_string()))?;
-    let resource = resource(params, resources)?;
-    let scopes = scopes(params, client, resources, &resource)?;
+    let target = target(params, resources)?;
+    let scopes = scopes(params, client, resources, &target)?;
     let interaction = interaction::interaction(params)?;
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         redirect_uri: address.redirect_uri,
         state: address.state,
         code_challenge,
-        resource,
+        resources: target,
         scopes,
         fingerprint: consent::fingerprint(client),
         interaction,
@@ -94,32 +95,36 @@ fn invalid(description: impl Into<String>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidRequest, description)
 }
 
-/// The one resource the grant is for. A client that names none (revisions before 2025-06-18) gets `/mcp`.
-fn resource(params: &Params, resources: &Resources) -> Result<Resource, OAuthError> {
-    let mut named = params.resources();
-    let Some(first) = named.next() else { return Ok(resources.root()) };
-    let unknown = |_| OAuthError::new(ErrorCode::InvalidTarget, "resource is not one of this gateway's");
-    let resource = resources.parse(first).map_err(unknown)?;
-    for other in named {
-        if resources.parse(other).map_err(unknown)? != resource {
-            return Err(OAuthError::new(ErrorCode::InvalidTarget, "only one resource can be asked for at a time"));
+/// The resources the grant is for: more than one may be named, and each token will be for one of them (RFC 8707 section 2.1). A
+/// client that names none (revisions before 2025-06-18) gets `/mcp`.
+fn target(params: &Params, resources: &Resources) -> Result<ResourceSet, OAuthError> {
+    let bad = |description| OAuthError::new(ErrorCode::InvalidTarget, description);
+    let mut set: Option<ResourceSet> = None;
+    for (n, named) in params.resources().enumerate() {
+        if n == MAX_RESOURCES {
+            return Err(bad("too many resources are asked for at a time"));
+        }
+        let resource = resources.parse(named).map_err(|_| bad("resource is not one of this gateway's"))?;
+        match &mut set {
+            None => set = Some(resource.into()),
+            Some(set) => set.insert(resource),
         }
     }
-    Ok(resource)
+    Ok(set.unwrap_or_else(|| resources.root().into()))
 }
 
 /// The scopes to ask the person for: those the client named that exist on the resource, `mcp` if it named none. Scopes that do
 /// not exist here are left out (RFC 6749 section 3.3); a request for nothing but those is refused. The scopes in a client's own
 /// metadata are what it asks for when it names none, and no bound: clients write the first challenge's scope there, and have to
 /// ask for more when a call needs more. Those in the configuration are a bound.
-fn scopes(params: &Params, client: &Client, resources: &Resources, resource: &Resource) -> Result<ScopeSet, OAuthError> {
+fn scopes(params: &Params, client: &Client, resources: &Resources, target: &ResourceSet) -> Result<ScopeSet, OAuthError> {
     let bad = |description: String| OAuthError::new(ErrorCode::InvalidScope, description);
-    let available = resources.scopes(resource);
+    let available = target.iter().fold(ScopeSet::default(), |all, resource| all.union(&resources.scopes(resource)));
     let asked = match params.find("scope") {
         Some(text) => ScopeSet::parse(text).map_err(|reason| bad(reason.to_string()))?,
         None => ScopeSet::default(),
     };
-    let asked_for_access = asked.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS);
+    let asked_for_access = asked.gives_access();
     let mut granted = asked.intersection(&available);
     if !asked_for_access {
         granted.extend_with(scope::MCP);
@@ -131,10 +136,16 @@ fn scopes(params: &Params, client: &Client, resources: &Resources, resource: &Re
     if let Some(limit) = client.scopes.as_ref().filter(counts) {
         granted = resources.catalogue().within(&granted, limit).intersection(&available);
     }
-    if granted.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS) {
-        Ok(granted)
-    } else {
-        Err(bad(format!("none of the scopes asked for exists on this resource; it has: {available}")))
+    // Nobody is asked for what would come to nothing: there will be no refresh token.
+    if !client.may_use(GrantType::RefreshToken) {
+        granted = granted.iter().filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS).cloned().collect();
+    }
+    match target.iter().find(|resource| !granted.intersection(&resources.scopes(resource)).gives_access()) {
+        None => Ok(granted),
+        Some(resource) => {
+            let available = resources.scopes(resource);
+            Err(bad(format!("none of the scopes asked for exists on {resource}; it has: {available}")))
+        }
     }
 }
 
@@ -206,7 +217,7 @@ pub fn issue_code(
         user: user.id.clone(),
         redirect_uri: request.redirect_uri.clone(),
         code_challenge: request.code_challenge.clone(),
-        resource: request.resource.clone(),
+        resources: request.resources.clone(),
         scopes: request.scopes.clone(),
         login: Some(login.id),
         expires_at: now + lifetime,

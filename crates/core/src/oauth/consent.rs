@@ -1,6 +1,8 @@
 //! What a person is asked before a client may act for them, and what is remembered of the answer (MCP security best practices,
 //! "Confused deputy"; threats 1, 5). When to ask is decided in [`super::authorize::Standing`].
 
+use std::collections::BTreeSet;
+
 use crate::{
     client::{Client, ClientKeys},
     clock::Timestamp,
@@ -17,7 +19,7 @@ use crate::{
 /// Everything the person must see to decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The servers the client would reach.
+    /// What the client would reach.
     pub reach: Reach,
     /// What the person is asked to allow, in the fewest scopes that say it.
     pub scopes: Vec<ScopeWords>,
@@ -31,12 +33,12 @@ pub struct Question {
     pub is_local: bool,
 }
 
-/// What stands behind the resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
-    Servers(Vec<ServerName>),
-    /// A proxied service, by its path.
-    Service(String),
+/// What stands behind the resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub servers: BTreeSet<ServerName>,
+    /// Proxied services, by their paths.
+    pub services: BTreeSet<String>,
 }
 
 /// One scope and what it means.
@@ -56,16 +58,6 @@ pub fn question(
     resources: &Resources,
 ) -> Question {
     let catalogue = resources.catalogue();
-    let reach = match resources.target(&request.resource) {
-        Some(Target::Server(name)) => Reach::Servers(vec![name.clone()]),
-        Some(Target::Proxy { pattern }) => Reach::Service(pattern.clone()),
-        Some(Target::All) | None => {
-            let reach = catalogue.reach(&request.scopes);
-            let mut servers: Vec<_> = resources.servers().filter(|name| reach.touches(name)).cloned().collect();
-            servers.sort();
-            Reach::Servers(servers)
-        }
-    };
     let earlier = remembered.filter(|consent| consent.fingerprint == request.fingerprint);
     let allowed = earlier.map(|consent| &consent.scopes);
     // What is implied by something else that is asked for would only hide it.
@@ -77,13 +69,32 @@ pub fn question(
         is_new: allowed.is_some_and(|allowed| !catalogue.covers(allowed, scope)),
     };
     Question {
-        reach,
+        reach: reach(request, resources),
         scopes: asked.iter().map(words).collect(),
         kept: kept.iter().filter(|scope| !catalogue.covers(&request.scopes, scope)).map(words).collect(),
         has_changed: remembered.is_some() && earlier.is_none(),
         redirect_host: request.redirect_uri.host(),
         is_local: request.redirect_uri.is_local() || client.redirect_uris.iter().all(RedirectUri::is_local),
     }
+}
+
+fn reach(request: &AuthorizationRequest, resources: &Resources) -> Reach {
+    let mut reach = Reach::default();
+    for resource in request.resources.iter() {
+        match resources.target(resource) {
+            Some(Target::Server(name)) => {
+                reach.servers.insert(name.clone());
+            }
+            Some(Target::Proxy { pattern }) => {
+                reach.services.insert(pattern.clone());
+            }
+            Some(Target::All) | None => {
+                let by_scope = resources.catalogue().reach(&request.scopes);
+                reach.servers.extend(resources.servers().filter(|name| by_scope.touches(name)).cloned());
+            }
+        }
+    }
+    reach
 }
 
 /// What of a client a consent is given to: where it has people sent, and how it proves itself (threat 28). Names and pictures
@@ -100,9 +111,9 @@ pub fn fingerprint(client: &Client) -> TokenHash {
     TokenHash::of(&[&uris.join(" "), client.auth_method.as_str(), &keys].join("\n"))
 }
 
-/// Is the consent this person's, for this client and resource?
+/// Is the consent this person's, for this client and these resources?
 pub(super) fn concerns(consent: &Consent, request: &AuthorizationRequest, user: &UserId) -> bool {
-    consent.user == *user && consent.client == request.client && consent.resource == request.resource
+    consent.user == *user && consent.client == request.client && consent.resources == request.resources
 }
 
 /// Does what the person allowed before answer this request? Only for the client as it was then.
@@ -118,7 +129,7 @@ pub fn remember(request: &AuthorizationRequest, user: &UserId, earlier: Option<&
     Consent {
         user: user.clone(),
         client: request.client.clone(),
-        resource: request.resource.clone(),
+        resources: request.resources.clone(),
         scopes: kept.map_or_else(|| request.scopes.clone(), |kept| kept.scopes.union(&request.scopes)),
         given_at: now,
         fingerprint: request.fingerprint,
@@ -138,16 +149,14 @@ mod tests {
     #[test]
     fn the_root_resource_reaches_every_server() {
         let question = question(&request("mcp"), &client(), None, &resources());
-        let Reach::Servers(servers) = question.reach else { panic!("servers") };
-        assert_eq!(servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice", "uuid"]);
+        assert_eq!(question.reach.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice", "uuid"]);
         assert!(!question.is_local);
     }
 
     #[test]
     fn a_server_scope_reaches_that_server_alone() {
         let question = question(&request("dice"), &client(), None, &resources());
-        let Reach::Servers(servers) = question.reach else { panic!("servers") };
-        assert_eq!(servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice"]);
+        assert_eq!(question.reach.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     grant::Grant,
     principal::User,
-    resource::PublicUrl,
+    resource::{PublicUrl, ResourceSet},
     scope::ScopeSet,
     token::{FoundAccess, FoundRefresh},
 };
@@ -32,7 +32,7 @@ struct About {
     token_type: Option<&'static str>,
     exp: i64,
     sub: String,
-    aud: String,
+    aud: ResourceSet,
     iss: String,
 }
 
@@ -53,7 +53,7 @@ pub fn of_access(client: &AuthenticatedClient, found: Option<FoundAccess>, now: 
     if !may_see(client, &grant) || !grant.is_live(now) || token.expires_at <= now {
         return Introspection::INACTIVE;
     }
-    let about = about(&grant, &token.scopes, token.resource.as_str(), token.expires_at, issuer);
+    let about = about(&grant, &token.scopes, token.resource.clone().into(), token.expires_at, issuer);
     about_user(About { token_type: Some("Bearer"), ..about }, Some(&user))
 }
 
@@ -69,7 +69,7 @@ pub fn of_refresh(
     if !may_see(client, &grant) || !grant.is_live(now) || token.expires_at <= now || used_at.is_some() {
         return Introspection::INACTIVE;
     }
-    about_user(about(&grant, &grant.scopes, grant.resource.as_str(), token.expires_at, issuer), user)
+    about_user(about(&grant, &grant.scopes, grant.resources.clone(), token.expires_at, issuer), user)
 }
 
 fn may_see(client: &AuthenticatedClient, grant: &Grant) -> bool {
@@ -77,7 +77,7 @@ fn may_see(client: &AuthenticatedClient, grant: &Grant) -> bool {
     client.trusted || grant.client == client.id
 }
 
-fn about(grant: &Grant, scopes: &ScopeSet, audience: &str, expires_at: Timestamp, issuer: &PublicUrl) -> About {
+fn about(grant: &Grant, scopes: &ScopeSet, audience: ResourceSet, expires_at: Timestamp, issuer: &PublicUrl) -> About {
     About {
         scope: scopes.to_string(),
         client_id: grant.client.to_string(),
@@ -85,7 +85,7 @@ fn about(grant: &Grant, scopes: &ScopeSet, audience: &str, expires_at: Timestamp
         token_type: None,
         exp: expires_at.as_secs(),
         sub: grant.user.to_string(),
-        aud: audience.to_owned(),
+        aud: audience,
         iss: issuer.to_string(),
     }
 }

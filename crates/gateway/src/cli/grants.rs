@@ -140,7 +140,7 @@ async fn shown(stores: &Stores, grant: &Grant, now: Timestamp) -> anyhow::Result
     let mut text = format!("{}{}\n", grant.id, if grant.is_live(now) { "" } else { "  (has ended)" });
     writeln!(text, "  user      {}", user.as_deref().map_or_else(|| printable(grant.user.as_str()), printable))?;
     writeln!(text, "  client    {}", client.as_deref().map_or_else(|| printable(grant.client.as_str()), printable))?;
-    writeln!(text, "  resource  {}", grant.resource)?;
+    writeln!(text, "  resource  {}", grant.resources)?;
     writeln!(text, "  scopes    {}", grant.scopes)?;
     writeln!(text, "  allowed   {}", when::day(grant.created_at, now))?;
     if let Some(login) = &grant.login {

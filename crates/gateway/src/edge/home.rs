@@ -86,7 +86,7 @@ async fn grants(room: &HomeRoom, user: &User) -> Result<Vec<HomeGrant>, StoreErr
     for grant in room.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
         shown.push(HomeGrant {
             client: Label::from(room.directory.name(&grant.client).await?),
-            resource: UrlText::from(grant.resource.as_str()),
+            resource: UrlText::from(grant.resources.to_string()),
             since: when::day(grant.created_at, now),
             id: grant.id.to_string(),
         });

@@ -32,25 +32,15 @@ pub struct Asking<'a> {
 pub fn page(asking: &Asking<'_>, desk: &Desk, browser: &Browser, resources: &Resources, providers: &Providers) -> ConsentPage {
     let Asking { transaction, request, client, user, remembered } = *asking;
     let question = consent::question(request, client, remembered, resources);
-    let (resource_label, servers) = match question.reach {
-        Reach::Service(pattern) => (Label::from(&pattern), vec![Label::from(&pattern)]),
-        Reach::Servers(servers) if request.resource == resources.root() => {
-            let label = if servers.len() == 1 { "one server" } else { "your MCP servers" };
-            (Label::from(label), servers.iter().map(|name| Label::from(name.as_str())).collect())
-        }
-        Reach::Servers(servers) => {
-            let names: Vec<_> = servers.iter().map(|name| Label::from(name.as_str())).collect();
-            (names.first().cloned().unwrap_or_default(), names)
-        }
-    };
+    let Reach { servers, services } = &question.reach;
+    let servers: Vec<_> = servers.iter().map(|name| Label::from(name.as_str())).chain(services.iter().map(Label::from)).collect();
     ConsentPage {
         frame: desk.frame(user),
         client_name: Label::from(client.display_name()),
         client_id: UrlText::from(client.id.as_str()),
         client_uri: client.client_uri.as_deref().map(UrlText::from),
         origin: origin(client, desk.clock.now()),
-        resource_label,
-        resource: UrlText::from(request.resource.as_str()),
+        resources: request.resources.iter().map(|resource| UrlText::from(resource.as_str())).collect(),
         servers,
         scopes: lines(question.scopes),
         kept: lines(question.kept),

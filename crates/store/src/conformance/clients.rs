@@ -8,7 +8,7 @@ use portunus_core::{
 
 use super::{
     Backend, RACERS, race,
-    records::{MINUTE, NOW, client, client_id, code, consent, grant, granted, hash, resource, user},
+    records::{MINUTE, NOW, client, client_id, code, consent, grant, granted, hash, resources, user},
 };
 
 pub async fn kept_whole<B: Backend>() {
@@ -97,12 +97,12 @@ pub async fn deleted_with_all_it_was_given<B: Backend>() {
     assert_eq!(stores.clients.find_client(&client_id(1)).await.unwrap(), None);
     assert_eq!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap(), None);
     assert!(!stores.grants.find_grant(&grant(1).id).await.unwrap().unwrap().is_live(NOW));
-    assert_eq!(stores.consents.find_consent(&user(1).id, &client_id(1), &resource()).await.unwrap(), None);
+    assert_eq!(stores.consents.find_consent(&user(1).id, &client_id(1), &resources(1)).await.unwrap(), None);
     assert_eq!(stores.grants.find_code(&pending.hash, NOW).await.unwrap(), None, "a code on its way");
 
     assert_eq!(stores.clients.find_client(&client_id(2)).await.unwrap(), Some(client(2)), "another client");
     assert!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap().is_some(), "another client's");
-    assert!(stores.consents.find_consent(&user(2).id, &client_id(2), &resource()).await.unwrap().is_some());
+    assert!(stores.consents.find_consent(&user(2).id, &client_id(2), &resources(2)).await.unwrap().is_some());
     assert!(stores.grants.find_code(&hash("code", 4), NOW).await.unwrap().is_some());
 
     let again = stores.clients.delete_client(&client_id(1), NOW).await.unwrap();

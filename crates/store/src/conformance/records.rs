@@ -10,7 +10,7 @@ use portunus_core::{
     pkce::CodeChallenge,
     principal::User,
     redirect::RedirectUri,
-    resource::Resource,
+    resource::{Resource, ResourceSet},
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
     signin::{AuthorizationRequest, Interaction, LocalPath, Login, Prompt, ProviderLeg, Purpose, Transaction},
@@ -34,6 +34,15 @@ pub(super) fn hash(kind: &str, n: u32) -> TokenHash {
 
 pub(super) fn resource() -> Resource {
     Resource::from_stored("https://gateway.example/mcp/dice")
+}
+
+/// One, or two.
+pub(super) fn resources(n: u32) -> ResourceSet {
+    let mut resources = ResourceSet::from(resource());
+    if let Some(second) = even(n, Resource::from_stored("https://gateway.example/mcp/uuid")) {
+        resources.insert(second);
+    }
+    resources
 }
 
 fn redirect_uri(n: u32) -> RedirectUri {
@@ -108,7 +117,7 @@ pub(super) fn transaction(n: u32) -> Transaction {
         redirect_uri: redirect_uri(n),
         state: Some("a \"state\" with + and %".to_owned()),
         code_challenge: CodeChallenge::of(&SecretText::new("verifier")),
-        resource: resource(),
+        resources: resources(n),
         scopes: scopes("mcp"),
         fingerprint: hash("client", n),
         interaction: Interaction {
@@ -149,7 +158,7 @@ pub(super) fn consent(n: u32) -> Consent {
     Consent {
         user: user(n).id,
         client: client_id(n),
-        resource: resource(),
+        resources: resources(n),
         scopes: scopes("mcp"),
         given_at: NOW,
         fingerprint: hash("client", n),
@@ -163,7 +172,7 @@ pub(super) fn code(n: u32) -> AuthorizationCode {
         user: user(n).id,
         redirect_uri: redirect_uri(n),
         code_challenge: CodeChallenge::of(&SecretText::new("verifier")),
-        resource: resource(),
+        resources: resources(n),
         scopes: scopes("mcp offline_access"),
         login: even(n, hash("login", n)),
         expires_at: NOW + MINUTE,
@@ -175,7 +184,7 @@ pub(super) fn grant(n: u32) -> Grant {
         id: GrantId::from_text(format!("grant {n}")),
         user: user(n).id,
         client: client_id(n),
-        resource: resource(),
+        resources: resources(n),
         scopes: scopes("mcp offline_access"),
         login: even(n, hash("login", n)),
         created_at: NOW,
@@ -189,7 +198,7 @@ pub(super) fn access(n: u32, of: &Grant) -> AccessToken {
     AccessToken {
         hash: hash("access", n),
         grant: of.id.clone(),
-        resource: of.resource.clone(),
+        resource: of.resources.iter().next().unwrap().clone(),
         scopes: scopes("mcp"),
         expires_at: NOW + HOUR,
     }

@@ -5,7 +5,7 @@ use portunus_core::store::{Redeemed, Rotated};
 use super::{
     Backend,
     records::{
-        GRACE, NOW, access, client, client_id, code, consent, grant, granted, hash, leg, login, refresh, resource, rotation,
+        GRACE, NOW, access, client, client_id, code, consent, grant, granted, hash, leg, login, refresh, resources, rotation,
         successor_secret, transaction, user,
     },
 };
@@ -27,7 +27,7 @@ pub async fn everything_is_kept<B: Backend>() {
     let found = stores.transactions.find_transaction(&transaction(0).id, NOW).await.unwrap();
     assert_eq!(found, Some(transaction(0)));
     assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), Some(leg(0)));
-    let found = stores.consents.find_consent(&user(0).id, &client_id(0), &resource()).await.unwrap();
+    let found = stores.consents.find_consent(&user(0).id, &client_id(0), &resources(0)).await.unwrap();
     assert_eq!(found, Some(consent(0)));
     assert_eq!(stores.grants.find_code(&hash("code", 1), NOW).await.unwrap().unwrap().code, code(1));
     assert_eq!(stores.grants.find_grant(&grant(0).id).await.unwrap(), Some(grant(0)));

@@ -10,7 +10,7 @@ use portunus_core::{
 use super::{
     Backend, RACERS, race,
     records::{
-        HOUR, NOW, TICK, access, client_id, code, consent, grant, grant_as, granted, hash, login, refresh, resource, rotation,
+        HOUR, NOW, TICK, access, client_id, code, consent, grant, grant_as, granted, hash, login, refresh, resources, rotation,
         user,
     },
 };
@@ -92,7 +92,7 @@ async fn living(stores: &Stores) -> Vec<u32> {
 async fn consented(stores: &Stores) -> Vec<u32> {
     let mut consented = Vec::new();
     for (n, of_user, of_client) in [(10, 1, 1), (12, 1, 2), (14, 5, 2), (20, 20, 20)] {
-        if stores.consents.find_consent(&user(of_user).id, &client_id(of_client), &resource()).await.unwrap().is_some() {
+        if stores.consents.find_consent(&user(of_user).id, &client_id(of_client), &resources(n)).await.unwrap().is_some() {
             consented.push(n);
         }
     }

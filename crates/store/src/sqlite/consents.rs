@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portunus_core::{
     grant::Consent,
     ids::{ClientId, UserId},
-    resource::Resource,
+    resource::ResourceSet,
     store::{ConsentStore, StoreError},
 };
 use rusqlite::{OptionalExtension as _, params};
@@ -22,7 +22,7 @@ pub(super) struct SqliteConsentStore(pub(super) Arc<Database>);
 impl ConsentStore for SqliteConsentStore {
     async fn save_consent(&self, consent: &Consent) -> Result<(), StoreError> {
         let (user, client) = (consent.user.as_str().to_owned(), consent.client.as_str().to_owned());
-        let resource = consent.resource.as_str().to_owned();
+        let resources = consent.resources.to_string();
         let record = to_json(consent)?;
         self.0
             .write(move |db| {
@@ -30,20 +30,25 @@ impl ConsentStore for SqliteConsentStore {
                     "INSERT INTO consents (user_id, client_id, resource, record) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (user_id, client_id, resource) DO UPDATE SET record = excluded.record",
                 )?
-                .execute(params![user, client, resource, record])?;
+                .execute(params![user, client, resources, record])?;
                 Ok(())
             })
             .await
     }
 
-    async fn find_consent(&self, user: &UserId, client: &ClientId, resource: &Resource) -> Result<Option<Consent>, StoreError> {
+    async fn find_consent(
+        &self,
+        user: &UserId,
+        client: &ClientId,
+        resources: &ResourceSet,
+    ) -> Result<Option<Consent>, StoreError> {
         let (user, client) = (user.as_str().to_owned(), client.as_str().to_owned());
-        let resource = resource.as_str().to_owned();
+        let resources = resources.to_string();
         self.0
             .read(move |db| {
                 let record: Option<String> = db
                     .prepare_cached("SELECT record FROM consents WHERE user_id = ?1 AND client_id = ?2 AND resource = ?3")?
-                    .query_row(params![user, client, resource], |row| row.get(0))
+                    .query_row(params![user, client, resources], |row| row.get(0))
                     .optional()?;
                 record.map(|record| from_json("consents", &record)).transpose()
             })

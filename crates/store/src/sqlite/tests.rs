@@ -97,7 +97,7 @@ fn code(secret: &str) -> AuthorizationCode {
         user: user().id,
         redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
         code_challenge: CodeChallenge::of(&SecretText::new("secret of the challenge")),
-        resource: Resource::from_stored("https://gateway.example/mcp"),
+        resources: Resource::from_stored("https://gateway.example/mcp").into(),
         scopes: ScopeSet::default(),
         login: None,
         expires_at: LATER,
@@ -109,7 +109,7 @@ fn grant() -> Grant {
         id: GrantId::from_text("grant"),
         user: user().id,
         client: ClientId::from_text("client"),
-        resource: Resource::from_stored("https://gateway.example/mcp"),
+        resources: Resource::from_stored("https://gateway.example/mcp").into(),
         scopes: ScopeSet::default(),
         login: None,
         created_at: NOW,
@@ -122,7 +122,7 @@ fn access(secret: &str) -> AccessToken {
     AccessToken {
         hash: TokenHash::of(secret),
         grant: grant().id,
-        resource: grant().resource,
+        resource: Resource::from_stored("https://gateway.example/mcp"),
         scopes: ScopeSet::default(),
         expires_at: LATER,
     }

@@ -73,6 +73,7 @@ pub(super) struct AccessRow {
 
 pub(super) fn read_access(hash: TokenHash, grant: &Grant, row: AccessRow) -> Result<AccessToken, Failure> {
     let scopes = ScopeSet::parse(&row.scopes).map_err(|error| Failure::corrupt(format!("access_tokens.scopes: {error}")))?;
-    let resource = row.resource.map_or_else(|| grant.resource.clone(), Resource::from_stored);
+    let resource = row.resource.map(Resource::from_stored).or_else(|| grant.resources.only().cloned());
+    let resource = resource.ok_or_else(|| Failure::corrupt("access_tokens.resource: missing"))?;
     Ok(AccessToken { hash, grant: grant.id.clone(), resource, scopes, expires_at: Timestamp::from_millis(row.expires_at) })
 }

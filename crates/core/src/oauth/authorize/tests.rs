@@ -48,7 +48,7 @@ const SOUND: &str = "response_type=code&client_id=c1&redirect_uri=https://app.ex
 #[test]
 fn a_sound_request_gets_the_defaults() {
     let request = try_request(SOUND).unwrap();
-    assert_eq!(request.resource.as_str(), "https://gw.example/mcp");
+    assert_eq!(request.resources.to_string(), "https://gw.example/mcp");
     assert_eq!(request.scopes.to_string(), "mcp");
     assert_eq!(request.state, None);
 }
@@ -68,11 +68,29 @@ fn scopes_and_resources() {
         ("&resource=https://evil.example/mcp".to_owned(), Err(ErrorCode::InvalidTarget)),
         ("&resource=https://gw.example/mcp/nobody".to_owned(), Err(ErrorCode::InvalidTarget)),
         (format!("{dice}&resource=https://gw.example/mcp/dice/"), Ok("mcp")),
-        (format!("{dice}&resource=https://gw.example/mcp/uuid"), Err(ErrorCode::InvalidTarget)),
+        (format!("{dice}&resource=https://gw.example/mcp/uuid"), Ok("mcp")),
+        (format!("&scope=dice+uuid{dice}&resource=https://gw.example/mcp/uuid"), Ok("dice uuid")),
+        (format!("&scope=dice{dice}&resource=https://gw.example/mcp/uuid"), Err(ErrorCode::InvalidScope)),
+        (format!("{dice}&resource=https://evil.example/mcp"), Err(ErrorCode::InvalidTarget)),
+        (dice.repeat(17), Err(ErrorCode::InvalidTarget)),
     ];
     for (extra, expected) in cases {
         let found = try_request(&format!("{SOUND}{extra}")).map(|request| request.scopes.to_string());
         assert_eq!(found.as_deref().map_err(|code| *code), expected, "{extra}");
+    }
+}
+
+#[test]
+fn offline_access_is_for_clients_that_registered_for_refresh_tokens() {
+    let asked = format!("{SOUND}&scope=mcp+offline_access");
+    let params = Params::parse(asked.as_bytes()).unwrap();
+    for (grant_types, expected) in [
+        (vec![GrantType::AuthorizationCode, GrantType::RefreshToken], "mcp offline_access"),
+        (vec![GrantType::AuthorizationCode], "mcp"),
+    ] {
+        let client = Client { grant_types, ..client() };
+        let address = return_address(&params, &client).unwrap();
+        assert_eq!(check(&params, &client, address, &resources()).unwrap().scopes.to_string(), expected);
     }
 }
 

@@ -2,7 +2,7 @@
 //! that stands in the configuration acts for itself, as a user of its own. Everything that guards a person's token guards its
 //! tokens: resource, scope, and the policy for its groups (threat 24). Never a refresh token: the client can ask again.
 
-use super::{AuthenticatedClient, TokenResponse, mint_access, one_resource};
+use super::{Audience, AuthenticatedClient, TokenResponse, mint_access, one_resource};
 use crate::{
     client::{Client, ClientAuthMethod, ClientSource, GrantType},
     clock::Timestamp,
@@ -47,14 +47,14 @@ pub fn client_credentials(
         id: GrantId::generate(entropy),
         user: user.id.clone(),
         client: client.id.clone(),
-        resource,
+        resources: resource.clone().into(),
         scopes: scopes.clone(),
         login: None,
         created_at: now,
         expires_at: Some(now + lifetimes.access_token),
         revoked_at: None,
     };
-    let (secret, access) = mint_access(&grant, scopes, now, lifetimes, entropy);
+    let (secret, access) = mint_access(&grant, Audience { resource, scopes }, now, lifetimes, entropy);
     let answer = TokenResponse::new(&secret, None, &access, now);
     Ok(ServiceGrant { user, grant, access, answer })
 }
@@ -94,7 +94,7 @@ fn scopes(form: &Params, client: &Client, resources: &Resources, resource: &Reso
     let available = resources.scopes(resource);
     let mut granted = asked.intersection(&available);
     if let Some(limit) = limit {
-        granted = granted.iter().filter(|scope| resources.catalogue().covers(&limit, scope)).cloned().collect();
+        granted = resources.catalogue().within(&granted, &limit).intersection(&available);
     }
     let granted: ScopeSet = granted.iter().filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS).cloned().collect();
     if granted.is_empty() {

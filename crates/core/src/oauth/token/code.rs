@@ -10,10 +10,10 @@ use crate::{
     lifetimes::Lifetimes,
     oauth::{ErrorCode, OAuthError, params::Params},
     resource::Resources,
-    token::{AccessToken, AuthorizationCode, FoundCode, RefreshToken},
+    token::{AccessToken, FoundCode, RefreshToken},
 };
 
-use super::{AuthenticatedClient, TokenResponse, check_resource, invalid_grant, mint_access, mint_refresh};
+use super::{Audience, AuthenticatedClient, TokenResponse, audience, invalid_grant, mint_access, mint_refresh};
 
 /// Is the code this client's, for this redirect URI, with this verifier? Says nothing of a second use: that is [`redeem`]'s
 /// and the store's. A request that fails here changes nothing (threat 15).
@@ -22,7 +22,7 @@ pub fn check_code(
     form: &Params,
     found: Option<FoundCode>,
     resources: &Resources,
-) -> Result<FoundCode, OAuthError> {
+) -> Result<CheckedCode, OAuthError> {
     if !client.client().may_use(GrantType::AuthorizationCode) {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use authorization_code"));
     }
@@ -37,8 +37,15 @@ pub fn check_code(
     if !code.code_challenge.admits(verifier) {
         return Err(invalid_grant("code_verifier does not fit the code_challenge"));
     }
-    check_resource(form, &code.resource, resources)?;
-    Ok(found)
+    let audience = audience(form, &code.resources, &code.scopes, resources)?;
+    Ok(CheckedCode { found, audience })
+}
+
+/// A code that is sound, and what its first access token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedCode {
+    pub found: FoundCode,
+    audience: Audience,
 }
 
 /// What to write and answer when a code is redeemed for the first time.
@@ -53,23 +60,24 @@ pub struct Redemption {
 /// Turns a checked code into a grant with its tokens. A refresh token only for clients that registered for it.
 pub fn redeem(
     client: &AuthenticatedClient,
-    code: &AuthorizationCode,
+    checked: &CheckedCode,
     now: Timestamp,
     lifetimes: &Lifetimes,
     entropy: &dyn Entropy,
 ) -> Redemption {
+    let code = &checked.found.code;
     let grant = Grant {
         id: GrantId::generate(entropy),
         user: code.user.clone(),
         client: code.client.clone(),
-        resource: code.resource.clone(),
+        resources: code.resources.clone(),
         scopes: code.scopes.clone(),
         login: code.login,
         created_at: now,
         expires_at: Some(now + lifetimes.grant),
         revoked_at: None,
     };
-    let (access_secret, access) = mint_access(&grant, grant.scopes.clone(), now, lifetimes, entropy);
+    let (access_secret, access) = mint_access(&grant, checked.audience.clone(), now, lifetimes, entropy);
     let refresh = client.client().may_use(GrantType::RefreshToken).then(|| mint_refresh(&grant, now, lifetimes, entropy));
     let answer = TokenResponse::new(&access_secret, refresh.as_ref().map(|(secret, _)| secret.expose()), &access, now);
     Redemption { access, refresh: refresh.map(|(_, token)| token), answer, grant }

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub use self::{
     authenticate::{AuthenticatedClient, ClientCredentials, Proof, authenticate, credentials},
     client_credentials::{ServiceGrant, client_credentials, is_service},
-    code::{Redemption, check_code, code_replayed, redeem},
+    code::{CheckedCode, Redemption, check_code, code_replayed, redeem},
     refresh::{Exchange, REFRESH_REFUSED, RefreshRefused, refresh, refresh_refused},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     grant::Grant,
     lifetimes::Lifetimes,
     oauth::{ErrorCode, OAuthError, params::Params},
-    resource::{Resource, Resources},
+    resource::{Resource, ResourceSet, Resources},
     scope::ScopeSet,
     secret::{SecretText, TokenKind, TokenSecret},
     token::{AccessToken, RefreshToken},
@@ -48,19 +48,42 @@ fn one_resource(form: &Params, resources: &Resources) -> Result<Resource, OAuthE
     Ok(resource)
 }
 
-/// A `resource` at the token endpoint must name the grant's own (RFC 8707 section 2.2, threat 30).
-fn check_resource(form: &Params, granted: &Resource, resources: &Resources) -> Result<(), OAuthError> {
-    let same = |named: &str| resources.parse(named).is_ok_and(|resource| resource == *granted);
-    if form.resources().all(same) {
-        Ok(())
-    } else {
-        Err(OAuthError::new(ErrorCode::InvalidTarget, "resource is not the one this grant is for"))
+/// What one access token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience {
+    pub resource: Resource,
+    pub scopes: ScopeSet,
+}
+
+/// The one resource of its grant that a token is for, and what of `scopes` means something there. A `resource` at the token endpoint
+/// must name one of the grant's own (RFC 8707 section 2.2, threat 30), and has to if there are several.
+fn audience(form: &Params, granted: &ResourceSet, scopes: &ScopeSet, resources: &Resources) -> Result<Audience, OAuthError> {
+    let bad = |description| OAuthError::new(ErrorCode::InvalidTarget, description);
+    let mut picked = granted.only().cloned();
+    let mut named = None;
+    for text in form.resources() {
+        let resource = resources.parse(text).ok().filter(|resource| granted.contains(resource));
+        let resource = resource.ok_or_else(|| bad("resource is not one that this grant is for"))?;
+        if named.as_ref().is_some_and(|earlier| *earlier != resource) {
+            return Err(bad("a token is for one resource: name just one"));
+        }
+        named = Some(resource);
     }
+    picked = named.or(picked);
+    let resource = picked.ok_or_else(|| bad("this grant is for several resources: name the one that the token is for"))?;
+    if granted.only().is_some() {
+        return Ok(Audience { resource, scopes: scopes.clone() });
+    }
+    let scopes = scopes.intersection(&resources.scopes(&resource));
+    if scopes.gives_access() {
+        return Ok(Audience { resource, scopes });
+    }
+    Err(OAuthError::new(ErrorCode::InvalidScope, "none of these scopes means anything on this resource"))
 }
 
 fn mint_access(
     grant: &Grant,
-    scopes: ScopeSet,
+    audience: Audience,
     now: Timestamp,
     lifetimes: &Lifetimes,
     entropy: &dyn Entropy,
@@ -69,8 +92,8 @@ fn mint_access(
     let token = AccessToken {
         hash: secret.hash(),
         grant: grant.id.clone(),
-        resource: grant.resource.clone(),
-        scopes,
+        resource: audience.resource,
+        scopes: audience.scopes,
         expires_at: grant.token_end(now, lifetimes.access_token),
     };
     (secret, token)

@@ -16,7 +16,7 @@ use crate::{
     token::FoundRefresh,
 };
 
-use super::{AuthenticatedClient, check_resource, invalid_grant, mint_access, mint_refresh};
+use super::{AuthenticatedClient, audience, invalid_grant, mint_access, mint_refresh};
 
 /// A refresh request that may go ahead.
 #[derive(Debug)]
@@ -54,13 +54,13 @@ pub fn refresh(
     }
     let found = found.filter(|found| found.grant.client == client.client().id && found.grant.is_live(now));
     let found = found.ok_or_else(|| invalid_grant(REFRESH_REFUSED))?;
-    check_resource(form, &found.grant.resource, resources)?;
     let scopes = narrowed_scopes(form, &found.grant)?;
+    let audience = audience(form, &found.grant.resources, &scopes, resources)?;
     if found.used_at.is_some_and(|used_at| now.since(used_at) >= lifetimes.refresh_grace) {
         return Err(RefreshRefused::Reuse(found.grant.id));
     }
     let (successor_secret, successor) = mint_refresh(&found.grant, now, lifetimes, entropy);
-    let (access_secret, access) = mint_access(&found.grant, scopes, now, lifetimes, entropy);
+    let (access_secret, access) = mint_access(&found.grant, audience, now, lifetimes, entropy);
     let successor_secret = SecretText::new(successor_secret.expose());
     let rotation = Rotation { successor, successor_secret, access, now, grace: lifetimes.refresh_grace };
     Ok(Exchange { rotation, access_secret })

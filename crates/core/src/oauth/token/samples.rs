@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AuthenticatedClient, Redemption, redeem};
+use super::{AuthenticatedClient, CheckedCode, Redemption, check_code, redeem};
 use crate::{
     client::Client,
     clock::Timestamp,
@@ -10,7 +10,7 @@ use crate::{
     ids::{ProviderName, UserId},
     lifetimes::Lifetimes,
     oauth::{
-        authorize::tests::{client, request},
+        authorize::tests::{client, request, resources},
         params::Params,
     },
     principal::User,
@@ -33,7 +33,7 @@ pub(in crate::oauth) fn found_code() -> FoundCode {
         user: UserId::of("https://idp", "alice"),
         redirect_uri: request.redirect_uri,
         code_challenge: request.code_challenge,
-        resource: request.resource,
+        resources: request.resources,
         scopes: request.scopes,
         login: None,
         expires_at: NOW + Duration::from_secs(60),
@@ -59,8 +59,14 @@ pub(in crate::oauth) fn user() -> User {
     }
 }
 
+/// The code as it is when its own client redeems it.
+pub(in crate::oauth) fn checked(client: &Client, found: FoundCode) -> CheckedCode {
+    let form = form(&format!("code_verifier={VERIFIER}"));
+    check_code(&proven(client), &form, Some(found), &resources()).unwrap()
+}
+
 fn redemption() -> Redemption {
-    redeem(&proven(&client()), &found_code().code, NOW, &Lifetimes::default(), &SeededEntropy::new(9))
+    redeem(&proven(&client()), &checked(&client(), found_code()), NOW, &Lifetimes::default(), &SeededEntropy::new(9))
 }
 
 pub(in crate::oauth) fn found_access() -> FoundAccess {

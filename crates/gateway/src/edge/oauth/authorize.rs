@@ -168,7 +168,7 @@ async fn go_on(
 ) -> Result<Response, StoreError> {
     let (login, user) = room.desk.login(headers).await?.unzip();
     let remembered = match &login {
-        Some(login) => room.consents.find_consent(&login.user, &request.client, &request.resource).await?,
+        Some(login) => room.consents.find_consent(&login.user, &request.client, &request.resources).await?,
         None => None,
     };
     let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), room.desk.clock.now());
@@ -235,7 +235,7 @@ async fn issue_code(
     }
     let (secret, code) = authorize::issue_code(request, user, login, now, room.lifetimes.authorization_code, &*room.desk.entropy);
     room.grants.insert_code(&code).await?;
-    tracing::info!(user = %user.id, client_id = %request.client, resource = %request.resource, scope = %request.scopes, "code issued");
+    tracing::info!(user = %user.id, client_id = %request.client, resources = %request.resources, scope = %request.scopes, "code issued");
     let issuer = room.resources.public_url().as_str();
     Ok(see_other(&authorize::success_redirect(&request.return_address(), &secret, issuer)))
 }

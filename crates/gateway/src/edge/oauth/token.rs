@@ -87,20 +87,20 @@ async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -
         Some(hash) => room.grants.find_code(hash, now).await?,
         None => None,
     };
-    let found = token::check_code(client, form, found, &room.resources)?;
-    if let Some(grant) = found.redeemed {
-        return revoke_replayed(room, client, &grant).await;
+    let checked = token::check_code(client, form, found, &room.resources)?;
+    if let Some(grant) = &checked.found.redeemed {
+        return revoke_replayed(room, client, grant).await;
     }
-    let redemption = token::redeem(client, &found.code, now, &room.lifetimes, &*room.entropy);
+    let redemption = token::redeem(client, &checked, now, &room.lifetimes, &*room.entropy);
     let written = room
         .grants
-        .redeem_code(&found.code.hash, &redemption.grant, &redemption.access, redemption.refresh.as_ref(), now)
+        .redeem_code(&checked.found.code.hash, &redemption.grant, &redemption.access, redemption.refresh.as_ref(), now)
         .await?;
     match written {
         Redeemed::Fresh => {
             room.clients.touch_client(&client.client().id, now).await?;
             tracing::info!(user = %redemption.grant.user, client_id = %redemption.grant.client, grant = %redemption.grant.id,
-                resource = %redemption.grant.resource, "grant made");
+                resources = %redemption.grant.resources, "grant made");
             Ok(redemption.answer)
         }
         Redeemed::Already(grant) => revoke_replayed(room, client, &grant).await,
@@ -162,6 +162,6 @@ async fn act_for_itself(room: &TokenRoom, client: &AuthenticatedClient, form: &P
     room.logins.insert_user(&made.user).await?;
     room.grants.insert_grant(&made.grant, &made.access).await?;
     tracing::info!(user = %made.grant.user, client_id = %made.grant.client, grant = %made.grant.id,
-        resource = %made.grant.resource, "grant made for the client itself");
+        resources = %made.grant.resources, "grant made for the client itself");
     Ok(made.answer)
 }

@@ -34,10 +34,8 @@ pub struct ConsentPage {
     /// The client's own home page, shown as text only: it is as unproven as the name.
     pub client_uri: Option<UrlText>,
     pub origin: Origin,
-    /// What to call the resource: `your MCP servers`, `dice`.
-    pub resource_label: Label,
-    pub resource: UrlText,
-    /// The servers behind it that this person may use; without any, the page shows the resource's URL.
+    pub resources: Vec<UrlText>,
+    /// What stands behind them; if nothing does, the page shows their URLs.
     pub servers: Vec<Label>,
     pub scopes: Vec<ScopeLine>,
     /// What it was allowed before and does not ask for now.

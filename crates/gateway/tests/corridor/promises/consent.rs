@@ -88,7 +88,7 @@ async fn consent_that_one_person_gave_is_not_another_persons() {
     let code = asked.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
     assert!(!code.is_empty());
     let consents = &world.stores().consents;
-    let (id, resource) = (ClientId::from_text(&client.id), Resource::from_stored(world.at("/mcp")));
+    let (id, resource) = (ClientId::from_text(&client.id), Resource::from_stored(world.at("/mcp")).into());
     assert!(consents.find_consent(&world.user("alice"), &id, &resource).await.unwrap().is_none());
     assert!(consents.find_consent(&world.user("bob"), &id, &resource).await.unwrap().is_some());
     world.close().await;

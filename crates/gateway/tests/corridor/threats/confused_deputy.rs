@@ -212,7 +212,7 @@ async fn t08_nothing_is_read_from_the_browser_on_the_way() {
     let tokens = client.tokens(client.redeem(&authorization, &returned.code()).await);
     assert_eq!(tokens.scope, "mcp");
     let grants = world.grants_of("alice").await;
-    assert_eq!(grants[0].resource.as_str(), world.at("/mcp/dice"));
+    assert_eq!(grants[0].resources.to_string(), world.at("/mcp/dice"));
     assert_eq!(grants[0].client.as_str(), client.id);
     world.close().await;
 }

@@ -14,6 +14,7 @@ mod pages;
 mod refresh;
 mod registration;
 mod requests;
+mod resources;
 mod revocation;
 mod scopes;
 mod servers;

@@ -160,7 +160,7 @@ async fn t28_a_client_cannot_change_behind_the_page() {
     change(&world, &client, &[&client.redirect_uri, "https://evil.example/collect"]).await;
     let ended = page.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(400);
     assert!(ended.text().contains("changed its addresses or keys"), "{ended:?}");
-    let resource = portunus_core::resource::Resource::from_stored(world.at("/mcp"));
+    let resource = portunus_core::resource::Resource::from_stored(world.at("/mcp")).into();
     let (alice, id) = (world.user("alice"), ClientId::from_text(&client.id));
     let consent = world.stores().consents.find_consent(&alice, &id, &resource).await.unwrap();
     assert!(consent.is_none(), "nothing is remembered");

@@ -56,7 +56,7 @@ fn t01_consent_comes_before_the_provider_and_before_any_code() {
     let consent = consent::remember(&request, &person("alice"), None, NOW);
     let other_client = Consent { client: ClientId::from_text("c2"), ..consent.clone() };
     let other_user = Consent { user: person("bob"), ..consent.clone() };
-    let other_resource = Consent { resource: Resource::from_stored("https://gw.example/mcp/uuid"), ..consent.clone() };
+    let other_resource = Consent { resources: Resource::from_stored("https://gw.example/mcp/uuid").into(), ..consent.clone() };
     let elsewhere = Consent { scopes: ScopeSet::parse("uuid").unwrap(), ..consent.clone() };
     let narrower = Consent { scopes: ScopeSet::parse("dice:read").unwrap(), ..consent.clone() };
     let broader = Consent { scopes: ScopeSet::parse("mcp").unwrap(), ..consent.clone() };

@@ -53,7 +53,7 @@ fn t24_resource_and_scope_are_checked_as_for_a_person() {
         (&limited, "scope=dice+uuid+mcp", Ok(("/mcp", "dice"))),
         (&limited, "scope=dice+offline_access", Ok(("/mcp", "dice"))),
         (&limited, "resource=https://gw.example/mcp/dice", Ok(("/mcp/dice", "dice"))),
-        (&limited, "scope=mcp", Err(ErrorCode::InvalidScope)),
+        (&limited, "scope=mcp", Ok(("/mcp", "dice"))),
         (&limited, "scope=offline_access", Err(ErrorCode::InvalidScope)),
         (&limited, "resource=https://gw.example/mcp/uuid", Err(ErrorCode::InvalidScope)),
         (&unlimited, "", Ok(("/mcp", "mcp"))),

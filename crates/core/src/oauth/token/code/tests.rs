@@ -4,11 +4,12 @@ use super::*;
 use crate::{
     client::{Client, GrantType},
     entropy::SeededEntropy,
-    ids::ClientId,
+    ids::{ClientId, ServerName},
     oauth::{
         authorize::tests::{client, resources},
-        token::samples::{NOW, VERIFIER, form, found_code, proven},
+        token::samples::{NOW, VERIFIER, checked, form, found_code, proven},
     },
+    scope::ScopeSet,
     secret::TokenHash,
 };
 
@@ -45,7 +46,7 @@ fn t15_t16_a_code_is_its_clients_alone() {
 fn a_redeemed_code_becomes_a_grant_with_tokens() {
     let entropy = SeededEntropy::new(1);
     let lifetimes = Lifetimes::default();
-    let redemption = redeem(&proven(&client()), &found_code().code, NOW, &lifetimes, &entropy);
+    let redemption = redeem(&proven(&client()), &checked(&client(), found_code()), NOW, &lifetimes, &entropy);
     assert_eq!(redemption.access.expires_at, NOW + lifetimes.access_token);
     assert_eq!(redemption.refresh.as_ref().unwrap().grant, redemption.grant.id);
     let answer = serde_json::to_value(&redemption.answer).unwrap();
@@ -56,7 +57,48 @@ fn a_redeemed_code_becomes_a_grant_with_tokens() {
     assert!(!format!("{:?}", redemption.answer).contains("ptn_"), "no token in debug output");
 
     let no_refresh = Client { grant_types: vec![GrantType::AuthorizationCode], ..client() };
-    let redemption = redeem(&proven(&no_refresh), &found_code().code, NOW, &lifetimes, &entropy);
+    let redemption = redeem(&proven(&no_refresh), &checked(&no_refresh, found_code()), NOW, &lifetimes, &entropy);
     assert!(redemption.refresh.is_none());
     assert!(serde_json::to_value(&redemption.answer).unwrap().get("refresh_token").is_none());
+}
+
+/// A code for `/mcp/dice` and `/mcp/uuid`.
+fn for_two(scopes: &str) -> FoundCode {
+    let mut found = found_code();
+    let resources = resources();
+    let [dice, uuid] = ["dice", "uuid"].map(|name| resources.of_server(&ServerName::parse(name).unwrap()));
+    found.code.resources = dice.into();
+    found.code.resources.insert(uuid);
+    found.code.scopes = ScopeSet::parse(scopes).unwrap();
+    found
+}
+
+#[test]
+fn t30_of_several_resources_a_token_is_for_one() {
+    let dice = "&resource=https://gw.example/mcp/dice";
+    let uuid = "&resource=https://gw.example/mcp/uuid";
+    let cases = [
+        ("mcp", dice.to_owned(), Ok(("/mcp/dice", "mcp"))),
+        ("dice uuid offline_access", uuid.to_owned(), Ok(("/mcp/uuid", "offline_access uuid"))),
+        ("dice uuid", format!("{dice}{dice}"), Ok(("/mcp/dice", "dice"))),
+        ("mcp", String::new(), Err(ErrorCode::InvalidTarget)),
+        ("mcp", format!("{dice}{uuid}"), Err(ErrorCode::InvalidTarget)),
+        ("mcp", "&resource=https://gw.example/mcp".to_owned(), Err(ErrorCode::InvalidTarget)),
+        ("mcp", format!("{dice}&resource=https://evil.example"), Err(ErrorCode::InvalidTarget)),
+        ("dice", uuid.to_owned(), Err(ErrorCode::InvalidScope)),
+    ];
+    for (scopes, text, expected) in cases {
+        let form = form(&format!("code_verifier={VERIFIER}{text}"));
+        let checked = check_code(&proven(&client()), &form, Some(for_two(scopes)), &resources());
+        let token = checked.map_err(|error| error.code).map(|checked| {
+            let redemption = redeem(&proven(&client()), &checked, NOW, &Lifetimes::default(), &SeededEntropy::new(1));
+            assert_eq!(
+                (redemption.grant.resources, redemption.grant.scopes),
+                (for_two(scopes).code.resources, for_two(scopes).code.scopes)
+            );
+            (redemption.access.resource.to_string(), redemption.access.scopes.to_string())
+        });
+        let expected = expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
+        assert_eq!(token, expected, "{scopes} {text}");
+    }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     client::{Client, GrantType},
     entropy::SeededEntropy,
-    ids::ClientId,
+    ids::{ClientId, ServerName},
     oauth::{
         authorize::tests::{client, resources},
         token::samples::{NOW, form, found_refresh, proven},
@@ -71,4 +71,30 @@ fn no_token_outlives_its_grant() {
     let late = refreshed_at(end - Duration::from_secs(60)).unwrap().rotation;
     assert_eq!((late.successor.expires_at, late.access.expires_at), (end, end));
     assert_eq!(code_of(refreshed_at(end).unwrap_err()), Some(ErrorCode::InvalidGrant));
+}
+
+#[test]
+fn t30_each_refresh_of_a_grant_for_several_resources_picks_one() {
+    let for_two = || {
+        let mut found = found_refresh(None);
+        let resources = resources();
+        let [dice, uuid] = ["dice", "uuid"].map(|name| resources.of_server(&ServerName::parse(name).unwrap()));
+        found.grant.resources = dice.into();
+        found.grant.resources.insert(uuid);
+        found.grant.scopes = ScopeSet::parse("dice uuid").unwrap();
+        Some(found)
+    };
+    let cases = [
+        ("resource=https://gw.example/mcp/dice", Ok(("/mcp/dice", "dice"))),
+        ("resource=https://gw.example/mcp/uuid&scope=uuid", Ok(("/mcp/uuid", "uuid"))),
+        ("resource=https://gw.example/mcp/uuid&scope=dice", Err(Some(ErrorCode::InvalidScope))),
+        ("resource=https://gw.example/mcp", Err(Some(ErrorCode::InvalidTarget))),
+        ("", Err(Some(ErrorCode::InvalidTarget))),
+    ];
+    for (text, expected) in cases {
+        let access = try_refresh(&client(), text, for_two(), NOW).map_err(code_of).map(|exchange| exchange.rotation.access);
+        let access = access.map(|access| (access.resource.to_string(), access.scopes.to_string()));
+        let expected = expected.map(|(path, scopes)| (format!("https://gw.example{path}"), scopes.to_owned()));
+        assert_eq!(access, expected, "{text}");
+    }
 }
