@@ -78,6 +78,8 @@ def check_arrows():
         # A dev-dependency may also repeat an arrow that the crate has anyway.
         for other in sorted(dev - ARROWS.get(name, set()) - DEV_ARROWS.get(name, set())):
             finding(package["manifest_path"], f"{name} must not depend on {other}, not even in tests")
+    if metadata["workspace_default_members"] != [crates["portunus"]["id"]]:
+        finding("Cargo.toml", "`cargo run` must run the gateway: default-members is the gateway alone")
     print(f"arrows: {len(crates)} crates")
 
 
