@@ -88,6 +88,11 @@ impl RedirectUri {
         self.0.split(':').next().unwrap_or_default().to_ascii_lowercase()
     }
 
+    /// Does the URI lead to a program by a scheme of its own (RFC 8252 section 7.1), which a browser opens beside the page it is on?
+    pub fn is_private_use(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| !matches!(url.scheme(), "http" | "https"))
+    }
+
     /// The host a person should recognise, or the scheme of a private-use URI.
     pub fn host(&self) -> String {
         let url = Url::parse(&self.0).ok();

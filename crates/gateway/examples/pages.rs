@@ -19,7 +19,7 @@ async fn main() -> std::io::Result<()> {
         .route("/consent", get(async || consent(false)))
         .route("/consent-local", get(async || consent(true)))
         .route("/signin", get(async || sign_in()))
-        .route("/signed-in", get(async || respond(StatusCode::OK, &SignedInPage { frame: frame(), name: "Alice".into() })))
+        .route("/signed-in", get(async || signed_in()))
         .route("/signed-out", get(async || signed_out()))
         .route("/error", get(async || error()))
         .route("/people", get(async || people()))
@@ -101,6 +101,11 @@ fn sign_in() -> Response {
         client_name: Some("Claude Code (portunus)".into()),
     };
     respond(StatusCode::OK, &page)
+}
+
+fn signed_in() -> Response {
+    let back = BackLink { label: "Go back to your application".into(), href: "cursor://example/callback?code=fake".to_owned() };
+    respond(StatusCode::OK, &SignedInPage { frame: frame(), name: "Alice".into(), back })
 }
 
 fn signed_out() -> Response {

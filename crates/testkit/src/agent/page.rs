@@ -91,7 +91,7 @@ impl Page {
         Form { page: self.clone(), tag: form }
     }
 
-    /// Addresses and texts of the links.
+    /// Texts and addresses of the links.
     pub fn links(&self) -> Vec<(String, String)> {
         html::links(&self.body)
     }

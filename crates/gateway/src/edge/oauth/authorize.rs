@@ -9,7 +9,7 @@ use axum::{
     response::Response,
     routing,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use portunus_core::{
     client::Client,
     grant::Consent,
@@ -33,6 +33,7 @@ use crate::edge::{
     house::Providers,
     layers::RequestId,
     oauth_question::{self, Asking},
+    pages::{BackLink, Label, SignedInPage},
 };
 
 #[derive(Clone)]
@@ -237,5 +238,21 @@ async fn issue_code(
     room.grants.insert_code(&code).await?;
     tracing::info!(user = %user.id, client_id = %request.client, resources = %request.resources, scope = %request.scopes, "code issued");
     let issuer = room.resources.public_url().as_str();
-    Ok(see_other(&authorize::success_redirect(&request.return_address(), &secret, issuer)))
+    let location = authorize::success_redirect(&request.return_address(), &secret, issuer);
+    if request.redirect_uri.is_private_use() { Ok(signed_in(room, user, &location)) } else { Ok(see_other(&location)) }
+}
+
+/// A redirect to a scheme of a program's own opens the program and leaves the browser where it was: on the consent page. So the
+/// browser gets a page that says what happened, goes on by itself, and has a button for browsers that will not.
+fn signed_in(room: &AuthorizeRoom, user: &User, location: &str) -> Response {
+    let page = SignedInPage {
+        frame: room.desk.frame(Some(user)),
+        name: Label::from(user.display_name()),
+        back: BackLink { label: Label::from("Go back to your application"), href: location.to_owned() },
+    };
+    let mut response = room.desk.respond(StatusCode::OK, &page);
+    if let Ok(refresh) = HeaderValue::from_str(&format!("0;url={location}")) {
+        response.headers_mut().insert(header::REFRESH, refresh);
+    }
+    response
 }

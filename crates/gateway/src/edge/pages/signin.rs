@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Label, Page, assets};
+use super::{BackLink, Frame, Label, Page, assets};
 
 /// A button that leads to one identity provider.
 #[derive(Clone, Debug)]
@@ -26,15 +26,19 @@ impl Page for SignInPage {
     const MAY_BE_POPUP: bool = true;
 }
 
-/// Signed in; the browser may be closed.
+/// Signed in, on behalf of a program that was opened beside the browser; the window may be closed.
 #[derive(Clone, Debug, Template)]
 #[template(path = "signed_in.html")]
 pub struct SignedInPage {
     pub frame: Frame,
     pub name: Label,
+    /// Hands the program its answer.
+    pub back: BackLink,
 }
 
-impl Page for SignedInPage {}
+impl Page for SignedInPage {
+    const MAY_BE_POPUP: bool = true;
+}
 
 /// Signed out here, and at the provider if it offers that.
 #[derive(Clone, Debug, Template)]

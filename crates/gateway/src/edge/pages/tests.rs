@@ -88,7 +88,11 @@ fn error() -> ErrorPage {
 }
 
 fn every_page() -> Vec<(&'static str, String)> {
-    let signed_in = SignedInPage { frame: frame(), name: hostile_label() };
+    let signed_in = SignedInPage {
+        frame: frame(),
+        name: hostile_label(),
+        back: BackLink { label: hostile_label(), href: HOSTILE.to_owned() },
+    };
     let signed_out = SignedOutPage { frame: frame(), at_provider: Some(hostile_label()) };
     let welcome = HomePage { user: None, ..home() };
     let origin = Origin::Document(hostile_url());

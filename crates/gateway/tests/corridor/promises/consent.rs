@@ -93,3 +93,22 @@ async fn consent_that_one_person_gave_is_not_another_persons() {
     assert!(consents.find_consent(&world.user("bob"), &id, &resource).await.unwrap().is_some());
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_program_with_a_scheme_of_its_own_is_opened_from_a_page_that_says_so() {
+    let world = World::start().await;
+    let (agent, browser) = (world.browser(), world.browser());
+    let metadata = json!({"client_name": "Editor", "redirect_uris": ["cursor://editor/cb"]});
+    let client = portunus_testkit::agent::OAuthClient::register_as(&agent, &world.at("/mcp"), metadata).await;
+    let authorization = client.authorization();
+    let asked = browser.open(authorization.url().as_str()).await.page();
+    let page = asked.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
+    assert!(page.text().contains("You are signed in"), "{page:?}");
+    let links = page.links();
+    let (_, href) = links.iter().find(|(_, href)| href.starts_with("cursor://editor/cb?")).expect("a link to the program");
+    assert_eq!(page.header("refresh"), format!("0;url={href}"));
+    let code = href.split_once("code=").and_then(|(_, rest)| rest.split('&').next()).expect("a code");
+    agent.keep_secret(code);
+    client.tokens(client.redeem(&authorization, code).await);
+    world.close().await;
+}
