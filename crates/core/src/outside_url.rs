@@ -134,6 +134,7 @@ mod tests {
             "https://app.example:8443/client.json",
             "https://app.example/client",
             "https://app.example/clients/",
+            "https://app.example/@acme/client.json?of=a@b",
             "https://app.example/client.json?v=2",
             "https://app.example/client%20one.json",
             "https://app.example/a..b/.well-known/client.json",

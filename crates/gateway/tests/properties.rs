@@ -62,6 +62,7 @@ const MESSAGES: &[&str] = &[
 
 const DOCUMENTS: &[&str] = &[
     "https://app.example/c.json\n{\"client_id\":\"https://app.example/c.json\",\"client_name\":\"x\",\"redirect_uris\":[\"http://127.0.0.1/cb\"]}",
+    "https://app.example/@c?x=a@b\n{\"client_id\":\"https://app.example/@c?x=a@b\",\"client_name\":\"x\",\"redirect_uris\":[\"https://app.example/\"]}",
     "https://app.example/a/../c\n{\"client_id\":\"https://app.example/c\",\"client_name\":\"x\",\"redirect_uris\":[\"https://app.example/\"]}",
 ];
 const BODIES: &[&str] = &[
