@@ -70,6 +70,34 @@ const BODIES: &[&str] = &[
     "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4Iiwic3ViIjoieCJ9.AAAA",
 ];
 
+/// What the fuzzer found worth keeping, one folder for each target.
+#[test]
+fn seeds_of_the_fuzzer() {
+    let targets: [(&str, fn(&[u8])); 12] = [
+        ("redirect_uri", checks::redirect_uri),
+        ("form", checks::form),
+        ("client_metadata", checks::client_metadata),
+        ("metadata_document", checks::metadata_document),
+        ("json_bodies", checks::json_bodies),
+        ("authorization_request", checks::authorization_request),
+        ("token_request", checks::token_request),
+        ("authorization_header", checks::authorization_header),
+        ("jwt", checks::jwt),
+        ("config_yaml", checks::config_yaml),
+        ("mcp_json", checks::mcp_json),
+        ("wire", checks::wire),
+    ];
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    assert_eq!(std::fs::read_dir(&seeds).unwrap().count(), targets.len(), "each target has its folder");
+    for (name, check) in targets {
+        let files = std::fs::read_dir(seeds.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        assert!(files.len() > 20, "{name}");
+        for file in files {
+            check(&std::fs::read(file).unwrap());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
