@@ -90,7 +90,8 @@ pub(crate) fn client_metadata(data: &[u8]) {
 pub(crate) fn metadata_document(data: &[u8]) {
     let Some((url, json)) = halves(data) else { return };
     let Ok(url) = DocumentUrl::parse(url) else { return };
-    let (authority, path) = url.as_str().strip_prefix("https://").and_then(|rest| rest.split_once('/')).expect("https, with a path");
+    let (authority, path) =
+        url.as_str().strip_prefix("https://").and_then(|rest| rest.split_once('/')).expect("https, with a path");
     assert!(!authority.contains(['@', '\\', '?', '#']) && !path.contains('#'), "{}", url.as_str());
     let Ok(client) = document::client_of(&url, json.as_bytes(), NOW) else { return };
     assert_eq!(client.id.as_str(), url.as_str(), "threat 29");

@@ -70,10 +70,12 @@ const BODIES: &[&str] = &[
     "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4Iiwic3ViIjoieCJ9.AAAA",
 ];
 
+type Check = fn(&[u8]);
+
 /// What the fuzzer found worth keeping, one folder for each target.
 #[test]
 fn seeds_of_the_fuzzer() {
-    let targets: [(&str, fn(&[u8])); 12] = [
+    let targets: [(&str, Check); 12] = [
         ("redirect_uri", checks::redirect_uri),
         ("form", checks::form),
         ("client_metadata", checks::client_metadata),
