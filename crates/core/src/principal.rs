@@ -43,6 +43,8 @@ impl User {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub user: UserId,
+    /// What the identity provider calls the person.
+    pub subject: String,
     pub client: ClientId,
     pub grant: GrantId,
     pub resource: Resource,

@@ -1,5 +1,14 @@
 //! The revisions of MCP and the two eras they belong to.
 
+/// How client and server get to know each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Era {
+    /// By a handshake, once for a session: revisions up to 2025-11-25.
+    Legacy,
+    /// In every request: 2026-07-28 and later.
+    Modern,
+}
+
 /// Revisions with a handshake and sessions, oldest first.
 pub const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 /// The newest revision with a handshake: what we offer.
@@ -9,4 +18,9 @@ pub const MODERN: &str = "2026-07-28";
 
 pub fn is_legacy(revision: &str) -> bool {
     LEGACY.contains(&revision)
+}
+
+/// Everything the gateway speaks to clients, the newest first.
+pub fn all() -> impl Iterator<Item = &'static str> {
+    std::iter::once(MODERN).chain(LEGACY.into_iter().rev())
 }

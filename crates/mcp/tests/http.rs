@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use portunus_mcp::{
-    upstream::{Call, Event, Options, UpstreamError},
+    upstream::{Call, Event, News, Options, UpstreamError},
     wire::Outcome,
 };
 use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions};
@@ -48,10 +48,13 @@ async fn t31_only_configured_headers_and_the_sessions_are_sent() {
         for name in ["authorization", "cookie"] {
             assert!(!request.headers.contains_key(name), "{request:?}");
         }
-        assert_eq!(request.headers.contains_key("mcp-session-id"), n > 0, "{request:?}");
-        assert_eq!(request.headers.contains_key("mcp-protocol-version"), n > 0, "{request:?}");
+        // First comes server/discover, then the handshake, which begins the session.
+        assert_eq!(request.headers.contains_key("mcp-session-id"), n > 1, "{request:?}");
+        assert_eq!(request.headers.contains_key("mcp-protocol-version"), n != 1, "{request:?}");
     }
-    assert_eq!(seen[1].headers["mcp-protocol-version"], "2025-11-25");
+    assert_eq!(seen[0].headers["mcp-protocol-version"], "2026-07-28");
+    assert_eq!(seen[0].headers["mcp-method"], "server/discover");
+    assert_eq!(seen[2].headers["mcp-protocol-version"], "2025-11-25");
 }
 
 #[tokio::test]
@@ -95,11 +98,10 @@ async fn progress_and_cancellation() {
     let connection = connect(&pool).await.unwrap();
     let (progress, mut heard) = mpsc::channel(10);
     let params = json!({"name": "slow", "arguments": {"steps": 3, "step_ms": 20}, "_meta": {"progressToken": "mine"}});
-    let answer =
-        connection.request("tools/call", Some(payload(&params)), Call { progress: Some(progress), ..Call::default() }).await;
+    let answer = connection.request("tools/call", Some(payload(&params)), Call { news: Some(progress), ..Call::default() }).await;
     assert!(answer.is_ok(), "{answer:?}");
     let mut count = 0;
-    while let Some(params) = heard.recv().await {
+    while let Some(News::Progress(params)) = heard.recv().await {
         assert!(!params.as_str().contains("mine"));
         count += 1;
     }

@@ -23,7 +23,7 @@ use portunus_mcp::{
     upstream::{self, Upstreams},
 };
 use portunus_store::{
-    seal::Sealer,
+    seal::{Place, Sealer},
     sqlite::{self, OpenError},
 };
 use tokio::{
@@ -127,7 +127,9 @@ impl Gateway {
         let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
         let resources = Arc::new(resources);
         let upstream_client = net::client(NetSettings::upstream())?;
-        let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, upstream::Options::default()));
+        let clients = Arc::new(hub::Clients::default());
+        let options = upstream::Options { on_request: Arc::clone(&clients) as _, ..upstream::Options::default() };
+        let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
         let settings = HubSettings {
             names: match config.names {
                 Names::Prefixed => hub::Names::Prefixed,
@@ -136,7 +138,9 @@ impl Gateway {
             ..HubSettings::default()
         };
         let servers: Arc<dyn hub::Servers> = Arc::clone(&upstreams) as _;
-        let hub = Hub::new(settings, config.servers.clone(), servers, Arc::clone(&entropy));
+        let seal = Arc::new(RequestStates(Sealer::new(&config.auth_secrets, Arc::clone(&entropy))?));
+        let hub = Hub::new(settings, config.servers.clone(), servers, Arc::clone(&entropy), seal);
+        clients.meet(&hub);
         let limits = ProxyLimits { request_body: config.body_limit, ..ProxyLimits::default() };
         let proxy = ProxyRoutes::new(
             &config.proxies,
@@ -207,6 +211,25 @@ pub(super) fn open_records(config: &Config) -> anyhow::Result<Stores> {
 }
 
 /// Opens the records; a new file is made if there is none.
+/// What goes to clients and comes back with their retries is sealed as records are.
+struct RequestStates(Sealer);
+
+impl RequestStates {
+    const fn place(bound_to: &[u8]) -> Place<'_> {
+        Place { table: "mcp", column: "request_state", key: bound_to }
+    }
+}
+
+impl hub::Seal for RequestStates {
+    fn seal(&self, bound_to: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        self.0.seal(Self::place(bound_to), plain).ok()
+    }
+
+    fn open(&self, bound_to: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        self.0.open(Self::place(bound_to), sealed).ok().map(|plain| plain.to_vec())
+    }
+}
+
 fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
     match &config.store {
         StoreConfig::Sqlite { path } => {

@@ -61,6 +61,7 @@ async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
 fn principal_of(user: &User, resources: &Resources) -> Principal {
     Principal {
         user: user.id.clone(),
+        subject: user.subject.clone(),
         client: ClientId::from_text("browser"),
         grant: GrantId::from_text("browser"),
         resource: resources.root(),

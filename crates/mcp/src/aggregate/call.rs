@@ -25,7 +25,7 @@ pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask) -> Reply {
         "completion/complete" => complete(hub, ask).await,
         "logging/setLevel" => {
             ask.note_level()?;
-            hub.spread_level(&ask.session).await;
+            hub.spread_level(ask.session()?).await;
             Ok(done())
         }
         method => Err(Problem::method_not_found(method)),

@@ -17,15 +17,17 @@ use super::{
     shelf::{Look, Shelf},
 };
 use crate::{
+    face::Face,
     hub::{Asker, Inner},
     spec::Isolation,
-    upstream::{Owner, UpstreamError},
+    upstream::{ConnectionKey, Owner, UpstreamError},
 };
 
 /// Lists that nobody wanted for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
-type Shelves = HashMap<(Keeper, Kind), Arc<Shelf>>;
+/// A server may show a client what fits what that client can do, so lists are kept for each face.
+type Shelves = HashMap<(Keeper, Face, Kind), Arc<Shelf>>;
 
 /// One lock a server, mostly read.
 pub(crate) struct Catalogue {
@@ -60,9 +62,9 @@ impl Catalogue {
         Self { servers: servers.map(|name| (name.clone(), RwLock::default())).collect() }
     }
 
-    fn shelf(&self, server: &ServerName, keeper: Keeper, kind: Kind) -> Option<Arc<Shelf>> {
+    fn shelf(&self, server: &ServerName, keeper: Keeper, face: Face, kind: Kind) -> Option<Arc<Shelf>> {
         let shelves = self.servers.get(server)?;
-        let key = (keeper, kind);
+        let key = (keeper, face, kind);
         if let Some(shelf) = shelves.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Some(Arc::clone(shelf));
         }
@@ -71,9 +73,9 @@ impl Catalogue {
     }
 
     /// The server said that a list of its changed.
-    pub(crate) fn mark_changed(&self, server: &ServerName, owner: &Owner, kind: Kind) {
-        let Some(shelves) = self.servers.get(server) else { return };
-        let key = (Keeper::of_owner(owner), kind);
+    pub(crate) fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
+        let Some(shelves) = self.servers.get(&connection.server) else { return };
+        let key = (Keeper::of_owner(&connection.owner), connection.face.clone(), kind);
         if let Some(shelf) = shelves.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             shelf.mark_changed();
         }
@@ -96,9 +98,9 @@ impl Inner {
         kind: Kind,
         asker: &Asker,
     ) -> Result<Arc<List>, UpstreamError> {
-        let isolation = self.spec(server).ok_or(UpstreamError::NotFound)?.isolation;
-        let keeper = Keeper::of(isolation, asker.user());
-        let kept = self.catalogue.shelf(server, keeper, kind).ok_or(UpstreamError::NotFound)?;
+        let spec = self.spec(server).ok_or(UpstreamError::NotFound)?;
+        let key = ConnectionKey::of(spec, asker.holder());
+        let kept = self.catalogue.shelf(server, Keeper::of_owner(&key.owner), key.face, kind).ok_or(UpstreamError::NotFound)?;
         let mut finished = kept.finished();
         let began = Instant::now();
         let deadline = self.settings.list_deadline;

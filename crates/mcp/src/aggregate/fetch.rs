@@ -9,7 +9,9 @@ use super::{
     list::{self, Item, List},
 };
 use crate::{
+    era::Era,
     hub::{Asker, Inner, capabilities},
+    mirror,
     upstream::{Call, UpstreamError},
     wire::{self, Outcome, Payload, code},
 };
@@ -37,6 +39,13 @@ pub(crate) async fn list(hub: &Arc<Inner>, server: &ServerName, kind: Kind, aske
             if list.items().len() >= hub.settings.max_items_per_list || bytes > hub.settings.max_bytes_per_list {
                 tracing::warn!(%server, list = kind.method(), "the list is too long: its end is left out");
                 return Ok(list);
+            }
+            if kind == Kind::Tools
+                && peer.info().era == Era::Modern
+                && let Err(error) = mirror::of_tool(&raw)
+            {
+                tracing::warn!(%server, %error, "a tool is left out");
+                continue;
             }
             add(&mut list, server, kind, raw);
         }

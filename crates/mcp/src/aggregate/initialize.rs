@@ -1,4 +1,4 @@
-//! What the gateway says of itself in the handshake on `/mcp`. It waits for no server: of those never yet connected to, it
+//! What the gateway says of itself on `/mcp`, in the handshake or when it is discovered. It waits for no server: of those never yet connected to, it
 //! assumes everything, and a list of theirs may turn out empty.
 
 use std::fmt::Write as _;
@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     allow::Allow,
+    era,
     hub::{Inner, capabilities},
     sync::locked,
     upstream::ServerInfo,
@@ -15,20 +16,43 @@ use crate::{
 
 const MAX_INSTRUCTIONS: usize = 32 * 1024;
 
+/// The result of `initialize`.
 pub(crate) fn result(hub: &Inner, allow: &dyn Allow, revision: &str) -> Payload {
+    let mut result = Map::new();
+    result.insert("protocolVersion".to_owned(), revision.into());
+    introduce(hub, allow, &mut result, |result| {
+        result.insert("serverInfo".to_owned(), implementation());
+    });
+    Payload::from_value(&Value::Object(result))
+}
+
+/// The result of `server/discover`, without what every result has.
+pub(crate) fn discovery(hub: &Inner, allow: &dyn Allow) -> Payload {
+    let mut result = Map::new();
+    result.insert("supportedVersions".to_owned(), era::all().collect::<Vec<_>>().into());
+    introduce(hub, allow, &mut result, |_| {});
+    Payload::from_value(&Value::Object(result))
+}
+
+/// Who the gateway is.
+pub(crate) fn server_info() -> Payload {
+    Payload::from_value(&implementation())
+}
+
+fn implementation() -> Value {
+    json!({ "name": "portunus", "title": "Portunus", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// Capabilities and instructions, with what `between` puts between them.
+fn introduce(hub: &Inner, allow: &dyn Allow, result: &mut Map<String, Value>, between: impl FnOnce(&mut Map<String, Value>)) {
     let profiles: Vec<_> = hub
         .allowed_servers(allow)
         .into_iter()
         .map(|server| (hub.profiles.get(&server).and_then(|profile| locked(profile).clone()), server))
         .collect();
     let infos: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref()).collect();
-    let mut result = Map::new();
-    result.insert("protocolVersion".to_owned(), revision.into());
     result.insert("capabilities".to_owned(), capabilities_of(&infos));
-    result.insert(
-        "serverInfo".to_owned(),
-        json!({ "name": "portunus", "title": "Portunus", "version": env!("CARGO_PKG_VERSION") }),
-    );
+    between(result);
     let instructions = profiles.iter().filter_map(|(info, server)| Some((server, info.as_ref()?.instructions.as_deref()?)));
     let mut merged = String::new();
     for (server, text) in instructions {
@@ -43,7 +67,6 @@ pub(crate) fn result(hub: &Inner, allow: &dyn Allow, revision: &str) -> Payload 
     if !merged.is_empty() {
         result.insert("instructions".to_owned(), merged.into());
     }
-    Payload::from_value(&Value::Object(result))
 }
 
 fn capabilities_of(infos: &[Option<&ServerInfo>]) -> Value {

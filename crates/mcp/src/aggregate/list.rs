@@ -6,7 +6,10 @@ use std::{collections::HashMap, ops::Range};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::kind::Kind;
-use crate::wire::{self, Payload, WireError};
+use crate::{
+    mirror::{self, Mirrored},
+    wire::{self, Payload, WireError},
+};
 
 /// A tool, prompt, resource or template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub(crate) struct Item {
     pub(crate) raw: Payload,
     /// Where the id stands in `raw`, quotes included.
     id_at: Range<usize>,
+    /// Of a tool: the parameters that stand in headers too. What is annotated wrongly mirrors nothing.
+    pub(crate) mirrored: Vec<Mirrored>,
 }
 
 impl Item {
@@ -26,7 +31,8 @@ impl Item {
         let id: String = value.read()?;
         let start = value.as_bytes().as_ptr() as usize - raw.as_bytes().as_ptr() as usize;
         let id_at = start..start + value.as_bytes().len();
-        Ok(Some(Self { id: id.into(), raw, id_at }))
+        let mirrored = if kind == Kind::Tools { mirror::of_tool(&raw).unwrap_or_default() } else { Vec::new() };
+        Ok(Some(Self { id: id.into(), raw, id_at, mirrored }))
     }
 
     /// The item with `prefix` before its name; no other byte changes. The prefix has no character that JSON escapes.
@@ -51,6 +57,10 @@ pub(crate) struct List {
 impl List {
     pub(crate) fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<&Item> {
+        self.index.get(id).map(|at| &self.items[*at])
     }
 
     pub(crate) fn has(&self, id: &str) -> bool {
@@ -88,7 +98,7 @@ pub(crate) fn page(kind: Kind, result: &Payload) -> Result<(Vec<Payload>, Option
 }
 
 /// The result of a list without the items that `keep` refuses; the very same bytes when it refuses none.
-pub(crate) fn filtered(kind: Kind, result: &Payload, keep: impl Fn(&str) -> bool) -> Result<Payload, WireError> {
+pub(crate) fn filtered(kind: Kind, result: &Payload, keep: impl Fn(&str, &Payload) -> bool) -> Result<Payload, WireError> {
     let Some((_, listed)) = wire::members(result)?.into_iter().find(|(key, _)| key == kind.member()) else {
         return Ok(result.clone());
     };
@@ -116,9 +126,9 @@ pub(crate) fn array<'a>(items: impl Iterator<Item = &'a Bytes> + Clone) -> Paylo
 }
 
 /// What cannot be identified cannot be called either, so it stays; what has two names is refused (threat 35).
-fn is_kept(kind: Kind, raw: &Payload, keep: impl Fn(&str) -> bool) -> bool {
+fn is_kept(kind: Kind, raw: &Payload, keep: impl Fn(&str, &Payload) -> bool) -> bool {
     match Item::parse(kind, raw.clone()) {
-        Ok(Some(item)) => keep(&item.id),
+        Ok(Some(item)) => keep(&item.id, raw),
         Ok(None) => true,
         Err(_) => false,
     }
@@ -143,11 +153,11 @@ mod tests {
     #[test]
     fn filtering_touches_only_what_it_must() {
         let raw = r#"{"x":1.50,"tools":[ {"name":"a"} , {"name":"b", "k":1e2}],"nextCursor":"c"}"#;
-        assert_eq!(filtered(Kind::Tools, &payload(raw), |_| true).unwrap().as_str(), raw);
-        let without = filtered(Kind::Tools, &payload(raw), |name| name != "a").unwrap();
+        assert_eq!(filtered(Kind::Tools, &payload(raw), |_, _| true).unwrap().as_str(), raw);
+        let without = filtered(Kind::Tools, &payload(raw), |name, _| name != "a").unwrap();
         assert_eq!(without.as_str(), r#"{"x":1.50,"tools":[{"name":"b", "k":1e2}],"nextCursor":"c"}"#);
         let twice = r#"{"tools":[{"name":"a","name":"b"}]}"#;
-        assert_eq!(filtered(Kind::Tools, &payload(twice), |_| true).unwrap().as_str(), r#"{"tools":[]}"#);
+        assert_eq!(filtered(Kind::Tools, &payload(twice), |_, _| true).unwrap().as_str(), r#"{"tools":[]}"#);
     }
 
     #[test]

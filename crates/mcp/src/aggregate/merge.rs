@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{
     cursor::Cursor,
+    initialize::server_info,
     kind::Kind,
     list::{self, Item, List},
     names,
@@ -16,19 +17,22 @@ use super::{
 };
 use crate::{
     allow::Allow,
+    era::Era,
+    face::Face,
     hub::{
         Asker, Caller, Inner, Names, ServerTool, View,
         ask::Ask,
         reply::{Problem, Reply},
         single::may_list,
     },
+    translate::results,
     wire::{self, Outcome},
 };
 
 /// `tools/list` and its kin.
 pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
     let cursor = ask.head()?.cursor.map(|text| Cursor::parse(kind, &text).ok_or_else(bad_cursor)).transpose()?;
-    let lists = hub.lists(hub.allowed_servers(&*ask.allow), kind, &ask.asker()).await;
+    let lists = hub.lists(hub.allowed_servers(&*ask.allow), kind, &ask.asker).await;
     let merged = Merged::new(kind, hub.settings.names, &lists, &*ask.allow);
     let start = match &cursor {
         Some(cursor) => (merged.position(&cursor.server).ok_or_else(bad_cursor)?, cursor.index),
@@ -46,7 +50,11 @@ pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
     let next = next.map(|cursor| wire::quote(&cursor.write(kind)));
     let mut members = vec![(kind.member(), array.as_str())];
     members.extend(next.as_deref().map(|next| ("nextCursor", next)));
-    Ok(Outcome::Result(wire::object(&members)))
+    let result = wire::object(&members);
+    match ask.era {
+        Era::Legacy => Ok(Outcome::Result(result)),
+        Era::Modern => Ok(Outcome::Result(results::to_modern(kind.method(), &result, &server_info())?)),
+    }
 }
 
 /// For `GET /tools`.
@@ -56,7 +64,7 @@ pub(crate) async fn tools(hub: &Arc<Inner>, caller: &Caller) -> Vec<ServerTool> 
         View::All => (hub.allowed_servers(allow), hub.settings.names),
         View::One(server) => (vec![server.clone()], Names::Plain),
     };
-    let lists = hub.lists(servers, Kind::Tools, &Asker::user_alone(&caller.principal.user)).await;
+    let lists = hub.lists(servers, Kind::Tools, &Asker::alone(caller, Face::default())).await;
     let merged = Merged::new(Kind::Tools, names, &lists, allow);
     let entries = merged.entries((0, 0)).map(|entry| ServerTool {
         server: entry.server.clone(),

@@ -59,7 +59,7 @@ pub(crate) async fn by_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str)
 /// The longest server name decides, even when that server is down: another must not step into its place.
 async fn by_prefix(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str, servers: &[ServerName]) -> Result<Named, Problem> {
     for (server, name) in names::candidates(servers, full) {
-        let list = hub.list(server, kind, &ask.asker()).await.map_err(|error| Problem::server(server, error))?;
+        let list = hub.list(server, kind, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
         if list.has(name) {
             return Ok(Named { server: server.clone(), name: name.to_owned() });
         }
@@ -74,7 +74,7 @@ async fn by_prefix(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str, servers:
 }
 
 async fn by_plain_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, name: &str, servers: Vec<ServerName>) -> Result<Named, Problem> {
-    let lists = hub.lists(servers, kind, &ask.asker()).await;
+    let lists = hub.lists(servers, kind, &ask.asker).await;
     let offers = |(server, list): &&(ServerName, Result<Arc<List>, UpstreamError>)| {
         list.as_ref().is_ok_and(|list| list.has(name)) && may_list(&*ask.allow, server, kind, name)
     };
@@ -93,7 +93,7 @@ async fn by_plain_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, name: &str, serv
 async fn withheld(hub: &Arc<Inner>, ask: &Ask, kind: Kind, id: &str, has: impl Fn(&List) -> bool) -> Option<ServerName> {
     let servers = hub.specs.iter().map(|spec| &spec.name);
     let servers = servers.filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
-    first(&hub.lists(servers.cloned().collect(), kind, &ask.asker()).await, has)
+    first(&hub.lists(servers.cloned().collect(), kind, &ask.asker).await, has)
 }
 
 /// What is said of a name that several servers offer.
@@ -112,11 +112,11 @@ pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Ser
     let allowed = |server: &ServerName| ask.allow.resource(server, uri).is_allowed();
     let mut servers = hub.allowed_servers(&*ask.allow);
     servers.retain(allowed);
-    let resources = hub.lists(servers.clone(), Kind::Resources, &ask.asker()).await;
+    let resources = hub.lists(servers.clone(), Kind::Resources, &ask.asker).await;
     if let Some(server) = first(&resources, |list| list.has(uri)) {
         return Ok(server);
     }
-    let templates = hub.lists(servers.clone(), Kind::Templates, &ask.asker()).await;
+    let templates = hub.lists(servers.clone(), Kind::Templates, &ask.asker).await;
     let has_template = |list: &List, how| list.items().iter().any(|item| template::matches(&item.id, uri, how));
     for how in [Matching::Strict, Matching::Loose] {
         if let Some(server) = first(&templates, |list| has_template(list, how)) {
@@ -145,7 +145,7 @@ pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Ser
 pub(crate) async fn by_template(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
     let mut servers = hub.allowed_servers(&*ask.allow);
     servers.retain(|server| ask.allow.resource(server, uri).is_allowed());
-    let templates = hub.lists(servers, Kind::Templates, &ask.asker()).await;
+    let templates = hub.lists(servers, Kind::Templates, &ask.asker).await;
     match first(&templates, |list| list.has(uri)) {
         Some(server) => Ok(server),
         None => match withheld(hub, ask, Kind::Templates, uri, |list| list.has(uri)).await {

@@ -1,36 +1,47 @@
-//! Which era a POST belongs to. Each has its own path from here on; the modern one (2026-07-28) is not served yet, and says so
-//! in a way that makes a client of both eras fall back to `initialize`.
+//! Which era a POST belongs to: each has its own way from here on (MCP 2026-07-28, versioning, "Backward Compatibility").
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::{answers, headers};
-use crate::{answer::Answer, era, wire::Message};
+use crate::{
+    answer::Answer,
+    era::{self, Era},
+    wire::{self, Message, code},
+};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Era {
-    Legacy,
-}
-
-/// `initialize` negotiates in its body; everything else declares its revision in a header. Without one, a request counts as
-/// 2025-03-26, which had no such header.
-pub(crate) fn of(message: &Message, map: &HeaderMap) -> Result<Era, Box<Answer>> {
-    match message {
-        Message::Request(request) if request.method == "initialize" => Ok(Era::Legacy),
-        _ => declared(map),
+/// A revision in the header decides; without one, whether the request says its revision itself. `initialize` belongs to the legacy era,
+/// unless the header says otherwise. What is no revision at all is refused on the modern way, which can say what there is.
+pub(crate) fn of(message: &Message, map: &HeaderMap) -> Era {
+    let (method, params) = match message {
+        Message::Request(request) => (request.method.as_str(), request.params.as_ref()),
+        Message::Notification(notification) => (notification.method.as_str(), notification.params.as_ref()),
+        Message::Response(_) => ("", None),
+    };
+    let says_revision =
+        || params.and_then(|params| wire::meta_of(params).ok()).is_some_and(|meta| meta.protocol_version.is_some());
+    match map.get(headers::PROTOCOL_VERSION).map(|value| value.to_str().unwrap_or_default()) {
+        Some(era::MODERN) => Era::Modern,
+        _ if method == "initialize" => Era::Legacy,
+        Some(revision) if era::is_legacy(revision) => Era::Legacy,
+        Some(_) => Era::Modern,
+        None if says_revision() => Era::Modern,
+        None => Era::Legacy,
     }
 }
 
-/// By the `MCP-Protocol-Version` header alone.
-pub(crate) fn declared(map: &HeaderMap) -> Result<Era, Box<Answer>> {
+/// GET and DELETE belong to sessions, which the modern era has not.
+pub(crate) fn legacy_alone(map: &HeaderMap) -> Result<(), Box<Answer>> {
     let mut values = map.get_all(headers::PROTOCOL_VERSION).iter();
-    let (first, second) = (values.next(), values.next());
-    let known = match first {
-        None => true,
-        Some(value) => second.is_none() && value.to_str().is_ok_and(era::is_legacy),
-    };
-    if known { Ok(Era::Legacy) } else { Err(Box::new(answers::bad_request(&unsupported()))) }
-}
-
-fn unsupported() -> String {
-    format!("unsupported MCP-Protocol-Version: this endpoint speaks {}", era::LEGACY.join(", "))
+    match (values.next().map(|value| value.to_str().unwrap_or_default()), values.next()) {
+        (None, _) => Ok(()),
+        (Some(revision), None) if era::is_legacy(revision) => Ok(()),
+        (Some(era::MODERN), None) => {
+            let text = "revision 2026-07-28 has neither sessions nor a GET stream: use subscriptions/listen";
+            Err(Box::new(answers::error(StatusCode::METHOD_NOT_ALLOWED, None, code::INVALID_REQUEST, text)))
+        }
+        _ => Err(Box::new(answers::bad_request(&format!(
+            "unsupported MCP-Protocol-Version: this endpoint speaks {}",
+            era::all().collect::<Vec<_>>().join(", ")
+        )))),
+    }
 }

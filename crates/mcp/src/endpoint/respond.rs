@@ -13,46 +13,53 @@ use tokio::{
 
 use super::{answers, sse};
 use crate::{
-    answer::{Answer, Refused},
+    answer::Answer,
+    hub::reply::{self, Problem, Reply},
     session::Session,
+    upstream::News,
     wire::{self, Payload, RequestId},
 };
 
 /// What is still to come of a call under way.
 pub(crate) struct UnderWay {
     pub(crate) session: Arc<Session>,
+    /// The request's.
+    pub(crate) id: RequestId,
     /// The client's token, to be put back into notifications of progress.
     pub(crate) token: Option<RequestId>,
-    pub(crate) progress: mpsc::Receiver<Payload>,
-    /// The sender is dropped without a response when the call was cancelled.
-    pub(crate) response: oneshot::Receiver<Response>,
+    pub(crate) news: mpsc::Receiver<News>,
+    /// The sender is dropped without a reply when the call broke off.
+    pub(crate) reply: oneshot::Receiver<Reply>,
     pub(crate) keep_alive: Duration,
-}
-
-/// How a call ended.
-pub(crate) struct Response {
-    /// The whole message.
-    pub(crate) message: Bytes,
-    /// What the client lacked; told as an HTTP status too, unless a stream has begun.
-    pub(crate) refused: Option<Refused>,
 }
 
 enum Next {
     Event(Bytes),
-    Response(Option<Response>),
+    Reply(Option<Reply>),
 }
 
 impl UnderWay {
     /// Waits for the first thing to send; that decides the form of the answer.
     pub(crate) async fn answer(mut self) -> Answer {
-        match self.next().await {
-            Next::Response(Some(response)) if self.progress.is_empty() => match response.refused {
-                Some(refused) => answers::refused(response.message, refused),
-                None => answers::json(StatusCode::OK, response.message),
-            },
-            // Cancelled: there is no response to send (MCP cancellation), so an empty stream.
-            Next::Response(None) => answers::events(stream::empty()),
-            first => self.stream(first),
+        let first = self.next().await;
+        let mut ready = VecDeque::new();
+        match first {
+            Next::Event(_) => self.stream(first),
+            Next::Reply(reply) => {
+                self.late_news(&mut ready);
+                let message = reply.as_ref().and_then(|reply| reply::message(&self.id, reply));
+                match (message, reply) {
+                    (Some(message), Some(Err(Problem::NotGranted(refused)))) if ready.is_empty() => {
+                        answers::refused(message, refused)
+                    }
+                    (Some(message), _) if ready.is_empty() => answers::json(StatusCode::OK, message),
+                    // Cancelled: there is no response to send (MCP cancellation), so the stream ends without one.
+                    (message, _) => {
+                        ready.extend(message.map(|message| sse::message(&message)));
+                        answers::events(stream::iter(ready))
+                    }
+                }
+            }
         }
     }
 
@@ -73,34 +80,58 @@ impl UnderWay {
         }))
     }
 
-    /// Makes events of what came. `true`: that was the last. Progress that came with the response goes before it.
+    /// Makes events of what came. `true`: that was the last.
     fn enqueue(&mut self, next: Next, ready: &mut VecDeque<Bytes>) -> bool {
         match next {
             Next::Event(event) => {
                 ready.push_back(event);
                 false
             }
-            Next::Response(response) => {
-                while let Ok(params) = self.progress.try_recv() {
-                    ready.push_back(progress_event(self.token.as_ref(), &params));
-                }
-                ready.extend(response.map(|response| sse::message(&response.message)));
+            Next::Reply(reply) => {
+                self.late_news(ready);
+                let message = reply.and_then(|reply| reply::message(&self.id, &reply));
+                ready.extend(message.map(|message| sse::message(&message)));
                 true
             }
         }
     }
 
-    async fn next(&mut self) -> Next {
-        let Self { session, token, progress, response, keep_alive } = self;
-        tokio::select! {
-            biased;
-            Some(params) = progress.recv() => Next::Event(progress_event(token.as_ref(), &params)),
-            ended = response => Next::Response(ended.ok()),
-            () = session.ended.cancelled() => Next::Response(None),
-            // With a GET stream open, that one carries what does not belong to this request.
-            message = session.outbox.next(|| !session.has_stream()) => Next::Event(sse::message(&message)),
-            () = tokio::time::sleep_until(Instant::now() + *keep_alive) => Next::Event(sse::keep_alive()),
+    /// What came together with the reply goes before it.
+    fn late_news(&mut self, ready: &mut VecDeque<Bytes>) {
+        while let Ok(news) = self.news.try_recv() {
+            ready.extend(event(&self.session, self.token.as_ref(), news));
         }
+    }
+
+    async fn next(&mut self) -> Next {
+        let Self { session, token, news, reply, keep_alive, .. } = self;
+        loop {
+            tokio::select! {
+                biased;
+                Some(news) = news.recv() => {
+                    if let Some(event) = event(session, token.as_ref(), news) {
+                        return Next::Event(event);
+                    }
+                }
+                ended = &mut *reply => return Next::Reply(ended.ok()),
+                () = session.ended.cancelled() => return Next::Reply(None),
+                // With a GET stream open, that one carries what does not belong to this request.
+                message = session.outbox.next(|| !session.has_stream()) => return Next::Event(sse::message(&message)),
+                () = tokio::time::sleep_until(Instant::now() + *keep_alive) => return Next::Event(sse::keep_alive()),
+            }
+        }
+    }
+}
+
+/// News as the client gets it; `None` when there is nothing to tell.
+fn event(session: &Arc<Session>, token: Option<&RequestId>, news: News) -> Option<Bytes> {
+    match news {
+        News::Progress(params) => Some(progress_event(token, &params)),
+        News::Notification { method, params } => {
+            let is_quiet = method == "notifications/message" && !session.wants_log(params.as_ref());
+            (!is_quiet).then(|| sse::message(&wire::notification(&method, params.as_ref())))
+        }
+        News::Ask(ask) => session.pose(ask).map(|message| sse::message(&message)),
     }
 }
 

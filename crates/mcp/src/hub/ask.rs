@@ -2,30 +2,42 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use portunus_core::ids::ServerName;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Asker, Inner, View,
-    connect::{owner, tell_uri},
+    connect::{key, tell_uri},
+    forward,
     reply::{Problem, Reply, done},
     single,
 };
 use crate::{
     aggregate,
     allow::Allow,
+    era::Era,
     session::{Session, level::Level},
-    upstream::{Call, Owner},
+    spec::Isolation,
+    upstream::News,
     wire::{self, Outcome, ParamsHead, Payload, code},
 };
 
 pub(crate) struct Ask {
-    pub(crate) session: Arc<Session>,
+    pub(crate) asker: Asker,
+    pub(crate) view: View,
     pub(crate) allow: Arc<dyn Allow>,
+    /// The client's.
+    pub(crate) era: Era,
+    /// Who speaks, as a modern server is told: of a modern client, its own parameters say it.
+    pub(crate) speaker: Option<Arc<Session>>,
     pub(crate) method: String,
     pub(crate) params: Option<Payload>,
-    pub(crate) progress: Option<mpsc::Sender<Payload>>,
+    /// Of a modern client: the parameters that it mirrored into headers, and the log messages that it wants.
+    pub(crate) mirrors: HeaderMap,
+    pub(crate) level: Option<Level>,
+    pub(crate) news: mpsc::Sender<News>,
     pub(crate) cancel: CancellationToken,
 }
 
@@ -40,8 +52,9 @@ pub(crate) enum Subscription {
 }
 
 impl Ask {
-    pub(crate) fn asker(&self) -> Asker {
-        Asker::session(&self.session)
+    /// The session of a legacy client: the methods that need one are those of its era.
+    pub(crate) fn session(&self) -> Result<&Arc<Session>, Problem> {
+        self.speaker.as_ref().ok_or_else(|| Problem::method_not_found(&self.method))
     }
 
     pub(crate) fn head(&self) -> Result<ParamsHead, Problem> {
@@ -55,21 +68,19 @@ impl Ask {
             let known = Level::ALL.map(Level::as_str).join(", ");
             Problem::invalid_params(format!("`level` must be one of {known}"))
         })?;
-        self.session.set_level(level);
+        self.session()?.set_level(level);
         Ok(level)
     }
 
     /// Sends the request on with these parameters, whatever they are.
     pub(crate) async fn forward(&self, hub: &Arc<Inner>, server: &ServerName, params: Option<Payload>) -> Reply {
-        let call = Call { progress: self.progress.clone(), cancel: self.cancel.clone(), timeout: None };
-        let outcome = hub.ask(server, &self.asker(), &self.method, params, call).await;
-        outcome.map_err(|error| Problem::server(server, error))
+        forward::forward(hub, self, server, params).await
     }
 }
 
 impl Inner {
     pub(crate) async fn request(self: &Arc<Self>, ask: &Ask) -> Reply {
-        match &ask.session.view {
+        match &ask.view {
             View::One(server) => single::request(self, server, ask).await,
             View::All => aggregate::call::request(self, ask).await,
         }
@@ -78,7 +89,7 @@ impl Inner {
     /// `resources/subscribe` and `resources/unsubscribe`, once the server is known. Sessions that share a connection share its
     /// subscriptions: the last one to leave ends them.
     pub(crate) async fn subscribe(self: &Arc<Self>, server: &ServerName, ask: &Ask, uri: &str, way: Subscription) -> Reply {
-        let session = &ask.session;
+        let session = ask.session()?;
         if way == Subscription::End {
             session.unsubscribe(server, uri);
             if self.is_subscribed_elsewhere(server, session, uri) {
@@ -104,10 +115,9 @@ impl Inner {
         reply
     }
 
-    fn is_subscribed_elsewhere(&self, server: &ServerName, session: &Session, uri: &str) -> bool {
+    fn is_subscribed_elsewhere(&self, server: &ServerName, session: &Arc<Session>, uri: &str) -> bool {
         let Some(spec) = self.spec(server) else { return false };
-        let key = crate::upstream::ConnectionKey { server: server.clone(), owner: owner(spec, session) };
-        self.concerned(&key).iter().any(|other| other.id != session.id && other.is_subscribed(server, uri))
+        self.concerned(&key(spec, session)).iter().any(|other| other.id != session.id && other.is_subscribed(server, uri))
     }
 
     /// Ends a session that is out of the table already: its streams, its calls, its subscriptions, its own children.
@@ -121,8 +131,8 @@ impl Inner {
                 tell_uri(&peer, "resources/unsubscribe", &uri).await;
             }
         }
-        if self.specs.iter().any(|spec| matches!(owner(spec, session), Owner::Session(..))) {
-            self.servers.close_session(&Asker::session(session).holder()).await;
+        if session.can_be_asked() && self.specs.iter().any(|spec| spec.isolation == Isolation::Session) {
+            self.servers.close_session(Asker::session(session).holder()).await;
         }
     }
 }

@@ -10,13 +10,15 @@ use std::{
 use portunus_core::ids::{ServerName, UserId};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Inner, Peer, capabilities};
+use super::{Caller, Inner, Peer, capabilities};
 use crate::{
-    session::{Session, level::Level},
-    spec::{Isolation, ServerSpec},
+    era::Era,
+    face::Face,
+    session::{Session, holder_of_client, level::Level},
+    spec::ServerSpec,
     sync::locked,
     upstream::{Call, ConnectionKey, Event, Holder, Owner, UpstreamError},
-    wire::{self, Outcome, Payload},
+    wire::{self, Payload},
 };
 
 /// How long telling a server of a level or a subscription may take.
@@ -26,88 +28,65 @@ const ASIDE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(crate) struct Watches(Mutex<HashMap<ConnectionKey, Weak<dyn Peer>>>);
 
-/// On whose behalf a server is asked: a session's, or (for `GET /tools`) just a user's.
+/// On whose behalf a server is asked: a session's, one modern request's, or (for `GET /tools`) just a user's.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
-    user: UserId,
+    holder: Holder,
     session: Option<Arc<Session>>,
 }
 
 impl Asker {
     pub(crate) fn session(session: &Arc<Session>) -> Self {
-        Self { user: session.user.clone(), session: Some(Arc::clone(session)) }
+        let holder = Holder {
+            user: session.user.clone(),
+            session: session.holder_name(),
+            face: session.face.clone(),
+            person: session.person.clone(),
+        };
+        Self { holder, session: Some(Arc::clone(session)) }
     }
 
-    pub(crate) fn user_alone(user: &UserId) -> Self {
-        Self { user: user.clone(), session: None }
+    /// A modern client has no session.
+    pub(crate) fn alone(caller: &Caller, face: Face) -> Self {
+        let session = holder_of_client(&caller.principal.client);
+        let holder = Holder { user: caller.principal.user.clone(), session, face, person: caller.person() };
+        Self { holder, session: None }
     }
 
     pub(crate) fn user(&self) -> &UserId {
-        &self.user
+        &self.holder.user
+    }
+
+    pub(crate) fn face(&self) -> &Face {
+        &self.holder.face
     }
 
     pub(crate) fn is(&self, session: &Session) -> bool {
         self.session.as_ref().is_some_and(|own| own.id == session.id)
     }
 
-    /// No session has an empty name, so nothing of this user's can be mixed up.
-    pub(crate) fn holder(&self) -> Holder {
-        let session = self.session.as_ref().map_or_else(String::new, |session| session.id.as_str().to_owned());
-        Holder { user: self.user.clone(), session }
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
     }
 }
 
-/// Who owns the connection to `spec` that `session` uses.
-pub(crate) fn owner(spec: &ServerSpec, session: &Session) -> Owner {
-    match spec.isolation {
-        Isolation::Shared => Owner::Everybody,
-        Isolation::User => Owner::User(session.user.clone()),
-        Isolation::Session => Owner::Session(session.user.clone(), session.id.as_str().to_owned()),
-    }
+/// Which connection to `spec` the session uses.
+pub(crate) fn key(spec: &ServerSpec, session: &Arc<Session>) -> ConnectionKey {
+    ConnectionKey::of(spec, Asker::session(session).holder())
 }
 
 impl Inner {
     pub(crate) async fn connect(self: &Arc<Self>, server: &ServerName, asker: &Asker) -> Result<Arc<dyn Peer>, UpstreamError> {
-        let peer = self.servers.connection(server, &asker.holder()).await?;
+        let peer = self.servers.connection(server, asker.holder()).await?;
         if asker.session.as_ref().is_none_or(|session| session.meets(server, &peer)) {
             self.watch(&peer);
         }
         Ok(peer)
     }
 
-    /// Asks a server. A connection whose session the server has forgotten did nothing, so a new one is tried, once.
-    pub(crate) async fn ask(
-        self: &Arc<Self>,
-        server: &ServerName,
-        asker: &Asker,
-        method: &str,
-        params: Option<Payload>,
-        call: Call,
-    ) -> Result<Outcome, UpstreamError> {
-        let cancel = call.cancel.clone();
-        let attempts = async {
-            let peer = self.connect(server, asker).await?;
-            match peer.request(method, params.clone(), call.clone()).await {
-                Err(UpstreamError::SessionExpired) => self.connect(server, asker).await?.request(method, params, call).await,
-                other => other,
-            }
-        };
-        tokio::select! {
-            biased;
-            outcome = attempts => outcome,
-            () = cancel.cancelled() => Err(UpstreamError::Cancelled),
-        }
-    }
-
     /// A notification of the client's that we have nothing to do with ourselves.
-    pub(crate) async fn pass_on(
-        self: &Arc<Self>,
-        server: &ServerName,
-        session: &Arc<Session>,
-        method: &str,
-        params: Option<Payload>,
-    ) {
-        let sent = match self.connect(server, &Asker::session(session)).await {
+    pub(crate) async fn pass_on(self: &Arc<Self>, server: &ServerName, asker: &Asker, method: &str, params: Option<Payload>) {
+        let sent = match self.connect(server, asker).await {
             Ok(peer) => peer.notify(method, params).await,
             Err(error) => Err(error),
         };
@@ -117,8 +96,8 @@ impl Inner {
     }
 
     /// The connection to `spec` that `session` uses, if there is one right now.
-    pub(crate) fn find_live(&self, spec: &ServerSpec, session: &Session) -> Option<Arc<dyn Peer>> {
-        let key = ConnectionKey { server: spec.name.clone(), owner: owner(spec, session) };
+    pub(crate) fn find_live(&self, spec: &ServerSpec, session: &Arc<Session>) -> Option<Arc<dyn Peer>> {
+        let key = key(spec, session);
         let peer = locked(&self.watches.0).get(&key).and_then(Weak::upgrade)?;
         (!peer.is_closed()).then_some(peer)
     }
@@ -184,7 +163,7 @@ impl Inner {
     }
 
     /// Passes on the level that the session has set.
-    pub(crate) async fn spread_level(&self, session: &Session) {
+    pub(crate) async fn spread_level(&self, session: &Arc<Session>) {
         let peers = self.specs.iter().filter(|spec| session.sees(&spec.name)).filter_map(|spec| self.find_live(spec, session));
         let told = peers.filter_map(|peer| {
             let level = lowest_level(peer.key(), &self.concerned(peer.key()))?;
@@ -200,26 +179,30 @@ impl Inner {
             Owner::User(user) => self.sessions.of_user(user),
             Owner::Session(user, name) => {
                 let mut sessions = self.sessions.of_user(user);
-                sessions.retain(|session| session.id.as_str() == name);
+                sessions.retain(|session| session.holder_name() == *name);
                 sessions
             }
         };
-        sessions.retain(|session| session.sees(&key.server));
+        let spec = self.spec(&key.server);
+        let uses_it =
+            |session: &Arc<Session>| spec.is_some_and(|spec| ConnectionKey::of(spec, Asker::session(session).holder()) == *key);
+        sessions.retain(|session| session.sees(&key.server) && uses_it(session));
         sessions
     }
 }
 
 /// The most talkative level that a session of this connection wants. What a shared connection says cannot be told apart by
 /// user, so nobody hears it and nobody sets its level (threat 37).
-fn lowest_level(key: &ConnectionKey, sessions: &[Arc<Session>]) -> Option<Level> {
+pub(crate) fn lowest_level(key: &ConnectionKey, sessions: &[Arc<Session>]) -> Option<Level> {
     if key.owner == Owner::Everybody {
         return None;
     }
     sessions.iter().filter_map(|session| session.level()).min()
 }
 
-async fn tell_level(peer: &Arc<dyn Peer>, level: Level) {
-    if capabilities::has(&peer.info().capabilities, "logging") {
+pub(crate) async fn tell_level(peer: &Arc<dyn Peer>, level: Level) {
+    // A modern server is told with each request.
+    if peer.info().era == Era::Legacy && capabilities::has(&peer.info().capabilities, "logging") {
         let params = wire::object(&[("level", &wire::quote(level.as_str()))]);
         aside(peer, "logging/setLevel", params).await;
     }

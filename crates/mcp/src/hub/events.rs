@@ -7,30 +7,36 @@ use portunus_core::ids::ServerName;
 use super::{Inner, View, connect::Asker};
 use crate::{
     aggregate::{catalogue::Keeper, kind::Kind},
-    session::level::Level,
+    session::{Kind as SessionKind, Session},
     upstream::{ConnectionKey, Owner},
-    wire::{self, ParamsHead, Payload},
+    wire::{self, Payload},
 };
 
 impl Inner {
     /// A notification of a server.
     pub(crate) fn deliver(&self, key: &ConnectionKey, method: &str, params: Option<&Payload>) {
+        // Of our own subscription at the server.
+        if method == "notifications/subscriptions/acknowledged" {
+            return;
+        }
+        let untagged = params.and_then(|params| wire::without_meta(params, &[wire::meta::SUBSCRIPTION_ID]).ok());
+        let params = untagged.as_ref();
         let head = params.and_then(|params| wire::params_head(params).ok()).unwrap_or_default();
         for kind in Kind::changed_by(method) {
-            self.catalogue.mark_changed(&key.server, &key.owner, kind);
+            self.catalogue.mark_changed(key, kind);
         }
         let message = wire::notification(method, params);
         for session in self.hearers(key, method) {
             let hears = match method {
                 _ if Kind::changed_by(method).next().is_some() => true,
-                "notifications/message" => key.owner != Owner::Everybody && is_loud_enough(&head, session.level()),
+                "notifications/message" => key.owner != Owner::Everybody && session.wants_log(params),
                 "notifications/resources/updated" => head.uri.as_deref().is_some_and(|uri| {
                     session.hears_of(&key.server, uri) && session.allow().resource(&key.server, uri).is_allowed()
                 }),
                 // On the merged endpoint nobody could tell which server spoke; on a shared connection, to whom.
                 _ => key.owner != Owner::Everybody && session.view != View::All,
             };
-            if hears {
+            if hears && wants(&session, method) {
                 session.outbox.push(&message);
             }
         }
@@ -52,7 +58,7 @@ impl Inner {
         };
         let message = wire::notification(kind.changed(), None);
         for session in sessions.iter().filter(|session| session.view == View::All && session.sees(server)) {
-            if !(asker_has_it && asker.is(session)) {
+            if !(asker_has_it && asker.is(session)) && wants(session, kind.changed()) {
                 session.outbox.push(&message);
             }
         }
@@ -60,7 +66,7 @@ impl Inner {
 
     /// A user's list is one for all of the user's sessions, also where each has a connection of its own; all else concerns
     /// the sessions of the connection.
-    fn hearers(&self, key: &ConnectionKey, method: &str) -> Vec<Arc<crate::session::Session>> {
+    fn hearers(&self, key: &ConnectionKey, method: &str) -> Vec<Arc<Session>> {
         match &key.owner {
             Owner::Session(user, _) if Kind::changed_by(method).next().is_some() => {
                 let mut sessions = self.sessions.of_user(user);
@@ -72,10 +78,10 @@ impl Inner {
     }
 }
 
-/// A message without a level we know passes.
-fn is_loud_enough(head: &ParamsHead, wanted: Option<Level>) -> bool {
-    match (head.level.as_deref().and_then(Level::parse), wanted) {
-        (Some(level), Some(wanted)) => level >= wanted,
-        _ => true,
+/// A client that listens says to what.
+fn wants(session: &Session, method: &str) -> bool {
+    match &session.kind {
+        SessionKind::Handshake { .. } => true,
+        SessionKind::Listening(filter) => filter.wants(method),
     }
 }

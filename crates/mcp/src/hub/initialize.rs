@@ -14,8 +14,10 @@ use crate::{
     answer::Answer,
     endpoint::{answers, headers},
     era,
-    session::{Session, SessionId},
-    wire::{self, Outcome, Payload, Request},
+    face::Face,
+    session::{Kind, Session, SessionId},
+    translate::greeting,
+    wire::{self, Outcome, Payload, Request, WireError},
 };
 
 impl Inner {
@@ -28,7 +30,11 @@ impl Inner {
         let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else {
             return answers::too_many(id, "requests");
         };
-        let session = Arc::new(Session::new(SessionId::generate(&*self.entropy), caller));
+        let (face, kind) = match introduction(request.params.as_ref()) {
+            Ok(introduction) => introduction,
+            Err(error) => return answers::wire_error(id, &error),
+        };
+        let session = Arc::new(Session::new(SessionId::generate(&*self.entropy), caller, kind, face));
         let reply = self.greet(&session, request).await;
         reply::log(&request.method, &reply);
         let Some(message) = reply::message(&request.id, &reply) else {
@@ -68,9 +74,21 @@ impl Inner {
         revision: &str,
     ) -> Result<Payload, Problem> {
         let peer = self.connect(server, &Asker::session(session)).await.map_err(|error| Problem::server(server, error))?;
-        let revision = Payload::trusted(wire::quote(revision).into());
-        Ok(wire::replace_member(&peer.info().raw, &["protocolVersion"], &revision)?)
+        Ok(greeting::to_initialize(peer.info(), revision)?)
     }
+}
+
+/// What the client says it can do, and who it says it is.
+fn introduction(params: Option<&Payload>) -> Result<(Face, Kind), WireError> {
+    let (mut capabilities, mut client_info) = (None, wire::object(&[]));
+    for (key, value) in params.map(wire::members).transpose()?.unwrap_or_default() {
+        match &*key {
+            "capabilities" => capabilities = Some(value),
+            "clientInfo" if value.as_str().starts_with('{') => client_info = value.detached(),
+            _ => {}
+        }
+    }
+    Ok((Face::of(capabilities.as_ref()), Kind::Handshake { client_info }))
 }
 
 /// The requested revision if we have it, else our latest of this era (lifecycle, version negotiation). 2024-11-05 had another

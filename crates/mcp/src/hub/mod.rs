@@ -28,15 +28,23 @@ use crate::{
 
 pub(crate) mod ask;
 pub(crate) mod capabilities;
+pub(crate) mod changes;
+mod clients;
 pub(crate) mod connect;
+pub(crate) mod discover;
 mod events;
+pub(crate) mod forward;
 mod initialize;
 pub(crate) mod reply;
+mod seal;
 mod servers;
 mod settings;
 pub(crate) mod single;
+pub(crate) mod waiting;
 
+pub use clients::Clients;
 pub(crate) use connect::Asker;
+pub use seal::Seal;
 pub use servers::{Peer, Servers};
 pub use settings::{Caller, HubSettings, Names, View};
 
@@ -66,13 +74,21 @@ pub(crate) struct Inner {
     pub(crate) watches: connect::Watches,
     /// What each server said of itself the last time anybody was connected to it.
     pub(crate) profiles: HashMap<ServerName, Mutex<Option<ServerInfo>>>,
-    entropy: Arc<dyn Entropy>,
-    closing: CancellationToken,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) seal: Arc<dyn Seal>,
+    pub(crate) waiting: waiting::Waiting,
+    pub(crate) closing: CancellationToken,
 }
 
 impl Hub {
     /// Must be called within a tokio runtime: it starts the task that ends idle sessions.
-    pub fn new(settings: HubSettings, specs: Vec<ServerSpec>, servers: Arc<dyn Servers>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
+    pub fn new(
+        settings: HubSettings,
+        specs: Vec<ServerSpec>,
+        servers: Arc<dyn Servers>,
+        entropy: Arc<dyn Entropy>,
+        seal: Arc<dyn Seal>,
+    ) -> Arc<Self> {
         let inner = Arc::new(Inner {
             catalogue: Catalogue::new(specs.iter().map(|spec| &spec.name)),
             profiles: specs.iter().map(|spec| (spec.name.clone(), Mutex::default())).collect(),
@@ -82,6 +98,8 @@ impl Hub {
             sessions: Sessions::new(),
             watches: connect::Watches::default(),
             entropy,
+            seal,
+            waiting: waiting::Waiting::default(),
             closing: CancellationToken::new(),
         });
         tokio::spawn(sweep(Arc::downgrade(&inner), inner.settings.session_idle, inner.closing.clone()));
@@ -107,7 +125,7 @@ impl Hub {
 
     /// The client ends its session.
     pub async fn delete(&self, caller: Caller, headers: &HeaderMap) -> Answer {
-        match self.inner.session(&caller, headers) {
+        match era::legacy_alone(headers).and_then(|()| self.inner.session(&caller, headers)) {
             Ok(session) => {
                 self.inner.sessions.remove(&session);
                 self.inner.end_session(&session).await;
@@ -166,9 +184,7 @@ impl Inner {
 
     fn listen(&self, caller: &Caller, map: &HeaderMap) -> Result<Answer, Box<Answer>> {
         headers::check_get(map)?;
-        match era::declared(map)? {
-            era::Era::Legacy => {}
-        }
+        era::legacy_alone(map)?;
         let session = self.session(caller, map)?;
         let room = self.sessions.room(&session.user);
         let place =
@@ -197,5 +213,6 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
             hub.end_session(&session).await;
         }
         hub.catalogue.sweep(Instant::now());
+        hub.sweep_waiting();
     }
 }

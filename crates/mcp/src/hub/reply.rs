@@ -1,11 +1,13 @@
 //! How a request ended, and the response message that says so.
 
 use bytes::Bytes;
+use http::StatusCode;
 use portunus_core::ids::ServerName;
 
 use crate::{
     answer::{Answer, Refused, Wanted},
-    endpoint::answers,
+    endpoint::{answers, modern},
+    translate::errors,
     upstream::UpstreamError,
     wire::{self, Outcome, Payload, RequestId, WireError, code},
 };
@@ -98,6 +100,42 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
             let data = wire::object(&[("server", &wire::quote(server.as_str()))]);
             Some(wire::error(Some(id), code::INTERNAL_ERROR, &text, Some(&data)))
         }
+    }
+}
+
+/// The answer to a modern client: status and message, and what it has not been granted.
+pub(crate) fn modern(id: &RequestId, reply: Reply) -> (StatusCode, Bytes, Option<Refused>) {
+    let reply = match reply {
+        // Not used any more in that era.
+        Err(Problem::Refused { code: code::RESOURCE_NOT_FOUND, message, data }) => {
+            Err(Problem::Refused { code: code::INVALID_PARAMS, message, data })
+        }
+        Err(Problem::Server { server, error: UpstreamError::Cancelled }) => Err(Problem::Refused {
+            code: code::INTERNAL_ERROR,
+            message: format!("server {:?}: the call was cancelled", server.as_str()),
+            data: None,
+        }),
+        other => other,
+    };
+    let code = match &reply {
+        Ok(Outcome::Error(error)) => errors::code_of(error),
+        Err(Problem::Refused { code, .. }) => Some(*code),
+        _ => None,
+    };
+    let text = message(id, &reply).unwrap_or_default();
+    let refused = match reply {
+        Err(Problem::NotGranted(refused)) => Some(refused),
+        _ => None,
+    };
+    (modern::status_of(code), text, refused)
+}
+
+/// The same as one JSON message.
+pub(crate) fn modern_answer(id: &RequestId, reply: Reply) -> Answer {
+    let (status, message, refused) = modern(id, reply);
+    match refused {
+        Some(refused) => answers::refused(message, refused),
+        None => answers::json(status, message),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use portunus_core::{ids::ServerName, principal::Principal};
 
-use crate::allow::Allow;
+use crate::{allow::Allow, upstream::Person};
 
 /// How tools and prompts are called on `/mcp` (design decision 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -77,6 +77,13 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     pub view: View,
     pub allow: Arc<dyn Allow>,
+}
+
+impl Caller {
+    /// Of the person, for the children that are theirs alone.
+    pub(crate) fn person(&self) -> Person {
+        Person { subject: self.principal.subject.clone(), email: self.principal.email.clone() }
+    }
 }
 
 impl fmt::Debug for Caller {

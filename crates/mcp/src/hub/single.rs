@@ -8,13 +8,16 @@ use portunus_core::ids::ServerName;
 use super::{
     Inner,
     ask::{Ask, Subscription},
-    connect::owner,
+    connect::key,
     reply::{Problem, Reply, done},
 };
 use crate::{
     aggregate::{kind::Kind, list},
     allow::{Allow, Verdict},
     answer::Wanted,
+    era::Era,
+    mirror,
+    sync::locked,
     upstream::Owner,
     wire::{self, Outcome, Reference, code},
 };
@@ -89,13 +92,31 @@ pub(crate) fn verdict(allow: &dyn Allow, server: &ServerName, kind: Kind, id: &s
 async fn listing(hub: &Arc<Inner>, server: &ServerName, ask: &Ask, kind: Kind) -> Reply {
     match ask.forward(hub, server, ask.params.clone()).await? {
         Outcome::Result(result) => {
-            let kept = list::filtered(kind, &result, |id| may_list(&*ask.allow, server, kind, id)).map_err(|error| {
+            let is_sound = |id: &str, raw: &wire::Payload| kind != Kind::Tools || is_mirrored_soundly(hub, ask, server, id, raw);
+            let keep = |id: &str, raw: &wire::Payload| may_list(&*ask.allow, server, kind, id) && is_sound(id, raw);
+            let kept = list::filtered(kind, &result, keep).map_err(|error| {
                 tracing::warn!(%server, list = kind.method(), %error, "a list could not be read");
                 Problem::refused(code::INTERNAL_ERROR, format!("server {:?}: the list cannot be read", server.as_str()))
             })?;
             Ok(Outcome::Result(kept))
         }
         error @ Outcome::Error(_) => Ok(error),
+    }
+}
+
+/// A tool with unsound `x-mcp-header` annotations is not offered to clients that would have to follow them, nor taken from a server that
+/// would (MCP 2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters").
+pub(crate) fn is_mirrored_soundly(hub: &Inner, ask: &Ask, server: &ServerName, tool: &str, raw: &wire::Payload) -> bool {
+    let profile = hub.profiles.get(server).and_then(|profile| locked(profile).as_ref().map(|info| info.era));
+    if ask.era == Era::Legacy && profile != Some(Era::Modern) {
+        return true;
+    }
+    match mirror::of_tool(raw) {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%server, tool, %error, "a tool is left out");
+            false
+        }
     }
 }
 
@@ -123,11 +144,15 @@ fn check_reference(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
 async fn set_level(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
     let level = ask.note_level()?;
     let spec = hub.spec(server).ok_or_else(|| Problem::method_not_found(&ask.method))?;
-    let owner = owner(spec, &ask.session);
-    if owner == Owner::Everybody {
+    let key = key(spec, ask.session()?);
+    if key.owner == Owner::Everybody {
         return Ok(done());
     }
-    let key = crate::upstream::ConnectionKey { server: server.clone(), owner };
+    let peer = hub.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+    if peer.info().era == Era::Modern {
+        // It is told with each request.
+        return Ok(done());
+    }
     let lowest = hub.concerned(&key).iter().filter_map(|session| session.level()).min().unwrap_or(level);
     let params = match &ask.params {
         Some(params) if lowest != level => {

@@ -1,5 +1,6 @@
 //! MCP sessions of legacy clients (`Mcp-Session-Id`): what one holds. The table of them is in [`table`], the messages that wait
-//! for its streams in [`outbox`].
+//! for its streams in [`outbox`], what servers asked its client in [`asks`]. A modern client has none, but while it listens for changes
+//! (`subscriptions/listen`) that stream is kept as one that nobody can name.
 
 use std::{
     any::Any,
@@ -21,15 +22,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     allow::Allow,
+    face::Face,
     hub::{Caller, Peer, View},
     sync::locked,
-    wire::RequestId,
+    upstream::Person,
+    wire::{self, Payload, RequestId},
 };
 
+pub(crate) mod asks;
+pub(crate) mod filter;
 pub(crate) mod level;
 pub(crate) mod outbox;
 pub(crate) mod table;
 
+use asks::Asks;
+use filter::Filter;
 use level::Level;
 use outbox::Outbox;
 
@@ -61,13 +68,29 @@ impl fmt::Debug for SessionId {
 
 type Hold = Box<dyn Any + Send + Sync>;
 
+/// How the client got to know the gateway.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// By a handshake.
+    Handshake {
+        /// Who the client says it is.
+        client_info: Payload,
+    },
+    /// It listens for these changes, as long as its stream is open.
+    Listening(Filter),
+}
+
 /// One session. It belongs to a user (the table sees to that), a client, a resource and a view (threat 36).
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) user: UserId,
     pub(crate) view: View,
+    pub(crate) kind: Kind,
+    pub(crate) face: Face,
+    pub(crate) person: Person,
     client: ClientId,
     resource: Resource,
+    pub(crate) asks: Asks,
     /// What the latest request was allowed: messages that servers send on their own account are filtered by it.
     allow: Mutex<Arc<dyn Allow>>,
     /// Milliseconds on the table's clock.
@@ -91,9 +114,13 @@ pub(crate) struct Session {
 pub(crate) struct Full;
 
 impl Session {
-    pub(crate) fn new(id: SessionId, caller: &Caller) -> Self {
+    pub(crate) fn new(id: SessionId, caller: &Caller, kind: Kind, face: Face) -> Self {
         Self {
             id,
+            kind,
+            face,
+            person: caller.person(),
+            asks: Asks::default(),
             user: caller.principal.user.clone(),
             view: caller.view.clone(),
             client: caller.principal.client.clone(),
@@ -166,6 +193,23 @@ impl Session {
         *locked(&self.level) = Some(level);
     }
 
+    /// Is a log message loud enough? One without a level we know passes, and so does every one before the client has set a level.
+    pub(crate) fn wants_log(&self, params: Option<&Payload>) -> bool {
+        let level = params.and_then(|params| wire::params_head(params).ok()).and_then(|head| head.level);
+        match (level.as_deref().and_then(Level::parse), self.level()) {
+            (Some(level), Some(wanted)) => level >= wanted,
+            _ => true,
+        }
+    }
+
+    /// The name under which connections of this session alone are kept. A modern client has no session, so it is the client's.
+    pub(crate) fn holder_name(&self) -> String {
+        match &self.kind {
+            Kind::Handshake { .. } => self.id.as_str().to_owned(),
+            Kind::Listening(_) => holder_of_client(&self.client),
+        }
+    }
+
     pub(crate) fn subscribe(&self, server: &ServerName, uri: &str, cap: usize) -> Result<(), Full> {
         let mut held = locked(&self.subscriptions);
         let wanted = (server.clone(), uri.to_owned());
@@ -218,6 +262,24 @@ impl Session {
         true
     }
 
+    /// What there is to tell a modern server of this client.
+    pub(crate) fn client_info(&self) -> Payload {
+        match &self.kind {
+            Kind::Handshake { client_info } => client_info.clone(),
+            Kind::Listening(_) => wire::object(&[]),
+        }
+    }
+
+    /// On the table's clock.
+    pub(crate) fn last_used(&self) -> u64 {
+        self.last_used.load(Ordering::Relaxed)
+    }
+
+    /// Is this a client that can be asked?
+    pub(crate) fn can_be_asked(&self) -> bool {
+        matches!(self.kind, Kind::Handshake { .. })
+    }
+
     /// Is anything going on: a stream open, a call under way?
     pub(crate) fn is_busy(&self) -> bool {
         self.streams.load(Ordering::Relaxed) > 0 || !locked(&self.calls).is_empty()
@@ -235,6 +297,11 @@ impl Session {
     pub(crate) fn stream_closed(&self) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What is kept for one modern client alone. No session has such a name.
+pub(crate) fn holder_of_client(client: &ClientId) -> String {
+    format!("client {}", client.as_str())
 }
 
 impl fmt::Debug for Session {

@@ -1,11 +1,12 @@
-//! One live, initialized connection of the legacy era: calls with ids of our own, progress, cancellation, timeouts. How bytes
-//! travel is [`super::link`]'s; who gets which connection is [`super::pool`]'s.
+//! One live connection to a server, of either era: calls with ids of our own, progress, cancellation, timeouts. How bytes travel is
+//! [`super::link`]'s; who gets which connection is [`super::pool`]'s; what modern requests carry, [`super::modern`]'s.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use http::HeaderMap;
 use tokio::{
     sync::{broadcast, mpsc},
     time::Instant,
@@ -13,38 +14,45 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ConnectionKey, Event, UpstreamError,
+    ConnectionKey, Event, News, UpstreamError,
     inbox::{Awaited, Inbox},
     link::{Link, Outgoing},
+    listen::Listening,
+    modern,
 };
-use crate::wire::{self, Outcome, Payload, RequestId};
+use crate::{
+    era::Era,
+    wire::{self, Outcome, Payload, RequestId},
+};
 
 /// Progress may prolong a call to this many times its timeout.
 const PROLONGED: u32 = 20;
 /// How long telling the server of a cancellation may take.
 const CANCEL_NOTICE: Duration = Duration::from_secs(5);
 
-/// What the server said of itself in the handshake.
+/// What the server said of itself, in the handshake or when it was discovered.
 #[derive(Clone, Debug)]
 pub struct ServerInfo {
+    pub era: Era,
     pub protocol_version: String,
     pub capabilities: Payload,
     pub server_info: Payload,
     pub instructions: Option<String>,
-    /// The whole result of `initialize`.
+    /// The whole result of `initialize`, or of `server/discover`.
     pub raw: Payload,
 }
 
 /// How one request is to be made.
 #[derive(Clone, Debug, Default)]
 pub struct Call {
-    /// Hears the raw parameters of this call's progress notifications. They carry our token: put the caller's back. Only of
-    /// use when the parameters of the request have a `_meta.progressToken`.
-    pub progress: Option<mpsc::Sender<Payload>>,
+    /// Hears what the server sends about this call before its answer. Without it, what the server asks is refused.
+    pub news: Option<mpsc::Sender<News>>,
     /// Cancels the call, at the server too. Dropping the future of the call does the same.
     pub cancel: CancellationToken,
     /// How long to wait since the request or since the last progress; by default the server's `request_timeout`.
     pub timeout: Option<Duration>,
+    /// Sent along by transports that have headers: parameters that are mirrored there.
+    pub headers: HeaderMap,
 }
 
 pub struct Connection {
@@ -53,11 +61,14 @@ pub struct Connection {
     info: ServerInfo,
     activity: Arc<Activity>,
     request_timeout: Duration,
+    /// Of a modern server: the stream of its changes.
+    listening: Option<Listening>,
 }
 
 impl Connection {
     pub(super) fn new(inbox: Arc<Inbox>, link: Arc<dyn Link>, info: ServerInfo, request_timeout: Duration) -> Self {
-        Self { inbox, link, info, activity: Arc::default(), request_timeout }
+        let listening = (info.era == Era::Modern).then(|| Listening::start(&inbox, &link, &info));
+        Self { inbox, link, info, activity: Arc::default(), request_timeout, listening }
     }
 
     pub fn info(&self) -> &ServerInfo {
@@ -68,15 +79,32 @@ impl Connection {
         &self.inbox.key
     }
 
-    /// Asks, and waits for the answer. The caller's progress token, if it has one, is replaced by one of ours.
+    /// Asks, and waits for the answer. The caller's progress token, if it has one, is replaced by one of ours. A modern server has no
+    /// `resources/subscribe`: it is asked on the stream of its changes.
     pub async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
         let _busy = self.hold();
+        let Some(listening) = &self.listening else {
+            return ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await;
+        };
+        if let "resources/subscribe" | "resources/unsubscribe" = method {
+            let uri = params.as_ref().map(wire::params_head).transpose()?.and_then(|head| head.uri).unwrap_or_default();
+            return listening.change(&uri, method == "resources/subscribe", self.request_timeout).await;
+        }
+        let is_whole = match &params {
+            Some(params) => wire::meta_of(params)?.protocol_version.is_some(),
+            None => false,
+        };
+        let params =
+            if is_whole { params } else { Some(modern::own_params(params.as_ref(), &self.inbox.key.face.capabilities())?) };
+        let mut headers = modern::headers(method, params.as_ref())?;
+        headers.extend(call.headers);
+        let call = Call { headers, ..call };
         ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await
     }
 
     pub async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError> {
         let _busy = self.hold();
-        let outgoing = Outgoing { message: wire::notification(method, params.as_ref()), awaits: None };
+        let outgoing = Outgoing::aside(wire::notification(method, params.as_ref()));
         tokio::select! {
             biased;
             () = self.inbox.closed().cancelled() => Err(self.closed_error()),
@@ -146,17 +174,18 @@ pub(super) async fn ask(
     call: Call,
     default_timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
-    let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
-    let Awaited { id, mut answer, beat } = inbox.register(call.progress)?;
+    let token = params.as_ref().map(wire::meta_of).transpose()?.and_then(|meta| meta.progress_token);
+    let Awaited { id, mut answer, pulse } = inbox.register(call.news)?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {
         (Some(params), Some(_)) => Some(wire::replace_progress_token(&params, &own)?),
         (params, _) => params,
     };
-    let send = link.send(Outgoing { message: wire::request(&own, method, params.as_ref()), awaits: Some(id) });
+    let message = wire::request(&own, method, params.as_ref());
+    let send = link.send(Outgoing { message, awaits: Some(id), headers: call.headers });
     tokio::pin!(send);
-    in_flight.cancellable = method != "initialize";
+    in_flight.cancellable = !matches!(method, "initialize" | "server/discover");
     let mut unsent = true;
     let timeout = call.timeout.unwrap_or(default_timeout);
     let started = Instant::now();
@@ -169,7 +198,7 @@ pub(super) async fn ask(
                 return answer.unwrap_or_else(|_| Err(UpstreamError::closed("the answer was dropped")));
             }
             () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
-            () = beat.notified() => deadline = (Instant::now() + timeout).min(started + timeout * PROLONGED),
+            () = pulse.beat.notified() => deadline = (Instant::now() + timeout).min(started + timeout * PROLONGED),
             handed_over = &mut send, if unsent => {
                 unsent = false;
                 if let Err(error) = handed_over {
@@ -181,7 +210,13 @@ pub(super) async fn ask(
                     return Err(UpstreamError::protocol("the response ended without an answer"));
                 }
             }
-            () = tokio::time::sleep_until(deadline) => return Err(UpstreamError::Timeout),
+            // It is not the server that keeps everybody waiting: whoever asks the client sets an end to that.
+            () = tokio::time::sleep_until(deadline) => {
+                if !pulse.waits_for_client() {
+                    return Err(UpstreamError::Timeout);
+                }
+                deadline = Instant::now() + timeout;
+            }
         }
     }
 }
@@ -199,12 +234,15 @@ impl Drop for InFlight<'_> {
         if !self.inbox.forget(self.id) || !self.cancellable || self.inbox.closed().is_cancelled() {
             return;
         }
+        if self.link.cancels_by_disconnect() {
+            return;
+        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let params = wire::object(&[("requestId", &self.id.to_string())]);
         let message = wire::notification("notifications/cancelled", Some(&params));
         let link = Arc::clone(self.link);
         runtime.spawn(async move {
-            let _ = tokio::time::timeout(CANCEL_NOTICE, link.send(Outgoing { message, awaits: None })).await;
+            let _ = tokio::time::timeout(CANCEL_NOTICE, link.send(Outgoing::aside(message))).await;
         });
     }
 }

@@ -1,21 +1,23 @@
-//! From a transport to a [`Connection`]: `initialize`, the answer checked, `notifications/initialized`; and the task that
-//! answers the server's own requests for as long as the connection lives.
+//! From a transport to a [`Connection`]: its era found out ([`super::probe`]) or, for a legacy server, `initialize`, the answer checked,
+//! `notifications/initialized`; and the task that has the server's own requests answered for as long as the connection lives.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
-    Call, Connection, ConnectionKey, Hello, RpcError, ServerInfo, UpstreamError,
+    Call, Connection, ConnectionKey, Hello, News, Person, RpcError, ServerAsk, ServerInfo, UpstreamError,
     connection::ask,
     http::HttpLink,
-    inbox::{Ask, Inbox},
+    inbox::{Ask, Asking, Inbox},
     link::{Link, Outgoing},
+    modern, probe,
     sse::SseLink,
     stdio::StdioLink,
 };
 use crate::{
-    era,
+    era::{self, Era},
+    face::Face,
     spec::{ServerSpec, Transport},
     wire::{self, Outcome, Payload, Request, RequestId},
 };
@@ -23,19 +25,29 @@ use crate::{
 /// How many requests of one server are worked on at once.
 const MAX_ASKED: usize = 16;
 
-/// Opens the transport and does the handshake, within the server's `connect_timeout`.
+/// Opens the transport and gets to know the server, within its `connect_timeout`. `known` is its era when it was last met.
 pub(super) async fn connect(
     key: ConnectionKey,
     spec: &ServerSpec,
     http: &reqwest::Client,
     hello: &Hello,
+    known: Option<Era>,
+    person: &Person,
 ) -> Result<Connection, UpstreamError> {
     let (inbox, asked) = Inbox::new(key);
+    // That transport belongs to a legacy revision.
+    let known = if matches!(spec.transport, Transport::Sse { .. }) { Some(Era::Legacy) } else { known };
     let opening = async {
-        let link = open(spec, http, &inbox, hello).await?;
+        let link = open(spec, http, &inbox, hello, person).await?;
         tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&hello.on_request)));
-        match greet(&inbox, &link, hello, spec.connect_timeout).await {
-            Ok(info) => Ok((link, info)),
+        let face = inbox.key.face.clone();
+        match probe::meet(&inbox, &link, &face, known, spec.connect_timeout).await {
+            Ok(info) => {
+                if info.era == Era::Modern {
+                    link.is_modern();
+                }
+                Ok((link, info))
+            }
             Err(error) => {
                 inbox.close(&error);
                 link.close().await;
@@ -59,20 +71,27 @@ async fn open(
     http: &reqwest::Client,
     inbox: &Arc<Inbox>,
     hello: &Hello,
+    person: &Person,
 ) -> Result<Arc<dyn Link>, UpstreamError> {
     match &spec.transport {
-        Transport::Stdio { command, args, env, cwd } => StdioLink::spawn(command, args, env, cwd.as_deref(), inbox, hello),
+        Transport::Stdio { command, args, env, cwd } => {
+            StdioLink::spawn(command, args, &person.fill_in(env), cwd.as_deref(), inbox, hello)
+        }
         Transport::Http { url, headers } => HttpLink::open(http.clone(), url.clone(), headers, inbox, hello),
         Transport::Sse { url, headers } => SseLink::open(http.clone(), url.clone(), headers, inbox, hello).await,
     }
 }
 
-async fn greet(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, hello: &Hello, timeout: Duration) -> Result<ServerInfo, UpstreamError> {
-    let client_info = serde_json::json!({"name": "portunus", "version": env!("CARGO_PKG_VERSION")}).to_string();
+pub(super) async fn greet(
+    inbox: &Arc<Inbox>,
+    link: &Arc<dyn Link>,
+    face: &Face,
+    timeout: Duration,
+) -> Result<ServerInfo, UpstreamError> {
     let params = wire::object(&[
         ("protocolVersion", &wire::quote(era::LATEST_LEGACY)),
-        ("capabilities", hello.capabilities.as_str()),
-        ("clientInfo", &client_info),
+        ("capabilities", face.capabilities().as_str()),
+        ("clientInfo", &modern::client_info()),
     ]);
     let call = Call { timeout: Some(timeout), ..Call::default() };
     let result = match ask(inbox, link, "initialize", Some(params), call, timeout).await {
@@ -84,7 +103,7 @@ async fn greet(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, hello: &Hello, timeout:
     };
     let info = server_info(result)?;
     link.initialized(&info.protocol_version);
-    link.send(Outgoing { message: wire::notification("notifications/initialized", None), awaits: None }).await?;
+    link.send(Outgoing::aside(wire::notification("notifications/initialized", None))).await?;
     Ok(info)
 }
 
@@ -117,6 +136,7 @@ fn server_info(raw: Payload) -> Result<ServerInfo, UpstreamError> {
         _ => wire::object(&[]),
     };
     Ok(ServerInfo {
+        era: Era::Legacy,
         protocol_version: texts.protocol_version,
         capabilities: object(capabilities),
         server_info: object(server_info),
@@ -125,11 +145,11 @@ fn server_info(raw: Payload) -> Result<ServerInfo, UpstreamError> {
     })
 }
 
-fn refused(detail: String) -> UpstreamError {
+pub(super) fn refused(detail: String) -> UpstreamError {
     UpstreamError::Handshake { detail }
 }
 
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(300).collect()
 }
 
@@ -153,9 +173,9 @@ async fn serve(mut asked: mpsc::Receiver<Ask>, inbox: Arc<Inbox>, link: Arc<dyn 
                         task.abort();
                     }
                 }
-                Some(Ask::Request(request)) => {
+                Some(Ask::Request(request, call)) => {
                     let id = request.id.clone();
-                    let task = working.spawn(answer(request, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
+                    let task = working.spawn(answer(request, call, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
                     cancels.insert(id, task);
                 }
             },
@@ -163,18 +183,33 @@ async fn serve(mut asked: mpsc::Receiver<Ask>, inbox: Arc<Inbox>, link: Arc<dyn 
     }
 }
 
-async fn answer(request: Request, inbox: Arc<Inbox>, link: Arc<dyn Link>, handler: Arc<dyn super::ServerRequests>) -> RequestId {
+async fn answer(
+    request: Request,
+    call: Option<u64>,
+    inbox: Arc<Inbox>,
+    link: Arc<dyn Link>,
+    handler: Arc<dyn super::ServerRequests>,
+) -> RequestId {
     let Request { id, method, params } = request;
-    let outcome = match method.as_str() {
-        "ping" => Ok(wire::object(&[])),
-        _ => handler.handle(&inbox.key, &method, params).await,
+    let outcome = match (method.as_str(), inbox.find_asked(call)) {
+        ("ping", _) => Ok(wire::object(&[])),
+        (_, Some(asking)) => ask_client(&asking, method.clone(), params).await,
+        (_, None) => handler.handle(&inbox.key, &method, params).await,
     };
     let message = match &outcome {
         Ok(result) => wire::result(&id, result),
         Err(error) => RpcError::write(error, &id),
     };
-    if let Err(error) = link.send(Outgoing { message, awaits: None }).await {
+    if let Err(error) = link.send(Outgoing::aside(message)).await {
         tracing::debug!(server = %inbox.key.server, method, %error, "could not answer the server's request");
     }
     id
+}
+
+/// Hands the request to who listens to the call that it is about.
+async fn ask_client(asking: &Asking, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
+    let unanswered = || RpcError::new(wire::code::INTERNAL_ERROR, "the client did not answer");
+    let (ask, answer) = ServerAsk::new(method, params);
+    asking.news.send(News::Ask(ask)).await.map_err(|_| unanswered())?;
+    answer.await.unwrap_or_else(|_| Err(unanswered()))
 }

@@ -1,11 +1,15 @@
-//! Where a transport puts what the server sends: answers find their call, progress its listener, everything else is an event
+//! Where a transport puts what the server sends: answers find their call, news of a call its listener, everything else is an event
 //! or a request. Nothing here waits, so no slow caller holds up a connection that others share.
+//!
+//! Some transports carry what a server says about a call on that call's own stream; then it is known whose news it is. On the others
+//! only progress names its call; the rest is taken to be about the newest call that is not held up by a question already. On a connection
+//! of one person's that can be wrong, but tells nobody what is not theirs; on one that everybody shares it must be the only call.
 
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -13,7 +17,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectionKey, UpstreamError, id_finder::IdFinder};
+use super::{ConnectionKey, News, Owner, UpstreamError, id_finder::IdFinder};
 use crate::wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response};
 
 /// How many calls may be in flight on one connection.
@@ -36,7 +40,8 @@ pub enum Event {
 
 /// What the server wants of us.
 pub(super) enum Ask {
-    Request(Request),
+    /// With the call whose stream it came on.
+    Request(Request, Option<u64>),
     Cancelled(RequestId),
 }
 
@@ -53,16 +58,43 @@ pub(crate) struct Inbox {
 /// One call that waits for its answer.
 struct Pending {
     answer: oneshot::Sender<Result<Outcome, UpstreamError>>,
-    progress: Option<mpsc::Sender<Payload>>,
-    beat: Arc<Notify>,
+    news: Option<mpsc::Sender<News>>,
+    pulse: Arc<Pulse>,
+}
+
+/// Signs of life of one call, for its clock.
+#[derive(Default)]
+pub(super) struct Pulse {
+    /// Told at each sign of progress.
+    pub(super) beat: Notify,
+    /// How many requests of the server the client is busy with: meanwhile the server is not late.
+    asking: AtomicUsize,
+}
+
+impl Pulse {
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.asking.load(Ordering::Acquire) > 0
+    }
+}
+
+/// The listener of a call that the server asks something about; while this lives, the call's clock stands still.
+pub(super) struct Asking {
+    pub(super) news: mpsc::Sender<News>,
+    pulse: Arc<Pulse>,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.pulse.asking.fetch_sub(1, Ordering::AcqRel);
+        self.pulse.beat.notify_one();
+    }
 }
 
 /// The caller's end of a [`Pending`].
 pub(super) struct Awaited {
     pub(super) id: u64,
     pub(super) answer: oneshot::Receiver<Result<Outcome, UpstreamError>>,
-    /// Told at each sign of progress.
-    pub(super) beat: Arc<Notify>,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl Inbox {
@@ -81,10 +113,10 @@ impl Inbox {
     }
 
     /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
-    pub(super) fn register(&self, progress: Option<mpsc::Sender<Payload>>) -> Result<Awaited, UpstreamError> {
+    pub(super) fn register(&self, news: Option<mpsc::Sender<News>>) -> Result<Awaited, UpstreamError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, awaited) = oneshot::channel();
-        let beat = Arc::new(Notify::new());
+        let pulse = Arc::new(Pulse::default());
         let mut pending = self.pending();
         // Asked under the lock: `close` empties the table under the same one.
         if let Some(reason) = self.reason.get() {
@@ -93,8 +125,8 @@ impl Inbox {
         if pending.len() >= MAX_PENDING {
             return Err(UpstreamError::Busy);
         }
-        pending.insert(id, Pending { answer, progress, beat: Arc::clone(&beat) });
-        Ok(Awaited { id, answer: awaited, beat })
+        pending.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse) });
+        Ok(Awaited { id, answer: awaited, pulse })
     }
 
     /// Nobody waits for this answer any more. Was anybody waiting?
@@ -117,12 +149,12 @@ impl Inbox {
         self.events.subscribe()
     }
 
-    /// Takes one message from the server. What is no message is logged and dropped.
-    pub(crate) fn deliver(&self, text: &Bytes) {
+    /// Takes one message from the server; `call` is the one whose own stream it came on. What is no message is logged and dropped.
+    pub(crate) fn deliver(&self, text: &Bytes, call: Option<u64>) {
         match wire::parse(text) {
             Ok(Message::Response(response)) => self.answer(response),
-            Ok(Message::Notification(notification)) => self.notice(notification),
-            Ok(Message::Request(request)) => self.ask(Ask::Request(request)),
+            Ok(Message::Notification(notification)) => self.notice(notification, call),
+            Ok(Message::Request(request)) => self.ask(Ask::Request(request, call)),
             Err(error) => {
                 tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message");
                 if let Some(id) = IdFinder::of(text) {
@@ -142,7 +174,7 @@ impl Inbox {
         }
     }
 
-    fn notice(&self, Notification { method, params }: Notification) {
+    fn notice(&self, Notification { method, params }: Notification, call: Option<u64>) {
         match method.as_str() {
             "notifications/progress" => self.progress(params),
             "notifications/cancelled" => {
@@ -151,11 +183,50 @@ impl Inbox {
                     self.ask(Ask::Cancelled(id));
                 }
             }
-            _ => {
-                // Nobody listening is fine.
-                let _ = self.events.send(Event::Notification { method, params });
-            }
+            _ if is_of_all(&method) => self.tell(method, params),
+            _ => match self.find_listener(call, &method) {
+                // A listener that is slow misses some of it.
+                Some(news) => drop(news.try_send(News::Notification { method, params })),
+                None => self.tell(method, params),
+            },
         }
+    }
+
+    /// Something that concerns everybody on the connection.
+    pub(super) fn tell(&self, method: String, params: Option<Payload>) {
+        // Nobody listening is fine.
+        let _ = self.events.send(Event::Notification { method, params });
+    }
+
+    /// Who hears of the call; of a log message that names no call, the one call that there is.
+    fn find_listener(&self, call: Option<u64>, method: &str) -> Option<mpsc::Sender<News>> {
+        let pending = self.pending();
+        match call {
+            Some(id) => pending.get(&id)?.news.clone(),
+            None if method == "notifications/message" => self.likeliest(&pending)?.news.clone(),
+            None => None,
+        }
+    }
+
+    /// Who is to answer what the server asks about `call`, or about the one call that there is.
+    pub(super) fn find_asked(&self, call: Option<u64>) -> Option<Asking> {
+        let pending = self.pending();
+        let call = match call {
+            Some(id) => pending.get(&id)?,
+            None => self.likeliest(&pending)?,
+        };
+        let news = call.news.clone()?;
+        call.pulse.asking.fetch_add(1, Ordering::AcqRel);
+        Some(Asking { news, pulse: Arc::clone(&call.pulse) })
+    }
+
+    /// The call that an unnamed message is most likely about.
+    fn likeliest<'a>(&self, pending: &'a HashMap<u64, Pending>) -> Option<&'a Pending> {
+        if self.key.owner == Owner::Everybody && pending.len() != 1 {
+            return None;
+        }
+        let heard = pending.iter().filter(|(_, call)| call.news.is_some());
+        heard.max_by_key(|(id, call)| (!call.pulse.waits_for_client(), **id)).map(|(_, call)| call)
     }
 
     fn progress(&self, params: Option<Payload>) {
@@ -166,10 +237,10 @@ impl Inbox {
             tracing::debug!(server = %self.key.server, "ignored progress of no call in flight");
             return;
         };
-        pending.beat.notify_one();
-        if let Some(listener) = &pending.progress {
+        pending.pulse.beat.notify_one();
+        if let Some(listener) = &pending.news {
             // A listener that is slow misses some progress; it is news, not payload.
-            let _ = listener.try_send(params);
+            let _ = listener.try_send(News::Progress(params));
         }
     }
 
@@ -206,4 +277,16 @@ impl Inbox {
     fn pending(&self) -> MutexGuard<'_, HashMap<u64, Pending>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// These concern everybody on the connection, on whichever stream they come.
+fn is_of_all(method: &str) -> bool {
+    matches!(
+        method,
+        "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed"
+            | "notifications/resources/updated"
+            | "notifications/subscriptions/acknowledged"
+    )
 }

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::UpstreamError;
 
@@ -12,6 +13,15 @@ pub(crate) struct Outgoing {
     pub(crate) message: Bytes,
     /// The id of the request that it is, if it is one.
     pub(crate) awaits: Option<u64>,
+    /// What a transport that has headers sends along.
+    pub(crate) headers: HeaderMap,
+}
+
+impl Outgoing {
+    /// A message that nobody awaits an answer to.
+    pub(crate) fn aside(message: Bytes) -> Self {
+        Self { message, awaits: None, headers: HeaderMap::new() }
+    }
 }
 
 #[async_trait]
@@ -22,7 +32,15 @@ pub(crate) trait Link: Send + Sync {
     /// Does the answer arrive while `send` runs, or on a stream of its own?
     fn answers_inline(&self) -> bool;
 
-    /// The handshake is done.
+    /// Does the server take a request for cancelled when its `send` is dropped? Otherwise it is told.
+    fn cancels_by_disconnect(&self) -> bool {
+        false
+    }
+
+    /// The server turned out to be of the modern era.
+    fn is_modern(&self) {}
+
+    /// The handshake is done. Not called in the modern era, which has none.
     fn initialized(&self, protocol_version: &str);
 
     /// Ends the transport gracefully, by force at last.

@@ -1,5 +1,6 @@
-//! The servers behind the gateway. [`Upstreams`] is the pool; a [`Connection`] is one live, initialized connection of the legacy
-//! era; below it a transport each for stdio, Streamable HTTP and HTTP+SSE. Who may call what is decided next door, in `allow`.
+//! The servers behind the gateway. [`Upstreams`] is the pool; a [`Connection`] is one live connection to a server of either era
+//! ([`handshake`] finds out which); below it a transport each for stdio, Streamable HTTP and HTTP+SSE. Who may call what is decided
+//! next door, in `allow`.
 
 mod connection;
 mod error;
@@ -8,21 +9,32 @@ mod http;
 mod id_finder;
 mod inbox;
 mod link;
+mod listen;
+mod modern;
+mod news;
 mod pool;
+mod probe;
 mod requests;
 mod sse;
 mod stdio;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use portunus_core::ids::{ServerName, UserId};
+use portunus_core::{
+    ids::{ServerName, UserId},
+    secret::SecretText,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::spec::{Isolation, ServerSpec};
+use crate::{
+    face::Face,
+    spec::{Isolation, ServerSpec, Transport},
+};
 
 pub use connection::{Call, Connection, Hold, ServerInfo};
 pub use error::UpstreamError;
 pub use inbox::Event;
+pub use news::{News, ServerAsk};
 pub use pool::{Options, Upstreams};
 pub use requests::{NoServerRequests, RpcError, ServerRequests};
 
@@ -32,16 +44,55 @@ pub struct Holder {
     pub user: UserId,
     /// The client's session, by whatever name the caller has for it.
     pub session: String,
+    /// What is declared to the server on the client's behalf.
+    pub face: Face,
+    /// Of the person, for the variables of a child of their own.
+    pub person: Person,
+}
+
+/// What a server's configured variables may say of the person it works for.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Person {
+    /// The subject, as the identity provider calls the person.
+    pub subject: String,
+    /// The e-mail address, if the provider vouches for it.
+    pub email: Option<String>,
+}
+
+impl Person {
+    /// The variables of a child, with what they say of the person filled in: `${user.sub}`, `${user.email}`. A value is a value: it
+    /// reaches no shell, and what it says is not looked at again.
+    fn fill_in(&self, env: &BTreeMap<String, SecretText>) -> BTreeMap<String, SecretText> {
+        let fill = |value: &SecretText| {
+            if !value.expose().contains("${user.") {
+                return value.clone();
+            }
+            let email = self.email.as_deref().unwrap_or_default();
+            let parts = value.expose().split("${user.sub}").map(|part| part.replace("${user.email}", email));
+            SecretText::new(parts.collect::<Vec<_>>().join(&self.subject))
+        };
+        env.iter().map(|(name, value)| (name.clone(), fill(value))).collect()
+    }
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Person")
+    }
 }
 
 impl ConnectionKey {
-    fn of(spec: &ServerSpec, holder: &Holder) -> Self {
+    /// The connection that `holder` shares or owns. One child that is shared by everybody has no client that it could ask anything:
+    /// whose call it is about could not be told (threat 37).
+    pub fn of(spec: &ServerSpec, holder: &Holder) -> Self {
         let owner = match spec.isolation {
             Isolation::Shared => Owner::Everybody,
             Isolation::User => Owner::User(holder.user.clone()),
             Isolation::Session => Owner::Session(holder.user.clone(), holder.session.clone()),
         };
-        Self { server: spec.name.clone(), owner }
+        let is_one_for_all = owner == Owner::Everybody && !matches!(spec.transport, Transport::Http { .. });
+        let face = if is_one_for_all { Face::default() } else { holder.face.clone() };
+        Self { server: spec.name.clone(), owner, face }
     }
 }
 
@@ -59,12 +110,13 @@ pub enum Owner {
 pub struct ConnectionKey {
     pub server: ServerName,
     pub owner: Owner,
+    /// What the server was told that its client can do.
+    pub face: Face,
 }
 
 /// What every connection of the pool is made with.
 #[derive(Clone)]
 pub(crate) struct Hello {
-    pub(crate) capabilities: crate::wire::Payload,
     pub(crate) on_request: Arc<dyn ServerRequests>,
     /// The longest message taken from a server.
     pub(crate) max_message: usize,

@@ -1,4 +1,5 @@
-//! Requests that servers make: roots, sampling, elicitation. A `ping` never comes here, the connection answers it.
+//! Requests that servers make outside of any call: roots, sampling, elicitation. A `ping` never comes here, the connection answers it;
+//! what a server asks about a call goes to that call ([`super::News`]).
 
 use async_trait::async_trait;
 
@@ -29,12 +30,34 @@ impl RpcError {
         Self::new(wire::code::METHOD_NOT_FOUND, "Method not found")
     }
 
+    /// Reads an error object.
+    pub(crate) fn read(error: &Payload) -> Self {
+        let mut read = Self::new(wire::code::INTERNAL_ERROR, "an error that cannot be read");
+        for (key, value) in wire::members(error).unwrap_or_default() {
+            match &*key {
+                "code" => read.code = value.read().unwrap_or(read.code),
+                "message" => read.message = value.read().unwrap_or(read.message),
+                "data" => read.data = Some(value),
+                _ => {}
+            }
+        }
+        read
+    }
+
+    /// The error object.
+    pub(crate) fn object(&self) -> Payload {
+        let (code, message) = (self.code.to_string(), wire::quote(&self.message));
+        let mut members = vec![("code", &*code), ("message", &*message)];
+        members.extend(self.data.as_ref().map(|data| ("data", data.as_str())));
+        wire::object(&members)
+    }
+
     pub(super) fn write(&self, id: &RequestId) -> bytes::Bytes {
         wire::error(Some(id), self.code, &self.message, self.data.as_ref())
     }
 }
 
-/// Knows no method at all: right when the handshake declares no capabilities.
+/// Knows no method at all: for who has no client at hand.
 #[derive(Clone, Copy, Debug)]
 pub struct NoServerRequests;
 

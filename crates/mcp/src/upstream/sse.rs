@@ -89,7 +89,7 @@ async fn pump(
 ) -> UpstreamError {
     let deliver = |event: &ServerEvent| {
         if event.kind == "message" {
-            inbox.deliver(&Bytes::copy_from_slice(&event.data));
+            inbox.deliver(&Bytes::copy_from_slice(&event.data), None);
         }
     };
     early.iter().for_each(deliver);

@@ -26,10 +26,38 @@ pub struct ParamsHead {
     pub request_id: Option<RequestId>,
     /// Of `notifications/progress`.
     pub progress_token: Option<RequestId>,
-    /// `_meta.progressToken`: the caller wants to hear of progress under this token.
-    pub meta_progress_token: Option<RequestId>,
-    /// All of `_meta`.
-    pub meta: Option<Payload>,
+    /// Revision 2026-07-28: what a server wants to see again, on the retry of a request.
+    pub request_state: Option<String>,
+    /// Revision 2026-07-28: what the client found out for the server, by the server's keys. An object.
+    pub input_responses: Option<Payload>,
+    pub meta: Meta,
+}
+
+/// What the gateway reads of `_meta`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The caller wants to hear of progress under this token.
+    pub progress_token: Option<RequestId>,
+    /// Revision 2026-07-28 on: the revision that the request is made in.
+    pub protocol_version: Option<String>,
+    /// Revision 2026-07-28 on: who the client says it is.
+    pub client_info: Option<Payload>,
+    /// Revision 2026-07-28 on: what the client can do, for this request. An object.
+    pub client_capabilities: Option<Payload>,
+    /// Revision 2026-07-28 on: which log messages the client wants with this request.
+    pub log_level: Option<String>,
+    /// Revision 2026-07-28 on, of notifications: the subscription that they belong to.
+    pub subscription_id: Option<RequestId>,
+}
+
+/// The names of `_meta`'s members that revision 2026-07-28 defines.
+pub mod meta {
+    pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+    pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+    pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 }
 
 /// `ref` of `completion/complete`.
@@ -41,8 +69,27 @@ pub struct Reference {
     pub uri: Option<String>,
 }
 
-const PARAMS: [&str; 9] = ["name", "uri", "cursor", "ref", "protocolVersion", "level", "requestId", "progressToken", "_meta"];
-const META: [&str; 1] = ["progressToken"];
+const PARAMS: [&str; 11] = [
+    "name",
+    "uri",
+    "cursor",
+    "ref",
+    "protocolVersion",
+    "level",
+    "requestId",
+    "progressToken",
+    "requestState",
+    "inputResponses",
+    "_meta",
+];
+const META: [&str; 6] = [
+    "progressToken",
+    meta::PROTOCOL_VERSION,
+    meta::CLIENT_INFO,
+    meta::CLIENT_CAPABILITIES,
+    meta::LOG_LEVEL,
+    meta::SUBSCRIPTION_ID,
+];
 const REFERENCE: [&str; 3] = ["type", "name", "uri"];
 
 /// Reads the head of an object of parameters. A key twice, a known key in another case or a member of another type is refused.
@@ -59,35 +106,39 @@ pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
             "requestId" => head.request_id = Some(token("requestId", text, raw)?),
             "progressToken" => head.progress_token = Some(token("progressToken", text, raw)?),
             "ref" => head.reference = Some(reference(raw)?),
-            "_meta" => {
-                let meta = slice(text, raw);
-                head.meta_progress_token = meta_progress_token(&meta)?;
-                head.meta = Some(meta);
-            }
+            "requestState" => head.request_state = Some(string("requestState", raw)?),
+            "inputResponses" => head.input_responses = Some(object("inputResponses", text, raw)?),
+            "_meta" => head.meta = read_meta(&slice(text, raw))?,
             other => refuse_odd_key(other, &PARAMS)?,
         }
     }
     Ok(head)
 }
 
-/// `_meta.progressToken` alone, for parameters of methods we do not know.
-pub fn progress_token(params: &Payload) -> Result<Option<RequestId>, WireError> {
+/// `_meta` alone, for parameters of methods we do not know.
+pub fn meta_of(params: &Payload) -> Result<Meta, WireError> {
     let text = params.as_bytes();
+    let mut found = Meta::default();
     for (key, raw) in present(text)? {
         match &*key {
-            "_meta" => return meta_progress_token(&slice(text, raw)),
+            "_meta" => found = read_meta(&slice(text, raw))?,
             other => refuse_odd_key(other, &["_meta"])?,
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
-fn meta_progress_token(meta: &Payload) -> Result<Option<RequestId>, WireError> {
-    let text = meta.as_bytes();
-    let mut found = None;
+fn read_meta(whole: &Payload) -> Result<Meta, WireError> {
+    let text = whole.as_bytes();
+    let mut found = Meta::default();
     for (key, raw) in present(text).map_err(|e| not_an_object(e, "_meta"))? {
         match &*key {
-            "progressToken" => found = Some(token("_meta.progressToken", text, raw)?),
+            "progressToken" => found.progress_token = Some(token("_meta.progressToken", text, raw)?),
+            meta::PROTOCOL_VERSION => found.protocol_version = Some(string(meta::PROTOCOL_VERSION, raw)?),
+            meta::CLIENT_INFO => found.client_info = Some(object(meta::CLIENT_INFO, text, raw)?),
+            meta::CLIENT_CAPABILITIES => found.client_capabilities = Some(object(meta::CLIENT_CAPABILITIES, text, raw)?),
+            meta::LOG_LEVEL => found.log_level = Some(string(meta::LOG_LEVEL, raw)?),
+            meta::SUBSCRIPTION_ID => found.subscription_id = Some(token(meta::SUBSCRIPTION_ID, text, raw)?),
             other => refuse_odd_key(other, &META)?,
         }
     }
@@ -121,6 +172,10 @@ fn not_an_object(error: WireError, what: &'static str) -> WireError {
 
 fn string(what: &'static str, raw: &RawValue) -> Result<String, WireError> {
     serde_json::from_str(raw.get()).map_err(|_| WireError::WrongType(what, "a string"))
+}
+
+fn object(what: &'static str, text: &Bytes, raw: &RawValue) -> Result<Payload, WireError> {
+    if raw.get().starts_with('{') { Ok(slice(text, raw)) } else { Err(WireError::WrongType(what, "an object")) }
 }
 
 fn token(what: &'static str, text: &Bytes, raw: &RawValue) -> Result<RequestId, WireError> {

@@ -13,10 +13,10 @@ mod parse;
 mod splice;
 mod write;
 
-pub use head::{ParamsHead, Reference, params_head, progress_token};
+pub use head::{Meta, ParamsHead, Reference, meta, meta_of, params_head};
 pub use members::{elements, members};
 pub use parse::parse;
-pub use splice::{replace_member, replace_name, replace_progress_token};
+pub use splice::{replace_member, replace_name, replace_progress_token, with_members, with_meta, without_members, without_meta};
 pub use write::{error, error_raw, notification, object, quote, request, result};
 
 /// Error codes of JSON-RPC 2.0 section 5.1 and of MCP.
@@ -28,8 +28,14 @@ pub mod code {
     pub const INTERNAL_ERROR: i64 = -32603;
     /// MCP up to 2025-11-25: a resource that does not exist.
     pub const RESOURCE_NOT_FOUND: i64 = -32002;
+    /// MCP 2025-11-25: the person has to visit a URL first.
+    pub const URL_ELICITATION_REQUIRED: i64 = -32042;
     /// MCP 2026-07-28: header and body disagree.
     pub const HEADER_MISMATCH: i64 = -32020;
+    /// MCP 2026-07-28: the request needs something that the client cannot do.
+    pub const MISSING_CLIENT_CAPABILITY: i64 = -32021;
+    /// MCP 2026-07-28: the revision is not spoken here.
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i64 = -32022;
 }
 
 /// How deep a message may nest. Most JSON parsers give up at 128 too.

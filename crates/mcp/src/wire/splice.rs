@@ -1,4 +1,6 @@
-//! Changing one member of a payload and not one other byte.
+//! Changing members of a payload and not one other byte: putting another value in, adding, taking out.
+
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -30,4 +32,117 @@ pub fn replace_name(params: &Payload, name: &str) -> Result<Payload, WireError> 
 /// Another `_meta.progressToken`.
 pub fn replace_progress_token(params: &Payload, token: &RequestId) -> Result<Payload, WireError> {
     replace_member(params, &["_meta", "progressToken"], token.payload())
+}
+
+/// The object with these members: one that was there has the new value where it stood, others come at the end. Values are raw JSON.
+pub fn with_members(object: &Payload, members: &[(&str, &str)]) -> Result<Payload, WireError> {
+    let text = object.as_bytes();
+    let found = raw_members(text)?;
+    let mut edits: Vec<(Range<usize>, &str)> = Vec::new();
+    let mut added = BytesMut::new();
+    let mut is_empty = found.is_empty();
+    for (key, value) in members {
+        if let Some((_, raw)) = found.iter().find(|(name, _)| name == key) {
+            let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+            edits.push((start..start + raw.get().len(), value));
+            continue;
+        }
+        if !std::mem::take(&mut is_empty) {
+            added.put_u8(b',');
+        }
+        added.put_slice(quote(key).as_bytes());
+        added.put_u8(b':');
+        added.put_slice(value.as_bytes());
+    }
+    edits.sort_by_key(|(at, _)| at.start);
+    let end = text.iter().rposition(|byte| *byte == b'}').ok_or_else(|| WireError::InvalidParams("no object".to_owned()))?;
+    let mut out = BytesMut::with_capacity(text.len() + added.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
+    let mut copied = 0;
+    for (at, new) in edits {
+        out.put_slice(&text[copied..at.start]);
+        out.put_slice(new.as_bytes());
+        copied = at.end;
+    }
+    out.put_slice(&text[copied..end]);
+    out.put_slice(&added);
+    out.put_slice(&text[end..]);
+    Ok(Payload::trusted(out.freeze()))
+}
+
+/// The object without these members; the very same bytes when it has none of them.
+pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, WireError> {
+    let found = raw_members(object.as_bytes())?;
+    if !found.iter().any(|(key, _)| names.contains(&&**key)) {
+        return Ok(object.clone());
+    }
+    let kept: Vec<_> = found.iter().filter(|(key, _)| !names.contains(&&**key)).map(|(key, raw)| (&**key, raw.get())).collect();
+    Ok(super::object(&kept))
+}
+
+/// The parameters with these members of `_meta`, which is made if there is none.
+pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<Payload, WireError> {
+    let nothing = super::object(&[]);
+    let params = params.unwrap_or(&nothing);
+    let old = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == "_meta" && raw.get() != "null");
+    let old = match old {
+        Some((_, raw)) => super::members::slice(params.as_bytes(), raw),
+        None => super::object(&[]),
+    };
+    with_members(params, &[("_meta", with_members(&old, members)?.as_str())])
+}
+
+/// The parameters without these members of `_meta`; without `_meta`, when nothing else was in it.
+pub fn without_meta(params: &Payload, names: &[&str]) -> Result<Payload, WireError> {
+    let found = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == "_meta" && raw.get() != "null");
+    let Some((_, raw)) = found else { return Ok(params.clone()) };
+    let old = super::members::slice(params.as_bytes(), raw);
+    let new = without_members(&old, names)?;
+    if raw_members(new.as_bytes())?.is_empty() {
+        return without_members(params, &["_meta"]);
+    }
+    if new == old { Ok(params.clone()) } else { replace_member(params, &["_meta"], &new) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(text: &str) -> Payload {
+        Payload::from_json(text).unwrap()
+    }
+
+    #[test]
+    fn members_are_added_and_replaced() {
+        for (object, members, expected) in [
+            ("{}", &[("a", "1")][..], r#"{"a":1}"#),
+            (r#"{ "x":1.50 }"#, &[("a", "1"), ("b", "[]")], r#"{ "x":1.50 ,"a":1,"b":[]}"#),
+            (r#"{"a":{"b":2}, "x":"\u00e9"}"#, &[("x", "null"), ("a", "0")], r#"{"a":0, "x":null}"#),
+            (r#"{"a":"}"}"#, &[("b", "1")], r#"{"a":"}","b":1}"#),
+        ] {
+            assert_eq!(with_members(&payload(object), members).unwrap().as_str(), expected, "{object}");
+        }
+        assert!(with_members(&payload("[]"), &[("a", "1")]).is_err());
+    }
+
+    #[test]
+    fn members_are_taken_out() {
+        let object = payload(r#"{"a":1.0,  "b":2}"#);
+        assert_eq!(without_members(&object, &["c"]).unwrap().as_bytes().as_ptr(), object.as_bytes().as_ptr());
+        assert_eq!(without_members(&object, &["b"]).unwrap().as_str(), r#"{"a":1.0}"#);
+        assert_eq!(without_members(&object, &["a", "b"]).unwrap().as_str(), "{}");
+    }
+
+    #[test]
+    fn meta_is_made_changed_and_dropped() {
+        assert_eq!(with_meta(None, &[("k", "1")]).unwrap().as_str(), r#"{"_meta":{"k":1}}"#);
+        let params = payload(r#"{"name":"t","_meta":{"progressToken":1.0}}"#);
+        assert_eq!(
+            with_meta(Some(&params), &[("k", "1")]).unwrap().as_str(),
+            r#"{"name":"t","_meta":{"progressToken":1.0,"k":1}}"#
+        );
+        assert_eq!(without_meta(&params, &["k"]).unwrap(), params);
+        assert_eq!(without_meta(&params, &["progressToken"]).unwrap().as_str(), r#"{"name":"t"}"#);
+        let both = payload(r#"{"_meta":{"k":1,"o":2},"name":"t"}"#);
+        assert_eq!(without_meta(&both, &["k"]).unwrap().as_str(), r#"{"_meta":{"o":2},"name":"t"}"#);
+    }
 }

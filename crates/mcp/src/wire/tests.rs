@@ -125,17 +125,16 @@ fn the_head_is_read() {
     assert_eq!((head.cursor, head.protocol_version.as_deref(), head.level.as_deref()), (None, Some("v"), Some("info")));
     assert_eq!(head.request_id.unwrap().raw(), "\"r\"");
     assert_eq!(head.progress_token.unwrap().raw(), "7");
-    assert_eq!(head.meta_progress_token.unwrap().raw(), "\"p\"");
-    assert_eq!(head.meta.unwrap().as_str(), r#"{"progressToken":"p","other":1}"#);
+    assert_eq!(head.meta.progress_token.unwrap().raw(), "\"p\"");
     let reference = head.reference.unwrap();
     assert_eq!((reference.kind.as_deref(), reference.name.as_deref(), reference.uri), (Some("ref/prompt"), Some("n"), None));
-    assert_eq!(progress_token(&params).unwrap().unwrap().raw(), "\"p\"");
+    assert_eq!(meta_of(&params).unwrap().progress_token.unwrap().raw(), "\"p\"");
     assert_eq!(params_head(&payload("{}")).unwrap(), ParamsHead::default());
     for wrong in [r#"{"name":1}"#, r#"{"_meta":[]}"#, r#"{"ref":"x"}"#, r#"{"_meta":{"progressToken":true}}"#, r#"{"cursor":{}}"#]
     {
         assert_eq!(params_head(&payload(wrong)).unwrap_err().code(), code::INVALID_PARAMS, "{wrong}");
     }
-    assert_eq!(progress_token(&payload(r#"{"name":1}"#)), Ok(None), "what is not asked for is not judged");
+    assert_eq!(meta_of(&payload(r#"{"name":1}"#)), Ok(Meta::default()), "what is not asked for is not judged");
 }
 
 #[test]

@@ -15,14 +15,27 @@ use portunus_core::{
 use portunus_mcp::{
     allow::{Allow, AllowAll},
     answer::{Answer, Body},
-    hub::{Caller, Hub, HubSettings, Servers, View},
+    hub::{Caller, Hub, HubSettings, Seal, Servers, View},
 };
 use serde_json::{Value, json};
 
 use super::fake::{Fakes, name};
 
 pub(crate) fn hub(fakes: &Arc<Fakes>, settings: HubSettings) -> Arc<Hub> {
-    Hub::new(settings, fakes.specs(), Arc::clone(fakes) as Arc<dyn Servers>, Arc::new(SeededEntropy::new(7)))
+    Hub::new(settings, fakes.specs(), Arc::clone(fakes) as Arc<dyn Servers>, Arc::new(SeededEntropy::new(7)), Arc::new(Wax))
+}
+
+/// A seal that hides nothing, but opens for the same thing alone.
+pub(crate) struct Wax;
+
+impl Seal for Wax {
+    fn seal(&self, bound_to: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        Some([bound_to, plain].concat())
+    }
+
+    fn open(&self, bound_to: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        sealed.strip_prefix(bound_to).map(<[u8]>::to_vec)
+    }
 }
 
 pub(crate) fn caller(user: &str, view: View) -> Caller {
@@ -32,6 +45,7 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
     };
     let principal = Principal {
         user: UserId::from_text(user),
+        subject: "subject".to_owned(),
         client: ClientId::from_text("ptn_client_test"),
         grant: GrantId::from_text("ptn_grant_test"),
         resource: Resource::from_stored(resource),

@@ -13,9 +13,10 @@ use std::{
 use async_trait::async_trait;
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
+    era::Era,
     hub::{Peer, Servers},
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, ConnectionKey, Event, Holder, Owner, ServerInfo, UpstreamError},
+    upstream::{Call, ConnectionKey, Event, Holder, News, Owner, ServerInfo, UpstreamError},
     wire::{Outcome, Payload},
 };
 use tokio::sync::{Notify, broadcast};
@@ -167,12 +168,8 @@ impl Servers for Fakes {
         if script.down.load(Ordering::SeqCst) {
             return Err(UpstreamError::Spawn { detail: "secret detail".to_owned() });
         }
-        let owner = match script.isolation {
-            Isolation::Shared => Owner::Everybody,
-            Isolation::User => Owner::User(holder.user.clone()),
-            Isolation::Session => Owner::Session(holder.user.clone(), holder.session.clone()),
-        };
-        let key = ConnectionKey { server: server.clone(), owner };
+        let specs = self.specs();
+        let key = ConnectionKey::of(specs.iter().find(|spec| spec.name == *server).unwrap(), holder);
         if let Some(peer) = self.peers.lock().unwrap().get(&key) {
             return Ok(Arc::clone(peer) as Arc<dyn Peer>);
         }
@@ -208,6 +205,7 @@ impl FakePeer {
             script.capabilities
         );
         let info = ServerInfo {
+            era: Era::Legacy,
             protocol_version: "2025-03-26".to_owned(),
             capabilities: payload(&script.capabilities),
             server_info: payload(&server_info),
@@ -222,9 +220,9 @@ impl FakePeer {
         match tool {
             "progress" => {
                 for n in 1..=2 {
-                    let progress = call.progress.as_ref().expect("a call with a token");
+                    let progress = call.news.as_ref().expect("somebody listens");
                     let news = payload(&format!(r#"{{"progress":{n}.0, "progressToken":77,"message":"\u00e9"}}"#));
-                    progress.send(news).await.unwrap();
+                    progress.send(News::Progress(news)).await.unwrap();
                 }
             }
             "wait" => {

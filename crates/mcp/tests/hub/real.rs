@@ -12,7 +12,7 @@ use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions, fixture_binary};
 use serde_json::{Value, json};
 
 use super::{
-    client::{Client, Events},
+    client::{Client, Events, Wax},
     fake::name,
 };
 
@@ -38,7 +38,7 @@ impl World {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let pool = Arc::new(Upstreams::new(specs.clone(), http, Options::default()));
         let servers = Arc::clone(&pool) as Arc<dyn Servers>;
-        let hub = Hub::new(HubSettings::default(), specs, servers, Arc::new(SeededEntropy::new(1)));
+        let hub = Hub::new(HubSettings::default(), specs, servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax));
         Self { hub, pool, web }
     }
 
@@ -96,8 +96,13 @@ async fn merged_lists_and_calls_reach_real_servers() {
         client.result("resources/subscribe", json!({ "uri": uri })).await;
         said(&client, &format!("{server}_update_resource"), json!({ "uri": uri })).await;
         assert!(stream.next().await.unwrap().contains(&format!(r#""uri":"{uri}""#)));
-        said(&client, &format!("{server}_log"), json!({"text": "hello"})).await;
-        assert!(stream.next().await.unwrap().contains("notifications/message"));
+        // What a server logs about a call goes where the call's answer goes.
+        let log = format!(
+            r#"{{"jsonrpc":"2.0","id":"l{server}","method":"tools/call","params":{{"name":"{server}_log","arguments":{{"text":"hello"}}}}}}"#
+        );
+        let mut logged = Events::of(client.post(&log).await);
+        assert!(logged.next().await.unwrap().contains("notifications/message"));
+        assert!(logged.next().await.unwrap().contains("\"logged\""));
         said(&client, &format!("{server}_change_tools"), json!({})).await;
         assert!(stream.next().await.unwrap().contains("tools/list_changed"));
         assert!(client.tools().await.contains(&format!("{server}_late")));

@@ -12,8 +12,9 @@ use portunus_core::{
     secret::SecretText,
 };
 use portunus_mcp::{
+    face::Face,
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, Connection, Holder, Options, UpstreamError, Upstreams},
+    upstream::{Call, Connection, Holder, Options, Person, UpstreamError, Upstreams},
     wire::{Outcome, Payload},
 };
 use portunus_testkit::mcp_servers::fixture_binary;
@@ -70,7 +71,12 @@ pub(crate) fn pool_with(spec: ServerSpec, options: Options) -> Arc<Upstreams> {
 }
 
 pub(crate) fn holder(user: &str, session: &str) -> Holder {
-    Holder { user: UserId::of("https://issuer.example", user), session: session.to_owned() }
+    Holder {
+        user: UserId::of("https://issuer.example", user),
+        session: session.to_owned(),
+        face: Face::default(),
+        person: Person::default(),
+    }
 }
 
 pub(crate) async fn connect(pool: &Upstreams) -> Result<Arc<Connection>, UpstreamError> {

@@ -1,9 +1,12 @@
 //! What a fixture server offers: tools (in [`super::tools`]), prompts, resources, a template, completion, logging, subscriptions.
 #![expect(deprecated, reason = "legacy servers offer logging and subscriptions this way")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use rmcp::{
@@ -74,6 +77,12 @@ pub(super) fn model<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, E
 }
 
 impl ServerHandler for Fixture {
+    /// The SDK would speak the modern era too; this is a server of the other one.
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        let known = ProtocolVersion::KNOWN_VERSIONS.iter().filter(|version| **version <= ProtocolVersion::V_2025_11_25);
+        Cow::Owned(known.cloned().collect())
+    }
+
     fn get_info(&self) -> ServerConfig {
         let info = json!({
             "protocolVersion": "2025-11-25",

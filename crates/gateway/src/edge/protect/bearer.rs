@@ -159,6 +159,7 @@ fn read_token(headers: &HeaderMap, query: Option<&str>) -> Result<TokenSecret, C
 fn principal_of(found: &FoundAccess) -> Principal {
     Principal {
         user: found.user.id.clone(),
+        subject: found.user.subject.clone(),
         client: found.grant.client.clone(),
         grant: found.grant.id.clone(),
         resource: found.token.resource.clone(),

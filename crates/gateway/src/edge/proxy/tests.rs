@@ -24,6 +24,7 @@ use crate::net::{NetSettings, forwarding_client};
 fn principal() -> Principal {
     Principal {
         user: UserId::of("https://idp.example", "alice"),
+        subject: "subject".to_owned(),
         client: ClientId::from_text("ptn_client_x"),
         grant: GrantId::from_text("ptn_grant_x"),
         resource: Resource::from_stored("https://gw.example/mcp/dice"),

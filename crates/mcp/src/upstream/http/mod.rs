@@ -1,5 +1,6 @@
-//! A server on Streamable HTTP (MCP 2025-11-25, transports): each message is a POST, its answer JSON or a stream of events; what
-//! the server says unasked comes on a GET stream ([`listen`]). Only configured headers are sent, never a caller's (threat 31).
+//! A server on Streamable HTTP (MCP 2025-11-25 and 2026-07-28, transports): each message is a POST, its answer JSON or a stream of events;
+//! what a legacy server says unasked comes on a GET stream ([`listen`]). Only configured headers and the protocol's own are sent, never
+//! a caller's (threat 31).
 
 mod events;
 mod listen;
@@ -53,6 +54,8 @@ struct Shared {
     max_message: usize,
     session: OnceLock<HeaderValue>,
     version: OnceLock<HeaderValue>,
+    /// No sessions, no GET stream, no resuming.
+    modern: AtomicBool,
 }
 
 impl HttpLink {
@@ -71,6 +74,7 @@ impl HttpLink {
             max_message: hello.max_message,
             session: OnceLock::new(),
             version: OnceLock::new(),
+            modern: AtomicBool::new(false),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared), deleted: AtomicBool::new(false) }))
     }
@@ -121,6 +125,14 @@ impl Link for HttpLink {
         true
     }
 
+    fn cancels_by_disconnect(&self) -> bool {
+        self.shared.modern.load(Ordering::Relaxed)
+    }
+
+    fn is_modern(&self) {
+        self.shared.modern.store(true, Ordering::Relaxed);
+    }
+
     fn initialized(&self, protocol_version: &str) {
         if let Ok(version) = HeaderValue::from_str(protocol_version) {
             let _ = self.shared.version.set(version);
@@ -151,17 +163,24 @@ impl Shared {
         headers
     }
 
-    async fn post(&self, Outgoing { message, awaits }: Outgoing) -> Result<(), UpstreamError> {
-        let mut headers = HeaderMap::new();
+    async fn post(&self, Outgoing { message, awaits, headers }: Outgoing) -> Result<(), UpstreamError> {
+        let mut headers = headers;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let request = self.http.post(self.url.clone()).headers(self.with_session(headers)).body(message);
         let response = request.send().await.map_err(unreachable)?;
         refuse_redirect(&response, &self.url)?;
         if !response.status().is_success() {
-            return self.failed(response, awaits).await;
+            return match self.failed(response, awaits).await {
+                // No modern server says this without a reason: it has become another, and did nothing.
+                Err(UpstreamError::Status { status: 400 | 404 | 405 | 406 }) if self.modern.load(Ordering::Relaxed) => {
+                    Err(self.expire())
+                }
+                other => other,
+            };
         }
-        if let (Some(_), Some(session)) = (awaits, response.headers().get(&SESSION)) {
+        let is_modern = self.modern.load(Ordering::Relaxed);
+        if let (Some(_), Some(session), false) = (awaits, response.headers().get(&SESSION), is_modern) {
             // Only the first is taken, which is the one on the answer to initialize.
             let _ = self.session.set(session.clone());
         }
@@ -169,7 +188,7 @@ impl Shared {
         match content_type(&response) {
             "application/json" => {
                 let body = read_body(response, self.max_message).await?;
-                self.inbox.deliver(&body);
+                self.inbox.deliver(&body, Some(id));
                 Ok(())
             }
             EVENT_STREAM => self.stream(response, id).await,
@@ -182,7 +201,8 @@ impl Shared {
         let mut place = Place::default();
         let mut broken = self.pump(response, &mut place, Some(id)).await;
         while self.inbox.awaits(id) {
-            if matches!(broken, Err(UpstreamError::TooLarge)) || place.last_id.is_none() {
+            let is_resumable = place.last_id.is_some() && !self.modern.load(Ordering::Relaxed);
+            if matches!(broken, Err(UpstreamError::TooLarge)) || !is_resumable {
                 return broken;
             }
             tokio::time::sleep(place.pause()).await;
@@ -220,7 +240,7 @@ impl Shared {
             for ServerEvent { kind, data, .. } in decoder.feed(&chunk.map_err(unreachable)?)? {
                 // The first event of a resumable stream has an id and no data.
                 if kind == "message" && !data.is_empty() {
-                    self.inbox.deliver(&Bytes::from(data));
+                    self.inbox.deliver(&Bytes::from(data), awaited);
                 }
             }
             place.note(&decoder);
@@ -247,7 +267,7 @@ impl Shared {
         if let (true, Some(id), Ok(Message::Response(answer))) = (is_json, awaits, wire::parse(&body))
             && answer.id.as_ref().and_then(wire::RequestId::as_u64) == Some(id)
         {
-            self.inbox.deliver(&body);
+            self.inbox.deliver(&body, Some(id));
             return Ok(());
         }
         Err(UpstreamError::Status { status: status.as_u16() })

@@ -6,7 +6,7 @@ mod slot;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -19,9 +19,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::options::Options;
 use self::slot::{Next, Phase, Place, Slot};
-use super::{Call, Connection, ConnectionKey, Hello, Holder, Owner, UpstreamError, handshake};
+use super::{Call, Connection, ConnectionKey, Hello, Holder, Owner, Person, UpstreamError, handshake};
 use crate::{
+    era::Era,
     spec::{ServerSpec, Transport},
+    sync::locked,
     wire::{Outcome, Payload},
 };
 
@@ -45,6 +47,8 @@ struct Pool {
     children: Arc<Semaphore>,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    /// Of each server, as it was last met.
+    eras: Mutex<HashMap<ServerName, Era>>,
 }
 
 impl Upstreams {
@@ -53,7 +57,6 @@ impl Upstreams {
         let tasks = TaskTracker::new();
         let hello = Hello {
             tasks: tasks.clone(),
-            capabilities: options.capabilities.clone(),
             on_request: Arc::clone(&options.on_request),
             max_message: options.max_message,
             close_grace: options.close_grace,
@@ -69,6 +72,7 @@ impl Upstreams {
             options,
             stopping: CancellationToken::new(),
             tasks,
+            eras: Mutex::default(),
         };
         Self { pool: Arc::new(pool) }
     }
@@ -93,7 +97,7 @@ impl Upstreams {
                 Next::LookAgain => {}
                 Next::Start => {
                     // On a task of its own: a caller that goes away does not undo a start others wait for.
-                    let start = Arc::clone(&self.pool).start(Arc::clone(spec), key, slot, place);
+                    let start = Arc::clone(&self.pool).start(Arc::clone(spec), key, slot, place, holder.person.clone());
                     let started = self.pool.tasks.spawn(start).await;
                     return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
                 }
@@ -191,9 +195,11 @@ impl Pool {
         key: ConnectionKey,
         slot: Slot,
         mut place: OwnedMutexGuard<Place>,
+        person: Person,
     ) -> Result<Arc<Connection>, UpstreamError> {
         let room = self.room(&spec).await?;
-        let connecting = handshake::connect(key.clone(), &spec, &self.http, &self.hello);
+        let known = locked(&self.eras).get(&spec.name).copied();
+        let connecting = self.connect(&key, &spec, known, &person);
         let connected = tokio::select! {
             connected = connecting => connected,
             () = self.stopping.cancelled() => return Err(UpstreamError::closed("the gateway is stopping")),
@@ -201,6 +207,7 @@ impl Pool {
         match connected {
             Ok(connection) => {
                 let connection = Arc::new(connection);
+                locked(&self.eras).insert(spec.name.clone(), connection.info().era);
                 tracing::debug!(server = %spec.name, revision = connection.info().protocol_version, "connected to a server");
                 place.phase = Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
                 drop(place);
@@ -213,6 +220,24 @@ impl Pool {
                 place.failed(error.detail().map_or_else(|| error.to_string(), str::to_owned), &self.options);
                 Err(error)
             }
+        }
+    }
+
+    /// A child that ends when it is asked what it does not know gets a second life, without that question.
+    async fn connect(
+        &self,
+        key: &ConnectionKey,
+        spec: &ServerSpec,
+        known: Option<Era>,
+        person: &Person,
+    ) -> Result<Connection, UpstreamError> {
+        let connect = |known| handshake::connect(key.clone(), spec, &self.http, &self.hello, known, person);
+        match connect(known).await {
+            Err(UpstreamError::Closed { detail }) if known.is_none() && matches!(spec.transport, Transport::Stdio { .. }) => {
+                tracing::debug!(server = %spec.name, detail, "the child ended at server/discover: trying without it");
+                connect(Some(Era::Legacy)).await
+            }
+            other => other,
         }
     }
 

@@ -3,13 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::super::{NoServerRequests, ServerRequests};
-use crate::wire::Payload;
 
 /// What is the same for every connection of the pool.
 #[derive(Clone)]
 pub struct Options {
-    /// The client capabilities that the handshake declares: a JSON object.
-    pub capabilities: Payload,
+    /// Answers what servers ask outside of any call.
     pub on_request: Arc<dyn ServerRequests>,
     /// How many child processes may run.
     pub max_children: usize,
@@ -27,7 +25,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            capabilities: Payload::from_value(&serde_json::json!({})),
             on_request: Arc::new(NoServerRequests),
             max_children: 256,
             max_connections: 4096,

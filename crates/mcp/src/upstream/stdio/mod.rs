@@ -172,7 +172,7 @@ async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, cha
     loop {
         match lines.next().await {
             Ok(Some(Line::Whole(line))) => match line.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                Some(b'{' | b'[') => inbox.deliver(&Bytes::from(line)),
+                Some(b'{' | b'[') => inbox.deliver(&Bytes::from(line), None),
                 Some(_) => chatter.line("stdout", &line),
                 None => {}
             },

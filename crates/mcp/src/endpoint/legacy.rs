@@ -1,0 +1,153 @@
+//! A message of a legacy client: the session it belongs to, and what is done with it.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{answers, headers, respond::UnderWay};
+use crate::{
+    allow::Verdict,
+    answer::{Answer, Refused, Wanted},
+    era::{self, Era},
+    hub::{
+        Asker, Caller, Inner, View,
+        ask::Ask,
+        reply::{self, Reply},
+    },
+    session::{Session, table::Place},
+    wire::{self, Message, Notification, Request, code},
+};
+
+/// How much news may wait for a slow client; progress beyond it is dropped.
+const NEWS: usize = 32;
+
+impl Inner {
+    pub(super) async fn post_legacy(
+        self: &Arc<Self>,
+        caller: &Caller,
+        map: &HeaderMap,
+        message: Message,
+    ) -> Result<Answer, Box<Answer>> {
+        if let Message::Request(request) = &message
+            && request.method == "initialize"
+        {
+            return Ok(self.initialize(caller, request).await);
+        }
+        let session = self.session(caller, map)?;
+        Ok(match message {
+            Message::Request(request) => self.answer(session, request).await,
+            Message::Notification(notification) => self.notice(&session, notification).await,
+            Message::Response(response) => {
+                session.take_answer(response);
+                answers::empty(StatusCode::ACCEPTED)
+            }
+        })
+    }
+
+    /// The session that the request belongs to, in use from now on.
+    pub(crate) fn session(&self, caller: &Caller, map: &HeaderMap) -> Result<Arc<Session>, Box<Answer>> {
+        let id = headers::session(map)?;
+        let session = self.sessions.find(caller, &id).ok_or_else(|| Box::new(answers::session_unknown()))?;
+        session.set_allow(&caller.allow);
+        Ok(session)
+    }
+
+    async fn answer(self: &Arc<Self>, session: Arc<Session>, request: Request) -> Answer {
+        let id = Some(&request.id);
+        if request.method == "ping" {
+            return answers::json(StatusCode::OK, wire::result(&request.id, &wire::object(&[])));
+        }
+        let meta = match request.params.as_ref().map(wire::meta_of).transpose() {
+            Ok(meta) => meta.unwrap_or_default(),
+            Err(error) => return answers::wire_error(id, &error),
+        };
+        if meta.protocol_version.is_some_and(|revision| revision == era::MODERN) {
+            let text = "Header mismatch: MCP-Protocol-Version does not match the body";
+            return answers::error(StatusCode::BAD_REQUEST, id, code::HEADER_MISMATCH, text);
+        }
+        let room = self.sessions.room(&session.user);
+        let Ok(place) = room.call_place(self.settings.max_in_flight_per_user) else {
+            return answers::too_many(id, "requests");
+        };
+        let Some(cancel) = session.begin_call(&request.id) else {
+            return answers::error(StatusCode::BAD_REQUEST, id, code::INVALID_REQUEST, "a request of this id is under way");
+        };
+        let (news_in, news) = mpsc::channel(NEWS);
+        let (replied, reply) = oneshot::channel();
+        let ask = Ask {
+            asker: Asker::session(&session),
+            view: session.view.clone(),
+            allow: session.allow(),
+            era: Era::Legacy,
+            speaker: Some(Arc::clone(&session)),
+            method: request.method,
+            params: request.params,
+            mirrors: HeaderMap::new(),
+            level: None,
+            news: news_in,
+            cancel,
+        };
+        let call = CallUnderWay { ask, session: Arc::clone(&session), id: request.id.clone(), _place: place };
+        tokio::spawn(Arc::clone(self).run(call, replied));
+        let keep_alive = self.settings.keep_alive;
+        UnderWay { session, id: request.id, token: meta.progress_token, news, reply, keep_alive }.answer().await
+    }
+
+    /// Runs to its end whether or not the client is still there: a broken connection cancels nothing in this era.
+    async fn run(self: Arc<Self>, call: CallUnderWay, replied: oneshot::Sender<Reply>) {
+        let reply = self.request(&call.ask).await;
+        reply::log(&call.ask.method, &reply);
+        drop(call);
+        // Nobody is left to read it, if this fails.
+        let _ = replied.send(reply);
+    }
+
+    async fn notice(self: &Arc<Self>, session: &Arc<Session>, notification: Notification) -> Answer {
+        let Notification { method, params } = notification;
+        match method.as_str() {
+            "notifications/cancelled" => {
+                let head = params.as_ref().and_then(|params| wire::params_head(params).ok());
+                if let Some(id) = head.and_then(|head| head.request_id) {
+                    session.cancel_call(&id);
+                }
+            }
+            // The handshake with the server was ours.
+            "notifications/initialized" => {}
+            _ => {
+                let room = self.sessions.room(&session.user);
+                let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else {
+                    return answers::too_many(None, "requests");
+                };
+                if let View::One(server) = &session.view {
+                    // Of the client itself, and so nothing that it could lack.
+                    let is_own = matches!(method.as_str(), "notifications/roots/list_changed" | "notifications/progress");
+                    match session.allow().method(server, &method) {
+                        Verdict::Allowed => {}
+                        _ if is_own => {}
+                        Verdict::NotGranted => {
+                            return reply::refusal(None, Refused { server: server.clone(), what: Wanted::Server });
+                        }
+                        Verdict::Hidden => return answers::empty(StatusCode::ACCEPTED),
+                    }
+                    self.pass_on(server, &Asker::session(session), &method, params).await;
+                }
+            }
+        }
+        answers::empty(StatusCode::ACCEPTED)
+    }
+}
+
+/// While it lives, the call counts against the user's cap and can be cancelled.
+struct CallUnderWay {
+    ask: Ask,
+    session: Arc<Session>,
+    id: wire::RequestId,
+    _place: Place,
+}
+
+impl Drop for CallUnderWay {
+    fn drop(&mut self) {
+        self.session.end_call(&self.id);
+    }
+}

@@ -1,0 +1,161 @@
+//! A message of a modern client (MCP 2026-07-28, Streamable HTTP): checked, then answered on its own, with nothing remembered between two
+//! of them but what a server is waiting for ([`crate::hub::waiting`]). How the answer comes about is [`super::exchange`]'s.
+
+use std::{collections::HashSet, sync::Arc};
+
+use http::{HeaderMap, StatusCode};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    answers,
+    exchange::{Asking, Exchange},
+    metadata::{self, Sound},
+};
+use crate::{
+    allow::Verdict,
+    answer::Answer,
+    era::Era,
+    face::Face,
+    hub::{
+        Asker, Caller, Inner, View,
+        ask::Ask,
+        changes, discover,
+        reply::{self, Problem, Reply},
+        waiting::Waiter,
+    },
+    session::table::Place,
+    translate::input,
+    wire::{self, Message, Notification, Payload, Request, code},
+};
+
+/// How much news may wait for a slow client.
+const NEWS: usize = 32;
+/// These belong to the handshake era alone.
+const GONE: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
+impl Inner {
+    pub(super) async fn post_modern(
+        self: &Arc<Self>,
+        caller: &Caller,
+        map: &HeaderMap,
+        message: Message,
+    ) -> Result<Answer, Box<Answer>> {
+        match message {
+            Message::Request(request) => {
+                let sound = metadata::check(&request, map)?;
+                Ok(self.answer_modern(caller, request, sound).await)
+            }
+            Message::Notification(notification) => {
+                self.notice_modern(caller, notification).await;
+                Ok(answers::empty(StatusCode::ACCEPTED))
+            }
+            Message::Response(_) => Err(Box::new(answers::bad_request("clients send no responses in revision 2026-07-28"))),
+        }
+    }
+
+    async fn answer_modern(self: &Arc<Self>, caller: &Caller, request: Request, sound: Sound) -> Answer {
+        if GONE.contains(&request.method.as_str()) {
+            let reply = Err(Problem::method_not_found(&request.method));
+            return reply::modern_answer(&request.id, reply);
+        }
+        let face = Face::of(sound.head.meta.client_capabilities.as_ref());
+        if request.method == "subscriptions/listen" {
+            return changes::answer(self, caller, request, face).await;
+        }
+        let waiter = match sound.head.request_state.as_deref().map(|state| self.take_waiting(caller, &request, state)) {
+            Some(Err(problem)) => return reply::modern_answer(&request.id, Err(problem)),
+            Some(Ok(waiter)) => waiter,
+            None => None,
+        };
+        let asking = Asking { hub: Arc::clone(self), caller: caller.clone(), request };
+        match waiter {
+            Some(waiter) => resume(asking, waiter, &sound).await,
+            None => self.begin(asking, face, sound).await,
+        }
+    }
+
+    async fn begin(self: &Arc<Self>, asking: Asking, face: Face, sound: Sound) -> Answer {
+        let (caller, request) = (&asking.caller, &asking.request);
+        let room = self.sessions.room(&caller.principal.user);
+        let Ok(place) = room.call_place(self.settings.max_in_flight_per_user) else {
+            return answers::too_many(Some(&request.id), "requests");
+        };
+        let (news_in, news) = mpsc::channel(NEWS);
+        let (replied, reply) = oneshot::channel();
+        let cancel = CancellationToken::new();
+        let ask = Ask {
+            asker: Asker::alone(caller, face.clone()),
+            view: caller.view.clone(),
+            allow: Arc::clone(&caller.allow),
+            era: Era::Modern,
+            speaker: None,
+            method: request.method.clone(),
+            params: request.params.clone(),
+            mirrors: sound.mirrors,
+            level: sound.level,
+            news: news_in,
+            cancel: cancel.clone(),
+        };
+        tokio::spawn(run(Arc::clone(self), ask, place, replied));
+        let exchange = Exchange::new(news, reply, cancel.drop_guard(), face, sound.level, sound.head.meta.progress_token);
+        exchange.answer(asking).await
+    }
+
+    async fn notice_modern(self: &Arc<Self>, caller: &Caller, Notification { method, params }: Notification) {
+        let View::One(server) = &caller.view else { return };
+        let room = self.sessions.room(&caller.principal.user);
+        let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else { return };
+        // A disconnect cancels; there is nothing else that the protocol itself would tell a server.
+        if method != "notifications/cancelled" && caller.allow.method(server, &method) == Verdict::Allowed {
+            self.pass_on(server, &Asker::alone(caller, Face::default()), &method, params).await;
+        }
+    }
+}
+
+/// Until it is done, or its client has gone.
+async fn run(hub: Arc<Inner>, ask: Ask, place: Place, replied: oneshot::Sender<Reply>) {
+    let reply = match ask.method.as_str() {
+        "server/discover" => discover::reply(&hub, &ask).await,
+        _ => hub.request(&ask).await,
+    };
+    reply::log(&ask.method, &reply);
+    drop((ask, place));
+    // Nobody is left to read it, if this fails.
+    let _ = replied.send(reply);
+}
+
+/// The client comes back with what a server wanted to know. What it left out is asked for again.
+async fn resume(asking: Asking, waiter: Waiter, sound: &Sound) -> Answer {
+    let Waiter { mut exchange, asked, .. } = waiter;
+    let keys: HashSet<&str> = asked.iter().map(|(request, _)| request.key.as_str()).collect();
+    let nothing = wire::object(&[]);
+    let responses: &Payload = sound.head.input_responses.as_ref().unwrap_or(&nothing);
+    let mut answers = input::answers(responses, &keys).unwrap_or_default();
+    let mut open = Vec::new();
+    for (request, ask) in asked {
+        match answers.iter().position(|(key, _)| *key == request.key) {
+            // Of memory of its own: the request it came in is soon done with.
+            Some(at) => ask.answer(Ok(answers.swap_remove(at).1.detached())),
+            None if ask.is_withdrawn() => {}
+            None => open.push((request, ask)),
+        }
+    }
+    exchange.goes_on_for(sound.level, sound.head.meta.progress_token.clone());
+    if open.is_empty() { exchange.answer(asking).await } else { exchange.ask_again(&asking, open) }
+}
+
+/// The HTTP status of an answer with this error code; `None` is a result.
+pub(crate) fn status_of(code: Option<i64>) -> StatusCode {
+    match code {
+        Some(code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(
+            code::HEADER_MISMATCH
+            | code::MISSING_CLIENT_CAPABILITY
+            | code::UNSUPPORTED_PROTOCOL_VERSION
+            | code::PARSE_ERROR
+            | code::INVALID_REQUEST,
+        ) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}

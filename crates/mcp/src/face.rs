@@ -1,0 +1,152 @@
+//! What a client can do, as the gateway declares it to servers on the client's behalf. Servers decide by it which tools they list
+//! and whether they ask anything back, so clients of different abilities never share one connection.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::{Map, Value, json};
+
+use crate::wire::Payload;
+
+/// Longer declarations are cut down to the capabilities that MCP itself defines.
+const MAX_BYTES: usize = 8 * 1024;
+const KNOWN: [&str; 3] = ["roots", "sampling", "elicitation"];
+
+/// Client capabilities (MCP, `ClientCapabilities`) as canonical JSON: two clients of the same abilities have the same face.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Face(Arc<str>);
+
+/// A capability that a request of a server needs of the client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Missing {
+    /// As people write it: `elicitation.url`.
+    pub name: &'static str,
+    /// As `data.requiredCapabilities` of -32021 has it.
+    pub required: Value,
+}
+
+impl Default for Face {
+    /// Nothing but the core protocol.
+    fn default() -> Self {
+        Self("{}".into())
+    }
+}
+
+impl Face {
+    /// `capabilities` as the client declared them; what is no object counts as none.
+    pub fn of(capabilities: Option<&Payload>) -> Self {
+        let Some(Value::Object(mut declared)) = capabilities.and_then(|declared| declared.read().ok()) else {
+            return Self::default();
+        };
+        declared.retain(|_, value| value.is_object());
+        let whole = canonical(&Value::Object(declared.clone())).to_string();
+        if whole.len() <= MAX_BYTES {
+            return Self(whole.into());
+        }
+        let plain = |name: &&str| {
+            let Value::Object(parts) = declared.get(*name)? else { return None };
+            let flags = parts.iter().filter(|(key, value)| key.len() <= 64 && (value.is_object() || value.is_boolean()));
+            let flags: Map<_, _> = flags
+                .take(8)
+                .map(|(key, value)| (key.clone(), if value.is_object() { json!({}) } else { value.clone() }))
+                .collect();
+            Some(((*name).to_owned(), Value::Object(flags)))
+        };
+        let known: Map<_, _> = KNOWN.iter().filter_map(plain).collect();
+        Self(canonical(&Value::Object(known)).to_string().into())
+    }
+
+    /// The capabilities, as a client declares them.
+    pub fn capabilities(&self) -> Payload {
+        Payload::trusted(bytes::Bytes::copy_from_slice(self.0.as_bytes()))
+    }
+
+    /// What the client lacks to answer this request of a server; `None` when it lacks nothing that we know of.
+    pub fn lacks(&self, method: &str, params: Option<&Payload>) -> Option<Missing> {
+        let declared: Value = serde_json::from_str(&self.0).unwrap_or_default();
+        let has = |path: &str| declared.pointer(path).is_some();
+        let asked = || params.and_then(|params| params.read::<Value>().ok()).unwrap_or_default();
+        let missing = |name, required| Some(Missing { name, required });
+        match method {
+            "roots/list" if !has("/roots") => missing("roots", json!({"roots": {}})),
+            "sampling/createMessage" if !has("/sampling") => missing("sampling", json!({"sampling": {}})),
+            "sampling/createMessage" if !has("/sampling/tools") => {
+                let asked = asked();
+                let uses_tools = asked.get("tools").or(asked.get("toolChoice")).is_some_and(|value| !value.is_null());
+                if uses_tools { missing("sampling.tools", json!({"sampling": {"tools": {}}})) } else { None }
+            }
+            "elicitation/create" if asked()["mode"] == "url" => {
+                if has("/elicitation/url") {
+                    None
+                } else {
+                    missing("elicitation.url", json!({"elicitation": {"url": {}}}))
+                }
+            }
+            // An empty object means forms, as it did before there was another mode.
+            "elicitation/create" if !has("/elicitation/form") && (!has("/elicitation") || has("/elicitation/url")) => {
+                missing("elicitation.form", json!({"elicitation": {"form": {}}}))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Face {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Face({} bytes)", self.0.len())
+    }
+}
+
+/// The same value with the keys of every object in order.
+pub(crate) fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().map(|(key, value)| (key.clone(), canonical(value))).collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(elements) => Value::Array(elements.iter().map(canonical).collect()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(text: &str) -> Face {
+        Face::of(Some(&Payload::from_json(text).unwrap()))
+    }
+
+    #[test]
+    fn the_same_abilities_have_the_same_face() {
+        assert_eq!(face(r#"{"sampling":{}, "roots":{"b":true,"a":{}}}"#), face(r#"{"roots":{"a":{},"b":true},"sampling":{}}"#));
+        assert_ne!(face(r#"{"sampling":{}}"#), Face::default());
+        assert_eq!(face(r#"{"sampling":null}"#), Face::default());
+        assert_eq!(Face::of(None), Face::default());
+        let long = format!(r#"{{"experimental":{{"x":"{}"}},"elicitation":{{"url":{{"y":1}}}}}}"#, "x".repeat(MAX_BYTES));
+        assert_eq!(face(&long), face(r#"{"elicitation":{"url":{}}}"#), "what is too long is cut down");
+    }
+
+    #[test]
+    fn what_a_client_lacks() {
+        let all = r#"{"roots":{},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}}}"#;
+        for (client, method, params, lacks) in [
+            ("{}", "roots/list", "{}", Some("roots")),
+            (all, "roots/list", "{}", None),
+            ("{}", "sampling/createMessage", "{}", Some("sampling")),
+            (r#"{"sampling":{}}"#, "sampling/createMessage", "{}", None),
+            (r#"{"sampling":{}}"#, "sampling/createMessage", r#"{"tools":[]}"#, Some("sampling.tools")),
+            (all, "sampling/createMessage", r#"{"tools":[]}"#, None),
+            ("{}", "elicitation/create", "{}", Some("elicitation.form")),
+            (r#"{"elicitation":{}}"#, "elicitation/create", "{}", None),
+            (r#"{"elicitation":{}}"#, "elicitation/create", r#"{"mode":"url"}"#, Some("elicitation.url")),
+            (r#"{"elicitation":{"url":{}}}"#, "elicitation/create", r#"{"mode":"form"}"#, Some("elicitation.form")),
+            (r#"{"elicitation":{"url":{}}}"#, "elicitation/create", r#"{"mode":"url"}"#, None),
+            (all, "elicitation/create", "{}", None),
+            ("{}", "x/unknown", "{}", None),
+        ] {
+            let params = Payload::from_json(params).unwrap();
+            assert_eq!(face(client).lacks(method, Some(&params)).map(|missing| missing.name), lacks, "{client} {method}");
+        }
+    }
+}

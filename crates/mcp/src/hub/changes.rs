@@ -1,0 +1,167 @@
+//! `subscriptions/listen` of modern clients (MCP 2026-07-28, subscriptions): a stream of the changes that the client wants to hear of. While
+//! it is open it is a session that nobody can name, so that whatever concerns sessions concerns it too.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::stream;
+use http::HeaderMap;
+use portunus_core::ids::ServerName;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    Asker, Caller, Inner, View,
+    ask::{Ask, Subscription},
+    capabilities,
+    reply::{self, Problem},
+    single,
+};
+use crate::{
+    aggregate::{kind::Kind as List, route},
+    answer::Answer,
+    endpoint::{answers, sse},
+    era::Era,
+    face::Face,
+    session::{Kind, Session, SessionId, filter::Filter, table::Place},
+    wire::{self, Payload, Request, RequestId, WireError, meta},
+};
+
+pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, face: Face) -> Answer {
+    let (mut filter, uris) = match wanted(request.params.as_ref()) {
+        Ok(wanted) => wanted,
+        Err(error) => return reply::modern_answer(&request.id, Err(error.into())),
+    };
+    let room = hub.sessions.room(&caller.principal.user);
+    let Ok(place) = room.stream_place(hub.settings.max_streams_per_user) else {
+        return answers::too_many(Some(&request.id), "streams");
+    };
+    if let View::One(server) = &caller.view {
+        match hub.connect(server, &Asker::alone(caller, face.clone())).await {
+            Ok(peer) => filter = offered(filter, &peer.info().capabilities),
+            Err(error) => return reply::modern_answer(&request.id, Err(Problem::server(server, error))),
+        }
+    }
+    let session = Session::new(SessionId::generate(&*hub.entropy), caller, Kind::Listening(filter), face);
+    let session = Arc::new(session);
+    match hub.sessions.add(&session, hub.settings.max_sessions_per_user) {
+        Ok(None) => {}
+        Ok(Some(evicted)) => hub.end_in_background(evicted),
+        Err(_) => return answers::too_many(Some(&request.id), "streams"),
+    }
+    session.stream_opened();
+    // From here on, whoever leaves early has left the stream.
+    let open = Open { hub: Arc::clone(hub), session, id: request.id, _place: place };
+    let mut agreed = Vec::new();
+    for uri in uris.into_iter().take(hub.settings.max_subscriptions) {
+        match open.subscribe(&uri).await {
+            Ok(()) => agreed.push(uri),
+            Err(problem) => tracing::debug!(?problem, "a resource is left out of a subscription"),
+        }
+    }
+    let acknowledged = wire::object(&[("notifications", filter.write(&agreed).as_str())]);
+    let first = open.tagged("notifications/subscriptions/acknowledged", Some(&acknowledged));
+    let keep_alive = hub.settings.keep_alive;
+    answers::events(stream::unfold((Some(open), Some(first)), move |(open, first)| async move {
+        if let Some(first) = first {
+            return Some((first, (open, None)));
+        }
+        let open = open?;
+        let (event, goes_on) = open.next(keep_alive).await;
+        Some((event, (goes_on.then_some(open), None)))
+    }))
+}
+
+fn wanted(params: Option<&Payload>) -> Result<(Filter, Vec<String>), WireError> {
+    let members = params.map(wire::members).transpose()?.unwrap_or_default();
+    match members.into_iter().find(|(key, _)| key == "notifications") {
+        Some((_, notifications)) if notifications.as_str().starts_with('{') => Filter::read(&notifications),
+        Some(_) => Err(WireError::WrongType("notifications", "an object")),
+        None => Err(WireError::Missing("notifications".to_owned())),
+    }
+}
+
+/// What the server tells of at all.
+fn offered(wanted: Filter, declared: &Payload) -> Filter {
+    let tells = |capability| capabilities::has_flag(declared, capability, "listChanged");
+    Filter {
+        tools: wanted.tools && tells("tools"),
+        prompts: wanted.prompts && tells("prompts"),
+        resources: wanted.resources && tells("resources"),
+    }
+}
+
+/// One open stream. While it lives it counts against the user's cap; its subscriptions end with it.
+struct Open {
+    hub: Arc<Inner>,
+    session: Arc<Session>,
+    /// Of the request: every message on the stream carries it.
+    id: RequestId,
+    _place: Place,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.session.stream_closed();
+        self.hub.sessions.remove(&self.session);
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.hub.end_in_background(Arc::clone(&self.session));
+        }
+    }
+}
+
+impl Open {
+    async fn subscribe(&self, uri: &str) -> Result<(), Problem> {
+        let (news, _) = mpsc::channel(1);
+        let ask = Ask {
+            asker: Asker::session(&self.session),
+            view: self.session.view.clone(),
+            allow: self.session.allow(),
+            era: Era::Modern,
+            speaker: Some(Arc::clone(&self.session)),
+            method: "resources/subscribe".to_owned(),
+            params: Some(wire::object(&[("uri", &wire::quote(uri))])),
+            mirrors: HeaderMap::new(),
+            level: None,
+            news,
+            cancel: self.session.ended.clone(),
+        };
+        let server: ServerName = match &self.session.view {
+            View::One(server) => {
+                single::check(&*ask.allow, server, List::Resources, uri)?;
+                server.clone()
+            }
+            View::All => route::by_uri(&self.hub, &ask, uri).await?,
+        };
+        match self.hub.subscribe(&server, &ask, uri, Subscription::Begin).await? {
+            wire::Outcome::Result(_) => Ok(()),
+            wire::Outcome::Error(_) => Err(Problem::invalid_params("the server refuses")),
+        }
+    }
+
+    /// The next event, and whether another can follow.
+    async fn next(&self, keep_alive: Duration) -> (Bytes, bool) {
+        tokio::select! {
+            biased;
+            () = self.session.ended.cancelled() => (self.end(), false),
+            () = self.hub.closing.cancelled() => (self.end(), false),
+            message = self.session.outbox.next(|| true) => match wire::parse(&message) {
+                Ok(wire::Message::Notification(told)) => (self.tagged(&told.method, told.params.as_ref()), true),
+                // Nothing else is put there.
+                _ => (sse::keep_alive(), true),
+            },
+            () = tokio::time::sleep_until(Instant::now() + keep_alive) => (sse::keep_alive(), true),
+        }
+    }
+
+    fn tagged(&self, method: &str, params: Option<&Payload>) -> Bytes {
+        let tagged = wire::with_meta(params, &[(meta::SUBSCRIPTION_ID, self.id.raw())]).ok();
+        sse::message(&wire::notification(method, tagged.as_ref().or(params)))
+    }
+
+    /// The response, which says that the stream ends as it should.
+    fn end(&self) -> Bytes {
+        let tag = wire::object(&[(meta::SUBSCRIPTION_ID, self.id.raw())]);
+        let result = wire::object(&[("resultType", "\"complete\""), ("_meta", tag.as_str())]);
+        sse::message(&wire::result(&self.id, &result))
+    }
+}

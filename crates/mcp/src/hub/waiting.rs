@@ -1,0 +1,90 @@
+//! Requests of modern clients that wait for their client's input: a legacy server has asked something in the middle of them, the client was
+//! answered `input_required`, and its retry goes on where the request stands. The `requestState` that it brings is sealed, bound to who
+//! asked for what, and good for once and for a while (MCP 2026-07-28, multi round-trip requests, server requirements 4 and 5).
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use portunus_core::entropy::random_bytes;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Caller, Inner, View, reply::Problem};
+use crate::{
+    endpoint::exchange::Exchange,
+    face::canonical,
+    session::asks,
+    sync::locked,
+    translate::input::InputRequest,
+    upstream::ServerAsk,
+    wire::{Payload, Request},
+};
+
+/// Begins every state of ours.
+const PREFIX: &str = "ptn-rs1.";
+const PATIENCE: Duration = asks::PATIENCE;
+
+#[derive(Default)]
+pub(crate) struct Waiting(Mutex<HashMap<[u8; 16], Waiter>>);
+
+/// A request, and what its server wants to know.
+pub(crate) struct Waiter {
+    pub(crate) exchange: Exchange,
+    pub(crate) asked: Vec<(InputRequest, ServerAsk)>,
+    until: Instant,
+}
+
+impl Inner {
+    /// Puts a request aside; gives the state for its client.
+    pub(crate) fn put_aside(
+        &self,
+        caller: &Caller,
+        request: &Request,
+        exchange: Exchange,
+        asked: Vec<(InputRequest, ServerAsk)>,
+    ) -> Option<String> {
+        let random: [u8; 32] = random_bytes(&*self.entropy);
+        let mut name = [0; 16];
+        name.copy_from_slice(&random[..16]);
+        let sealed = self.seal.seal(&bound_to(caller, request), &name)?;
+        locked(&self.waiting.0).insert(name, Waiter { exchange, asked, until: Instant::now() + PATIENCE });
+        Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
+    }
+
+    /// The request that this state belongs to; `Ok(None)` when it is no state of ours, but perhaps a server's.
+    pub(crate) fn take_waiting(&self, caller: &Caller, request: &Request, state: &str) -> Result<Option<Waiter>, Problem> {
+        let Some(encoded) = state.strip_prefix(PREFIX) else { return Ok(None) };
+        let opened = URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|sealed| self.seal.open(&bound_to(caller, request), &sealed));
+        let name: Option<[u8; 16]> = opened.and_then(|name| name.try_into().ok());
+        let waiter = name.and_then(|name| locked(&self.waiting.0).remove(&name)).filter(|waiter| waiter.until > Instant::now());
+        let spent = "the `requestState` is not valid for this request: altered, used already, or too old. Begin again without it";
+        waiter.map(Some).ok_or_else(|| Problem::invalid_params(spent))
+    }
+
+    /// Gives up on clients that did not come back: their requests are cancelled.
+    pub(crate) fn sweep_waiting(&self) {
+        let now = Instant::now();
+        locked(&self.waiting.0).retain(|_, waiter| waiter.until > now);
+    }
+}
+
+/// Who asks for what: user, client, resource, view, method, and the parameters without what differs between a request and its retry.
+fn bound_to(caller: &Caller, request: &Request) -> Vec<u8> {
+    let principal = &caller.principal;
+    let view = match &caller.view {
+        View::All => "",
+        View::One(server) => server.as_str(),
+    };
+    let params = request.params.as_ref().map_or(Value::Null, salient);
+    let parts = [principal.user.as_str(), principal.client.as_str(), principal.resource.as_str(), view, &request.method];
+    let parts: Vec<Value> = parts.into_iter().map(Value::from).chain([params]).collect();
+    Value::Array(parts).to_string().into_bytes()
+}
+
+fn salient(params: &Payload) -> Value {
+    let mut params: Value = params.read().unwrap_or_default();
+    if let Value::Object(members) = &mut params {
+        members.retain(|name, _| !matches!(name.as_str(), "_meta" | "inputResponses" | "requestState"));
+    }
+    canonical(&params)
+}

@@ -1,0 +1,63 @@
+//! Results of requests.
+
+use crate::wire::{self, Payload, WireError, meta};
+
+/// How long a client may keep a list of a legacy server, in milliseconds: such servers say nothing of it, and a change is told anyway.
+const LIST_TTL_MS: u32 = 60_000;
+
+/// The results that a client may keep for a while (MCP 2026-07-28, caching), with how long it may when the server does not say.
+fn default_ttl(method: &str) -> Option<u32> {
+    match method {
+        "server/discover" | "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Some(LIST_TTL_MS),
+        // What a resource says now is its server's affair.
+        "resources/read" => Some(0),
+        _ => None,
+    }
+}
+
+/// To a modern client: with everything that its era requires, as far as the server did not say it.
+pub(crate) fn to_modern(method: &str, result: &Payload, server_info: &Payload) -> Result<Payload, WireError> {
+    let members = wire::members(result)?;
+    let has = |name: &str| members.iter().any(|(key, _)| key == name);
+    let ttl = default_ttl(method).map(|ttl| ttl.to_string());
+    let mut added: Vec<(&str, &str)> = Vec::new();
+    if !has("resultType") {
+        added.push(("resultType", "\"complete\""));
+    }
+    if let Some(ttl) = &ttl {
+        if !has("ttlMs") {
+            added.push(("ttlMs", ttl));
+        }
+        if !has("cacheScope") {
+            added.push(("cacheScope", "\"private\""));
+        }
+    }
+    let result = wire::with_members(result, &added)?;
+    if server_info.as_str() == "{}" {
+        return Ok(result);
+    }
+    wire::with_meta(Some(&result), &[(meta::SERVER_INFO, server_info.as_str())])
+}
+
+/// To a legacy client: without what its era does not know.
+pub(crate) fn to_legacy(result: &Payload) -> Result<Payload, WireError> {
+    let is_complete = result_type(result)?.is_none_or(|kind| kind == "complete");
+    let names: &[&str] = if is_complete { &["resultType", "ttlMs", "cacheScope"] } else { &["ttlMs", "cacheScope"] };
+    wire::without_meta(&wire::without_members(result, names)?, &[meta::SERVER_INFO])
+}
+
+/// A list or a resource as it may be shown to this person alone: what one may see is decided for each (threat 32), so nobody in between may
+/// keep an answer for all, whatever the server thought of it.
+pub(crate) fn made_private(result: &Payload) -> Result<Payload, WireError> {
+    let scope = wire::members(result)?.into_iter().find(|(key, _)| key == "cacheScope");
+    match scope {
+        Some((_, scope)) if scope.as_str() != "\"private\"" => wire::with_members(result, &[("cacheScope", "\"private\"")]),
+        _ => Ok(result.clone()),
+    }
+}
+
+/// `resultType`, if there is one.
+pub(crate) fn result_type(result: &Payload) -> Result<Option<String>, WireError> {
+    let found = wire::members(result)?.into_iter().find(|(key, _)| key == "resultType");
+    found.map(|(_, value)| value.read()).transpose()
+}

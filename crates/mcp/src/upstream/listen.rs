@@ -1,0 +1,191 @@
+//! The stream on which a modern server tells of its changes (MCP 2026-07-28, subscriptions): one `subscriptions/listen` at a time, opened
+//! anew when another resource is wanted or when it broke. What comes on it is an [`super::Event`], as from a server of the legacy era.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{broadcast, watch};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Call, Event, RpcError, ServerInfo, UpstreamError, connection::ask, inbox::Inbox, link::Link, modern};
+use crate::{
+    hub::capabilities,
+    wire::{self, Outcome, Payload, code},
+};
+
+/// How long the acknowledgement may take.
+const ACKNOWLEDGED: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// As good as for ever.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The lists that may change: capability, member of the filter, notification.
+const LISTS: [(&str, &str, &str); 3] = [
+    ("tools", "toolsListChanged", "notifications/tools/list_changed"),
+    ("prompts", "promptsListChanged", "notifications/prompts/list_changed"),
+    ("resources", "resourcesListChanged", "notifications/resources/list_changed"),
+];
+
+/// What is to be heard of, counted up at each change.
+#[derive(Clone, Default)]
+struct Wanted {
+    turn: u64,
+    uris: BTreeSet<String>,
+}
+
+/// What the server agreed to, at the latest `turn`.
+#[derive(Clone, Default)]
+struct Settled {
+    turn: u64,
+    uris: BTreeSet<String>,
+}
+
+pub(super) struct Listening {
+    wanted: watch::Sender<Wanted>,
+    settled: watch::Receiver<Settled>,
+}
+
+impl Listening {
+    /// Listens until the connection closes.
+    pub(super) fn start(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, info: &ServerInfo) -> Self {
+        let lists = LISTS.iter().filter(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, "listChanged"));
+        let (wanted, on_wanted) = watch::channel(Wanted::default());
+        let (on_settled, settled) = watch::channel(Settled::default());
+        let listener =
+            Listener { inbox: Arc::clone(inbox), link: Arc::clone(link), lists: lists.copied().collect(), settled: on_settled };
+        let closed = inbox.closed().clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = listener.run(on_wanted) => {}
+            }
+        });
+        Self { wanted, settled }
+    }
+
+    /// Wants to hear of a resource, or no longer; returns when the server has agreed.
+    pub(super) async fn change(&self, uri: &str, is_wanted: bool, timeout: Duration) -> Result<Outcome, UpstreamError> {
+        let mut turn = 0;
+        self.wanted.send_modify(|wanted| {
+            wanted.turn += 1;
+            turn = wanted.turn;
+            if is_wanted {
+                wanted.uris.insert(uri.to_owned());
+            } else {
+                wanted.uris.remove(uri);
+            }
+        });
+        if !is_wanted {
+            return Ok(Outcome::Result(wire::object(&[])));
+        }
+        let mut settled = self.settled.clone();
+        let settled = tokio::time::timeout(timeout, settled.wait_for(|settled| settled.turn >= turn)).await;
+        let settled = settled.map_err(|_| UpstreamError::Timeout)?.map_err(|_| UpstreamError::closed("closed"))?.clone();
+        if settled.uris.contains(uri) {
+            return Ok(Outcome::Result(wire::object(&[])));
+        }
+        self.wanted.send_modify(|wanted| {
+            wanted.turn += 1;
+            wanted.uris.remove(uri);
+        });
+        let refusal = RpcError::new(code::INVALID_PARAMS, "the server does not tell of changes of this resource");
+        Ok(Outcome::Error(refusal.object()))
+    }
+}
+
+struct Listener {
+    inbox: Arc<Inbox>,
+    link: Arc<dyn Link>,
+    lists: Vec<(&'static str, &'static str, &'static str)>,
+    settled: watch::Sender<Settled>,
+}
+
+type Stream = AbortOnDropHandle<Result<Outcome, UpstreamError>>;
+
+impl Listener {
+    async fn run(&self, mut wanted: watch::Receiver<Wanted>) {
+        let mut pause = FIRST_PAUSE;
+        let mut earlier: Option<Stream> = None;
+        loop {
+            let want = wanted.borrow_and_update().clone();
+            if self.lists.is_empty() && want.uris.is_empty() {
+                earlier = None;
+                self.settle(want.turn, BTreeSet::new());
+                if wanted.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let mut events = self.inbox.events();
+            let mut stream = self.open(&want.uris);
+            let accepted = tokio::select! {
+                accepted = acknowledged(&mut events) => Some(accepted),
+                _ = &mut stream => None,
+                () = tokio::time::sleep(ACKNOWLEDGED) => None,
+            };
+            // Only now: between two streams nothing must be missed.
+            drop(earlier.take());
+            let is_open = accepted.is_some();
+            self.settle(want.turn, accepted.unwrap_or_default());
+            if is_open {
+                pause = FIRST_PAUSE;
+                tokio::select! {
+                    changed = wanted.changed() => match changed {
+                        Ok(()) => {
+                            earlier = Some(stream);
+                            continue;
+                        }
+                        Err(_) => return,
+                    },
+                    _ = &mut stream => {}
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = wanted.changed() => if changed.is_err() { return },
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if is_open {
+                // Whatever changed meanwhile was told to nobody.
+                for (_, _, notification) in &self.lists {
+                    self.inbox.tell((*notification).to_owned(), None);
+                }
+            }
+        }
+    }
+
+    fn settle(&self, turn: u64, uris: BTreeSet<String>) {
+        self.settled.send_replace(Settled { turn, uris });
+    }
+
+    fn open(&self, uris: &BTreeSet<String>) -> Stream {
+        let mut filter: Map<String, Value> =
+            self.lists.iter().map(|(_, member, _)| ((*member).to_owned(), json!(true))).collect();
+        if !uris.is_empty() {
+            filter.insert("resourceSubscriptions".to_owned(), json!(uris));
+        }
+        let params = Payload::from_value(&json!({ "notifications": filter }));
+        let (inbox, link) = (Arc::clone(&self.inbox), Arc::clone(&self.link));
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let params = modern::own_params(Some(&params), &inbox.key.face.capabilities())?;
+            let headers = modern::headers("subscriptions/listen", Some(&params))?;
+            let call = Call { timeout: Some(FOREVER), headers, ..Call::default() };
+            ask(&inbox, &link, "subscriptions/listen", Some(params), call, FOREVER).await
+        }))
+    }
+}
+
+/// The resources that the server will tell of.
+async fn acknowledged(events: &mut broadcast::Receiver<Event>) -> BTreeSet<String> {
+    loop {
+        match events.recv().await {
+            Ok(Event::Notification { method, params }) if method == "notifications/subscriptions/acknowledged" => {
+                let agreed: Value = params.and_then(|params| params.read().ok()).unwrap_or_default();
+                let uris = agreed["notifications"]["resourceSubscriptions"].as_array().into_iter().flatten();
+                return uris.filter_map(|uri| uri.as_str().map(str::to_owned)).collect();
+            }
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

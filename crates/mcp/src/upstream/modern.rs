@@ -1,0 +1,53 @@
+//! Requests to servers of the modern era: what each must carry (MCP 2026-07-28, basic, `_meta`; Streamable HTTP, "Request Metadata").
+//! How the era is found out is next door in [`super::probe`].
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{
+    era, mirror,
+    wire::{self, Payload, WireError, meta},
+};
+
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// Who the gateway says it is.
+pub(crate) fn client_info() -> String {
+    serde_json::json!({"name": "portunus", "version": env!("CARGO_PKG_VERSION")}).to_string()
+}
+
+/// Parameters of a request of our own: with what we say of ourselves.
+pub(super) fn own_params(params: Option<&Payload>, capabilities: &Payload) -> Result<Payload, WireError> {
+    let members = [
+        (meta::PROTOCOL_VERSION, &*wire::quote(era::MODERN)),
+        (meta::CLIENT_INFO, &*client_info()),
+        (meta::CLIENT_CAPABILITIES, capabilities.as_str()),
+    ];
+    wire::with_meta(params, &members)
+}
+
+/// The headers that every request has, and those of `method`'s parameters.
+pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMap, WireError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(VERSION, HeaderValue::from_static(era::MODERN));
+    headers.insert(METHOD, mirror::encode(method));
+    let head = params.map(wire::params_head).transpose()?.unwrap_or_default();
+    let name = match method {
+        "tools/call" | "prompts/get" => head.name,
+        "resources/read" => head.uri,
+        // The tasks extension names its tasks there.
+        "tasks/get" | "tasks/update" | "tasks/cancel" => params.and_then(task_id),
+        _ => None,
+    };
+    if let Some(name) = name {
+        headers.insert(NAME, mirror::encode(&name));
+    }
+    Ok(headers)
+}
+
+/// `taskId` of the tasks extension's requests.
+fn task_id(params: &Payload) -> Option<String> {
+    let members = wire::members(params).ok()?;
+    members.into_iter().find(|(key, _)| key == "taskId").and_then(|(_, value)| value.read().ok())
+}
