@@ -5,16 +5,11 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 
 import { Browser } from '../interop/agent.mjs';
 import { freePort, scratch, startDemo } from '../interop/world.mjs';
-
-const HERE = path.dirname(fileURLToPath(import.meta.url));
-// The runner needs Node.js 22, which is one of its dependencies here.
-const NODE = path.join(HERE, 'node_modules/node/bin/node');
-const RUNNER = path.join(HERE, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
+import { NODE, RUNNER } from './runner.mjs';
 
 const folder = scratch('main');
 let demo;

@@ -1,0 +1,60 @@
+// The official conformance runner as a function: which scenarios a revision has, and what came of each of them at one server. Which
+// servers are asked stands in servers.mjs; what may fail, in excuses.mjs.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const PACKAGE = path.join(HERE, 'node_modules/@modelcontextprotocol/conformance');
+
+/** The runner needs Node.js 22, which is one of the dependencies here. */
+export const NODE = path.join(HERE, 'node_modules/node/bin/node');
+export const RUNNER = path.join(PACKAGE, 'dist/index.js');
+
+/** Far more than a whole run takes: only a runner that hangs is ended by it. */
+const LIMIT_MS = 600_000;
+
+/** The server scenarios of a revision: those it requires, and those that it runs but does not count. */
+export function scenariosOf(revision) {
+  const set = parse(fs.readFileSync(path.join(PACKAGE, 'requirements', `${revision}.yaml`), 'utf8'));
+  return { required: set.server, optional: set.not_scored.filter(({ leg }) => leg === 'server').map(({ scenario }) => scenario) };
+}
+
+/**
+ * Runs all of a revision's scenarios at `url`. Answers with a map from scenario to what was wrong with it, and to whether it looked at
+ * anything at all. A warning is a rule with SHOULD that was broken; it is a finding here like any other.
+ */
+export async function runScenarios({ url, revision, results }) {
+  fs.rmSync(results, { recursive: true, force: true });
+  fs.mkdirSync(results, { recursive: true });
+  const log = path.join(results, 'runner.log');
+  const out = fs.openSync(log, 'a');
+  const args = [RUNNER, 'server', '--url', url, '--requirements', revision, '--output-dir', results];
+  const runner = spawn(NODE, args, { stdio: ['ignore', out, out], timeout: LIMIT_MS, killSignal: 'SIGKILL' });
+  fs.closeSync(out);
+  await new Promise((resolve, reject) => runner.on('close', resolve).on('error', reject));
+  const checks = collectChecks(results);
+  const { required, optional } = scenariosOf(revision);
+  return new Map([...required, ...optional].map((scenario) => [scenario, outcome(checks.get(scenario), log)]));
+}
+
+function collectChecks(results) {
+  const checks = new Map();
+  for (const folder of fs.readdirSync(results)) {
+    const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(folder)?.[1];
+    const file = path.join(results, folder, 'checks.json');
+    if (scenario && fs.existsSync(file)) checks.set(scenario, JSON.parse(fs.readFileSync(file, 'utf8')));
+  }
+  return checks;
+}
+
+function outcome(checks, log) {
+  if (!checks) return { looked: true, problems: [{ check: 'no-result', message: `the runner left no result; see ${log}` }] };
+  const problems = checks
+    .filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
+    .map(({ id, status, errorMessage }) => ({ check: id, message: `${status === 'WARNING' ? 'SHOULD: ' : ''}${errorMessage ?? 'no reason given'}` }));
+  const skipped = checks.filter(({ status }) => status === 'SKIPPED').map(({ id }) => id);
+  return { looked: skipped.length < checks.length, problems, skipped };
+}
