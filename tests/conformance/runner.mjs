@@ -16,6 +16,9 @@ export const RUNNER = path.join(PACKAGE, 'dist/index.js');
 /** Far more than a whole run takes: only a runner that hangs is ended by it. */
 const LIMIT_MS = 600_000;
 
+/** What a check's status says of a finding; the other statuses are none. */
+const FINDINGS = { FAILURE: '', WARNING: 'SHOULD: ', SKIPPED: 'not looked at: ' };
+
 /** The server scenarios of a revision: those it requires, and those that it runs but does not count. */
 export function scenariosOf(revision) {
   const set = parse(fs.readFileSync(path.join(PACKAGE, 'requirements', `${revision}.yaml`), 'utf8'));
@@ -23,8 +26,9 @@ export function scenariosOf(revision) {
 }
 
 /**
- * Runs all of a revision's scenarios at `url`. Answers with a map from scenario to what was wrong with it, and to whether it looked at
- * anything at all. A warning is a rule with SHOULD that was broken; it is a finding here like any other.
+ * Runs all of a revision's scenarios at `url`. Answers with a map from scenario to what was wrong with it, and to whether the runner
+ * looked at anything at all. A rule with SHOULD that was broken counts like one with MUST, and so does a rule that the runner found
+ * nothing to look at for: at a fixture directly, neither happens.
  */
 export async function runScenarios({ url, revision, results }) {
   fs.rmSync(results, { recursive: true, force: true });
@@ -52,9 +56,7 @@ function collectChecks(results) {
 
 function outcome(checks, log) {
   if (!checks) return { looked: true, problems: [{ check: 'no-result', message: `the runner left no result; see ${log}` }] };
-  const problems = checks
-    .filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
-    .map(({ id, status, errorMessage }) => ({ check: id, message: `${status === 'WARNING' ? 'SHOULD: ' : ''}${errorMessage ?? 'no reason given'}` }));
-  const skipped = checks.filter(({ status }) => status === 'SKIPPED').map(({ id }) => id);
-  return { looked: skipped.length < checks.length, problems, skipped };
+  const looked = checks.some(({ status }) => status !== 'SKIPPED');
+  const problems = looked ? checks.filter(({ status }) => status in FINDINGS) : [];
+  return { looked, problems: problems.map(({ id, status, errorMessage = 'no reason given' }) => ({ check: id, message: FINDINGS[status] + errorMessage })) };
 }

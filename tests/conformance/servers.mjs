@@ -34,6 +34,8 @@ export function stdioCommand({ maker, era }) {
 export async function startHttp({ name, maker, era }, folder) {
   const { command, args } = MAKERS[maker];
   const log = path.join(folder, `${name}-http.log`);
+  // Logs are appended to, and an earlier server's line would be taken for this one's.
+  fs.rmSync(log, { force: true });
   const server = start(command(), [...args, '--era', era, '--transport', 'http'], { log });
   let over = false;
   server.ended.then(() => {

@@ -1,4 +1,4 @@
-// The matrix as a table for people: scenario by cell, totals, and below it what was found. What the words mean is decided here; what
+// The matrix as a table for people: scenario by cell and totals, and what was found as a list. What the words mean is decided here; what
 // passes and what fails, in matrix.test.mjs.
 
 const LONGEST_MESSAGE = 400;
@@ -10,7 +10,7 @@ function verdict(outcome) {
   return outcome.looked ? 'passed' : 'skipped';
 }
 
-/** One revision's part of the report. `columns` are its cells; required scenarios come first, those that are not scored in italics. */
+/** One revision's table. `columns` are its cells; required scenarios come first, those that are not scored in italics. */
 export function table(revision, columns, { required, optional }) {
   const rows = [...required, ...optional].map((scenario) => ({ scenario, verdicts: columns.map((cell) => verdict(cell.outcomes.get(scenario))) }));
   const cells = (texts) => `| ${texts.join(' | ')} |`;
@@ -23,8 +23,6 @@ export function table(revision, columns, { required, optional }) {
     '',
     `${total('required', rows, required)}  `,
     total('not scored', rows, optional),
-    '',
-    ...findings(columns),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -39,14 +37,15 @@ function total(kind, rows, scenarios) {
   return `${kind}: ${parts.join(', ')}`;
 }
 
-function findings(columns) {
-  const lines = [];
-  for (const { place, outcomes } of columns) {
+/** Everything that was found in `cells` and is not excused. */
+export function findings(cells) {
+  const lines = ['## Findings', ''];
+  for (const { revision, place, outcomes } of cells) {
     for (const [scenario, { open }] of outcomes) {
-      for (const { check, message } of open) lines.push(`- ${place.name}, ${scenario}, ${check}: ${short(message)}`);
+      for (const { check, message } of open) lines.push(`- ${revision}, ${place.name}, ${scenario}, ${check}: ${short(message)}`);
     }
   }
-  return lines.length > 0 ? ['Findings:', '', ...lines] : [];
+  return `${lines.join('\n')}\n`;
 }
 
 function short(message) {

@@ -1,0 +1,55 @@
+// Excuses excuse what they name and nothing beside it, and do not outlive their reason.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { scratch } from '../interop/world.mjs';
+import { Excuses } from './excuses.mjs';
+
+const folder = scratch('excuses');
+const stdio = { revision: '2026-07-28', server: 'ts-legacy', transport: 'stdio' };
+const http = { ...stdio, transport: 'http' };
+const problems = [
+  { check: 'one', message: 'broken' },
+  { check: 'two', message: 'broken' },
+];
+
+function excuses(...entries) {
+  const file = path.join(folder, 'entries.json');
+  fs.writeFileSync(file, JSON.stringify(entries));
+  return new Excuses(file);
+}
+
+const entry = { revision: '2026-07-28', server: 'ts-legacy', scenario: 'caching', reason: 'there is none' };
+
+test('a whole scenario, one check of it, or one transport is excused', () => {
+  assert.deepEqual(excuses(entry).apply(stdio, 'caching', problems), { excused: problems, open: [] });
+  assert.deepEqual(excuses({ ...entry, checks: ['two'] }).apply(stdio, 'caching', problems), { excused: [problems[1]], open: [problems[0]] });
+  assert.deepEqual(excuses({ ...entry, transport: 'http' }).apply(stdio, 'caching', problems).open, problems);
+});
+
+test('another scenario, server or revision is not', () => {
+  assert.deepEqual(excuses(entry).apply(stdio, 'ping', problems).open, problems);
+  assert.deepEqual(excuses(entry).apply({ ...stdio, server: 'ts-both' }, 'caching', problems).open, problems);
+  assert.deepEqual(excuses(entry).apply({ ...stdio, revision: '2025-11-25' }, 'caching', problems).open, problems);
+});
+
+test('an entry is stale once something it excuses passes, or nobody asks about it', () => {
+  const whole = excuses(entry);
+  whole.apply(stdio, 'caching', problems);
+  assert.deepEqual(whole.stale(), []);
+  whole.apply(http, 'caching', []);
+  assert.deepEqual(whole.stale(), ['caching (2026-07-28 at ts-legacy): passes now at ts-legacy http']);
+
+  const part = excuses({ ...entry, checks: ['one', 'three'] });
+  part.apply(stdio, 'caching', problems);
+  assert.deepEqual(part.stale(), ['caching (2026-07-28 at ts-legacy): passes now at ts-legacy stdio: three']);
+
+  assert.deepEqual(excuses(entry).stale(), ['caching (2026-07-28 at ts-legacy): there is no such place or scenario']);
+});
+
+test('an entry without a reason, or with a key that means nothing, is refused', () => {
+  assert.throws(() => excuses({ ...entry, reason: '' }), /reason/);
+  assert.throws(() => excuses({ ...entry, transports: ['http'] }), /nothing but/);
+});
