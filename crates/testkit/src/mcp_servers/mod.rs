@@ -1,6 +1,8 @@
 //! Real MCP servers to stand behind the gateway in tests, built with the official SDK: [`Fixture`] says what they offer; here is
-//! how to run one, as a child ([`fixture_binary`]) or in this process over Streamable HTTP ([`FixtureServer`]).
+//! how to run one, as a child ([`fixture_binary`]) or in this process over Streamable HTTP ([`FixtureServer`]). [`conformance`] is
+//! the server that the official conformance runner expects.
 
+pub mod conformance;
 mod fixture;
 mod http;
 mod tools;
