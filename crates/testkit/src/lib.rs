@@ -1,8 +1,10 @@
 //! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
-//! behind it; [`agent`] is the browser and the MCP client in front; [`signer`] signs for clients; [`zoo`] are hosts of strangers; [`log`] catches what is logged.
+//! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
+//! for clients; [`zoo`] are hosts of strangers; [`log`] catches what is logged.
 
 #[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
 pub mod agent;
+pub mod era_client;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod log;
 pub mod mcp_servers;

@@ -1,0 +1,163 @@
+//! How the client answers what a server asks of it: it accepts every form and fills it in, is a model of one answer, and has two
+//! roots. It also writes down what it was asked and told.
+#![expect(deprecated, reason = "legacy servers ask for roots and samples, and modern ones still may")]
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rmcp::{
+    ClientHandler, ErrorData, RoleClient,
+    model::{
+        ClientConfig, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult, ElicitationAction,
+        ListRootsResult, ProgressNotificationParam, ProtocolVersion, ResourceUpdatedNotificationParam,
+    },
+    service::{NotificationContext, RequestContext},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What the model says, whatever it is asked.
+pub(super) const MODEL_SAYS: &str = "Paris, said the model";
+/// Where the client's files are.
+pub(super) const ROOTS: [&str; 2] = ["file:///exercise/one", "file:///exercise/two"];
+
+/// What the handler shares with the exercise.
+pub(super) struct Heard {
+    /// The questions that were answered, by their method and what was asked.
+    asked: Arc<Mutex<Vec<(&'static str, String)>>>,
+    /// Progress values, as they come.
+    pub(super) progress: UnboundedReceiver<f64>,
+    /// URIs of resources that changed, as they come.
+    pub(super) updates: UnboundedReceiver<String>,
+}
+
+impl Heard {
+    /// What was asked by this method so far.
+    pub(super) fn asked(&self, method: &str) -> Vec<String> {
+        let asked = lock(&self.asked);
+        asked.iter().filter(|(by, _)| *by == method).map(|(_, question)| question.clone()).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) struct Answering {
+    config: ClientConfig,
+    asked: Arc<Mutex<Vec<(&'static str, String)>>>,
+    progress: UnboundedSender<f64>,
+    updates: UnboundedSender<String>,
+}
+
+impl Answering {
+    pub(super) fn new(version: &ProtocolVersion) -> (Self, Heard) {
+        let asked: Arc<Mutex<Vec<_>>> = Arc::default();
+        let (progress, progress_heard) = unbounded_channel();
+        let (updates, updates_heard) = unbounded_channel();
+        let heard = Heard { asked: Arc::clone(&asked), progress: progress_heard, updates: updates_heard };
+        let config = model(json!({
+            "protocolVersion": version,
+            "capabilities": {"elicitation": {"form": {}}, "sampling": {}, "roots": {"listChanged": true}},
+            "clientInfo": {"name": "era-client", "version": "1.0.0"},
+        }));
+        (Self { config: config.unwrap_or_default(), asked, progress, updates }, heard)
+    }
+
+    fn note(&self, method: &'static str, question: impl Into<String>) {
+        lock(&self.asked).push((method, question.into()));
+    }
+}
+
+/// Reads a model of the SDK's from its JSON.
+fn model<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+    serde_json::from_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+}
+
+impl ClientHandler for Answering {
+    fn get_info(&self) -> ClientConfig {
+        self.config.clone()
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let ElicitRequestParams::FormElicitationParams { message, requested_schema, .. } = request else {
+            return Err(ErrorData::invalid_params("only forms are filled in here", None));
+        };
+        self.note("elicitation/create", message);
+        Ok(ElicitResult::new(ElicitationAction::Accept).with_content(filled_in(&json!(requested_schema))))
+    }
+
+    async fn create_message(
+        &self,
+        request: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        let question = json!(request.messages.last());
+        self.note("sampling/createMessage", question["content"]["text"].as_str().unwrap_or_default());
+        model(json!({
+            "role": "assistant", "model": "a-model-of-one-answer", "stopReason": "endTurn",
+            "content": {"type": "text", "text": MODEL_SAYS},
+        }))
+    }
+
+    async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
+        self.note("roots/list", "");
+        model(json!({"roots": ROOTS.map(|uri| json!({"uri": uri}))}))
+    }
+
+    // Nobody listens to these when the exercise is over, and nobody needs to.
+
+    async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        let _ = self.progress.send(progress.progress);
+    }
+
+    async fn on_resource_updated(&self, update: ResourceUpdatedNotificationParam, _: NotificationContext<RoleClient>) {
+        let _ = self.updates.send(update.uri);
+    }
+}
+
+/// Every field of a form: its default, its first choice, or something of its type.
+fn filled_in(schema: &Value) -> Value {
+    let fields = schema["properties"].as_object().cloned().unwrap_or_default();
+    Value::Object(fields.into_iter().map(|(name, field)| (name, value_for(&field))).collect::<Map<_, _>>())
+}
+
+fn value_for(field: &Value) -> Value {
+    let first_choice = [&field["enum"][0], &field["oneOf"][0]["const"], &field["anyOf"][0]["const"]];
+    if let Some(value) = [&field["default"]].into_iter().chain(first_choice).find(|value| !value.is_null()) {
+        return value.clone();
+    }
+    match field["type"].as_str() {
+        Some("boolean") => json!(true),
+        Some("integer" | "number") => json!(7),
+        Some("array") => json!([value_for(&field["items"])]),
+        _ if field["format"] == "email" => json!("ada@example.com"),
+        _ => json!("Ada"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_filled_in_with_what_its_fields_take() {
+        let schema = json!({"type": "object", "properties": {
+            "name": {"type": "string"},
+            "email": {"type": "string", "format": "email"},
+            "age": {"type": "integer", "default": 30},
+            "ok": {"type": "boolean"},
+            "one": {"type": "string", "enum": ["a", "b"]},
+            "titled": {"type": "string", "oneOf": [{"const": "c", "title": "C"}]},
+            "several": {"type": "array", "items": {"anyOf": [{"const": "d", "title": "D"}]}},
+        }});
+        let expected = json!({
+            "name": "Ada", "email": "ada@example.com", "age": 30, "ok": true, "one": "a", "titled": "c", "several": ["d"],
+        });
+        assert_eq!(filled_in(&schema), expected);
+    }
+}

@@ -1,0 +1,234 @@
+//! What a client can be told to do. Each exercise returns what it saw as a JSON object, or what went wrong: a tool that fails, a
+//! question that was never asked, a notification that never came.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use rmcp::{
+    ServiceError,
+    model::{
+        CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, JsonObject, ServerNotification,
+        SubscribeRequestParams, SubscriptionFilter,
+    },
+    service::PeerRequestOptions,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Client, ClientEra, Exercise, Failure,
+    answering::{MODEL_SAYS, ROOTS},
+};
+
+/// How long to wait for something that should come at once.
+const SOON: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// Lists tools, prompts, resources and templates.
+    List,
+    /// Calls a tool.
+    Call,
+    /// Calls a tool that shows the user a form.
+    Elicit,
+    /// Calls a tool that asks the model.
+    Sample,
+    /// Calls a tool that asks for the roots.
+    Roots,
+    /// Calls a tool that tells of its progress.
+    Progress,
+    /// Starts a slow tool and cancels it.
+    Cancel,
+    /// Subscribes to a resource and calls a tool that touches it.
+    Subscribe,
+}
+
+impl Script {
+    const NAMES: [(&str, Self); 8] = [
+        ("list", Self::List),
+        ("call", Self::Call),
+        ("elicit", Self::Elicit),
+        ("sample", Self::Sample),
+        ("roots", Self::Roots),
+        ("progress", Self::Progress),
+        ("cancel", Self::Cancel),
+        ("subscribe", Self::Subscribe),
+    ];
+
+    /// The tool of the conformance server that fits.
+    fn tool(self, era: ClientEra) -> &'static str {
+        match (self, era) {
+            (Self::List | Self::Call, _) => "test_simple_text",
+            (Self::Elicit, ClientEra::Legacy) => "test_elicitation",
+            (Self::Elicit, ClientEra::Modern) => "test_input_required_result_elicitation",
+            (Self::Sample, ClientEra::Legacy) => "test_sampling",
+            (Self::Sample, ClientEra::Modern) => "test_input_required_result_sampling",
+            (Self::Roots, ClientEra::Legacy) => "test_list_roots",
+            (Self::Roots, ClientEra::Modern) => "test_input_required_result_list_roots",
+            (Self::Progress, _) => "test_tool_with_progress",
+            (Self::Cancel, _) => "test_slow",
+            (Self::Subscribe, _) => "test_touch_resource",
+        }
+    }
+}
+
+impl FromStr for Script {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::NAMES.into_iter().find(|(known, _)| *known == name);
+        let known = || Self::NAMES.map(|(known, _)| known).join(", ");
+        found.map(|(_, script)| script).ok_or_else(|| format!("{name:?} is no exercise: expected one of {}", known()))
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.into_iter().find(|(_, script)| script == self);
+        f.write_str(name.map_or("", |(name, _)| name))
+    }
+}
+
+pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Value, Failure> {
+    let tool = exercise.tool.clone().unwrap_or_else(|| exercise.script.tool(client.era).to_owned());
+    let arguments = |default: Value| exercise.arguments.clone().or_else(|| default.as_object().cloned()).unwrap_or_default();
+    match exercise.script {
+        Script::List => list(client).await,
+        Script::Call => Ok(json!({"text": text_of(client, &tool, arguments(json!({}))).await?})),
+        Script::Elicit => asked(client, "elicitation/create", &tool, arguments(json!({"message": "Who are you?"}))).await,
+        Script::Sample => {
+            let outcome =
+                asked(client, "sampling/createMessage", &tool, arguments(json!({"prompt": "What is the capital of France?"})));
+            expect_in_text(outcome.await?, &[MODEL_SAYS])
+        }
+        Script::Roots => expect_in_text(asked(client, "roots/list", &tool, arguments(json!({}))).await?, &ROOTS),
+        Script::Progress => progress(client, &tool, arguments(json!({}))).await,
+        Script::Cancel => cancel(client, &tool, arguments(json!({}))).await,
+        Script::Subscribe => {
+            let uri = exercise.uri.as_deref().unwrap_or("test://watched-resource");
+            subscribe(client, uri, &tool, arguments(json!({"uri": uri}))).await
+        }
+    }
+}
+
+async fn list(client: &Client) -> Result<Value, Failure> {
+    let tools = client.running.list_all_tools().await?;
+    let prompts = client.running.list_all_prompts().await?;
+    let resources = client.running.list_all_resources().await?;
+    let templates = client.running.list_all_resource_templates().await?;
+    Ok(json!({
+        "tools": tools.iter().map(|tool| json!(tool.name)).collect::<Vec<_>>(),
+        "prompts": prompts.iter().map(|prompt| json!(prompt.name)).collect::<Vec<_>>(),
+        "resources": resources.iter().map(|resource| json!(resource)["uri"].clone()).collect::<Vec<_>>(),
+        "templates": templates.iter().map(|template| json!(template)["uriTemplate"].clone()).collect::<Vec<_>>(),
+    }))
+}
+
+fn call_params(tool: &str, arguments: JsonObject) -> CallToolRequestParams {
+    CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
+}
+
+/// Calls a tool, through as many rounds as it takes; the texts in its answer.
+async fn text_of(client: &Client, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
+    let result = client.running.call_tool(call_params(tool, arguments)).await?;
+    let text = text_in(&result);
+    if result.is_error == Some(true) { Err(format!("the tool failed: {text}").into()) } else { Ok(text) }
+}
+
+fn text_in(result: &CallToolResult) -> String {
+    let content = json!(result.content);
+    let blocks = content.as_array().into_iter().flatten();
+    blocks.filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
+}
+
+/// Calls a tool that is to ask something of the client by this method.
+async fn asked(client: &Client, method: &str, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    let text = text_of(client, tool, arguments).await?;
+    let questions = client.heard.asked(method);
+    if questions.is_empty() {
+        return Err(format!("nothing was asked by {method}; the tool said: {text}").into());
+    }
+    Ok(json!({"asked": questions, "text": text}))
+}
+
+/// The client's own words must have reached the tool.
+fn expect_in_text(outcome: Value, words: &[&str]) -> Result<Value, Failure> {
+    let text = outcome["text"].as_str().unwrap_or_default();
+    match words.iter().find(|word| !text.contains(**word)) {
+        Some(missing) => Err(format!("{missing:?} is not in what the tool said: {text}").into()),
+        None => Ok(outcome),
+    }
+}
+
+async fn progress(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    let text = text_of(client, tool, arguments).await?;
+    let mut values = Vec::new();
+    // Notifications are handled beside the answer, so the last may come a moment after it.
+    while let Ok(Some(value)) = tokio::time::timeout(Duration::from_millis(300), client.heard.progress.recv()).await {
+        values.push(value);
+    }
+    if values.is_empty() {
+        return Err(format!("there was no progress; the tool said: {text}").into());
+    }
+    Ok(json!({"progress": values, "text": text}))
+}
+
+/// Whether the server saw the cancellation is asked of the conformance server's own counter, if it is that server's slow tool.
+async fn cancel(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    let counter = tool.strip_suffix("test_slow").map(|prefix| format!("{prefix}test_cancelled_count"));
+    let before = counted(client, counter.as_deref()).await?;
+    let request = ClientRequest::CallToolRequest(CallToolRequest::new(call_params(tool, arguments)));
+    let mut call = client.running.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
+    // The tool has begun when it tells of its progress. One that tells nothing has had its time.
+    tokio::select! {
+        answer = &mut call.rx => return Err(format!("the tool ended before it was cancelled: {answer:?}").into()),
+        _ = client.heard.progress.recv() => {}
+        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+    }
+    call.cancel(Some("the exercise is to cancel".to_owned())).await?;
+    let Some(before) = before else { return Ok(json!({"cancelled": true, "counted": null})) };
+    let deadline = tokio::time::Instant::now() + SOON;
+    while tokio::time::Instant::now() < deadline {
+        if let Some(after) = counted(client, counter.as_deref()).await?
+            && after > before
+        {
+            return Ok(json!({"cancelled": true, "counted": after}));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Err("the server was never told that the call was cancelled".into())
+}
+
+async fn counted(client: &Client, counter: Option<&str>) -> Result<Option<u64>, Failure> {
+    let Some(counter) = counter else { return Ok(None) };
+    Ok(Some(text_of(client, counter, JsonObject::new()).await?.parse()?))
+}
+
+async fn subscribe(client: &mut Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    let updated = match client.era {
+        ClientEra::Legacy => update_in_session(client, uri, tool, arguments).await?,
+        ClientEra::Modern => update_on_stream(client, uri, tool, arguments).await?,
+    };
+    if updated == uri { Ok(json!({"updated": updated})) } else { Err(format!("{updated} changed, and not {uri}").into()) }
+}
+
+#[expect(deprecated, reason = "legacy clients subscribe this way")]
+async fn update_in_session(client: &mut Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
+    client.running.subscribe(SubscribeRequestParams::new(uri)).await?;
+    text_of(client, tool, arguments).await?;
+    let updated = tokio::time::timeout(SOON, client.heard.updates.recv()).await;
+    updated.ok().flatten().ok_or_else(|| "no update came".into())
+}
+
+async fn update_on_stream(client: &Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
+    let filter = SubscriptionFilter::builder().resource_subscription(uri).build();
+    let mut stream = client.running.listen(filter).await?;
+    if stream.acknowledged().resource_subscriptions.as_deref() != Some(&[uri.to_owned()]) {
+        return Err(format!("the subscription was not accepted: {:?}", stream.acknowledged()).into());
+    }
+    text_of(client, tool, arguments).await?;
+    let update = tokio::time::timeout(SOON, stream.next()).await.map_err(|_| "no update came")??;
+    stream.cancel().await?;
+    match update {
+        Some(ServerNotification::ResourceUpdatedNotification(update)) => Ok(update.params.uri),
+        other => Err(ServiceError::UnexpectedResponse).map_err(|error| format!("{error}: {other:?}").into()),
+    }
+}
