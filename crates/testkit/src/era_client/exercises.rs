@@ -90,6 +90,10 @@ impl fmt::Display for Script {
 pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Value, Failure> {
     let tool = exercise.tool.clone().unwrap_or_else(|| exercise.script.tool(client.era).to_owned());
     let arguments = |default: Value| exercise.arguments.clone().or_else(|| default.as_object().cloned()).unwrap_or_default();
+    if exercise.script != Script::List {
+        // As every client does before it calls; a modern one learns here which arguments travel in headers too.
+        client.running.list_all_tools().await?;
+    }
     match exercise.script {
         Script::List => list(client).await,
         Script::Call => Ok(json!({"text": text_of(client, &tool, arguments(json!({}))).await?})),

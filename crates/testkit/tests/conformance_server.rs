@@ -1,0 +1,212 @@
+//! The programs `conformance-server` and `era-client` on each other: every exercise, in every era that the server has, on stdio
+//! and over HTTP; and that a server of one era does not let the other in. Against the official runner the server is measured
+//! next door, in `tests/conformance`.
+#![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
+
+use std::process::Stdio;
+
+use portunus_testkit::era_client::{ClientEra, Exercise, Failure, Script, exercise_over};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+const SCRIPTS: [Script; 8] = [
+    Script::List,
+    Script::Call,
+    Script::Elicit,
+    Script::Sample,
+    Script::Roots,
+    Script::Progress,
+    Script::Cancel,
+    Script::Subscribe,
+];
+
+/// The server as a child, which ends with the test.
+fn server(era: &str, transport: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conformance-server"));
+    command.args(["--era", era, "--transport", transport]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+}
+
+/// The server over HTTP, and its URL.
+async fn http_server(era: &str) -> (Child, String) {
+    let mut child = server(era, "http");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ready = lines.next_line().await.unwrap().unwrap();
+    let url = ready.strip_prefix("listening ").unwrap().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/mcp"), "{url}");
+    (child, url)
+}
+
+async fn on_stdio(server_era: &str, era: ClientEra, script: Script) -> Result<Value, Failure> {
+    let mut child = server(server_era, "stdio");
+    let pipes = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    exercise_over(pipes, era, &Exercise::new(script)).await
+}
+
+/// The exit code of `era-client`, and the line it printed.
+async fn client(url: &str, era: ClientEra, more: &[&str]) -> (Option<i32>, Value) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_era-client"));
+    let output = command.args(["--url", url, "--token", "a-token", "--era", &era.to_string()]).args(more).output().await.unwrap();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// What the exercise must have seen, beyond having gone well.
+fn check(script: Script, era: ClientEra, seen: &Value) {
+    let expected = match era {
+        ClientEra::Legacy => "2025-11-25",
+        ClientEra::Modern => "2026-07-28",
+    };
+    assert_eq!(seen["version"], expected, "{script}");
+    match script {
+        Script::List => {
+            let asking = json!("test_elicitation");
+            let has_legacy_tools = seen["tools"].as_array().unwrap().contains(&asking);
+            assert_eq!(has_legacy_tools, era == ClientEra::Legacy, "{seen}");
+            assert!(seen["prompts"].as_array().unwrap().contains(&json!("test_simple_prompt")), "{seen}");
+            assert!(seen["resources"].as_array().unwrap().contains(&json!("test://static-text")), "{seen}");
+            assert_eq!(seen["templates"], json!(["test://template/{id}/data"]));
+        }
+        Script::Call => assert_eq!(seen["text"], "This is a simple text response for testing."),
+        Script::Elicit => assert!(seen["text"].as_str().unwrap().contains("Ada"), "{seen}"),
+        Script::Progress => assert_eq!(seen["progress"], json!([0.0, 50.0, 100.0])),
+        Script::Cancel => assert_eq!((&seen["cancelled"], &seen["counted"]), (&json!(true), &json!(1))),
+        Script::Subscribe => assert_eq!(seen["updated"], "test://watched-resource"),
+        // The exercise itself looks for the client's words in the answer.
+        Script::Sample | Script::Roots => {}
+    }
+}
+
+async fn every_exercise(server_era: &str, era: ClientEra) {
+    for script in SCRIPTS {
+        let seen = on_stdio(server_era, era, script).await.unwrap_or_else(|error| panic!("{script} on stdio: {error}"));
+        check(script, era, &seen);
+    }
+    let (_server, url) = http_server(server_era).await;
+    for script in SCRIPTS {
+        let (code, seen) = client(&url, era, &["--script", &script.to_string()]).await;
+        assert_eq!((code, &seen["ok"]), (Some(0), &json!(true)), "{script} over HTTP: {seen}");
+        check(script, era, &seen);
+    }
+}
+
+#[tokio::test]
+async fn a_legacy_client_at_a_legacy_server() {
+    every_exercise("legacy", ClientEra::Legacy).await;
+}
+
+#[tokio::test]
+async fn a_modern_client_at_a_modern_server() {
+    every_exercise("modern", ClientEra::Modern).await;
+}
+
+#[tokio::test]
+async fn a_legacy_client_at_a_server_of_both_eras() {
+    every_exercise("both", ClientEra::Legacy).await;
+}
+
+#[tokio::test]
+async fn a_modern_client_at_a_server_of_both_eras() {
+    every_exercise("both", ClientEra::Modern).await;
+}
+
+#[tokio::test]
+async fn a_server_of_one_era_does_not_let_the_other_in() {
+    for (server_era, era) in [("legacy", ClientEra::Modern), ("modern", ClientEra::Legacy)] {
+        assert!(on_stdio(server_era, era, Script::Call).await.is_err(), "{era} at {server_era} on stdio");
+        let (_server, url) = http_server(server_era).await;
+        let (code, seen) = client(&url, era, &["--script", "call"]).await;
+        assert_eq!((code, &seen["ok"]), (Some(1), &json!(false)), "{era} at {server_era} over HTTP: {seen}");
+    }
+}
+
+/// A client that probes knows a legacy server by an error that is none of the modern ones, and then shakes hands.
+#[tokio::test]
+async fn a_probed_legacy_server_on_stdio_can_still_be_shaken_hands_with() {
+    let mut child = server("legacy", "stdio");
+    let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
+    let answer = exchange(&mut input, &mut output, &discover()).await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(1), &json!(-32601)));
+    let answer = exchange(&mut input, &mut output, &initialize()).await;
+    assert_eq!((&answer["id"], &answer["result"]["protocolVersion"]), (&json!(2), &json!("2025-11-25")));
+}
+
+#[tokio::test]
+async fn a_modern_server_on_stdio_stays_when_somebody_tries_to_shake_hands() {
+    let mut child = server("modern", "stdio");
+    let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
+    let answer = exchange(&mut input, &mut output, &initialize()).await;
+    assert_eq!(
+        answer["error"],
+        json!({
+            "code": -32601, "message": "There is no handshake; each request stands alone", "data": {"supported": ["2026-07-28"]},
+        })
+    );
+    let answer = exchange(&mut input, &mut output, &discover()).await;
+    assert_eq!(answer["result"]["supportedVersions"], json!(["2026-07-28"]));
+}
+
+#[tokio::test]
+async fn bad_usage_is_told_apart_from_failure() {
+    let bad = [&["--era", "future", "--transport", "stdio"][..], &["--transport", "stdio"], &["--era"]];
+    for arguments in bad {
+        let status = Command::new(env!("CARGO_BIN_EXE_conformance-server")).args(arguments).stderr(Stdio::null()).status().await;
+        assert_eq!(status.unwrap().code(), Some(2), "{arguments:?}");
+    }
+    let bad = [&["--url", "http://127.0.0.1:9/mcp", "--era", "legacy", "--script", "dance"][..], &["--script", "list"]];
+    for arguments in bad {
+        let status = Command::new(env!("CARGO_BIN_EXE_era-client")).args(arguments).stderr(Stdio::null()).status().await;
+        assert_eq!(status.unwrap().code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_exercise_fails_when_the_server_does_not_do_its_part() {
+    let (_server, url) = http_server("both").await;
+    for era in [ClientEra::Legacy, ClientEra::Modern] {
+        for (script, tool) in [
+            ("call", "test_error_handling"),
+            ("call", "test_no_such_tool"),
+            ("elicit", "test_simple_text"),
+            ("sample", "test_simple_text"),
+            ("roots", "test_simple_text"),
+            ("progress", "test_simple_text"),
+            ("cancel", "test_simple_text"),
+            ("subscribe", "test_simple_text"),
+        ] {
+            let (code, seen) = client(&url, era, &["--script", script, "--tool", tool]).await;
+            assert_eq!((code, &seen["ok"]), (Some(1), &json!(false)), "{era}, {script} with {tool}: {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn arguments_travel_in_headers_too() {
+    let (_server, url) = http_server("both").await;
+    let arguments = json!({"region": "Zürich", "priority": 3, "query": "x"}).to_string();
+    let more = ["--script", "call", "--tool", "test_header_tool", "--arguments", &arguments];
+    for era in [ClientEra::Legacy, ClientEra::Modern] {
+        let (_, seen) = client(&url, era, &more).await;
+        assert_eq!(seen["text"], arguments, "{era}");
+    }
+}
+
+fn discover() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+    }}})
+}
+
+fn initialize() -> Value {
+    let client = json!({"name": "by-hand", "version": "1"});
+    json!({"jsonrpc": "2.0", "id": 2, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client,
+    }})
+}
+
+async fn exchange(input: &mut ChildStdin, output: &mut Lines<BufReader<ChildStdout>>, request: &Value) -> Value {
+    input.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+    serde_json::from_str(&output.next_line().await.unwrap().unwrap()).unwrap()
+}
