@@ -189,7 +189,7 @@ async fn arguments_travel_in_headers_too() {
     let more = ["--script", "call", "--tool", "test_header_tool", "--arguments", &arguments];
     for era in [ClientEra::Legacy, ClientEra::Modern] {
         let (_, seen) = client(&url, era, &more).await;
-        assert_eq!(seen["text"], arguments, "{era}");
+        assert_eq!(seen["text"], arguments, "{era}: {seen}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use rmcp::{
     ServiceError,
     model::{
-        CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, JsonObject, ServerNotification,
+        CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ErrorCode, JsonObject, ServerNotification,
         SubscribeRequestParams, SubscriptionFilter,
     },
     service::PeerRequestOptions,
@@ -20,6 +20,8 @@ use super::{
 
 /// How long to wait for something that should come at once.
 const SOON: Duration = Duration::from_secs(5);
+/// How often to learn anew which arguments go into headers.
+const REFRESHES: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
@@ -132,7 +134,21 @@ fn call_params(tool: &str, arguments: JsonObject) -> CallToolRequestParams {
 
 /// Calls a tool, through as many rounds as it takes; the texts in its answer.
 async fn text_of(client: &Client, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
-    let result = client.running.call_tool(call_params(tool, arguments)).await?;
+    let params = call_params(tool, arguments);
+    let mut result = client.running.call_tool(params.clone()).await;
+    // A server that misses a header says so, and the client is to learn anew which arguments go into headers, and to try again
+    // (2026-07-28, Streamable HTTP). rmcp leaves both to its user, and now and then it needs this: a list that arrives in the
+    // moment its stream ends is not read for headers.
+    for _ in 0..REFRESHES {
+        let Err(ServiceError::McpError(error)) = &result else { break };
+        if error.code != ErrorCode::HEADER_MISMATCH {
+            break;
+        }
+        client.running.clear_response_cache().await;
+        client.running.list_all_tools().await?;
+        result = client.running.call_tool(params.clone()).await;
+    }
+    let result = result?;
     let text = text_in(&result);
     if result.is_error == Some(true) { Err(format!("the tool failed: {text}").into()) } else { Ok(text) }
 }

@@ -29,7 +29,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -73,12 +73,23 @@ pub struct Conformance {
     session: u64,
     /// From which level on this session is told what is logged; everything unless it said otherwise.
     log_level: Mutex<LoggingLevel>,
+    /// How many listen streams were accepted here and not handed over yet.
+    opening: AtomicUsize,
+}
+
+impl Drop for Conformance {
+    /// A stream whose client left while it was opened is never handed over.
+    fn drop(&mut self) {
+        for _ in 0..self.opening.load(Ordering::SeqCst) {
+            self.shared.subscribers.stream_opened();
+        }
+    }
 }
 
 impl Conformance {
     fn new(era: Era, shared: Arc<Shared>) -> Self {
         let session = shared.subscribers.next_session();
-        Self { era, shared, session, log_level: Mutex::new(LoggingLevel::Debug) }
+        Self { era, shared, session, log_level: Mutex::new(LoggingLevel::Debug), opening: AtomicUsize::new(0) }
     }
 
     /// Whether something logged at `info` is for whoever made this request.
@@ -225,11 +236,15 @@ impl ServerHandler for Conformance {
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.opening.fetch_add(1, Ordering::SeqCst);
+        self.shared.subscribers.stream_opens();
         Some(requested.clone())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let number = self.shared.subscribers.add_stream(context.sink().clone());
+        self.opening.fetch_sub(1, Ordering::SeqCst);
+        self.shared.subscribers.stream_opened();
         context.cancelled().await;
         self.shared.subscribers.remove_stream(number);
         Ok(())

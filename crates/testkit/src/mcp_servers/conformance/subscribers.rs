@@ -7,6 +7,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rmcp::{
@@ -14,6 +15,7 @@ use rmcp::{
     model::ResourceUpdatedNotificationParam,
     service::{SubscriptionSendError, SubscriptionSink},
 };
+use tokio::sync::watch;
 
 /// What changed.
 #[derive(Clone, Debug)]
@@ -27,6 +29,9 @@ pub(super) enum Change {
 #[derive(Debug, Default)]
 pub(super) struct Subscribers {
     numbers: AtomicU64,
+    /// How many listen streams are being acknowledged. rmcp does that before it hands the stream over, and a client may cause a
+    /// change as soon as it has the acknowledgment: whoever tells of changes waits for these streams to be there.
+    opening: watch::Sender<usize>,
     listeners: Mutex<Listeners>,
 }
 
@@ -68,6 +73,16 @@ impl Subscribers {
         }
     }
 
+    /// A stream is about to be acknowledged.
+    pub(super) fn stream_opens(&self) {
+        self.opening.send_modify(|opening| *opening += 1);
+    }
+
+    /// It was handed over, or never will be.
+    pub(super) fn stream_opened(&self) {
+        self.opening.send_modify(|opening| *opening = opening.saturating_sub(1));
+    }
+
     /// Returns what [`Self::remove_stream`] wants to know.
     pub(super) fn add_stream(&self, sink: SubscriptionSink) -> u64 {
         let number = self.numbers.fetch_add(1, Ordering::SeqCst);
@@ -81,6 +96,9 @@ impl Subscribers {
 
     /// Tells everybody who asked for it, and forgets who is gone. Returns how many were told.
     pub(super) async fn tell(&self, change: &Change) -> usize {
+        let mut opening = self.opening.subscribe();
+        // Past that time a stream has broken while it was opened.
+        let _ = tokio::time::timeout(Duration::from_secs(1), opening.wait_for(|opening| *opening == 0)).await;
         let mut told = 0;
         for (number, peer) in self.sessions_for(change) {
             match tell_session(&peer, change).await {
