@@ -5,7 +5,10 @@
 
 use std::process::Stdio;
 
-use portunus_testkit::era_client::{ClientEra, Exercise, Failure, Script, exercise_over};
+use portunus_testkit::{
+    era_client::{ClientEra, Exercise, Failure, Script, exercise_over},
+    mcp_servers::FixtureServer,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -179,6 +182,19 @@ async fn an_exercise_fails_when_the_server_does_not_do_its_part() {
             let (code, seen) = client(&url, era, &["--script", script, "--tool", tool]).await;
             assert_eq!((code, &seen["ok"]), (Some(1), &json!(false)), "{era}, {script} with {tool}: {seen}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_token_goes_with_every_request() {
+    let server = FixtureServer::start().await;
+    let more = ["--script", "call", "--tool", "echo", "--arguments", r#"{"text": "again"}"#];
+    let (code, seen) = client(server.url().as_str(), ClientEra::Legacy, &more).await;
+    assert_eq!((code, &seen["text"]), (Some(0), &json!("again")), "{seen}");
+    let requests = server.seen();
+    assert!(requests.len() >= 3, "a handshake and a call are more than {} requests", requests.len());
+    for request in requests {
+        assert_eq!(request.headers.get("authorization").unwrap(), "Bearer a-token", "{}", request.method);
     }
 }
 
