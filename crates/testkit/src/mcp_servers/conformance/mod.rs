@@ -3,8 +3,8 @@
 //!
 //! What rmcp 3.9 can serve, and what it cannot:
 //!
-//! - Over HTTP one server serves both eras at once: each request says which it belongs to. On stdio the first request that is no
-//!   `server/discover` settles the era of the connection.
+//! - One server serves both eras at once, over HTTP and on stdio: each request says which it belongs to. Only a stdio connection
+//!   that began with a modern request stays modern, whatever `initialize` is answered.
 //! - A server of one era is not what it has in mind: told to support only the revisions of one, it still shows that it knows the
 //!   other. What keeps the eras apart here is in [`era`]. One thing remains: over HTTP a modern server refuses a legacy
 //!   `initialize` with status 200, where the revision wants 400.
