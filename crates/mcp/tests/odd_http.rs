@@ -88,6 +88,7 @@ async fn a_stream_that_breaks_off_is_resumed() {
             match asked(&body) {
                 None => StatusCode::ACCEPTED.into_response(),
                 Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
+                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
                 Some((id, _)) => {
                     *waiting.lock().unwrap() = Some(id);
                     events("id: event-1\nretry: 50\ndata:\n\n".to_owned())

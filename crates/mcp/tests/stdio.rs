@@ -161,8 +161,8 @@ async fn f13_after_good_service_a_crash_is_followed_by_a_new_start_at_once() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_fails_its_call() {
-    let script = r#"read line; echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}'; read line
-        read call; echo '{"jsonrpc":"2.0","id":2,"result":1,"result":2}'; cat"#;
+    let script = r#"read probe; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"?"}}'; read line; echo '{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}'; read line
+        read call; echo '{"jsonrpc":"2.0","id":3,"result":1,"result":2}'; cat"#;
     let pool = pool(spec("fixture", program("sh", &["-c", script])));
     let outcome = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
     assert!(matches!(outcome, Err(UpstreamError::Protocol { .. })), "{outcome:?}");
@@ -264,7 +264,8 @@ async fn t44_the_whole_process_group_ends() {
 
 #[tokio::test]
 async fn a_child_that_ignores_every_request_to_end_is_killed() {
-    let script = "trap '' TERM; read line; echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2024-11-05\",\
+    let script = "trap '' TERM; read probe; echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{}}'; \
+                  read line; echo '{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"protocolVersion\":\"2024-11-05\",\
                   \"capabilities\":{},\"serverInfo\":{\"name\":\"x\",\"version\":\"$'$$'\"}}}'; while true; do sleep 1; done";
     let script = script.replace("$'$$'", "'$$'");
     let pool = pool(spec("fixture", program("sh", &["-c", &script])));
@@ -279,7 +280,7 @@ async fn a_child_that_ignores_every_request_to_end_is_killed() {
 
 #[tokio::test]
 async fn a_modern_only_answer_is_refused() {
-    let script = r#"read line; echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2026-07-28","capabilities":{}}}'; cat"#;
+    let script = r#"read probe; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"?"}}'; read line; echo '{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"2026-07-28","capabilities":{}}}'; cat"#;
     let pool = pool(spec("fixture", program("sh", &["-c", script])));
     let error = connect(&pool).await.err().unwrap();
     assert!(matches!(&error, UpstreamError::Handshake { detail } if detail.contains("2026-07-28")), "{error:?}");
@@ -287,10 +288,10 @@ async fn a_modern_only_answer_is_refused() {
 
 #[tokio::test]
 async fn pings_are_answered_and_other_requests_refused() {
-    let script = r#"read line; echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}'; read line
+    let script = r#"read probe; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"?"}}'; read line; echo '{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}'; read line
         read call; echo '{"jsonrpc":"2.0","id":"p","method":"ping"}'; read pong
         echo '{"jsonrpc":"2.0","id":7,"method":"roots/list"}'; read roots
-        echo "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":[$pong,$roots]}"; cat"#;
+        echo "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":[$pong,$roots]}"; cat"#;
     let pool = pool(spec("fixture", program("sh", &["-c", script])));
     let connection = connect(&pool).await.unwrap();
     let Outcome::Result(result) = connection.request("x", None, Call::default()).await.unwrap() else { panic!() };
