@@ -1,6 +1,6 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`]), the OAuth rules ([`oauth`]), and the
-//! ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
+//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`]), the OAuth rules ([`oauth`]), and
+//! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
 pub mod client;
 pub mod clock;
@@ -11,6 +11,7 @@ pub mod lifetimes;
 pub mod net_address;
 pub mod oauth;
 pub mod outside_url;
+pub mod pins;
 pub mod pkce;
 pub mod principal;
 pub mod redirect;

@@ -1,0 +1,162 @@
+//! Pinned tools (threat 45): what is remembered of the tools that servers describe, and the rule that tells a tool which is as it was
+//! from one that changed. What a tool comes to as text is [`canonical`]'s; where pins are kept is [`crate::store::PinStore`].
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+mod canonical;
+#[cfg(test)]
+mod tests;
+
+/// How closely the tools of a server are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pinning {
+    /// Not at all.
+    Off,
+    /// A tool that changed is told of in the log, and passed on.
+    Warn,
+    /// A tool that changed is held back until an administrator approves it.
+    #[default]
+    Enforce,
+}
+
+/// SHA-256 over everything a server says of a tool: equal for equal tools, however they are spelt.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ToolFingerprint([u8; 32]);
+
+impl ToolFingerprint {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// In hexadecimal digits.
+impl fmt::Display for ToolFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ToolFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ToolFingerprint({})", &self.to_string()[..12])
+    }
+}
+
+/// The beginning of a fingerprint, as a person types it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FingerprintPrefix(String);
+
+impl FingerprintPrefix {
+    /// With fewer digits somebody could make another tool that begins the same.
+    pub const SHORTEST: usize = 16;
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (Self::SHORTEST..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        fits.then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    pub fn fits(&self, fingerprint: &ToolFingerprint) -> bool {
+        fingerprint.to_string().starts_with(&self.0)
+    }
+}
+
+/// What a server says of a tool, for people who decide about it: canonical JSON, or the first [`Definition::LONGEST`] bytes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition(String);
+
+impl Definition {
+    pub const LONGEST: usize = 16 * 1024;
+
+    fn of(canonical: &str) -> Self {
+        let mut end = canonical.len().min(Self::LONGEST);
+        while !canonical.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self(canonical[..end].to_owned())
+    }
+
+    /// As a store kept it.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A tool as a server listed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenTool {
+    /// The server's own name of it.
+    pub name: String,
+    pub fingerprint: ToolFingerprint,
+    pub definition: Definition,
+}
+
+/// A tool that means different things to different readers, or nothing: it cannot be pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnreadableTool {
+    #[error("it is no JSON object, or one with a key twice or with a number beyond all bounds")]
+    Malformed,
+    #[error("it has no name, or one that is too long to be remembered")]
+    Nameless,
+}
+
+/// The specification asks for 128 characters at most.
+const LONGEST_NAME: usize = 1024;
+
+impl SeenTool {
+    /// Reads a tool object as it arrived. Every member counts, `_meta` and those nobody knows yet too: what a client shows its
+    /// model is the client's choice, so what a fingerprint leaves out is where a description could be swapped.
+    pub fn read(json: &[u8]) -> Result<Self, UnreadableTool> {
+        let tool = canonical::read(json).ok_or(UnreadableTool::Malformed)?;
+        let name = tool.member("name").and_then(canonical::Json::text).filter(|name| name.len() <= LONGEST_NAME);
+        let name = name.ok_or(UnreadableTool::Nameless)?.to_owned();
+        let text = tool.to_string();
+        let mut hasher = Sha256::new();
+        // So that a later form of the text can be told from this one.
+        hasher.update(b"portunus/tool/1\n");
+        hasher.update(text.as_bytes());
+        Ok(Self { name, fingerprint: ToolFingerprint(hasher.finalize().into()), definition: Definition::of(&text) })
+    }
+}
+
+/// What is remembered of one tool of one server. A server may show different people different tools, so a tool may have
+/// several approved fingerprints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    pub tool: String,
+    /// The first one that was seen, and those that an administrator approved.
+    pub approved: Vec<ToolFingerprint>,
+    /// Those that wait for an administrator.
+    pub quarantined: Vec<ToolFingerprint>,
+}
+
+/// What a pin says of a tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Never seen before: it is pinned as it is.
+    New,
+    /// As it was pinned or approved.
+    Same,
+    /// Neither: it goes into quarantine.
+    Changed,
+}
+
+/// Trust on first use, and nothing after it without approval.
+pub fn judge(pin: Option<&Pin>, seen: &ToolFingerprint) -> Judgement {
+    match pin {
+        // Of what was never approved there is nothing to be the same as.
+        None => Judgement::New,
+        Some(pin) if pin.approved.contains(seen) => Judgement::Same,
+        Some(_) => Judgement::Changed,
+    }
+}
