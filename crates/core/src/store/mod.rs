@@ -8,6 +8,7 @@ mod clients;
 mod consents;
 mod grants;
 mod logins;
+mod pins;
 mod transactions;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
 pub use grants::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation};
 pub use logins::LoginStore;
+pub use pins::{PinRecord, PinStore};
 use thiserror::Error;
 pub use transactions::TransactionStore;
 
@@ -46,6 +48,7 @@ pub struct Stores {
     pub consents: Arc<dyn ConsentStore>,
     pub grants: Arc<dyn GrantStore>,
     pub assertions: Arc<dyn AssertionStore>,
+    pub pins: Arc<dyn PinStore>,
     pub upkeep: Arc<dyn Upkeep>,
 }
 

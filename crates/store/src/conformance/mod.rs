@@ -11,6 +11,7 @@ pub mod clients;
 pub mod consents;
 pub mod grants;
 pub mod logins;
+pub mod pins;
 mod records;
 pub mod restarts;
 pub mod revocation;
@@ -95,6 +96,11 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @port $backend
             assertions: used_once, a_refused_use_prolongs_nothing, one_of_many_uses_wins, one_of_many_uses_at_two_gateways_wins,
             used_stays_used_after_a_restart, expired_is_purged
+        }
+        $crate::conformance_suite! { @port $backend
+            pins: kept_whole, the_first_stays_pinned, changes_are_noted_once, the_newest_changes_are_kept,
+            approved_beside_what_was_pinned, forgotten, pinned_stays_pinned_after_a_restart, one_of_many_at_two_gateways_pins,
+            a_change_that_many_see_is_new_to_one
         }
         $crate::conformance_suite! { @port $backend
             restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,

@@ -11,6 +11,7 @@ mod grants;
 mod grants_of;
 mod logins;
 mod migrations;
+mod pins;
 mod record;
 mod sentinel;
 #[cfg(test)]
@@ -43,6 +44,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         consents: Arc::new(consents::SqliteConsentStore(Arc::clone(database))),
         grants: Arc::new(grants::SqliteGrantStore(Arc::clone(database))),
         assertions: Arc::new(assertions::SqliteAssertionStore(Arc::clone(database))),
+        pins: Arc::new(pins::SqlitePinStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
     }
 }
