@@ -9,6 +9,7 @@ pub mod era;
 pub mod face;
 pub mod hub;
 mod mirror;
+pub mod pins;
 mod session;
 pub mod spec;
 mod sync;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{kind::Kind, merge, route};
+use super::{kind::Kind, merge, quarantine, route};
 use crate::{
     hub::{
         Inner,
@@ -35,6 +35,9 @@ pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask) -> Reply {
 async fn named(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
     let (Some(name), Some(params)) = (ask.head()?.name, &ask.params) else { return Err(Problem::missing("name")) };
     let found = route::by_name(hub, ask, kind, &name).await?;
+    if kind == Kind::Tools {
+        quarantine::guard(hub, &found.server, &ask.asker, &found.name).await?;
+    }
     let params = wire::replace_name(params, &found.name)?;
     ask.forward(hub, &found.server, Some(params)).await
 }

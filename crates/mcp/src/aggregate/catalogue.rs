@@ -14,6 +14,7 @@ use super::{
     fetch,
     kind::Kind,
     list::List,
+    quarantine,
     shelf::{Look, Shelf},
 };
 use crate::{
@@ -104,10 +105,16 @@ impl Inner {
         let mut finished = kept.finished();
         let began = Instant::now();
         let deadline = self.settings.list_deadline;
+        let mut looked = false;
         loop {
             let now = Instant::now();
             match kept.look(now, self.settings.catalogue_ttl, deadline) {
                 Look::Have { list, refresh } => {
+                    // Once: a server that is down now keeps its old list.
+                    if !std::mem::replace(&mut looked, true) && quarantine::is_lifted(self, server, &list).await {
+                        kept.mark_changed();
+                        continue;
+                    }
                     if refresh {
                         self.start_fetch(&kept, server, kind, asker, Duration::ZERO);
                     }
@@ -133,7 +140,8 @@ impl Inner {
         tokio::spawn(async move {
             let began = Instant::now();
             kept.set_out();
-            let outcome = fetch::list(&hub, &server, kind, &asker).await;
+            let fetched = fetch::list(&hub, &server, kind, &asker).await;
+            let outcome = quarantine::sort(&hub, &server, kind, fetched).await;
             if let Err(error) = &outcome {
                 let reason = error.detail().unwrap_or_default();
                 tracing::warn!(%server, list = kind.method(), %error, reason, "a server is left out of lists");

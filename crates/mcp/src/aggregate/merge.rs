@@ -107,7 +107,8 @@ impl<'a> Merged<'a> {
         let mut offered: HashMap<&str, Vec<&ServerName>> = HashMap::new();
         if kind.is_named() && names == Names::Plain {
             for (server, list) in lists {
-                let items = list.iter().flat_map(|list| list.items());
+                // Held ones too: a name must not become another server's while its owner's tool waits for approval.
+                let items = list.iter().flat_map(|list| list.items().iter().chain(list.held()));
                 for item in items.filter(|item| may_list(allow, server, kind, &item.id)) {
                     offered.entry(&item.id).or_default().push(server);
                 }

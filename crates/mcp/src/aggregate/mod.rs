@@ -1,5 +1,6 @@
 //! One MCP server made of many: what `/mcp` shows. Lists are fetched ([`fetch`]), kept ([`catalogue`]), merged ([`merge`]); calls
-//! find their server by name or by URI ([`route`]) and go there as they came ([`call`]).
+//! find their server by name or by URI ([`route`]) and go there as they came ([`call`]), unless they are of a tool that changed
+//! ([`quarantine`]).
 
 pub(crate) mod call;
 pub(crate) mod catalogue;
@@ -10,6 +11,7 @@ pub(crate) mod kind;
 pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod names;
+pub(crate) mod quarantine;
 pub(crate) mod route;
 pub(crate) mod shelf;
 pub(crate) mod template;

@@ -4,7 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use portunus_core::{ids::ServerName, principal::Principal};
 
-use crate::{allow::Allow, upstream::Person};
+use crate::{
+    allow::Allow,
+    pins::{NoPins, ToolPins},
+    upstream::Person,
+};
 
 /// How tools and prompts are called on `/mcp` (design decision 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -16,7 +20,7 @@ pub enum Names {
     Plain,
 }
 
-/// Limits and lifetimes of the client-facing half. Every number is a bound on memory or on waiting.
+/// Limits and lifetimes of the client-facing half, and whom it asks about tools. Every number is a bound on memory or on waiting.
 #[derive(Clone, Debug)]
 pub struct HubSettings {
     pub names: Names,
@@ -41,6 +45,8 @@ pub struct HubSettings {
     pub max_bytes_per_list: usize,
     /// How often a silent stream carries a comment, so that nothing in between takes it for dead.
     pub keep_alive: Duration,
+    /// What is remembered of the servers' tools.
+    pub pins: Arc<dyn ToolPins>,
 }
 
 impl Default for HubSettings {
@@ -58,6 +64,7 @@ impl Default for HubSettings {
             max_items_per_list: 5_000,
             max_bytes_per_list: 16 * 1024 * 1024,
             keep_alive: Duration::from_secs(15),
+            pins: Arc::new(NoPins),
         }
     }
 }

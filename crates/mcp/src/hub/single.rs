@@ -12,7 +12,7 @@ use super::{
     reply::{Problem, Reply, done},
 };
 use crate::{
-    aggregate::{kind::Kind, list},
+    aggregate::{kind::Kind, list, quarantine},
     allow::{Allow, Verdict},
     answer::Wanted,
     era::Era,
@@ -31,6 +31,7 @@ pub(crate) async fn request(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) ->
         "tools/call" => {
             let name = ask.head()?.name.ok_or_else(|| Problem::missing("name"))?;
             check(allow, server, Kind::Tools, &name)?;
+            quarantine::guard(hub, server, &ask.asker, &name).await?;
         }
         "prompts/get" => {
             let name = ask.head()?.name.ok_or_else(|| Problem::missing("name"))?;
@@ -94,7 +95,9 @@ async fn listing(hub: &Arc<Inner>, server: &ServerName, ask: &Ask, kind: Kind) -
         Outcome::Result(result) => {
             let is_sound = |id: &str, raw: &wire::Payload| kind != Kind::Tools || is_mirrored_soundly(hub, ask, server, id, raw);
             let keep = |id: &str, raw: &wire::Payload| may_list(&*ask.allow, server, kind, id) && is_sound(id, raw);
-            let kept = list::filtered(kind, &result, keep).map_err(|error| {
+            let sifted = quarantine::sift(hub, server, kind, &ask.asker, result).await;
+            let kept = sifted.and_then(|result| list::filtered(kind, &result, keep));
+            let kept = kept.map_err(|error| {
                 tracing::warn!(%server, list = kind.method(), %error, "a list could not be read");
                 Problem::refused(code::INTERNAL_ERROR, format!("server {:?}: the list cannot be read", server.as_str()))
             })?;

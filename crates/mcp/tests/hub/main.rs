@@ -10,6 +10,7 @@ mod fake;
 mod granted;
 mod lists;
 mod names;
+mod quarantine;
 mod real;
 mod resources;
 mod sessions;
