@@ -43,6 +43,7 @@ use crate::{
         guarded::{GuardedFetcher, Internet, Outside},
     },
     os::OsEntropy,
+    pins::PinBook,
 };
 
 /// How often expired records are deleted.
@@ -130,11 +131,14 @@ impl Gateway {
         let clients = Arc::new(hub::Clients::default());
         let options = upstream::Options { on_request: Arc::clone(&clients) as _, ..upstream::Options::default() };
         let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
+        let pinning = names.iter().map(|server| (server.clone(), config.pinning.of(server)));
+        let pins = PinBook::new(pinning, Arc::clone(&stores.pins), Arc::clone(&clock));
         let settings = HubSettings {
             names: match config.names {
                 Names::Prefixed => hub::Names::Prefixed,
                 Names::Plain => hub::Names::Plain,
             },
+            pins: Arc::new(pins),
             ..HubSettings::default()
         };
         let servers: Arc<dyn hub::Servers> = Arc::clone(&upstreams) as _;

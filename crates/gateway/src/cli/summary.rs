@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use portunus_core::{oauth::ways::Domain, scope::Scope};
+use portunus_core::{oauth::ways::Domain, pins::Pinning, scope::Scope};
 use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
@@ -154,6 +154,11 @@ fn servers(config: &Config, text: &mut String) {
     for server in &config.servers {
         line(text, server.name.as_str(), config.public_url.at(&format!("/mcp/{}", server.name)));
         line(text, "", reached(server));
+        match config.pinning.of(&server.name) {
+            Pinning::Enforce => {}
+            Pinning::Warn => line(text, "", "tools that change are passed on, with a warning in the log"),
+            Pinning::Off => line(text, "", "tools may change unnoticed"),
+        }
     }
     for name in &config.disabled_servers {
         line(text, name, "disabled");

@@ -16,6 +16,7 @@ mod limits;
 mod log;
 mod mistake;
 mod near;
+mod pinning;
 mod placeholder;
 mod provider;
 mod providers;
@@ -53,6 +54,7 @@ pub use self::{
     clients::ClientsConfig,
     limits::{Limits, Rate},
     mistake::{Mistake, Mistakes, Warning, Where},
+    pinning::PinningRules,
     proxies::OWN_PATHS,
     quantity::show_duration,
     schema::{config_schema, mcp_schema},
@@ -83,6 +85,7 @@ pub struct Config {
     pub store: StoreConfig,
     pub lifetimes: Lifetimes,
     pub names: Names,
+    pub pinning: PinningRules,
     /// Origins, beside our own, that browsers may call from (threat 34).
     pub allowed_origins: Vec<String>,
     /// `Host` values, beside the public URL's, that requests may carry (threat 34): `host` or `host:port`.
@@ -228,6 +231,7 @@ impl Config {
             store,
             lifetimes: Lifetimes::default(),
             names: Names::Prefixed,
+            pinning: PinningRules::default(),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
@@ -259,6 +263,7 @@ impl Config {
             store: store::resolve(&raw, &mut report),
             lifetimes: lifetimes::resolve(&raw, &mut report),
             names: log::names(&raw, &mut report),
+            pinning: pinning::resolve(&raw, servers.pinning, &mut report),
             log: log::resolve(&raw, &mut report),
             public_url: server.public_url,
             listen: server.listen,

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::{HeaderName, HeaderValue};
-use portunus_core::{ids::ServerName, scope, secret::SecretText};
+use portunus_core::{ids::ServerName, pins::Pinning, scope, secret::SecretText};
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
 
 use super::{
     log::not_one_of,
     mistake::Report,
+    pinning,
     placeholder::is_placeholder,
     raw::{Raw, Written, written},
     server::without_credentials,
@@ -45,6 +46,8 @@ const OWN_HEADERS: [&str; 14] = [
 pub(super) struct Servers {
     pub(super) enabled: Vec<ServerSpec>,
     pub(super) disabled: Vec<String>,
+    /// Of those that say something about it.
+    pub(super) pinning: BTreeMap<ServerName, Pinning>,
     /// All names, as written.
     pub(super) names: Vec<String>,
 }
@@ -55,7 +58,9 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Servers {
     let entries = ["mcpServers", "servers"].into_iter().filter_map(|key| root.find(key)).flat_map(|item| item.entries());
     for (name, item) in entries {
         servers.names.push(name.to_owned());
+        let own = written(item.find("pinning")).and_then(|written| pinning::parse(written, report));
         let spec = Reading { raw, item: &item, report }.server(name);
+        servers.pinning.extend(spec.as_ref().zip(own).map(|(spec, own)| (spec.name.clone(), own)));
         if written(item.find("disabled")).is_some_and(|disabled| disabled.text == "true") {
             servers.disabled.push(name.to_owned());
         } else {

@@ -46,6 +46,11 @@ pub(super) const CONFIG: Table = Table {
             Shape::Choice(NAMES),
             "How tools and prompts are named on /mcp: {server}_{name}, or as servers name them",
         ),
+        Field::new(
+            "pinning",
+            Shape::Choice(PINNINGS),
+            "What happens to tools that change: held until approved (enforce, the default), told of in the log (warn), nothing (off)",
+        ),
         Field::new("allowed_origins", Shape::List(&Shape::Text), "Origins, beside our own, whose pages may call the gateway"),
         Field::new(
             "allowed_hosts",
@@ -63,6 +68,7 @@ pub(super) const CONFIG: Table = Table {
 };
 
 pub(super) const NAMES: &[&str] = &["prefixed", "plain"];
+pub(super) const PINNINGS: &[&str] = &["off", "warn", "enforce"];
 pub(super) const PRESETS: &[&str] =
     &["okta", "google", "azure-ad", "microsoft-entra-id", "auth0", "keycloak", "github", "gitlab", "oidc"];
 pub(super) const LEVELS: &[&str] = &["trace", "debug", "info", "warn", "error", "off"];
@@ -291,6 +297,11 @@ const SERVER: Table = Table {
         Field::new("headers", Shape::Map(&Shape::Secret), "Headers to send with every request to the url"),
         Field::new("disabled", Shape::Flag, "Leave this server out"),
         Field::new("isolation", Shape::Choice(ISOLATIONS), "Who shares a connection to it. Default: user, one for each user"),
+        Field::new(
+            "pinning",
+            Shape::Choice(PINNINGS),
+            "What happens to its tools when they change. Default: that of config.yaml",
+        ),
         Field::new("request_timeout", Shape::Seconds, "Seconds a request may take. Default: 300"),
         Field::new("connect_timeout", Shape::Seconds, "Seconds that starting or connecting may take. Default: 60"),
         Field::new("idle_timeout", Shape::Seconds, "Seconds after which an unused connection is closed. Default: 600"),

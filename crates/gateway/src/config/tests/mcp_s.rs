@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portunus_core::secret::SecretText;
+use portunus_core::{ids::ServerName, pins::Pinning, secret::SecretText};
 use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, Transport};
 use tracing_subscriber::filter::LevelFilter;
@@ -293,7 +293,8 @@ fn a6_servers_on_http_and_our_own_keys() {
         "a": {"url": "http://localhost:4000/mcp"},
         "b": {"url": "http://localhost:4000/sse", "type": "sse", "headers": {"Authorization": "Bearer ${TOKEN}"}},
         "c": {"type": "stdio", "command": "./c", "cwd": "tools", "isolation": "shared", "request_timeout": 2.5, "idle_timeout": 60},
-        "d": {"type": "streamable-http", "url": "https://d.example/mcp", "isolation": "session", "connect_timeout": 5},
+        "d": {"type": "streamable-http", "url": "https://d.example/mcp", "isolation": "session", "connect_timeout": 5,
+              "pinning": "off"},
         "e": {"command": "e", "disabled": true},
       },
     }"#;
@@ -311,6 +312,9 @@ fn a6_servers_on_http_and_our_own_keys() {
     );
     assert_eq!((c.request_timeout, c.idle_timeout), (Duration::from_millis(2500), Duration::from_secs(60)));
     assert_eq!(d.connect_timeout, Duration::from_secs(5));
+    assert_eq!([&c, &d].map(|server| config.pinning.of(&server.name)), [Pinning::Enforce, Pinning::Off]);
+    let config = okta().yaml("pinning: warn\n").mcp(text).env(&[("TOKEN", "s3cret")]).load();
+    assert_eq!(["c", "d"].map(|name| config.pinning.of(&ServerName::parse(name).unwrap())), [Pinning::Warn, Pinning::Off]);
     assert_eq!(config.disabled_servers, ["e"]);
     assert!(!format!("{config:?}").contains("s3cret"));
 }
@@ -337,6 +341,7 @@ fn a6_entries_that_need_mending() {
         (r#"{"x": {"url": "http://h/", "headers": {"A B": "a"}}}"#, "the name of a header"),
         (r#"{"x": {"url": "http://h/", "headers": {"A": "a\nb"}}}"#, "without line breaks"),
         (r#"{"x": {"url": "http://h/", "isolation": "none"}}"#, "one of `user`, `shared`, `session`"),
+        (r#"{"x": {"url": "http://h/", "pinning": "on"}}"#, "one of `off`, `warn`, `enforce`"),
         (r#"{"x": {"url": "http://h/", "idle_timeout": 0}}"#, "more than 0"),
         (r#"{"x": {"url": "http://h/", "idle_timeout": "60"}}"#, "without quotes"),
         (r#"{"x y": {"command": "c"}}"#, "1 to 64 letters"),

@@ -1,6 +1,6 @@
 //! Our own names: `config.yaml` beyond `proxies`, references to variables, secrets in files.
 
-use portunus_core::secret::SecretText;
+use portunus_core::{pins::Pinning, secret::SecretText};
 use portunus_identity::settings::Preset;
 
 use super::{SECRET, empty, okta};
@@ -33,6 +33,7 @@ store:
   sqlite:
     path: /var/lib/portunus/db.sqlite
 names: plain
+pinning: off
 allowed_origins: ["https://app.acme.com", "http://localhost:6274"]
 allowed_hosts: [gateway.internal, "10.1.2.3:9000"]
 trusted_proxies: [10.0.0.0/8, "::1"]
@@ -60,6 +61,7 @@ fn every_key_of_config_yaml() {
     assert_eq!(config.proxies[0].target.as_str(), "http://localhost:4000/");
     assert_eq!(config.store, StoreConfig::Sqlite { path: "/var/lib/portunus/db.sqlite".into() });
     assert_eq!(config.names, Names::Plain);
+    assert_eq!(config.pinning.general, Pinning::Off);
     assert_eq!(config.allowed_origins, ["https://app.acme.com", "http://localhost:6274"]);
     assert_eq!(config.allowed_hosts, ["gateway.internal", "10.1.2.3:9000"]);
     assert!(config.trusted_proxies[0].contains([10, 1, 1, 1].into()));
