@@ -8,6 +8,7 @@ pub mod grants;
 pub mod schema;
 pub mod serve;
 pub mod summary;
+pub mod tools;
 
 use std::{collections::BTreeMap, env, io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -62,6 +63,8 @@ enum Command {
     Clients(clients::ClientsArgs),
     /// List or revoke what people allowed clients
     Grants(grants::GrantsArgs),
+    /// List the tools of servers, show what changed, approve or forget it
+    Tools(tools::ToolsArgs),
     /// Print the JSON Schema of config.yaml or mcp.json, for editors
     Schema(schema::SchemaArgs),
 }
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Clients(args) => clients::run(args),
         Command::Schema(args) => schema::run(&args),
         Command::Grants(args) => grants::run(args),
+        Command::Tools(args) => tools::run(args),
         Command::Demo(args) => run_async(demo::run(args)),
         Command::DemoServer(args) => {
             let transport = args.http.map_or(demo_server::DemoTransport::Stdio, |port| demo_server::DemoTransport::Http { port });
