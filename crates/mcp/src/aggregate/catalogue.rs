@@ -112,7 +112,7 @@ impl Inner {
                 Look::Have { list, refresh } => {
                     // Once: a server that is down now keeps its old list.
                     if !std::mem::replace(&mut looked, true) && quarantine::is_lifted(self, server, &list).await {
-                        kept.mark_changed();
+                        kept.mark_lacking();
                         continue;
                     }
                     if refresh {

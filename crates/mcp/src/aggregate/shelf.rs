@@ -150,6 +150,12 @@ impl Shelf {
         state.changed = true;
     }
 
+    /// The list lacks what it could have, and whoever was answered with it should look again.
+    pub(crate) fn mark_lacking(&self) {
+        let mut state = locked(&self.state);
+        (state.changed, state.missed) = (true, true);
+    }
+
     pub(crate) fn used_at(&self) -> Instant {
         locked(&self.state).used_at
     }

@@ -26,7 +26,7 @@ async fn the_longest_server_name_that_has_the_tool_wins() {
 }
 
 #[tokio::test]
-async fn no_server_steps_into_the_place_of_one_that_is_down() {
+async fn t45_no_server_steps_into_the_place_of_one_that_is_down() {
     let fakes = Fakes::new(vec![Script::new("a").tools(&["b_c", "y"]), Script::new("a_b").tools(&["c"])]);
     fakes.script("a_b").down.store(true, Ordering::SeqCst);
     let client = Client::all(&hub(&fakes, HubSettings::default()), "alice").await;
@@ -70,7 +70,7 @@ fn plain() -> (Arc<Fakes>, HubSettings) {
 }
 
 #[tokio::test]
-async fn plain_names_reach_their_server_and_a_clash_has_no_winner() {
+async fn t45_plain_names_reach_their_server_and_a_clash_has_no_winner() {
     let (fakes, settings) = plain();
     let client = Client::all(&hub(&fakes, settings), "alice").await;
     let list = client.result("tools/list", json!({})).await;

@@ -158,6 +158,20 @@ async fn t45_what_one_person_is_shown_holds_up_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_persons_other_clients_hear_of_an_approval() {
+    let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[EVIL, FLIP])]);
+    let (hub, words) = with_pins(&fakes, Names::Prefixed);
+    let (one, other) = (Client::all(&hub, "alice").await, Client::all(&hub, "alice").await);
+    assert_eq!(other.tools().await, ["dice_flip"]);
+    let mut heard = other.listen().await;
+    words.hold(&[]);
+    assert_eq!(one.tools().await, ["dice_roll", "dice_flip"]);
+    assert!(heard.next().await.unwrap().contains("notifications/tools/list_changed"));
+    assert_eq!(other.tools().await, ["dice_roll", "dice_flip"]);
+    assert!(heard.is_silent().await, "once");
+}
+
+#[tokio::test]
 async fn an_approved_tool_of_a_server_that_is_down_waits_for_it() {
     let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[EVIL, FLIP])]);
     let (hub, words) = with_pins(&fakes, Names::Prefixed);
