@@ -1,6 +1,8 @@
 //! The `portunus` program as it is typed: exit codes, help, `check`, `schema`, and the commands about records. What a configuration comes to is tested next to
 //! `config`.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::{
     fs,
     path::Path,
@@ -161,7 +163,7 @@ async fn changed_tools(folder: &Path) -> Vec<SeenTool> {
 }
 
 #[tokio::test]
-async fn t45_changed_tools_are_shown_and_approved_by_fingerprint() {
+async fn changed_tools_are_shown_and_approved_by_fingerprint() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| portunus(folder.path(), &[&["tools"], args].concat(), &okta());
     assert!(text(&run(&["list"])).contains("there are no records"));

@@ -18,7 +18,7 @@ use axum::Router;
 use http::header;
 use portunus::{
     cli::serve::{ConnectedProvider, Gateway},
-    config::{Cidr, ClientsConfig, Config, Limits, ProxyRoute, StoreConfig},
+    config::{Cidr, ClientsConfig, Config, Limits, PinningRules, ProxyRoute, StoreConfig},
     net::{self, NetSettings, guarded::Outside},
     os::OsEntropy,
 };
@@ -70,6 +70,7 @@ pub(crate) struct Setup {
     pub(crate) scopes: Vec<ScopeRule>,
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) limits: Limits,
+    pub(crate) pinning: PinningRules,
 }
 
 impl Default for Setup {
@@ -89,6 +90,7 @@ impl Default for Setup {
             scopes: Vec::new(),
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
+            pinning: PinningRules::default(),
         }
     }
 }
@@ -152,6 +154,7 @@ impl World {
             scopes: setup.scopes,
             trusted_proxies: setup.trusted_proxies,
             limits: setup.limits,
+            pinning: setup.pinning,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);

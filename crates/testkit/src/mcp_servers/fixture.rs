@@ -3,8 +3,9 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -29,7 +30,29 @@ use super::tools;
 pub struct Fixture {
     name: String,
     page_size: usize,
+    wording: Wording,
     pub(super) state: Arc<State>,
+}
+
+/// What a server says of its tools in place of what it said at first, by the name of the tool. Its sessions share it.
+#[derive(Clone, Debug, Default)]
+pub struct Wording(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Wording {
+    /// From now on `tool` has this description.
+    pub fn describe(&self, tool: &str, description: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tool.to_owned(), description.to_owned());
+    }
+
+    fn apply(&self, mut tools: Vec<Value>) -> Vec<Value> {
+        let wording = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for tool in &mut tools {
+            if let Some(description) = tool["name"].as_str().and_then(|name| wording.get(name)) {
+                tool["description"] = json!(description);
+            }
+        }
+        tools
+    }
 }
 
 /// What the tools of one session remember.
@@ -44,7 +67,14 @@ pub(super) struct State {
 impl Fixture {
     /// `page_size` 0 puts every list on one page.
     pub fn new(name: impl Into<String>, page_size: usize) -> Self {
-        Self { name: name.into(), page_size, state: Arc::default() }
+        Self { name: name.into(), page_size, wording: Wording::default(), state: Arc::default() }
+    }
+
+    /// One of several sessions of a server.
+    #[must_use]
+    pub fn with_wording(mut self, wording: Wording) -> Self {
+        self.wording = wording;
+        self
     }
 
     /// One page of `items` under `key`, as the result of a list method.
@@ -114,7 +144,8 @@ impl ServerHandler for Fixture {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        self.page("tools", &tools::list(self.state.has_late_tool.load(Ordering::SeqCst)), request)
+        let tools = tools::list(self.state.has_late_tool.load(Ordering::SeqCst));
+        self.page("tools", &self.wording.apply(tools), request)
     }
 
     async fn call_tool(

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::Fixture;
+use super::{Fixture, Wording};
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct FixtureServer {
     url: Url,
     seen: Arc<Mutex<Vec<SeenRequest>>>,
     sessions: Arc<LocalSessionManager>,
+    /// What it says of its tools.
+    pub wording: Wording,
     stop: CancellationToken,
 }
 
@@ -69,8 +71,10 @@ impl FixtureServer {
         config.cancellation_token = stop.clone();
         let sessions = Arc::new(LocalSessionManager::default());
         let (name, page_size) = (options.name, options.page_size);
-        let service =
-            StreamableHttpService::new(move || Ok(Fixture::new(name.clone(), page_size)), Arc::clone(&sessions), config);
+        let wording = Wording::default();
+        let shared = wording.clone();
+        let fixture = move || Ok(Fixture::new(name.clone(), page_size).with_wording(shared.clone()));
+        let service = StreamableHttpService::new(fixture, Arc::clone(&sessions), config);
         let seen: Arc<Mutex<Vec<SeenRequest>>> = Arc::default();
         let noted = Arc::clone(&seen);
         let note = middleware::from_fn(move |request: Request, next: middleware::Next| {
@@ -90,7 +94,7 @@ impl FixtureServer {
                 }
             }
         });
-        Self { url, seen, sessions, stop }
+        Self { url, seen, sessions, wording, stop }
     }
 
     pub fn url(&self) -> &Url {

@@ -9,7 +9,7 @@ mod tools;
 
 use std::path::PathBuf;
 
-pub use fixture::Fixture;
+pub use fixture::{Fixture, Wording};
 pub use http::{FixtureServer, HttpOptions, SeenRequest};
 
 /// The `fixture-server` program. It takes `--stdio`, or `--http PORT` (0 for any; the URL is printed), and `--name NAME`,

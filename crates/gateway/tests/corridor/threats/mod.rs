@@ -11,6 +11,7 @@ mod flood;
 mod headers;
 mod identity;
 mod pages;
+mod poisoned_tools;
 mod refresh;
 mod registration;
 mod requests;
