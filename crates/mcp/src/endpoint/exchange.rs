@@ -53,7 +53,8 @@ pub(crate) struct Exchange {
 enum Next {
     Event(Bytes),
     Silence,
-    Asked(Vec<(InputRequest, ServerAsk)>),
+    /// What came between the questions goes before them.
+    Asked(VecDeque<Bytes>, Vec<(InputRequest, ServerAsk)>),
     Reply(Option<Reply>),
 }
 
@@ -87,7 +88,11 @@ impl Exchange {
         match self.next(&asking).await {
             Next::Event(event) => self.stream(asking, event),
             Next::Silence => self.stream(asking, sse::keep_alive()),
-            Next::Asked(asked) => self.ask_again(&asking, asked),
+            Next::Asked(events, asked) if events.is_empty() => self.ask_again(&asking, asked),
+            Next::Asked(mut events, asked) => {
+                events.push_back(sse::message(&self.put_aside(&asking, asked).message));
+                answers::events(stream::iter(events))
+            }
             Next::Reply(reply) => {
                 let mut events = self.late_news();
                 let last = last_of(&asking, reply);
@@ -122,7 +127,10 @@ impl Exchange {
                         ready.push_back(sse::keep_alive());
                         open = Some((exchange, asking));
                     }
-                    Next::Asked(asked) => ready.push_back(sse::message(&exchange.put_aside(&asking, asked).message)),
+                    Next::Asked(events, asked) => {
+                        ready = events;
+                        ready.push_back(sse::message(&exchange.put_aside(&asking, asked).message));
+                    }
                     Next::Reply(reply) => {
                         ready = exchange.late_news();
                         ready.push_back(sse::message(&last_of(&asking, reply).message));
@@ -140,7 +148,7 @@ impl Exchange {
                 Some(news) = self.news.recv() => {
                     if let News::Ask(ask) = news {
                         return match self.questions(ask).await {
-                            Ok(asked) => Next::Asked(asked),
+                            Ok((events, asked)) => Next::Asked(events, asked),
                             Err(problem) => Next::Reply(Some(Err(problem))),
                         };
                     } else if let Some(event) = self.event(news) {
@@ -155,11 +163,13 @@ impl Exchange {
 
     /// This question, and those that come with it: servers ask several things at once, each in a message of its own. A client that cannot
     /// answer one of them is told what it lacks, and the call ends.
-    async fn questions(&mut self, first: ServerAsk) -> Result<Vec<(InputRequest, ServerAsk)>, Problem> {
-        let mut asks = vec![first];
-        while let Ok(Some(news)) = tokio::time::timeout(GATHERING, self.news.recv()).await {
-            if let News::Ask(ask) = news {
-                asks.push(ask);
+    async fn questions(&mut self, first: ServerAsk) -> Result<(VecDeque<Bytes>, Vec<(InputRequest, ServerAsk)>), Problem> {
+        let (mut asks, mut events) = (vec![first], VecDeque::new());
+        let enough = Instant::now() + GATHERING * 5;
+        while let Ok(Some(news)) = tokio::time::timeout_at(enough.min(Instant::now() + GATHERING), self.news.recv()).await {
+            match news {
+                News::Ask(ask) => asks.push(ask),
+                other => events.extend(self.event(other)),
             }
         }
         let mut questions = Vec::new();
@@ -172,7 +182,7 @@ impl Exchange {
             let key = format!("{}-{}", ask.method.replace('/', "-"), self.asked);
             questions.push((InputRequest { key, method: ask.method.clone(), params }, ask));
         }
-        Ok(questions)
+        Ok((events, questions))
     }
 
     /// News that the client wants, as an event.
