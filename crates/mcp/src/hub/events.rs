@@ -33,6 +33,8 @@ impl Inner {
                 "notifications/resources/updated" => head.uri.as_deref().is_some_and(|uri| {
                     session.hears_of(&key.server, uri) && session.allow().resource(&key.server, uri).is_allowed()
                 }),
+                // Its id says which question it is about, and nobody can guess one.
+                "notifications/elicitation/complete" => key.owner != Owner::Everybody,
                 // On the merged endpoint nobody could tell which server spoke; on a shared connection, to whom.
                 _ => key.owner != Owner::Everybody && session.view != View::All,
             };
