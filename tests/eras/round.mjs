@@ -32,7 +32,9 @@ export function round({ matrix, part, client, servers, where, log, exercises = A
         const facing = { prefix: server.prefix ?? '', thing: server.thing, clientEra: client.era, serverEra: server.era };
         await context.test(`${server.name}: ${exercise}`, { timeout: PATIENCE }, async () => {
           matrix.note(part, client.name, server.name, exercise, 'FAILED');
-          if (exercise === 'asking in vain') {
+          if (client.perform) {
+            await client.perform(exercise, { where: await where(), ...facing });
+          } else if (exercise === 'asking in vain') {
             const mute = await connection({ capabilities: {} });
             await askingInVain({ client: mute, ...facing });
             await mute.close();

@@ -1,0 +1,81 @@
+// Rust's rmcp as a client: the program `era-client` of the testkit, started once for each exercise. It connects, goes through one script,
+// and prints what it saw as a line of JSON; what must be in it is asserted here. The clients with verbs are next door.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { COLOUR, NAME } from '../servers/story.mjs';
+
+const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+
+/** By the names of ../exercises.mjs; what is missing here is in the table of ../matrix.mjs. */
+const SCRIPTS = {
+  async echo({ run, prefix }) {
+    const message = 'Ærlig talt: ☃ "quoted" \\ and 𝔘nicode';
+    assert.equal((await run('call', `${prefix}echo`, { message })).text, message);
+  },
+  async elicit({ run, prefix }) {
+    const seen = await run('elicit', `${prefix}elicit`, {});
+    assert.equal(seen.text, 'hello Ada');
+    assert.deepEqual(seen.asked, [NAME.message]);
+  },
+  async 'two questions'({ run, prefix }) {
+    const seen = await run('elicit', `${prefix}two_questions`, {});
+    assert.equal(seen.text, 'Ada likes red');
+    assert.deepEqual(seen.asked, [NAME.message, COLOUR.message]);
+  },
+  async 'questions at once'({ run, prefix }) {
+    const seen = await run('elicit', `${prefix}at_once`, {});
+    assert.equal(seen.text, 'Ada: Paris, said the model');
+    assert.deepEqual(seen.asked, [NAME.message]);
+  },
+  async sample({ run, prefix }) {
+    const seen = await run('sample', `${prefix}sample`, { prompt: 'Polly?' });
+    assert.equal(seen.text, 'Paris, said the model');
+    assert.deepEqual(seen.asked, ['Polly?']);
+  },
+  async roots({ run, prefix }) {
+    const seen = await run('roots', `${prefix}roots`, {});
+    assert.match(seen.text, /file:\/\/\/exercise\/one$/m);
+    assert.match(seen.text, /file:\/\/\/exercise\/two$/m);
+  },
+  async progress({ run, prefix }) {
+    const seen = await run('progress', `${prefix}slow`, { steps: 4, milliseconds: 20 });
+    assert.deepEqual(seen.progress, [1, 2, 3, 4]);
+    assert.equal(seen.text, '4 steps done');
+  },
+  async cancel({ run, prefix }) {
+    const count = async () => Number((await run('call', `${prefix}cancelled`, {})).text);
+    const before = await count();
+    const seen = await run('cancel', `${prefix}slow`, { steps: 100, milliseconds: 300 });
+    assert.equal(seen.cancelled, true);
+    for (let attempt = 0; (await count()) !== before + 1; attempt += 1) assert.ok(attempt < 20, 'the server did not notice');
+  },
+  async subscribe({ run, prefix, thing }) {
+    const seen = await run('subscribe', `${prefix}touch`, {}, ['--uri', thing]);
+    assert.equal(seen.updated, thing);
+  },
+};
+
+/** Goes through an exercise at `where`, which is a URL with a token: the program speaks HTTP only. */
+export async function performRmcp(exercise, { era, where, ...facing }) {
+  const run = (script, tool, args, further = []) =>
+    eraClient(['--url', where.url, ...(where.token ? ['--token', where.token] : []), '--era', era, '--script', script, '--tool', tool, '--arguments', JSON.stringify(args), ...further]);
+  await SCRIPTS[exercise]({ run, ...facing });
+}
+
+async function eraClient(args) {
+  const program = process.env.ERA_CLIENT ?? path.join(ROOT, 'target/debug/era-client');
+  if (!fs.existsSync(program)) throw new Error(`${program} is not there: cargo build -p portunus-testkit`);
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const kill = () => child.kill('SIGKILL');
+  process.on('exit', kill);
+  const printed = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (part) => (printed[stream] += part));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  process.off('exit', kill);
+  assert.equal(code, 0, `era-client ended with ${code}: ${printed.stdout}${printed.stderr}`);
+  return JSON.parse(printed.stdout);
+}
