@@ -1,99 +1,59 @@
 // Official clients and servers of both eras: first face to face, so that what fails afterwards is the gateway's; then through the gateway,
 // every client with every server, whichever eras the two speak. Run by `./test eras`; the matrix goes to $SCRATCH/eras-matrix.md.
-import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import fs from 'node:fs';
+// Several clients at the same time are next door, in together.test.mjs.
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { startProvider } from '../interop/provider.mjs';
-import { freePort, scratch, startGateway } from '../interop/world.mjs';
 import { CLIENTS } from './clients/clients.mjs';
-import { FIXTURES, speaks, startHttp, stdioCommand } from './fixtures.mjs';
+import { WITH_EVERYTHING } from './everything.mjs';
+import { EXERCISES } from './exercises.mjs';
+import { FIXTURES, speaks } from './fixtures.mjs';
 import { Matrix } from './matrix.mjs';
-import { ALL, round } from './round.mjs';
-import { Tokens } from './token.mjs';
+import { IN_VAIN, round } from './round.mjs';
+import { REFERENCE, Stage } from './stage.mjs';
 
-const folder = scratch('eras');
-const log = path.join(folder, 'python.log');
+const stage = new Stage('eras');
 const matrix = new Matrix();
-const running = new Map();
-let provider;
-let gateway;
-let tokens;
 
-before(async () => {
-  for (const fixture of FIXTURES.filter(({ transport }) => transport === 'http')) running.set(fixture.name, await startHttp(fixture, folder));
-  const [providerPort, port] = [await freePort(), await freePort()];
-  const base = `http://localhost:${port}`;
-  provider = await startProvider({
-    port: providerPort,
-    redirectUris: [`${base}/auth/callback/testidp`, `${base}/auth/callback`],
-    signedOutUris: [`${base}/`],
-  });
-  gateway = await startGateway(folder, {
-    port,
-    env: {
-      AUTH_PROVIDER: 'testidp',
-      AUTH_TESTIDP_ID: provider.client.id,
-      AUTH_TESTIDP_SECRET: provider.client.secret,
-      AUTH_TESTIDP_ISSUER: provider.issuer,
-      AUTH_SECRET: randomBytes(33).toString('base64'),
-      LOG_LEVEL: 'debug',
-    },
-    mcp: {
-      mcpServers: Object.fromEntries(
-        FIXTURES.map((fixture) => [fixture.name, fixture.transport === 'stdio' ? stdioCommand(fixture) : { url: running.get(fixture.name).url, type: 'http' }]),
-      ),
-    },
-    config: '',
-  });
-  tokens = new Tokens(base);
-}, { timeout: 120_000 });
+before(() => stage.start(), { timeout: 120_000 });
 
 after(async () => {
-  matrix.write(path.join(process.env.SCRATCH ?? folder, 'eras-matrix.md'));
-  await gateway?.stop();
-  for (const fixture of running.values()) await fixture.stop();
-  await provider?.stop();
+  matrix.write(path.join(process.env.SCRATCH ?? stage.folder, 'eras-matrix.md'));
+  await stage.stop();
 });
+
+const meet = (part, client, servers, where, exercises) => round({ matrix, part, client, servers, where, log: stage.log, exercises });
+const all = { ...EXERCISES, [IN_VAIN]: undefined };
 
 describe('face to face', () => {
   for (const client of CLIENTS) {
     for (const fixture of FIXTURES.filter((one) => speaks(one, client.era) && (client.connect || one.transport === 'http'))) {
-      const where = () => (fixture.transport === 'stdio' ? stdioCommand(fixture) : { url: running.get(fixture.name).url });
-      round({ matrix, part: 'face to face', client, servers: [fixture], where, log });
+      meet('face to face', client, [fixture], () => stage.directly(fixture), all);
     }
+  }
+  for (const client of CLIENTS.filter(({ era, connect }) => era === 'legacy' && connect)) {
+    for (const server of REFERENCE) meet('face to face with server-everything', client, [server], () => stage.directly(server), WITH_EVERYTHING);
   }
 });
 
 describe('through the gateway', () => {
   for (const client of CLIENTS) {
-    for (const fixture of FIXTURES) {
-      const where = () => throughGateway(`/mcp/${fixture.name}`);
-      round({ matrix, part: 'through the gateway', client, servers: [fixture], where, log });
-    }
+    for (const fixture of FIXTURES) meet('through the gateway', client, [fixture], () => stage.throughGateway(`/mcp/${fixture.name}`), all);
+  }
+  for (const client of CLIENTS.filter(({ connect }) => connect)) {
+    for (const server of REFERENCE) meet('through the gateway to server-everything', client, [server], () => stage.throughGateway(`/mcp/${server.name}`), WITH_EVERYTHING);
   }
 });
 
 describe('through the gateway at one path', () => {
   // One connection for all servers; log levels, being the session's, are left to the round before.
-  const exercises = ALL.filter((exercise) => !['log', 'asking in vain'].includes(exercise));
+  const { log, ...exercises } = EXERCISES;
   for (const client of CLIENTS) {
     const servers = FIXTURES.map((fixture) => ({ ...fixture, prefix: `${fixture.name}_` }));
-    round({ matrix, part: 'through the gateway at one path', client, servers, where: () => throughGateway('/mcp'), log, exercises });
+    meet('through the gateway at one path', client, servers, () => stage.throughGateway('/mcp'), exercises);
   }
 });
 
 describe('afterwards', () => {
-  test('the gateway did not panic, and logged no token', () => {
-    const written = fs.readFileSync(gateway.log, 'utf8');
-    assert.doesNotMatch(written, /panicked/);
-    for (const { token } of tokens.held.values()) assert.ok(!written.includes(token));
-  });
+  test('the gateway and the identity provider had nothing to complain about', () => stage.assertUnharmed());
 });
-
-async function throughGateway(at) {
-  const url = gateway.baseUrl + at;
-  return { url, token: await tokens.for(url) };
-}

@@ -151,7 +151,7 @@ export async function askingInVain({ client, prefix }) {
   assert.equal(said(await client.call(`${prefix}echo`, { message: 'still here' })), 'still here');
 }
 
-function said(result) {
+export function said(result) {
   const part = result.content?.find(({ type }) => type === 'text');
   assert.ok(part, `no text in ${JSON.stringify(result)}`);
   return part.text;
@@ -161,13 +161,13 @@ async function touches(client, thing) {
   return Number(/\d+/.exec((await client.read(thing)).contents[0].text)[0]);
 }
 
-async function asking(client, act) {
+export async function asking(client, act) {
   const before = client.seen.asked.length;
   const result = await act();
   return [result, client.seen.asked.slice(before)];
 }
 
-async function until(what, condition) {
+export async function until(what, condition) {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -176,6 +176,6 @@ async function until(what, condition) {
 }
 
 /** Long enough for something that should not come to have come. */
-function quiet() {
+export function quiet() {
   return new Promise((resolve) => setTimeout(resolve, 150));
 }

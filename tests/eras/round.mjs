@@ -1,21 +1,22 @@
 // One client at one server: runs exercises one after the other, each a test of its own, and notes the outcome in the matrix. What the
-// exercises are is in exercises.mjs; who meets whom, in the test files.
+// exercises are is in exercises.mjs and everything.mjs; who meets whom, in the test files.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { REVISION } from './clients/clients.mjs';
-import { EXERCISES, answer, askingInVain } from './exercises.mjs';
+import { answer, askingInVain } from './exercises.mjs';
 import { notApplicable } from './matrix.mjs';
 
-export const ALL = [...Object.keys(EXERCISES), 'asking in vain'];
+/** The name of the exercise that needs a client which cannot be asked for anything. */
+export const IN_VAIN = 'asking in vain';
 
 const PATIENCE = 30_000;
 
 /**
  * `where` tells how to reach the server, when it is needed; `servers` are those to meet there, each with the prefix of its names.
  */
-export function round({ matrix, part, client, servers, where, log, exercises = ALL }) {
-  for (const server of servers) matrix.expect(part, client.name, server.name, exercises);
+export function round({ matrix, part, client, servers, where, log, exercises }) {
+  for (const server of servers) matrix.expect(part, client.name, server.name, Object.keys(exercises));
   test(`${client.name} and ${servers.length > 1 ? 'all servers' : servers[0].name}, ${part}`, async (context) => {
     let connected;
     const connection = async (options) => {
@@ -24,7 +25,7 @@ export function round({ matrix, part, client, servers, where, log, exercises = A
       return made;
     };
     for (const server of servers) {
-      for (const exercise of exercises) {
+      for (const exercise of Object.keys(exercises)) {
         if (notApplicable(client.name, exercise)) {
           matrix.note(part, client.name, server.name, exercise, 'n/a');
           continue;
@@ -34,7 +35,7 @@ export function round({ matrix, part, client, servers, where, log, exercises = A
           matrix.note(part, client.name, server.name, exercise, 'FAILED');
           if (client.perform) {
             await client.perform(exercise, { where: await where(), ...facing });
-          } else if (exercise === 'asking in vain') {
+          } else if (exercise === IN_VAIN) {
             const mute = await connection({ capabilities: {} });
             await askingInVain({ client: mute, ...facing });
             await mute.close();
@@ -43,7 +44,7 @@ export function round({ matrix, part, client, servers, where, log, exercises = A
             const used = connected;
             connected = undefined;
             try {
-              await EXERCISES[exercise]({ client: used, ...facing });
+              await exercises[exercise]({ client: used, ...facing });
               connected = used;
             } finally {
               // Whatever happened to a connection in a failed exercise must not happen to the next one.
