@@ -96,6 +96,14 @@ export const EXERCISES = {
     );
   },
 
+  async 'progress and a question'({ client, prefix }) {
+    const steps = [];
+    const [result, asked] = await asking(client, () => client.call(`${prefix}ask_while_working`, {}, { onprogress: (step) => steps.push(step) }));
+    assert.equal(said(result), 'hello Ada');
+    assert.equal(asked.length, 1);
+    assert.deepEqual(ofTheServer(steps), [1, 2, 3]);
+  },
+
   async cancel({ client, prefix }) {
     const count = async () => Number(said(await client.call(`${prefix}cancelled`, {})));
     const before = await count();
@@ -155,6 +163,11 @@ export function said(result) {
   const part = result.content?.find(({ type }) => type === 'text');
   assert.ok(part, `no text in ${JSON.stringify(result)}`);
   return part.text;
+}
+
+/** TypeScript's SDK 2.x tells of progress of its own when it comes back with an answer; that has no message. */
+export function ofTheServer(steps) {
+  return steps.filter(({ message }) => /^step \d+$/.test(message)).map(({ progress }) => progress);
 }
 
 async function touches(client, thing) {

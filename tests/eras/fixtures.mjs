@@ -11,6 +11,9 @@ export const FIXTURES = ['legacy', 'modern', 'both'].flatMap((era) =>
   ['stdio', 'http'].map((transport) => ({ name: `${era}-${transport}`, era, transport, thing: `era://${era}-${transport}/thing` })),
 );
 
+/** A legacy server as a child of each client, where otherwise there is one for each person. */
+export const APART = { name: 'apart-stdio', era: 'legacy', transport: 'stdio', thing: 'era://apart/thing', isolation: 'session' };
+
 /** The eras a fixture can be spoken to in. */
 export function speaks(fixture, era) {
   return fixture.era === era || fixture.era === 'both';

@@ -7,7 +7,7 @@ import path from 'node:path';
 
 import { startProvider } from '../interop/provider.mjs';
 import { EVERYTHING, freePort, scratch, startEverything, startGateway } from '../interop/world.mjs';
-import { FIXTURES, startHttp, stdioCommand } from './fixtures.mjs';
+import { APART, FIXTURES, startHttp, stdioCommand } from './fixtures.mjs';
 import { Tokens } from './token.mjs';
 
 /** server-everything, by the names it has in the gateway's configuration. */
@@ -43,7 +43,7 @@ export class Stage {
       },
       mcp: {
         mcpServers: Object.fromEntries(
-          [...FIXTURES, ...REFERENCE].map((server) => [server.name, server.transport === 'stdio' ? command(server) : { url: this.http.get(server.name).url, type: 'http' }]),
+          [...FIXTURES, APART, ...REFERENCE].map(({ isolation, ...server }) => [server.name, { ...inConfiguration(this.directly(server)), ...(isolation && { isolation }) }]),
         ),
       },
       config: '',
@@ -61,11 +61,12 @@ export class Stage {
     return server.transport === 'stdio' ? command(server) : { url: this.http.get(server.name).url };
   }
 
-  /** Where to reach a path of the gateway, with a person's token for it. */
-  async throughGateway(at, person = 'alice') {
-    if (!this.people.has(person)) this.people.set(person, new Tokens(this.base, person));
+  /** Where to reach a path of the gateway, with a person's token for it. Applications that sign in by themselves have names. */
+  async throughGateway(at, person = 'alice', application = '') {
+    const whose = `${person} ${application}`;
+    if (!this.people.has(whose)) this.people.set(whose, new Tokens(this.base, person));
     const url = this.base + at;
-    return { url, token: await this.people.get(person).for(url) };
+    return { url, token: await this.people.get(whose).for(url) };
   }
 
   /** To be asked when all is done. */
@@ -78,5 +79,9 @@ export class Stage {
 }
 
 function command(server) {
-  return REFERENCE.includes(server) ? { command: process.execPath, args: [EVERYTHING, 'stdio'] } : stdioCommand(server);
+  return server.name.startsWith('everything') ? { command: process.execPath, args: [EVERYTHING, 'stdio'] } : stdioCommand(server);
+}
+
+function inConfiguration(where) {
+  return where.url ? { ...where, type: 'http' } : where;
 }

@@ -46,6 +46,11 @@ const SCRIPTS = {
     assert.deepEqual(seen.progress, [1, 2, 3, 4]);
     assert.equal(seen.text, '4 steps done');
   },
+  async 'progress and a question'({ run, prefix }) {
+    const seen = await run('progress', `${prefix}ask_while_working`, {});
+    assert.deepEqual(seen.progress, [1, 2, 3]);
+    assert.equal(seen.text, 'hello Ada');
+  },
   async cancel({ run, prefix }) {
     const count = async () => Number((await run('call', `${prefix}cancelled`, {})).text);
     const before = await count();

@@ -13,7 +13,7 @@ import {
   UnsubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 
-import { ARGUMENTS, COLOUR, DESCRIPTIONS, NAME, SERVER, THING, VISIT, greeting, listed, memory, sampling, text, thing, work } from './story.mjs';
+import { ARGUMENTS, COLOUR, DESCRIPTIONS, NAME, SERVER, THING, VISIT, greeting, listed, memory, pause, sampling, text, thing, work } from './story.mjs';
 
 /** Told when the thing was touched: one for each session that subscribed to it. */
 const watchers = new Set();
@@ -37,8 +37,9 @@ function makeServer() {
     return text('touched');
   });
   tool('log', async ({ level, message }, extra) => {
-    // Held back by the SDK when the session asked for less.
+    // Held back by the SDK when the session asked for less. Over HTTP it takes the session's own stream, so that the answer could overtake it.
     await server.sendLoggingMessage({ level, logger: 'era', data: message }, extra.sessionId);
+    await pause(50);
     return text('logged');
   });
   server.registerResource('thing', THING, { mimeType: 'text/plain' }, thing);
@@ -72,6 +73,17 @@ function askingTools(server, tool) {
     const answer = await elicit(extra, { ...VISIT, mode: 'url', elicitationId });
     await extra.sendNotification({ method: 'notifications/elicitation/complete', params: { elicitationId } });
     return text(`page: ${answer.action}`);
+  });
+  tool('ask_while_working', async (_args, extra) => {
+    const progressToken = extra._meta?.progressToken;
+    const tell = (progress) => extra.sendNotification({ method: 'notifications/progress', params: { progressToken, progress, total: 3, message: `step ${progress}` } });
+    await tell(1);
+    const asked = elicit(extra, NAME);
+    await tell(2);
+    const answer = await asked;
+    await tell(3);
+    await pause(50);
+    return text(greeting(answer));
   });
   tool('sample', async ({ prompt }) => text((await server.server.createMessage(sampling(prompt))).content.text));
   tool('roots', async () => text(listed((await server.server.listRoots()).roots)));

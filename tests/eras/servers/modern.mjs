@@ -9,7 +9,7 @@ import { McpServer, createMcpHandler, createRequestStateCodec, inputRequired, in
 import { serveStdio as serveOnStdio } from '@modelcontextprotocol/server/stdio';
 import { z } from 'zod';
 
-import { ARGUMENTS, COLOUR, DESCRIPTIONS, NAME, SERVER, THING, VISIT, greeting, listed, memory, sampling, text, thing, work } from './story.mjs';
+import { ARGUMENTS, COLOUR, DESCRIPTIONS, NAME, SERVER, THING, VISIT, greeting, listed, memory, pause, sampling, text, thing, work } from './story.mjs';
 
 // Signed, so that a state that was changed on its way is refused; bound to the method it was made for.
 const state = createRequestStateCodec({ key: randomBytes(32), bind: (context) => context.mcpReq.method });
@@ -97,6 +97,19 @@ function askingTools(tool) {
     const answer = inputResponse(context.mcpReq.inputResponses, 'visit');
     if (answer.kind === 'elicit') return text(`page: ${answer.action}`);
     return inputRequired({ inputRequests: { visit: inputRequired.elicitUrl(VISIT) } });
+  });
+  tool('ask_while_working', async (_args, context) => {
+    const progressToken = context.mcpReq._meta?.progressToken;
+    const tell = (progress) => context.mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress, total: 3, message: `step ${progress}` } });
+    const answer = inputResponse(context.mcpReq.inputResponses, 'name');
+    if (answer.kind !== 'elicit') {
+      await tell(1);
+      await tell(2);
+      return inputRequired({ inputRequests: { name: inputRequired.elicit(NAME) } });
+    }
+    await tell(3);
+    await pause(50);
+    return text(greeting(answer));
   });
   tool('sample', ({ prompt }, context) => {
     const answer = inputResponse(context.mcpReq.inputResponses, 'model');

@@ -42,6 +42,7 @@ export const DESCRIPTIONS = {
   elicit_url: 'Sends the person to a page.',
   two_questions: 'Asks for a name, and once it has it, for a colour.',
   at_once: 'Asks the person and the model at the same time.',
+  ask_while_working: 'Asks for a name, and tells of its progress before, meanwhile and after.',
   sample: "Asks the client's model, and answers what it said.",
   roots: "Lists the client's roots.",
   slow: 'Takes its time, tells how far it is, and stops when it is called off.',
@@ -82,9 +83,9 @@ export async function work({ steps, milliseconds }, signal, tell) {
   return text(`${steps} steps done`);
 }
 
-function pause(milliseconds, signal) {
+export function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => resolve(clearTimeout(timer)), { once: true });
+    signal?.addEventListener('abort', () => resolve(clearTimeout(timer)), { once: true });
   });
 }
