@@ -132,6 +132,19 @@ export const EXERCISES = {
     assert.equal(client.seen.updated.length, heard + 1, 'still told after the subscription ended');
   },
 
+  async 'list change'({ client, prefix }) {
+    const isThere = async () => (await client.tools()).some(({ name }) => name === `${prefix}grown`);
+    const before = await isThere();
+    const stop = await client.watchTools();
+    const heard = client.seen.changes;
+    await client.call(`${prefix}grow`, {});
+    await until('told that the tools changed', () => client.seen.changes > heard);
+    assert.equal(await isThere(), !before, 'the list after the change was told');
+    await client.call(`${prefix}grow`, {});
+    await until('as before', async () => (await isThere()) === before);
+    await stop();
+  },
+
   async log({ client, prefix, clientEra }) {
     const log = (level, message) => client.call(`${prefix}log`, { level, message });
     if (clientEra === 'modern') {

@@ -17,7 +17,7 @@ export async function connectPython(where, { era, answer, capabilities, log }) {
   fs.closeSync(out);
   const kill = () => child.kill('SIGKILL');
   process.on('exit', kill);
-  const seen = { asked: [], logs: [], updated: [], completed: [] };
+  const seen = { asked: [], logs: [], updated: [], completed: [], changes: 0 };
   const waiting = new Map();
   const watching = new Map();
   let last = 0;
@@ -40,6 +40,7 @@ export async function connectPython(where, { era, answer, capabilities, log }) {
     } else if (message.told === 'progress') watching.get(message.id)?.(message.progress);
     else if (message.told === 'log') seen.logs.push(message.params);
     else if (message.told === 'updated') seen.updated.push(message.uri);
+    else if (message.told === 'changed') seen.changes += 1;
     else if (message.told === 'completed') seen.completed.push(message.elicitationId);
     else {
       const { resolve, reject } = waiting.get(message.id);
@@ -70,6 +71,10 @@ export async function connectPython(where, { era, answer, capabilities, log }) {
     prompt: (name) => ask('prompt', { name }),
     read: (uri) => ask('read', { uri }),
     wantLogs: (level) => ask('wantLogs', { level }),
+    async watchTools() {
+      await ask('watchTools');
+      return () => ask('unwatchTools');
+    },
     async subscribe(uri) {
       await ask('subscribe', { uri });
       return () => ask('unsubscribe', { uri });

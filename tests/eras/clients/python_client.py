@@ -73,10 +73,13 @@ async def on_log(params):
 
 
 async def on_message(message):
-    # Of an update that belongs to a listening stream the stream tells, see Driver.listen.
-    listened = isinstance(message, types.ResourceUpdatedNotification) and SUBSCRIPTION_ID in (message.params.meta or {})
-    if isinstance(message, types.ResourceUpdatedNotification) and not listened:
+    # What belongs to a listening stream the stream tells of, see Driver.listen.
+    if isinstance(message, Exception) or SUBSCRIPTION_ID in ((message.params and message.params.meta) or {}):
+        return
+    if isinstance(message, types.ResourceUpdatedNotification):
         say({"told": "updated", "uri": str(message.params.uri)})
+    elif isinstance(message, types.ToolListChangedNotification):
+        say({"told": "changed"})
     elif isinstance(message, types.ElicitCompleteNotification):
         say({"told": "completed", "elicitationId": message.params.elicitation_id})
 
@@ -106,19 +109,16 @@ class Driver:
             else:
                 await self.client.session.set_logging_level(message["level"])
             return None
-        if verb == "subscribe":
+        if verb in ("subscribe", "watchTools"):
             if self.modern:
-                ready = anyio.Event()
-                self.listening = anyio.CancelScope()
-                self.group.start_soon(self.listen, message["uri"], ready)
-                await ready.wait()
-            else:
+                await self.group.start(self.listen, message.get("uri"))
+            elif verb == "subscribe":
                 await self.client.subscribe_resource(message["uri"])
             return None
-        if verb == "unsubscribe":
+        if verb in ("unsubscribe", "unwatchTools"):
             if self.modern:
                 self.listening.cancel()
-            else:
+            elif verb == "unsubscribe":
                 await self.client.unsubscribe_resource(message["uri"])
             return None
         raise ValueError(f"no verb {verb}")
@@ -133,14 +133,17 @@ class Driver:
             return plain(await self.client.call_tool(message["name"], message["args"], progress_callback=progress, meta=self.meta))
         raise RuntimeError("called off")
 
-    async def listen(self, uri, ready):
-        with self.listening:
-            async with self.client.listen(resource_subscriptions=[uri]) as subscription:
-                if uri not in (subscription.honored.resource_subscriptions or []):
-                    raise RuntimeError(f"honoured: {plain(subscription.honored)}")
-                ready.set()
+    async def listen(self, uri, *, task_status):
+        """Listens to a resource, or without one to the list of tools."""
+        wanted = {"resource_subscriptions": [uri]} if uri else {"tools_list_changed": True}
+        with anyio.CancelScope() as self.listening:
+            async with self.client.listen(**wanted) as subscription:
+                honored = subscription.honored
+                if not (uri in (honored.resource_subscriptions or []) if uri else honored.tools_list_changed):
+                    raise RuntimeError(f"honoured: {plain(honored)}")
+                task_status.started()
                 async for event in subscription:
-                    say({"told": "updated", "uri": str(event.uri)})
+                    say({"told": "updated", "uri": str(event.uri)} if uri else {"told": "changed"})
 
 
 async def attend(client, questions):

@@ -10,6 +10,7 @@ import {
   ListRootsRequestSchema,
   LoggingMessageNotificationSchema,
   ResourceUpdatedNotificationSchema,
+  ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { Client as ClientTwo, StreamableHTTPClientTransport as HttpTwo } from '@modelcontextprotocol/client';
 import { StdioClientTransport as StdioTwo } from '@modelcontextprotocol/client/stdio';
@@ -21,7 +22,7 @@ export const CAPABILITIES = { elicitation: { form: {}, url: {} }, sampling: {}, 
 
 /** What a client was asked and told, and how it answers. `answer` takes a method and its params. */
 function diary(answer) {
-  const seen = { asked: [], logs: [], updated: [], completed: [] };
+  const seen = { asked: [], logs: [], updated: [], completed: [], changes: 0 };
   const ask = async ({ method, params }) => {
     seen.asked.push({ method, params });
     return answer(method, params);
@@ -38,6 +39,7 @@ export async function connectSdkOne(where, { answer, capabilities = CAPABILITIES
   if (capabilities.roots) client.setRequestHandler(ListRootsRequestSchema, ask);
   client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void seen.logs.push(params));
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void seen.updated.push(params.uri));
+  client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (seen.changes += 1));
   client.setNotificationHandler(ElicitationCompleteNotificationSchema, ({ params }) => void seen.completed.push(params.elicitationId));
   const transport = transportFor(where, HttpOne, StdioOne);
   await client.connect(transport);
@@ -46,6 +48,8 @@ export async function connectSdkOne(where, { answer, capabilities = CAPABILITIES
     protocol: transport.protocolVersion,
     call: (name, args, options) => client.callTool({ name, arguments: args }, undefined, options),
     wantLogs: (level) => client.setLoggingLevel(level),
+    // In the legacy era nobody has to ask.
+    watchTools: async () => async () => {},
     async subscribe(uri) {
       await client.subscribeResource({ uri });
       return () => client.unsubscribeResource({ uri });
@@ -63,6 +67,7 @@ export async function connectClientTwo(where, { era, answer, capabilities = CAPA
   if (capabilities.roots) client.setRequestHandler('roots/list', ask);
   client.setNotificationHandler('notifications/message', ({ params }) => void seen.logs.push(params));
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => void seen.updated.push(params.uri));
+  client.setNotificationHandler('notifications/tools/list_changed', () => void (seen.changes += 1));
   if (era === 'legacy') client.setNotificationHandler('notifications/elicitation/complete', ({ params }) => void seen.completed.push(params.elicitationId));
   const transport = transportFor(where, HttpTwo, StdioTwo);
   await client.connect(transport);
@@ -74,6 +79,12 @@ export async function connectClientTwo(where, { era, answer, capabilities = CAPA
     call: (name, args, options) => client.callTool({ name, arguments: args, ...(meta && { _meta: meta }) }, options),
     // The modern era has no level of a session: whoever wants to hear something says so with each request.
     wantLogs: modern ? async (level) => void (meta = { [LOG_LEVEL]: level }) : (level) => client.setLoggingLevel(level),
+    async watchTools() {
+      if (!modern) return async () => {};
+      const subscription = await client.listen({ toolsListChanged: true });
+      if (!subscription.honoredFilter.toolsListChanged) throw new Error(`honoured: ${JSON.stringify(subscription.honoredFilter)}`);
+      return () => subscription.close();
+    },
     async subscribe(uri) {
       if (modern) {
         const subscription = await client.listen({ resourceSubscriptions: [uri] });

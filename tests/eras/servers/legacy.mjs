@@ -17,6 +17,8 @@ import { ARGUMENTS, COLOUR, DESCRIPTIONS, NAME, SERVER, THING, VISIT, greeting, 
 
 /** Told when the thing was touched: one for each session that subscribed to it. */
 const watchers = new Set();
+/** The tool that is there sometimes, of every session. To show or hide it tells the session's client. */
+const grown = new Set();
 
 function makeServer() {
   const server = new McpServer(SERVER, { capabilities: { logging: {}, resources: { subscribe: true } } });
@@ -42,13 +44,29 @@ function makeServer() {
     await pause(50);
     return text('logged');
   });
+  tool('grow', () => {
+    memory.grown = !memory.grown;
+    for (const one of grown) show(one);
+    return text(memory.grown ? 'grown' : 'shrunk');
+  });
+  const own = tool('grown', () => text('I am here'));
+  grown.add(own);
+  show(own);
   server.registerResource('thing', THING, { mimeType: 'text/plain' }, thing);
   server.registerPrompt('greet', { description: 'Asks for a name, and greets.' }, async (extra) => {
     const answer = await extra.sendRequest({ method: 'elicitation/create', params: { mode: 'form', ...NAME } }, ElicitResultSchema);
     return { messages: [{ role: 'user', content: { type: 'text', text: greeting(answer) } }] };
   });
-  subscriptions(server);
+  const tell = subscriptions(server);
+  server.server.onclose = () => {
+    watchers.delete(tell);
+    grown.delete(own);
+  };
   return server;
+}
+
+function show(tool) {
+  tool.update({ enabled: memory.grown });
 }
 
 // Both ways to ask: what an SDK calls "related" travels on the stream of the call that needs it, what is not on the session's own stream.
@@ -99,7 +117,7 @@ function subscriptions(server) {
     if (params.uri === THING) watchers.delete(tell);
     return {};
   });
-  server.server.onclose = () => watchers.delete(tell);
+  return tell;
 }
 
 export async function serveStdio() {

@@ -14,11 +14,12 @@ import { ARGUMENTS, COLOUR, DESCRIPTIONS, NAME, SERVER, THING, VISIT, greeting, 
 // Signed, so that a state that was changed on its way is refused; bound to the method it was made for.
 const state = createRequestStateCodec({ key: randomBytes(32), bind: (context) => context.mcpReq.method });
 
-/** Legacy clients that subscribed to the thing; those of the modern era are known to the SDK. */
+/** Legacy clients that subscribed to the thing, and the tool that is there sometimes of each; who listens in the modern era the SDK knows. */
 const watchers = new Set();
+const grown = new Set();
 
-/** `touched` tells whoever listens in the modern era that the thing was touched. */
-function makeServer(era, touched) {
+/** `tell` tells whoever listens in the modern era of what changed. */
+function makeServer(era, tell) {
   const server = new McpServer(SERVER, {
     capabilities: { logging: {}, resources: { subscribe: true } },
     requestState: { verify: state.verify },
@@ -37,13 +38,21 @@ function makeServer(era, touched) {
   tool('cancelled', () => text(String(memory.cancelled)));
   tool('touch', async () => {
     memory.touched += 1;
-    await touched(server);
-    for (const tell of watchers) tell();
+    await tell.touched(server);
+    for (const watcher of watchers) watcher();
     return text('touched');
   });
   tool('log', async ({ level, message }, context) => {
     await context.mcpReq.log(level, message, 'era');
     return text('logged');
+  });
+  const own = tool('grown', () => text('I am here'));
+  show(own);
+  tool('grow', async () => {
+    memory.grown = !memory.grown;
+    await tell.grown(own);
+    for (const one of grown) show(one);
+    return text(memory.grown ? 'grown' : 'shrunk');
   });
   server.registerResource('thing', THING, { mimeType: 'text/plain' }, thing);
   server.registerPrompt('greet', { description: 'Asks for a name, and greets.' }, async (context) => {
@@ -51,11 +60,16 @@ function makeServer(era, touched) {
     if (answer.kind !== 'elicit') return inputRequired({ inputRequests: { name: inputRequired.elicit(NAME) } });
     return { messages: [{ role: 'user', content: { type: 'text', text: greeting(answer) } }] };
   });
-  if (era === 'legacy') subscriptions(server);
+  if (era === 'legacy') legacyChanges(server, own);
   return server;
 }
 
-function subscriptions(server) {
+function show(tool) {
+  tool.update({ enabled: memory.grown });
+}
+
+function legacyChanges(server, own) {
+  grown.add(own);
   const tell = () => server.server.sendResourceUpdated({ uri: THING }).catch((error) => console.error(String(error)));
   server.server.setRequestHandler('resources/subscribe', ({ params }) => {
     if (params.uri === THING) watchers.add(tell);
@@ -65,7 +79,10 @@ function subscriptions(server) {
     if (params.uri === THING) watchers.delete(tell);
     return {};
   });
-  server.server.onclose = () => watchers.delete(tell);
+  server.server.onclose = () => {
+    watchers.delete(tell);
+    grown.delete(own);
+  };
 }
 
 function askingTools(tool) {
@@ -105,6 +122,7 @@ function askingTools(tool) {
     if (answer.kind !== 'elicit') {
       await tell(1);
       await tell(2);
+      await pause(50);
       return inputRequired({ inputRequests: { name: inputRequired.elicit(NAME) } });
     }
     await tell(3);
@@ -124,20 +142,24 @@ function askingTools(tool) {
 }
 
 export async function serveStdio(era) {
-  const touched = { legacy: () => {}, modern: (server) => server.server.sendResourceUpdated({ uri: THING }) };
-  serveOnStdio((opening) => makeServer(opening.era, touched[opening.era]), {
+  const tell = {
+    legacy: { touched() {}, grown() {} },
+    modern: { touched: (server) => server.server.sendResourceUpdated({ uri: THING }), grown: show },
+  };
+  serveOnStdio((opening) => makeServer(opening.era, tell[opening.era]), {
     legacy: era === 'both' ? 'serve' : 'reject',
     onerror: (error) => console.error(String(error)),
   });
 }
 
 export async function serveHttp(era, port) {
-  const modern = createMcpHandler(() => makeServer('modern', () => modern.notify.resourceUpdated(THING)), {
+  const tell = { touched: () => modern.notify.resourceUpdated(THING), grown: () => modern.notify.toolsChanged() };
+  const modern = createMcpHandler(() => makeServer('modern', tell), {
     legacy: 'reject',
     onerror: (error) => console.error(String(error)),
   });
   const answer = toNodeHandler(modern);
-  const legacy = legacySessions(() => modern.notify.resourceUpdated(THING));
+  const legacy = legacySessions(tell);
   const listener = http.createServer(async (request, response) => {
     if (era === 'modern') return answer(request, response);
     const chunks = [];
@@ -150,7 +172,7 @@ export async function serveHttp(era, port) {
 }
 
 // SDK 2.x serves legacy clients without sessions unless told otherwise; with them it can ask and tell, as SDK 1.x can.
-function legacySessions(touched) {
+function legacySessions(tell) {
   const sessions = new Map();
   return async (request, response, body) => {
     let transport = sessions.get(request.headers['mcp-session-id']);
@@ -160,7 +182,7 @@ function legacySessions(touched) {
         onsessioninitialized: (made) => sessions.set(made, transport),
         onsessionclosed: (gone) => sessions.delete(gone),
       });
-      await makeServer('legacy', touched).connect(transport);
+      await makeServer('legacy', tell).connect(transport);
     }
     await transport.handleRequest(request, response, body);
   };

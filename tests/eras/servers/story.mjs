@@ -12,7 +12,7 @@ export function setThing(uri) {
 }
 
 /** Lives as long as the process: over HTTP all clients share it, as they share a real server's database. */
-export const memory = { cancelled: 0, touched: 0 };
+export const memory = { cancelled: 0, touched: 0, grown: false };
 
 export const NAME = {
   message: 'What is your name?',
@@ -48,6 +48,8 @@ export const DESCRIPTIONS = {
   slow: 'Takes its time, tells how far it is, and stops when it is called off.',
   cancelled: 'How many slow calls were called off.',
   touch: 'Changes the thing.',
+  grow: 'Adds a tool that was not there, or takes it away again.',
+  grown: 'Is there sometimes.',
   log: 'Logs a message while it works.',
 };
 
