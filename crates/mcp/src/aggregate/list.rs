@@ -1,7 +1,7 @@
 //! One server's list as it was fetched: items stay the bytes they were; only what identifies each is read. Where lists are kept
 //! is [`super::catalogue`]'s business, making one list of many [`super::merge`]'s.
 
-use std::{collections::HashSet, ops::Range};
+use std::{collections::HashMap, ops::Range};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -51,9 +51,9 @@ impl Item {
 #[derive(Debug, Default)]
 pub(crate) struct List {
     items: Vec<Item>,
+    index: HashMap<Box<str>, usize>,
     /// Those in quarantine: they are not shown, and keep their names.
     held: Vec<Item>,
-    names: HashSet<Box<str>>,
 }
 
 impl List {
@@ -62,7 +62,7 @@ impl List {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<&Item> {
-        self.items.iter().find(|item| &*item.id == id)
+        self.index.get(id).map(|at| &self.items[*at])
     }
 
     pub(crate) fn held(&self) -> &[Item] {
@@ -71,16 +71,20 @@ impl List {
 
     /// Shown or held.
     pub(crate) fn has(&self, id: &str) -> bool {
-        self.names.contains(id)
+        self.index.contains_key(id) || self.held.iter().any(|item| &*item.id == id)
     }
 
     /// Puts into quarantine what `is_held`, by its place in the list.
-    pub(crate) fn holding(mut self, is_held: impl Fn(usize) -> bool) -> Self {
-        let (held, items): (Vec<_>, Vec<_>) = self.items.into_iter().enumerate().partition(|(n, _)| is_held(*n));
-        let bare = |numbered: Vec<(usize, Item)>| numbered.into_iter().map(|(_, item)| item).collect();
-        self.items = bare(items);
-        self.held.extend::<Vec<_>>(bare(held));
-        self
+    pub(crate) fn holding(self, is_held: impl Fn(usize) -> bool) -> Self {
+        let mut list = Self::default();
+        for (n, item) in self.items.into_iter().enumerate() {
+            if is_held(n) {
+                list.held.push(item);
+            } else {
+                list.push(item);
+            }
+        }
+        list
     }
 
     /// `false` when there was one of this id.
@@ -88,7 +92,7 @@ impl List {
         if self.has(&item.id) {
             return false;
         }
-        self.names.insert(item.id.clone());
+        self.index.insert(item.id.clone(), self.items.len());
         self.items.push(item);
         true
     }
