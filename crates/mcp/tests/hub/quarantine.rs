@@ -4,18 +4,20 @@
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::HeaderName;
 use portunus_core::ids::ServerName;
 use portunus_mcp::{
-    hub::{Hub, HubSettings, Names},
+    hub::{Hub, HubSettings, Names, View},
     pins::{ToolPins, Trust},
     spec::Isolation,
     wire::Payload,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    client::{Client, hub},
-    fake::{Fakes, Script},
+    client::{Client, caller, headers, hub, text},
+    fake::{Fakes, Script, name},
 };
 
 /// Holds every tool whose text has one of these words in it.
@@ -86,6 +88,39 @@ async fn t45_whoever_never_listed_it_cannot_call_it_either() {
     assert_refused(&Client::all(&hub, "bob").await, "dice_roll").await;
 }
 
+/// A request of revision 2026-07-28: there is no session, and nobody listed anything before.
+async fn modern(hub: &Arc<Hub>, method: &str, tool: Option<&str>) -> Value {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({"name": tool, "arguments": {}, "_meta": meta});
+    let mut map = headers(&[
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-method", method),
+    ]);
+    map.extend(tool.map(|tool| (HeaderName::from_static("mcp-name"), tool.parse().unwrap())));
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let answer = hub.post(caller("alice", View::One(name("dice"))), &map, Bytes::from(body)).await;
+    serde_json::from_str(&text(answer)).unwrap()
+}
+
+#[tokio::test]
+async fn t45_clients_without_sessions_are_protected_too() {
+    let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[EVIL, FLIP])]);
+    let (hub, words) = with_pins(&fakes, Names::Prefixed);
+    let refused = modern(&hub, "tools/call", Some("roll")).await;
+    assert_eq!(refused["error"]["code"], -32011, "{refused}");
+    let listed = modern(&hub, "tools/list", None).await;
+    assert_eq!(listed["result"]["tools"], json!([{"name": "flip"}]), "{listed}");
+    assert_eq!(modern(&hub, "tools/call", Some("flip")).await["result"]["by"], "dice");
+    words.hold(&[]);
+    assert_eq!(modern(&hub, "tools/call", Some("roll")).await["result"]["by"], "dice");
+}
+
 #[tokio::test]
 async fn t45_a_change_is_noticed_when_it_is_announced_and_when_it_passes_through() {
     let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[GOOD])]);
@@ -114,6 +149,19 @@ async fn t45_a_change_is_noticed_when_it_is_announced_and_when_it_passes_through
 }
 
 #[tokio::test]
+async fn t45_a_tool_that_is_held_from_its_first_day_is_refused_as_such() {
+    let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[FLIP])]);
+    let (hub, _) = with_pins(&fakes, Names::Prefixed);
+    assert_eq!(Client::all(&hub, "alice").await.tools().await, ["dice_flip"]);
+    fakes.script("dice").set("tools/list", &[FLIP, EVIL]);
+    fakes.says("dice", "notifications/tools/list_changed", None);
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let client = Client::all(&hub, "alice").await;
+    assert_eq!(client.tools().await, ["dice_flip"], "what is shown is the same");
+    assert_refused(&client, "dice_roll").await;
+}
+
+#[tokio::test]
 async fn t45_a_held_tool_gives_its_name_to_nobody() {
     let fakes = Fakes::new(vec![
         Script::new("a").tools(&["b_c"]),
@@ -130,6 +178,7 @@ async fn t45_a_held_tool_gives_its_name_to_nobody() {
     let fakes = Fakes::new(vec![Script::new("one").with("tools/list", &[EVIL]), Script::new("two").with("tools/list", &[GOOD])]);
     let (hub, _) = with_pins(&fakes, Names::Plain);
     let client = Client::all(&hub, "alice").await;
+    assert_eq!(client.tools().await, [""; 0], "what is listed could be called");
     let (_, message) = client.error("tools/call", json!({ "name": "roll" })).await;
     assert!(message.contains("offered by several servers (one, two)"), "{message}");
     assert!(fakes.script("two").heard("tools/call").is_empty());
