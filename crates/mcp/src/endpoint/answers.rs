@@ -62,6 +62,11 @@ pub(crate) fn session_unknown() -> Answer {
     error(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, "Session not found")
 }
 
+/// Whoever sees this must not take the session for ended, which is what 404 would say.
+pub(crate) fn stream_unknown() -> Answer {
+    bad_request("the stream of this Last-Event-ID is no longer kept: send the request again")
+}
+
 pub(crate) fn too_many(id: Option<&RequestId>, what: &str) -> Answer {
     error(StatusCode::TOO_MANY_REQUESTS, id, LIMIT_REACHED, &format!("too many {what} at once: wait for some to end"))
 }

@@ -3,10 +3,16 @@
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::answers;
-use crate::{answer::Answer, session::SessionId, wire::code};
+use crate::{
+    answer::Answer,
+    session::{SessionId, resume::EventId},
+    wire::code,
+};
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -38,6 +44,19 @@ pub(crate) fn session(map: &HeaderMap) -> Result<SessionId, Box<Answer>> {
         (None, _) => Err(Box::new(answers::session_missing())),
         (Some(value), None) => value.to_str().map(SessionId::from_text).map_err(|_| Box::new(answers::session_unknown())),
         (Some(_), Some(_)) => Err(Box::new(answers::bad_request("the Mcp-Session-Id header appears more than once"))),
+    }
+}
+
+/// The event after which a stream is to be taken up again.
+pub(crate) fn last_event(map: &HeaderMap) -> Result<Option<EventId>, Box<Answer>> {
+    let mut values = map.get_all(LAST_EVENT_ID).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str().ok().and_then(EventId::parse) {
+            Some(event) => Ok(Some(event)),
+            None => Err(Box::new(answers::bad_request("the Last-Event-ID header names no event of this session"))),
+        },
+        (Some(_), Some(_)) => Err(Box::new(answers::bad_request("the Last-Event-ID header appears more than once"))),
     }
 }
 

@@ -1,56 +1,38 @@
-//! GET: the stream for what servers say without being asked.
+//! GET: a stream for what servers say without being asked, or an earlier stream taken up again.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::stream::{self, Stream};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use http::HeaderMap;
 
-use super::sse;
-use crate::session::{Session, table::Place};
+use super::{
+    answers,
+    connection::{Connection, Get},
+    era, headers,
+};
+use crate::{
+    answer::Answer,
+    hub::{Caller, Inner},
+    session::resume::Origin,
+};
 
-/// One open stream. While it lives it counts against the user's cap, and its session is in use.
-struct Listening {
-    session: Arc<Session>,
-    closing: CancellationToken,
-    keep_alive: Duration,
-    opened: bool,
-    _place: Place,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.session.stream_closed();
-    }
-}
-
-/// The stream, until the session ends, `closing` is cancelled, or the client goes. Several streams of one session share its
-/// messages: each goes to one of them.
-pub(crate) fn stream(
-    session: Arc<Session>,
-    place: Place,
-    closing: CancellationToken,
-    keep_alive: Duration,
-) -> impl Stream<Item = Bytes> + Send + 'static {
-    session.stream_opened();
-    let listening = Listening { session, closing, keep_alive, opened: false, _place: place };
-    stream::unfold(listening, |mut listening| async move {
-        if !std::mem::replace(&mut listening.opened, true) {
-            // The client's library may tell its user that the stream is open only once something has come.
-            return Some((Bytes::from_static(b": open\n\n"), listening));
-        }
-        let next = next(&listening).await?;
-        Some((next, listening))
-    })
-}
-
-async fn next(listening: &Listening) -> Option<Bytes> {
-    tokio::select! {
-        biased;
-        () = listening.session.ended.cancelled() => None,
-        () = listening.closing.cancelled() => None,
-        message = listening.session.outbox.next(|| true) => Some(sse::message(&message)),
-        () = tokio::time::sleep_until(Instant::now() + listening.keep_alive) => Some(sse::keep_alive()),
+impl Inner {
+    /// Several streams of one session share its messages: each goes to one of them.
+    pub(crate) fn listen(self: &Arc<Self>, caller: &Caller, map: &HeaderMap) -> Result<Answer, Box<Answer>> {
+        headers::check_get(map)?;
+        era::legacy_alone(map)?;
+        let session = self.session(caller, map)?;
+        let last = headers::last_event(map)?;
+        let room = self.sessions.room(&session.user);
+        let place =
+            room.stream_place(self.settings.max_streams_per_user).map_err(|_| Box::new(answers::too_many(None, "streams")))?;
+        let keep_alive = self.settings.keep_alive;
+        let found = last.and_then(|event| Some((event, session.resumables.take_up(&event)?)));
+        let connection = match (found, last) {
+            (Some((event, stream)), _) => Connection::again(Arc::clone(&session), stream, event, keep_alive),
+            // A call's answer is nowhere else to be had; what a listening stream missed is lost, but it can listen on.
+            (None, Some(event)) if event.origin == Origin::Call => return Err(Box::new(answers::stream_unknown())),
+            (None, _) => Connection::begin(Arc::clone(&session), session.resumables.open_listening(), keep_alive),
+        };
+        Ok(connection.into_answer_to_get(Get::new(&session, self.closing.clone(), place)))
     }
 }

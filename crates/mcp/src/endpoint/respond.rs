@@ -1,17 +1,17 @@
 //! The answer to a request: one JSON message when nothing but the result is to be sent, else a stream that ends with it. The
-//! call itself runs in a task of its own, so a client that disconnects has not cancelled anything.
+//! call itself runs in a task of its own, so a client that disconnects has not cancelled anything; it may come back to the stream.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use super::{answers, sse};
+use super::{answers, connection::Connection};
 use crate::{
     answer::Answer,
     hub::reply::{self, Problem, Reply},
@@ -34,18 +34,21 @@ pub(crate) struct UnderWay {
 }
 
 enum Next {
-    Event(Bytes),
+    Message(Bytes),
     Reply(Option<Reply>),
 }
 
 impl UnderWay {
     /// Waits for the first thing to send; that decides the form of the answer.
     pub(crate) async fn answer(mut self) -> Answer {
-        let first = self.next().await;
         let mut ready = VecDeque::new();
-        match first {
-            Next::Event(_) => self.stream(first),
-            Next::Reply(reply) => {
+        match self.next_or_silence().await {
+            Some(Next::Message(message)) => {
+                ready.push_back(message);
+                self.stream(ready, false)
+            }
+            None => self.stream(ready, false),
+            Some(Next::Reply(reply)) => {
                 self.late_news(&mut ready);
                 let message = reply.as_ref().and_then(|reply| reply::message(&self.id, reply));
                 match (message, reply) {
@@ -54,88 +57,91 @@ impl UnderWay {
                     }
                     (Some(message), _) if ready.is_empty() => answers::json(StatusCode::OK, message),
                     // Cancelled: there is no response to send (MCP cancellation), so the stream ends without one.
+                    (None, _) if ready.is_empty() => answers::events(stream::empty()),
                     (message, _) => {
-                        ready.extend(message.map(|message| sse::message(&message)));
-                        answers::events(stream::iter(ready))
+                        ready.extend(message);
+                        self.stream(ready, true)
                     }
                 }
             }
         }
     }
 
-    fn stream(mut self, first: Next) -> Answer {
-        let mut ready = VecDeque::new();
-        let over = self.enqueue(first, &mut ready);
-        answers::events(stream::unfold((self, ready, over), |(mut call, mut ready, mut over)| async move {
+    /// The answer as a stream: what is `ready`, and all that is still to come unless it is `over`.
+    fn stream(self, ready: VecDeque<Bytes>, over: bool) -> Answer {
+        let is_silent = ready.is_empty() && !over;
+        let (session, id, keep_alive) = (Arc::clone(&self.session), self.id.clone(), self.keep_alive);
+        let feed = stream::unfold((self, ready, over), |(mut call, mut ready, mut over)| async move {
             loop {
-                if let Some(event) = ready.pop_front() {
-                    return Some((event, (call, ready, over)));
+                if let Some(message) = ready.pop_front() {
+                    return Some((message, (call, ready, over)));
                 }
                 if over {
                     return None;
                 }
-                let next = call.next().await;
-                over = call.enqueue(next, &mut ready);
+                match call.next().await {
+                    Next::Message(message) => ready.push_back(message),
+                    Next::Reply(reply) => {
+                        call.late_news(&mut ready);
+                        ready.extend(reply.and_then(|reply| reply::message(&call.id, &reply)));
+                        over = true;
+                    }
+                }
             }
-        }))
-    }
-
-    /// Makes events of what came. `true`: that was the last.
-    fn enqueue(&mut self, next: Next, ready: &mut VecDeque<Bytes>) -> bool {
-        match next {
-            Next::Event(event) => {
-                ready.push_back(event);
-                false
-            }
-            Next::Reply(reply) => {
-                self.late_news(ready);
-                let message = reply.and_then(|reply| reply::message(&self.id, &reply));
-                ready.extend(message.map(|message| sse::message(&message)));
-                true
-            }
-        }
+        });
+        let opened = session.resumables.open_call(id, feed.boxed());
+        let connection = Connection::begin(session, opened, keep_alive);
+        if is_silent { connection.after_silence().into_answer() } else { connection.into_answer() }
     }
 
     /// What came together with the reply goes before it.
     fn late_news(&mut self, ready: &mut VecDeque<Bytes>) {
         while let Ok(news) = self.news.try_recv() {
-            ready.extend(event(&self.session, self.token.as_ref(), news));
+            ready.extend(message(&self.session, self.token.as_ref(), news));
+        }
+    }
+
+    /// The first thing to send. `None`: nothing for so long that something has to be, or something that only waits for a stream.
+    async fn next_or_silence(&mut self) -> Option<Next> {
+        let (session, keep_alive) = (Arc::clone(&self.session), self.keep_alive);
+        tokio::select! {
+            biased;
+            next = self.next() => Some(next),
+            () = session.outbox.waits(|| !session.has_stream()) => None,
+            () = tokio::time::sleep_until(Instant::now() + keep_alive) => None,
         }
     }
 
     async fn next(&mut self) -> Next {
-        let Self { session, token, news, reply, keep_alive, .. } = self;
+        let Self { session, token, news, reply, .. } = self;
         loop {
             tokio::select! {
                 biased;
                 Some(news) = news.recv() => {
-                    if let Some(event) = event(session, token.as_ref(), news) {
-                        return Next::Event(event);
+                    if let Some(message) = message(session, token.as_ref(), news) {
+                        return Next::Message(message);
                     }
                 }
                 ended = &mut *reply => return Next::Reply(ended.ok()),
                 () = session.ended.cancelled() => return Next::Reply(None),
-                // With a GET stream open, that one carries what does not belong to this request.
-                message = session.outbox.next(|| !session.has_stream()) => return Next::Event(sse::message(&message)),
-                () = tokio::time::sleep_until(Instant::now() + *keep_alive) => return Next::Event(sse::keep_alive()),
             }
         }
     }
 }
 
 /// News as the client gets it; `None` when there is nothing to tell.
-fn event(session: &Arc<Session>, token: Option<&RequestId>, news: News) -> Option<Bytes> {
+fn message(session: &Arc<Session>, token: Option<&RequestId>, news: News) -> Option<Bytes> {
     match news {
-        News::Progress(params) => Some(progress_event(token, &params)),
+        News::Progress(params) => Some(progress(token, &params)),
         News::Notification { method, params } => {
             let is_quiet = method == "notifications/message" && !session.wants_log(params.as_ref());
-            (!is_quiet).then(|| sse::message(&wire::notification(&method, params.as_ref())))
+            (!is_quiet).then(|| wire::notification(&method, params.as_ref()))
         }
-        News::Ask(ask) => session.pose(ask).map(|message| sse::message(&message)),
+        News::Ask(ask) => session.pose(ask),
     }
 }
 
-fn progress_event(token: Option<&RequestId>, params: &Payload) -> Bytes {
+fn progress(token: Option<&RequestId>, params: &Payload) -> Bytes {
     let restored = token.and_then(|token| wire::replace_member(params, &["progressToken"], token.payload()).ok());
-    sse::message(&wire::notification("notifications/progress", Some(restored.as_ref().unwrap_or(params))))
+    wire::notification("notifications/progress", Some(restored.as_ref().unwrap_or(params)))
 }

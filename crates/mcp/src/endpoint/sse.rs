@@ -1,11 +1,37 @@
-//! Server-sent events, written. Events carry no id yet: a stream that broke is opened anew, not resumed.
+//! Server-sent events, written. Legacy clients get them with an id, by which a stream that broke is taken up again.
+
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::session::resume::EventId;
+
+/// How long a client is to wait before it comes back.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// One message as an event. A line break within the JSON, where it is white space, becomes a line of data of its own.
 pub(crate) fn message(json: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(json.len() + 32);
-    out.put_slice(b"event: message\n");
+    event("event: message\n", json)
+}
+
+/// One message as an event that can be told from all others of the session.
+pub(crate) fn numbered(id: EventId, json: &[u8]) -> Bytes {
+    event(&format!("event: message\nid: {id}\n"), json)
+}
+
+/// The first event of a stream, empty: it tells the client how to come back (MCP 2025-11-25, transports, "Sending Messages to the Server").
+pub(crate) fn priming(id: EventId) -> Bytes {
+    format!("id: {id}\nretry: {}\ndata:\n\n", RETRY.as_millis()).into()
+}
+
+/// Before a connection is closed although its stream goes on.
+pub(crate) fn retry() -> Bytes {
+    format!("retry: {}\n\n", RETRY.as_millis()).into()
+}
+
+fn event(fields: &str, json: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(fields.len() + json.len() + 16);
+    out.put_slice(fields.as_bytes());
     let mut lines = json.split(|byte| *byte == b'\n' || *byte == b'\r').filter(|line| !line.is_empty()).peekable();
     if lines.peek().is_none() {
         out.put_slice(b"data:\n");

@@ -41,7 +41,7 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
             Err(error) => return reply::modern_answer(&request.id, Err(Problem::server(server, error))),
         }
     }
-    let session = Session::new(SessionId::generate(&*hub.entropy), caller, Kind::Listening(filter), face);
+    let session = Session::new(SessionId::generate(&*hub.entropy), caller, Kind::Listening(filter), face, Arc::clone(&room.kept));
     let session = Arc::new(session);
     match hub.sessions.add(&session, hub.settings.max_sessions_per_user) {
         Ok(None) => {}

@@ -30,12 +30,13 @@ impl Inner {
         let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else {
             return answers::too_many(id, "requests");
         };
-        let (face, kind) = match introduction(request.params.as_ref()) {
+        let (face, kind, revision) = match introduction(request.params.as_ref()) {
             Ok(introduction) => introduction,
             Err(error) => return answers::wire_error(id, &error),
         };
-        let session = Arc::new(Session::new(SessionId::generate(&*self.entropy), caller, kind, face));
-        let reply = self.greet(&session, request).await;
+        let session = Session::new(SessionId::generate(&*self.entropy), caller, kind, face, Arc::clone(&room.kept));
+        let session = Arc::new(session);
+        let reply = self.greet(&session, revision).await;
         reply::log(&request.method, &reply);
         let Some(message) = reply::message(&request.id, &reply) else {
             return answers::empty(StatusCode::ACCEPTED);
@@ -56,9 +57,7 @@ impl Inner {
         answer
     }
 
-    async fn greet(self: &Arc<Self>, session: &Arc<Session>, request: &Request) -> Reply {
-        let head = request.params.as_ref().map(wire::params_head).transpose()?.unwrap_or_default();
-        let revision = negotiate(&head.protocol_version.ok_or_else(|| Problem::missing("protocolVersion"))?);
+    async fn greet(self: &Arc<Self>, session: &Arc<Session>, revision: &str) -> Reply {
         let result = match &session.view {
             View::All => aggregate::initialize::result(self, &*session.allow(), revision),
             View::One(server) => self.introduce_server(server, session, revision).await?,
@@ -78,8 +77,10 @@ impl Inner {
     }
 }
 
-/// What the client says it can do, and who it says it is.
-fn introduction(params: Option<&Payload>) -> Result<(Face, Kind), WireError> {
+/// What the client says it can do, who it says it is, and the revision that it gets.
+fn introduction(params: Option<&Payload>) -> Result<(Face, Kind, &'static str), WireError> {
+    let head = params.map(wire::params_head).transpose()?.unwrap_or_default();
+    let revision = negotiate(&head.protocol_version.ok_or_else(|| WireError::Missing("protocolVersion".to_owned()))?);
     let (mut capabilities, mut client_info) = (None, wire::object(&[]));
     for (key, value) in params.map(wire::members).transpose()?.unwrap_or_default() {
         match &*key {
@@ -88,7 +89,7 @@ fn introduction(params: Option<&Payload>) -> Result<(Face, Kind), WireError> {
             _ => {}
         }
     }
-    Ok((Face::of(capabilities.as_ref()), Kind::Handshake { client_info }))
+    Ok((Face::of(capabilities.as_ref()), Kind::Handshake { client_info, revision }, revision))
 }
 
 /// The requested revision if we have it, else our latest of this era (lifecycle, version negotiation). 2024-11-05 had another

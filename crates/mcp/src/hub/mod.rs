@@ -19,7 +19,7 @@ use crate::{
     aggregate::{catalogue::Catalogue, merge},
     allow::{Allow, Verdict},
     answer::{Answer, Refused, Wanted},
-    endpoint::{answers, era, headers, listen},
+    endpoint::{answers, era},
     session::{Session, table::Sessions},
     spec::ServerSpec,
     upstream::ServerInfo,
@@ -181,16 +181,6 @@ impl Inner {
             }
         }
     }
-
-    fn listen(&self, caller: &Caller, map: &HeaderMap) -> Result<Answer, Box<Answer>> {
-        headers::check_get(map)?;
-        era::legacy_alone(map)?;
-        let session = self.session(caller, map)?;
-        let room = self.sessions.room(&session.user);
-        let place =
-            room.stream_place(self.settings.max_streams_per_user).map_err(|_| Box::new(answers::too_many(None, "streams")))?;
-        Ok(answers::events(listen::stream(session, place, self.closing.clone(), self.settings.keep_alive)))
-    }
 }
 
 impl fmt::Debug for Hub {
@@ -211,6 +201,9 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
         for session in hub.sessions.take_idle(idle) {
             tracing::debug!(session = ?session.id, "an idle session ends");
             hub.end_session(&session).await;
+        }
+        for session in hub.sessions.of_everybody() {
+            session.resumables.sweep(Instant::now());
         }
         hub.catalogue.sweep(Instant::now());
         hub.sweep_waiting();

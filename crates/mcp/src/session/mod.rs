@@ -1,5 +1,5 @@
 //! MCP sessions of legacy clients (`Mcp-Session-Id`): what one holds. The table of them is in [`table`], the messages that wait
-//! for its streams in [`outbox`], what servers asked its client in [`asks`]. A modern client has none, but while it listens for changes
+//! for its streams in [`outbox`], the streams themselves in [`resume`], what servers asked its client in [`asks`]. A modern client has none, but while it listens for changes
 //! (`subscriptions/listen`) that stream is kept as one that nobody can name.
 
 use std::{
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     allow::Allow,
+    era,
     face::Face,
     hub::{Caller, Peer, View},
     sync::locked,
@@ -33,12 +34,14 @@ pub(crate) mod asks;
 pub(crate) mod filter;
 pub(crate) mod level;
 pub(crate) mod outbox;
+pub(crate) mod resume;
 pub(crate) mod table;
 
 use asks::Asks;
 use filter::Filter;
 use level::Level;
 use outbox::Outbox;
+use resume::Resumables;
 
 /// The name of a session: 256 random bits in base64url, so visible ASCII. It is no credential (a token is asked for at every
 /// request, and the session is bound to its user), yet it prints shortened.
@@ -75,6 +78,8 @@ pub(crate) enum Kind {
     Handshake {
         /// Who the client says it is.
         client_info: Payload,
+        /// The revision agreed on.
+        revision: &'static str,
     },
     /// It listens for these changes, as long as its stream is open.
     Listening(Filter),
@@ -98,6 +103,7 @@ pub(crate) struct Session {
     /// Calls under way, by the client's ids.
     calls: Mutex<HashMap<RequestId, CancellationToken>>,
     pub(crate) outbox: Outbox,
+    pub(crate) resumables: Resumables,
     level: Mutex<Option<Level>>,
     /// The resources it wants to hear of; each keeps its connection from being closed as idle.
     subscriptions: Mutex<BTreeMap<(ServerName, String), Option<Hold>>>,
@@ -114,7 +120,8 @@ pub(crate) struct Session {
 pub(crate) struct Full;
 
 impl Session {
-    pub(crate) fn new(id: SessionId, caller: &Caller, kind: Kind, face: Face) -> Self {
+    /// `kept` counts the bytes that are kept for the user's streams.
+    pub(crate) fn new(id: SessionId, caller: &Caller, kind: Kind, face: Face, kept: Arc<AtomicUsize>) -> Self {
         Self {
             id,
             kind,
@@ -129,6 +136,7 @@ impl Session {
             last_used: AtomicU64::new(0),
             calls: Mutex::default(),
             outbox: Outbox::default(),
+            resumables: Resumables::new(kept),
             level: Mutex::default(),
             subscriptions: Mutex::default(),
             met: Mutex::default(),
@@ -265,7 +273,7 @@ impl Session {
     /// What there is to tell a modern server of this client.
     pub(crate) fn client_info(&self) -> Payload {
         match &self.kind {
-            Kind::Handshake { client_info } => client_info.clone(),
+            Kind::Handshake { client_info, .. } => client_info.clone(),
             Kind::Listening(_) => wire::object(&[]),
         }
     }
@@ -278,6 +286,11 @@ impl Session {
     /// Is this a client that can be asked?
     pub(crate) fn can_be_asked(&self) -> bool {
         matches!(self.kind, Kind::Handshake { .. })
+    }
+
+    /// Does the client know the empty event that opens a stream? Those of earlier revisions take it for a broken message.
+    pub(crate) fn wants_priming(&self) -> bool {
+        matches!(self.kind, Kind::Handshake { revision: era::LATEST_LEGACY, .. })
     }
 
     /// Is anything going on: a stream open, a call under way?

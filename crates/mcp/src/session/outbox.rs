@@ -51,6 +51,19 @@ impl Outbox {
         Some(message)
     }
 
+    /// Until there is a message that `may_take` lets the caller have. It stays where it is.
+    pub(crate) async fn waits(&self, may_take: impl Fn() -> bool) {
+        loop {
+            let arrived = self.arrived.notified();
+            tokio::pin!(arrived);
+            arrived.as_mut().enable();
+            if may_take() && !locked(&self.queue).messages.is_empty() {
+                return;
+            }
+            arrived.await;
+        }
+    }
+
     /// The next message that `may_take` lets the caller have. Safe to drop at any moment: nothing is lost.
     pub(crate) async fn next(&self, may_take: impl Fn() -> bool) -> Bytes {
         loop {

@@ -31,6 +31,8 @@ pub(crate) struct UserRoom {
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     streams: Arc<AtomicUsize>,
     in_flight: Arc<AtomicUsize>,
+    /// Bytes kept for streams that may be taken up again.
+    pub(crate) kept: Arc<AtomicUsize>,
 }
 
 /// One of a counted number of places, given back when dropped.

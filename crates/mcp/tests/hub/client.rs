@@ -146,6 +146,13 @@ impl Client {
         self.post(&format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)).await
     }
 
+    /// A GET that takes up the stream after this event.
+    pub(crate) async fn take_up(&self, event: &str) -> Answer {
+        let mut headers = self.headers();
+        headers.insert("last-event-id", event.parse().unwrap());
+        self.hub.get(self.caller.clone(), &headers).await
+    }
+
     pub(crate) async fn listen(&self) -> Events {
         let answer = self.hub.get(self.caller.clone(), &self.headers()).await;
         assert_eq!(answer.status, StatusCode::OK);
@@ -172,13 +179,15 @@ pub(crate) fn text(answer: Answer) -> String {
 
 pub(crate) struct Events {
     pub(crate) stream: BoxStream<'static, Bytes>,
+    /// The id of the latest message.
+    pub(crate) last: Option<String>,
 }
 
 impl Events {
     pub(crate) fn of(answer: Answer) -> Self {
         assert_eq!(answer.headers["content-type"], "text/event-stream");
         match answer.body {
-            Body::Events(stream) => Self { stream },
+            Body::Events(stream) => Self { stream, last: None },
             other => panic!("a stream was expected, not {other:?}"),
         }
     }
@@ -188,7 +197,13 @@ impl Events {
         loop {
             let event = String::from_utf8(self.stream.next().await?.to_vec()).unwrap();
             if !event.starts_with(':') {
-                let data = event.strip_prefix("event: message\ndata: ").unwrap();
+                let rest = event.strip_prefix("event: message\n").unwrap();
+                let (id, data) = match rest.strip_prefix("id: ").and_then(|rest| rest.split_once('\n')) {
+                    Some((id, data)) => (Some(id.to_owned()), data),
+                    None => (None, rest),
+                };
+                self.last = id;
+                let data = data.strip_prefix("data: ").unwrap();
                 return Some(data.strip_suffix("\n\n").unwrap().to_owned());
             }
         }

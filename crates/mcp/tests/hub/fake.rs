@@ -225,6 +225,12 @@ impl FakePeer {
                     progress.send(News::Progress(news)).await.unwrap();
                 }
             }
+            "step" => {
+                let progress = call.news.as_ref().expect("somebody listens");
+                progress.send(News::Progress(payload(r#"{"progress":1,"progressToken":77}"#))).await.unwrap();
+                self.script.go_on.notified().await;
+                progress.send(News::Progress(payload(r#"{"progress":2,"progressToken":77}"#))).await.unwrap();
+            }
             "wait" => {
                 tokio::select! {
                     () = call.cancel.cancelled() => {

@@ -13,6 +13,7 @@ mod names;
 mod quarantine;
 mod real;
 mod resources;
+mod resume;
 mod sessions;
 mod streams;
 mod transport;
