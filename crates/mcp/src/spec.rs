@@ -28,13 +28,38 @@ pub enum Transport {
         command: String,
         args: Vec<String>,
         /// The server's own variables, added to a short allow-list (threat 44).
-        env: BTreeMap<String, SecretText>,
+        env: BTreeMap<String, EnvValue>,
         cwd: Option<PathBuf>,
     },
     /// Streamable HTTP.
     Http { url: Url, headers: Vec<(HeaderName, SecretText)> },
     /// The HTTP+SSE transport of revision 2024-11-05.
     Sse { url: Url, headers: Vec<(HeaderName, SecretText)> },
+}
+
+/// The value of a child's variable: text, and what is filled in of the person whose child it is.
+#[derive(Clone, Debug, Default)]
+pub struct EnvValue(pub Vec<EnvPart>);
+
+/// A piece of an [`EnvValue`].
+#[derive(Clone, Debug)]
+pub enum EnvPart {
+    Text(SecretText),
+    /// `${user.sub}`: the subject, as the identity provider calls the person.
+    Subject,
+    /// `${user.email}`: the e-mail address that the identity provider vouches for.
+    Email,
+}
+
+impl EnvValue {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(vec![EnvPart::Text(SecretText::new(text))])
+    }
+
+    /// Does it say something else for each person?
+    pub fn is_personal(&self) -> bool {
+        self.0.iter().any(|part| !matches!(part, EnvPart::Text(_)))
+    }
 }
 
 /// Who shares one connection to the server.

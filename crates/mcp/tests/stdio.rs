@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use portunus_core::secret::SecretText;
 use portunus_mcp::{
-    spec::Transport,
-    upstream::{Call, Event, News, Options, UpstreamError},
+    spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
+    upstream::{Call, Event, Holder, News, Options, Person, UpstreamError},
     wire::{self, Outcome, Payload},
 };
 use serde_json::json;
@@ -238,7 +238,7 @@ async fn a_huge_line_fails_its_own_call() {
 async fn t44_the_environment_is_the_list_and_its_own() {
     let mut fixture = fixture();
     let Transport::Stdio { env, .. } = &mut fixture.transport else { panic!() };
-    *env = BTreeMap::from([("FIXTURE_KEY".to_owned(), SecretText::new("its own"))]);
+    *env = BTreeMap::from([("FIXTURE_KEY".to_owned(), EnvValue::text("its own"))]);
     let pool = pool(fixture);
     let connection = connect(&pool).await.unwrap();
     let seen: BTreeMap<String, String> = serde_json::from_str(&call(&connection, "environment", json!({})).await).unwrap();
@@ -246,6 +246,32 @@ async fn t44_the_environment_is_the_list_and_its_own() {
     assert!(seen.contains_key("PATH"));
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "the test itself sees what the child must not");
     assert!(!seen.keys().any(|name| name.starts_with("CARGO")), "{seen:?}");
+}
+
+#[tokio::test]
+async fn t43_what_a_variable_says_of_a_person_is_a_value() {
+    let mut fixture = ServerSpec { isolation: Isolation::User, ..fixture() };
+    let Transport::Stdio { env, .. } = &mut fixture.transport else { panic!() };
+    let personal = EnvValue(vec![
+        EnvPart::Subject,
+        EnvPart::Text(SecretText::new(" <")),
+        EnvPart::Email,
+        EnvPart::Text(SecretText::new(">")),
+    ]);
+    *env = BTreeMap::from([("WHO".to_owned(), personal)]);
+    let pool = pool(fixture);
+    let of = |subject: &str, email: Option<&str>| {
+        let person = Person { subject: subject.to_owned(), email: email.map(str::to_owned) };
+        Holder { person, ..support::holder(subject, "1") }
+    };
+    let evil = "$(id);`id`|${user.email}\n${PATH}";
+    for (subject, email) in [("ada", "ada@acme.example"), (evil, "${user.sub}@acme.example")] {
+        let connection = pool.connection(&support::name("fixture"), &of(subject, Some(email))).await.unwrap();
+        let seen: BTreeMap<String, String> = serde_json::from_str(&call(&connection, "environment", json!({})).await).unwrap();
+        assert_eq!(seen["WHO"], format!("{subject} <{email}>"), "each has a child of their own, and nothing is looked at twice");
+    }
+    let error = pool.connection(&support::name("fixture"), &of("bob", None)).await.err().unwrap();
+    assert!(matches!(&error, UpstreamError::Spawn { detail } if detail.contains("no e-mail address")), "{error:?}");
 }
 
 #[tokio::test]

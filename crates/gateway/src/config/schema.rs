@@ -52,7 +52,7 @@ fn described(doc: &str, variables: &[&str]) -> String {
 fn of_shape(shape: &Shape) -> Map<String, Value> {
     let reference = json!({ "type": "string", "pattern": r"\$\{" });
     object(match shape {
-        Shape::Text | Shape::Secret => json!({ "type": "string" }),
+        Shape::Text | Shape::Secret | Shape::Personal => json!({ "type": "string" }),
         Shape::Flag => json!({ "anyOf": [{ "type": "boolean" }, reference] }),
         Shape::Seconds => json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, reference] }),
         Shape::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, reference] }),

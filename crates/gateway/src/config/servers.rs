@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use portunus_core::{ids::ServerName, pins::Pinning, scope, secret::SecretText};
-use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_mcp::spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport};
 use url::Url;
 
 use super::{
+    expand::{Piece, pieces},
     log::not_one_of,
     mistake::Report,
     pinning,
@@ -70,6 +71,15 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Servers {
     servers
 }
 
+fn env_value(pieces: Vec<Piece>) -> EnvValue {
+    let part = |piece| match piece {
+        Piece::Text(text) => EnvPart::Text(SecretText::new(text)),
+        Piece::Personal("user.email") => EnvPart::Email,
+        Piece::Personal(_) => EnvPart::Subject,
+    };
+    EnvValue(pieces.into_iter().map(part).collect())
+}
+
 struct Reading<'a, 'r> {
     raw: &'a Raw<'a>,
     item: &'a Item<'a>,
@@ -81,6 +91,9 @@ impl Reading<'_, '_> {
         let name = self.name(name);
         let transport = self.transport();
         let isolation = self.isolation();
+        if let (Isolation::Shared, Some(transport)) = (isolation, &transport) {
+            self.without_persons(transport);
+        }
         let request_timeout = self.seconds("request_timeout", REQUEST_TIMEOUT);
         let connect_timeout = self.seconds("connect_timeout", CONNECT_TIMEOUT);
         let idle_timeout = self.seconds("idle_timeout", IDLE_TIMEOUT);
@@ -157,25 +170,43 @@ impl Reading<'_, '_> {
         Some(Transport::Stdio { command: command.text, args, env, cwd })
     }
 
-    fn env(&mut self) -> BTreeMap<String, SecretText> {
+    fn env(&mut self) -> BTreeMap<String, EnvValue> {
         let entries = self.item.find("env").map(|env| env.entries()).unwrap_or_default();
         let mut variables = BTreeMap::new();
         for (name, item) in entries {
-            let Some(value) = item.scalar() else { continue };
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            // What cannot be taken apart has been reported.
+            let pieces = item.scalar().and_then(|value| pieces(&value, |name| self.raw.env.text(name)).ok());
+            let Some(value) = pieces.map(env_value) else { continue };
+            let is_text = |test: &dyn Fn(&str) -> bool| {
+                value.0.iter().any(|part| matches!(part, EnvPart::Text(text) if test(text.expose())))
+            };
+            if name.is_empty() || name.contains(['=', '\0']) || is_text(&|text| text.contains('\0')) {
                 self.report.mistake(
                     item.at(),
                     format!("the variable `{}`", name.escape_debug()),
                     "a name without `=`, a value without NUL",
                 );
-            } else {
-                if is_placeholder(&value) {
-                    self.report.warning(item.at(), "still looks like the example value");
-                }
-                variables.insert(name.to_owned(), SecretText::new(value));
+                continue;
             }
+            if is_text(&is_placeholder) {
+                self.report.warning(item.at(), "still looks like the example value");
+            }
+            variables.insert(name.to_owned(), value);
         }
         variables
+    }
+
+    /// A process for everybody is nobody's.
+    fn without_persons(&mut self, transport: &Transport) {
+        let Transport::Stdio { env, .. } = transport else { return };
+        for name in env.iter().filter(|(_, value)| value.is_personal()).map(|(name, _)| name) {
+            let at = self.item.find("env").and_then(|env| env.find(name)).map_or_else(|| self.item.at(), |item| item.at());
+            self.report.mistake(
+                at,
+                "a reference to a person beside `isolation: shared`",
+                "`isolation` `user` or `session`, or a value that is the same for everybody",
+            );
+        }
     }
 
     fn remote(&mut self, url: Written, kind: Option<(String, Written)>) -> Option<Transport> {

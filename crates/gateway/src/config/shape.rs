@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{
     environment::Environment,
-    expand::expand,
+    expand::{expand, pieces},
     mistake::{Report, Where},
     near::nearest,
     quantity,
@@ -18,6 +18,8 @@ pub(super) enum Shape {
     Text,
     /// Text that is never printed.
     Secret,
+    /// A secret that may refer to a person. It is left as it was written: whoever reads it expands it, with [`super::expand::pieces`].
+    Personal,
     /// `true` or `false`.
     Flag,
     /// A number of seconds.
@@ -101,6 +103,7 @@ impl Walk<'_> {
             Shape::Table(table) => self.table(table, node, key),
             Shape::Text
             | Shape::Secret
+            | Shape::Personal
             | Shape::Flag
             | Shape::Seconds
             | Shape::Count
@@ -114,7 +117,9 @@ impl Walk<'_> {
     fn scalar(&mut self, shape: &'static Shape, node: &mut Node, key: &str) {
         let mut was_expanded = false;
         if let Value::Text(text) = &mut node.value {
-            match expand(text, |name| self.env.text(name)) {
+            let is_personal = matches!(shape, Shape::Personal);
+            let variable = |name: &str| self.env.text(name);
+            match if is_personal { pieces(text, variable).map(|_| text.clone()) } else { expand(text, variable) } {
                 Ok(expanded) => {
                     was_expanded = expanded != *text;
                     *text = expanded;
@@ -226,7 +231,7 @@ fn is_flag(value: &Value) -> bool {
 /// What stands there: its kind, and the value itself where it can be no secret.
 fn found(shape: &Shape, value: &Value) -> String {
     match (shape, value) {
-        (Shape::Text | Shape::Secret, _) => value.kind().to_owned(),
+        (Shape::Text | Shape::Secret | Shape::Personal, _) => value.kind().to_owned(),
         (_, Value::Number(text) | Value::Text(text)) => format!("`{text}`, {}", value.kind()),
         (_, Value::Flag(flag)) => format!("`{flag}`"),
         _ => value.kind().to_owned(),

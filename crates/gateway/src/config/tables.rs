@@ -290,7 +290,11 @@ const SERVER: Table = Table {
             "The program to start; it speaks MCP on standard input and output. No shell is involved",
         ),
         Field::new("args", Shape::List(&Shape::Text), "Its arguments"),
-        Field::new("env", Shape::Map(&Shape::Secret), "Its environment, beside PATH, HOME and a few others"),
+        Field::new(
+            "env",
+            Shape::Map(&Shape::Personal),
+            "Its environment, beside PATH, HOME and a few others. `${user.sub}` and `${user.email}` are the person whose process it is",
+        ),
         Field::new("cwd", Shape::Text, "The directory it is started in"),
         Field::new("url", Shape::Text, "The address of a server that speaks HTTP"),
         Field::new("type", Shape::Choice(TYPES), "With url: http (Streamable HTTP, the default) or sse. With command: stdio"),

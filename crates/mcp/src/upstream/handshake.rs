@@ -75,7 +75,7 @@ async fn open(
 ) -> Result<Arc<dyn Link>, UpstreamError> {
     match &spec.transport {
         Transport::Stdio { command, args, env, cwd } => {
-            StdioLink::spawn(command, args, &person.fill_in(env), cwd.as_deref(), inbox, hello)
+            StdioLink::spawn(command, args, &person.fill_in(env)?, cwd.as_deref(), inbox, hello)
         }
         Transport::Http { url, headers } => HttpLink::open(http.clone(), url.clone(), headers, inbox, hello),
         Transport::Sse { url, headers } => SseLink::open(http.clone(), url.clone(), headers, inbox, hello).await,

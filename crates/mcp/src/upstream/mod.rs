@@ -28,7 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     face::Face,
-    spec::{Isolation, ServerSpec, Transport},
+    spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
 };
 
 pub use connection::{Call, Connection, Hold, ServerInfo};
@@ -60,18 +60,24 @@ pub struct Person {
 }
 
 impl Person {
-    /// The variables of a child, with what they say of the person filled in: `${user.sub}`, `${user.email}`. A value is a value: it
-    /// reaches no shell, and what it says is not looked at again.
-    fn fill_in(&self, env: &BTreeMap<String, SecretText>) -> BTreeMap<String, SecretText> {
-        let fill = |value: &SecretText| {
-            if !value.expose().contains("${user.") {
-                return value.clone();
-            }
-            let email = self.email.as_deref().unwrap_or_default();
-            let parts = value.expose().split("${user.sub}").map(|part| part.replace("${user.email}", email));
-            SecretText::new(parts.collect::<Vec<_>>().join(&self.subject))
+    /// The variables of a child, with what they say of the person filled in. A value is a value: it reaches no shell, and what it says is
+    /// not looked at again. A person without an e-mail address gets no child that is told one: an empty one could mean anybody.
+    fn fill_in(&self, env: &BTreeMap<String, EnvValue>) -> Result<BTreeMap<String, SecretText>, UpstreamError> {
+        let part = |part: &EnvPart| match part {
+            EnvPart::Text(text) => Some(text.expose().to_owned()),
+            EnvPart::Subject => Some(self.subject.clone()),
+            EnvPart::Email => self.email.clone(),
         };
-        env.iter().map(|(name, value)| (name.clone(), fill(value))).collect()
+        let fill = |(name, EnvValue(parts)): (&String, &EnvValue)| {
+            let text: Option<String> = parts.iter().map(part).collect();
+            let text = text.ok_or_else(|| UpstreamError::Spawn {
+                detail: format!(
+                    "`{name}` in `env` has ${{user.email}}, and the provider vouches for no e-mail address of this person"
+                ),
+            })?;
+            Ok((name.clone(), SecretText::new(text)))
+        };
+        env.iter().map(fill).collect()
     }
 }
 

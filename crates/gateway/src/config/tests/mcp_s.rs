@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portunus_core::{ids::ServerName, pins::Pinning, secret::SecretText};
 use portunus_identity::settings::Preset;
-use portunus_mcp::spec::{Isolation, Transport};
+use portunus_mcp::spec::{EnvPart, Isolation, Transport};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{Given, SECRET, empty, okta};
@@ -282,7 +282,8 @@ fn a6_the_mcp_json_of_the_guide() {
     assert_eq!(names, ["filesystem", "github"]);
     let Transport::Stdio { command, args, env, cwd } = &config.servers[1].transport else { panic!("stdio") };
     assert_eq!((command.as_str(), args.as_slice(), cwd), ("npx", &["-y".to_owned(), "x".to_owned()][..], &None));
-    assert_eq!(env["GITHUB_PERSONAL_ACCESS_TOKEN"].expose(), "your-github-token");
+    let [EnvPart::Text(token)] = &env["GITHUB_PERSONAL_ACCESS_TOKEN"].0[..] else { panic!("one text") };
+    assert_eq!(token.expose(), "your-github-token");
     assert!(given.warnings()[0].contains("mcp.json:4"), "{:?}", given.warnings());
 }
 
@@ -350,6 +351,10 @@ fn a6_entries_that_need_mending() {
         (r#"{"x": {"command": "${input:token}"}}"#, "`${input:token}`"),
         (r#"{"x": []}"#, "a list | a group of keys: `command`"),
         (r#"{"x": {"command": "c", "env": {"A=B": "c"}}}"#, "a name without `=`"),
+        (r#"{"x": {"command": "c", "env": {"A": "${user.name}"}}}"#, "`${user.sub}` or `${user.email}`"),
+        (r#"{"x": {"command": "c", "args": ["${user.sub}"]}}"#, "in a value of a server's `env`"),
+        (r#"{"x": {"url": "https://h/", "headers": {"X-User": "${user.sub}"}}}"#, "in a value of a server's `env`"),
+        (r#"{"x": {"command": "c", "isolation": "shared", "env": {"A": "${user.sub}"}}}"#, "`isolation` `user` or `session`"),
     ];
     for (servers, part) in cases {
         okta().mcp(&format!("{{\n\"mcpServers\":\n{servers}}}")).one_mistake(&["mcp.json:3", part]);
@@ -375,4 +380,24 @@ fn a7_callbacks_to_register_are_shown() {
     let text = crate::cli::summary::summary(&okta().env(&[("BASE_URL", "https://mcp.acme.com")]).load());
     assert!(text.contains("https://mcp.acme.com/auth/callback/okta\n"), "{text}");
     assert!(text.contains("https://mcp.acme.com/auth/signout\n"), "{text}");
+}
+
+#[test]
+fn variables_of_a_child_may_speak_of_the_person() {
+    let servers = r#"{"mcpServers": {"x": {"command": "c", "env": {
+        "WHO": "<${user.sub}> ${user.email} ${SEED}", "PLAIN": "${SEED}", "LITERAL": "$${user.sub}"}}}}"#;
+    let config = okta().env(&[("SEED", "${user.sub}")]).mcp(servers).load();
+    let Transport::Stdio { env, .. } = &config.servers[0].transport else { panic!() };
+    let told = |name: &str| {
+        let part = |part: &EnvPart| match part {
+            EnvPart::Text(text) => text.expose().to_owned(),
+            EnvPart::Subject => "SUBJECT".to_owned(),
+            EnvPart::Email => "EMAIL".to_owned(),
+        };
+        env[name].0.iter().map(part).collect::<String>()
+    };
+    assert_eq!(told("WHO"), "<SUBJECT> EMAIL ${user.sub}", "what a variable holds is not expanded again");
+    assert_eq!(told("PLAIN"), "${user.sub}");
+    assert_eq!(told("LITERAL"), "${user.sub}");
+    assert!(env["WHO"].is_personal() && !env["PLAIN"].is_personal() && !env["LITERAL"].is_personal());
 }

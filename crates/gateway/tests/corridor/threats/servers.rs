@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portunus_core::secret::SecretText;
-use portunus_mcp::spec::Transport;
+use portunus_mcp::spec::{EnvPart, EnvValue, Transport};
 use portunus_testkit::{
     agent::{McpClient, Request},
     mcp_servers::fixture_binary,
@@ -15,7 +15,10 @@ use crate::world::{Setup, World, stdio};
 async fn with_child() -> (World, McpClient) {
     let mut child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
     let Transport::Stdio { env, .. } = &mut child.transport else { panic!("a child process") };
-    *env = BTreeMap::from([("CHILDS_OWN".to_owned(), SecretText::new("for-the-child-alone"))]);
+    *env = BTreeMap::from([
+        ("CHILDS_OWN".to_owned(), EnvValue::text("for-the-child-alone")),
+        ("WHOSE".to_owned(), EnvValue(vec![EnvPart::Subject, EnvPart::Text(SecretText::new(" ")), EnvPart::Email])),
+    ]);
     let world = World::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
     let (_, browser, tokens) = world.connect("/mcp").await;
     browser.keep_secret("for-the-child-alone");
@@ -58,6 +61,7 @@ async fn t44_a_child_sees_a_short_list_and_its_own() {
     let environment: Value = serde_json::from_str(&mcp.call_text("child_environment", json!({})).await).unwrap();
     let environment = environment.as_object().unwrap();
     assert_eq!(environment["CHILDS_OWN"], "for-the-child-alone");
+    assert_eq!(environment["WHOSE"], "00u1alice alice@acme.example");
     assert!(environment.contains_key("PATH"));
     for name in environment.keys() {
         assert!(!name.starts_with("CARGO") && !name.starts_with("RUST") && !name.starts_with("AUTH_"), "{name}");
