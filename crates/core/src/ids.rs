@@ -53,6 +53,10 @@ text_id! {
     TransactionId
 }
 text_id! {
+    /// One run of one gateway, among those that share a store.
+    NodeId
+}
+text_id! {
     /// An identity provider's name in the configuration: `okta`, `google`, …
     ProviderName
 }
@@ -72,6 +76,12 @@ impl ClientId {
     /// Does the id look like a URL, so that it can only be a metadata document's?
     pub fn is_url(&self) -> bool {
         self.0.contains("://")
+    }
+}
+
+impl NodeId {
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        Self(random_text("ptn_node_", entropy))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`]), the OAuth rules ([`oauth`]), and
+//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
 pub mod client;
@@ -9,6 +9,7 @@ pub mod grant;
 pub mod ids;
 pub mod lifetimes;
 pub mod net_address;
+pub mod node;
 pub mod oauth;
 pub mod outside_url;
 pub mod pins;

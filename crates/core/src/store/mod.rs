@@ -8,7 +8,9 @@ mod clients;
 mod consents;
 mod grants;
 mod logins;
+mod nodes;
 mod pins;
+mod sessions;
 mod transactions;
 
 use std::sync::Arc;
@@ -19,7 +21,9 @@ pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
 pub use grants::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation};
 pub use logins::LoginStore;
+pub use nodes::NodeStore;
 pub use pins::{PinRecord, PinStore};
+pub use sessions::SessionStore;
 use thiserror::Error;
 pub use transactions::TransactionStore;
 
@@ -49,6 +53,8 @@ pub struct Stores {
     pub grants: Arc<dyn GrantStore>,
     pub assertions: Arc<dyn AssertionStore>,
     pub pins: Arc<dyn PinStore>,
+    pub nodes: Arc<dyn NodeStore>,
+    pub sessions: Arc<dyn SessionStore>,
     pub upkeep: Arc<dyn Upkeep>,
 }
 

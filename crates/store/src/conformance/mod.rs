@@ -11,11 +11,13 @@ pub mod clients;
 pub mod consents;
 pub mod grants;
 pub mod logins;
+pub mod nodes;
 pub mod pins;
 mod records;
 pub mod restarts;
 pub mod revocation;
 pub mod rotation;
+pub mod sessions;
 pub mod transactions;
 pub mod upkeep;
 
@@ -101,6 +103,12 @@ macro_rules! conformance_suite {
             pins: kept_whole, the_first_stays_pinned, changes_are_noted_once, the_newest_changes_are_kept,
             approved_beside_what_was_pinned, forgotten, pinned_stays_pinned_after_a_restart, one_of_many_at_two_gateways_pins,
             a_change_that_many_see_is_new_to_one
+        }
+        $crate::conformance_suite! { @port $backend
+            nodes: living_nodes_are_listed, the_first_is_home_while_it_lives, homes_end, one_of_many_becomes_home
+        }
+        $crate::conformance_suite! { @port $backend
+            sessions: kept_whole, expire_unless_touched, deleted_once, found_after_a_restart_and_purged
         }
         $crate::conformance_suite! { @port $backend
             restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,

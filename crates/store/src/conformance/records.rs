@@ -84,6 +84,10 @@ pub(super) fn client(n: u32) -> Client {
     }
 }
 
+pub(super) fn user_id(n: u32) -> UserId {
+    user(n).id
+}
+
 pub(super) fn user(n: u32) -> User {
     let (issuer, subject) = ("https://acme.okta.example".to_owned(), format!("00u{n}"));
     User {

@@ -11,9 +11,11 @@ mod grants;
 mod grants_of;
 mod logins;
 mod migrations;
+mod nodes;
 mod pins;
 mod record;
 mod sentinel;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -45,6 +47,8 @@ fn bundle(database: &Arc<Database>) -> Stores {
         grants: Arc::new(grants::SqliteGrantStore(Arc::clone(database))),
         assertions: Arc::new(assertions::SqliteAssertionStore(Arc::clone(database))),
         pins: Arc::new(pins::SqlitePinStore(Arc::clone(database))),
+        nodes: Arc::new(nodes::SqliteNodeStore(Arc::clone(database))),
+        sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
     }
 }

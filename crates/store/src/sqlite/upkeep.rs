@@ -15,7 +15,7 @@ use super::database::Database;
 const CHUNK: usize = 500;
 
 /// What is deleted: table, primary key, condition on `?1`. Grants come after their tokens, which refer to them.
-const EXPIRED: [(&str, &str, &str); 8] = [
+const EXPIRED: [(&str, &str, &str); 9] = [
     ("legs", "state", "expires_at <= ?1"),
     ("transactions", "id", "expires_at <= ?1"),
     ("logins", "hash", "expires_at <= ?1"),
@@ -23,6 +23,7 @@ const EXPIRED: [(&str, &str, &str); 8] = [
     ("access_tokens", "hash", "expires_at <= ?1"),
     ("refresh_tokens", "hash", "expires_at <= ?1"),
     ("assertions", "hash", "expires_at <= ?1"),
+    ("sessions", "id", "expires_at <= ?1"),
     ("grants", "id", "tokens_until <= ?1"),
 ];
 const UNUSED_CLIENTS: (&str, &str, &str) = ("clients", "id", "last_used_at IS NULL AND created_at < ?1");
