@@ -1,7 +1,7 @@
 //! Portunus: single sign-on for MCP servers. This crate is the gateway itself: its configuration ([`config`]), its commands
 //! ([`cli`]), what speaks HTTP to browsers and clients ([`edge`]), its clients for the outside ([`net`]), its log ([`telemetry`]),
-//! what it remembers of servers' tools ([`pins`]) and the machine under it ([`os`]). The rules live in `portunus-core`, what is kept in `portunus-store`, the providers in
-//! `portunus-identity`, the protocol in `portunus-mcp`.
+//! what it remembers of servers' tools ([`pins`]) and of sessions ([`records`]), and the machine under it ([`os`]). The rules live in
+//! `portunus-core`, what is kept in `portunus-store`, the providers in `portunus-identity`, the protocol in `portunus-mcp`.
 
 pub mod cli;
 pub mod config;
@@ -10,4 +10,5 @@ pub mod edge;
 pub mod net;
 pub mod os;
 pub mod pins;
+pub mod records;
 pub mod telemetry;

@@ -10,6 +10,7 @@ pub mod face;
 pub mod hub;
 mod mirror;
 pub mod pins;
+pub mod records;
 mod session;
 pub mod spec;
 mod sync;

@@ -44,6 +44,7 @@ use crate::{
     },
     os::OsEntropy,
     pins::PinBook,
+    records::StoredSessions,
 };
 
 /// How often expired records are deleted.
@@ -141,6 +142,9 @@ impl Gateway {
             pins: Arc::new(pins),
             ..HubSettings::default()
         };
+        let records =
+            StoredSessions { store: Arc::clone(&stores.sessions), clock: Arc::clone(&clock), keep_for: settings.session_idle };
+        let settings = HubSettings { records: Arc::new(records), ..settings };
         let servers: Arc<dyn hub::Servers> = Arc::clone(&upstreams) as _;
         let seal = Arc::new(RequestStates(Sealer::new(&config.auth_secrets, Arc::clone(&entropy))?));
         let hub = Hub::new(settings, config.servers.clone(), servers, Arc::clone(&entropy), seal);

@@ -67,6 +67,14 @@ pub(crate) fn stream_unknown() -> Answer {
     bad_request("the stream of this Last-Event-ID is no longer kept: send the request again")
 }
 
+/// Whether there is such a session cannot be told just now.
+pub(crate) fn records_down() -> Answer {
+    let mut answer =
+        error(StatusCode::SERVICE_UNAVAILABLE, None, LIMIT_REACHED, "the session cannot be looked up now: try again");
+    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
 pub(crate) fn too_many(id: Option<&RequestId>, what: &str) -> Answer {
     error(StatusCode::TOO_MANY_REQUESTS, id, LIMIT_REACHED, &format!("too many {what} at once: wait for some to end"))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{answers, headers, respond::UnderWay};
+use super::{answers, respond::UnderWay};
 use crate::{
     allow::Verdict,
     answer::{Answer, Refused, Wanted},
@@ -13,6 +13,7 @@ use crate::{
     hub::{
         Asker, Caller, Inner, View,
         ask::Ask,
+        keeping::changes_session,
         reply::{self, Reply},
     },
     session::{Session, table::Place},
@@ -34,7 +35,7 @@ impl Inner {
         {
             return Ok(self.initialize(caller, request).await);
         }
-        let session = self.session(caller, map)?;
+        let session = self.session(caller, map).await?;
         Ok(match message {
             Message::Request(request) => self.answer(session, request).await,
             Message::Notification(notification) => self.notice(&session, notification).await,
@@ -43,14 +44,6 @@ impl Inner {
                 answers::empty(StatusCode::ACCEPTED)
             }
         })
-    }
-
-    /// The session that the request belongs to, in use from now on.
-    pub(crate) fn session(&self, caller: &Caller, map: &HeaderMap) -> Result<Arc<Session>, Box<Answer>> {
-        let id = headers::session(map)?;
-        let session = self.sessions.find(caller, &id).ok_or_else(|| Box::new(answers::session_unknown()))?;
-        session.set_allow(&caller.allow);
-        Ok(session)
     }
 
     async fn answer(self: &Arc<Self>, session: Arc<Session>, request: Request) -> Answer {
@@ -97,6 +90,9 @@ impl Inner {
     /// Runs to its end whether or not the client is still there: a broken connection cancels nothing in this era.
     async fn run(self: Arc<Self>, call: CallUnderWay, replied: oneshot::Sender<Reply>) {
         let reply = self.request(&call.ask).await;
+        if changes_session(&call.ask.method) {
+            self.keep(&call.session).await;
+        }
         reply::log(&call.ask.method, &reply);
         drop(call);
         // Nobody is left to read it, if this fails.

@@ -17,10 +17,10 @@ use crate::{
 
 impl Inner {
     /// Several streams of one session share its messages: each goes to one of them.
-    pub(crate) fn listen(self: &Arc<Self>, caller: &Caller, map: &HeaderMap) -> Result<Answer, Box<Answer>> {
+    pub(crate) async fn listen(self: &Arc<Self>, caller: &Caller, map: &HeaderMap) -> Result<Answer, Box<Answer>> {
         headers::check_get(map)?;
         era::legacy_alone(map)?;
-        let session = self.session(caller, map)?;
+        let session = self.session(caller, map).await?;
         let last = headers::last_event(map)?;
         let room = self.sessions.room(&session.user);
         let place =

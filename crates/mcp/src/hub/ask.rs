@@ -123,6 +123,7 @@ impl Inner {
     /// Ends a session that is out of the table already: its streams, its calls, its subscriptions, its own children.
     pub(crate) async fn end_session(&self, session: &Arc<Session>) {
         session.ended.cancel();
+        self.forget(session).await;
         session.resumables.clear();
         for (server, uri) in session.take_subscriptions() {
             let live = self.spec(&server).and_then(|spec| self.find_live(spec, session));

@@ -44,8 +44,7 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
     let session = Session::new(SessionId::generate(&*hub.entropy), caller, Kind::Listening(filter), face, Arc::clone(&room.kept));
     let session = Arc::new(session);
     match hub.sessions.add(&session, hub.settings.max_sessions_per_user) {
-        Ok(None) => {}
-        Ok(Some(evicted)) => hub.end_in_background(evicted),
+        Ok(added) => added.evicted.into_iter().for_each(|evicted| hub.end_in_background(evicted)),
         Err(_) => return answers::too_many(Some(&request.id), "streams"),
     }
     session.stream_opened();

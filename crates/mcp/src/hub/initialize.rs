@@ -45,10 +45,10 @@ impl Inner {
             return answers::json(StatusCode::OK, message);
         }
         match self.sessions.add(&session, self.settings.max_sessions_per_user) {
-            Ok(None) => {}
-            Ok(Some(evicted)) => self.end_in_background(evicted),
+            Ok(added) => added.evicted.into_iter().for_each(|evicted| self.end_in_background(evicted)),
             Err(_) => return answers::too_many(id, "sessions"),
         }
+        self.keep(&session).await;
         tracing::debug!(session = ?session.id, user = %session.user, view = ?session.view, "a session begins");
         let mut answer = answers::json(StatusCode::OK, message);
         if let Ok(value) = HeaderValue::from_str(session.id.as_str()) {

@@ -35,6 +35,7 @@ pub(crate) mod discover;
 mod events;
 pub(crate) mod forward;
 mod initialize;
+pub(crate) mod keeping;
 pub(crate) mod reply;
 mod seal;
 mod servers;
@@ -115,17 +116,20 @@ impl Hub {
     }
 
     /// The client opens a stream for the servers' messages.
-    #[expect(clippy::unused_async, reason = "resuming a stream may have to wait")]
     pub async fn get(&self, caller: Caller, headers: &HeaderMap) -> Answer {
         if let Some(refusal) = self.inner.refuse_view(&caller) {
             return refusal;
         }
-        self.inner.listen(&caller, headers).unwrap_or_else(|refusal| *refusal)
+        self.inner.listen(&caller, headers).await.unwrap_or_else(|refusal| *refusal)
     }
 
     /// The client ends its session.
     pub async fn delete(&self, caller: Caller, headers: &HeaderMap) -> Answer {
-        match era::legacy_alone(headers).and_then(|()| self.inner.session(&caller, headers)) {
+        let session = match era::legacy_alone(headers) {
+            Ok(()) => self.inner.session(&caller, headers).await,
+            Err(refusal) => Err(refusal),
+        };
+        match session {
             Ok(session) => {
                 self.inner.sessions.remove(&session);
                 self.inner.end_session(&session).await;

@@ -7,6 +7,7 @@ use portunus_core::{ids::ServerName, principal::Principal};
 use crate::{
     allow::Allow,
     pins::{NoPins, ToolPins},
+    records::{NoRecords, SessionRecords},
     upstream::Person,
 };
 
@@ -47,6 +48,8 @@ pub struct HubSettings {
     pub keep_alive: Duration,
     /// What is remembered of the servers' tools.
     pub pins: Arc<dyn ToolPins>,
+    /// Where sessions are written down.
+    pub records: Arc<dyn SessionRecords>,
 }
 
 impl Default for HubSettings {
@@ -65,6 +68,7 @@ impl Default for HubSettings {
             max_bytes_per_list: 16 * 1024 * 1024,
             keep_alive: Duration::from_secs(15),
             pins: Arc::new(NoPins),
+            records: Arc::new(NoRecords),
         }
     }
 }

@@ -30,6 +30,12 @@ struct Open {
     waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
 }
 
+impl Asks {
+    pub(super) fn begin_at(&self, first: u64) {
+        locked(&self.0).last = first;
+    }
+}
+
 impl Session {
     /// Notes a request of a server; gives the message for the client. `None`: it is answered already, with an error.
     pub(crate) fn pose(self: &Arc<Self>, ask: ServerAsk) -> Option<bytes::Bytes> {

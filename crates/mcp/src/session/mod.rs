@@ -32,6 +32,7 @@ use crate::{
 
 pub(crate) mod asks;
 pub(crate) mod filter;
+mod kept;
 pub(crate) mod level;
 pub(crate) mod outbox;
 pub(crate) mod resume;
@@ -100,6 +101,10 @@ pub(crate) struct Session {
     allow: Mutex<Arc<dyn Allow>>,
     /// Milliseconds on the table's clock.
     last_used: AtomicU64,
+    /// On the same clock: when what is written down of it was last prolonged.
+    pub(crate) record_touched: AtomicU64,
+    /// How often it was taken on by another process.
+    life: u32,
     /// Calls under way, by the client's ids.
     calls: Mutex<HashMap<RequestId, CancellationToken>>,
     pub(crate) outbox: Outbox,
@@ -134,6 +139,8 @@ impl Session {
             resource: caller.principal.resource.clone(),
             allow: Mutex::new(Arc::clone(&caller.allow)),
             last_used: AtomicU64::new(0),
+            record_touched: AtomicU64::new(0),
+            life: 0,
             calls: Mutex::default(),
             outbox: Outbox::default(),
             resumables: Resumables::new(kept),

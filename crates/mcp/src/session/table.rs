@@ -52,6 +52,15 @@ impl Drop for Place {
     }
 }
 
+/// What came of adding a session.
+#[derive(Debug)]
+pub(crate) struct Added {
+    /// It had to end to make room.
+    pub(crate) evicted: Option<Arc<Session>>,
+    /// It was there already.
+    pub(crate) already: Option<Arc<Session>>,
+}
+
 impl UserRoom {
     pub(crate) fn stream_place(&self, cap: usize) -> Result<Place, Full> {
         Place::take(&self.streams, cap)
@@ -90,11 +99,14 @@ impl Sessions {
         Some(session)
     }
 
-    /// Adds a session; gives back the one that had to end for it, if the user had `cap` already. All of them being busy,
-    /// there is no room.
-    pub(crate) fn add(&self, session: &Arc<Session>, cap: usize) -> Result<Option<Arc<Session>>, Full> {
+    /// Adds a session, unless one of its name is there. If the user had `cap` already, one has to end for it; all of them being busy, there
+    /// is no room.
+    pub(crate) fn add(&self, session: &Arc<Session>, cap: usize) -> Result<Added, Full> {
         let room = self.room(&session.user);
         let mut sessions = locked(&room.sessions);
+        if let Some(there) = sessions.get(&session.id) {
+            return Ok(Added { evicted: None, already: Some(Arc::clone(there)) });
+        }
         let mut evicted = None;
         if sessions.len() >= cap {
             let idle = sessions.values().filter(|held| !held.is_busy());
@@ -104,7 +116,7 @@ impl Sessions {
         }
         self.touch(session);
         sessions.insert(session.id.clone(), Arc::clone(session));
-        Ok(evicted)
+        Ok(Added { evicted, already: None })
     }
 
     pub(crate) fn remove(&self, session: &Session) {

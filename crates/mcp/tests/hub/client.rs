@@ -92,6 +92,17 @@ impl Client {
         Self { hub: Arc::clone(hub), caller, session, hello, next: 1.into() }
     }
 
+    /// The same client, at another process.
+    pub(crate) fn moved_to(&self, hub: &Arc<Hub>) -> Self {
+        Self {
+            hub: Arc::clone(hub),
+            caller: self.caller.clone(),
+            session: self.session.clone(),
+            hello: self.hello.clone(),
+            next: 1000.into(),
+        }
+    }
+
     pub(crate) fn headers(&self) -> HeaderMap {
         headers(&[
             ("content-type", "application/json"),

@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod fake;
 mod granted;
+mod kept;
 mod lists;
 mod names;
 mod quarantine;

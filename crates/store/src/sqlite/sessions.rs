@@ -24,7 +24,7 @@ fn place(id: &TokenHash) -> Place<'_> {
 #[async_trait]
 impl SessionStore for SqliteSessionStore {
     async fn keep_session(&self, id: &TokenHash, session: &KeptSession, expires_at: Timestamp) -> Result<(), StoreError> {
-        let (id, user) = (*id, session.user.as_str().to_owned());
+        let (id, owner) = (*id, session.user.as_str().to_owned());
         let state = self.0.sealer.seal(place(&id), &session.state).map_err(|error| Failure::from(error).0)?;
         self.0
             .write(move |db| {
@@ -32,7 +32,7 @@ impl SessionStore for SqliteSessionStore {
                     "INSERT INTO sessions (id, user_id, expires_at, state) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, expires_at = excluded.expires_at, state = excluded.state",
                 )?
-                .execute(params![key(&id), user, expires_at.as_millis(), state])?;
+                .execute(params![key(&id), owner, expires_at.as_millis(), state])?;
                 Ok(())
             })
             .await
@@ -47,9 +47,9 @@ impl SessionStore for SqliteSessionStore {
                     .prepare_cached("SELECT user_id, state FROM sessions WHERE id = ?1 AND expires_at > ?2")?
                     .query_row(params![key(&id), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?)))
                     .optional()?;
-                let Some((user, sealed)) = found else { return Ok(None) };
-                let state = sealer.open(place(&id), &sealed)?.to_vec();
-                Ok(Some(KeptSession { user: UserId::from_text(user), state }))
+                let Some((owner, state)) = found else { return Ok(None) };
+                let state = sealer.open(place(&id), &state)?.to_vec();
+                Ok(Some(KeptSession { user: UserId::from_text(owner), state }))
             })
             .await
     }

@@ -52,3 +52,15 @@ async fn a_refreshed_token_goes_on_with_the_same_session() {
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 2})).await, "3");
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_session_outlives_a_restart_of_the_gateway() {
+    let mut world = World::start().await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    assert_eq!(mcp.call_text("uuid_add", json!({"a": 1, "b": 2})).await, "3");
+    world.stop().await;
+    world.restart().await;
+    assert_eq!(mcp.call_text("uuid_add", json!({"a": 20, "b": 22})).await, "42", "the client need not begin anew");
+    world.close().await;
+}

@@ -238,6 +238,10 @@ impl Resumables {
         Self { streams: Mutex::default(), opened: AtomicU64::new(0), budget }
     }
 
+    pub(crate) fn begin_at(&self, first: u64) {
+        self.opened.store(first, Ordering::Relaxed);
+    }
+
     /// The answer to a request: `feed` gives all of its messages.
     pub(crate) fn open_call(&self, request: RequestId, feed: Feed) -> (Arc<Resumable>, Reader) {
         self.open(Origin::Call, Some(request), Some(feed))

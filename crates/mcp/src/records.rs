@@ -1,0 +1,50 @@
+//! The port through which legacy sessions outlive this process: what each of them needs to go on elsewhere. The crate knows of no store;
+//! whoever builds the hub brings one, or [`NoRecords`]. What is written is made in `session::kept`, when, in `hub::keeping`.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use portunus_core::ids::UserId;
+
+/// The records cannot be reached just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordsDown;
+
+/// Sessions by their names. The names are to be kept as hashes only, the states sealed.
+#[async_trait]
+pub trait SessionRecords: fmt::Debug + Send + Sync {
+    /// Keeps the state of a session, in place of what was kept of it before.
+    async fn keep(&self, session: &str, user: &UserId, state: &[u8]) -> Result<(), RecordsDown>;
+
+    /// Whose it is, and its state.
+    async fn find(&self, session: &str) -> Result<Option<(UserId, Vec<u8>)>, RecordsDown>;
+
+    /// The session is still in use.
+    async fn touch(&self, session: &str) -> Result<(), RecordsDown>;
+
+    /// The session is over.
+    async fn forget(&self, session: &str) -> Result<(), RecordsDown>;
+}
+
+/// Sessions end with the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoRecords;
+
+#[async_trait]
+impl SessionRecords for NoRecords {
+    async fn keep(&self, _: &str, _: &UserId, _: &[u8]) -> Result<(), RecordsDown> {
+        Ok(())
+    }
+
+    async fn find(&self, _: &str) -> Result<Option<(UserId, Vec<u8>)>, RecordsDown> {
+        Ok(None)
+    }
+
+    async fn touch(&self, _: &str) -> Result<(), RecordsDown> {
+        Ok(())
+    }
+
+    async fn forget(&self, _: &str) -> Result<(), RecordsDown> {
+        Ok(())
+    }
+}

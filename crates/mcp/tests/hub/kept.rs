@@ -1,0 +1,150 @@
+//! Sessions that go on in another process: a second hub over the same records.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use http::StatusCode;
+use portunus_core::ids::{ClientId, UserId};
+use portunus_mcp::{
+    hub::{Hub, HubSettings, View},
+    records::{RecordsDown, SessionRecords},
+};
+use serde_json::json;
+
+use super::{
+    client::{Client, Events, caller, hub},
+    fake::{Fakes, Script, name},
+};
+
+#[derive(Debug, Default)]
+struct Shelf {
+    kept: Mutex<HashMap<String, (UserId, Vec<u8>)>>,
+    is_down: AtomicBool,
+}
+
+impl Shelf {
+    fn up<T>(&self, value: T) -> Result<T, RecordsDown> {
+        if self.is_down.load(Ordering::SeqCst) { Err(RecordsDown) } else { Ok(value) }
+    }
+}
+
+#[async_trait]
+impl SessionRecords for Shelf {
+    async fn keep(&self, session: &str, user: &UserId, state: &[u8]) -> Result<(), RecordsDown> {
+        self.up(())?;
+        self.kept.lock().unwrap().insert(session.to_owned(), (user.clone(), state.to_vec()));
+        Ok(())
+    }
+
+    async fn find(&self, session: &str) -> Result<Option<(UserId, Vec<u8>)>, RecordsDown> {
+        self.up(self.kept.lock().unwrap().get(session).cloned())
+    }
+
+    async fn touch(&self, _: &str) -> Result<(), RecordsDown> {
+        self.up(())
+    }
+
+    async fn forget(&self, session: &str) -> Result<(), RecordsDown> {
+        self.up(())?;
+        self.kept.lock().unwrap().remove(session);
+        Ok(())
+    }
+}
+
+/// A process: its hub, and its own connections to the servers.
+fn process(shelf: &Arc<Shelf>) -> (Arc<Fakes>, Arc<Hub>) {
+    let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll", "step"])]);
+    let hub = hub(&fakes, HubSettings { records: Arc::clone(shelf) as _, ..HubSettings::default() });
+    (fakes, hub)
+}
+
+const STEP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"step"}}"#;
+
+fn at(hub: &Arc<Hub>, client: &Client) -> Client {
+    client.moved_to(hub)
+}
+
+#[tokio::test]
+async fn a_session_goes_on_with_what_it_asked_for() {
+    let shelf = Arc::new(Shelf::default());
+    let (_, first) = process(&shelf);
+    let client = Client::all(&first, "alice").await;
+    client.result("logging/setLevel", json!({"level": "error"})).await;
+    client.result("resources/subscribe", json!({"uri": "file:///dice"})).await;
+    let (fakes, second) = process(&shelf);
+    let client = at(&second, &client);
+    assert_eq!(client.call("dice_roll").await["by"], "dice");
+    let dice = fakes.script("dice");
+    while dice.heard("resources/subscribe").is_empty() || dice.heard("logging/setLevel").is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut stream = client.listen().await;
+    fakes.says("dice", "notifications/message", Some(r#"{"level":"info","data":1}"#));
+    assert!(stream.is_silent().await, "it wants errors alone");
+    fakes.says("dice", "notifications/resources/updated", Some(r#"{"uri":"file:///dice"}"#));
+    assert!(stream.next().await.unwrap().contains("file:///dice"));
+}
+
+#[tokio::test]
+async fn what_ended_is_not_taken_on() {
+    let shelf = Arc::new(Shelf::default());
+    let (_, first) = process(&shelf);
+    let client = Client::all(&first, "alice").await;
+    assert_eq!(first.delete(client.caller.clone(), &client.headers()).await.status, StatusCode::NO_CONTENT);
+    let (_, second) = process(&shelf);
+    assert_eq!(at(&second, &client).notify("x", "{}").await.status, StatusCode::NOT_FOUND);
+    assert!(shelf.kept.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn t36_a_session_is_taken_on_for_its_own_client_alone() {
+    let shelf = Arc::new(Shelf::default());
+    let (_, first) = process(&shelf);
+    let client = Client::all(&first, "alice").await;
+    let (_, second) = process(&shelf);
+    let own = caller("alice", View::All);
+    let mut of_another_client = caller("alice", View::All);
+    Arc::make_mut(&mut of_another_client.principal).client = ClientId::from_text("ptn_client_other");
+    for stranger in [caller("mallory", View::All), caller("alice", View::One(name("dice"))), of_another_client] {
+        let status = second.get(stranger, &client.headers()).await.status;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(second.get(own, &client.headers()).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn ids_of_an_earlier_life_do_not_come_again() {
+    let shelf = Arc::new(Shelf::default());
+    let (_, first) = process(&shelf);
+    let client = Client::one(&first, "alice", "dice").await;
+    let mut events = Events::of(client.post(STEP).await);
+    events.next().await.unwrap();
+    let before = events.last.clone().unwrap();
+    let (_, second) = process(&shelf);
+    let client = at(&second, &client);
+    let mut events = Events::of(client.post(STEP).await);
+    events.next().await.unwrap();
+    assert_ne!(events.last.as_ref(), Some(&before));
+    assert_eq!(client.take_up(&before).await.status, StatusCode::BAD_REQUEST, "that call is lost, and is told so");
+}
+
+#[tokio::test]
+async fn without_records_for_a_while() {
+    let shelf = Arc::new(Shelf::default());
+    let (_, first) = process(&shelf);
+    let client = Client::all(&first, "alice").await;
+    shelf.is_down.store(true, Ordering::SeqCst);
+    assert_eq!(client.call("dice_roll").await["by"], "dice", "who is known here is served");
+    let (_, second) = process(&shelf);
+    let client = at(&second, &client);
+    let answer = client.notify("notifications/initialized", "{}").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "404 would have the client begin anew");
+    shelf.is_down.store(false, Ordering::SeqCst);
+    assert_eq!(client.call("dice_roll").await["by"], "dice");
+}
