@@ -40,7 +40,8 @@ impl User {
 }
 
 /// Who is calling, proven by a valid access token for `resource`. Sessions and child processes are keyed by its parts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// It is written down for another node of ours alone, and under a seal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
     pub user: UserId,
     /// What the identity provider calls the person.

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -12,8 +13,10 @@ use axum::Router;
 use portunus_core::{
     Clock, Entropy,
     clock::SystemClock,
-    ids::ServerName,
+    ids::{NodeId, ServerName},
+    node::Node,
     resource::Resources,
+    secret::SecretText,
     store::{Stores, Upkeep},
 };
 use portunus_identity::provider::Provider;
@@ -29,12 +32,17 @@ use portunus_store::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cluster::{self, Cluster, Home, Member, MemberParts},
     config::{Config, Names, StoreConfig},
     edge::{
         house::{Admission, EdgeKeys, House, ProviderEntry, Providers},
+        mcp::MESSAGES_PER_USER,
+        places::Places,
         proxy::{ProxyLimits, ProxyRoutes},
         router, server,
     },
@@ -107,6 +115,14 @@ impl From<Arc<dyn Provider>> for ConnectedProvider {
 pub struct Gateway {
     house: House,
     upstreams: Arc<Upstreams>,
+    auth_secrets: Vec<SecretText>,
+    node: Option<RunningNode>,
+}
+
+/// What makes this gateway one of several.
+struct RunningNode {
+    member: Arc<Member>,
+    listener: TcpListener,
 }
 
 impl Gateway {
@@ -178,10 +194,31 @@ impl Gateway {
             clock,
             entropy,
             hub,
+            places: Places::new(MESSAGES_PER_USER),
+            cluster: Cluster::Alone,
             proxy,
             demo,
         };
-        Ok(Self { house, upstreams })
+        Ok(Self { house, upstreams, auth_secrets: config.auth_secrets.clone(), node: None })
+    }
+
+    /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is not simply the listener's address.
+    pub async fn join(mut self, listener: TcpListener, url: Option<String>) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let (clock, entropy) = (Arc::clone(&self.house.clock), Arc::clone(&self.house.entropy));
+        let me = Node { id: NodeId::generate(&*entropy), url: url.unwrap_or_else(|| format!("http://{address}")) };
+        let parts = MemberParts {
+            me,
+            nodes: Arc::clone(&self.house.stores.nodes),
+            household: Arc::new(Home(Arc::clone(&self.house.hub))),
+            sealer: Sealer::new(&self.auth_secrets, Arc::clone(&entropy))?,
+            clock,
+            entropy,
+        };
+        let member = Member::join(parts).await.context("this node cannot join the others")?;
+        self.house.cluster = Cluster::among(Arc::clone(&member), net::client(NetSettings::node())?);
+        self.node = Some(RunningNode { member, listener });
+        Ok(self)
     }
 
     /// The same gateway in another world: what clients' URLs lead to is made up. For tests; no setting leads here.
@@ -197,16 +234,60 @@ impl Gateway {
 
     /// Serves until `stop` resolves; then ends streams, requests and child processes, in this order.
     pub async fn run(self, listener: TcpListener, extra: Router, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { house, upstreams } = self;
+        let Self { house, upstreams, node, .. } = self;
         let router = router::build(&house, extra);
+        let node = node.map(|node| NodeAtWork::begin(node, &house));
         let purge =
             tokio::spawn(purge(Arc::clone(&house.stores.upkeep), Arc::clone(&house.clock), house.lifetimes.unused_client));
         let hub = Arc::clone(&house.hub);
-        let served = server::run(listener, router, stop, async move { hub.shutdown().await }).await;
+        let stopping = async {
+            stop.await;
+            if let Some(node) = &node {
+                node.member.begin_leaving();
+            }
+        };
+        let served = server::run(listener, router, stopping, async move { hub.shutdown().await }).await;
         purge.abort();
+        if let Some(node) = node {
+            node.end(&house.hub).await;
+        }
         upstreams.shutdown(CHILDREN_DEADLINE).await;
         tracing::info!("stopped");
         served.context("the server failed")
+    }
+}
+
+/// A node whose listener is open.
+struct NodeAtWork {
+    member: Arc<Member>,
+    stop: CancellationToken,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl NodeAtWork {
+    fn begin(RunningNode { member, listener }: RunningNode, house: &House) -> Self {
+        let stop = CancellationToken::new();
+        let listening = cluster::listen(listener, Arc::clone(&member), house.mcp_room(), stop.clone().cancelled_owned());
+        Self { member, stop, task: tokio::spawn(listening) }
+    }
+
+    /// What other nodes have sent is finished first, within a bound.
+    async fn end(self, hub: &Hub) {
+        let quiet = async {
+            while hub.users().iter().any(|user| hub.is_busy(user)) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(server::DRAIN, quiet).await.is_err() {
+            tracing::warn!("some requests of other nodes did not end in time");
+        }
+        self.member.leave().await;
+        self.stop.cancel();
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the listener for other nodes failed"),
+            Err(error) => tracing::warn!(%error, "the listener for other nodes broke off"),
+        }
     }
 }
 

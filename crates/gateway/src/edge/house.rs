@@ -18,8 +18,9 @@ use portunus_identity::provider::Provider;
 use portunus_mcp::hub::Hub;
 use sha2::Sha256;
 
-use super::{assertions::Assertions, clients::ClientDirectory, proxy::ProxyRoutes};
+use super::{assertions::Assertions, clients::ClientDirectory, mcp::McpRoom, places::Places, proxy::ProxyRoutes};
 use crate::{
+    cluster::Cluster,
     config::{Cidr, Limits},
     net::guarded::GuardedFetcher,
 };
@@ -34,6 +35,10 @@ pub struct House {
     pub providers: Providers,
     pub keys: EdgeKeys,
     pub hub: Arc<Hub>,
+    /// Messages of each user that are under way.
+    pub places: Places,
+    /// The other gateways on the same store.
+    pub cluster: Cluster,
     pub proxy: ProxyRoutes,
     /// Servers as the home page lists them: name and how they are reached.
     pub server_kinds: Vec<(ServerName, &'static str)>,
@@ -53,6 +58,17 @@ pub struct House {
 }
 
 impl House {
+    /// The MCP endpoints.
+    pub fn mcp_room(&self) -> McpRoom {
+        McpRoom {
+            hub: Arc::clone(&self.hub),
+            resources: Arc::clone(&self.resources),
+            body_limit: self.body_limit,
+            places: self.places.clone(),
+            cluster: self.cluster.clone(),
+        }
+    }
+
     /// All the clients there are.
     pub fn directory(&self) -> ClientDirectory {
         ClientDirectory::new(

@@ -8,6 +8,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
 use portunus_core::{principal::Principal, resource::Resources};
@@ -21,7 +22,9 @@ use super::{
     body,
     places::Places,
     protect::scope::{self, ScopeAllow},
+    tools,
 };
+use crate::cluster::{Cluster, Errand, What};
 
 #[derive(Clone)]
 pub struct McpRoom {
@@ -30,6 +33,7 @@ pub struct McpRoom {
     /// The most bytes of a message (threat 47).
     pub body_limit: usize,
     pub places: Places,
+    pub cluster: Cluster,
 }
 
 /// Messages of one user that may be under way at once, from the first byte of the body to the head of the answer.
@@ -38,25 +42,47 @@ pub const MESSAGES_PER_USER: usize = 128;
 impl McpRoom {
     /// A request on an MCP endpoint, its token already checked.
     pub async fn serve(&self, principal: Arc<Principal>, view: View, request: Request) -> Response {
-        let allow = Arc::new(ScopeAllow::new(&principal, &self.resources));
-        let caller = Caller { principal: Arc::clone(&principal), view, allow };
         let (parts, body) = request.into_parts();
-        let answer = match parts.method {
+        // Taken before the body is read: what it holds counts too. Given back with the head of the answer.
+        let mut place = None;
+        let body = match parts.method {
             Method::POST => {
-                // Taken before the body is read: what it holds counts too.
-                let Some(_place) = self.places.take(&principal.user) else { return too_many() };
+                place = self.places.take(&principal.user);
+                if place.is_none() {
+                    return too_many();
+                }
                 match body::read(body, self.body_limit).await {
-                    Ok(bytes) => self.hub.post(caller, &parts.headers, bytes).await,
+                    Ok(bytes) => bytes,
                     Err(response) => return *response,
                 }
             }
-            Method::GET => self.hub.get(caller, &parts.headers).await,
-            Method::DELETE => self.hub.delete(caller, &parts.headers).await,
+            Method::GET | Method::DELETE => Bytes::new(),
             _ => {
                 let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
                 return response;
             }
+        };
+        let response = self.run(Errand { what: What::Mcp(parts.method), principal, view, headers: parts.headers, body }).await;
+        drop(place);
+        response
+    }
+
+    /// Has the errand run where its user is at home.
+    pub async fn run(&self, errand: Errand) -> Response {
+        self.cluster.run(errand, |errand| self.here(errand)).await
+    }
+
+    /// Runs the errand on this node.
+    pub async fn here(&self, errand: Errand) -> Response {
+        let Errand { what, principal, view, headers, body } = errand;
+        let allow = Arc::new(ScopeAllow::new(&principal, &self.resources));
+        let caller = Caller { principal: Arc::clone(&principal), view, allow };
+        let answer = match what {
+            What::Tools => return tools::answer(&self.hub.tools(caller).await),
+            What::Mcp(Method::POST) => self.hub.post(caller, &headers, body).await,
+            What::Mcp(Method::DELETE) => self.hub.delete(caller, &headers).await,
+            What::Mcp(_) => self.hub.get(caller, &headers).await,
         };
         let refused = answer.refused.clone();
         let mut response = respond(answer);

@@ -17,11 +17,9 @@ use super::{
     home::{self, HomeRoom},
     house::House,
     layers::{self, LayerRoom},
-    mcp::{MESSAGES_PER_USER, McpRoom},
     oauth::{authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout, token},
     oauth_clients::ClientGate,
     pages::assets,
-    places::Places,
     protect::{
         bearer::{Bearer, TokenCache},
         door::{self, DoorRoom},
@@ -211,22 +209,12 @@ fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             desk: desk.clone(),
             bearer: bearer.clone(),
             resources: Arc::clone(&house.resources),
-            hub: Arc::clone(&house.hub),
+            mcp: house.mcp_room(),
         }))
 }
 
 /// Everything behind a token.
 fn guarded(house: &House, bearer: Bearer) -> Router {
-    let room = DoorRoom {
-        bearer,
-        resources: Arc::clone(&house.resources),
-        mcp: McpRoom {
-            hub: Arc::clone(&house.hub),
-            resources: Arc::clone(&house.resources),
-            body_limit: house.body_limit,
-            places: Places::new(MESSAGES_PER_USER),
-        },
-        proxy: house.proxy.clone(),
-    };
+    let room = DoorRoom { bearer, resources: Arc::clone(&house.resources), mcp: house.mcp_room(), proxy: house.proxy.clone() };
     Router::new().fallback(door::any).with_state(room)
 }

@@ -20,7 +20,7 @@ use super::{layers::Connection, leftover};
 /// How long the head of a request may take to arrive (threat 46).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end once we are told to stop (F11).
-const DRAIN: Duration = Duration::from_secs(25);
+pub const DRAIN: Duration = Duration::from_secs(25);
 
 /// Serves until `stop` resolves. `ending` then ends what would never end by itself: open streams.
 pub async fn run(

@@ -8,27 +8,25 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
-use http::{StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     ids::{ClientId, GrantId},
     principal::{Principal, User},
     resource::Resources,
     scope::{self, ScopeSet},
 };
-use portunus_mcp::hub::{Caller, Hub, ServerTool, View};
+use portunus_mcp::hub::{ServerTool, View};
 
-use super::{
-    browser::Desk,
-    oauth_answers,
-    protect::{bearer::Bearer, scope::ScopeAllow},
-};
+use super::{browser::Desk, mcp::McpRoom, oauth_answers, protect::bearer::Bearer};
+use crate::cluster::{Errand, What};
 
 #[derive(Clone)]
 pub struct ToolsRoom {
     pub desk: Desk,
     pub bearer: Bearer,
     pub resources: Arc<Resources>,
-    pub hub: Arc<Hub>,
+    pub mcp: McpRoom,
 }
 
 pub fn routes(room: ToolsRoom) -> Router {
@@ -52,9 +50,14 @@ async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
             Err(error) => return oauth_answers::store_down(&error),
         }
     };
-    let caller = Caller { allow: Arc::new(ScopeAllow::new(&principal, &room.resources)), principal, view: View::All };
+    let (headers, body) = (HeaderMap::new(), Bytes::new());
+    room.mcp.run(Errand { what: What::Tools, principal, view: View::All, headers, body }).await
+}
+
+/// The list, as the hub of the user's home has it.
+pub(super) fn answer(tools: &[ServerTool]) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (StatusCode::OK, headers, list(&room.hub.tools(caller).await)).into_response()
+    (StatusCode::OK, headers, list(tools)).into_response()
 }
 
 /// The person at their own browser may use what policy allows them, as a client with the scope `mcp` may.

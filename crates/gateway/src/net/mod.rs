@@ -41,6 +41,16 @@ impl NetSettings {
         }
     }
 
+    /// For other gateways on the same store: near, and either there or not. Answers may stream for hours.
+    pub const fn node() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            overall_timeout: None,
+            idle_timeout: Duration::from_secs(30),
+            idle_per_host: 1024,
+        }
+    }
+
     /// For MCP servers and proxied targets: answers may stream for hours, so time is limited by whoever asks.
     pub const fn upstream() -> Self {
         Self {

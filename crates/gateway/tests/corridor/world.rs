@@ -71,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) limits: Limits,
     pub(crate) pinning: PinningRules,
+    /// Gateways on the same records; the first is the one that people sign in at.
+    pub(crate) nodes: usize,
 }
 
 impl Default for Setup {
@@ -91,6 +93,7 @@ impl Default for Setup {
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
             pinning: PinningRules::default(),
+            nodes: 1,
         }
     }
 }
@@ -112,6 +115,8 @@ pub(crate) struct World {
     zoo: Option<Arc<Zoo>>,
     directory: TempDir,
     running: Option<Running>,
+    /// The nodes beside the first, with their addresses; `None` once stopped.
+    others: Vec<(SocketAddr, Option<Running>)>,
     browsers: Mutex<Vec<Agent>>,
 }
 
@@ -119,6 +124,24 @@ struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
     stores: Stores,
+}
+
+impl Running {
+    fn start(gateway: Gateway, listener: TcpListener) -> Self {
+        let stores = gateway.stores().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(gateway.run(listener, Router::new(), async {
+            let _ = stopped.await;
+        }));
+        Self { stop, task, stores }
+    }
+
+    async fn stop(self) {
+        let Self { stop, task, stores } = self;
+        stop.send(()).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), task).await.expect("the gateway stops").unwrap().unwrap();
+        drop(stores);
+    }
 }
 
 impl World {
@@ -173,24 +196,52 @@ impl World {
             zoo,
             directory,
             running: None,
+            others: Vec::new(),
             browsers,
         };
-        world.run(listener);
+        if setup.nodes == 1 {
+            world.run(listener);
+            return world;
+        }
+        let mut listeners = vec![listener];
+        for _ in 1..setup.nodes {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            world.config.allowed_hosts.push(listener.local_addr().unwrap().to_string());
+            listeners.push(listener);
+        }
+        for listener in listeners {
+            let address = listener.local_addr().unwrap();
+            let gateway = world.gateway().join(TcpListener::bind("127.0.0.1:0").await.unwrap(), None).await.unwrap();
+            let running = Running::start(gateway, listener);
+            match world.running {
+                None => world.running = Some(running),
+                Some(_) => world.others.push((address, Some(running))),
+            }
+        }
         world
     }
 
     fn run(&mut self, listener: TcpListener) {
+        self.running = Some(Running::start(self.gateway(), listener));
+    }
+
+    fn gateway(&self) -> Gateway {
         let mut gateway =
             Gateway::build_with(&self.config, self.providers(), false, self.clock.clone(), Arc::new(OsEntropy)).unwrap();
         if let Some(zoo) = &self.zoo {
             gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();
         }
-        let stores = gateway.stores().clone();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(gateway.run(listener, Router::new(), async {
-            let _ = stopped.await;
-        }));
-        self.running = Some(Running { stop, task, stores });
+        gateway
+    }
+
+    /// A path at a node beside the first.
+    pub(crate) fn at_node(&self, n: usize, path: &str) -> String {
+        format!("http://{}{path}", self.others[n - 1].0)
+    }
+
+    /// Stops a node beside the first, as SIGTERM does.
+    pub(crate) async fn stop_node(&mut self, n: usize) {
+        self.others[n - 1].1.take().unwrap().stop().await;
     }
 
     fn providers(&self) -> Vec<ConnectedProvider> {
@@ -288,15 +339,19 @@ impl World {
 
     /// Stops the gateway, as SIGTERM does.
     pub(crate) async fn stop(&mut self) {
-        let Running { stop, task, stores } = self.running.take().unwrap();
-        stop.send(()).unwrap();
-        tokio::time::timeout(Duration::from_secs(30), task).await.expect("the gateway stops").unwrap().unwrap();
-        drop(stores);
+        self.running.take().unwrap().stop().await;
     }
 
     /// Stops the gateway, and sees that no secret is in its log or on its disk (threats 22, 48).
     pub(crate) async fn close(mut self) {
-        self.stop().await;
+        if self.running.is_some() {
+            self.stop().await;
+        }
+        for (_, other) in &mut self.others {
+            if let Some(running) = other.take() {
+                running.stop().await;
+            }
+        }
         let mut secrets = vec![self.okta.client_secret().to_owned(), UUID_CREDENTIAL.to_owned()];
         secrets.extend(self.config.auth_secrets.iter().map(|secret| secret.expose().to_owned()));
         secrets.extend(self.browsers.lock().unwrap().iter().flat_map(Agent::secrets));

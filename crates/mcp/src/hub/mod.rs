@@ -36,6 +36,7 @@ mod events;
 pub(crate) mod forward;
 mod initialize;
 pub(crate) mod keeping;
+mod moving;
 pub(crate) mod reply;
 mod seal;
 mod servers;

@@ -4,7 +4,7 @@
 use std::{any::Any, sync::Arc};
 
 use async_trait::async_trait;
-use portunus_core::ids::ServerName;
+use portunus_core::ids::{ServerName, UserId};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -20,6 +20,9 @@ pub trait Servers: Send + Sync {
 
     /// The session is over: connections of its own are closed.
     async fn close_session(&self, holder: &Holder);
+
+    /// The user is gone from here: connections that are the user's alone are closed.
+    async fn close_user(&self, user: &UserId);
 }
 
 /// A live, initialized connection.
@@ -50,6 +53,10 @@ impl Servers for Upstreams {
 
     async fn close_session(&self, holder: &Holder) {
         Self::close_session(self, holder).await;
+    }
+
+    async fn close_user(&self, user: &UserId) {
+        Self::close_user(self, user).await;
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use portunus_core::entropy::random_bytes;
+use portunus_core::{entropy::random_bytes, ids::UserId};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -31,7 +31,15 @@ pub(crate) struct Waiting(Mutex<HashMap<[u8; 16], Waiter>>);
 pub(crate) struct Waiter {
     pub(crate) exchange: Exchange,
     pub(crate) asked: Vec<(InputRequest, ServerAsk)>,
+    user: UserId,
     until: Instant,
+}
+
+impl Waiting {
+    /// Nothing of this user's waits any more.
+    pub(crate) fn let_go(&self, user: &UserId) {
+        locked(&self.0).retain(|_, waiter| waiter.user != *user);
+    }
 }
 
 impl Inner {
@@ -47,7 +55,8 @@ impl Inner {
         let mut name = [0; 16];
         name.copy_from_slice(&random[..16]);
         let sealed = self.seal.seal(&bound_to(caller, request), &name)?;
-        locked(&self.waiting.0).insert(name, Waiter { exchange, asked, until: Instant::now() + PATIENCE });
+        locked(&self.waiting.0)
+            .insert(name, Waiter { exchange, asked, user: caller.principal.user.clone(), until: Instant::now() + PATIENCE });
         Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 

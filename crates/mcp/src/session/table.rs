@@ -151,6 +151,21 @@ impl Sessions {
         ended
     }
 
+    /// Those who have a session.
+    pub(crate) fn users(&self) -> Vec<UserId> {
+        let has_sessions = |room: &UserRoom| !locked(&room.sessions).is_empty();
+        let users = self.shards.iter().flat_map(|shard| {
+            let shard = locked(shard);
+            shard.iter().filter(|(_, room)| has_sessions(room)).map(|(user, _)| user.clone()).collect::<Vec<_>>()
+        });
+        users.collect()
+    }
+
+    /// Is a request of theirs under way?
+    pub(crate) fn is_busy(&self, user: &UserId) -> bool {
+        self.find_room(user).is_some_and(|room| room.in_flight.load(Ordering::Acquire) > 0)
+    }
+
     pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<Session>> {
         self.find_room(user).map_or_else(Vec::new, |room| locked(&room.sessions).values().cloned().collect())
     }

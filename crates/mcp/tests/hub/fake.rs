@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portunus_core::ids::ServerName;
+use portunus_core::ids::{ServerName, UserId};
 use portunus_mcp::{
     era::Era,
     hub::{Peer, Servers},
@@ -180,6 +180,13 @@ impl Servers for Fakes {
         let peer = Arc::new(FakePeer::new(script, key.clone()));
         let mut peers = self.peers.lock().unwrap();
         Ok(Arc::clone(peers.entry(key).or_insert(peer)) as Arc<dyn Peer>)
+    }
+
+    async fn close_user(&self, user: &UserId) {
+        self.peers.lock().unwrap().retain(|key, _| match &key.owner {
+            Owner::Everybody => true,
+            Owner::User(owner) | Owner::Session(owner, _) => owner != user,
+        });
     }
 
     async fn close_session(&self, holder: &Holder) {

@@ -7,6 +7,7 @@ mod demo;
 mod front_page;
 mod grants;
 mod mcp;
+mod nodes;
 mod operations;
 mod outage;
 mod prompts;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use portunus_core::ids::ServerName;
+use portunus_core::ids::{ServerName, UserId};
 use tokio::{
     sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, TryAcquireError},
     time::Instant,
@@ -125,7 +125,20 @@ impl Upstreams {
     /// The session is over: connections of its own are closed.
     pub async fn close_session(&self, holder: &Holder) {
         let owner = Owner::Session(holder.user.clone(), holder.session.clone());
-        let keys: Vec<_> = self.pool.read_slots(|slots| slots.keys().filter(|key| key.owner == owner).cloned().collect());
+        self.close_all(|key| key.owner == owner, "the session ended").await;
+    }
+
+    /// The user is gone: connections that are the user's alone are closed.
+    pub async fn close_user(&self, user: &UserId) {
+        let is_theirs = |key: &ConnectionKey| match &key.owner {
+            Owner::Everybody => false,
+            Owner::User(owner) | Owner::Session(owner, _) => owner == user,
+        };
+        self.close_all(is_theirs, "the user went to another node").await;
+    }
+
+    async fn close_all(&self, which: impl Fn(&ConnectionKey) -> bool, why: &str) {
+        let keys: Vec<_> = self.pool.read_slots(|slots| slots.keys().filter(|key| which(key)).cloned().collect());
         let closing = keys.into_iter().map(|key| async move {
             let Some(slot) = self.pool.read_slots(|slots| slots.get(&key).cloned()) else { return };
             let taken = {
@@ -134,7 +147,7 @@ impl Upstreams {
                 place.vacate()
             };
             if let Some(connection) = taken {
-                connection.close("the session ended").await;
+                connection.close(why).await;
             }
         });
         futures::future::join_all(closing).await;

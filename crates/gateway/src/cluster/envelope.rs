@@ -1,0 +1,190 @@
+//! What one node tells another about a request: who asks for what. Sealed with the nodes' common `AUTH_SECRET`, for one receiver, one body and
+//! a short time, and good once: whoever can reach the listener, or read along, can neither make nor repeat one (threat 33).
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::Method;
+use moka::sync::Cache;
+use portunus_core::{
+    Clock, Entropy, Timestamp,
+    entropy::random_bytes,
+    ids::{NodeId, ServerName},
+    principal::Principal,
+};
+use portunus_mcp::hub::View;
+use portunus_store::seal::{Place, Sealer};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Errand, What};
+
+/// How far the clocks of two nodes may be apart (F7), the way included.
+const FRESH: Duration = Duration::from_secs(60);
+const MOST_SEEN: u64 = 1_000_000;
+
+#[derive(Serialize, Deserialize)]
+struct Letter {
+    nonce: String,
+    sent_at: Timestamp,
+    body: String,
+    /// `None`: the list of tools.
+    method: Option<String>,
+    server: Option<ServerName>,
+    principal: Principal,
+}
+
+/// Seals and opens envelopes.
+pub(super) struct Envelopes {
+    sealer: Sealer,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    seen: Cache<String, ()>,
+}
+
+/// What an envelope said.
+pub(super) struct Opened {
+    pub(super) what: What,
+    pub(super) principal: Principal,
+    pub(super) view: View,
+}
+
+/// Why an envelope is not accepted: for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rejected {
+    /// Not sealed by a node with our secret, or for another node.
+    Seal,
+    Stale,
+    Repeated,
+    /// The body is not the one that it was sealed for.
+    Body,
+}
+
+fn place(to: &NodeId) -> Place<'_> {
+    Place { table: "cluster", column: "envelope", key: to.as_str().as_bytes() }
+}
+
+fn digest(body: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(body))
+}
+
+impl Envelopes {
+    pub(super) fn new(sealer: Sealer, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        // Longer than any envelope is accepted, seen from both clocks.
+        let seen = Cache::builder().max_capacity(MOST_SEEN).time_to_live(FRESH * 3).build();
+        Self { sealer, clock, entropy, seen }
+    }
+
+    /// `None`: it cannot be sealed.
+    pub(super) fn seal(&self, to: &NodeId, errand: &Errand) -> Option<String> {
+        let letter = Letter {
+            nonce: URL_SAFE_NO_PAD.encode(random_bytes(&*self.entropy)),
+            sent_at: self.clock.now(),
+            body: digest(&errand.body),
+            method: match &errand.what {
+                What::Mcp(method) => Some(method.as_str().to_owned()),
+                What::Tools => None,
+            },
+            server: match &errand.view {
+                View::All => None,
+                View::One(server) => Some(server.clone()),
+            },
+            principal: Principal::clone(&errand.principal),
+        };
+        let sealed = self.sealer.seal(place(to), &serde_json::to_vec(&letter).ok()?).ok()?;
+        Some(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    pub(super) fn open(&self, me: &NodeId, text: &str, body: &[u8]) -> Result<Opened, Rejected> {
+        let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejected::Seal)?;
+        let plain = self.sealer.open(place(me), &sealed).map_err(|_| Rejected::Seal)?;
+        let letter: Letter = serde_json::from_slice(&plain).map_err(|_| Rejected::Seal)?;
+        let now = self.clock.now();
+        if now.since(letter.sent_at) > FRESH || letter.sent_at.since(now) > FRESH {
+            return Err(Rejected::Stale);
+        }
+        if letter.body != digest(body) {
+            return Err(Rejected::Body);
+        }
+        let what = match letter.method {
+            None => What::Tools,
+            Some(method) => What::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?),
+        };
+        // Of many that come with one nonce, one is let in.
+        if !self.seen.entry(letter.nonce).or_insert(()).is_fresh() {
+            return Err(Rejected::Repeated);
+        }
+        let view = letter.server.map_or(View::All, View::One);
+        Ok(Opened { what, principal: letter.principal, view })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use portunus_core::{
+        clock::FixedClock,
+        entropy::SeededEntropy,
+        ids::{ClientId, GrantId, UserId},
+        resource::Resource,
+        scope::ScopeSet,
+        secret::SecretText,
+    };
+
+    use super::*;
+
+    fn envelopes(secret: &str, seed: u64, clock: &Arc<FixedClock>) -> Envelopes {
+        let entropy = Arc::new(SeededEntropy::new(seed));
+        let sealer = Sealer::new(&[SecretText::new(secret)], entropy.clone()).unwrap();
+        Envelopes::new(sealer, Arc::clone(clock) as _, entropy)
+    }
+
+    fn errand(body: &'static str) -> Errand {
+        let principal = Principal {
+            user: UserId::of("https://idp.example", "alice"),
+            subject: "alice".to_owned(),
+            client: ClientId::from_text("client"),
+            grant: GrantId::from_text("grant"),
+            resource: Resource::from_stored("https://gateway.example/mcp/dice"),
+            scopes: ScopeSet::parse("mcp").unwrap(),
+            groups: vec!["staff".to_owned()],
+            email: Some("alice@acme.example".to_owned()),
+            name: None,
+        };
+        let view = View::One(ServerName::parse("dice").unwrap());
+        let what = What::Mcp(Method::POST);
+        Errand {
+            what,
+            principal: Arc::new(principal),
+            view,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn t33_only_a_node_with_the_secret_can_say_who_asks() {
+        let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
+        let (me, other) = (NodeId::from_text("me"), NodeId::from_text("other"));
+        let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
+        let errand = errand("{}");
+        let letter = sender.seal(&me, &errand).unwrap();
+        assert_eq!(receiver.open(&other, &letter, b"{}").err(), Some(Rejected::Seal), "for another node");
+        assert_eq!(receiver.open(&me, &letter, b"{ }").err(), Some(Rejected::Body), "with another body");
+        let opened = receiver.open(&me, &letter, b"{}").ok().unwrap();
+        assert_eq!(opened.principal, *errand.principal);
+        assert_eq!((opened.what, opened.view), (errand.what.clone(), errand.view.clone()));
+        assert_eq!(receiver.open(&me, &letter, b"{}").err(), Some(Rejected::Repeated), "a second time");
+        let stranger = envelopes("another secret", 3, &clock);
+        assert_eq!(receiver.open(&me, &stranger.seal(&me, &errand).unwrap(), b"{}").err(), Some(Rejected::Seal));
+        for forged in ["", "AAAA", "not base64!"] {
+            assert_eq!(receiver.open(&me, forged, b"{}").err(), Some(Rejected::Seal));
+        }
+        let early = sender.seal(&me, &errand).unwrap();
+        let tools = sender.seal(&me, &Errand { what: What::Tools, view: View::All, ..errand }).unwrap();
+        assert_eq!(receiver.open(&me, &tools, b"{}").ok().unwrap().what, What::Tools);
+        clock.advance(FRESH + Duration::from_secs(1));
+        assert_eq!(receiver.open(&me, &early, b"{}").err(), Some(Rejected::Stale));
+    }
+}

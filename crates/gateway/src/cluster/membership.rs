@@ -1,0 +1,223 @@
+//! This node as one of several: it says that it is alive, and knows or finds out where each user is at home.
+//!
+//! A node that could not say so for a while may have lost its users to others without noticing. It serves nobody then; when it is back, it
+//! asks for each user again before it serves them, and lets go of what it held for those who are at home elsewhere now.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use moka::sync::Cache;
+use portunus_core::{
+    ids::UserId,
+    node::Node,
+    store::{NodeStore, StoreError},
+};
+use tokio::time::Instant;
+
+/// How long a node counts as alive after it said so, and how often it says so.
+const ALIVE_FOR: Duration = Duration::from_secs(3);
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// It stops serving before the others may take it for dead.
+const MARGIN: Duration = Duration::from_millis(500);
+/// How long a home stays without being asked for.
+const KEEP_FOR: Duration = Duration::from_secs(3600);
+const RENEW_EVERY: Duration = Duration::from_secs(900);
+/// How long another node is taken for a user's home without asking; it says itself when it is not.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+const MOST_USERS: u64 = 1_000_000;
+
+/// What a node has of users.
+#[async_trait]
+pub trait Household: Send + Sync {
+    /// Those with a session here.
+    fn users(&self) -> Vec<UserId>;
+
+    /// Is a call of theirs under way here?
+    fn is_busy(&self, user: &UserId) -> bool;
+
+    /// They are at home elsewhere: sessions, streams and processes of theirs end here. Their records stay.
+    async fn let_go(&self, user: &UserId);
+}
+
+pub(super) enum Place {
+    Here,
+    At(Node),
+}
+
+/// What a member is made of.
+pub struct MemberParts {
+    pub me: Node,
+    pub nodes: Arc<dyn NodeStore>,
+    pub household: Arc<dyn Household>,
+    pub sealer: portunus_store::seal::Sealer,
+    pub clock: Arc<dyn portunus_core::Clock>,
+    pub entropy: Arc<dyn portunus_core::Entropy>,
+}
+
+pub struct Member {
+    pub(super) me: Node,
+    pub(super) envelopes: super::envelope::Envelopes,
+    nodes: Arc<dyn NodeStore>,
+    household: Arc<dyn Household>,
+    here: Cache<UserId, Claim>,
+    elsewhere: Cache<UserId, Node>,
+    /// Claims of an earlier epoch have to be made again.
+    epoch: AtomicU64,
+    /// When the last beat that reached the store began.
+    beaten: Mutex<Option<Instant>>,
+    is_leaving: AtomicBool,
+}
+
+#[derive(Clone, Copy)]
+struct Claim {
+    epoch: u64,
+    made: Instant,
+}
+
+impl Member {
+    /// Joins: the store knows of this node when it answers.
+    pub async fn join(parts: MemberParts) -> Result<Arc<Self>, StoreError> {
+        let MemberParts { me, nodes, household, sealer, clock, entropy } = parts;
+        let member = Arc::new(Self {
+            me,
+            envelopes: super::envelope::Envelopes::new(sealer, clock, entropy),
+            nodes,
+            household,
+            here: Cache::builder().max_capacity(MOST_USERS).time_to_idle(KEEP_FOR).build(),
+            elsewhere: Cache::builder().max_capacity(MOST_USERS).time_to_live(TRUSTED_FOR).build(),
+            epoch: AtomicU64::new(0),
+            beaten: Mutex::default(),
+            is_leaving: AtomicBool::new(false),
+        });
+        member.beat().await?;
+        tracing::info!(node = %member.me.id, url = member.me.url, "one node among those of this store");
+        tokio::spawn(live(Arc::downgrade(&member)));
+        Ok(member)
+    }
+
+    /// Where the user's requests are served.
+    pub(super) async fn place(&self, user: &UserId) -> Result<Place, StoreError> {
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        let held = self.here.get(user);
+        if self.is_leaving.load(Ordering::SeqCst) {
+            return self.place_while_leaving(user, held.is_some()).await;
+        }
+        if !self.is_alive() {
+            return Err(StoreError::Unavailable("this node could not say for a while that it is alive".to_owned()));
+        }
+        if held.is_some_and(|claim| claim.epoch == epoch && claim.made.elapsed() < RENEW_EVERY) {
+            return Ok(Place::Here);
+        }
+        if held.is_none()
+            && let Some(node) = self.elsewhere.get(user)
+        {
+            return Ok(Place::At(node));
+        }
+        let made = Instant::now();
+        let home = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        if home.id == self.me.id {
+            self.elsewhere.invalidate(user);
+            self.here.insert(user.clone(), Claim { epoch, made });
+            return Ok(Place::Here);
+        }
+        if held.is_some() {
+            tracing::warn!(%user, node = %home.id, "a user is at home at another node now");
+            self.here.invalidate(user);
+            self.household.let_go(user).await;
+        }
+        self.elsewhere.insert(user.clone(), home.clone());
+        Ok(Place::At(home))
+    }
+
+    /// Nobody moves in any more. Whose calls are under way stays until they have ended; all others have to go.
+    async fn place_while_leaving(&self, user: &UserId, is_held: bool) -> Result<Place, StoreError> {
+        if is_held && self.household.is_busy(user) {
+            return Ok(Place::Here);
+        }
+        if is_held {
+            self.here.invalidate(user);
+            self.nodes.release_home(user, &self.me.id).await?;
+            self.household.let_go(user).await;
+        }
+        let mut others = self.nodes.list_nodes().await?;
+        others.retain(|node| node.id != self.me.id);
+        match others.into_iter().next() {
+            Some(node) => Ok(Place::At(node)),
+            None => Err(StoreError::Unavailable("this node is stopping, and there is no other".to_owned())),
+        }
+    }
+
+    /// What was known of the user's home was wrong.
+    pub(super) fn ask_again(&self, user: &UserId) {
+        self.elsewhere.invalidate(user);
+    }
+
+    /// This node is going to stop: its users go elsewhere, as soon as nothing of theirs is under way.
+    pub fn begin_leaving(&self) {
+        self.is_leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// This node stops. Without it the others would notice a little later.
+    pub async fn leave(&self) {
+        self.begin_leaving();
+        if let Err(error) = self.nodes.leave(&self.me.id).await {
+            tracing::warn!(%error, "the other nodes could not be told that this one stops");
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        beaten.is_some_and(|at| at.elapsed() + MARGIN < ALIVE_FOR)
+    }
+
+    async fn beat(&self) -> Result<(), StoreError> {
+        let began = Instant::now();
+        self.nodes.beat(&self.me, ALIVE_FOR).await?;
+        if !self.is_alive() && self.epoch.fetch_add(1, Ordering::SeqCst) > 0 {
+            tracing::warn!("this node was out of touch: users are asked for again");
+        }
+        *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
+        Ok(())
+    }
+
+    /// Users whose streams are open need not ask for anything for hours.
+    async fn renew(&self) {
+        for user in self.household.users() {
+            if let Err(error) = self.place(&user).await {
+                tracing::warn!(%error, "a user's home could not be renewed");
+                return;
+            }
+        }
+    }
+}
+
+async fn live(member: Weak<Member>) {
+    let mut renewed = Instant::now();
+    let mut was_well = true;
+    let mut tick = tokio::time::interval(BEAT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(member) = member.upgrade() else { return };
+        let beaten = tokio::time::timeout(ALIVE_FOR, member.beat()).await;
+        let is_well = matches!(beaten, Ok(Ok(())));
+        if is_well != was_well {
+            match beaten {
+                Ok(Ok(())) => tracing::info!("this node reaches the store again"),
+                Ok(Err(error)) => tracing::warn!(%error, "this node cannot say that it is alive"),
+                Err(_) => tracing::warn!("this node cannot say that it is alive: the store does not answer"),
+            }
+            was_well = is_well;
+        }
+        if renewed.elapsed() > RENEW_EVERY {
+            renewed = Instant::now();
+            tokio::spawn(async move { member.renew().await });
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Sends an errand to the node where its user is at home, and gives the answer as it comes. What is said about the user is in the envelope;
+//! of the client's headers only those that MCP has a use for go along: never its token.
+
+use std::sync::Arc;
+
+use axum::{body::Body, response::Response};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use portunus_core::node::Node;
+
+use super::{Errand, Member};
+
+/// Where a node takes errands in.
+pub(super) const PATH: &str = "/errand";
+pub(super) const ENVELOPE: HeaderName = HeaderName::from_static("portunus-envelope");
+/// On answers of the node itself, which no client is to see.
+pub(super) const REFUSED: HeaderName = HeaderName::from_static("portunus-refused");
+
+const ALONG: [HeaderName; 5] = [
+    header::ACCEPT,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+
+/// Headers of a connection, which end with it (RFC 9110 section 7.6.1).
+const OF_THE_CONNECTION: [HeaderName; 4] =
+    [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::UPGRADE];
+
+pub(super) struct Relay {
+    member: Arc<Member>,
+    http: reqwest::Client,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undelivered {
+    /// The user is not at home there.
+    NotHome,
+    /// Nothing has been done.
+    Unreached,
+    /// Nobody knows what has been done.
+    Broken,
+}
+
+impl Relay {
+    pub(super) const fn new(member: Arc<Member>, http: reqwest::Client) -> Self {
+        Self { member, http }
+    }
+
+    pub(super) async fn send(&self, node: &Node, errand: &Errand) -> Result<Response, Undelivered> {
+        let envelope = self.member.envelopes.seal(&node.id, errand).ok_or(Undelivered::Unreached)?;
+        let request = self
+            .http
+            .post(format!("{}{PATH}", node.url))
+            .headers(along(&errand.headers))
+            .header(ENVELOPE, envelope)
+            .body(errand.body.clone());
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(node = %node.id, url = node.url, %error, "an errand was not delivered");
+                // What changes nothing may be asked for twice.
+                let is_post = errand.what == super::What::Mcp(http::Method::POST);
+                return Err(if error.is_connect() || !is_post { Undelivered::Unreached } else { Undelivered::Broken });
+            }
+        };
+        if answer.headers().contains_key(&REFUSED) {
+            if answer.status() == StatusCode::MISDIRECTED_REQUEST {
+                return Err(Undelivered::NotHome);
+            }
+            tracing::error!(
+                node = %node.id, url = node.url, status = %answer.status(),
+                "another node does not accept what this one sends: have all nodes the same AUTH_SECRET, and the same time?"
+            );
+            return Err(Undelivered::Unreached);
+        }
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = answer.status();
+        let end_to_end = answer.headers().iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
+        response.headers_mut().extend(end_to_end.map(|(name, value)| (name.clone(), value.clone())));
+        *response.body_mut() = Body::from_stream(answer.bytes_stream());
+        Ok(response)
+    }
+}
+
+fn along(headers: &HeaderMap) -> HeaderMap {
+    let wanted = headers.iter().filter(|(name, _)| ALONG.contains(name) || name.as_str().starts_with("mcp-"));
+    wanted.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

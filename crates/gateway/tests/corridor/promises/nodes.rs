@@ -1,0 +1,110 @@
+//! Several gateways on the same records: any of them takes any request, and whatever a user has runs on one of them.
+
+use std::time::Duration;
+
+use http::Method;
+use portunus_testkit::{
+    agent::{Agent, McpClient, Page, Request},
+    mcp_servers::fixture_binary,
+};
+use serde_json::{Value, json};
+
+use crate::world::{Setup, World, stdio};
+
+async fn two_nodes() -> (World, Agent, McpClient) {
+    let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
+    let world = World::of(Setup { nodes: 2, more_servers, ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    (world, browser, mcp)
+}
+
+#[tokio::test]
+async fn any_node_takes_any_request() {
+    let (world, browser, mut mcp) = two_nodes().await;
+    let child = mcp.call_text("child_process", json!({})).await;
+    mcp.url = world.at_node(1, "/mcp");
+    assert_eq!(mcp.call_text("child_process", json!({})).await, child, "a person has one child, wherever the request comes in");
+    assert!(mcp.tools().await.contains(&"uuid_add".to_owned()));
+    // Another session of the same person, begun at the other node.
+    let other = McpClient::connect(&browser, &world.at_node(1, "/mcp"), &mcp.token).await;
+    assert_eq!(other.call_text("child_process", json!({})).await, child);
+    let tools = Request::get(&world.at_node(1, "/tools")).without_cookies().bearer(&mcp.token);
+    assert!(browser.send(tools).await.expect(200).body.contains(r#""server":"uuid""#));
+    // Progress is streamed through, and a session that is ended is ended for all.
+    let slow = json!({"name": "child_slow", "arguments": {"steps": 3, "step_ms": 10}, "_meta": {"progressToken": "mine"}});
+    let answer = mcp.post(&json!({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": slow})).await.expect(200);
+    assert_eq!(answer.body.matches(r#""progressToken":"mine""#).count(), 3, "{}", answer.body);
+    browser
+        .send(Request::new(Method::DELETE, &mcp.url).without_cookies().bearer(&mcp.token).header("mcp-session-id", &mcp.session))
+        .await
+        .expect(204);
+    mcp.url = world.at("/mcp");
+    mcp.post(&json!({"jsonrpc": "2.0", "id": 78, "method": "ping"})).await.expect(404);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_everywhere_alike() {
+    let (world, browser, mut mcp) = two_nodes().await;
+    mcp.url = world.at_node(1, "/mcp");
+    let unknown = mcp.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "x/unknown"})).await.expect(200);
+    assert!(unknown.body.contains("-32601"), "{}", unknown.body);
+    mcp.session = "stolen".to_owned();
+    mcp.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await.expect(404);
+    let (_, stranger, tokens) = world.connect("/mcp/uuid").await;
+    let elsewhere = McpClient::connect(&stranger, &world.at("/mcp/uuid"), &tokens.access).await;
+    let message = elsewhere.message(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+    let page = browser.send(message.at(&world.at_node(1, "/mcp"))).await;
+    assert_eq!(page.status, 401, "a token for another resource (threat 30)");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_node_that_stops_hands_its_users_over() {
+    let (mut world, ..) = two_nodes().await;
+    // Somebody whose home is the second node.
+    world.okta.sign_in_as("bob");
+    let bob = world.browser();
+    let tokens = world.client("/mcp").await.connect(&bob).await;
+    let mut mcp = McpClient::connect(&bob, &world.at_node(1, "/mcp"), &tokens.access).await;
+    let child = mcp.call_text("child_process", json!({})).await;
+    mcp.url = world.at("/mcp");
+    assert_eq!(mcp.call_text("child_process", json!({})).await, child);
+    // A call is under way when the node is told to stop: it is finished.
+    let slow = json!({"name": "child_slow", "arguments": {"steps": 20, "step_ms": 100}});
+    let slow = send(&bob, mcp.message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow})));
+    let (slow, ()) = tokio::join!(slow, async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.stop_node(1).await;
+    });
+    assert!(slow.body.contains("20 steps"), "{}", slow.body);
+    let moved = mcp.call_text("child_process", json!({})).await;
+    assert_ne!(moved, child, "the session goes on at the first node, with a child of its own");
+    world.close().await;
+}
+
+async fn send(agent: &Agent, request: Request) -> Page {
+    agent.send(request).await
+}
+
+#[tokio::test]
+async fn t33_nobody_but_a_node_can_send_errands() {
+    let (world, browser, mcp) = two_nodes().await;
+    let nodes = world.stores().nodes.list_nodes().await.unwrap();
+    assert_eq!(nodes.len(), 2);
+    for node in nodes {
+        for envelope in [None, Some("AAAA"), Some(mcp.token.as_str())] {
+            let mut request =
+                Request::json(&format!("{}/errand", node.url), &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+            if let Some(envelope) = envelope {
+                request = request.header("portunus-envelope", envelope);
+            }
+            browser.send(request.bearer(&mcp.token)).await.expect(403);
+        }
+        browser.send(Request::get(&format!("{}/mcp", node.url)).bearer(&mcp.token)).await.expect(404);
+    }
+    let value: Value = mcp.request("ping", json!({})).await;
+    assert!(value["result"].is_object());
+    world.close().await;
+}
