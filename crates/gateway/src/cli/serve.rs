@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -38,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cluster::{self, Cluster, Home, Member, MemberParts},
-    config::{Config, Names, StoreConfig},
+    config::{ClusterConfig, Config, Names, StoreConfig},
     edge::{
         house::{Admission, EdgeKeys, House, ProviderEntry, Providers},
         mcp::MESSAGES_PER_USER,
@@ -69,7 +70,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let (redirect_uri, label) = (settings.redirect_uri.clone(), provider.label.clone());
         ConnectedProvider { provider: portunus_identity::connect(settings, http.clone()), redirect_uri, label }
     });
-    let gateway = Gateway::build(&config, providers.collect(), false)?;
+    let mut gateway = Gateway::build(&config, providers.collect(), false)?;
+    if let StoreConfig::Redis(redis) = &config.store {
+        gateway = gateway.join(listen_to_nodes(&config.cluster, &redis.address).await?, config.cluster.url.clone()).await?;
+    }
     tracing::info!(
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
         version = env!("CARGO_PKG_VERSION"), "portunus is up"
@@ -81,6 +85,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 pub async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
     TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}: is another program using the port? (PORT or listen changes it)", config.listen)
+    })
+}
+
+/// Binds the address for other nodes: the configured one, or the one that the store is reached from.
+async fn listen_to_nodes(config: &ClusterConfig, store: &str) -> anyhow::Result<TcpListener> {
+    let (_, host) = store.split_once("://").unwrap_or(("", store));
+    let host = host.split(['/', ',']).next().unwrap_or_default();
+    let address = config.listen.unwrap_or_else(|| SocketAddr::new(cluster::toward(host), 0));
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} for the other nodes: is it an address of this machine? (CLUSTER_LISTEN or cluster.listen changes it)")
     })
 }
 

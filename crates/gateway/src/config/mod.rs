@@ -6,6 +6,7 @@ mod auth_secret;
 mod cidr;
 mod client;
 mod clients;
+mod cluster;
 mod dotenv;
 mod environment;
 mod expand;
@@ -52,6 +53,7 @@ use url::Url;
 pub use self::{
     cidr::{BadCidr, Cidr},
     clients::ClientsConfig,
+    cluster::ClusterConfig,
     limits::{Limits, Rate},
     mistake::{Mistake, Mistakes, Warning, Where},
     pinning::PinningRules,
@@ -83,6 +85,8 @@ pub struct Config {
     pub scopes: Vec<ScopeRule>,
     pub clients: ClientsConfig,
     pub store: StoreConfig,
+    /// Where other gateways on the same store reach this one.
+    pub cluster: ClusterConfig,
     pub lifetimes: Lifetimes,
     pub names: Names,
     pub pinning: PinningRules,
@@ -229,6 +233,7 @@ impl Config {
             scopes: Vec::new(),
             clients: ClientsConfig::default(),
             store,
+            cluster: ClusterConfig::default(),
             lifetimes: Lifetimes::default(),
             names: Names::Prefixed,
             pinning: PinningRules::default(),
@@ -255,12 +260,14 @@ impl Config {
         let server = server::resolve(&raw, &mut report);
         let servers = servers::resolve(&raw, &mut report);
         let providers = providers::resolve(&raw, &server.public_url, &mut report);
+        let store = store::resolve(&raw, &mut report);
         let draft = Self {
             auth_secrets: auth_secret::resolve(&raw, &mut report),
             proxies: proxies::resolve(&raw, &servers.names, &mut report),
             scopes: scopes::resolve(&raw, &servers.names, &mut report),
             clients: clients::resolve(&raw, &mut report),
-            store: store::resolve(&raw, &mut report),
+            cluster: cluster::resolve(&raw, &store, &mut report),
+            store,
             lifetimes: lifetimes::resolve(&raw, &mut report),
             names: log::names(&raw, &mut report),
             pinning: pinning::resolve(&raw, servers.pinning, &mut report),

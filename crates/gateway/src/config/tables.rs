@@ -40,6 +40,7 @@ pub(super) const CONFIG: Table = Table {
         ),
         Field::new("clients", Shape::Table(&CLIENTS), "OAuth clients: how they may come to be, and those known beforehand"),
         Field::new("store", Shape::Table(&STORE), "Where sign-ins, grants and tokens are kept"),
+        Field::new("cluster", Shape::Table(&CLUSTER), "Where other gateways on the same store reach this one"),
         Field::new("lifetimes", Shape::Table(&LIFETIMES), "How long things live: 30s, 60m, 12h, 30d"),
         Field::new(
             "names",
@@ -205,6 +206,22 @@ const STORE: Table = Table {
     fields: &[
         Field::new("sqlite", Shape::Table(&SQLITE), "A file of this machine: the default"),
         Field::new("redis", Shape::Table(&REDIS), "Redis or Valkey, shared by several gateways"),
+    ],
+};
+
+const CLUSTER: Table = Table {
+    doc: "Other gateways on the same store",
+    one_of: &[],
+    fields: &[
+        Field::new(
+            "listen",
+            Shape::Text,
+            "Address and port on a network that only the gateways are on, such as 10.0.0.5:7946. Default: the address that Redis is reached \
+             from, and any free port",
+        )
+        .variables(&["CLUSTER_LISTEN"]),
+        Field::new("url", Shape::Text, "How the others reach it, if not at that address: http://gateway-1.internal:7946")
+            .variables(&["CLUSTER_URL"]),
     ],
 };
 

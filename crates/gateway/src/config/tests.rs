@@ -3,6 +3,7 @@
 //! (examples, schemas, documentation) in `committed`.
 
 mod clients;
+mod cluster;
 mod committed;
 mod mcp_s;
 mod own;

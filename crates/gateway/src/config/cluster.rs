@@ -1,0 +1,69 @@
+//! Section: where other gateways on the same store reach this one.
+
+use std::net::{IpAddr, SocketAddr};
+
+use url::Url;
+
+use super::{
+    StoreConfig,
+    mistake::Report,
+    raw::{Raw, Written},
+};
+
+/// Both have defaults that are found out at start, from the way to the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Where errands of other nodes are taken in.
+    pub listen: Option<SocketAddr>,
+    /// How other nodes reach that address, if it is not simply that address. Without a slash at the end.
+    pub url: Option<String>,
+}
+
+pub(super) fn resolve(raw: &Raw<'_>, store: &StoreConfig, report: &mut Report) -> ClusterConfig {
+    let listen = raw.setting("cluster.listen", report);
+    let url = raw.setting("cluster.url", report);
+    if let (StoreConfig::Sqlite { .. }, Some(Written { at, .. })) = (store, listen.as_ref().or(url.as_ref())) {
+        report.mistake(
+            at.clone(),
+            "an address for other gateways, while the store is SQLite",
+            "Redis (KVS_ADDR or REDIS_URL), which several gateways can share; or no `cluster` at all",
+        );
+        return ClusterConfig::default();
+    }
+    let listens_at = listen.as_ref().map(|written| written.at.clone());
+    let listen = listen.and_then(|written| address(written, report));
+    let url = url.and_then(|written| base(written, report));
+    if let (Some(listen), Some(at), None) = (listen, listens_at, &url)
+        && listen.ip().is_unspecified()
+    {
+        let expected = "`cluster.url` (CLUSTER_URL) with it, such as http://10.0.0.5:7946; or the one address to listen on";
+        report.mistake(at, format!("`{listen}` alone"), expected);
+    }
+    ClusterConfig { listen, url }
+}
+
+fn address(Written { text, at, .. }: Written, report: &mut Report) -> Option<SocketAddr> {
+    let parsed = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 0)));
+    if parsed.is_err() {
+        report.mistake(at, format!("`{text}`"), "an IP address and a port, such as 10.0.0.5:7946");
+    }
+    parsed.ok()
+}
+
+fn base(Written { text, at, .. }: Written, report: &mut Report) -> Option<String> {
+    let parsed = Url::parse(&text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.username().is_empty()
+    });
+    if parsed.is_none() {
+        report.mistake(
+            at,
+            format!("`{text}`"),
+            "where other nodes reach this one: a URL without a path, such as http://10.0.0.5:7946",
+        );
+    }
+    parsed.map(|url| url.as_str().trim_end_matches('/').to_owned())
+}
