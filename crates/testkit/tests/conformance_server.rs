@@ -65,10 +65,13 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
     assert_eq!(seen["version"], expected, "{script}");
     match script {
         Script::List => {
-            let asking = json!("test_elicitation");
-            let has_legacy_tools = seen["tools"].as_array().unwrap().contains(&asking);
-            assert_eq!(has_legacy_tools, era == ClientEra::Legacy, "{seen}");
-            assert!(seen["prompts"].as_array().unwrap().contains(&json!("test_simple_prompt")), "{seen}");
+            // The same in every era: a client of one must find them on a server of the other.
+            for tool in ["test_elicitation", "test_input_required_result_elicitation", "test_logging_tool"] {
+                assert!(seen["tools"].as_array().unwrap().contains(&json!(tool)), "{tool}: {seen}");
+            }
+            for prompt in ["test_simple_prompt", "test_input_required_result_prompt"] {
+                assert!(seen["prompts"].as_array().unwrap().contains(&json!(prompt)), "{prompt}: {seen}");
+            }
             assert!(seen["resources"].as_array().unwrap().contains(&json!("test://static-text")), "{seen}");
             assert_eq!(seen["templates"], json!(["test://template/{id}/data"]));
         }

@@ -56,18 +56,15 @@ impl Script {
     ];
 
     /// The tool of the conformance server that fits.
-    fn tool(self, era: ClientEra) -> &'static str {
-        match (self, era) {
-            (Self::List | Self::Call, _) => "test_simple_text",
-            (Self::Elicit, ClientEra::Legacy) => "test_elicitation",
-            (Self::Elicit, ClientEra::Modern) => "test_input_required_result_elicitation",
-            (Self::Sample, ClientEra::Legacy) => "test_sampling",
-            (Self::Sample, ClientEra::Modern) => "test_input_required_result_sampling",
-            (Self::Roots, ClientEra::Legacy) => "test_list_roots",
-            (Self::Roots, ClientEra::Modern) => "test_input_required_result_list_roots",
-            (Self::Progress, _) => "test_tool_with_progress",
-            (Self::Cancel, _) => "test_slow",
-            (Self::Subscribe, _) => "test_touch_resource",
+    fn tool(self) -> &'static str {
+        match self {
+            Self::List | Self::Call => "test_simple_text",
+            Self::Elicit => "test_elicitation",
+            Self::Sample => "test_sampling",
+            Self::Roots => "test_input_required_result_list_roots",
+            Self::Progress => "test_tool_with_progress",
+            Self::Cancel => "test_slow",
+            Self::Subscribe => "test_touch_resource",
         }
     }
 }
@@ -90,7 +87,7 @@ impl fmt::Display for Script {
 }
 
 pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Value, Failure> {
-    let tool = exercise.tool.clone().unwrap_or_else(|| exercise.script.tool(client.era).to_owned());
+    let tool = exercise.tool.clone().unwrap_or_else(|| exercise.script.tool().to_owned());
     let arguments = |default: Value| exercise.arguments.clone().or_else(|| default.as_object().cloned()).unwrap_or_default();
     if exercise.script != Script::List {
         // As every client does before it calls; a modern one learns here which arguments travel in headers too.

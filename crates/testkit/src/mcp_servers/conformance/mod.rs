@@ -18,6 +18,7 @@ mod content;
 mod era;
 mod input;
 mod prompts;
+mod questions;
 mod resources;
 mod serve;
 mod subscribers;
@@ -26,7 +27,6 @@ mod tools;
 
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -49,6 +49,7 @@ use serde_json::{Value, json};
 
 use super::fixture::model;
 pub use era::Era;
+use questions::Declared;
 pub use serve::{ConformanceServer, serve_stdio};
 use subscribers::Subscribers;
 
@@ -154,9 +155,9 @@ impl ServerHandler for Conformance {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
+        _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        complete(json!({"tools": tools::list(&self.shared, is_modern(&context))}))
+        complete(json!({"tools": tools::list(&self.shared)}))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -174,9 +175,9 @@ impl ServerHandler for Conformance {
     async fn list_prompts(
         &self,
         _: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
+        _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        complete(json!({"prompts": prompts::list(&self.shared, is_modern(&context))}))
+        complete(json!({"prompts": prompts::list(&self.shared)}))
     }
 
     async fn get_prompt(
@@ -184,7 +185,7 @@ impl ServerHandler for Conformance {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        prompts::read(&self.shared, &request, &context)
+        prompts::read(&self.shared, request, &context).await
     }
 
     async fn list_resources(
@@ -251,8 +252,7 @@ impl ServerHandler for Conformance {
     }
 }
 
-/// What a client said it can do, by the names that its capabilities have on the wire.
-fn declared_capabilities(context: &RequestContext<RoleServer>) -> BTreeSet<&'static str> {
+fn declared_capabilities(context: &RequestContext<RoleServer>) -> Declared {
     let capabilities = context.client_capabilities().unwrap_or_default();
     let declared = [
         ("elicitation", capabilities.elicitation.is_some()),

@@ -1,4 +1,4 @@
-//! The prompts, one of which asks back in the modern way.
+//! The prompts, the same in both eras; what the one asks that asks back is in [`super::questions`].
 
 use std::sync::atomic::Ordering;
 
@@ -10,12 +10,13 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    Shared, complete,
+    Shared, asking, complete,
     content::{image_block, text_block},
-    input, is_modern,
+    input::{self, Brought, Step},
+    is_modern, questions,
 };
 
-pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
+pub(super) fn list(shared: &Shared) -> Vec<Value> {
     let argument = |name: &str, description: &str| json!({"name": name, "description": description, "required": true});
     let prompt = |name: &str, description: &str, arguments: &[Value]| json!({"name": name, "description": description, "arguments": arguments});
     let mut prompts = vec![
@@ -31,19 +32,17 @@ pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
             &[argument("resourceUri", "URI of the resource to embed")],
         ),
         prompt("test_prompt_with_image", "A prompt with a picture in it", &[]),
+        prompt(questions::PROMPT.name, questions::PROMPT.description, &[]),
     ];
-    if modern {
-        prompts.push(prompt("test_input_required_result_prompt", "A prompt that asks back", &[]));
-    }
     if shared.has_late_prompt.load(Ordering::SeqCst) {
         prompts.push(prompt("test_late_prompt", "Came later", &[]));
     }
     prompts
 }
 
-pub(super) fn read(
+pub(super) async fn read(
     shared: &Shared,
-    request: &GetPromptRequestParams,
+    request: GetPromptRequestParams,
     context: &RequestContext<RoleServer>,
 ) -> Result<GetPromptResponse, ErrorData> {
     let arguments = request.arguments.clone().unwrap_or_default();
@@ -60,15 +59,32 @@ pub(super) fn read(
             vec![resource, text_block("Please process the embedded resource above.")]
         }
         "test_prompt_with_image" => vec![image_block(), text_block("Please analyze the image above.")],
-        "test_input_required_result_prompt" if is_modern(context) => return input::prompt(request, context),
+        name if name == questions::PROMPT.name => return ask(request, &arguments, context).await,
         "test_late_prompt" if shared.has_late_prompt.load(Ordering::SeqCst) => vec![text_block("Late, but here.")],
         _ => return Err(ErrorData::invalid_params("Unknown prompt", None)),
     };
     messages(blocks)
 }
 
+async fn ask(
+    request: GetPromptRequestParams,
+    arguments: &JsonObject,
+    context: &RequestContext<RoleServer>,
+) -> Result<GetPromptResponse, ErrorData> {
+    let text = if is_modern(context) {
+        let brought = Brought { responses: request.input_responses, state: request.request_state };
+        match input::step(&questions::PROMPT, arguments, &brought, context)? {
+            Step::Ask(questions) => return Ok(questions.into()),
+            Step::Answer(text) => text,
+        }
+    } else {
+        asking::ask(&questions::PROMPT, arguments, context).await?
+    };
+    messages(vec![text_block(&text)])
+}
+
 /// A complete answer: each block is a message of the user's.
-pub(super) fn messages(blocks: Vec<Value>) -> Result<GetPromptResponse, ErrorData> {
+fn messages(blocks: Vec<Value>) -> Result<GetPromptResponse, ErrorData> {
     let messages: Vec<_> = blocks.into_iter().map(|block| json!({"role": "user", "content": block})).collect();
     complete(json!({"messages": messages})).map(GetPromptResponse::Complete)
 }

@@ -1,5 +1,5 @@
-//! Which tools there are, and what is behind each name. What they do is next door: [`super::content`], [`super::telling`],
-//! [`super::asking`] and [`super::input`].
+//! Which tools there are, the same in both eras, and what is behind each name. What they do is next door: [`super::content`],
+//! [`super::telling`] and [`super::questions`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,19 +11,24 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    super::fixture::model, Conformance, Shared, asking, content, input, is_modern, resources::WATCHED, subscribers::Change,
+    super::fixture::model,
+    Conformance, Shared, asking, content,
+    input::{self, Brought, Step},
+    is_modern,
+    questions::{self, Asking},
+    resources::WATCHED,
+    subscribers::Change,
     telling,
 };
 
 /// In the order in which they are always listed.
-pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
-    let mut tools = of_both_eras();
-    if modern {
-        tools.push(plain("test_logging_tool", "Logs, if the request says from which level on"));
-        tools.extend(input::TOOLS.iter().map(|(name, description)| plain(name, description)));
-    } else {
-        tools.extend(of_the_legacy_era());
-    }
+pub(super) fn list(shared: &Shared) -> Vec<Value> {
+    let mut tools = that_ask_nobody();
+    tools.extend(questions::TOOLS.iter().map(|asking| {
+        let arguments: Vec<_> = asking.argument.into_iter().collect();
+        let properties = arguments.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+        tool(asking.name, asking.description, &Value::Object(properties), &arguments)
+    }));
     if shared.has_late_tool.load(Ordering::SeqCst) {
         tools.push(plain("test_late_tool", "Came later"));
     }
@@ -43,7 +48,7 @@ fn plain(name: &str, description: &str) -> Value {
     tool(name, description, &json!({}), &[])
 }
 
-fn of_both_eras() -> Vec<Value> {
+fn that_ask_nobody() -> Vec<Value> {
     let text = json!({"type": "string"});
     vec![
         plain("test_simple_text", "Answers with a text"),
@@ -53,6 +58,7 @@ fn of_both_eras() -> Vec<Value> {
         plain("test_multiple_content_types", "Answers with a text, a picture and a resource"),
         plain("test_error_handling", "Fails as a tool does"),
         plain("test_tool_with_logging", "Logs three times while it runs"),
+        plain("test_logging_tool", "Logs as well, if a modern request says from which level on"),
         plain("test_tool_with_progress", "Tells of its progress three times while it runs"),
         plain("test_slow", "Takes a minute, unless it is cancelled"),
         plain("test_cancelled_count", "Counts the calls of test_slow that were cancelled"),
@@ -73,17 +79,6 @@ fn of_both_eras() -> Vec<Value> {
             "name": "json_schema_2020_12_tool", "description": "Tool with JSON Schema 2020-12 features",
             "inputSchema": rich_schema(),
         }),
-    ]
-}
-
-fn of_the_legacy_era() -> Vec<Value> {
-    let text = json!({"type": "string"});
-    vec![
-        tool("test_sampling", "Asks the model", &json!({"prompt": text}), &["prompt"]),
-        tool("test_elicitation", "Asks the user who they are", &json!({"message": text}), &["message"]),
-        plain("test_elicitation_sep1034_defaults", "Asks for values that have defaults"),
-        plain("test_elicitation_sep1330_enums", "Asks for choices, in every way there is"),
-        plain("test_list_roots", "Asks for the roots"),
     ]
 }
 
@@ -112,10 +107,9 @@ fn rich_schema() -> Value {
     })
 }
 
-/// A tool of any era by its name: rmcp holds the headers of a call against its schema.
+/// A tool by its name: rmcp holds the headers of a call against its schema.
 pub(super) fn find(shared: &Shared, name: &str) -> Option<Tool> {
-    let tools = [true, false].into_iter().flat_map(|modern| list(shared, modern));
-    let found = tools.into_iter().find(|tool| tool["name"] == name)?;
+    let found = list(shared).into_iter().find(|tool| tool["name"] == name)?;
     model(found).ok()
 }
 
@@ -133,7 +127,7 @@ pub(super) async fn call(
         "test_embedded_resource" => content::embedded_resource(),
         "test_multiple_content_types" => content::mixed(),
         "test_error_handling" => content::failure("This tool intentionally returns an error for testing"),
-        "test_tool_with_logging" => telling::with_logging(server, context).await,
+        "test_tool_with_logging" | "test_logging_tool" => telling::with_logging(server, context).await,
         "test_tool_with_progress" => telling::with_progress(context).await,
         "test_slow" => telling::slow(server, context).await,
         "test_cancelled_count" => content::text(shared.cancelled.load(Ordering::SeqCst).to_string()),
@@ -146,7 +140,10 @@ pub(super) async fn call(
         "test_trigger_prompt_change" => change(shared, &shared.has_late_prompt, &Change::Prompts).await,
         "test_header_tool" | "json_schema_2020_12_tool" => content::text(Value::Object(arguments).to_string()),
         "test_late_tool" if shared.has_late_tool.load(Ordering::SeqCst) => content::text("Late, but here"),
-        _ => call_of_one_era(server, request, &arguments, context).await,
+        name => match questions::TOOLS.iter().find(|asking| asking.name == name) {
+            Some(asking) => ask(asking, request, &arguments, context).await,
+            None => Err(ErrorData::invalid_params("Unknown tool", None)),
+        },
     }
 }
 
@@ -156,25 +153,21 @@ async fn change(shared: &Shared, there: &AtomicBool, change: &Change) -> Result<
     content::text(format!("{}; told {told}", if was_there { "Taken away" } else { "Added" }))
 }
 
-async fn call_of_one_era(
-    server: &Conformance,
+async fn ask(
+    asking: &Asking,
     request: CallToolRequestParams,
     arguments: &JsonObject,
     context: &RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
-    let unknown = || Err(ErrorData::invalid_params("Unknown tool", None));
     if is_modern(context) {
-        return match &*request.name {
-            "test_logging_tool" => telling::with_logging(server, context).await,
-            _ => input::call(request, context).unwrap_or_else(unknown),
+        let brought = Brought { responses: request.input_responses, state: request.request_state };
+        return match input::step(asking, arguments, &brought, context)? {
+            Step::Ask(questions) => Ok(questions.into()),
+            Step::Answer(text) => content::text(text),
         };
     }
-    match &*request.name {
-        "test_sampling" => asking::sampling(arguments, context).await,
-        "test_elicitation" => asking::elicitation(arguments, context).await,
-        "test_elicitation_sep1034_defaults" => asking::defaults(context).await,
-        "test_elicitation_sep1330_enums" => asking::choices(context).await,
-        "test_list_roots" => asking::roots(context).await,
-        _ => unknown(),
+    match asking::ask(asking, arguments, context).await {
+        Ok(text) => content::text(text),
+        Err(error) => content::failure(&error.message),
     }
 }
