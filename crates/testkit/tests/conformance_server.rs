@@ -66,7 +66,7 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
     match script {
         Script::List => {
             // The same in every era: a client of one must find them on a server of the other.
-            for tool in ["test_elicitation", "test_input_required_result_elicitation", "test_logging_tool"] {
+            for tool in ["test_elicitation", "test_input_required_result_elicitation", "test_reconnection", "test_logging_tool"] {
                 assert!(seen["tools"].as_array().unwrap().contains(&json!(tool)), "{tool}: {seen}");
             }
             for prompt in ["test_simple_prompt", "test_input_required_result_prompt"] {
@@ -209,6 +209,33 @@ async fn arguments_travel_in_headers_too() {
     for era in [ClientEra::Legacy, ClientEra::Modern] {
         let (_, seen) = client(&url, era, &more).await;
         assert_eq!(seen["text"], arguments, "{era}: {seen}");
+    }
+}
+
+/// Over HTTP, as a legacy client that speaks by hand: the stream ends without an answer, which comes on the one that takes it up.
+#[tokio::test]
+async fn a_tool_closes_its_stream_and_its_answer_comes_on_the_next() {
+    #[expect(clippy::disallowed_methods, reason = "test-only: a client from outside brings its own HTTP client")]
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for era in ["legacy", "both"] {
+        let (_server, url) = http_server(era).await;
+        let post = |message: Value| {
+            let request = http.post(&url).header("accept", "application/json, text/event-stream");
+            request.header("mcp-protocol-version", "2025-11-25").json(&message)
+        };
+        let answer = post(initialize()).send().await.unwrap();
+        let session = answer.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        post(initialized).header("mcp-session-id", &session).send().await.unwrap();
+        let call =
+            json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "test_reconnection", "arguments": {}}});
+        let closed = post(call).header("mcp-session-id", &session).send().await.unwrap().text().await.unwrap();
+        assert!(closed.contains("retry: 100") && !closed.contains(r#""id":7"#), "{era}: {closed}");
+        let last_event = closed.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().unwrap();
+        let resumed = http.get(&url).header("accept", "text/event-stream").header("mcp-protocol-version", "2025-11-25");
+        let resumed = resumed.header("mcp-session-id", &session).header("last-event-id", last_event);
+        let rest = resumed.send().await.unwrap().text().await.unwrap();
+        assert!(rest.contains(r#""id":7,"result""#), "{era}: {rest}");
     }
 }
 

@@ -8,8 +8,8 @@
 //! - A server of one era is not what it has in mind: told to support only the revisions of one, it still shows that it knows the
 //!   other. What keeps the eras apart here is in [`era`]. One thing remains: over HTTP a modern server refuses a legacy
 //!   `initialize` with status 200, where the revision wants 400.
-//! - It gives a tool no way to end its response stream while it goes on, so there is no `test_reconnection`; and it does not serve
-//!   HTTP+SSE (2024-11-05).
+//! - It can close a response stream whose call goes on, but gives a tool no way to say which one is its own: what is missing is in
+//!   [`sessions`]. It does not serve HTTP+SSE (2024-11-05).
 //! - It could serve the extensions for tasks and skills, but nothing here does: the runner does not score them.
 #![expect(deprecated, reason = "legacy servers offer logging and subscriptions this way")]
 
@@ -21,6 +21,7 @@ mod prompts;
 mod questions;
 mod resources;
 mod serve;
+mod sessions;
 mod subscribers;
 mod telling;
 mod tools;
@@ -51,12 +52,15 @@ use super::fixture::model;
 pub use era::Era;
 use questions::Declared;
 pub use serve::{ConformanceServer, serve_stdio};
+use sessions::Sessions;
 use subscribers::Subscribers;
 
 /// What all sessions and requests of one server have in common: a modern request has no session to remember anything in.
 #[derive(Debug, Default)]
 struct Shared {
     subscribers: Subscribers,
+    /// Shared once more with what serves over HTTP, which is what fills it.
+    sessions: Arc<Sessions>,
     /// There is a tool more, by and by: `test_trigger_tool_change` adds it and takes it away.
     has_late_tool: AtomicBool,
     /// The same for a prompt.

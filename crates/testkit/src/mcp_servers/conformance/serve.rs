@@ -9,7 +9,7 @@ use rmcp::{
     service::ServerInitializeError,
     transport::{
         async_rw::AsyncRwTransport,
-        streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager},
+        streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService},
     },
 };
 use tokio::net::TcpListener;
@@ -39,8 +39,9 @@ impl ConformanceServer {
             .with_stateless_protocol_metadata_required(era == Era::Modern)
             .with_cancellation_token(stop.clone());
         let shared = Arc::new(Shared::default());
+        let sessions = Arc::clone(&shared.sessions);
         let factory = move || Ok(Conformance::new(era, Arc::clone(&shared)));
-        let service = StreamableHttpService::new(factory, Arc::new(LocalSessionManager::default()), config);
+        let service = StreamableHttpService::new(factory, sessions, config);
         let mut router = Router::new().nest_service("/mcp", service);
         if era == Era::Legacy {
             router = router.layer(middleware::from_fn(refuse_modern));

@@ -1,4 +1,4 @@
-//! Tools that tell of themselves while they run, and one that runs until it is cancelled.
+//! Tools that tell of themselves while they run, one that runs until it is cancelled, and one that breaks off its own stream.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -66,4 +66,14 @@ pub(super) async fn slow(server: &Conformance, context: &RequestContext<RoleServ
         }
         () = tokio::time::sleep(Duration::from_secs(60)) => content::text("Nobody cancelled this"),
     }
+}
+
+/// Closes its response stream and answers when the client has taken it up again; where that cannot be, answers late.
+pub(super) async fn interrupted(
+    server: &Conformance,
+    context: &RequestContext<RoleServer>,
+) -> Result<CallToolResponse, ErrorData> {
+    server.shared.sessions.interrupt(context).await;
+    tokio::time::sleep(PAUSE).await;
+    content::text("This came after the stream was closed, where it could be")
 }

@@ -17,6 +17,7 @@ use super::{
     is_modern,
     questions::{self, Asking},
     resources::WATCHED,
+    sessions::INTERRUPTED,
     subscribers::Change,
     telling,
 };
@@ -60,6 +61,7 @@ fn that_ask_nobody() -> Vec<Value> {
         plain("test_tool_with_logging", "Logs three times while it runs"),
         plain("test_logging_tool", "Logs as well, if a modern request says from which level on"),
         plain("test_tool_with_progress", "Tells of its progress three times while it runs"),
+        plain(INTERRUPTED, "Closes its stream in the middle of the call, where it has one that can be taken up again"),
         plain("test_slow", "Takes a minute, unless it is cancelled"),
         plain("test_cancelled_count", "Counts the calls of test_slow that were cancelled"),
         tool("test_touch_resource", "Tells whoever subscribed to `uri` that it changed", &json!({"uri": text}), &[]),
@@ -129,6 +131,7 @@ pub(super) async fn call(
         "test_error_handling" => content::failure("This tool intentionally returns an error for testing"),
         "test_tool_with_logging" | "test_logging_tool" => telling::with_logging(server, context).await,
         "test_tool_with_progress" => telling::with_progress(context).await,
+        INTERRUPTED => telling::interrupted(server, context).await,
         "test_slow" => telling::slow(server, context).await,
         "test_cancelled_count" => content::text(shared.cancelled.load(Ordering::SeqCst).to_string()),
         "test_touch_resource" => {
