@@ -69,6 +69,9 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
             for tool in ["test_elicitation", "test_input_required_result_elicitation", "test_reconnection", "test_logging_tool"] {
                 assert!(seen["tools"].as_array().unwrap().contains(&json!(tool)), "{tool}: {seen}");
             }
+            // But for tasks, of which the legacy era has none.
+            let has_task = seen["tools"].as_array().unwrap().contains(&json!("confirm_delete"));
+            assert_eq!(has_task, era == ClientEra::Modern, "{seen}");
             for prompt in ["test_simple_prompt", "test_input_required_result_prompt"] {
                 assert!(seen["prompts"].as_array().unwrap().contains(&json!(prompt)), "{prompt}: {seen}");
             }

@@ -1,6 +1,9 @@
 //! The tools that just answer, with every kind of content there is. Which tools there are is in [`super::tools`].
 
-use rmcp::{ErrorData, model::CallToolResponse};
+use rmcp::{
+    ErrorData,
+    model::{CallToolResponse, CallToolResult},
+};
 use serde_json::{Value, json};
 
 use super::complete;
@@ -20,12 +23,16 @@ pub(super) fn image_block() -> Value {
 
 /// A complete answer of one text.
 pub(super) fn text(text: impl AsRef<str>) -> Result<CallToolResponse, ErrorData> {
-    whole(json!({"content": [text_block(text.as_ref())]}))
+    result(text.as_ref(), false).map(CallToolResponse::Complete)
 }
 
 /// An answer that says the tool failed.
 pub(super) fn failure(text: &str) -> Result<CallToolResponse, ErrorData> {
-    whole(json!({"content": [text_block(text)], "isError": true}))
+    result(text, true).map(CallToolResponse::Complete)
+}
+
+pub(super) fn result(text: &str, is_error: bool) -> Result<CallToolResult, ErrorData> {
+    complete(json!({"content": [text_block(text)], "isError": is_error}))
 }
 
 pub(super) fn image() -> Result<CallToolResponse, ErrorData> {

@@ -10,7 +10,7 @@
 //!   `initialize` with status 200, where the revision wants 400.
 //! - It can close a response stream whose call goes on, but gives a tool no way to say which one is its own: what is missing is in
 //!   [`sessions`]. It does not serve HTTP+SSE (2024-11-05).
-//! - It could serve the extensions for tasks and skills, but nothing here does: the runner does not score them.
+//! - It could serve the extension for skills, but nothing here does: the runner does not look for it.
 #![expect(deprecated, reason = "legacy servers offer logging and subscriptions this way")]
 
 mod asking;
@@ -23,6 +23,7 @@ mod resources;
 mod serve;
 mod sessions;
 mod subscribers;
+mod tasks;
 mod telling;
 mod tools;
 
@@ -37,11 +38,11 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
-        GetPromptResponse, InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
-        ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-        ReadResourceResponse, ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
-        UnsubscribeRequestParams,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
+        GetPromptResponse, GetTaskParams, GetTaskResult, InitializeRequestParams, InitializeResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ServerConfig, SetLevelRequestParams, SubscribeRequestParams,
+        SubscriptionFilter, TASKS_EXTENSION_ID, Tool, UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
@@ -54,6 +55,7 @@ use questions::Declared;
 pub use serve::{ConformanceServer, serve_stdio};
 use sessions::Sessions;
 use subscribers::Subscribers;
+use tasks::Tasks;
 
 /// What all sessions and requests of one server have in common: a modern request has no session to remember anything in.
 #[derive(Debug, Default)]
@@ -61,6 +63,7 @@ struct Shared {
     subscribers: Subscribers,
     /// Shared once more with what serves over HTTP, which is what fills it.
     sessions: Arc<Sessions>,
+    tasks: Tasks,
     /// There is a tool more, by and by: `test_trigger_tool_change` adds it and takes it away.
     has_late_tool: AtomicBool,
     /// The same for a prompt.
@@ -130,6 +133,7 @@ impl ServerHandler for Conformance {
             "capabilities": {
                 "tools": {"listChanged": true}, "prompts": {"listChanged": true},
                 "resources": {"subscribe": true, "listChanged": true}, "completions": {}, "logging": {},
+                "extensions": {TASKS_EXTENSION_ID: {}},
             },
             "serverInfo": {"name": format!("conformance-{}", self.era), "version": "1.0.0", "title": "A server for the conformance runner"},
         });
@@ -149,7 +153,10 @@ impl ServerHandler for Conformance {
             return Err(era::no_handshake());
         }
         context.peer.set_peer_info(request.clone());
-        self.negotiate_initialize(&request)
+        let mut answer = self.negotiate_initialize(&request)?;
+        // No legacy client can follow these tasks.
+        answer.capabilities.extensions = None;
+        Ok(answer)
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
@@ -159,9 +166,9 @@ impl ServerHandler for Conformance {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        complete(json!({"tools": tools::list(&self.shared)}))
+        complete(json!({"tools": tools::list(&self.shared, is_modern(&context))}))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -228,6 +235,18 @@ impl ServerHandler for Conformance {
         }
         *self.log_level.lock().unwrap_or_else(PoisonError::into_inner) = request.level;
         Ok(())
+    }
+
+    async fn get_task(&self, request: GetTaskParams, context: RequestContext<RoleServer>) -> Result<GetTaskResult, ErrorData> {
+        self.shared.tasks.manager(&context, "tasks/get")?.get_task(&request.task_id).map(GetTaskResult::new)
+    }
+
+    async fn update_task(&self, request: UpdateTaskParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.shared.tasks.manager(&context, "tasks/update")?.update_task(&request.task_id, request.input_responses)
+    }
+
+    async fn cancel_task(&self, request: CancelTaskParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.shared.tasks.manager(&context, "tasks/cancel")?.cancel_task(&request.task_id)
     }
 
     async fn subscribe(&self, request: SubscribeRequestParams, context: RequestContext<RoleServer>) -> Result<(), ErrorData> {

@@ -27,7 +27,8 @@ pub(super) struct Asking {
     pub(super) finish: fn(&ByKey) -> String,
 }
 
-const ONE_FIELD: Asking = Asking {
+/// Asks for a name; also what the others are made of.
+pub(super) const ONE_FIELD: Asking = Asking {
     name: "",
     description: "",
     argument: None,
@@ -186,7 +187,7 @@ fn one(key: &str, question: Value) -> ByKey {
     ByKey::from_iter([(key.to_owned(), question)])
 }
 
-fn form(message: &str, properties: &Value, required: &[&str]) -> Value {
+pub(super) fn form(message: &str, properties: &Value, required: &[&str]) -> Value {
     let mut schema = json!({"type": "object", "properties": properties});
     if !required.is_empty() {
         schema["required"] = json!(required);

@@ -1,5 +1,5 @@
-//! Which tools there are, the same in both eras, and what is behind each name. What they do is next door: [`super::content`],
-//! [`super::telling`] and [`super::questions`].
+//! Which tools there are, the same in both eras but for tasks, and what is behind each name. What they do is next door:
+//! [`super::content`], [`super::telling`], [`super::questions`] and [`super::tasks`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,12 +19,13 @@ use super::{
     resources::WATCHED,
     sessions::INTERRUPTED,
     subscribers::Change,
-    telling,
+    tasks, telling,
 };
 
 /// In the order in which they are always listed.
-pub(super) fn list(shared: &Shared) -> Vec<Value> {
+pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
     let mut tools = that_ask_nobody();
+    tools.extend(tasks::list(modern));
     tools.extend(questions::TOOLS.iter().map(|asking| {
         let arguments: Vec<_> = asking.argument.into_iter().collect();
         let properties = arguments.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
@@ -36,7 +37,7 @@ pub(super) fn list(shared: &Shared) -> Vec<Value> {
     tools
 }
 
-fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Value {
+pub(super) fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Value {
     let mut schema = json!({"type": "object", "properties": properties});
     if !required.is_empty() {
         schema["required"] = json!(required);
@@ -45,7 +46,7 @@ fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) ->
 }
 
 /// A tool without arguments.
-fn plain(name: &str, description: &str) -> Value {
+pub(super) fn plain(name: &str, description: &str) -> Value {
     tool(name, description, &json!({}), &[])
 }
 
@@ -62,6 +63,7 @@ fn that_ask_nobody() -> Vec<Value> {
         plain("test_logging_tool", "Logs as well, if a modern request says from which level on"),
         plain("test_tool_with_progress", "Tells of its progress three times while it runs"),
         plain(INTERRUPTED, "Closes its stream in the middle of the call, where it has one that can be taken up again"),
+        tool("greet", "Greets; never a task", &json!({"name": text}), &["name"]),
         plain("test_slow", "Takes a minute, unless it is cancelled"),
         plain("test_cancelled_count", "Counts the calls of test_slow that were cancelled"),
         tool("test_touch_resource", "Tells whoever subscribed to `uri` that it changed", &json!({"uri": text}), &[]),
@@ -111,7 +113,7 @@ fn rich_schema() -> Value {
 
 /// A tool by its name: rmcp holds the headers of a call against its schema.
 pub(super) fn find(shared: &Shared, name: &str) -> Option<Tool> {
-    let found = list(shared).into_iter().find(|tool| tool["name"] == name)?;
+    let found = list(shared, true).into_iter().find(|tool| tool["name"] == name)?;
     model(found).ok()
 }
 
@@ -143,9 +145,16 @@ pub(super) async fn call(
         "test_trigger_prompt_change" => change(shared, &shared.has_late_prompt, &Change::Prompts).await,
         "test_header_tool" | "json_schema_2020_12_tool" => content::text(Value::Object(arguments).to_string()),
         "test_late_tool" if shared.has_late_tool.load(Ordering::SeqCst) => content::text("Late, but here"),
+        "greet" => {
+            let name = arguments.get("name").and_then(Value::as_str).unwrap_or_default();
+            content::text(format!("Hello, {name}!"))
+        }
         name => match questions::TOOLS.iter().find(|asking| asking.name == name) {
             Some(asking) => ask(asking, request, &arguments, context).await,
-            None => Err(ErrorData::invalid_params("Unknown tool", None)),
+            None => match tasks::call(shared, request, &arguments, context).await {
+                Some(answer) => answer,
+                None => Err(ErrorData::invalid_params("Unknown tool", None)),
+            },
         },
     }
 }
