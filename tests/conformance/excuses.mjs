@@ -2,20 +2,22 @@
 // everywhere it speaks of, or even in one of those places, it is stale and has to go.
 import fs from 'node:fs';
 
-const KEYS = new Set(['revision', 'server', 'transport', 'scenario', 'checks', 'reason']);
+const KEYS = new Set(['revision', 'servers', 'transport', 'scenario', 'checks', 'reason']);
 
 /**
- * Entries are `{ revision, server, transport?, scenario, checks?, reason }`: the client's revision, the server without its transport, one
- * scenario, and either all of it or the checks that are named.
+ * Entries are `{ revision, servers, transport?, scenario, checks?, reason }`: the client's revision, the servers without their transport,
+ * one scenario, and either all of it or the checks that are named. Each server needs the entry by itself, or it is stale.
  */
 export class Excuses {
   #entries;
 
   constructor(file) {
-    this.#entries = JSON.parse(fs.readFileSync(file, 'utf8')).map((entry) => {
+    this.#entries = JSON.parse(fs.readFileSync(file, 'utf8')).flatMap(({ servers = [], ...entry }) => {
       const unknown = Object.keys(entry).filter((key) => !KEYS.has(key));
-      if (unknown.length > 0 || !entry.reason) throw new Error(`${file}: ${JSON.stringify(entry)} needs a reason and has nothing but ${[...KEYS]}`);
-      return { ...entry, used: 0, passed: [] };
+      if (unknown.length > 0 || servers.length === 0 || !entry.reason) {
+        throw new Error(`${file}: ${JSON.stringify({ servers, ...entry })} needs servers and a reason, and has nothing but ${[...KEYS]}`);
+      }
+      return servers.map((server) => ({ ...entry, server, used: 0, passed: [] }));
     });
   }
 

@@ -21,7 +21,7 @@ function excuses(...entries) {
   return new Excuses(file);
 }
 
-const entry = { revision: '2026-07-28', server: 'ts-legacy', scenario: 'caching', reason: 'there is none' };
+const entry = { revision: '2026-07-28', servers: ['ts-legacy'], scenario: 'caching', reason: 'there is none' };
 
 test('a whole scenario, one check of it, or one transport is excused', () => {
   assert.deepEqual(excuses(entry).apply(stdio, 'caching', problems), { excused: problems, open: [] });
@@ -49,7 +49,22 @@ test('an entry is stale once something it excuses passes, or nobody asks about i
   assert.deepEqual(excuses(entry).stale(), ['caching (2026-07-28 at ts-legacy): there is no such place or scenario']);
 });
 
+test('an entry for two servers is stale once one of them does not need it', () => {
+  const both = () => excuses({ ...entry, servers: ['ts-legacy', 'rmcp-legacy'] });
+  const needed = both();
+  needed.apply(stdio, 'caching', problems);
+  assert.deepEqual(needed.stale(), ['caching (2026-07-28 at rmcp-legacy): there is no such place or scenario']);
+  assert.deepEqual(needed.apply({ ...stdio, server: 'rmcp-legacy' }, 'caching', problems).open, []);
+  assert.deepEqual(needed.stale(), []);
+
+  const half = both();
+  half.apply(stdio, 'caching', problems);
+  half.apply({ ...stdio, server: 'rmcp-legacy' }, 'caching', []);
+  assert.deepEqual(half.stale(), ['caching (2026-07-28 at rmcp-legacy): passes now at rmcp-legacy stdio']);
+});
+
 test('an entry without a reason, or with a key that means nothing, is refused', () => {
   assert.throws(() => excuses({ ...entry, reason: '' }), /reason/);
+  assert.throws(() => excuses({ ...entry, servers: [] }), /servers/);
   assert.throws(() => excuses({ ...entry, transports: ['http'] }), /nothing but/);
 });

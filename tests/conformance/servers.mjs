@@ -14,15 +14,12 @@ export const TRANSPORTS = ['stdio', 'http'];
 export const REVISIONS_OF = { legacy: ['2025-11-25'], modern: ['2026-07-28'], both: ['2025-11-25', '2026-07-28'] };
 
 const MAKERS = {
-  ts: { command: () => process.execPath, args: [path.join(HERE, 'fixtures/server.mjs')], eras: ['legacy', 'modern', 'both'] },
-  rmcp: { command: () => path.join(path.dirname(gatewayBinary()), 'conformance-server'), args: [], eras: ['legacy', 'modern', 'both'] },
+  ts: { command: () => process.execPath, args: [path.join(HERE, 'fixtures/server.mjs')] },
+  rmcp: { command: () => path.join(path.dirname(gatewayBinary()), 'conformance-server'), args: [] },
 };
 
-/** The makers whose servers are tested: `rmcp` joins once the workspace builds `conformance-server`. */
-const TESTED = ['ts'];
-
 /** Every server of the tests, without its transport: `ts-legacy`, … */
-export const SERVERS = TESTED.flatMap((maker) => MAKERS[maker].eras.map((era) => ({ name: `${maker}-${era}`, maker, era })));
+export const SERVERS = Object.keys(MAKERS).flatMap((maker) => Object.keys(REVISIONS_OF).map((era) => ({ name: `${maker}-${era}`, maker, era })));
 
 /** How `server` is started on stdio, as mcp.json wants it. */
 export function stdioCommand({ maker, era }) {
