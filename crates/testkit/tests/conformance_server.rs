@@ -15,16 +15,27 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-const SCRIPTS: [Script; 8] = [
+const SCRIPTS: [Script; 14] = [
     Script::List,
     Script::Call,
     Script::Elicit,
+    Script::Visit,
+    Script::VisitToTheEnd,
+    Script::Prompt,
+    Script::AskInVain,
     Script::Sample,
     Script::Roots,
     Script::Progress,
     Script::Cancel,
     Script::Subscribe,
+    Script::ListChange,
+    Script::Log,
 ];
+
+/// A modern server does not tell that a visit is over.
+fn scripts_of(era: ClientEra) -> impl Iterator<Item = Script> {
+    SCRIPTS.into_iter().filter(move |script| era == ClientEra::Legacy || *script != Script::VisitToTheEnd)
+}
 
 /// The server as a child, which ends with the test.
 fn server(era: &str, transport: &str) -> Child {
@@ -79,6 +90,18 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
             assert_eq!(seen["templates"], json!(["test://template/{id}/data"]));
         }
         Script::Call => assert_eq!(seen["text"], "This is a simple text response for testing."),
+        Script::Visit | Script::VisitToTheEnd => {
+            assert_eq!(seen["text"], "Visited: action=accept, content={}");
+            assert_eq!(seen["asked"][0]["url"], "https://example.com/sign-here");
+        }
+        Script::AskInVain => assert_eq!(seen["asked"], json!([]), "{seen}"),
+        Script::ListChange => {
+            let lists = ["before", "between", "after"].map(|when| seen[when].as_array().unwrap());
+            let there = lists.map(|list| list.contains(&json!("test_late_tool")));
+            assert_eq!(there, [false, true, false], "{seen}");
+        }
+        Script::Log => assert_eq!(seen["logs"].as_array().unwrap().len(), 3, "{seen}"),
+        Script::Prompt => assert_eq!(seen["text"], "Use this context: Ada"),
         Script::Elicit => assert!(seen["text"].as_str().unwrap().contains("Ada"), "{seen}"),
         Script::Progress => assert_eq!(seen["progress"], json!([0.0, 50.0, 100.0])),
         Script::Cancel => assert_eq!((&seen["cancelled"], &seen["counted"]), (&json!(true), &json!(1))),
@@ -89,12 +112,12 @@ fn check(script: Script, era: ClientEra, seen: &Value) {
 }
 
 async fn every_exercise(server_era: &str, era: ClientEra) {
-    for script in SCRIPTS {
+    for script in scripts_of(era) {
         let seen = on_stdio(server_era, era, script).await.unwrap_or_else(|error| panic!("{script} on stdio: {error}"));
         check(script, era, &seen);
     }
     let (_server, url) = http_server(server_era).await;
-    for script in SCRIPTS {
+    for script in scripts_of(era) {
         let (code, seen) = client(&url, era, &["--script", &script.to_string()]).await;
         assert_eq!((code, &seen["ok"]), (Some(0), &json!(true)), "{script} over HTTP: {seen}");
         check(script, era, &seen);
@@ -175,19 +198,28 @@ async fn bad_usage_is_told_apart_from_failure() {
 async fn an_exercise_fails_when_the_server_does_not_do_its_part() {
     let (_server, url) = http_server("both").await;
     for era in [ClientEra::Legacy, ClientEra::Modern] {
-        for (script, tool) in [
+        let doomed = [
             ("call", "test_error_handling"),
             ("call", "test_no_such_tool"),
             ("elicit", "test_simple_text"),
+            ("visit", "test_elicitation"),
+            ("visit-to-the-end", "test_elicitation"),
+            ("prompt", "test_simple_prompt"),
+            ("ask-in-vain", "test_simple_text"),
+            ("list-change", "test_simple_text"),
+            ("log", "test_simple_text"),
             ("sample", "test_simple_text"),
             ("roots", "test_simple_text"),
             ("progress", "test_simple_text"),
             ("cancel", "test_simple_text"),
             ("subscribe", "test_simple_text"),
-        ] {
+        ];
+        // At once, for some of them wait for what never comes.
+        let outcomes = doomed.map(async |(script, tool)| {
             let (code, seen) = client(&url, era, &["--script", script, "--tool", tool]).await;
             assert_eq!((code, &seen["ok"]), (Some(1), &json!(false)), "{era}, {script} with {tool}: {seen}");
-        }
+        });
+        futures::future::join_all(outcomes).await;
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! era-client --url URL [--token TOKEN] --era legacy|modern
-//!            --script list|call|elicit|sample|roots|progress|cancel|subscribe
-//!            [--tool NAME] [--arguments JSON] [--uri URI]
+//!            --script list|call|elicit|visit|visit-to-the-end|prompt|ask-in-vain|sample|roots|progress|cancel|subscribe|list-change|log
+//!            [--tool NAME] [--arguments JSON] [--uri URI] [--level LEVEL] [--unheard JSON] [--next NAME]
 //! ```
 //!
 //! Goes through the exercise at a server that speaks Streamable HTTP and prints one line of JSON: what it saw, or what went wrong.
@@ -15,7 +15,8 @@ use portunus_testkit::era_client::{ClientEra, Exercise, Script, exercise_at};
 use serde_json::json;
 
 const USAGE: &str =
-    "usage: era-client --url URL [--token TOKEN] --era legacy|modern --script NAME [--tool NAME] [--arguments JSON] [--uri URI]";
+    "usage: era-client --url URL [--token TOKEN] --era legacy|modern --script NAME [--tool NAME] [--arguments JSON]
+                  [--uri URI] [--level LEVEL] [--unheard JSON] [--next NAME]";
 
 struct Arguments {
     url: String,
@@ -46,23 +47,26 @@ async fn main() -> ExitCode {
 
 fn parse(arguments: &[String]) -> Result<Arguments, Box<dyn Error>> {
     let (mut url, mut token, mut era, mut script) = (None, None, None, None);
-    let (mut tool, mut tool_arguments, mut uri) = (None, None, None);
+    // Overwritten once the script is known.
+    let mut exercise = Exercise::new(Script::List);
     for pair in arguments.chunks(2) {
         let [flag, value] = pair else { return Err(format!("{} needs a value", pair[0]).into()) };
+        let object = || serde_json::from_str(value).map_err(|error| format!("{flag}: {error}"));
         match flag.as_str() {
             "--url" => url = Some(value.clone()),
             "--token" => token = Some(value.clone()),
             "--era" => era = Some(value.parse()?),
-            "--script" => script = Some(value.parse::<Script>()?),
-            "--tool" => tool = Some(value.clone()),
-            "--arguments" => {
-                tool_arguments = Some(serde_json::from_str(value).map_err(|error| format!("--arguments: {error}"))?);
-            }
-            "--uri" => uri = Some(value.clone()),
+            "--script" => script = Some(value.parse()?),
+            "--tool" => exercise.tool = Some(value.clone()),
+            "--arguments" => exercise.arguments = Some(object()?),
+            "--uri" => exercise.uri = Some(value.clone()),
+            "--level" => exercise.level = Some(value.clone()),
+            "--unheard" => exercise.unheard = Some(object()?),
+            "--next" => exercise.next = Some(value.clone()),
             other => return Err(format!("unknown option {other}").into()),
         }
     }
-    let exercise = Exercise { tool, arguments: tool_arguments, uri, ..Exercise::new(script.ok_or("--script is missing")?) };
+    exercise.script = script.ok_or("--script is missing")?;
     Ok(Arguments { url: url.ok_or("--url is missing")?, token, era: era.ok_or("--era is missing")?, exercise })
 }
 

@@ -1,25 +1,26 @@
 //! What a client can be told to do. Each exercise returns what it saw as a JSON object, or what went wrong: a tool that fails, a
-//! question that was never asked, a notification that never came.
+//! question that was never asked, a notification that never came. Those that wait for changes and log messages are in
+//! [`super::listening`].
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use rmcp::{
     ServiceError,
     model::{
-        CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ErrorCode, JsonObject, ServerNotification,
-        SubscribeRequestParams, SubscriptionFilter,
+        CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ErrorCode, GetPromptRequestParams, JsonObject,
     },
     service::PeerRequestOptions,
 };
 use serde_json::{Value, json};
 
 use super::{
-    Client, ClientEra, Exercise, Failure,
+    Client, Exercise, Failure,
     answering::{MODEL_SAYS, ROOTS},
+    listening,
 };
 
 /// How long to wait for something that should come at once.
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 /// How often to learn anew which arguments go into headers.
 const REFRESHES: usize = 3;
 
@@ -31,6 +32,14 @@ pub enum Script {
     Call,
     /// Calls a tool that shows the user a form.
     Elicit,
+    /// Calls a tool that sends the user to a page.
+    Visit,
+    /// The same, and waits to be told that the visit is over, which a legacy server may tell.
+    VisitToTheEnd,
+    /// Gets a prompt that shows the user a form.
+    Prompt,
+    /// Says that it can be asked for nothing, and calls tools that ask: each has to fail, and the next call to work.
+    AskInVain,
     /// Calls a tool that asks the model.
     Sample,
     /// Calls a tool that asks for the roots.
@@ -41,30 +50,44 @@ pub enum Script {
     Cancel,
     /// Subscribes to a resource and calls a tool that touches it.
     Subscribe,
+    /// Calls a tool that changes the list of tools, twice, and lists them before, between and after.
+    ListChange,
+    /// Asks for log messages from a level on and calls a tool that logs.
+    Log,
 }
 
 impl Script {
-    const NAMES: [(&str, Self); 8] = [
+    const NAMES: [(&str, Self); 14] = [
         ("list", Self::List),
         ("call", Self::Call),
         ("elicit", Self::Elicit),
+        ("visit", Self::Visit),
+        ("visit-to-the-end", Self::VisitToTheEnd),
+        ("prompt", Self::Prompt),
+        ("ask-in-vain", Self::AskInVain),
         ("sample", Self::Sample),
         ("roots", Self::Roots),
         ("progress", Self::Progress),
         ("cancel", Self::Cancel),
         ("subscribe", Self::Subscribe),
+        ("list-change", Self::ListChange),
+        ("log", Self::Log),
     ];
 
-    /// The tool of the conformance server that fits.
+    /// The tool of the conformance server that fits, or its prompt.
     fn tool(self) -> &'static str {
         match self {
             Self::List | Self::Call => "test_simple_text",
-            Self::Elicit => "test_elicitation",
+            Self::Elicit | Self::AskInVain => "test_elicitation",
+            Self::Visit | Self::VisitToTheEnd => "test_elicitation_url",
+            Self::Prompt => "test_input_required_result_prompt",
             Self::Sample => "test_sampling",
             Self::Roots => "test_input_required_result_list_roots",
             Self::Progress => "test_tool_with_progress",
             Self::Cancel => "test_slow",
             Self::Subscribe => "test_touch_resource",
+            Self::ListChange => "test_trigger_tool_change",
+            Self::Log => "test_logging_tool",
         }
     }
 }
@@ -96,6 +119,10 @@ pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Valu
     match exercise.script {
         Script::List => list(client).await,
         Script::Call => Ok(json!({"text": text_of(client, &tool, arguments(json!({}))).await?})),
+        Script::Visit => visit(client, &tool, arguments(json!({}))).await,
+        Script::VisitToTheEnd => visit_to_the_end(client, &tool, arguments(json!({}))).await,
+        Script::Prompt => prompt(client, &tool, arguments(json!({}))).await,
+        Script::AskInVain => in_vain(client, exercise, &tool, arguments(json!({"message": "Who are you?"}))).await,
         Script::Elicit => asked(client, "elicitation/create", &tool, arguments(json!({"message": "Who are you?"}))).await,
         Script::Sample => {
             let outcome =
@@ -107,8 +134,10 @@ pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Valu
         Script::Cancel => cancel(client, &tool, arguments(json!({}))).await,
         Script::Subscribe => {
             let uri = exercise.uri.as_deref().unwrap_or("test://watched-resource");
-            subscribe(client, uri, &tool, arguments(json!({"uri": uri}))).await
+            listening::subscribe(client, uri, &tool, arguments(json!({"uri": uri}))).await
         }
+        Script::ListChange => listening::list_change(client, &tool, arguments(json!({}))).await,
+        Script::Log => listening::log(client, exercise, &tool, arguments(json!({}))).await,
     }
 }
 
@@ -125,13 +154,17 @@ async fn list(client: &Client) -> Result<Value, Failure> {
     }))
 }
 
-fn call_params(tool: &str, arguments: JsonObject) -> CallToolRequestParams {
+pub(super) fn call_params(tool: &str, arguments: JsonObject) -> CallToolRequestParams {
     CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
 }
 
 /// Calls a tool, through as many rounds as it takes; the texts in its answer.
-async fn text_of(client: &Client, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
-    let params = call_params(tool, arguments);
+pub(super) async fn text_of(client: &Client, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
+    text_for(client, call_params(tool, arguments)).await
+}
+
+/// The same with parameters that hold more than arguments.
+pub(super) async fn text_for(client: &Client, params: CallToolRequestParams) -> Result<String, Failure> {
     let mut result = client.running.call_tool(params.clone()).await;
     // A server that misses a header says so, and the client is to learn anew which arguments go into headers, and to try again
     // (2026-07-28, Streamable HTTP). rmcp leaves both to its user, and now and then it needs this: a list that arrives in the
@@ -164,6 +197,42 @@ async fn asked(client: &Client, method: &str, tool: &str, arguments: JsonObject)
         return Err(format!("nothing was asked by {method}; the tool said: {text}").into());
     }
     Ok(json!({"asked": questions, "text": text}))
+}
+
+async fn visit(client: &Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    let outcome = asked(client, "elicitation/create", tool, arguments).await?;
+    if outcome["asked"][0]["url"].is_string() { Ok(outcome) } else { Err(format!("this is no page to visit: {outcome}").into()) }
+}
+
+/// A page is done with when its server says so, which may be a moment before or after the answer.
+async fn visit_to_the_end(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    let mut outcome = visit(client, tool, arguments).await?;
+    let visited = tokio::time::timeout(SOON, client.heard.visited.recv()).await.ok().flatten();
+    outcome["visited"] = json!(visited.ok_or("nobody said that the visit is over")?);
+    if outcome["asked"][0]["id"] != outcome["visited"] {
+        return Err(format!("another visit is over than was asked for: {outcome}").into());
+    }
+    Ok(outcome)
+}
+
+async fn prompt(client: &Client, name: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    let answer = json!(client.running.get_prompt(GetPromptRequestParams::new(name).with_arguments(arguments)).await?);
+    let questions = client.heard.asked("elicitation/create");
+    if questions.is_empty() {
+        return Err(format!("nothing was asked; the prompt is {answer}").into());
+    }
+    Ok(json!({"asked": questions, "text": answer["messages"][0]["content"]["text"]}))
+}
+
+/// Whether the server may ask all the same, and how the tool is refused, is for others to judge.
+async fn in_vain(client: &Client, exercise: &Exercise, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
+    if let Ok(text) = text_of(client, tool, arguments.clone()).await {
+        return Err(format!("the tool can do without an answer: {text}").into());
+    }
+    let Err(refused) = text_of(client, tool, arguments).await else { return Err("the tool refuses only once".into()) };
+    let next = exercise.next.as_deref().unwrap_or("test_simple_text");
+    let text = text_of(client, next, JsonObject::new()).await?;
+    Ok(json!({"refused": refused.to_string(), "asked": client.heard.methods(), "text": text}))
 }
 
 /// The client's own words must have reached the tool.
@@ -217,35 +286,4 @@ async fn cancel(client: &mut Client, tool: &str, arguments: JsonObject) -> Resul
 async fn counted(client: &Client, counter: Option<&str>) -> Result<Option<u64>, Failure> {
     let Some(counter) = counter else { return Ok(None) };
     Ok(Some(text_of(client, counter, JsonObject::new()).await?.parse()?))
-}
-
-async fn subscribe(client: &mut Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
-    let updated = match client.era {
-        ClientEra::Legacy => update_in_session(client, uri, tool, arguments).await?,
-        ClientEra::Modern => update_on_stream(client, uri, tool, arguments).await?,
-    };
-    if updated == uri { Ok(json!({"updated": updated})) } else { Err(format!("{updated} changed, and not {uri}").into()) }
-}
-
-#[expect(deprecated, reason = "legacy clients subscribe this way")]
-async fn update_in_session(client: &mut Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
-    client.running.subscribe(SubscribeRequestParams::new(uri)).await?;
-    text_of(client, tool, arguments).await?;
-    let updated = tokio::time::timeout(SOON, client.heard.updates.recv()).await;
-    updated.ok().flatten().ok_or_else(|| "no update came".into())
-}
-
-async fn update_on_stream(client: &Client, uri: &str, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
-    let filter = SubscriptionFilter::builder().resource_subscription(uri).build();
-    let mut stream = client.running.listen(filter).await?;
-    if stream.acknowledged().resource_subscriptions.as_deref() != Some(&[uri.to_owned()]) {
-        return Err(format!("the subscription was not accepted: {:?}", stream.acknowledged()).into());
-    }
-    text_of(client, tool, arguments).await?;
-    let update = tokio::time::timeout(SOON, stream.next()).await.map_err(|_| "no update came")??;
-    stream.cancel().await?;
-    match update {
-        Some(ServerNotification::ResourceUpdatedNotification(update)) => Ok(update.params.uri),
-        other => Err(ServiceError::UnexpectedResponse).map_err(|error| format!("{error}: {other:?}").into()),
-    }
 }

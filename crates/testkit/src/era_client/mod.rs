@@ -1,8 +1,9 @@
 //! A client of one era, built with the official SDK, that goes through a named exercise: here is how it connects; what it does is
-//! in [`exercises`], how it answers what a server asks of it in [`answering`]. The program around it is `era-client`.
+//! in [`exercises`] and [`listening`], how it answers what a server asks of it in [`answering`]. The program around it is `era-client`.
 
 mod answering;
 mod exercises;
+mod listening;
 
 use std::{error::Error, fmt, str::FromStr, time::Duration};
 
@@ -72,11 +73,17 @@ pub struct Exercise {
     pub arguments: Option<JsonObject>,
     /// The resource to subscribe to.
     pub uri: Option<String>,
+    /// The level from which on log messages are wanted.
+    pub level: Option<String>,
+    /// The arguments of a call that logs below that level.
+    pub unheard: Option<JsonObject>,
+    /// The tool to call after one has failed.
+    pub next: Option<String>,
 }
 
 impl Exercise {
     pub fn new(script: Script) -> Self {
-        Self { script, tool: None, arguments: None, uri: None }
+        Self { script, tool: None, arguments: None, uri: None, level: None, unheard: None, next: None }
     }
 }
 
@@ -111,7 +118,7 @@ where
     E: Error + Send + Sync + 'static,
 {
     let whole = async {
-        let (answering, heard) = Answering::new(&era.version());
+        let (answering, heard) = Answering::new(&era.version(), exercise.script != Script::AskInVain);
         let running = answering.serve_with_lifecycle(connection, era.lifecycle()).await?;
         let version = running.peer_info().map(|info| info.protocol_version.clone());
         if version.as_ref() != Some(&era.version()) {

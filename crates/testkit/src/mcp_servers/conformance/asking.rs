@@ -2,7 +2,11 @@
 //! [`super::input`], and what they are asked in [`super::questions`].
 
 use futures::future::try_join_all;
-use rmcp::{ErrorData, RoleServer, model::JsonObject, service::RequestContext};
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{CustomNotification, JsonObject, ServerNotification},
+    service::RequestContext,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -34,8 +38,19 @@ pub(super) async fn ask(
 async fn answer_to(mut question: Value, context: &RequestContext<RoleServer>) -> Result<Value, ErrorData> {
     let params = question["params"].take();
     Ok(match capability(&question) {
+        "elicitation" if params["mode"] == "url" => visit(params, context).await?,
         "elicitation" => json!(context.peer.create_elicitation(model(params)?).await.map_err(sending)?),
         "sampling" => json!(context.peer.create_message(model(params)?).await.map_err(sending)?),
         _ => json!(context.peer.list_roots().await.map_err(sending)?),
     })
+}
+
+/// A page has an id in this era, by which the client is told that it is done with. Nobody really goes there.
+async fn visit(mut params: Value, context: &RequestContext<RoleServer>) -> Result<Value, ErrorData> {
+    let id = format!("visit-{}", context.id);
+    params["elicitationId"] = json!(id);
+    let answer = context.peer.create_elicitation(model(params)?).await.map_err(sending)?;
+    let over = CustomNotification::new("notifications/elicitation/complete", Some(json!({"elicitationId": id})));
+    context.peer.send_notification(ServerNotification::CustomNotification(over)).await.map_err(sending)?;
+    Ok(json!(answer))
 }

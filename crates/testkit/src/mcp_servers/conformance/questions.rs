@@ -82,6 +82,16 @@ pub(super) const TOOLS: &[Asking] = &[
         finish: |answers| sampled(answers, "completion").to_owned(),
         ..ONE_FIELD
     },
+    Asking {
+        name: "test_elicitation_url",
+        description: "Sends the user to a page",
+        rounds: &[|_, _| {
+            let params = json!({"mode": "url", "message": "Please sign there", "url": "https://example.com/sign-here"});
+            one("visit", json!({"method": "elicitation/create", "params": params}))
+        }],
+        finish: |answers| format!("Visited: {}", described(answers, "visit")),
+        ..ONE_FIELD
+    },
     Asking { name: "test_streaming_elicitation", description: "Asks for a name in the middle of a call", ..ONE_FIELD },
     Asking { name: "test_input_required_result_elicitation", description: "Asks for a name", ..ONE_FIELD },
     Asking {
@@ -175,7 +185,7 @@ pub(super) fn capability(question: &Value) -> &'static str {
 pub(super) fn is_answer(question: &Value, answer: &Value) -> bool {
     match capability(question) {
         "elicitation" => match answer["action"].as_str() {
-            Some("accept") => answer["content"].is_object(),
+            Some("accept") => answer["content"].is_object() || question["params"]["mode"] == "url",
             other => matches!(other, Some("decline" | "cancel")),
         },
         "sampling" => answer["role"].is_string() && (answer["content"].is_object() || answer["content"].is_array()),
