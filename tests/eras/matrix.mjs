@@ -3,13 +3,7 @@
 import fs from 'node:fs';
 
 /** One entry for each thing that cannot be: a client, an exercise, and why. */
-export const NOT_APPLICABLE = ['Rust, legacy', 'Rust, modern'].flatMap((client) => [
-  { client, exercise: 'elicit_url', why: 'the program that rmcp is driven by fills in forms only, and says so to the server' },
-  { client, exercise: 'prompt that asks', why: 'the program that rmcp is driven by does not ask for prompts' },
-  { client, exercise: 'list change', why: 'the program that rmcp is driven by does not listen to changes of lists' },
-  { client, exercise: 'log', why: 'the program that rmcp is driven by does not listen to log messages' },
-  { client, exercise: 'asking in vain', why: 'the program that rmcp is driven by always says that it can be asked' },
-]);
+export const NOT_APPLICABLE = [];
 
 export function notApplicable(client, exercise) {
   return NOT_APPLICABLE.find((entry) => entry.client === client && entry.exercise === exercise)?.why;
