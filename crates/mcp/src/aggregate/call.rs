@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{kind::Kind, merge, quarantine, route};
+use super::{
+    kind::Kind,
+    merge, quarantine, route,
+    tasks::{self, dialect},
+};
 use crate::{
     hub::{
         Inner,
@@ -28,7 +32,10 @@ pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask) -> Reply {
             hub.spread_level(ask.session()?).await;
             Ok(done())
         }
-        method => Err(Problem::method_not_found(method)),
+        method => match dialect::Method::of(method, ask.era) {
+            Some(method) => tasks::request(hub, ask, method).await,
+            None => Err(Problem::method_not_found(method)),
+        },
     }
 }
 
@@ -39,7 +46,11 @@ async fn named(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
         quarantine::guard(hub, &found.server, &ask.asker, &found.name).await?;
     }
     let params = wire::replace_name(params, &found.name)?;
-    ask.forward(hub, &found.server, Some(params)).await
+    let reply = ask.forward(hub, &found.server, Some(params)).await;
+    if kind == Kind::Tools {
+        tasks::note_made(hub, ask, &found.server, &found.name, &reply);
+    }
+    reply
 }
 
 async fn resource(hub: &Arc<Inner>, ask: &Ask) -> Reply {

@@ -5,14 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    allow::Allow,
-    era,
-    hub::{Inner, capabilities},
-    sync::locked,
-    upstream::ServerInfo,
-    wire::Payload,
-};
+use super::capabilities as merged;
+use crate::{allow::Allow, era, hub::Inner, sync::locked, wire::Payload};
 
 const MAX_INSTRUCTIONS: usize = 32 * 1024;
 
@@ -20,7 +14,7 @@ const MAX_INSTRUCTIONS: usize = 32 * 1024;
 pub(crate) fn result(hub: &Inner, allow: &dyn Allow, revision: &str) -> Payload {
     let mut result = Map::new();
     result.insert("protocolVersion".to_owned(), revision.into());
-    introduce(hub, allow, &mut result, |result| {
+    introduce(hub, allow, &mut result, revision, |result| {
         result.insert("serverInfo".to_owned(), implementation());
     });
     Payload::from_value(&Value::Object(result))
@@ -30,7 +24,7 @@ pub(crate) fn result(hub: &Inner, allow: &dyn Allow, revision: &str) -> Payload 
 pub(crate) fn discovery(hub: &Inner, allow: &dyn Allow) -> Payload {
     let mut result = Map::new();
     result.insert("supportedVersions".to_owned(), era::all().collect::<Vec<_>>().into());
-    introduce(hub, allow, &mut result, |_| {});
+    introduce(hub, allow, &mut result, era::MODERN, |_| {});
     Payload::from_value(&Value::Object(result))
 }
 
@@ -44,14 +38,20 @@ fn implementation() -> Value {
 }
 
 /// Capabilities and instructions, with what `between` puts between them.
-fn introduce(hub: &Inner, allow: &dyn Allow, result: &mut Map<String, Value>, between: impl FnOnce(&mut Map<String, Value>)) {
+fn introduce(
+    hub: &Inner,
+    allow: &dyn Allow,
+    result: &mut Map<String, Value>,
+    revision: &str,
+    between: impl FnOnce(&mut Map<String, Value>),
+) {
     let profiles: Vec<_> = hub
         .allowed_servers(allow)
         .into_iter()
         .map(|server| (hub.profiles.get(&server).and_then(|profile| locked(profile).clone()), server))
         .collect();
-    let infos: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref()).collect();
-    result.insert("capabilities".to_owned(), capabilities_of(&infos));
+    let declared: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref().map(|info| &info.capabilities)).collect();
+    result.insert("capabilities".to_owned(), merged::capabilities(&declared, revision));
     between(result);
     let instructions = profiles.iter().filter_map(|(info, server)| Some((server, info.as_ref()?.instructions.as_deref()?)));
     let mut merged = String::new();
@@ -67,23 +67,4 @@ fn introduce(hub: &Inner, allow: &dyn Allow, result: &mut Map<String, Value>, be
     if !merged.is_empty() {
         result.insert("instructions".to_owned(), merged.into());
     }
-}
-
-fn capabilities_of(infos: &[Option<&ServerInfo>]) -> Value {
-    let any = |found: &dyn Fn(&Payload) -> bool| infos.iter().any(|info| info.is_none_or(|info| found(&info.capabilities)));
-    let mut merged = Map::new();
-    merged.insert("tools".to_owned(), json!({ "listChanged": true }));
-    if any(&|c| capabilities::has(c, "prompts")) {
-        merged.insert("prompts".to_owned(), json!({ "listChanged": true }));
-    }
-    if any(&|c| capabilities::has(c, "resources")) {
-        let subscribe = any(&|c| capabilities::has_flag(c, "resources", "subscribe"));
-        merged.insert("resources".to_owned(), json!({ "subscribe": subscribe, "listChanged": true }));
-    }
-    for name in ["completions", "logging"] {
-        if any(&|c| capabilities::has(c, name)) {
-            merged.insert(name.to_owned(), json!({}));
-        }
-    }
-    Value::Object(merged)
 }

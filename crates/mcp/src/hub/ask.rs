@@ -72,6 +72,23 @@ impl Ask {
         Ok(level)
     }
 
+    /// The same client's, about something else.
+    pub(crate) fn instead(&self, method: &str, params: Payload) -> Self {
+        Self {
+            asker: self.asker.clone(),
+            view: self.view.clone(),
+            allow: Arc::clone(&self.allow),
+            era: self.era,
+            speaker: self.speaker.clone(),
+            method: method.to_owned(),
+            params: Some(params),
+            mirrors: HeaderMap::new(),
+            level: self.level,
+            news: self.news.clone(),
+            cancel: self.cancel.clone(),
+        }
+    }
+
     /// Sends the request on with these parameters, whatever they are.
     pub(crate) async fn forward(&self, hub: &Arc<Inner>, server: &ServerName, params: Option<Payload>) -> Reply {
         forward::forward(hub, self, server, params).await

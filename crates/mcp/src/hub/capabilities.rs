@@ -1,4 +1,4 @@
-//! Reading the capabilities that a server declared.
+//! Reading the capabilities that a server, or a client, declared.
 
 use crate::wire::{self, Payload};
 
@@ -9,7 +9,17 @@ pub(crate) fn has(capabilities: &Payload, name: &str) -> bool {
 
 /// Did the server declare `flag` of the capability `name` as true?
 pub(crate) fn has_flag(capabilities: &Payload, name: &str, flag: &str) -> bool {
-    find(capabilities, name).and_then(|capability| find(&capability, flag)).is_some_and(|value| value.as_str() == "true")
+    at(capabilities, &[name, flag]).is_some_and(|value| value.as_str() == "true")
+}
+
+/// What was declared at this path, if anything.
+pub(crate) fn at(capabilities: &Payload, path: &[&str]) -> Option<Payload> {
+    path.iter().try_fold(capabilities.clone(), |object, name| find(&object, name))
+}
+
+/// The settings of an extension (MCP 2026-07-28, `extensions`): an object, when it was declared.
+pub(crate) fn extension(capabilities: &Payload, name: &str) -> Option<Payload> {
+    at(capabilities, &["extensions", name]).filter(|settings| settings.as_str().starts_with('{'))
 }
 
 fn find(object: &Payload, name: &str) -> Option<Payload> {

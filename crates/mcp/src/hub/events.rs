@@ -35,6 +35,11 @@ impl Inner {
                 }),
                 // Its id says which question it is about, and nobody can guess one.
                 "notifications/elicitation/complete" => key.owner != Owner::Everybody,
+                // Of revision 2025-11-25: whose task it is about is known when it was made here.
+                "notifications/tasks/status" if session.view == View::All => head
+                    .task_id
+                    .as_deref()
+                    .is_some_and(|task| self.tasks.is_followed_by(&session.user, task, &key.server, &session.id)),
                 // On the merged endpoint nobody could tell which server spoke; on a shared connection, to whom.
                 _ => key.owner != Owner::Everybody && session.view != View::All,
             };

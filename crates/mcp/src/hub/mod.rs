@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    aggregate::{catalogue::Catalogue, merge},
+    aggregate::{catalogue::Catalogue, merge, tasks::table::TaskTable},
     allow::{Allow, Verdict},
     answer::{Answer, Refused, Wanted},
     endpoint::{answers, era},
@@ -73,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) servers: Arc<dyn Servers>,
     pub(crate) sessions: Sessions,
     pub(crate) catalogue: Catalogue,
+    pub(crate) tasks: TaskTable,
     pub(crate) watches: connect::Watches,
     /// What each server said of itself the last time anybody was connected to it.
     pub(crate) profiles: HashMap<ServerName, Mutex<Option<ServerInfo>>>,
@@ -93,6 +94,7 @@ impl Hub {
     ) -> Arc<Self> {
         let inner = Arc::new(Inner {
             catalogue: Catalogue::new(specs.iter().map(|spec| &spec.name)),
+            tasks: TaskTable::new(settings.max_tasks_per_user, settings.max_tasks),
             profiles: specs.iter().map(|spec| (spec.name.clone(), Mutex::default())).collect(),
             settings,
             specs,

@@ -35,6 +35,9 @@ pub struct HubSettings {
     pub max_in_flight_per_user: usize,
     /// Resource subscriptions of one session.
     pub max_subscriptions: usize,
+    /// Tasks of one user, and of all, whose server is remembered.
+    pub max_tasks_per_user: usize,
+    pub max_tasks: usize,
     /// How long a merged list waits for servers that have not listed anything yet.
     pub list_deadline: Duration,
     /// A list older than this is still answered, and fetched anew behind the answer.
@@ -61,6 +64,8 @@ impl Default for HubSettings {
             max_streams_per_user: 64,
             max_in_flight_per_user: 64,
             max_subscriptions: 256,
+            max_tasks_per_user: 1_000,
+            max_tasks: 100_000,
             list_deadline: Duration::from_secs(10),
             catalogue_ttl: Duration::from_secs(600),
             page_size: 500,

@@ -15,6 +15,8 @@ pub struct ParamsHead {
     pub name: Option<String>,
     /// Of a resource.
     pub uri: Option<String>,
+    /// Of a task.
+    pub task_id: Option<String>,
     pub cursor: Option<String>,
     /// What `completion/complete` is about.
     pub reference: Option<Reference>,
@@ -69,9 +71,10 @@ pub struct Reference {
     pub uri: Option<String>,
 }
 
-const PARAMS: [&str; 11] = [
+const PARAMS: [&str; 12] = [
     "name",
     "uri",
+    "taskId",
     "cursor",
     "ref",
     "protocolVersion",
@@ -100,6 +103,7 @@ pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
         match &*key {
             "name" => head.name = Some(string("name", raw)?),
             "uri" => head.uri = Some(string("uri", raw)?),
+            "taskId" => head.task_id = Some(string("taskId", raw)?),
             "cursor" => head.cursor = Some(string("cursor", raw)?),
             "protocolVersion" => head.protocol_version = Some(string("protocolVersion", raw)?),
             "level" => head.level = Some(string("level", raw)?),

@@ -21,6 +21,8 @@ use portunus_mcp::{
 };
 use tokio::sync::{Notify, broadcast};
 
+use super::fake_tasks::Tasks;
+
 pub(crate) fn name(text: &str) -> ServerName {
     ServerName::parse(text).unwrap()
 }
@@ -33,6 +35,7 @@ pub(crate) fn payload(text: &str) -> Payload {
 pub(crate) struct Script {
     pub(crate) name: ServerName,
     pub(crate) isolation: Isolation,
+    pub(crate) era: Era,
     pub(crate) capabilities: String,
     pub(crate) instructions: Option<String>,
     pub(crate) lists: Mutex<HashMap<String, Vec<String>>>,
@@ -53,6 +56,7 @@ impl Script {
         Self {
             name: name(text),
             isolation: Isolation::User,
+            era: Era::Legacy,
             capabilities: r#"{"tools":{},"prompts":{},"resources":{"subscribe":true},"logging":{},"completions":{}}"#.to_owned(),
             instructions: None,
             lists: Mutex::default(),
@@ -64,6 +68,17 @@ impl Script {
             heard: Mutex::default(),
             cancelled: AtomicUsize::new(0),
         }
+    }
+
+    /// Of the modern era, with these capabilities.
+    pub(crate) fn modern(mut self, capabilities: &str) -> Self {
+        self.era = Era::Modern;
+        self.declaring(capabilities)
+    }
+
+    pub(crate) fn declaring(mut self, capabilities: &str) -> Self {
+        capabilities.clone_into(&mut self.capabilities);
+        self
     }
 
     pub(crate) fn with(self, method: &str, items: &[&str]) -> Self {
@@ -201,6 +216,7 @@ pub(crate) struct FakePeer {
     info: ServerInfo,
     events: broadcast::Sender<Event>,
     closed: AtomicBool,
+    tasks: Tasks,
 }
 
 impl FakePeer {
@@ -212,14 +228,14 @@ impl FakePeer {
             script.capabilities
         );
         let info = ServerInfo {
-            era: Era::Legacy,
+            era: script.era,
             protocol_version: "2025-03-26".to_owned(),
             capabilities: payload(&script.capabilities),
             server_info: payload(&server_info),
             instructions: script.instructions.clone(),
             raw: payload(&raw),
         };
-        Self { script, key, info, events: broadcast::channel(64).0, closed: AtomicBool::new(false) }
+        Self { script, key, info, events: broadcast::channel(64).0, closed: AtomicBool::new(false), tasks: Tasks::default() }
     }
 
     /// The tools that do something.
@@ -253,6 +269,7 @@ impl FakePeer {
                     self.events.send(Event::Notification { method: "notifications/message".to_owned(), params: Some(params) });
                 self.script.go_on.notified().await;
             }
+            "job" => return Ok(self.tasks.make(self.info.era, params)),
             "fail" => return Ok(Outcome::Error(payload(r#"{"code":-32050,"message":"no","data":{"n":1.0}}"#))),
             _ => {}
         }
@@ -290,6 +307,7 @@ impl Peer for FakePeer {
                 let value: serde_json::Value = serde_json::from_str(params.as_str()).unwrap();
                 self.call(value["name"].as_str().unwrap(), params, call).await
             }
+            (method, Some(params)) if method.starts_with("tasks/") => Ok(self.tasks.answer(&self.script, method, params)),
             _ => Ok(echo(&self.script, method, params.as_ref())),
         }
     }

@@ -1,5 +1,5 @@
 //! The hub from the edge's side, with servers that exist in memory only ([`fake`]) and a client that sees every byte
-//! ([`client`]).
+//! ([`client`], or [`modern`] of the other era).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "the fakes of a test fail loudly")]
 
@@ -7,9 +7,11 @@ mod allow;
 mod calls;
 mod client;
 mod fake;
+mod fake_tasks;
 mod granted;
 mod kept;
 mod lists;
+mod modern;
 mod names;
 mod quarantine;
 mod real;
@@ -17,4 +19,6 @@ mod resources;
 mod resume;
 mod sessions;
 mod streams;
+mod task_streams;
+mod tasks;
 mod transport;
