@@ -142,6 +142,7 @@ impl Inner {
         session.ended.cancel();
         self.forget(session).await;
         session.resumables.clear();
+        self.unwatch_tasks(session).await;
         for (server, uri) in session.take_subscriptions() {
             let live = self.spec(&server).and_then(|spec| self.find_live(spec, session));
             if let Some(peer) = live

@@ -14,7 +14,7 @@ use super::{
     ask::{Ask, Subscription},
     capabilities,
     reply::{self, Problem},
-    single,
+    single, task_watch,
 };
 use crate::{
     aggregate::{kind::Kind as List, route},
@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, face: Face) -> Answer {
-    let (mut filter, uris) = match wanted(request.params.as_ref()) {
+    let (mut filter, uris, tasks) = match wanted(request.params.as_ref()) {
         Ok(wanted) => wanted,
         Err(error) => return reply::modern_answer(&request.id, Err(error.into())),
     };
@@ -40,6 +40,11 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
             Ok(peer) => filter = offered(filter, &peer.info().capabilities),
             Err(error) => return reply::modern_answer(&request.id, Err(Problem::server(server, error))),
         }
+    }
+    if !tasks.is_empty()
+        && let Err(problem) = hub.may_watch_tasks(caller, &face)
+    {
+        return reply::modern_answer(&request.id, Err(problem));
     }
     let session = Session::new(SessionId::generate(&*hub.entropy), caller, Kind::Listening(filter), face, Arc::clone(&room.kept));
     let session = Arc::new(session);
@@ -57,8 +62,8 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
             Err(problem) => tracing::debug!(?problem, "a resource is left out of a subscription"),
         }
     }
-    let acknowledged = wire::object(&[("notifications", filter.write(&agreed).as_str())]);
-    let first = open.tagged("notifications/subscriptions/acknowledged", Some(&acknowledged));
+    let followed = open.follow(tasks).await;
+    let first = open.acknowledgement(filter, &agreed, &followed);
     let keep_alive = hub.settings.keep_alive;
     answers::events(stream::unfold((Some(open), Some(first)), move |(open, first)| async move {
         if let Some(first) = first {
@@ -70,10 +75,14 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
     }))
 }
 
-fn wanted(params: Option<&Payload>) -> Result<(Filter, Vec<String>), WireError> {
+/// Lists, URIs of resources, ids of tasks.
+fn wanted(params: Option<&Payload>) -> Result<(Filter, Vec<String>, Vec<String>), WireError> {
     let members = params.map(wire::members).transpose()?.unwrap_or_default();
     match members.into_iter().find(|(key, _)| key == "notifications") {
-        Some((_, notifications)) if notifications.as_str().starts_with('{') => Filter::read(&notifications),
+        Some((_, notifications)) if notifications.as_str().starts_with('{') => {
+            let (filter, uris) = Filter::read(&notifications)?;
+            Ok((filter, uris, task_watch::wanted(&notifications)?))
+        }
         Some(_) => Err(WireError::WrongType("notifications", "an object")),
         None => Err(WireError::Missing("notifications".to_owned())),
     }
@@ -109,21 +118,26 @@ impl Drop for Open {
 }
 
 impl Open {
-    async fn subscribe(&self, uri: &str) -> Result<(), Problem> {
+    /// The session asks something of its own.
+    fn ask(&self, method: &str, params: Payload) -> Ask {
         let (news, _) = mpsc::channel(1);
-        let ask = Ask {
+        Ask {
             asker: Asker::session(&self.session),
             view: self.session.view.clone(),
             allow: self.session.allow(),
             era: Era::Modern,
             speaker: Some(Arc::clone(&self.session)),
-            method: "resources/subscribe".to_owned(),
-            params: Some(wire::object(&[("uri", &wire::quote(uri))])),
+            method: method.to_owned(),
+            params: Some(params),
             mirrors: HeaderMap::new(),
             level: None,
             news,
             cancel: self.session.ended.clone(),
-        };
+        }
+    }
+
+    async fn subscribe(&self, uri: &str) -> Result<(), Problem> {
+        let ask = self.ask("resources/subscribe", wire::object(&[("uri", &wire::quote(uri))]));
         let server: ServerName = match &self.session.view {
             View::One(server) => {
                 single::check(&*ask.allow, server, List::Resources, uri)?;
@@ -135,6 +149,30 @@ impl Open {
             wire::Outcome::Result(_) => Ok(()),
             wire::Outcome::Error(_) => Err(Problem::invalid_params("the server refuses")),
         }
+    }
+
+    /// Those of the tasks that their servers tell of.
+    async fn follow(&self, tasks: Vec<String>) -> Vec<String> {
+        let mut followed = Vec::new();
+        for task in tasks.into_iter().take(self.hub.settings.max_subscriptions) {
+            let ask = self.ask("tasks/get", wire::object(&[("taskId", &wire::quote(&task))]));
+            match self.hub.watch_task(&self.session, &ask, &task).await {
+                Ok(()) => followed.push(task),
+                Err(problem) => tracing::debug!(?problem, "a task is left out of a subscription"),
+            }
+        }
+        followed
+    }
+
+    /// The first event: what was agreed to.
+    fn acknowledgement(&self, filter: Filter, uris: &[String], tasks: &[String]) -> Bytes {
+        let mut agreed = filter.write(uris);
+        if !tasks.is_empty() {
+            let tasks = Payload::from_value(&tasks.into());
+            agreed = wire::with_members(&agreed, &[("taskIds", tasks.as_str())]).unwrap_or(agreed);
+        }
+        let params = wire::object(&[("notifications", agreed.as_str())]);
+        self.tagged("notifications/subscriptions/acknowledged", Some(&params))
     }
 
     /// The next event, and whether another can follow.

@@ -139,7 +139,7 @@ impl Inner {
         self.introduce(Arc::clone(peer));
     }
 
-    /// Tells a new connection what its predecessor was told: the level of logging, the subscriptions.
+    /// Tells a new connection what its predecessor was told: the level of logging, the subscriptions, the tasks that are followed.
     fn introduce(self: &Arc<Self>, peer: Arc<dyn Peer>) {
         let sessions = self.concerned(peer.key());
         let level = lowest_level(peer.key(), &sessions);
@@ -148,7 +148,9 @@ impl Inner {
             .flat_map(|session| session.subscriptions().into_iter().map(|(server, uri)| (Arc::clone(session), server, uri)))
             .filter(|(_, server, _)| *server == peer.key().server)
             .collect();
-        if level.is_none() && subscribed.is_empty() {
+        let followed: Vec<_> =
+            sessions.iter().flat_map(|session| self.task_watches.of(&session.id, &peer.key().server)).collect();
+        if level.is_none() && subscribed.is_empty() && followed.is_empty() {
             return;
         }
         tokio::spawn(async move {
@@ -158,6 +160,11 @@ impl Inner {
             for (session, server, uri) in subscribed {
                 tell_uri(&peer, "resources/subscribe", &uri).await;
                 session.keep_subscribed(&server, &uri, peer.hold());
+            }
+            for task in followed {
+                if let Err(error) = peer.follow_task(&task, true).await {
+                    tracing::debug!(server = %peer.key().server, %error, "a server was not told of a task that somebody follows");
+                }
             }
         });
     }

@@ -12,6 +12,9 @@ use crate::{
     wire::{self, Payload},
 };
 
+/// Of the extension `io.modelcontextprotocol/tasks`: whoever listens to a task has said so by its id.
+const TASK_CHANGED: &str = "notifications/tasks";
+
 impl Inner {
     /// A notification of a server.
     pub(crate) fn deliver(&self, key: &ConnectionKey, method: &str, params: Option<&Payload>) {
@@ -35,6 +38,7 @@ impl Inner {
                 }),
                 // Its id says which question it is about, and nobody can guess one.
                 "notifications/elicitation/complete" => key.owner != Owner::Everybody,
+                TASK_CHANGED => head.task_id.as_deref().is_some_and(|task| self.task_watches.has(&session.id, &key.server, task)),
                 // Of revision 2025-11-25: whose task it is about is known when it was made here.
                 "notifications/tasks/status" if session.view == View::All => head
                     .task_id
@@ -43,7 +47,7 @@ impl Inner {
                 // On the merged endpoint nobody could tell which server spoke; on a shared connection, to whom.
                 _ => key.owner != Owner::Everybody && session.view != View::All,
             };
-            if hears && wants(&session, method) {
+            if hears && (method == TASK_CHANGED || wants(&session, method)) {
                 session.outbox.push(&message);
             }
         }

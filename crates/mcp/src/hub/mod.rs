@@ -42,6 +42,7 @@ mod seal;
 mod servers;
 mod settings;
 pub(crate) mod single;
+pub(crate) mod task_watch;
 pub(crate) mod waiting;
 
 pub use clients::Clients;
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) catalogue: Catalogue,
     pub(crate) tasks: TaskTable,
+    pub(crate) task_watches: task_watch::TaskWatches,
     pub(crate) watches: connect::Watches,
     /// What each server said of itself the last time anybody was connected to it.
     pub(crate) profiles: HashMap<ServerName, Mutex<Option<ServerInfo>>>,
@@ -96,6 +98,7 @@ impl Hub {
             catalogue: Catalogue::new(specs.iter().map(|spec| &spec.name)),
             tasks: TaskTable::new(settings.max_tasks_per_user, settings.max_tasks),
             profiles: specs.iter().map(|spec| (spec.name.clone(), Mutex::default())).collect(),
+            task_watches: task_watch::TaskWatches::default(),
             settings,
             specs,
             servers,

@@ -36,6 +36,12 @@ pub trait Peer: Send + Sync {
 
     async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError>;
 
+    /// Wants to hear of a task of the extension `io.modelcontextprotocol/tasks`, or no longer. Does the server tell of it? Only those of
+    /// the modern era do.
+    async fn follow_task(&self, _task: &str, _is_wanted: bool) -> Result<bool, UpstreamError> {
+        Ok(false)
+    }
+
     /// What the server says from now on.
     fn events(&self) -> broadcast::Receiver<Event>;
 
@@ -76,6 +82,10 @@ impl Peer for Connection {
 
     async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError> {
         Self::notify(self, method, params).await
+    }
+
+    async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
+        Self::follow_task(self, task, is_wanted).await
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {

@@ -17,7 +17,7 @@ use super::{
     ConnectionKey, Event, News, UpstreamError,
     inbox::{Awaited, Inbox},
     link::{Link, Outgoing},
-    listen::Listening,
+    listen::{Listening, Subject},
     modern,
 };
 use crate::{
@@ -88,7 +88,7 @@ impl Connection {
         };
         if let "resources/subscribe" | "resources/unsubscribe" = method {
             let uri = params.as_ref().map(wire::params_head).transpose()?.and_then(|head| head.uri).unwrap_or_default();
-            return listening.change(&uri, method == "resources/subscribe", self.request_timeout).await;
+            return listening.subscribe(uri, method == "resources/subscribe", self.request_timeout).await;
         }
         let is_whole = match &params {
             Some(params) => wire::meta_of(params)?.protocol_version.is_some(),
@@ -100,6 +100,15 @@ impl Connection {
         headers.extend(call.headers);
         let call = Call { headers, ..call };
         ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await
+    }
+
+    /// Wants to hear of a task, or no longer. Does the server tell of it?
+    pub async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
+        let _busy = self.hold();
+        match &self.listening {
+            Some(listening) => listening.change(Subject::Task(task.to_owned()), is_wanted, self.request_timeout).await,
+            None => Ok(false),
+        }
     }
 
     pub async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError> {

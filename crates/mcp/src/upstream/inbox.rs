@@ -288,5 +288,6 @@ fn is_of_all(method: &str) -> bool {
             | "notifications/resources/list_changed"
             | "notifications/resources/updated"
             | "notifications/subscriptions/acknowledged"
+            | "notifications/tasks"
     )
 }

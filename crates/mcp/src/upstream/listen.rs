@@ -1,5 +1,5 @@
 //! The stream on which a modern server tells of its changes (MCP 2026-07-28, subscriptions): one `subscriptions/listen` at a time, opened
-//! anew when another resource is wanted or when it broke. What comes on it is an [`super::Event`], as from a server of the legacy era.
+//! anew when another resource or task is wanted or when it broke. What comes on it is an [`super::Event`], as from a server of the legacy era.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -19,6 +19,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// As good as for ever.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Members of the filter.
+const RESOURCES: &str = "resourceSubscriptions";
+const TASKS: &str = "taskIds";
 /// The lists that may change: capability, member of the filter, notification.
 const LISTS: [(&str, &str, &str); 3] = [
     ("tools", "toolsListChanged", "notifications/tools/list_changed"),
@@ -26,18 +29,27 @@ const LISTS: [(&str, &str, &str); 3] = [
     ("resources", "resourcesListChanged", "notifications/resources/list_changed"),
 ];
 
+/// What a server can be asked to tell of, besides its lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// By its URI.
+    Resource(String),
+    /// By its id: of the extension `io.modelcontextprotocol/tasks`.
+    Task(String),
+}
+
 /// What is to be heard of, counted up at each change.
 #[derive(Clone, Default)]
 struct Wanted {
     turn: u64,
-    uris: BTreeSet<String>,
+    subjects: BTreeSet<Subject>,
 }
 
 /// What the server agreed to, at the latest `turn`.
 #[derive(Clone, Default)]
 struct Settled {
     turn: u64,
-    uris: BTreeSet<String>,
+    subjects: BTreeSet<Subject>,
 }
 
 pub(super) struct Listening {
@@ -63,33 +75,41 @@ impl Listening {
         Self { wanted, settled }
     }
 
-    /// Wants to hear of a resource, or no longer; returns when the server has agreed.
-    pub(super) async fn change(&self, uri: &str, is_wanted: bool, timeout: Duration) -> Result<Outcome, UpstreamError> {
+    /// `resources/subscribe` and `resources/unsubscribe`, which this era has not.
+    pub(super) async fn subscribe(&self, uri: String, is_wanted: bool, timeout: Duration) -> Result<Outcome, UpstreamError> {
+        if self.change(Subject::Resource(uri), is_wanted, timeout).await? {
+            return Ok(Outcome::Result(wire::object(&[])));
+        }
+        let refusal = RpcError::new(code::INVALID_PARAMS, "the server does not tell of changes of this resource");
+        Ok(Outcome::Error(refusal.object()))
+    }
+
+    /// Wants to hear of something, or no longer; returns when the server has agreed, `false` when it has not.
+    pub(super) async fn change(&self, subject: Subject, is_wanted: bool, timeout: Duration) -> Result<bool, UpstreamError> {
         let mut turn = 0;
         self.wanted.send_modify(|wanted| {
             wanted.turn += 1;
             turn = wanted.turn;
             if is_wanted {
-                wanted.uris.insert(uri.to_owned());
+                wanted.subjects.insert(subject.clone());
             } else {
-                wanted.uris.remove(uri);
+                wanted.subjects.remove(&subject);
             }
         });
         if !is_wanted {
-            return Ok(Outcome::Result(wire::object(&[])));
+            return Ok(true);
         }
         let mut settled = self.settled.clone();
         let settled = tokio::time::timeout(timeout, settled.wait_for(|settled| settled.turn >= turn)).await;
         let settled = settled.map_err(|_| UpstreamError::Timeout)?.map_err(|_| UpstreamError::closed("closed"))?.clone();
-        if settled.uris.contains(uri) {
-            return Ok(Outcome::Result(wire::object(&[])));
+        if settled.subjects.contains(&subject) {
+            return Ok(true);
         }
         self.wanted.send_modify(|wanted| {
             wanted.turn += 1;
-            wanted.uris.remove(uri);
+            wanted.subjects.remove(&subject);
         });
-        let refusal = RpcError::new(code::INVALID_PARAMS, "the server does not tell of changes of this resource");
-        Ok(Outcome::Error(refusal.object()))
+        Ok(false)
     }
 }
 
@@ -108,7 +128,7 @@ impl Listener {
         let mut earlier: Option<Stream> = None;
         loop {
             let want = wanted.borrow_and_update().clone();
-            if self.lists.is_empty() && want.uris.is_empty() {
+            if self.lists.is_empty() && want.subjects.is_empty() {
                 earlier = None;
                 self.settle(want.turn, BTreeSet::new());
                 if wanted.changed().await.is_err() {
@@ -117,7 +137,7 @@ impl Listener {
                 continue;
             }
             let mut events = self.inbox.events();
-            let mut stream = self.open(&want.uris);
+            let mut stream = self.open(&want.subjects);
             let accepted = tokio::select! {
                 accepted = acknowledged(&mut events) => Some(accepted),
                 _ = &mut stream => None,
@@ -154,15 +174,21 @@ impl Listener {
         }
     }
 
-    fn settle(&self, turn: u64, uris: BTreeSet<String>) {
-        self.settled.send_replace(Settled { turn, uris });
+    fn settle(&self, turn: u64, subjects: BTreeSet<Subject>) {
+        self.settled.send_replace(Settled { turn, subjects });
     }
 
-    fn open(&self, uris: &BTreeSet<String>) -> Stream {
+    fn open(&self, subjects: &BTreeSet<Subject>) -> Stream {
         let mut filter: Map<String, Value> =
             self.lists.iter().map(|(_, member, _)| ((*member).to_owned(), json!(true))).collect();
-        if !uris.is_empty() {
-            filter.insert("resourceSubscriptions".to_owned(), json!(uris));
+        for subject in subjects {
+            let (member, name) = match subject {
+                Subject::Resource(uri) => (RESOURCES, uri),
+                Subject::Task(id) => (TASKS, id),
+            };
+            if let Some(names) = filter.entry(member).or_insert_with(|| json!([])).as_array_mut() {
+                names.push(name.as_str().into());
+            }
         }
         let params = Payload::from_value(&json!({ "notifications": filter }));
         let (inbox, link) = (Arc::clone(&self.inbox), Arc::clone(&self.link));
@@ -175,14 +201,17 @@ impl Listener {
     }
 }
 
-/// The resources that the server will tell of.
-async fn acknowledged(events: &mut broadcast::Receiver<Event>) -> BTreeSet<String> {
+/// What the server will tell of.
+async fn acknowledged(events: &mut broadcast::Receiver<Event>) -> BTreeSet<Subject> {
     loop {
         match events.recv().await {
             Ok(Event::Notification { method, params }) if method == "notifications/subscriptions/acknowledged" => {
                 let agreed: Value = params.and_then(|params| params.read().ok()).unwrap_or_default();
-                let uris = agreed["notifications"]["resourceSubscriptions"].as_array().into_iter().flatten();
-                return uris.filter_map(|uri| uri.as_str().map(str::to_owned)).collect();
+                let names = |member: &str| {
+                    let names = agreed["notifications"][member].as_array().cloned().unwrap_or_default();
+                    names.into_iter().filter_map(|name| name.as_str().map(str::to_owned))
+                };
+                return names(RESOURCES).map(Subject::Resource).chain(names(TASKS).map(Subject::Task)).collect();
             }
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,

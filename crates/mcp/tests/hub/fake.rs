@@ -312,6 +312,12 @@ impl Peer for FakePeer {
         }
     }
 
+    async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
+        let what = if is_wanted { "follow" } else { "leave" };
+        self.script.heard.lock().unwrap().push((what.to_owned(), task.to_owned()));
+        Ok(self.tasks.has(task))
+    }
+
     async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError> {
         let text = params.as_ref().map_or("", Payload::as_str).to_owned();
         self.script.heard.lock().unwrap().push((method.to_owned(), text));

@@ -15,6 +15,7 @@ mod modern;
 mod names;
 mod quarantine;
 mod real;
+mod real_tasks;
 mod resources;
 mod resume;
 mod sessions;

@@ -5,15 +5,23 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use portunus_mcp::{
     answer::Answer,
     hub::{Caller, Hub, View},
 };
 use serde_json::{Value, json};
 
-use super::client::{caller, headers, text};
+use super::client::{Events, caller, headers, text};
+
+/// A name as a header can carry it.
+fn header(name: &str) -> HeaderValue {
+    let encoded = || format!("=?base64?{}?=", STANDARD.encode(name));
+    let is_plain = name.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
+    if is_plain { name.to_owned() } else { encoded() }.parse().unwrap()
+}
 
 pub(crate) struct Modern {
     hub: Arc<Hub>,
@@ -39,7 +47,7 @@ impl Modern {
         ]);
         let named = ["name", "uri", "taskId"].iter().find_map(|member| params[*member].as_str());
         if let Some(name) = named {
-            map.insert("mcp-name", name.parse().unwrap());
+            map.insert("mcp-name", header(name));
         }
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -64,5 +72,13 @@ impl Modern {
         let answer: Value = serde_json::from_str(&self.raw(method, params).await).unwrap();
         let error = &answer["error"];
         (error["code"].as_i64().unwrap_or_else(|| panic!("{answer}")), error["message"].as_str().unwrap().to_owned())
+    }
+
+    /// A stream of changes, and what was agreed to.
+    pub(crate) async fn listen(&self, notifications: Value) -> (Events, Value) {
+        let mut events = Events::of(self.post("subscriptions/listen", json!({ "notifications": notifications })).await);
+        let mut acknowledged: Value = serde_json::from_str(&events.next().await.unwrap()).unwrap();
+        assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+        (events, acknowledged["params"]["notifications"].take())
     }
 }

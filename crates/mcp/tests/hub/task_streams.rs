@@ -6,10 +6,58 @@ use serde_json::{Value, json};
 use super::{
     client::{Client, hub},
     fake::{Fakes, Script},
+    modern::Modern,
+    tasks::{job, modern_servers},
 };
 
 fn state(id: &str) -> String {
     format!(r#"{{"taskId":"{id}", "status":"completed","n":1.0}}"#)
+}
+
+#[tokio::test]
+async fn a_task_is_heard_of_by_whoever_listens_to_it() {
+    let fakes = modern_servers();
+    let hub = hub(&fakes, HubSettings::default());
+    let (client, neighbour) = (Modern::all(&hub, "alice"), Modern::all(&hub, "alice"));
+    job(&client, "one", "a").await;
+    job(&client, "two", "b").await;
+    let (mut events, agreed) = client.listen(json!({"taskIds": ["a", "nobody's"]})).await;
+    assert_eq!(agreed, json!({"taskIds": ["a"]}), "what cannot be found is left out");
+    let (mut quiet, _) = neighbour.listen(json!({"taskIds": ["b"], "toolsListChanged": true})).await;
+    assert_eq!(fakes.script("one").heard("follow"), ["a"]);
+    fakes.says("one", "notifications/tasks", Some(&state("b")));
+    fakes.says("one", "notifications/tasks", Some(&state("a")));
+    let heard = events.next().await.unwrap();
+    assert!(heard.contains(r#""params":{"taskId":"a", "status":"completed","n":1.0,"_meta":"#), "{heard}");
+    assert!(quiet.is_silent().await, "not even of an id of its own that another server uses");
+    drop(events);
+    while fakes.script("one").heard("leave") != ["a"] {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_asked_to_tell_again() {
+    let fakes = modern_servers();
+    let client = Modern::all(&hub(&fakes, HubSettings::default()), "alice");
+    job(&client, "one", "a").await;
+    let (_events, _) = client.listen(json!({"taskIds": ["a"]})).await;
+    fakes.breaks("one");
+    let _ = client.error("tasks/get", json!({"taskId": "a"})).await;
+    while fakes.script("one").heard("follow").len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn listening_to_tasks_is_for_clients_that_follow_them() {
+    let fakes = modern_servers();
+    let mut client = Modern::all(&hub(&fakes, HubSettings::default()), "alice");
+    client.capabilities = json!({});
+    let (code, _) = client.error("subscriptions/listen", json!({"notifications": {"taskIds": ["a"]}})).await;
+    assert_eq!(code, -32021);
+    let (code, _) = client.error("subscriptions/listen", json!({"notifications": {"taskIds": "a"}})).await;
+    assert_eq!(code, -32602);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ const EXTENSION: &str = r#"{"tools":{},"extensions":{"io.modelcontextprotocol/ta
 const CORE: &str = r#"{"tools":{},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}"#;
 
 /// Two modern servers with tasks, one without.
-fn modern_servers() -> Arc<Fakes> {
+pub(crate) fn modern_servers() -> Arc<Fakes> {
     Fakes::new(vec![
         Script::new("plain").tools(&["x"]).modern(r#"{"tools":{}}"#),
         Script::new("one").tools(&["job", "other"]).modern(EXTENSION),
@@ -36,7 +36,7 @@ fn legacy_servers() -> Arc<Fakes> {
     ])
 }
 
-async fn job(client: &Modern, server: &str, id: &str) {
+pub(crate) async fn job(client: &Modern, server: &str, id: &str) {
     let made = client.raw("tools/call", json!({"name": format!("{server}_job"), "arguments": {"id": id}})).await;
     assert!(made.contains(&format!(r#"{{"resultType":"task", "taskId":"{id}","status":"working","ttlMs":1.0e5}}"#)), "{made}");
 }

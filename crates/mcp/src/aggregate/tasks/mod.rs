@@ -51,6 +51,12 @@ pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask, method: Method) -> Repl
     reply
 }
 
+/// The server of a task that a client wants to hear of.
+pub(crate) async fn server_of(hub: &Arc<Inner>, ask: &Ask, id: &str) -> Result<ServerName, Problem> {
+    let servers = asked(hub, ask, Method::Get)?;
+    find(hub, ask, id, servers).await.map(|found| found.server)
+}
+
 /// Remembers the task, if this answer to a call of the tool is one.
 pub(crate) fn note_made(hub: &Inner, ask: &Ask, server: &ServerName, tool: &str, reply: &Reply) {
     if let Ok(Outcome::Result(result)) = reply
@@ -88,7 +94,7 @@ fn asked(hub: &Inner, ask: &Ask, method: Method) -> Result<Vec<ServerName>, Prob
 }
 
 /// The client has not declared the extension.
-fn undeclared() -> Problem {
+pub(crate) fn undeclared() -> Problem {
     let required = serde_json::json!({ "extensions": { EXTENSION: {} } });
     Problem::missing_capability(&Missing { name: "extensions.io.modelcontextprotocol/tasks", required })
 }
