@@ -33,11 +33,11 @@ pub(super) fn capabilities(declared: &[Option<&Payload>], revision: &str) -> Val
     if revision == WITH_TASKS && any(&|c| capabilities::has(c, "tasks")) {
         let mut tasks = Map::new();
         for what in ["list", "cancel"] {
-            if any(&|c| capabilities::at(c, &["tasks", what]).is_some()) {
+            if any(&|c| capabilities::has_at(c, &["tasks", what])) {
                 tasks.insert(what.to_owned(), json!({}));
             }
         }
-        if any(&|c| capabilities::at(c, &["tasks", "requests", "tools", "call"]).is_some()) {
+        if any(&|c| capabilities::has_at(c, &["tasks", "requests", "tools", "call"])) {
             tasks.insert("requests".to_owned(), json!({ "tools": { "call": {} } }));
         }
         merged.insert("tasks".to_owned(), tasks.into());

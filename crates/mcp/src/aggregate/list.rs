@@ -21,6 +21,8 @@ pub(crate) struct Item {
     id_at: Range<usize>,
     /// Of a tool: the parameters that stand in headers too. What is annotated wrongly mirrors nothing.
     pub(crate) mirrored: Vec<Mirrored>,
+    /// Of a tool: the resource that is its user interface (MCP Apps). Servers need not list it.
+    pub(crate) interface: Option<Box<str>>,
 }
 
 impl Item {
@@ -32,7 +34,8 @@ impl Item {
         let start = value.as_bytes().as_ptr() as usize - raw.as_bytes().as_ptr() as usize;
         let id_at = start..start + value.as_bytes().len();
         let mirrored = if kind == Kind::Tools { mirror::of_tool(&raw).unwrap_or_default() } else { Vec::new() };
-        Ok(Some(Self { id: id.into(), raw, id_at, mirrored }))
+        let interface = if kind == Kind::Tools { interface_of(&raw) } else { None };
+        Ok(Some(Self { id: id.into(), raw, id_at, mirrored, interface }))
     }
 
     /// The item with `prefix` before its name; no other byte changes. The prefix has no character that JSON escapes.
@@ -45,6 +48,16 @@ impl Item {
         out.put_slice(&text[inside..]);
         out.freeze()
     }
+}
+
+/// `_meta.ui.resourceUri` of a tool; earlier servers write `_meta["ui/resourceUri"]`.
+fn interface_of(tool: &Payload) -> Option<Box<str>> {
+    // Few tools have one.
+    if !tool.as_str().contains("resourceUri") {
+        return None;
+    }
+    let at = |path: &[&str]| wire::find_member(tool, path)?.read::<String>().ok();
+    at(&["_meta", "ui", "resourceUri"]).or_else(|| at(&["_meta", "ui/resourceUri"])).map(String::into_boxed_str)
 }
 
 /// One server's list, in the server's order. A name given twice counts once, the first time.
@@ -168,6 +181,21 @@ mod tests {
         let item = Item::parse(Kind::Tools, payload(raw)).unwrap().unwrap();
         assert_eq!(&*item.id, "add");
         assert_eq!(item.prefixed("calc_"), raw.replace(r#""\u0061dd""#, r#""calc_\u0061dd""#));
+    }
+
+    #[test]
+    fn interfaces_of_tools_are_read() {
+        for (tool, interface) in [
+            (r#"{"name":"t","_meta":{"ui":{"resourceUri":"ui://a/b.html","visibility":["app"]}}}"#, Some("ui://a/b.html")),
+            (r#"{"name":"t","_meta":{"ui/resourceUri":"ui://a/\u0063"}}"#, Some("ui://a/c")),
+            (r#"{"name":"t","_meta":{"ui/resourceUri":"ui://old","ui":{"resourceUri":"ui://new"}}}"#, Some("ui://new")),
+            (r#"{"name":"t","description":"resourceUri","_meta":{"ui":{}}}"#, None),
+            (r#"{"name":"t","_meta":{"ui":{"resourceUri":7}}}"#, None),
+            (r#"{"name":"t","_meta":{"ui":"resourceUri"}}"#, None),
+        ] {
+            let item = Item::parse(Kind::Tools, payload(tool)).unwrap().unwrap();
+            assert_eq!(item.interface.as_deref(), interface, "{tool}");
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ use crate::{
     upstream::UpstreamError,
 };
 
+/// How URIs of user interfaces begin.
+const INTERFACE: &str = "ui://";
+
 /// A tool or prompt as its server calls it.
 #[derive(Debug)]
 pub(crate) struct Named {
@@ -106,9 +109,14 @@ pub(crate) fn clash(kind: Kind, name: &str, servers: &[&ServerName]) -> String {
     )
 }
 
-/// The first server in order that lists the URI; else the first with a template for it; else the only one that has resources
-/// at all, for servers need not list everything.
+/// Of a user interface, the first server whose tool names it; else the first server in order that lists the URI; else the first with a
+/// template for it; else the only one that has resources at all, for servers need not list everything.
 pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<ServerName, Problem> {
+    if uri.starts_with(INTERFACE)
+        && let Some(server) = by_interface(hub, ask, uri).await?
+    {
+        return Ok(server);
+    }
     let allowed = |server: &ServerName| ask.allow.resource(server, uri).is_allowed();
     let mut servers = hub.allowed_servers(&*ask.allow);
     servers.retain(allowed);
@@ -138,6 +146,29 @@ pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Ser
     match (with_resources.next(), with_resources.next()) {
         (Some(server), None) => Ok(server),
         _ => Err(Problem::resource_not_found(uri, format!("Resource not found{}", unavailable(&resources)))),
+    }
+}
+
+/// MCP Apps: servers need not list what a tool of theirs names. A server that lists the interface of another one's tool does not get to
+/// show it.
+async fn by_interface(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Option<ServerName>, Problem> {
+    let lists = hub.lists(hub.allowed_servers(&*ask.allow), Kind::Tools, &ask.asker).await;
+    let names_it = |server: &ServerName, list: &List| {
+        let mut tools = list.items().iter().filter(|tool| tool.interface.as_deref() == Some(uri));
+        tools.any(|tool| may_list(&*ask.allow, server, Kind::Tools, &tool.id))
+    };
+    let named = lists.iter().filter(|(server, list)| list.as_ref().is_ok_and(|list| names_it(server, list)));
+    let mut withheld = None;
+    for (server, _) in named {
+        match ask.allow.resource(server, uri) {
+            Verdict::Allowed => return Ok(Some(server.clone())),
+            Verdict::NotGranted => withheld = withheld.or(Some(server)),
+            Verdict::Hidden => {}
+        }
+    }
+    match withheld {
+        Some(server) => Err(Problem::not_granted(server, Wanted::Resource(uri.to_owned()))),
+        None => Ok(None),
     }
 }
 

@@ -20,6 +20,14 @@ pub fn members(object: &Payload) -> Result<Vec<(Cow<'_, str>, Payload)>, WireErr
     Ok(found.into_iter().map(|(key, raw)| (key, slice(object.as_bytes(), raw))).collect())
 }
 
+/// What stands at this path of an object. Null counts as nothing, and so does what cannot be read.
+pub fn find_member(object: &Payload, path: &[&str]) -> Option<Payload> {
+    path.iter().try_fold(object.clone(), |object, name| {
+        let found = members(&object).ok()?.into_iter().find(|(key, value)| key == name && value.as_str() != "null");
+        found.map(|(_, value)| value)
+    })
+}
+
 /// The elements of an array, in order.
 pub fn elements(array: &Payload) -> Result<Vec<Payload>, WireError> {
     let Raws(found) = serde_json::from_slice(array.as_bytes()).map_err(|e| WireError::InvalidParams(e.to_string()))?;

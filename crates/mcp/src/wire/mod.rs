@@ -14,7 +14,7 @@ mod splice;
 mod write;
 
 pub use head::{Meta, ParamsHead, Reference, meta, meta_of, params_head};
-pub use members::{elements, members};
+pub use members::{elements, find_member, members};
 pub use parse::parse;
 pub use splice::{replace_member, replace_name, replace_progress_token, with_members, with_meta, without_members, without_meta};
 pub use write::{error, error_raw, notification, object, quote, request, result};

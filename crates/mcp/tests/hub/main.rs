@@ -9,6 +9,7 @@ mod client;
 mod fake;
 mod fake_tasks;
 mod granted;
+mod interfaces;
 mod kept;
 mod lists;
 mod modern;

@@ -38,7 +38,7 @@ impl Method {
     pub(crate) fn is_served_by(self, declared: &Payload, client: Era) -> bool {
         let extension = capabilities::extension(declared, EXTENSION).is_some();
         let core = || client == Era::Legacy && capabilities::has(declared, "tasks");
-        let core_may = |what| client == Era::Legacy && capabilities::at(declared, &["tasks", what]).is_some();
+        let core_may = |what| client == Era::Legacy && capabilities::has_at(declared, &["tasks", what]);
         match self {
             Self::Get => extension || core(),
             Self::Update => extension,
@@ -60,18 +60,13 @@ pub(crate) fn made(result: &Payload) -> Option<String> {
     if !result.as_str().contains("taskId") {
         return None;
     }
-    let members = wire::members(result).ok()?;
-    let member = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    if member("resultType").is_some_and(|kind| kind.as_str() == "\"task\"") {
-        return member("taskId")?.read().ok();
-    }
-    member("task").and_then(id)
+    let kind = wire::find_member(result, &["resultType"]);
+    if kind.is_some_and(|kind| kind.as_str() == "\"task\"") { id(result) } else { id(&wire::find_member(result, &["task"])?) }
 }
 
 /// `taskId` of an object.
 pub(crate) fn id(object: &Payload) -> Option<String> {
-    let members = wire::members(object).ok()?;
-    members.into_iter().find(|(key, _)| key == "taskId").and_then(|(_, value)| value.read().ok())
+    wire::find_member(object, &["taskId"])?.read().ok()
 }
 
 #[cfg(test)]
