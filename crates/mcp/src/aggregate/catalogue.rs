@@ -1,8 +1,9 @@
-//! The lists of all servers, kept for who may see them: everybody for shared servers, else one user. Answering from here wakes
-//! no child process; fetching, when it must be, is done once for all who wait.
+//! The lists of all servers, kept for who may see them: everybody for shared servers whose lists are nobody's in particular, else one
+//! user. Answering from here wakes no child process, unless the server wants its list fetched again; fetching, when it must be, is done once
+//! for all who wait. How long a list is good is [`super::shelf`]'s business.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -15,12 +16,11 @@ use super::{
     kind::Kind,
     list::List,
     quarantine,
-    shelf::{Look, Shelf},
+    shelf::{Look, Need, Shelf},
 };
 use crate::{
     face::Face,
     hub::{Asker, Inner},
-    spec::Isolation,
     upstream::{ConnectionKey, Owner, UpstreamError},
 };
 
@@ -28,7 +28,12 @@ use crate::{
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
 /// A server may show a client what fits what that client can do, so lists are kept for each face.
-type Shelves = HashMap<(Keeper, Face, Kind), Arc<Shelf>>;
+#[derive(Default)]
+struct Shelves {
+    kept: HashMap<(Keeper, Face, Kind), Arc<Shelf>>,
+    /// Of a server that everybody shares: the lists that it showed to one person as that person's own (`cacheScope`).
+    private: HashSet<(Face, Kind)>,
+}
 
 /// One lock a server, mostly read.
 pub(crate) struct Catalogue {
@@ -43,17 +48,29 @@ pub(crate) enum Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn of(isolation: Isolation, user: &UserId) -> Self {
-        match isolation {
-            Isolation::Shared => Self::Everybody,
-            Isolation::User | Isolation::Session => Self::User(user.clone()),
-        }
-    }
-
     fn of_owner(owner: &Owner) -> Self {
         match owner {
             Owner::Everybody => Self::Everybody,
             Owner::User(user) | Owner::Session(user, _) => Self::User(user.clone()),
+        }
+    }
+}
+
+/// One list, as one user may see it.
+#[derive(Clone)]
+struct Place {
+    server: ServerName,
+    keeper: Keeper,
+    face: Face,
+    kind: Kind,
+    shelf: Arc<Shelf>,
+}
+
+impl Shelves {
+    fn keeper(&self, connection: &ConnectionKey, kind: Kind, user: &UserId) -> Keeper {
+        match Keeper::of_owner(&connection.owner) {
+            Keeper::Everybody if self.private.contains(&(connection.face.clone(), kind)) => Keeper::User(user.clone()),
+            keeper => keeper,
         }
     }
 }
@@ -63,21 +80,46 @@ impl Catalogue {
         Self { servers: servers.map(|name| (name.clone(), RwLock::default())).collect() }
     }
 
-    fn shelf(&self, server: &ServerName, keeper: Keeper, face: Face, kind: Kind) -> Option<Arc<Shelf>> {
-        let shelves = self.servers.get(server)?;
-        let key = (keeper, face, kind);
-        if let Some(shelf) = shelves.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Some(Arc::clone(shelf));
+    /// Where the user finds the list of this connection's server.
+    fn place(&self, connection: &ConnectionKey, kind: Kind, user: &UserId) -> Option<Place> {
+        let shelves = self.servers.get(&connection.server)?;
+        let (keeper, found) = {
+            let shelves = shelves.read().unwrap_or_else(PoisonError::into_inner);
+            let keeper = shelves.keeper(connection, kind, user);
+            let found = shelves.kept.get(&(keeper.clone(), connection.face.clone(), kind)).cloned();
+            (keeper, found)
+        };
+        let (server, face) = (connection.server.clone(), connection.face.clone());
+        let found = found.unwrap_or_else(|| {
+            let mut shelves = shelves.write().unwrap_or_else(PoisonError::into_inner);
+            let key = (keeper.clone(), face.clone(), kind);
+            Arc::clone(shelves.kept.entry(key).or_insert_with(|| Arc::new(Shelf::new(Instant::now()))))
+        });
+        Some(Place { server, keeper, face, kind, shelf: found })
+    }
+
+    /// The server said whose list this is: where is it kept from now on? `place` is where it was asked for, on a connection that is
+    /// everybody's.
+    fn settle(&self, place: &Place, is_private: bool, connection: &ConnectionKey, user: &UserId) -> Option<Place> {
+        let mark = (place.face.clone(), place.kind);
+        let mut shelves = self.servers.get(&place.server)?.write().unwrap_or_else(PoisonError::into_inner);
+        let is_news = if is_private { shelves.private.insert(mark) } else { shelves.private.remove(&mark) };
+        drop(shelves);
+        if is_news || (is_private && place.keeper == Keeper::Everybody) {
+            return self.place(connection, place.kind, user);
         }
-        let mut shelves = shelves.write().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(shelves.entry(key).or_insert_with(|| Arc::new(Shelf::new(Instant::now())))))
+        None
     }
 
     /// The server said that a list of its changed.
     pub(crate) fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
         let Some(shelves) = self.servers.get(&connection.server) else { return };
-        let key = (Keeper::of_owner(&connection.owner), connection.face.clone(), kind);
-        if let Some(shelf) = shelves.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        let shelves = shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let owner = Keeper::of_owner(&connection.owner);
+        if owner == Keeper::Everybody {
+            let of_it = |key: &&(Keeper, Face, Kind)| key.1 == connection.face && key.2 == kind;
+            shelves.kept.iter().filter(|(key, _)| of_it(key)).for_each(|(_, shelf)| shelf.mark_changed());
+        } else if let Some(shelf) = shelves.kept.get(&(owner, connection.face.clone(), kind)) {
             shelf.mark_changed();
         }
     }
@@ -86,48 +128,78 @@ impl Catalogue {
     pub(crate) fn sweep(&self, now: Instant) {
         for shelves in self.servers.values() {
             let mut shelves = shelves.write().unwrap_or_else(PoisonError::into_inner);
-            shelves.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
+            shelves.kept.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
         }
     }
 }
 
+/// A list that is shown, and how long it is still good if its server says so.
+pub(crate) struct Shown {
+    pub(crate) list: Arc<List>,
+    pub(crate) good_for: Option<Duration>,
+}
+
 impl Inner {
-    /// One server's list. Fetched if it must be, waited for until `list_deadline`; an old list is better than none.
+    /// One server's list, to look something up in it. Fetched if it must be, waited for until `list_deadline`; an old list is better than
+    /// none.
     pub(crate) async fn list(
         self: &Arc<Self>,
         server: &ServerName,
         kind: Kind,
         asker: &Asker,
     ) -> Result<Arc<List>, UpstreamError> {
+        self.list_for(Need::Find, server, kind, asker).await.map(|shown| shown.list)
+    }
+
+    /// The same, to be shown: as new as the server wants it.
+    pub(crate) async fn list_to_show(
+        self: &Arc<Self>,
+        server: &ServerName,
+        kind: Kind,
+        asker: &Asker,
+    ) -> Result<Shown, UpstreamError> {
+        self.list_for(Need::Show(Instant::now()), server, kind, asker).await
+    }
+
+    async fn list_for(
+        self: &Arc<Self>,
+        need: Need,
+        server: &ServerName,
+        kind: Kind,
+        asker: &Asker,
+    ) -> Result<Shown, UpstreamError> {
         let spec = self.spec(server).ok_or(UpstreamError::NotFound)?;
-        let key = ConnectionKey::of(spec, asker.holder());
-        let kept = self.catalogue.shelf(server, Keeper::of_owner(&key.owner), key.face, kind).ok_or(UpstreamError::NotFound)?;
-        let mut finished = kept.finished();
+        let connection = ConnectionKey::of(spec, asker.holder());
         let began = Instant::now();
         let deadline = self.settings.list_deadline;
         let mut looked = false;
         loop {
+            // Found anew each time: it may have turned out to be somebody's own.
+            let place = self.catalogue.place(&connection, kind, asker.user()).ok_or(UpstreamError::NotFound)?;
+            let mut finished = place.shelf.finished();
             let now = Instant::now();
-            match kept.look(now, self.settings.catalogue_ttl, deadline) {
-                Look::Have { list, refresh } => {
+            match place.shelf.look(now, need, self.settings.catalogue_ttl, deadline) {
+                Look::Have { list, refresh, good_for } => {
                     // Once: a server that is down now keeps its old list.
                     if !std::mem::replace(&mut looked, true) && quarantine::is_lifted(self, server, &list).await {
-                        kept.mark_lacking();
+                        place.shelf.mark_lacking();
                         continue;
                     }
                     if refresh {
-                        self.start_fetch(&kept, server, kind, asker, Duration::ZERO);
+                        self.start_fetch(place, &connection, asker, Duration::ZERO);
                     }
-                    return Ok(list);
+                    return Ok(Shown { list, good_for });
                 }
                 Look::Failed(error) => return Err(error),
                 Look::Wait { start, patience } => {
-                    if start {
-                        self.start_fetch(&kept, server, kind, asker, patience);
-                    }
                     let until = (now + patience).min(began + deadline);
+                    let waited_at = Arc::clone(&place.shelf);
+                    if start {
+                        self.start_fetch(place, &connection, asker, patience);
+                    }
                     if tokio::time::timeout_at(until, finished.changed()).await.is_err() {
-                        return kept.give_up().ok_or(UpstreamError::Timeout);
+                        let old = waited_at.give_up().ok_or(UpstreamError::Timeout)?;
+                        return Ok(Shown { list: old, good_for: Some(Duration::ZERO) });
                     }
                 }
             }
@@ -135,20 +207,35 @@ impl Inner {
     }
 
     /// Fetches in a task of its own: who waits may go, others may be waiting too. The asker waits for `patience`.
-    fn start_fetch(self: &Arc<Self>, kept: &Arc<Shelf>, server: &ServerName, kind: Kind, asker: &Asker, patience: Duration) {
-        let (hub, kept, server, asker) = (Arc::clone(self), Arc::clone(kept), server.clone(), asker.clone());
+    fn start_fetch(self: &Arc<Self>, place: Place, connection: &ConnectionKey, asker: &Asker, patience: Duration) {
+        let (hub, connection, asker) = (Arc::clone(self), connection.clone(), asker.clone());
         tokio::spawn(async move {
             let began = Instant::now();
-            kept.set_out();
-            let fetched = fetch::list(&hub, &server, kind, &asker).await;
-            let outcome = quarantine::sort(&hub, &server, kind, fetched).await;
+            place.shelf.set_out();
+            let Place { server, kind, .. } = &place;
+            let fetched = fetch::list(&hub, server, *kind, &asker).await;
+            let (fetched, keeping) = match fetched {
+                Ok((list, keeping)) => (Ok(list), Some(keeping)),
+                Err(error) => (Err(error), None),
+            };
+            let outcome = quarantine::sort(&hub, server, *kind, fetched).await;
             if let Err(error) = &outcome {
                 let reason = error.detail().unwrap_or_default();
                 tracing::warn!(%server, list = kind.method(), %error, reason, "a server is left out of lists");
             }
-            if kept.finish(Instant::now(), outcome) {
+            let settled = keeping
+                .filter(|_| connection.owner == Owner::Everybody)
+                .and_then(|keeping| hub.catalogue.settle(&place, keeping.is_private, &connection, asker.user()));
+            let kept = settled.as_ref().unwrap_or(&place);
+            if kept.shelf.finish(Instant::now(), outcome, keeping.and_then(|keeping| keeping.fresh_for)) {
                 let is_told = began.elapsed() < patience;
-                hub.announce_late_list(&server, &asker, kind, is_told);
+                hub.announce_late_list(server, &asker, *kind, &kept.keeper, is_told);
+            }
+            if settled.is_some() {
+                if place.shelf.is_changed() {
+                    kept.shelf.mark_changed();
+                }
+                place.shelf.clear();
             }
         });
     }

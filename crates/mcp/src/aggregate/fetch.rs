@@ -1,6 +1,6 @@
-//! Pulling one server's whole list, page by page, within bounds.
+//! Pulling one server's whole list, page by page, within bounds, and what the server says of how it may be kept (MCP 2026-07-28, caching).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use portunus_core::ids::ServerName;
 
@@ -18,8 +18,47 @@ use crate::{
 
 const MAX_PAGES: usize = 200;
 
+/// A server that says its lists are good for longer is asked again after this all the same.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How a list may be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keeping {
+    /// `ttlMs`: of its pages, the one that is good for the shortest time.
+    pub(crate) fresh_for: Option<Duration>,
+    /// `cacheScope`: for nobody but who asked, when a page says so.
+    pub(crate) is_private: bool,
+}
+
+impl Keeping {
+    fn narrow(&mut self, page: &Payload) {
+        let ttl = wire::find_member(page, &["ttlMs"]).and_then(|ttl| ttl.read::<f64>().ok());
+        // What is below nothing counts as nothing.
+        let ttl = ttl.and_then(|ttl| Duration::try_from_secs_f64(ttl.max(0.0) / 1000.0).ok()).map(|ttl| ttl.min(LONGEST));
+        self.fresh_for = self.fresh_for.into_iter().chain(ttl).min();
+        self.is_private |= wire::find_member(page, &["cacheScope"]).is_some_and(|scope| scope.as_str() == "\"private\"");
+    }
+}
+
+/// The list, and how it may be kept.
+pub(crate) async fn list(
+    hub: &Arc<Inner>,
+    server: &ServerName,
+    kind: Kind,
+    asker: &Asker,
+) -> Result<(List, Keeping), UpstreamError> {
+    let mut keeping = Keeping::default();
+    pages(hub, server, kind, asker, &mut keeping).await.map(|list| (list, keeping))
+}
+
 /// A server without the capability has an empty list, and is not asked for it.
-pub(crate) async fn list(hub: &Arc<Inner>, server: &ServerName, kind: Kind, asker: &Asker) -> Result<List, UpstreamError> {
+async fn pages(
+    hub: &Arc<Inner>,
+    server: &ServerName,
+    kind: Kind,
+    asker: &Asker,
+    keeping: &mut Keeping,
+) -> Result<List, UpstreamError> {
     let peer = hub.connect(server, asker).await?;
     if !capabilities::has(&peer.info().capabilities, kind.capability()) {
         return Ok(List::default());
@@ -33,6 +72,9 @@ pub(crate) async fn list(hub: &Arc<Inner>, server: &ServerName, kind: Kind, aske
             Outcome::Error(error) if is_unknown_method(&error) => return Ok(list),
             Outcome::Error(error) => return Err(refused(kind, &error)),
         };
+        if peer.info().era == Era::Modern {
+            keeping.narrow(&result);
+        }
         let (items, next) = list::page(kind, &result).map_err(|e| protocol(kind, &e))?;
         for raw in items {
             bytes += raw.as_bytes().len();
@@ -85,4 +127,29 @@ fn refused(kind: Kind, error: &Payload) -> UpstreamError {
 
 fn protocol(kind: Kind, error: &wire::WireError) -> UpstreamError {
     UpstreamError::Protocol { detail: format!("{} was answered with what is no list: {error}", kind.method()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strictest_page_counts() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        for (pages, fresh_for, is_private) in [
+            (&[r"{}"][..], None, false),
+            (&[r#"{"ttlMs":60000,"cacheScope":"public"}"#, "{}"], ms(60_000), false),
+            (&[r#"{"ttlMs":60000,"cacheScope":"public"}"#, r#"{"ttlMs":5e3,"cacheScope":"private"}"#], ms(5_000), true),
+            (&[r#"{"ttlMs":0,"cacheScope":null}"#, r#"{"ttlMs":7}"#], ms(0), false),
+            (&[r#"{"ttlMs":-3,"cacheScope":"odd"}"#], ms(0), false),
+            (&[r#"{"ttlMs":1e300}"#, r#"{"ttlMs":"7"}"#], None, false),
+            (&[r#"{"ttlMs":99999999}"#], Some(LONGEST), false),
+        ] {
+            let mut keeping = Keeping::default();
+            for page in pages {
+                keeping.narrow(&Payload::from_json(page).unwrap());
+            }
+            assert_eq!(keeping, Keeping { fresh_for, is_private }, "{pages:?}");
+        }
+    }
 }

@@ -32,7 +32,7 @@ use crate::{
 /// `tools/list` and its kin.
 pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
     let cursor = ask.head()?.cursor.map(|text| Cursor::parse(kind, &text).ok_or_else(bad_cursor)).transpose()?;
-    let lists = hub.lists(hub.allowed_servers(&*ask.allow), kind, &ask.asker).await;
+    let (lists, good_for) = hub.lists_to_show(hub.allowed_servers(&*ask.allow), kind, &ask.asker).await;
     let merged = Merged::new(kind, hub.settings.names, &lists, &*ask.allow);
     let start = match &cursor {
         Some(cursor) => (merged.position(&cursor.server).ok_or_else(bad_cursor)?, cursor.index),
@@ -53,7 +53,11 @@ pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
     let result = wire::object(&members);
     match ask.era {
         Era::Legacy => Ok(Outcome::Result(result)),
-        Era::Modern => Ok(Outcome::Result(results::to_modern(kind.method(), &result, &server_info())?)),
+        Era::Modern => {
+            // What may be seen is decided for each person, so the scope is never wider than `private`, which it is by default.
+            let result = results::good_for(&result, good_for)?;
+            Ok(Outcome::Result(results::to_modern(kind.method(), &result, &server_info())?))
+        }
     }
 }
 
@@ -64,7 +68,7 @@ pub(crate) async fn tools(hub: &Arc<Inner>, caller: &Caller) -> Vec<ServerTool> 
         View::All => (hub.allowed_servers(allow), hub.settings.names),
         View::One(server) => (vec![server.clone()], Names::Plain),
     };
-    let lists = hub.lists(servers, Kind::Tools, &Asker::alone(caller, Face::default())).await;
+    let (lists, _) = hub.lists_to_show(servers, Kind::Tools, &Asker::alone(caller, Face::default())).await;
     let merged = Merged::new(Kind::Tools, names, &lists, allow);
     let entries = merged.entries((0, 0)).map(|entry| ServerTool {
         server: entry.server.clone(),

@@ -1,10 +1,11 @@
 //! Which server a name or a URI belongs to. The same rules make the lists ([`super::merge`]), so what is listed can be called.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use portunus_core::ids::ServerName;
 
 use super::{
+    catalogue::Shown,
     kind::Kind,
     list::List,
     names,
@@ -42,6 +43,20 @@ impl Inner {
     pub(crate) async fn lists(self: &Arc<Self>, servers: Vec<ServerName>, kind: Kind, asker: &Asker) -> Lists {
         let lists = futures::future::join_all(servers.iter().map(|server| self.list(server, kind, asker))).await;
         servers.into_iter().zip(lists).collect()
+    }
+
+    /// The same, to be shown; and how long all of it is good, as far as servers say so. A list that is missing may come at any time.
+    pub(crate) async fn lists_to_show(
+        self: &Arc<Self>,
+        servers: Vec<ServerName>,
+        kind: Kind,
+        asker: &Asker,
+    ) -> (Lists, Option<Duration>) {
+        let shown = servers.iter().map(|server| self.list_to_show(server, kind, asker));
+        let shown = futures::future::join_all(shown).await;
+        let good_for = |shown: &Result<Shown, _>| shown.as_ref().map_or(Some(Duration::ZERO), |shown| shown.good_for);
+        let least = shown.iter().filter_map(good_for).min();
+        (servers.into_iter().zip(shown.into_iter().map(|shown| shown.map(|shown| shown.list))).collect(), least)
     }
 }
 

@@ -15,6 +15,9 @@ use crate::{sync::locked, upstream::UpstreamError};
 const REST: Duration = Duration::from_secs(1);
 /// How long to wait for a server that kept callers waiting to the end the last time.
 const IMPATIENCE: Duration = Duration::from_secs(1);
+/// A list whose server wants it fetched again and again is fetched no sooner than this for who only looks something up in it: every
+/// call does.
+const SHORTEST: Duration = Duration::from_secs(5);
 /// A fetch that is under way for so long has come to grief: it is given up and another one may begin.
 const LOST: Duration = Duration::from_secs(900);
 
@@ -27,6 +30,8 @@ pub(crate) struct Shelf {
 struct State {
     list: Option<Arc<List>>,
     fetched_at: Instant,
+    /// How long the list is good, if its server says so; else the house decides.
+    fresh_for: Option<Duration>,
     /// The server said that its list has changed since.
     changed: bool,
     fetching_since: Option<Instant>,
@@ -42,6 +47,15 @@ struct Failure {
     error: UpstreamError,
 }
 
+/// What somebody wants the list for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To look something up: an old list will do, and is fetched anew behind the answer.
+    Find,
+    /// To show it, asked for at this moment. A list that is older than its server wants is fetched first.
+    Show(Instant),
+}
+
 /// What to do for who wants the list.
 #[derive(Debug)]
 pub(crate) enum Look {
@@ -49,6 +63,8 @@ pub(crate) enum Look {
     Have {
         list: Arc<List>,
         refresh: bool,
+        /// How long it is still good, if its server says so.
+        good_for: Option<Duration>,
     },
     /// Wait for a fetch, at most so long; start it if `start`.
     Wait {
@@ -63,6 +79,7 @@ impl Shelf {
         let state = State {
             list: None,
             fetched_at: now,
+            fresh_for: None,
             changed: false,
             fetching_since: None,
             failure: None,
@@ -76,8 +93,8 @@ impl Shelf {
         self.finished.subscribe()
     }
 
-    /// Who is told to start a fetch must do so: it counts as begun.
-    pub(crate) fn look(&self, now: Instant, ttl: Duration, deadline: Duration) -> Look {
+    /// Who is told to start a fetch must do so: it counts as begun. `period` is how long a list is good whose server does not say.
+    pub(crate) fn look(&self, now: Instant, need: Need, period: Duration, deadline: Duration) -> Look {
         let mut state = locked(&self.state);
         state.used_at = now;
         if state.fetching_since.is_some_and(|since| now.duration_since(since) >= LOST) {
@@ -86,14 +103,15 @@ impl Shelf {
         let resting = state.failure.as_ref().filter(|failure| now.duration_since(failure.at) < REST).map(|f| f.error.clone());
         let start = state.fetching_since.is_none() && resting.is_none();
         if let Some(list) = state.list.clone()
-            && (!state.changed || resting.is_some())
+            && (!state.is_outdated(now, need) || resting.is_some())
         {
-            let refresh = start && now.duration_since(state.fetched_at) >= ttl;
+            let age = now.duration_since(state.fetched_at);
+            let refresh = start && age >= state.fresh_for.map_or(period, |fresh_for| fresh_for.max(SHORTEST));
             if refresh {
                 state.fetching_since = Some(now);
                 state.missed = true;
             }
-            return Look::Have { list, refresh };
+            return Look::Have { list, refresh, good_for: state.fresh_for.map(|fresh_for| fresh_for.saturating_sub(age)) };
         }
         if let Some(error) = resting {
             return Look::Failed(error);
@@ -115,7 +133,7 @@ impl Shelf {
     }
 
     /// The fetch ends. `true`: those who were answered meanwhile should look again.
-    pub(crate) fn finish(&self, now: Instant, outcome: Result<List, UpstreamError>) -> bool {
+    pub(crate) fn finish(&self, now: Instant, outcome: Result<List, UpstreamError>, fresh_for: Option<Duration>) -> bool {
         let tell = {
             let mut state = locked(&self.state);
             let began = state.fetching_since.take().unwrap_or(now);
@@ -125,7 +143,7 @@ impl Shelf {
                     if differs {
                         state.list = Some(Arc::new(list));
                     }
-                    state.fetched_at = now;
+                    (state.fetched_at, state.fresh_for) = (now, fresh_for);
                     state.failure = None;
                     std::mem::take(&mut state.missed) && differs
                 }
@@ -140,6 +158,15 @@ impl Shelf {
         tell
     }
 
+    /// The list is no longer kept here: whoever waits for it looks again, elsewhere.
+    pub(crate) fn clear(&self) {
+        {
+            let mut state = locked(&self.state);
+            (state.list, state.failure, state.fetching_since, state.missed) = (None, None, None, false);
+        }
+        self.finished.send_modify(|count| *count += 1);
+    }
+
     /// The fetch sets out: what changes from here on, it may miss.
     pub(crate) fn set_out(&self) {
         locked(&self.state).changed = false;
@@ -147,7 +174,12 @@ impl Shelf {
 
     pub(crate) fn mark_changed(&self) {
         let mut state = locked(&self.state);
-        state.changed = true;
+        // What was never fetched has not changed.
+        state.changed = state.list.is_some() || state.fetching_since.is_some();
+    }
+
+    pub(crate) fn is_changed(&self) -> bool {
+        locked(&self.state).changed
     }
 
     /// The list lacks what it could have, and whoever was answered with it should look again.
@@ -158,5 +190,89 @@ impl Shelf {
 
     pub(crate) fn used_at(&self) -> Instant {
         locked(&self.state).used_at
+    }
+}
+
+impl State {
+    /// Is there a list, but none to answer with?
+    fn is_outdated(&self, now: Instant, need: Need) -> bool {
+        let is_stale = |since| {
+            let is_over = |fresh_for| now.duration_since(self.fetched_at) >= fresh_for;
+            self.fresh_for.is_some_and(is_over) && self.fetched_at < since
+        };
+        self.changed || matches!(need, Need::Show(since) if is_stale(since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(600);
+    const DEADLINE: Duration = Duration::from_secs(10);
+
+    /// How a look ends at a list that was fetched at second 0 and is good for so many milliseconds: `have` it, `behind` (and fetch it behind
+    /// the answer), or `wait`.
+    fn look(fresh_for: Option<u64>, after_ms: u64, need: impl Fn(Instant) -> Need) -> &'static str {
+        let fetched = Instant::now();
+        let shelf = Shelf::new(fetched);
+        shelf.finish(fetched, Ok(List::default()), fresh_for.map(Duration::from_millis));
+        let now = fetched + Duration::from_millis(after_ms);
+        match shelf.look(now, need(now), PERIOD, DEADLINE) {
+            Look::Have { refresh: false, .. } => "have",
+            Look::Have { refresh: true, .. } => "behind",
+            Look::Wait { start: true, .. } => "wait",
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn how_long_a_list_is_good() {
+        for (fresh_for, after_ms, to_find, to_show) in [
+            (None, 599_999, "have", "have"),
+            (None, 600_000, "behind", "behind"),
+            (Some(60_000), 59_999, "have", "have"),
+            (Some(60_000), 60_000, "behind", "wait"),
+            (Some(1), 4_999, "have", "wait"),
+            (Some(1), 5_000, "behind", "wait"),
+            (Some(0), 1, "have", "wait"),
+            (Some(3_600_000), 600_000, "have", "have"),
+        ] {
+            let found = (look(fresh_for, after_ms, |_| Need::Find), look(fresh_for, after_ms, Need::Show));
+            assert_eq!(found, (to_find, to_show), "{fresh_for:?} after {after_ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_good_for_no_time_at_all_is_fetched_once_for_all_who_ask_meanwhile() {
+        let began = Instant::now();
+        let shelf = Shelf::new(began);
+        shelf.finish(began, Ok(List::default()), Some(Duration::ZERO));
+        let at = |ms| began + Duration::from_millis(ms);
+        let look = |now, since| shelf.look(now, Need::Show(since), PERIOD, DEADLINE);
+        assert!(matches!(look(at(1), at(1)), Look::Wait { start: true, .. }));
+        assert!(matches!(look(at(2), at(2)), Look::Wait { start: false, .. }), "the one that is under way does for both");
+        shelf.finish(at(3), Ok(List::default()), Some(Duration::ZERO));
+        for since in [1, 2] {
+            let good_for = Some(Duration::ZERO);
+            assert!(matches!(look(at(4), at(since)), Look::Have { refresh: false, good_for: g, .. } if g == good_for));
+        }
+        assert!(matches!(look(at(4), at(4)), Look::Wait { start: true, .. }), "who asks later gets a later one");
+        shelf.finish(at(5), Err(UpstreamError::Timeout), None);
+        assert!(matches!(look(at(6), at(4)), Look::Have { refresh: false, .. }), "an old list is better than none");
+    }
+
+    #[test]
+    fn what_is_left_of_the_time() {
+        let began = Instant::now();
+        let shelf = Shelf::new(began);
+        shelf.finish(began, Ok(List::default()), Some(Duration::from_secs(60)));
+        let Look::Have { good_for, .. } = shelf.look(began + Duration::from_secs(20), Need::Show(began), PERIOD, DEADLINE) else {
+            panic!("it is good")
+        };
+        assert_eq!(good_for, Some(Duration::from_secs(40)));
+        shelf.mark_changed();
+        let changed = shelf.look(began + Duration::from_secs(21), Need::Find, PERIOD, DEADLINE);
+        assert!(matches!(changed, Look::Wait { start: true, .. }), "a change counts at once");
     }
 }

@@ -61,11 +61,10 @@ impl Inner {
     }
 
     /// A list came after merged lists had been answered without it. Who asked for it may have it already.
-    pub(crate) fn announce_late_list(&self, server: &ServerName, asker: &Asker, kind: Kind, asker_has_it: bool) {
-        let Some(spec) = self.spec(server) else { return };
-        let sessions = match Keeper::of(spec.isolation, asker.user()) {
+    pub(crate) fn announce_late_list(&self, server: &ServerName, asker: &Asker, kind: Kind, keeper: &Keeper, asker_has_it: bool) {
+        let sessions = match keeper {
             Keeper::Everybody => self.sessions.of_everybody(),
-            Keeper::User(user) => self.sessions.of_user(&user),
+            Keeper::User(user) => self.sessions.of_user(user),
         };
         let message = wire::notification(kind.changed(), None);
         for session in sessions.iter().filter(|session| session.view == View::All && session.sees(server)) {

@@ -1,5 +1,7 @@
 //! Results of requests.
 
+use std::time::Duration;
+
 use crate::wire::{self, Payload, WireError, meta};
 
 /// How long a client may keep a list of a legacy server, in milliseconds: such servers say nothing of it, and a change is told anyway.
@@ -37,6 +39,14 @@ pub(crate) fn to_modern(method: &str, result: &Payload, server_info: &Payload) -
         return Ok(result);
     }
     wire::with_meta(Some(&result), &[(meta::SERVER_INFO, server_info.as_str())])
+}
+
+/// A list of many servers' parts: the one that is good for the shortest time counts. There is always one that says nothing of it, the
+/// gateway's own: who may see what can change too.
+pub(crate) fn good_for(result: &Payload, least: Option<Duration>) -> Result<Payload, WireError> {
+    let Some(least) = least else { return Ok(result.clone()) };
+    let ttl = least.as_millis().min(LIST_TTL_MS.into());
+    wire::with_members(result, &[("ttlMs", &ttl.to_string())])
 }
 
 /// To a legacy client: without what its era does not know.

@@ -40,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) instructions: Option<String>,
     pub(crate) lists: Mutex<HashMap<String, Vec<String>>>,
     pub(crate) page_size: usize,
+    /// More members of each page, each with a comma before it.
+    pub(crate) hints: Mutex<String>,
     pub(crate) down: AtomicBool,
     /// Connecting never ends while set.
     pub(crate) hangs: AtomicBool,
@@ -61,6 +63,7 @@ impl Script {
             instructions: None,
             lists: Mutex::default(),
             page_size: 1000,
+            hints: Mutex::default(),
             down: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
             connects: AtomicUsize::new(0),
@@ -102,6 +105,11 @@ impl Script {
         self.lists.lock().unwrap().insert(method.to_owned(), items);
     }
 
+    /// What it says of how its lists may be kept.
+    pub(crate) fn hint(&self, hints: &str) {
+        hints.clone_into(&mut self.hints.lock().unwrap());
+    }
+
     pub(crate) fn heard(&self, method: &str) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|(name, _)| name == method).map(|(_, params)| params.clone()).collect()
@@ -117,7 +125,8 @@ impl Script {
         let end = (start + self.page_size).min(items.len());
         let next = if end < items.len() { format!(r#","nextCursor":"{end}""#) } else { String::new() };
         let list = items[start..end].join(" , ");
-        Outcome::Result(payload(&format!(r#"{{"odd":1.0e5,"{member}":[{list}]{next}}}"#)))
+        let hints = self.hints.lock().unwrap();
+        Outcome::Result(payload(&format!(r#"{{"odd":1.0e5,"{member}":[{list}]{next}{hints}}}"#)))
     }
 }
 

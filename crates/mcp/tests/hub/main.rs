@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod fake;
 mod fake_tasks;
+mod freshness;
 mod granted;
 mod interfaces;
 mod kept;
