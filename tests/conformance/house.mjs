@@ -1,11 +1,13 @@
 // A gateway as a company runs it, for the matrix: a real OpenID provider, every fixture server on both transports in mcp.json, and
-// somebody signed in, with an access token for each server. The scenarios that are run against it stand in matrix.test.mjs.
+// somebody signed in, with an access token for each server; and a smaller one, for `/mcp`. The scenarios that are run against them stand
+// in matrix.test.mjs and merged.test.mjs.
 import { auth } from '@modelcontextprotocol/sdk/client/auth.js';
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 
 import { startProvider } from '../interop/provider.mjs';
 import { Keychain } from '../interop/sign_in.mjs';
-import { freePort, startGateway } from '../interop/world.mjs';
+import { freePort, gatewayBinary, startGateway } from '../interop/world.mjs';
 import { SERVERS, TRANSPORTS, startHttp, stdioCommand } from './servers.mjs';
 import { startTokenProxy } from './token_proxy.mjs';
 
@@ -16,42 +18,103 @@ export const PLACES = SERVERS.flatMap((server) =>
 
 /** Starts everything. `urlOf(place)` is where somebody without a token reaches a place, with the token of the person who signed in. */
 export async function startHouse(folder) {
-  const stops = [];
-  const stop = async () => {
-    for (const one of stops.splice(0).reverse()) await one();
-  };
+  const mcpServers = {};
+  const { stops, stop } = stopping();
   try {
-    const port = await freePort();
-    const base = `http://localhost:${port}`;
-    const redirectUris = [`${base}/auth/callback/testidp`, `${base}/auth/callback`];
-    const provider = await startProvider({ port: await freePort(), redirectUris, signedOutUris: [`${base}/`] });
-    stops.push(provider.stop);
-    const mcpServers = {};
     for (const server of SERVERS) {
       const { url, stop: stopServer } = await startHttp(server, folder);
       stops.push(stopServer);
       mcpServers[`${server.name}-stdio`] = stdioCommand(server);
       mcpServers[`${server.name}-http`] = { url, type: 'http' };
     }
-    const env = {
-      AUTH_PROVIDER: 'testidp',
-      AUTH_TESTIDP_ID: provider.client.id,
-      AUTH_TESTIDP_SECRET: provider.client.secret,
-      AUTH_TESTIDP_ISSUER: provider.issuer,
-      AUTH_SECRET: randomBytes(33).toString('base64'),
-      LOG_LEVEL: 'debug',
-    };
-    const gateway = await startGateway(folder, { port, env, mcp: { mcpServers }, config: '' });
-    stops.push(gateway.stop);
-    const tokens = new Map();
-    for (const place of PLACES) tokens.set(place.name, await accessToken(`${base}/mcp/${place.name}`, place.name));
-    const proxy = await startTokenProxy(base, tokens);
-    stops.push(proxy.stop);
-    return { urlOf: (place) => proxy.urlOf(place.name), stop };
+    const { urlOf } = await signedIn(folder, stops, { mcpServers, views: PLACES.map((place) => place.name) });
+    return { urlOf: (place) => urlOf(place.name), stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** One fixture beside a server of another kind. `url` is `/mcp`, with the names that the runner knows. */
+export async function startMerged(folder, fixture, transport) {
+  const { stops, stop } = stopping();
+  try {
+    let server = stdioCommand(fixture);
+    if (transport === 'http') {
+      const { url, stop: stopServer } = await startHttp(fixture, folder);
+      stops.push(stopServer);
+      server = { url, type: 'http' };
+    }
+    const mcpServers = { dice: { command: gatewayBinary(), args: ['demo-server', 'dice'] }, fixture: server };
+    const { urlOf } = await signedIn(folder, stops, { mcpServers, config: 'names: plain\n', views: [''] });
+    return { url: urlOf(''), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/**
+ * Lets a server on stdio start. The runner gives one call 600 ms, in which a busy machine may not start a program; and the gateway
+ * starts one for each set of client capabilities (docs/decisions/0028-clients-faces.md), of which the runner has these.
+ */
+export async function warmUp(url) {
+  for (const capabilities of [{}, { elicitation: {} }, { sampling: {} }, { sampling: {}, elicitation: {}, roots: { listChanged: true } }]) {
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'tools/list',
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'tools/list',
+        params: {
+          _meta: {
+            'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+            'io.modelcontextprotocol/clientCapabilities': capabilities,
+          },
+        },
+      }),
+    });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+}
+
+/** What has to be stopped, the last one first. */
+function stopping() {
+  const stops = [];
+  const stop = async () => {
+    for (const one of stops.splice(0).reverse()) await one();
+  };
+  return { stops, stop };
+}
+
+/** A gateway before these servers, and somebody with a token for each of the `views`. */
+async function signedIn(folder, stops, { mcpServers, config = '', views }) {
+  const port = await freePort();
+  const base = `http://localhost:${port}`;
+  const redirectUris = [`${base}/auth/callback/testidp`, `${base}/auth/callback`];
+  const provider = await startProvider({ port: await freePort(), redirectUris, signedOutUris: [`${base}/`] });
+  stops.push(provider.stop);
+  const env = {
+    AUTH_PROVIDER: 'testidp',
+    AUTH_TESTIDP_ID: provider.client.id,
+    AUTH_TESTIDP_SECRET: provider.client.secret,
+    AUTH_TESTIDP_ISSUER: provider.issuer,
+    AUTH_SECRET: randomBytes(33).toString('base64'),
+    LOG_LEVEL: 'debug',
+  };
+  const gateway = await startGateway(folder, { port, env, mcp: { mcpServers }, config });
+  stops.push(gateway.stop);
+  const tokens = new Map();
+  for (const view of views) tokens.set(view, await accessToken(`${base}/mcp${view && `/${view}`}`, view || 'everything'));
+  const proxy = await startTokenProxy(base, tokens);
+  stops.push(proxy.stop);
+  return proxy;
 }
 
 /** What an SDK's client does before its first request: discovery, registration, sign-in, and the code for a token. */

@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { scratch } from '../interop/world.mjs';
 import { Excuses } from './excuses.mjs';
-import { PLACES, startHouse } from './house.mjs';
+import { PLACES, startHouse, warmUp } from './house.mjs';
 import { runScenarios, scenariosOf } from './runner.mjs';
 import { findings, table } from './table.mjs';
 
@@ -29,36 +29,6 @@ before(async () => {
 after(async () => {
   await house?.stop();
 });
-
-/**
- * Lets a server on stdio start. The runner gives one call 600 ms, in which a busy machine may not start a program; and the gateway
- * starts one for each set of client capabilities (docs/decisions/0028-clients-faces.md), of which the runner has these.
- */
-async function warmUp(url) {
-  for (const capabilities of [{}, { elicitation: {} }, { sampling: {} }, { sampling: {}, elicitation: {}, roots: { listChanged: true } }]) {
-    const answer = await fetch(url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/list',
-      },
-      body: JSON.stringify({
-        jsonrpc: '2.0',
-        id: 1,
-        method: 'tools/list',
-        params: {
-          _meta: {
-            'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-            'io.modelcontextprotocol/clientCapabilities': capabilities,
-          },
-        },
-      }),
-    });
-    assert.equal(answer.status, 200, await answer.text());
-  }
-}
 
 describe('the runner through the gateway', { concurrency: 2 }, () => {
   for (const cell of cells) {

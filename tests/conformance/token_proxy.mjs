@@ -1,12 +1,12 @@
 // The runner cannot send an access token. This proxy on loopback stands between it and the gateway and adds one: the token for the
-// server that the path names. Everything else passes as it came, byte by byte and as soon as it comes, in both directions.
+// server that the path names, or for all of them. Everything else passes as it came, byte by byte and as soon as it comes, in both directions.
 import http from 'node:http';
 
-/** Forwards `/mcp/{server}` to the gateway at `baseUrl`. `tokens` has an access token for each server. */
+/** Forwards `/mcp/{server}`, and `/mcp`, to the gateway at `baseUrl`. `tokens` has an access token for each server; that of `/mcp` is under ''. */
 export async function startTokenProxy(baseUrl, tokens) {
   const gateway = new URL(baseUrl);
   const proxy = http.createServer((request, response) => {
-    const server = /^\/mcp\/([^/?]+)/.exec(request.url)?.[1];
+    const server = /^\/mcp\/([^/?]+)/.exec(request.url)?.[1] ?? '';
     const own = request.headers.host === `127.0.0.1:${proxy.address().port}`;
     const upstream = http.request(
       {
@@ -31,7 +31,7 @@ export async function startTokenProxy(baseUrl, tokens) {
   });
   await new Promise((resolve, reject) => proxy.listen(0, '127.0.0.1', resolve).once('error', reject));
   return {
-    urlOf: (server) => `http://127.0.0.1:${proxy.address().port}/mcp/${server}`,
+    urlOf: (server) => `http://127.0.0.1:${proxy.address().port}/mcp${server && `/${server}`}`,
     stop: () => new Promise((resolve) => proxy.close(resolve).closeAllConnections()),
   };
 }
