@@ -1,4 +1,5 @@
-//! What a fixture server offers: tools (in [`super::tools`]), prompts, resources, a template, completion, logging, subscriptions.
+//! What a fixture server offers: tools (in [`super::tools`]), prompts, resources, a template, completion, logging, subscriptions,
+//! a tool with a user interface.
 #![expect(deprecated, reason = "legacy servers offer logging and subscriptions this way")]
 
 use std::{
@@ -77,6 +78,11 @@ impl Fixture {
         self
     }
 
+    /// What the tool `clock` looks like (MCP Apps): in no list, only its tool names it.
+    fn interface(&self) -> String {
+        format!("ui://{}/clock.html", self.name)
+    }
+
     /// One page of `items` under `key`, as the result of a list method.
     fn page<T: serde::de::DeserializeOwned>(
         &self,
@@ -119,6 +125,7 @@ impl ServerHandler for Fixture {
             "capabilities": {
                 "tools": {"listChanged": true}, "prompts": {"listChanged": true},
                 "resources": {"subscribe": true, "listChanged": true}, "completions": {}, "logging": {},
+                "extensions": {"io.modelcontextprotocol/ui": {}},
             },
             "serverInfo": {"name": self.name, "version": "1.0.0", "title": "A fixture"},
             "instructions": format!("Instructions of {}", self.name),
@@ -144,7 +151,7 @@ impl ServerHandler for Fixture {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = tools::list(self.state.has_late_tool.load(Ordering::SeqCst));
+        let tools = tools::list(self.state.has_late_tool.load(Ordering::SeqCst), &self.interface());
         self.page("tools", &self.wording.apply(tools), request)
     }
 
@@ -211,6 +218,11 @@ impl ServerHandler for Fixture {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        if request.uri == self.interface() {
+            let html = format!("<title>The clock of {}</title>", self.name);
+            let contents = json!({"uri": request.uri, "mimeType": "text/html;profile=mcp-app", "text": html});
+            return model::<ReadResourceResult>(json!({ "contents": [contents] })).map(Into::into);
+        }
         let prefix = format!("fixture://{}/", self.name);
         let text = match request.uri.strip_prefix(&prefix) {
             Some("greeting") => format!("Hello from {}", self.name),

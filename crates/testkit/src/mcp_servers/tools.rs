@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::fixture::{State, model};
 
-pub(super) fn list(has_late_tool: bool) -> Vec<Value> {
+/// `interface` is the URI of what `clock` looks like (MCP Apps).
+pub(super) fn list(has_late_tool: bool, interface: &str) -> Vec<Value> {
     let tool = |name: &str, description: &str, properties: Value| json!({"name": name, "description": description, "inputSchema": {"type": "object", "properties": properties}});
     let number = json!({"type": "integer"});
     let mut tools = vec![
@@ -32,6 +33,9 @@ pub(super) fn list(has_late_tool: bool) -> Vec<Value> {
         tool("change_tools", "Adds a tool and tells so", json!({})),
         tool("update_resource", "Tells that the resource `uri` changed", json!({"uri": {"type": "string"}})),
     ];
+    let mut clock = tool("clock", "Says the time, and has a face", json!({}));
+    clock["_meta"] = json!({"ui": {"resourceUri": interface}, "fixture": {"exact": 1.50}});
+    tools.push(clock);
     if has_late_tool {
         tools.push(tool("late", "Came later", json!({})));
     }
@@ -62,6 +66,7 @@ pub(super) async fn call(
         "crash" => std::process::exit(3),
         "big" => text("x".repeat(usize::try_from(integer(&arguments, "bytes")).unwrap_or(0))),
         "noise" => noise(integer(&arguments, "lines")),
+        "clock" => text("noon"),
         "log" => log(&string(&arguments, "text"), &context).await,
         "change_tools" => {
             state.has_late_tool.store(true, Ordering::SeqCst);

@@ -1,9 +1,9 @@
 //! MCP through the gateway: all servers together, one of them, and one of them by query (parity A8, A11).
 
-use portunus_testkit::agent::McpClient;
+use portunus_testkit::{agent::McpClient, mcp_servers::fixture_binary};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{Setup, World, stdio};
 
 #[tokio::test]
 async fn all_servers_under_one_sign_in() {
@@ -62,5 +62,25 @@ async fn a_session_outlives_a_restart_of_the_gateway() {
     world.stop().await;
     world.restart().await;
     assert_eq!(mcp.call_text("uuid_add", json!({"a": 20, "b": 22})).await, "42", "the client need not begin anew");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_tool_shows_its_face_among_all_servers() {
+    let child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
+    let world = World::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let tools = mcp.request("tools/list", json!({})).await;
+    for server in ["child", "uuid"] {
+        let tools = tools["result"]["tools"].as_array().unwrap();
+        let clock = tools.iter().find(|tool| tool["name"] == format!("{server}_clock")).unwrap();
+        let uri = format!("ui://{server}/clock.html");
+        assert_eq!(clock["_meta"], json!({"ui": {"resourceUri": uri}, "fixture": {"exact": 1.5}}), "as the server wrote it");
+        let read = mcp.request("resources/read", json!({ "uri": uri })).await;
+        assert_eq!(read["result"]["contents"][0]["text"], format!("<title>The clock of {server}</title>"), "{read}");
+    }
+    let again = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    assert_eq!(again.server["capabilities"]["extensions"]["io.modelcontextprotocol/ui"], json!({}), "{}", again.server);
     world.close().await;
 }
