@@ -129,7 +129,7 @@ impl Way<'_> {
                 Outcome::Error(error) => return Ok(Outcome::Error(errors::to_legacy(&self.ask.method, &error)?)),
             };
             if results::result_type(&result)?.as_deref() != Some("input_required") {
-                return Ok(Outcome::Result(results::to_legacy(&result)?));
+                return Ok(Outcome::Result(results::to_legacy(&self.ask.method, &result)?));
             }
             let wanted = input::read(&result)?;
             let answers = self.ask_client(&wanted.requests).await?;

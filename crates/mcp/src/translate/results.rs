@@ -49,11 +49,15 @@ pub(crate) fn good_for(result: &Payload, least: Option<Duration>) -> Result<Payl
     wire::with_members(result, &[("ttlMs", &ttl.to_string())])
 }
 
-/// To a legacy client: without what its era does not know.
-pub(crate) fn to_legacy(result: &Payload) -> Result<Payload, WireError> {
+/// To a legacy client: without what its era does not know. How long an answer may be kept is said of some methods' answers alone: that of a
+/// task, `ttlMs` is how long the task is.
+pub(crate) fn to_legacy(method: &str, result: &Payload) -> Result<Payload, WireError> {
     let is_complete = result_type(result)?.is_none_or(|kind| kind == "complete");
-    let names: &[&str] = if is_complete { &["resultType", "ttlMs", "cacheScope"] } else { &["ttlMs", "cacheScope"] };
-    wire::without_meta(&wire::without_members(result, names)?, &[meta::SERVER_INFO])
+    let mut names = if is_complete { vec!["resultType"] } else { Vec::new() };
+    if default_ttl(method).is_some() {
+        names.extend(["ttlMs", "cacheScope"]);
+    }
+    wire::without_meta(&wire::without_members(result, &names)?, &[meta::SERVER_INFO])
 }
 
 /// A list or a resource as it may be shown to this person alone: what one may see is decided for each (threat 32), so nobody in between may

@@ -50,14 +50,16 @@ fn results_lose_and_gain_what_the_eras_differ_in() {
         ("x/y", "{}", r#"{"resultType":"complete"}"#),
     ] {
         assert_eq!(results::to_modern(method, &payload(legacy), &nobody).unwrap().as_str(), modern);
-        assert_eq!(results::to_legacy(&payload(modern)).unwrap().as_str(), legacy);
+        assert_eq!(results::to_legacy(method, &payload(modern)).unwrap().as_str(), legacy);
         let told = results::to_modern(method, &payload(legacy), &info).unwrap();
         let told_of: Value = told.read().unwrap();
         assert_eq!(told_of["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "s");
-        assert_eq!(results::to_legacy(&told).unwrap().as_str(), legacy);
+        assert_eq!(results::to_legacy(method, &told).unwrap().as_str(), legacy);
     }
-    let task = r#"{"resultType":"task","taskId":"1"}"#;
-    assert_eq!(results::to_legacy(&payload(task)).unwrap().as_str(), task, "what we do not know stays");
+    let task = r#"{"resultType":"task","taskId":"1","ttlMs":60000}"#;
+    assert_eq!(results::to_legacy("tools/call", &payload(task)).unwrap().as_str(), task, "what we do not know stays");
+    let state = r#"{"taskId":"1","ttlMs":60000,"resultType":"complete"}"#;
+    assert_eq!(results::to_legacy("tasks/get", &payload(state)).unwrap().as_str(), r#"{"taskId":"1","ttlMs":60000}"#);
     let public = r#"{"tools":[],"ttlMs":5,"cacheScope":"public"}"#;
     assert_eq!(results::made_private(&payload(public)).unwrap().as_str(), r#"{"tools":[],"ttlMs":5,"cacheScope":"private"}"#);
 }
@@ -170,13 +172,13 @@ proptest! {
         let result = Payload::from_value(&json!({"content": content, "odd": odd}));
         let there = results::to_modern("resources/read", &result, &payload(r#"{"name":"s"}"#)).unwrap();
         prop_assert!(there.as_str().starts_with(&result.as_str()[..result.as_str().len() - 1]), "the bytes are the same");
-        prop_assert_eq!(results::to_legacy(&there).unwrap(), result);
+        prop_assert_eq!(results::to_legacy("resources/read", &there).unwrap(), result);
     }
 
     #[test]
     fn what_is_no_answer_of_ours_is_refused_or_read(text in any_json()) {
         let value = Payload::from_value(&text);
         let _ = (input::read(&value), errors::url_elicitations(&value), wire::members(&value));
-        let _ = (results::to_legacy(&value), results::to_modern("tools/list", &value, &value), params::to_legacy(Some(&value)));
+        let _ = (results::to_legacy("tools/list", &value), results::to_modern("tools/list", &value, &value), params::to_legacy(Some(&value)));
     }
 }
