@@ -21,7 +21,6 @@ use crate::{
         reply::Problem,
         single::{check, may_list, unknown, verdict},
     },
-    sync::locked,
     upstream::UpstreamError,
 };
 
@@ -153,11 +152,8 @@ pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Ser
     if let Some(server) = withheld {
         return Err(Problem::not_granted(&server, Wanted::Resource(uri.to_owned())));
     }
-    let mut with_resources = servers.into_iter().filter(|server| {
-        hub.profiles
-            .get(server)
-            .is_some_and(|profile| locked(profile).as_ref().is_none_or(|info| capabilities::has(&info.capabilities, "resources")))
-    });
+    let has_resources = |server: &ServerName| hub.may_have(server, |declared| capabilities::has(declared, "resources"));
+    let mut with_resources = servers.into_iter().filter(has_resources);
     match (with_resources.next(), with_resources.next()) {
         (Some(server), None) => Ok(server),
         _ => Err(Problem::resource_not_found(uri, format!("Resource not found{}", unavailable(&resources)))),

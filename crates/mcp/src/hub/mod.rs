@@ -22,8 +22,9 @@ use crate::{
     endpoint::{answers, era},
     session::{Session, table::Sessions},
     spec::ServerSpec,
+    sync::locked,
     upstream::ServerInfo,
-    wire::code,
+    wire::{Payload, code},
 };
 
 pub(crate) mod ask;
@@ -166,6 +167,12 @@ impl Inner {
     /// The servers that may be known of, in order.
     pub(crate) fn allowed_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
         self.specs.iter().map(|spec| &spec.name).filter(|name| allow.server(name).is_allowed()).cloned().collect()
+    }
+
+    /// Did the server declare this? Of one that nobody was connected to yet, everything is assumed.
+    pub(crate) fn may_have(&self, server: &ServerName, declared: impl Fn(&Payload) -> bool) -> bool {
+        let profile = self.profiles.get(server);
+        profile.is_some_and(|profile| locked(profile).as_ref().is_none_or(|info| declared(&info.capabilities)))
     }
 
     /// The servers that the client could be granted something of, in order.

@@ -16,7 +16,6 @@ use crate::{
     face::Face,
     session::{Session, SessionId},
     sync::locked,
-    upstream::ServerInfo,
     wire::{self, Payload, WireError},
 };
 
@@ -75,14 +74,13 @@ impl Inner {
             View::All => self.allowed_servers(&*caller.allow),
             View::One(server) => vec![server.clone()],
         };
-        let can_have_tasks = |server: &ServerName| {
-            let profile = self.profiles.get(server);
-            profile.is_some_and(|profile| {
-                let has = |info: &ServerInfo| capabilities::extension(&info.capabilities, dialect::EXTENSION).is_some();
-                locked(profile).as_ref().is_none_or(has)
-            })
-        };
-        if dialect::is_declared_by(face) || !servers.iter().any(can_have_tasks) { Ok(()) } else { Err(tasks::undeclared()) }
+        let has_tasks = |declared: &Payload| capabilities::extension(declared, dialect::EXTENSION).is_some();
+        let mut servers = servers.iter();
+        if dialect::is_declared_by(face) || !servers.any(|server| self.may_have(server, has_tasks)) {
+            Ok(())
+        } else {
+            Err(tasks::undeclared())
+        }
     }
 
     /// The session hears of the task from now on. `ask` is on its behalf.

@@ -26,11 +26,10 @@ use crate::{
         reply::{Problem, Reply},
     },
     spec::Isolation,
-    sync::locked,
     wire::{self, Outcome, Payload},
 };
 
-/// How tasks are asked for, and by which the guard judges one whose tool is not known.
+/// The method that tells whether a server has a task.
 const GET: &str = "tasks/get";
 
 /// `tasks/get` and its kin.
@@ -73,19 +72,15 @@ fn note(hub: &Inner, ask: &Ask, server: &ServerName, tool: Option<String>, id: &
 
 /// The servers that can be asked this, as far as is known of them: one that nobody was connected to yet may be such a one.
 fn asked(hub: &Inner, ask: &Ask, method: Method) -> Result<Vec<ServerName>, Problem> {
-    let says = |server: &ServerName, by: &dyn Fn(&Payload) -> bool| {
-        let profile = hub.profiles.get(server)?;
-        Some(locked(profile).as_ref().is_none_or(|info| by(&info.capabilities)))
-    };
     let mut servers = hub.allowed_servers(&*ask.allow);
-    servers.retain(|server| says(server, &|declared| method.is_served_by(declared, ask.era)) == Some(true));
+    servers.retain(|server| hub.may_have(server, |declared| method.is_served_by(declared, ask.era)));
     if servers.is_empty() {
         return Err(Problem::method_not_found(&ask.method));
     }
     if !dialect::is_declared_by(ask.asker.face()) {
         // Every server of the extension would refuse.
-        let is_core = |server: &ServerName| says(server, &|declared| capabilities::has(declared, "tasks")) == Some(true);
-        servers.retain(|server| ask.era == Era::Legacy && is_core(server));
+        let has_core_tasks = |server: &ServerName| hub.may_have(server, |declared| capabilities::has(declared, "tasks"));
+        servers.retain(|server| ask.era == Era::Legacy && has_core_tasks(server));
         if servers.is_empty() {
             return Err(undeclared());
         }
