@@ -1,6 +1,9 @@
 //! The members of an object and the elements of an array as raw slices, found without reading what is inside them.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use bytes::Bytes;
 use serde::{
@@ -106,8 +109,25 @@ struct Members<'a> {
     twice: Option<String>,
 }
 
-/// A key that borrows from the message unless it has escapes.
+/// A key that borrows from the message unless it has escapes. JSON lets an escape name half of a surrogate pair, which no text of Rust's can
+/// hold: there the escape itself stands in the key.
 struct Key<'a>(Cow<'a, str>);
+
+/// Bytes of serde_json's making: UTF-8, in which halves of pairs are written as if they were characters. `None` for anything else.
+fn with_halves_escaped(bytes: &[u8]) -> Option<String> {
+    let mut text = String::with_capacity(bytes.len() + 8);
+    let mut rest = bytes;
+    while let Err(error) = std::str::from_utf8(rest) {
+        let (sound, half) = rest.split_at(error.valid_up_to());
+        text.push_str(std::str::from_utf8(sound).ok()?);
+        let (&[0xed, high @ 0xa0..=0xbf, low @ 0x80..=0xbf], after) = half.split_first_chunk()? else { return None };
+        let unit = 0xd000 | (u32::from(high & 0x3f) << 6) | u32::from(low & 0x3f);
+        write!(text, "\\u{unit:04x}").ok()?;
+        rest = after;
+    }
+    text.push_str(std::str::from_utf8(rest).ok()?);
+    Some(text)
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -117,14 +137,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key")
             }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
+            fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => Ok(Key(Cow::Borrowed(text))),
+                    Err(_) => self.visit_bytes(bytes),
+                }
             }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+                with_halves_escaped(bytes).map(|text| Key(Cow::Owned(text))).ok_or_else(|| E::custom("a key that is no text"))
             }
         }
-        deserializer.deserialize_str(KeyVisitor)
+        deserializer.deserialize_bytes(KeyVisitor)
     }
 }
 
