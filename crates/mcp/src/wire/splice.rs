@@ -69,14 +69,31 @@ pub fn with_members(object: &Payload, members: &[(&str, &str)]) -> Result<Payloa
     Ok(Payload::trusted(out.freeze()))
 }
 
-/// The object without these members; the very same bytes when it has none of them.
+/// The object without these members; the very same bytes when it has none of them. A member that goes takes the white space around it
+/// along and one comma; every other byte stays, the spelling of the other keys included.
 pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, WireError> {
-    let found = raw_members(object.as_bytes())?;
+    let text: &[u8] = object.as_bytes();
+    let found = raw_members(text)?;
     if !found.iter().any(|(key, _)| names.contains(&&**key)) {
         return Ok(object.clone());
     }
-    let kept: Vec<_> = found.iter().filter(|(key, _)| !names.contains(&&**key)).map(|(key, raw)| (&**key, raw.get())).collect();
-    Ok(super::object(&kept))
+    let mut out = BytesMut::with_capacity(text.len());
+    // A member reaches from the brace or comma before it to the comma or brace behind it.
+    let mut start = text.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
+    out.put_u8(b'{');
+    for (key, raw) in &found {
+        let value_ends = raw.get().as_ptr() as usize - text.as_ptr() as usize + raw.get().len();
+        let end = value_ends + text[value_ends..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if !names.contains(&&**key) {
+            if out.len() > 1 {
+                out.put_u8(b',');
+            }
+            out.put_slice(&text[start..end]);
+        }
+        start = end + 1;
+    }
+    out.put_u8(b'}');
+    Ok(Payload::trusted(out.freeze()))
 }
 
 /// The parameters with these members of `_meta`, which is made if there is none.
@@ -91,16 +108,19 @@ pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<P
     with_members(params, &[("_meta", with_members(&old, members)?.as_str())])
 }
 
-/// The parameters without these members of `_meta`; without `_meta`, when nothing else was in it.
+/// The parameters without these members of `_meta`; without `_meta`, when nothing but them was in it.
 pub fn without_meta(params: &Payload, names: &[&str]) -> Result<Payload, WireError> {
     let found = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == "_meta" && raw.get() != "null");
     let Some((_, raw)) = found else { return Ok(params.clone()) };
     let old = super::members::slice(params.as_bytes(), raw);
     let new = without_members(&old, names)?;
+    if new == old {
+        return Ok(params.clone());
+    }
     if raw_members(new.as_bytes())?.is_empty() {
         return without_members(params, &["_meta"]);
     }
-    if new == old { Ok(params.clone()) } else { replace_member(params, &["_meta"], &new) }
+    replace_member(params, &["_meta"], &new)
 }
 
 #[cfg(test)]
@@ -129,7 +149,11 @@ mod tests {
         let object = payload(r#"{"a":1.0,  "b":2}"#);
         assert_eq!(without_members(&object, &["c"]).unwrap().as_bytes().as_ptr(), object.as_bytes().as_ptr());
         assert_eq!(without_members(&object, &["b"]).unwrap().as_str(), r#"{"a":1.0}"#);
+        assert_eq!(without_members(&object, &["a"]).unwrap().as_str(), r#"{  "b":2}"#);
         assert_eq!(without_members(&object, &["a", "b"]).unwrap().as_str(), "{}");
+        let odd = payload(r#"{ "\u0061" : "}," ,"\ud800":[1E5 ] , "b":{} }"#);
+        assert_eq!(without_members(&odd, &["b"]).unwrap().as_str(), r#"{ "\u0061" : "}," ,"\ud800":[1E5 ] }"#);
+        assert_eq!(without_members(&odd, &["a"]).unwrap().as_str(), r#"{"\ud800":[1E5 ] , "b":{} }"#);
     }
 
     #[test]
@@ -142,6 +166,8 @@ mod tests {
         );
         assert_eq!(without_meta(&params, &["k"]).unwrap(), params);
         assert_eq!(without_meta(&params, &["progressToken"]).unwrap().as_str(), r#"{"name":"t"}"#);
+        let empty = payload(r#"{"_meta":{ },"name":"t"}"#);
+        assert_eq!(without_meta(&empty, &["k"]).unwrap(), empty, "it was empty before");
         let both = payload(r#"{"_meta":{"k":1,"o":2},"name":"t"}"#);
         assert_eq!(without_meta(&both, &["k"]).unwrap().as_str(), r#"{"_meta":{"o":2},"name":"t"}"#);
     }
