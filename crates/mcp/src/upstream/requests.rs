@@ -19,20 +19,23 @@ pub struct RpcError {
     pub code: i64,
     pub message: String,
     pub data: Option<Payload>,
+    /// The object as somebody else wrote it, which is how it goes on.
+    whole: Option<Payload>,
 }
 
 impl RpcError {
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), data: None, whole: None }
     }
 
     pub fn method_not_found() -> Self {
         Self::new(wire::code::METHOD_NOT_FOUND, "Method not found")
     }
 
-    /// Reads an error object.
+    /// Reads an error object. Passed on, it is that object, whatever else is in it and however its number is spelt.
     pub(crate) fn read(error: &Payload) -> Self {
         let mut read = Self::new(wire::code::INTERNAL_ERROR, "an error that cannot be read");
+        read.whole = error.as_str().starts_with('{').then(|| error.clone());
         for (key, value) in wire::members(error).unwrap_or_default() {
             match &*key {
                 "code" => read.code = value.read().unwrap_or(read.code),
@@ -46,6 +49,9 @@ impl RpcError {
 
     /// The error object.
     pub(crate) fn object(&self) -> Payload {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         let (code, message) = (self.code.to_string(), wire::quote(&self.message));
         let mut members = vec![("code", &*code), ("message", &*message)];
         members.extend(self.data.as_ref().map(|data| ("data", data.as_str())));
@@ -53,7 +59,7 @@ impl RpcError {
     }
 
     pub(super) fn write(&self, id: &RequestId) -> bytes::Bytes {
-        wire::error(Some(id), self.code, &self.message, self.data.as_ref())
+        wire::error_raw(Some(id), &self.object())
     }
 }
 
