@@ -9,7 +9,8 @@ use crate::session::resume::EventId;
 /// How long a client is to wait before it comes back.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// One message as an event. A line break within the JSON, where it is white space, becomes a line of data of its own.
+/// One message as an event. A line break within the JSON, where it is white space, ends a line of data: the client puts
+/// the lines together with line feeds again.
 pub(crate) fn message(json: &[u8]) -> Bytes {
     event("event: message\n", json)
 }
@@ -32,14 +33,17 @@ pub(crate) fn retry() -> Bytes {
 fn event(fields: &str, json: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(fields.len() + json.len() + 16);
     out.put_slice(fields.as_bytes());
-    let mut lines = json.split(|byte| *byte == b'\n' || *byte == b'\r').filter(|line| !line.is_empty()).peekable();
-    if lines.peek().is_none() {
-        out.put_slice(b"data:\n");
-    }
-    for line in lines {
+    let mut rest = json;
+    loop {
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
         out.put_slice(b"data: ");
-        out.put_slice(line);
+        out.put_slice(&rest[..end]);
         out.put_u8(b'\n');
+        let line_break = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
+        match rest.get(end + line_break..) {
+            Some(after) if end < rest.len() => rest = after,
+            _ => break,
+        }
     }
     out.put_u8(b'\n');
     out.freeze()
@@ -58,6 +62,7 @@ mod tests {
     fn messages_become_events() {
         assert_eq!(message(br#"{"a":1}"#), "event: message\ndata: {\"a\":1}\n\n");
         assert_eq!(message(b"{\r\n  \"a\": 1\n}"), "event: message\ndata: {\ndata:   \"a\": 1\ndata: }\n\n");
-        assert_eq!(message(b""), "event: message\ndata:\n\n");
+        assert_eq!(message(b"{\n\n}\r"), "event: message\ndata: {\ndata: \ndata: }\ndata: \n\n");
+        assert_eq!(message(b""), "event: message\ndata: \n\n");
     }
 }
