@@ -27,7 +27,7 @@ pub(crate) struct Sound {
 
 pub(crate) fn check(request: &Request, map: &HeaderMap) -> Result<Sound, Box<Answer>> {
     let refuse = |code, message: &str| Err(refusal(request, code, message, None));
-    let head = request.params.as_ref().map(wire::params_head).transpose();
+    let head = request.params.as_ref().map(|params| wire::head_of(&request.method, params)).transpose();
     let head = head.map_err(|error| refusal(request, error.code(), &error.to_string(), None))?.unwrap_or_default();
     let given = match only(map, &headers::PROTOCOL_VERSION) {
         Ok(given) => given,

@@ -87,7 +87,12 @@ impl Way<'_> {
 
     /// Nothing of the modern era reaches the server; everything of it reaches the client.
     async fn to_legacy(&self, params: Option<Payload>, peer: &Arc<dyn Peer>) -> Reply {
-        if params.as_ref().map(wire::params_head).transpose()?.is_some_and(|head| head.request_state.is_some()) {
+        if params
+            .as_ref()
+            .map(|params| wire::head_of(&self.ask.method, params))
+            .transpose()?
+            .is_some_and(|head| head.request_state.is_some())
+        {
             return Err(Problem::invalid_params("the `requestState` is none of ours"));
         }
         if let Some(level) = self.ask.level {

@@ -32,7 +32,7 @@ pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMa
     let mut headers = HeaderMap::new();
     headers.insert(VERSION, HeaderValue::from_static(era::MODERN));
     headers.insert(METHOD, mirror::encode(method));
-    let head = params.map(wire::params_head).transpose()?.unwrap_or_default();
+    let head = params.map(|params| wire::head_of(method, params)).transpose()?.unwrap_or_default();
     let name = match method {
         "tools/call" | "prompts/get" => head.name,
         "resources/read" => head.uri,

@@ -85,6 +85,23 @@ const PARAMS: [&str; 12] = [
     "inputResponses",
     "_meta",
 ];
+/// The methods whose parameters we read more of than `_meta`.
+const METHODS: [&str; 14] = [
+    "initialize",
+    "server/discover",
+    "subscriptions/listen",
+    "logging/setLevel",
+    "completion/complete",
+    "tools/list",
+    "tools/call",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+];
 const META: [&str; 6] = [
     "progressToken",
     meta::PROTOCOL_VERSION,
@@ -104,16 +121,35 @@ pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
             "name" => head.name = Some(string("name", raw)?),
             "uri" => head.uri = Some(string("uri", raw)?),
             "taskId" => head.task_id = Some(string("taskId", raw)?),
-            "cursor" => head.cursor = Some(string("cursor", raw)?),
+            "cursor" => head.cursor = Some(opaque("cursor", raw)?),
             "protocolVersion" => head.protocol_version = Some(string("protocolVersion", raw)?),
             "level" => head.level = Some(string("level", raw)?),
             "requestId" => head.request_id = Some(token("requestId", text, raw)?),
             "progressToken" => head.progress_token = Some(token("progressToken", text, raw)?),
             "ref" => head.reference = Some(reference(raw)?),
-            "requestState" => head.request_state = Some(string("requestState", raw)?),
+            "requestState" => head.request_state = Some(opaque("requestState", raw)?),
             "inputResponses" => head.input_responses = Some(object("inputResponses", text, raw)?),
             "_meta" => head.meta = read_meta(&slice(text, raw))?,
             other => refuse_odd_key(other, &PARAMS)?,
+        }
+    }
+    Ok(head)
+}
+
+/// The head of the parameters of `method`. Of one that we do not know, the members that any request may have are read; what else is called as
+/// in a method of ours may mean anything there, and be of any type.
+pub fn head_of(method: &str, params: &Payload) -> Result<ParamsHead, WireError> {
+    if METHODS.contains(&method) {
+        return params_head(params);
+    }
+    let text = params.as_bytes();
+    let mut head = ParamsHead::default();
+    for (key, raw) in present(text)? {
+        match &*key {
+            "requestState" => head.request_state = opaque("requestState", raw).ok(),
+            "inputResponses" => head.input_responses = object("inputResponses", text, raw).ok(),
+            "_meta" => head.meta = read_meta(&slice(text, raw))?,
+            other => refuse_odd_key(other, &["_meta"])?,
         }
     }
     Ok(head)
@@ -176,6 +212,12 @@ fn not_an_object(error: WireError, what: &'static str) -> WireError {
 
 fn string(what: &'static str, raw: &RawValue) -> Result<String, WireError> {
     serde_json::from_str(raw.get()).map_err(|_| WireError::WrongType(what, "a string"))
+}
+
+/// A string that somebody else made for himself. What is no text (half a surrogate pair) is none of ours, and only that must be seen.
+fn opaque(what: &'static str, raw: &RawValue) -> Result<String, WireError> {
+    let text = string(what, raw);
+    if raw.get().starts_with('"') { Ok(text.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into())) } else { text }
 }
 
 fn object(what: &'static str, text: &Bytes, raw: &RawValue) -> Result<Payload, WireError> {

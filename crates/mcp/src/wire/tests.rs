@@ -81,6 +81,28 @@ fn bad_envelopes_are_refused() {
 }
 
 #[test]
+fn members_of_unknown_methods_are_not_ours() {
+    let params = payload(r#"{"name":5,"cursor":{},"requestState":"s","Level":1,"_meta":{"progressToken":1.0}}"#);
+    let head = head_of("vendor/unheard-of", &params).unwrap();
+    assert_eq!((head.name, head.request_state.as_deref()), (None, Some("s")));
+    assert_eq!(head.meta.progress_token.unwrap().raw(), "1.0");
+    assert!(head_of("tools/call", &params).is_err());
+    assert!(head_of("vendor/unheard-of", &payload(r#"{"_Meta":{}}"#)).is_err());
+}
+
+#[test]
+fn keys_with_half_a_surrogate_pair_are_told_apart() {
+    let object = payload(r#"{"a\ud800":1,"a\udbff\u0041":2,"a\udC00é":3,"\ud83d\ude00":4}"#);
+    let keys: Vec<_> = members(&object).unwrap().into_iter().map(|(key, _)| key.into_owned()).collect();
+    assert_eq!(keys, [r"a\ud800", r"a\udbffA", r"a\udc00é", "😀"]);
+    assert!(matches!(members(&payload(r#"{"\udc00":1,"\udC00":2}"#)), Err(WireError::DuplicateKey(_))));
+    for bytes in [&b"\xff\xff\xff"[..], b"\xed\x20\x20", b"\xc3"] {
+        let text = [br#"{"jsonrpc":"2.0","method":"m",""#, bytes, br#"":1}"#].concat();
+        assert!(parse(&Bytes::from(text)).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
 fn t35_two_meanings_are_refused() {
     for text in [
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}"#,
