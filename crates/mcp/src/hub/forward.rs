@@ -78,9 +78,10 @@ impl Way<'_> {
 
     async fn within_modern(&self, params: Option<Payload>) -> Reply {
         let outcome = self.send_mirrored(params).await?;
-        let is_cacheable = Kind::of_method(&self.ask.method).is_some() || self.ask.method == "resources/read";
         match outcome {
-            Outcome::Result(result) if is_cacheable => Ok(Outcome::Result(results::made_private(&result)?)),
+            Outcome::Result(result) if results::is_cacheable(&self.ask.method) => {
+                Ok(Outcome::Result(results::made_private(&result)?))
+            }
             other => Ok(other),
         }
     }
@@ -104,7 +105,8 @@ impl Way<'_> {
             let error = match self.send(params.clone(), HeaderMap::new()).await? {
                 Outcome::Result(result) => {
                     let result = results::to_modern(&self.ask.method, &result, &self.peer.info().server_info)?;
-                    return Ok(Outcome::Result(result));
+                    let is_cacheable = results::is_cacheable(&self.ask.method);
+                    return Ok(Outcome::Result(if is_cacheable { results::made_private(&result)? } else { result }));
                 }
                 Outcome::Error(error) => error,
             };

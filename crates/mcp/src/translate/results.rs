@@ -17,6 +17,11 @@ fn default_ttl(method: &str) -> Option<u32> {
     }
 }
 
+/// May a client keep what this method answers?
+pub(crate) fn is_cacheable(method: &str) -> bool {
+    default_ttl(method).is_some()
+}
+
 /// To a modern client: with everything that its era requires, as far as the server did not say it.
 pub(crate) fn to_modern(method: &str, result: &Payload, server_info: &Payload) -> Result<Payload, WireError> {
     let members = wire::members(result)?;
