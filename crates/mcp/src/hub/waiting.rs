@@ -17,7 +17,7 @@ use crate::{
     sync::locked,
     translate::input::InputRequest,
     upstream::ServerAsk,
-    wire::{Payload, Request},
+    wire::{self, Payload, Request},
 };
 
 /// Begins every state of ours.
@@ -91,9 +91,9 @@ fn bound_to(caller: &Caller, request: &Request) -> Vec<u8> {
 }
 
 fn salient(params: &Payload) -> Value {
-    let mut params: Value = params.read().unwrap_or_default();
-    if let Value::Object(members) = &mut params {
-        members.retain(|name, _| !matches!(name.as_str(), "_meta" | "inputResponses" | "requestState"));
-    }
-    canonical(&params)
+    // Left out unread: what the client found out may hold what no value of Rust's can, a number too large or half a surrogate pair.
+    let salient = wire::without_members(params, &["_meta", "inputResponses", "requestState"]);
+    let salient = salient.as_ref().unwrap_or(params);
+    // The same for what is left: then it must be spelt the same again.
+    salient.read().map_or_else(|_| salient.as_str().into(), |value: Value| canonical(&value))
 }
