@@ -1,5 +1,6 @@
 //! Real MCP servers to stand behind the gateway in tests, built with the official SDK: [`Fixture`] says what they offer; here is
-//! how to run one, as a child ([`fixture_binary`]) or in this process over Streamable HTTP ([`FixtureServer`]). [`conformance`] is
+//! how to run one, as a child ([`fixture_binary`]) or in this process over Streamable HTTP ([`FixtureServer`]).
+//! A test that wants to write every byte itself is a child's streams through [`bridge_binary`]. [`conformance`] is
 //! the server that the official conformance runner expects.
 
 pub mod conformance;
@@ -18,10 +19,20 @@ pub use http::{FixtureServer, HttpOptions, SeenRequest};
 /// # Panics
 /// When it has not been built.
 pub fn fixture_binary() -> PathBuf {
+    built("fixture-server")
+}
+
+/// The `bridge-server` program, which takes the port of a test that wants to be a stdio server itself.
+///
+/// # Panics
+/// When it has not been built.
+pub fn bridge_binary() -> PathBuf {
+    built("bridge-server")
+}
+
+fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));
-    let beside = test.ancestors().skip(1).take(3).map(|folder| folder.join("fixture-server"));
+    let beside = test.ancestors().skip(1).take(3).map(|folder| folder.join(program));
     let found = beside.into_iter().find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("fixture-server is not built: run `cargo build -p portunus-testkit --bins` first (./test does)")
-    })
+    found.unwrap_or_else(|| panic!("{program} is not built: run `cargo build -p portunus-testkit --bins` first (./test does)"))
 }

@@ -1,0 +1,36 @@
+//! A child whose standard streams are the two ends of a TCP connection: `bridge-server PORT` joins them with whoever listens on that port
+//! of the loopback. So a test that starts it as a stdio server writes and reads every byte itself.
+
+use std::{
+    io::{Read, Write, stdin, stdout},
+    net::{Ipv4Addr, Shutdown, TcpStream},
+    thread,
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port: u16 = std::env::args().nth(1).ok_or("which port?")?.parse()?;
+    let mut there = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let mut back = there.try_clone()?;
+    thread::spawn(move || {
+        // Whichever end closes, the child ends.
+        let _ = carry(&mut back, &mut stdout().lock());
+        std::process::exit(0);
+    });
+    carry(&mut stdin().lock(), &mut there)?;
+    there.shutdown(Shutdown::Write)?;
+    Ok(())
+}
+
+/// Not `std::io::copy`: that has the kernel move the bytes, which locks the pipe for as long as none come, and its other end hangs.
+fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
+    let mut buffer = [0; 8192];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => {
+                to.write_all(&buffer[..read])?;
+                to.flush()?;
+            }
+        }
+    }
+}
