@@ -91,6 +91,28 @@ async fn when_full_the_longest_idle_makes_room() {
 }
 
 #[tokio::test]
+async fn t47_one_person_cannot_take_all_the_children() {
+    let mut fixture = fixture();
+    fixture.isolation = Isolation::Session;
+    let pool = pool_with(fixture, Options { max_children: 4, max_children_per_user: 2, ..quick() });
+    let connection = async |user: &str, session: &str| pool.connection(&name("fixture"), &holder(user, session)).await;
+    let (one, two) = (connection("ada", "1").await.unwrap(), connection("ada", "2").await.unwrap());
+    let (hold_one, _hold_two) = (one.hold(), two.hold());
+    let bob = connection("bob", "1").await.unwrap();
+    let refused = connection("ada", "3").await.err();
+    assert_eq!(refused, Some(UpstreamError::ShareUsedUp { limit: 2 }), "and bob's idle child does not end for it");
+    assert!(!bob.is_closed());
+    connection("bob", "2").await.unwrap();
+    drop(hold_one);
+    let three = connection("ada", "3").await.unwrap();
+    assert!(one.is_closed() && !two.is_closed(), "the idle one of her own made room");
+    pool.close_session(&holder("ada", "3")).await;
+    assert!(three.is_closed());
+    eventually("its place is given back", || async { connection("ada", "4").await.is_ok() }).await;
+    assert!(!two.is_closed() && !bob.is_closed());
+}
+
+#[tokio::test]
 async fn closing_a_session_ends_its_own_connections() {
     let mut fixture = fixture();
     fixture.isolation = Isolation::Session;

@@ -160,7 +160,11 @@ impl Gateway {
         let resources = Arc::new(resources);
         let upstream_client = net::client(NetSettings::upstream())?;
         let clients = Arc::new(hub::Clients::default());
-        let options = upstream::Options { on_request: Arc::clone(&clients) as _, ..upstream::Options::default() };
+        let options = upstream::Options {
+            on_request: Arc::clone(&clients) as _,
+            max_children_per_user: config.children_per_user,
+            ..upstream::Options::default()
+        };
         let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
         let pinning = names.iter().map(|server| (server.clone(), config.pinning.of(server)));
         let pins = PinBook::new(pinning, Arc::clone(&stores.pins), Arc::clone(&clock));

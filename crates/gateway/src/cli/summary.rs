@@ -72,6 +72,7 @@ fn general(config: &Config, text: &mut String) {
     let limits: Vec<String> = limits.iter().map(|(name, limit)| format!("{name} {}", rate(*limit))).collect();
     line(text, "limits by address", limits.join(", "));
     line(text, "largest body", format_args!("{} bytes", config.body_limit));
+    line(text, "processes", format_args!("{} of one person, at most", config.children_per_user));
 }
 
 fn list(items: impl Iterator<Item = impl ToString>, none: &str) -> String {

@@ -1,11 +1,12 @@
-//! Section: how many requests one address or client may make. How much one request may bring is next door, in [`super::server`].
+//! Section: how many requests one address or client may make, and how many processes one person may have. How much one request may bring is next door, in [`super::server`].
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use super::{
+    DEFAULT_CHILDREN_PER_USER,
     mistake::Report,
     quantity::{RATE, parse_rate, show_duration},
-    raw::Raw,
+    raw::{Raw, Written},
 };
 
 /// So many in so long; as many at once.
@@ -82,4 +83,19 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Limits {
         }
     }
     limits
+}
+
+pub(super) fn children_per_user(raw: &Raw<'_>, report: &mut Report) -> usize {
+    let Some(Written { text, at, .. }) = raw.setting("limits.children_per_user", report) else {
+        return DEFAULT_CHILDREN_PER_USER;
+    };
+    let parsed = text.parse().ok().filter(|count| *count > 0);
+    if parsed.is_none() {
+        report.mistake(
+            at,
+            format!("`{text}`"),
+            "a whole number, 1 at least: nobody could use a server that is a program with less",
+        );
+    }
+    parsed.unwrap_or(DEFAULT_CHILDREN_PER_USER)
 }

@@ -66,6 +66,9 @@ use self::{mistake::Report, raw::Raw};
 /// The default of [`Config::body_limit`] (threat 47).
 pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
 
+/// The default of [`Config::children_per_user`] (threat 47).
+pub const DEFAULT_CHILDREN_PER_USER: usize = 64;
+
 /// Everything the gateway is told, typed and checked.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -99,6 +102,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The most bytes a request body may have.
     pub body_limit: usize,
+    /// How many child processes one person may have at once.
+    pub children_per_user: usize,
     /// How many requests one address or client may make.
     pub limits: Limits,
     /// `NODE_ENV=production`.
@@ -242,6 +247,7 @@ impl Config {
             trusted_proxies: Vec::new(),
             log: LogSettings::default(),
             body_limit: DEFAULT_BODY_LIMIT,
+            children_per_user: DEFAULT_CHILDREN_PER_USER,
             limits: Limits::default(),
             production: false,
         }
@@ -281,6 +287,7 @@ impl Config {
             allowed_hosts: server.allowed_hosts,
             trusted_proxies: server.trusted_proxies,
             body_limit: server.body_limit,
+            children_per_user: limits::children_per_user(&raw, &mut report),
             limits: limits::resolve(&raw, &mut report),
             production: server.production,
         };

@@ -18,7 +18,7 @@ use axum::Router;
 use http::header;
 use portunus::{
     cli::serve::{ConnectedProvider, Gateway},
-    config::{Cidr, ClientsConfig, Config, Limits, PinningRules, ProxyRoute, StoreConfig},
+    config::{Cidr, ClientsConfig, Config, DEFAULT_CHILDREN_PER_USER, Limits, PinningRules, ProxyRoute, StoreConfig},
     net::{self, NetSettings, guarded::Outside},
     os::OsEntropy,
 };
@@ -73,6 +73,7 @@ pub(crate) struct Setup {
     pub(crate) pinning: PinningRules,
     /// Gateways on the same records; the first is the one that people sign in at.
     pub(crate) nodes: usize,
+    pub(crate) children_per_user: usize,
 }
 
 impl Default for Setup {
@@ -94,6 +95,7 @@ impl Default for Setup {
             limits: Limits::default(),
             pinning: PinningRules::default(),
             nodes: 1,
+            children_per_user: DEFAULT_CHILDREN_PER_USER,
         }
     }
 }
@@ -178,6 +180,7 @@ impl World {
             trusted_proxies: setup.trusted_proxies,
             limits: setup.limits,
             pinning: setup.pinning,
+            children_per_user: setup.children_per_user,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);

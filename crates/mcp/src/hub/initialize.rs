@@ -17,6 +17,7 @@ use crate::{
     face::Face,
     session::{Kind, Session, SessionId},
     translate::greeting,
+    upstream::UpstreamError,
     wire::{self, Outcome, Payload, Request, WireError},
 };
 
@@ -34,6 +35,8 @@ impl Inner {
             Ok(introduction) => introduction,
             Err(error) => return answers::wire_error(id, &error),
         };
+        // Before a server is started for it: what is not going to be a session must cost nothing.
+        let Ok(_opening) = room.opening(self.settings.max_sessions_per_user) else { return answers::too_many(id, "sessions") };
         let session = Session::new(SessionId::generate(&*self.entropy), caller, kind, face, Arc::clone(&room.kept));
         let session = Arc::new(session);
         let reply = self.greet(&session, revision).await;
@@ -41,12 +44,19 @@ impl Inner {
         let Some(message) = reply::message(&request.id, &reply) else {
             return answers::empty(StatusCode::ACCEPTED);
         };
-        if !matches!(reply, Ok(Outcome::Result(_))) {
-            return answers::json(StatusCode::OK, message);
+        match &reply {
+            Ok(Outcome::Result(_)) => {}
+            Err(Problem::Server { error: UpstreamError::ShareUsedUp { .. }, .. }) => {
+                return answers::json(StatusCode::TOO_MANY_REQUESTS, message);
+            }
+            _ => return answers::json(StatusCode::OK, message),
         }
         match self.sessions.add(&session, self.settings.max_sessions_per_user) {
             Ok(added) => added.evicted.into_iter().for_each(|evicted| self.end_in_background(evicted)),
-            Err(_) => return answers::too_many(id, "sessions"),
+            Err(_) => {
+                self.end_in_background(session);
+                return answers::too_many(id, "sessions");
+            }
         }
         self.keep(&session).await;
         tracing::debug!(session = ?session.id, user = %session.user, view = ?session.view, "a session begins");

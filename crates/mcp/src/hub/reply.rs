@@ -98,7 +98,9 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
         Err(Problem::Server { server, error }) => {
             let text = format!("server {:?}: {error}", server.as_str());
             let data = wire::object(&[("server", &wire::quote(server.as_str()))]);
-            Some(wire::error(Some(id), code::INTERNAL_ERROR, &text, Some(&data)))
+            let code =
+                if matches!(error, UpstreamError::ShareUsedUp { .. }) { answers::LIMIT_REACHED } else { code::INTERNAL_ERROR };
+            Some(wire::error(Some(id), code, &text, Some(&data)))
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct UserRoom {
     in_flight: Arc<AtomicUsize>,
     /// Bytes kept for streams that may be taken up again.
     pub(crate) kept: Arc<AtomicUsize>,
+    /// Sessions on their way.
+    opening: Arc<AtomicUsize>,
 }
 
 /// One of a counted number of places, given back when dropped.
@@ -68,6 +70,12 @@ impl UserRoom {
 
     fn has_places_taken(&self) -> bool {
         self.streams.load(Ordering::Acquire) + self.in_flight.load(Ordering::Acquire) > 0
+    }
+
+    /// A place for a session that is about to begin. Those that could end for it count as free.
+    pub(crate) fn opening(&self, cap: usize) -> Result<Place, Full> {
+        let busy = locked(&self.sessions).values().filter(|session| session.is_busy()).count();
+        Place::take(&self.opening, cap.saturating_sub(busy))
     }
 
     pub(crate) fn call_place(&self, cap: usize) -> Result<Place, Full> {

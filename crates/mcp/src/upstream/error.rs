@@ -22,6 +22,12 @@ pub enum UpstreamError {
     Backoff { retry_in: Duration, detail: String },
     #[error("too many connections to servers are open; try again later")]
     TooMany,
+    /// Said to the person whose children they are.
+    #[error(
+        "you have {limit} server processes at work, and one person may have no more (limits.children_per_user): end some of what they do, or \
+         try again later"
+    )]
+    ShareUsedUp { limit: usize },
     #[error("the server has too many calls in flight; try again later")]
     Busy,
     #[error("the server did not answer in time")]

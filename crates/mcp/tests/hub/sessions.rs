@@ -119,6 +119,24 @@ async fn t47_sessions_per_user_are_bounded() {
     assert_eq!(status(&other, other.caller.clone()).await.0, StatusCode::OK, "nobody else is concerned");
 }
 
+/// One that has no room would otherwise start a child for every attempt.
+#[tokio::test]
+async fn t47_a_session_that_is_not_admitted_starts_no_server() {
+    let fakes = Fakes::new(vec![Script::new("dice").isolated(Isolation::Session)]);
+    let hub = hub(&fakes, HubSettings { max_sessions_per_user: 1, ..HubSettings::default() });
+    let first = Client::one(&hub, "alice", "dice").await;
+    let connects = || fakes.script("dice").connects.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(connects(), 1);
+    let stream = first.listen().await;
+    for _ in 0..3 {
+        assert_eq!(initialize(&hub, &first.caller, "2025-06-18").await.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(connects(), 1, "none of them came as far as the server");
+    drop(stream);
+    assert_eq!(initialize(&hub, &first.caller, "2025-06-18").await.status, StatusCode::OK, "an idle session ends for it");
+    assert_eq!(connects(), 2);
+}
+
 #[tokio::test]
 async fn t47_streams_and_calls_per_user_are_bounded() {
     let fakes = dice();

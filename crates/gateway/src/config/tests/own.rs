@@ -42,6 +42,7 @@ log:
   format: text
 limits:
   body: 1MiB
+  children_per_user: 7
 "#;
 
 #[test]
@@ -51,6 +52,7 @@ fn every_key_of_config_yaml() {
     assert_eq!(config.public_url.as_str(), "https://mcp.acme.com");
     assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
     assert_eq!(config.auth_secrets.len(), 2);
+    assert_eq!(config.children_per_user, 7);
     assert_eq!(config.auth_secrets[0].expose(), SECRET);
     let [okta, partners] = &config.providers[..] else { panic!("{:?}", config.providers) };
     assert_eq!((okta.settings.name.as_str(), okta.settings.preset), ("okta", Preset::Okta));
@@ -179,5 +181,12 @@ fn limits_by_address() {
     for bad in ["60", "0/m", "many", "60/fortnight", "60/2d"] {
         let given = okta().yaml(&format!("limits:\n  token: \"{bad}\"\n"));
         given.one_mistake(&["config.yaml:2: limits.token", bad, "such as 60/m"]);
+    }
+}
+
+#[test]
+fn a_share_of_nothing_is_a_mistake() {
+    for text in ["0", "-1", "1.5", "many"] {
+        okta().yaml(&format!("limits:\n  children_per_user: {text}\n")).one_mistake(&["config.yaml:2", "a whole number"]);
     }
 }

@@ -1,9 +1,9 @@
-//! Child processes: what they are started with, and what they cannot see.
+//! Child processes: what they are started with, what they cannot see, and how many one person may have.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use portunus_core::secret::SecretText;
-use portunus_mcp::spec::{EnvPart, EnvValue, Transport};
+use portunus_mcp::spec::{EnvPart, EnvValue, Isolation, Transport};
 use portunus_testkit::{
     agent::{McpClient, Request},
     mcp_servers::fixture_binary,
@@ -82,5 +82,54 @@ async fn t44_a_child_sees_a_short_list_and_its_own() {
     let group = |pid: &str| stat(pid).rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().to_owned();
     assert_eq!(group(&pid), pid);
     assert_ne!(group("self"), pid);
+    world.close().await;
+}
+
+/// With one child for each session, whoever opens sessions starts processes.
+#[tokio::test]
+async fn t47_one_person_has_so_many_children_and_no_more() {
+    let mut child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
+    child.isolation = Isolation::Session;
+    let world = World::of(Setup { more_servers: vec![child], children_per_user: 2, ..Setup::default() }).await;
+    let url = world.at("/mcp/child");
+    let (_, browser, tokens) = world.connect("/mcp/child").await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let client = McpClient::connect(&browser, &url, &tokens.access).await;
+        // Whoever waits to hear of a resource keeps its server at work.
+        let subscribed = client.request("resources/subscribe", json!({"uri": "memo://one"})).await;
+        assert!(subscribed["result"].is_object(), "{subscribed}");
+        busy.push(client);
+    }
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25",
+        "capabilities": {}, "clientInfo": {"name": "greedy", "version": "1"}}});
+    let request = Request::json(&url, &hello).without_cookies().bearer(&tokens.access);
+    let refused = browser.send(request.header("accept", "application/json, text/event-stream")).await.expect(429);
+    assert_eq!(refused.json()["error"]["code"], -32000);
+    let text = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(text.contains("2 server processes") && text.contains("limits.children_per_user"), "{text}");
+    assert_eq!(refused.header("mcp-session-id"), "", "no session came of it");
+
+    // On the merged endpoint it is the call that is refused: the session is there.
+    let (_, browser, own) = world.connect("/mcp").await;
+    let merged = McpClient::connect(&browser, &world.at("/mcp"), &own.access).await;
+    let answer = merged.call("child_echo", json!({"text": "x"})).await;
+    assert_eq!(answer["error"]["code"], -32000, "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("limits.children_per_user"), "{answer}");
+
+    // Nobody else is concerned.
+    world.okta.sign_in_as("bob");
+    let (_, browser, bobs) = world.connect("/mcp/child").await;
+    McpClient::connect(&browser, &url, &bobs.access).await.call_text("echo", json!({"text": "x"})).await;
+    // What has no work left makes room.
+    let client = busy.pop().unwrap();
+    client.request("resources/unsubscribe", json!({"uri": "memo://one"})).await;
+    let again = async {
+        // A list that could not be fetched is left alone for a moment.
+        while !merged.call("child_echo", json!({"text": "x"})).await["result"].is_object() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), again).await.expect("there is room again");
     world.close().await;
 }

@@ -2,6 +2,7 @@
 //! closed when idle.
 
 mod options;
+mod room;
 mod slot;
 
 use std::{
@@ -11,14 +12,14 @@ use std::{
 };
 
 use portunus_core::ids::{ServerName, UserId};
-use tokio::{
-    sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, TryAcquireError},
-    time::Instant,
-};
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::options::Options;
-use self::slot::{Next, Phase, Place, Slot};
+use self::{
+    room::{NoRoom, Room, Rooms},
+    slot::{Next, Phase, Place, Slot},
+};
 use super::{Call, Connection, ConnectionKey, Hello, Holder, Owner, Person, UpstreamError, handshake};
 use crate::{
     era::Era,
@@ -43,8 +44,7 @@ struct Pool {
     options: Options,
     hello: Hello,
     slots: RwLock<HashMap<ConnectionKey, Slot>>,
-    connections: Arc<Semaphore>,
-    children: Arc<Semaphore>,
+    rooms: Rooms,
     stopping: CancellationToken,
     tasks: TaskTracker,
     /// Of each server, as it was last met.
@@ -67,8 +67,7 @@ impl Upstreams {
             http,
             hello,
             slots: RwLock::default(),
-            connections: Arc::new(Semaphore::new(options.max_connections)),
-            children: Arc::new(Semaphore::new(options.max_children)),
+            rooms: Rooms::new(&options),
             options,
             stopping: CancellationToken::new(),
             tasks,
@@ -210,7 +209,7 @@ impl Pool {
         mut place: OwnedMutexGuard<Place>,
         person: Person,
     ) -> Result<Arc<Connection>, UpstreamError> {
-        let room = self.room(&spec).await?;
+        let room = self.room(&key, &spec).await?;
         let known = locked(&self.eras).get(&spec.name).copied();
         let connecting = self.connect(&key, &spec, known, &person);
         let connected = tokio::select! {
@@ -254,35 +253,38 @@ impl Pool {
         }
     }
 
-    /// Room for one more, made by closing the longest idle one if there is none.
-    async fn room(&self, spec: &ServerSpec) -> Result<Room, UpstreamError> {
+    /// Room for one more, made by closing the longest idle one if there is none: of the person's own, when it is their share that is used up.
+    async fn room(&self, key: &ConnectionKey, spec: &ServerSpec) -> Result<Room, UpstreamError> {
         let is_child = matches!(spec.transport, Transport::Stdio { .. });
-        if let Ok(room) = self.free_room(is_child) {
-            return Ok(room);
-        }
-        if self.close_one_idle(is_child).await {
+        let why = match self.rooms.take(key, is_child) {
+            Ok(room) => return Ok(room),
+            Err(why) => why,
+        };
+        let whose = room::person(key).filter(|_| why == NoRoom::Share);
+        if self.close_one_idle(is_child, whose).await {
             // The room of the closed one is free as soon as its watcher has seen the end.
             for _ in 0..100 {
-                if let Ok(room) = self.free_room(is_child) {
+                if let Ok(room) = self.rooms.take(key, is_child) {
                     return Ok(room);
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
-        tracing::warn!(server = %spec.name, "no room for another connection: raise the limit or shorten the idle time");
-        Err(UpstreamError::TooMany)
+        let Some(user) = whose else {
+            tracing::warn!(server = %spec.name, "no room for another connection: raise the limit or shorten the idle time");
+            return Err(UpstreamError::TooMany);
+        };
+        let limit = self.options.max_children_per_user;
+        tracing::warn!(server = %spec.name, %user, limit, "no room for another child of this person: limits.children_per_user");
+        Err(UpstreamError::ShareUsedUp { limit })
     }
 
-    fn free_room(&self, is_child: bool) -> Result<Room, TryAcquireError> {
-        let connection = Arc::clone(&self.connections).try_acquire_owned()?;
-        let child = is_child.then(|| Arc::clone(&self.children).try_acquire_owned()).transpose()?;
-        Ok(Room { _connection: connection, _child: child })
-    }
-
-    async fn close_one_idle(&self, is_child: bool) -> bool {
+    /// `whose` are the only ones that may be closed, if there is such a person.
+    async fn close_one_idle(&self, is_child: bool, whose: Option<&UserId>) -> bool {
         let is_wanted = |key: &ConnectionKey| {
             let spec = self.specs.iter().find(|spec| spec.name == key.server);
-            !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }))
+            let is_of_kind = !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }));
+            is_of_kind && whose.is_none_or(|user| room::person(key) == Some(user))
         };
         let oldest = self.read_slots(|slots| {
             let idle = slots.iter().filter(|(key, _)| is_wanted(key)).filter_map(|(key, slot)| {
@@ -338,10 +340,4 @@ impl Pool {
         connection.close("closed by the gateway").await;
         drop(room);
     }
-}
-
-/// A connection's share of the limits.
-struct Room {
-    _connection: OwnedSemaphorePermit,
-    _child: Option<OwnedSemaphorePermit>,
 }

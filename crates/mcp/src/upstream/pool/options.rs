@@ -11,6 +11,8 @@ pub struct Options {
     pub on_request: Arc<dyn ServerRequests>,
     /// How many child processes may run.
     pub max_children: usize,
+    /// How many of them may be one person's, so that nobody can take them all (threat 47). Those that everybody shares are nobody's.
+    pub max_children_per_user: usize,
     /// How many connections may be open, children included.
     pub max_connections: usize,
     /// The longest message taken from a server, in bytes.
@@ -27,6 +29,7 @@ impl Default for Options {
         Self {
             on_request: Arc::new(NoServerRequests),
             max_children: 256,
+            max_children_per_user: 64,
             max_connections: 4096,
             max_message: 16 * 1024 * 1024,
             backoff_min: Duration::from_millis(500),

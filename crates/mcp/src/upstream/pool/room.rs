@@ -1,0 +1,93 @@
+//! How much the pool may hold: connections, children, and how many of the children are one person's (threat 47). Who has to make room is
+//! decided next door, in [`super`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use portunus_core::ids::UserId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Options;
+use crate::{
+    sync::locked,
+    upstream::{ConnectionKey, Owner},
+};
+
+pub(super) struct Rooms {
+    connections: Arc<Semaphore>,
+    children: Arc<Semaphore>,
+    shares: Shares,
+    max_share: usize,
+}
+
+/// How many children each person has; who has none is not in it.
+type Shares = Arc<Mutex<HashMap<UserId, usize>>>;
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// The person has as many children as one may have.
+    Share,
+    Pool,
+}
+
+/// A connection's part of the limits, given back when dropped.
+pub(super) struct Room {
+    _connection: OwnedSemaphorePermit,
+    _child: Option<OwnedSemaphorePermit>,
+    _share: Option<Share>,
+}
+
+struct Share {
+    shares: Shares,
+    user: UserId,
+}
+
+/// Whose child a connection of this key would be.
+pub(super) fn person(key: &ConnectionKey) -> Option<&UserId> {
+    match &key.owner {
+        Owner::Everybody => None,
+        Owner::User(user) | Owner::Session(user, _) => Some(user),
+    }
+}
+
+impl Rooms {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            connections: Arc::new(Semaphore::new(options.max_connections)),
+            children: Arc::new(Semaphore::new(options.max_children)),
+            shares: Shares::default(),
+            max_share: options.max_children_per_user,
+        }
+    }
+
+    pub(super) fn take(&self, key: &ConnectionKey, is_child: bool) -> Result<Room, NoRoom> {
+        let share = person(key).filter(|_| is_child).map(|user| self.share(user)).transpose()?;
+        let full = |_| NoRoom::Pool;
+        let connection = Arc::clone(&self.connections).try_acquire_owned().map_err(full)?;
+        let child = is_child.then(|| Arc::clone(&self.children).try_acquire_owned()).transpose().map_err(full)?;
+        Ok(Room { _connection: connection, _child: child, _share: share })
+    }
+
+    fn share(&self, user: &UserId) -> Result<Share, NoRoom> {
+        let mut shares = locked(&self.shares);
+        let taken = shares.get(user).copied().unwrap_or_default();
+        if taken >= self.max_share {
+            return Err(NoRoom::Share);
+        }
+        shares.insert(user.clone(), taken + 1);
+        Ok(Share { shares: Arc::clone(&self.shares), user: user.clone() })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut shares = locked(&self.shares);
+        match shares.get_mut(&self.user) {
+            Some(taken) if *taken > 1 => *taken -= 1,
+            _ => drop(shares.remove(&self.user)),
+        }
+    }
+}
