@@ -19,6 +19,10 @@ check:
 fmt:
     cargo fmt --all
 
+# a speed reading beside hyper and nginx, into docs/benchmarks; the folder has the load generator
+bench folder="../shared/bench" *args:
+    python3 -B tests/load/run.py {{folder}} {{args}}
+
 # write the JSON schemas of config.yaml and mcp.json anew
 schema:
     cargo run -p portunus -- schema config > docs/schema/config.schema.json
