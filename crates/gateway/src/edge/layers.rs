@@ -1,22 +1,29 @@
 //! The layers round every endpoint, outermost first: a request id and one line in the log; panics become 500; `Host` and
-//! `Origin` (threat 34); headers that every answer carries. [`super::router`] puts them on.
+//! `Origin` (threat 34); headers that every answer carries; failed authentications are counted. [`super::router`] puts them on.
+//!
+//! They are plain functions, one inside the other. As layers of tower each request would clone and box all that is inside of each of
+//! them, which took more time than what they do.
 
-use std::{any::Any, net::IpAddr, sync::Arc, time::Instant};
+use std::{any::Any, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
-    Json,
+    Json, Router,
     extract::{Request, State},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use portunus_core::{Entropy, resource::PublicUrl};
 use serde_json::json;
+use tower::ServiceExt as _;
 use tracing::Instrument as _;
 use url::Url;
 
-use super::house::Admission;
+use super::{
+    house::Admission,
+    throttle::{self, Throttle},
+};
 
 /// One request's id: in the log, on error pages, in the answer's `x-request-id`.
 #[derive(Clone, Debug)]
@@ -37,11 +44,13 @@ pub struct Peer(pub IpAddr);
 pub struct Connection(pub IpAddr);
 
 /// What the layers need to know.
-#[derive(Clone)]
 pub struct LayerRoom {
     pub public_url: PublicUrl,
-    pub admission: Arc<Admission>,
+    pub admission: Admission,
     pub entropy: Arc<dyn Entropy>,
+    pub throttle: Throttle,
+    /// What they stand round.
+    pub endpoints: Router,
 }
 
 /// Paths a browser of any origin may call: they use no cookie, and browser-based clients need them before they have a token.
@@ -62,8 +71,8 @@ const CORS_HEADERS: &str =
     "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
-/// Gives the request its id and logs how it ended. The query is never logged (threat 48).
-pub async fn observe(State(room): State<LayerRoom>, mut request: Request, next: Next) -> Response {
+/// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
+pub async fn observe(State(room): State<Arc<LayerRoom>>, mut request: Request) -> Response {
     let mut bytes = [0; 12];
     room.entropy.fill(&mut bytes);
     let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
@@ -76,7 +85,8 @@ pub async fn observe(State(room): State<LayerRoom>, mut request: Request, next: 
     let started = Instant::now();
     let span = tracing::info_span!("request", request_id = id.as_str());
     async move {
-        let mut response = next.run(request).await;
+        let ended = AssertUnwindSafe(admit(&room, request)).catch_unwind().await;
+        let mut response = ended.unwrap_or_else(panicked);
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
@@ -109,17 +119,17 @@ fn peer(connection: IpAddr, headers: &HeaderMap, admission: &Admission) -> IpAdd
 }
 
 /// A panic in a handler is our fault and nobody else's: 500, and the process goes on.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
-pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+#[expect(clippy::needless_pass_by_value, reason = "a caught panic is owned")]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let detail = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(detail, "a request panicked");
     (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "server_error"}))).into_response()
 }
 
 /// `Host` must name us, `Origin` must be ours or allowed (threat 34: DNS rebinding, cross-site requests).
-pub async fn admit(State(room): State<LayerRoom>, request: Request, next: Next) -> Response {
+async fn admit(room: &LayerRoom, request: Request) -> Response {
     let path = request.uri().path();
-    if !ANY_HOST.contains(&path) && !is_our_host(&room, &request) {
+    if !ANY_HOST.contains(&path) && !is_our_host(room, &request) {
         tracing::warn!(host = ?request.headers().get(header::HOST), "Host is not ours: BASE_URL names it, or allowed_hosts");
         return refuse("this gateway is not reached by that host name");
     }
@@ -127,8 +137,8 @@ pub async fn admit(State(room): State<LayerRoom>, request: Request, next: Next) 
     let sharing = match &origin {
         None => None,
         Some(_) if is_open(path) => Some(HeaderValue::from_static("*")),
-        Some(origin) if is_own_origin(&room, origin) => None,
-        Some(origin) if is_allowed_origin(&room, path, origin) => Some(origin.clone()),
+        Some(origin) if is_own_origin(room, origin) => None,
+        Some(origin) if is_allowed_origin(room, path, origin) => Some(origin.clone()),
         Some(origin) => {
             tracing::warn!(?origin, path, "Origin is not ours, nor in allowed_origins");
             return refuse("requests from that origin are not allowed");
@@ -137,7 +147,7 @@ pub async fn admit(State(room): State<LayerRoom>, request: Request, next: Next) 
     let is_preflight = request.method() == Method::OPTIONS && request.headers().contains_key("access-control-request-method");
     let mut response = match &sharing {
         Some(_) if is_preflight => StatusCode::NO_CONTENT.into_response(),
-        _ => next.run(request).await,
+        _ => harden(room, request).await,
     };
     if let Some(origin) = sharing {
         share(response.headers_mut(), origin, is_preflight);
@@ -209,8 +219,8 @@ fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool) {
 }
 
 /// Headers on every answer.
-pub async fn harden(State(room): State<LayerRoom>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+async fn harden(room: &LayerRoom, request: Request) -> Response {
+    let mut response = ask(room, request).await;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     if room.public_url.is_https() {
@@ -220,12 +230,23 @@ pub async fn harden(State(room): State<LayerRoom>, request: Request, next: Next)
     response
 }
 
+/// The endpoint's answer, unless too many before it failed to prove themselves.
+async fn ask(room: &LayerRoom, request: Request) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let response = match room.endpoints.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    throttle::failures(&room.throttle, peer, response)
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use axum::{body::Body, routing};
     use portunus_core::entropy::SeededEntropy;
 
     use super::*;
+    use crate::config::Limits;
 
     fn room(url: &str) -> LayerRoom {
         let admission = Admission {
@@ -235,9 +256,35 @@ mod tests {
         };
         LayerRoom {
             public_url: PublicUrl::parse(url).unwrap(),
-            admission: Arc::new(admission),
+            admission,
             entropy: Arc::new(SeededEntropy::new(1)),
+            throttle: Throttle::new(&Limits::UNLIMITED),
+            endpoints: Router::new().route("/panics", routing::get(panics)).route("/", routing::get(async || "here")),
         }
+    }
+
+    async fn panics() -> &'static str {
+        panic!("on purpose")
+    }
+
+    async fn answered(host: &str, path: &str) -> (StatusCode, HeaderMap) {
+        let request = Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
+        let response = observe(State(Arc::new(room("https://gw.example"))), request).await;
+        (response.status(), response.headers().clone())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_every_answer_has_an_id() {
+        for (host, path, expected) in [("gw.example", "/", 200), ("gw.example", "/panics", 500), ("evil.example", "/", 403)] {
+            let (status, headers) = answered(host, path).await;
+            assert_eq!(status.as_u16(), expected, "{path}");
+            assert_eq!(headers["x-request-id"].len(), 16, "{path}");
+        }
+        let (_, headers) = answered("gw.example", "/").await;
+        assert_eq!(
+            (&headers["x-content-type-options"], &headers["strict-transport-security"]),
+            (&HeaderValue::from_static("nosniff"), &HeaderValue::from_static("max-age=31536000"))
+        );
     }
 
     #[test]

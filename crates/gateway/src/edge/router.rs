@@ -7,7 +7,6 @@ use portunus_core::{
     oauth::{metadata::Features, token::is_service, ways::Way},
     resource::Target,
 };
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
     body,
@@ -30,11 +29,6 @@ use super::{
 
 /// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
 pub fn build(house: &House, extra: Router) -> Router {
-    let layer_room = LayerRoom {
-        public_url: house.resources.public_url().clone(),
-        admission: Arc::new(house.admission.clone()),
-        entropy: Arc::clone(&house.entropy),
-    };
     let desk = Desk {
         cookies: CookieJar::new(house.resources.public_url()),
         keys: house.keys.clone(),
@@ -61,18 +55,21 @@ pub fn build(house: &House, extra: Router) -> Router {
         .merge(clients(house, &bearer).layer(at(Gate::Registration, None)))
         .merge(tokens(house, &bearer, &throttle).layer(at(Gate::Token, None)))
         .merge(people(house, &desk, &bearer));
-    Router::new()
+    let endpoints = Router::new()
         .merge(health::routes(HealthRoom { upkeep: Arc::clone(&house.stores.upkeep) }))
         .merge(assets::routes())
         .merge(metadata(house))
         .merge(forms.layer(middleware::from_fn(body::whole)))
         .merge(extra)
-        .fallback_service(guarded(house, bearer))
-        .layer(middleware::from_fn_with_state(throttle.clone(), throttle::failures))
-        .layer(middleware::from_fn_with_state(layer_room.clone(), layers::harden))
-        .layer(middleware::from_fn_with_state(layer_room.clone(), layers::admit))
-        .layer(CatchPanicLayer::custom(layers::panicked))
-        .layer(middleware::from_fn_with_state(layer_room, layers::observe))
+        .fallback_service(guarded(house, bearer));
+    let layer_room = LayerRoom {
+        public_url: house.resources.public_url().clone(),
+        admission: house.admission.clone(),
+        entropy: Arc::clone(&house.entropy),
+        throttle,
+        endpoints,
+    };
+    Router::new().fallback(layers::observe).with_state(Arc::new(layer_room))
 }
 
 /// What the gateway says of itself.
@@ -216,5 +213,5 @@ fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
 /// Everything behind a token.
 fn guarded(house: &House, bearer: Bearer) -> Router {
     let room = DoorRoom { bearer, resources: Arc::clone(&house.resources), mcp: house.mcp_room(), proxy: house.proxy.clone() };
-    Router::new().fallback(door::any).with_state(room)
+    Router::new().fallback(door::any).with_state(Arc::new(room))
 }

@@ -178,10 +178,8 @@ pub async fn by_address(State(room): State<ThrottleRoom>, request: Request, next
     }
 }
 
-/// The layer round everything: what failed to prove itself counts, and too many such answers become 429.
-pub async fn failures(State(throttle): State<Throttle>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    let response = next.run(request).await;
+/// Round everything: what failed to prove itself counts, and too many such answers become 429.
+pub fn failures(throttle: &Throttle, peer: Option<Peer>, response: Response) -> Response {
     let has_failed = response.extensions().get::<FailedAuthentication>().is_some();
     match peer {
         Some(Peer(peer)) if has_failed => match throttle.count_failure(peer) {

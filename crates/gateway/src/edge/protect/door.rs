@@ -26,7 +26,6 @@ use crate::edge::{
     proxy::{self, ProxyRoutes},
 };
 
-#[derive(Clone)]
 pub struct DoorRoom {
     pub bearer: Bearer,
     pub resources: Arc<Resources>,
@@ -36,7 +35,7 @@ pub struct DoorRoom {
 
 /// Every path that no other endpoint took.
 pub async fn any(
-    State(room): State<DoorRoom>,
+    State(room): State<Arc<DoorRoom>>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
     request: Request,
