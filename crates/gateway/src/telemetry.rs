@@ -1,17 +1,20 @@
 //! The log: where it goes, in which form, how much of it. Fields and levels are described in `docs/LOGGING.md`; the settings
 //! are read in [`crate::config`].
 
+mod line;
+
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
 
+use self::line::{JsonLine, SpanMembers};
 use crate::config::{LogFormat, LogSettings};
 
 /// Starts the log on standard error (standard output belongs to commands, and to MCP on stdio). A second call changes nothing.
 pub fn init(settings: LogSettings) {
     let builder = fmt().with_writer(io::stderr).with_env_filter(filter(settings.level));
     let started = match settings.format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Json => builder.fmt_fields(SpanMembers).event_format(JsonLine).try_init(),
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
     };
     if started.is_err() {

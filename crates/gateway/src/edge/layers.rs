@@ -92,7 +92,7 @@ pub async fn observe(State(room): State<Arc<LayerRoom>>, mut request: Request) -
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
-        tracing::info!(%method, path, status, ms, peer = peer.map(tracing::field::display), "request");
+        tracing::info!(method = method.as_str(), path, status, ms, peer = peer.map(tracing::field::display), "request");
         response
     }
     .instrument(span)
