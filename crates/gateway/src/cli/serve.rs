@@ -158,7 +158,7 @@ impl Gateway {
         let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
         let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
         let resources = Arc::new(resources);
-        let upstream_client = net::client(NetSettings::upstream())?;
+        let upstream_client = net::upstream_client(NetSettings::upstream())?;
         let clients = Arc::new(hub::Clients::default());
         let options = upstream::Options {
             on_request: Arc::clone(&clients) as _,

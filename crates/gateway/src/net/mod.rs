@@ -9,11 +9,12 @@ mod shelf;
 use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
-    client::legacy::{Client as LegacyClient, connect::HttpConnector},
+    client::legacy::{self, Client as LegacyClient, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use portunus_mcp::upstream::HttpClient;
 use reqwest::{Certificate, Client, dns::Resolve, redirect};
 use thiserror::Error;
 
@@ -115,19 +116,34 @@ pub type ForwardingClient = LegacyClient<HttpsConnector<HttpConnector>, Body>;
 /// Makes the client of the reverse proxy, HTTP/1.1 only; `settings.overall_timeout` is the caller's to apply. Otherwise as
 /// [`client`]: the machine's trusted roots, no redirects, no proxies.
 pub fn forwarding_client(settings: NetSettings) -> Result<ForwardingClient, TrustError> {
+    let connector = trusting()?.https_or_http().enable_http1().wrap_connector(tcp(settings));
+    Ok(pool(settings).build(connector))
+}
+
+/// Makes the client of MCP servers: as [`forwarding_client`], with HTTP/2 where a server offers it.
+pub fn upstream_client(settings: NetSettings) -> Result<HttpClient, TrustError> {
+    let connector = trusting()?.https_or_http().enable_all_versions().wrap_connector(tcp(settings));
+    Ok(pool(settings).build(connector))
+}
+
+fn trusting() -> Result<HttpsConnectorBuilder<WantsSchemes>, TrustError> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    Ok(HttpsConnectorBuilder::new().with_provider_and_platform_verifier(provider)?)
+}
+
+fn tcp(settings: NetSettings) -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(settings.connect_timeout));
     tcp.set_keepalive(Some(Duration::from_secs(60)));
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let tls = HttpsConnectorBuilder::new().with_provider_and_platform_verifier(provider)?;
-    let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
-    Ok(LegacyClient::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(settings.idle_timeout)
-        .pool_max_idle_per_host(settings.idle_per_host)
-        .build(connector))
+    tcp
+}
+
+fn pool(settings: NetSettings) -> legacy::Builder {
+    let mut pool = LegacyClient::builder(TokioExecutor::new());
+    pool.pool_timer(TokioTimer::new()).pool_idle_timeout(settings.idle_timeout).pool_max_idle_per_host(settings.idle_per_host);
+    pool
 }
 
 /// The machine's trusted roots cannot be used.

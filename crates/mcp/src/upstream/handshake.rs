@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{
     Call, Connection, ConnectionKey, Hello, News, Person, RpcError, ServerAsk, ServerInfo, UpstreamError,
     connection::ask,
-    http::HttpLink,
+    http::{HttpClient, HttpLink},
     inbox::{Ask, Asking, Inbox},
     link::{Link, Outgoing},
     modern, probe,
@@ -29,7 +29,7 @@ const MAX_ASKED: usize = 16;
 pub(super) async fn connect(
     key: ConnectionKey,
     spec: &ServerSpec,
-    http: &reqwest::Client,
+    http: &HttpClient,
     hello: &Hello,
     known: Option<Era>,
     person: &Person,
@@ -68,7 +68,7 @@ pub(super) async fn connect(
 
 async fn open(
     spec: &ServerSpec,
-    http: &reqwest::Client,
+    http: &HttpClient,
     inbox: &Arc<Inbox>,
     hello: &Hello,
     person: &Person,

@@ -33,6 +33,7 @@ use crate::{
 
 pub use connection::{Call, Connection, Hold, ServerInfo};
 pub use error::UpstreamError;
+pub use http::HttpClient;
 pub use inbox::Event;
 pub use news::{News, ServerAsk};
 pub use pool::{Options, Upstreams};

@@ -8,14 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use futures::{StreamExt as _, stream::BoxStream};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http_body_util::BodyExt as _;
 use portunus_core::secret::SecretText;
 use url::Url;
 
 use super::{
     Hello, UpstreamError,
-    http::{Decoder, ServerEvent, header_map, refuse_redirect, unreachable},
+    http::{Decoder, HttpClient, ServerEvent, Target, header_map, unreachable},
     inbox::Inbox,
     link::{Link, Outgoing},
 };
@@ -24,8 +25,7 @@ use super::{
 const POST_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct SseLink {
-    http: reqwest::Client,
-    endpoint: Url,
+    endpoint: Target,
     headers: HeaderMap,
     version: OnceLock<HeaderValue>,
 }
@@ -33,29 +33,31 @@ pub(super) struct SseLink {
 impl SseLink {
     /// Opens the stream and waits for the endpoint.
     pub(super) async fn open(
-        http: reqwest::Client,
+        http: HttpClient,
         url: Url,
         headers: &[(HeaderName, SecretText)],
         inbox: &Arc<Inbox>,
         hello: &Hello,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
-        let headers = header_map(headers)?;
-        let request = http.get(url.clone()).headers(headers.clone()).header(header::ACCEPT, "text/event-stream");
-        let response = request.send().await.map_err(unreachable)?;
-        refuse_redirect(&response, &url)?;
+        let mut headers = header_map(headers)?;
+        let stream = Target::new(http.clone(), url.clone(), &mut headers)?;
+        let mut own = headers.clone();
+        own.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let response = stream.send(Method::GET, own, Bytes::new()).await?;
         if !response.status().is_success() {
             return Err(UpstreamError::Status { status: response.status().as_u16() });
         }
-        let mut body = response.bytes_stream().boxed();
+        let mut body = response.into_body().into_data_stream().boxed();
         let mut decoder = Decoder::new(hello.max_message);
         let mut early = Vec::new();
         let endpoint = loop {
             let chunk = body.next().await.ok_or_else(|| UpstreamError::protocol("the stream ended before its endpoint event"))?;
-            early.extend(decoder.feed(&chunk.map_err(unreachable)?)?);
+            early.extend(decoder.feed(&chunk.map_err(|error| unreachable(&error))?)?);
             if let Some(at) = early.iter().position(|event| event.kind == "endpoint") {
                 break endpoint(&url, &early.swap_remove(at).data)?;
             }
         };
+        let endpoint = Target::new(http, endpoint, &mut headers)?;
         let inbox = Arc::clone(inbox);
         tokio::spawn(async move {
             let closed = inbox.closed().clone();
@@ -65,7 +67,7 @@ impl SseLink {
             };
             inbox.close(&reason);
         });
-        Ok(Arc::new(Self { http, endpoint, headers, version: OnceLock::new() }))
+        Ok(Arc::new(Self { endpoint, headers, version: OnceLock::new() }))
     }
 }
 
@@ -82,7 +84,7 @@ fn endpoint(url: &Url, data: &[u8]) -> Result<Url, UpstreamError> {
 
 /// Puts what comes into the inbox; gives the reason why nothing more comes.
 async fn pump(
-    mut body: futures::stream::BoxStream<'static, reqwest::Result<Bytes>>,
+    mut body: BoxStream<'static, Result<Bytes, hyper::Error>>,
     mut decoder: Decoder,
     early: &[ServerEvent],
     inbox: &Inbox,
@@ -94,7 +96,7 @@ async fn pump(
     };
     early.iter().for_each(deliver);
     while let Some(chunk) = body.next().await {
-        match chunk.map_err(unreachable).and_then(|chunk| decoder.feed(&chunk)) {
+        match chunk.map_err(|error| unreachable(&error)).and_then(|chunk| decoder.feed(&chunk)) {
             Ok(events) => events.iter().for_each(deliver),
             Err(error) => {
                 return UpstreamError::closed(format!("the event stream broke: {error}: {}", error.detail().unwrap_or_default()));
@@ -107,13 +109,13 @@ async fn pump(
 #[async_trait]
 impl Link for SseLink {
     async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError> {
-        let mut request = self.http.post(self.endpoint.clone()).headers(self.headers.clone());
-        request = request.header(header::CONTENT_TYPE, "application/json").timeout(POST_TIMEOUT).body(outgoing.message);
+        let mut headers = self.headers.clone();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(version) = self.version.get() {
-            request = request.header("mcp-protocol-version", version);
+            headers.insert("mcp-protocol-version", version.clone());
         }
-        let response = request.send().await.map_err(unreachable)?;
-        refuse_redirect(&response, &self.endpoint)?;
+        let request = self.endpoint.send(Method::POST, headers, outgoing.message);
+        let response = tokio::time::timeout(POST_TIMEOUT, request).await.map_err(|_| UpstreamError::Timeout)??;
         match response.status() {
             status if status.is_success() => Ok(()),
             status => Err(UpstreamError::Status { status: status.as_u16() }),

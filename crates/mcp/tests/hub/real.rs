@@ -1,5 +1,8 @@
 //! The hub and the pool together, before real servers: one a child process, one over HTTP.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use portunus_core::entropy::SeededEntropy;
@@ -23,7 +26,6 @@ struct World {
 }
 
 impl World {
-    #[expect(clippy::disallowed_methods, reason = "tests make their own client")]
     async fn new() -> Self {
         let web = FixtureServer::start_with(HttpOptions { name: "web".to_owned(), page_size: 3, ..HttpOptions::default() }).await;
         let command = fixture_binary().to_str().unwrap().to_owned();
@@ -35,8 +37,7 @@ impl World {
             spec("absent", absent),
             spec("web", Transport::Http { url: web.url().clone(), headers: Vec::new() }),
         ];
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        let pool = Arc::new(Upstreams::new(specs.clone(), http, Options::default()));
+        let pool = Arc::new(Upstreams::new(specs.clone(), support::client(), Options::default()));
         let servers = Arc::clone(&pool) as Arc<dyn Servers>;
         let hub = Hub::new(HubSettings::default(), specs, servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax));
         Self { hub, pool, web }

@@ -7,6 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 use portunus_core::{
     ids::{ServerName, UserId},
     secret::SecretText,
@@ -14,7 +19,7 @@ use portunus_core::{
 use portunus_mcp::{
     face::Face,
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, Connection, Holder, Options, Person, UpstreamError, Upstreams},
+    upstream::{Call, Connection, Holder, HttpClient, Options, Person, UpstreamError, Upstreams},
     wire::{Outcome, Payload},
 };
 use portunus_testkit::mcp_servers::fixture_binary;
@@ -53,9 +58,10 @@ pub(crate) fn http(url: &Url) -> ServerSpec {
     spec("fixture", Transport::Http { url: url.clone(), headers })
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests make their own client")]
-pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+pub(crate) fn client() -> HttpClient {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let tls = HttpsConnectorBuilder::new().with_provider_and_platform_verifier(provider).unwrap();
+    Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(tls.https_or_http().enable_http1().build())
 }
 
 pub(crate) fn quick() -> Options {

@@ -2,6 +2,7 @@
 //! what a legacy server says unasked comes on a GET stream ([`listen`]). Only configured headers and the protocol's own are sent, never
 //! a caller's (threat 31).
 
+mod client;
 mod events;
 mod listen;
 
@@ -15,13 +16,18 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use portunus_core::secret::SecretText;
-use reqwest::Response;
 use url::Url;
 
-pub(super) use self::events::{Decoder, ServerEvent};
+pub use self::client::HttpClient;
+pub(super) use self::{
+    client::{Target, unreachable},
+    events::{Decoder, ServerEvent},
+};
 use super::{
     Hello, UpstreamError,
     inbox::Inbox,
@@ -47,8 +53,7 @@ pub(super) struct HttpLink {
 
 /// What the POSTs and the GET stream have in common.
 struct Shared {
-    http: reqwest::Client,
-    url: Url,
+    target: Target,
     headers: HeaderMap,
     inbox: Arc<Inbox>,
     max_message: usize,
@@ -60,16 +65,16 @@ struct Shared {
 
 impl HttpLink {
     pub(super) fn open(
-        http: reqwest::Client,
+        http: HttpClient,
         url: Url,
         headers: &[(HeaderName, SecretText)],
         inbox: &Arc<Inbox>,
         hello: &Hello,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
+        let mut headers = header_map(headers)?;
         let shared = Shared {
-            http,
-            url,
-            headers: header_map(headers)?,
+            target: Target::new(http, url, &mut headers)?,
+            headers,
             inbox: Arc::clone(inbox),
             max_message: hello.max_message,
             session: OnceLock::new(),
@@ -90,29 +95,6 @@ pub(super) fn header_map(headers: &[(HeaderName, SecretText)]) -> Result<HeaderM
         map.append(name, value);
     }
     Ok(map)
-}
-
-/// Redirects would carry the configured credentials to wherever they lead.
-pub(super) fn refuse_redirect(response: &Response, url: &Url) -> Result<(), UpstreamError> {
-    let at = response.url();
-    let is_there = at.origin() == url.origin() && at.path() == url.path() && at.query() == url.query();
-    if response.status().is_redirection() || !is_there {
-        return Err(UpstreamError::protocol("the server redirects: configure the final URL"));
-    }
-    Ok(())
-}
-
-/// An error of the HTTP client without its URL, which may have a secret in its query.
-pub(super) fn unreachable(error: reqwest::Error) -> UpstreamError {
-    let error = error.without_url();
-    let mut detail = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        detail.push_str(": ");
-        detail.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    UpstreamError::Connect { detail }
 }
 
 #[async_trait]
@@ -145,16 +127,22 @@ impl Link for HttpLink {
         if self.shared.session.get().is_none() || expired || self.deleted.swap(true, Ordering::Relaxed) {
             return;
         }
-        let request = self.shared.http.delete(self.shared.url.clone()).headers(self.shared.with_session(HeaderMap::new()));
-        let _ = tokio::time::timeout(GOODBYE, request.send()).await;
+        let request = self.shared.target.send(Method::DELETE, self.shared.with_session(HeaderMap::new()), Bytes::new());
+        let _ = tokio::time::timeout(GOODBYE, request).await;
     }
 }
 
 impl Shared {
     /// The configured headers, then `own`, then the session's: ours win.
     fn with_session(&self, own: HeaderMap) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        headers.extend(own);
+        let mut headers = own;
+        for name in self.headers.keys() {
+            if !headers.contains_key(name) {
+                for value in self.headers.get_all(name) {
+                    headers.append(name, value.clone());
+                }
+            }
+        }
         for (name, value) in [(SESSION, self.session.get()), (VERSION, self.version.get())] {
             if let Some(value) = value {
                 headers.insert(name, value.clone());
@@ -167,9 +155,7 @@ impl Shared {
         let mut headers = headers;
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        let request = self.http.post(self.url.clone()).headers(self.with_session(headers)).body(message);
-        let response = request.send().await.map_err(unreachable)?;
-        refuse_redirect(&response, &self.url)?;
+        let response = self.target.send(Method::POST, self.with_session(headers), message).await?;
         if !response.status().is_success() {
             return match self.failed(response, awaits).await {
                 // No modern server says this without a reason: it has become another, and did nothing.
@@ -197,7 +183,7 @@ impl Shared {
     }
 
     /// Reads an answering stream to its answer; when it breaks off, resumes it where the server said it can be.
-    async fn stream(&self, response: Response, id: u64) -> Result<(), UpstreamError> {
+    async fn stream(&self, response: Response<Incoming>, id: u64) -> Result<(), UpstreamError> {
         let mut place = Place::default();
         let mut broken = self.pump(response, &mut place, Some(id)).await;
         while self.inbox.awaits(id) {
@@ -213,15 +199,13 @@ impl Shared {
     }
 
     /// Opens a GET stream, from `place` on if it is anywhere.
-    async fn open_stream(&self, place: &Place) -> Result<Response, UpstreamError> {
+    async fn open_stream(&self, place: &Place) -> Result<Response<Incoming>, UpstreamError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         if let Some(id) = place.last_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
             headers.insert(LAST_EVENT_ID, id);
         }
-        let request = self.http.get(self.url.clone()).headers(self.with_session(headers));
-        let response = request.send().await.map_err(unreachable)?;
-        refuse_redirect(&response, &self.url)?;
+        let response = self.target.send(Method::GET, self.with_session(headers), Bytes::new()).await?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND && self.session.get().is_some() {
             return Err(self.expire());
@@ -233,11 +217,11 @@ impl Shared {
     }
 
     /// Puts a stream's messages into the inbox until it ends, or until `awaited` is answered.
-    async fn pump(&self, response: Response, place: &mut Place, awaited: Option<u64>) -> Result<(), UpstreamError> {
+    async fn pump(&self, response: Response<Incoming>, place: &mut Place, awaited: Option<u64>) -> Result<(), UpstreamError> {
         let mut decoder = Decoder::new(self.max_message);
-        let mut body = response.bytes_stream();
+        let mut body = response.into_body().into_data_stream();
         while let Some(chunk) = body.next().await {
-            for ServerEvent { kind, data, .. } in decoder.feed(&chunk.map_err(unreachable)?)? {
+            for ServerEvent { kind, data, .. } in decoder.feed(&chunk.map_err(|error| unreachable(&error))?)? {
                 // The first event of a resumable stream has an id and no data.
                 if kind == "message" && !data.is_empty() {
                     self.inbox.deliver(&Bytes::from(data), awaited);
@@ -252,7 +236,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn failed(&self, response: Response, awaits: Option<u64>) -> Result<(), UpstreamError> {
+    async fn failed(&self, response: Response<Incoming>, awaits: Option<u64>) -> Result<(), UpstreamError> {
         let status = response.status();
         let in_session = self.session.get().is_some();
         if status == StatusCode::NOT_FOUND && in_session {
@@ -300,23 +284,47 @@ impl Place {
     }
 }
 
-fn content_type(response: &Response) -> &str {
+fn content_type(response: &Response<Incoming>) -> &str {
     let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
 }
 
-async fn read_body(response: Response, max: usize) -> Result<Bytes, UpstreamError> {
-    if response.content_length().is_some_and(|length| length > max as u64) {
+async fn read_body(response: Response<Incoming>, max: usize) -> Result<Bytes, UpstreamError> {
+    let mut body = response.into_body();
+    if body.size_hint().lower() > max as u64 {
         return Err(UpstreamError::TooLarge);
     }
-    let mut body = Vec::new();
-    let mut chunks = response.bytes_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(unreachable)?;
-        if body.len() + chunk.len() > max {
+    let mut whole = Whole::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unreachable(&error))?;
+        if let Ok(chunk) = frame.into_data() {
+            whole.add(chunk, max)?;
+        }
+    }
+    Ok(whole.into_bytes())
+}
+
+/// What was read of a body so far: most come in one piece, which is not copied.
+#[derive(Default)]
+struct Whole {
+    first: Bytes,
+    more: Vec<u8>,
+}
+
+impl Whole {
+    fn add(&mut self, chunk: Bytes, max: usize) -> Result<(), UpstreamError> {
+        if self.first.len() + self.more.len() + chunk.len() > max {
             return Err(UpstreamError::TooLarge);
         }
-        body.extend_from_slice(&chunk);
+        if self.first.is_empty() {
+            self.first = chunk;
+        } else {
+            self.more.extend_from_slice(&chunk);
+        }
+        Ok(())
     }
-    Ok(Bytes::from(body))
+
+    fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { Bytes::from([&self.first[..], &self.more].concat()) }
+    }
 }

@@ -20,7 +20,7 @@ use self::{
     room::{NoRoom, Room, Rooms},
     slot::{Next, Phase, Place, Slot},
 };
-use super::{Call, Connection, ConnectionKey, Hello, Holder, Owner, Person, UpstreamError, handshake};
+use super::{Call, Connection, ConnectionKey, Hello, Holder, HttpClient, Owner, Person, UpstreamError, handshake};
 use crate::{
     era::Era,
     spec::{ServerSpec, Transport},
@@ -40,7 +40,7 @@ pub struct Upstreams {
 
 struct Pool {
     specs: Vec<Arc<ServerSpec>>,
-    http: reqwest::Client,
+    http: HttpClient,
     options: Options,
     hello: Hello,
     slots: RwLock<HashMap<ConnectionKey, Slot>>,
@@ -52,8 +52,7 @@ struct Pool {
 }
 
 impl Upstreams {
-    /// `http` must not follow redirects, must not keep cookies and must have no timeout for a whole request.
-    pub fn new(specs: Vec<ServerSpec>, http: reqwest::Client, options: Options) -> Self {
+    pub fn new(specs: Vec<ServerSpec>, http: HttpClient, options: Options) -> Self {
         let tasks = TaskTracker::new();
         let hello = Hello {
             tasks: tasks.clone(),

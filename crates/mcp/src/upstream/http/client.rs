@@ -1,0 +1,109 @@
+//! What HTTP servers are asked with: hyper's pooled client, bare. Everything that a call to a server does not need (redirects, cookies,
+//! a URL parsed for each request and again for each answer) is not there. It is made in the gateway, in `net`.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use url::{Url, form_urlencoded};
+
+use super::super::UpstreamError;
+
+/// Follows no redirects, keeps no cookies, and has no timeout of its own: how long anything may take, is the caller's to say.
+pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("portunus/", env!("CARGO_PKG_VERSION")));
+
+/// A server's URL, as requests have it.
+pub(in crate::upstream) struct Target {
+    uri: Uri,
+    http: HttpClient,
+}
+
+impl Target {
+    /// Puts into `headers` what the URL says beside the address: a user and a password (RFC 7617), unless they say it themselves.
+    pub(in crate::upstream) fn new(http: HttpClient, mut url: Url, headers: &mut HeaderMap) -> Result<Self, UpstreamError> {
+        if let Some(credentials) = credentials(&url) {
+            headers.entry(header::AUTHORIZATION).or_insert(credentials);
+        }
+        headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+        url.set_fragment(None);
+        // Both fail for URLs without a host alone.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        let uri = Uri::try_from(url.as_str());
+        let uri =
+            uri.map_err(|error| UpstreamError::Connect { detail: format!("the configured URL cannot be used: {error}") })?;
+        Ok(Self { uri, http })
+    }
+
+    /// Asks, and gives the answer once its head is there. A redirect is refused: it would carry the configured credentials to wherever
+    /// it leads.
+    pub(in crate::upstream) async fn send(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        let response = self.http.request(request).await.map_err(|error| unreachable(&error))?;
+        if response.status().is_redirection() {
+            return Err(UpstreamError::protocol("the server redirects: configure the final URL"));
+        }
+        Ok(response)
+    }
+}
+
+fn credentials(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let pair = format!("{}:{}", decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What is percent-encoded in a URL's user and password. In a form, which is what is decoded here, two characters mean more than that.
+fn decoded(text: &str) -> String {
+    let form = text.replace('+', "%2B").replace('&', "%26");
+    form_urlencoded::parse(format!("text={form}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
+}
+
+/// An error of the HTTP client, with its causes.
+pub(in crate::upstream) fn unreachable(error: &dyn std::error::Error) -> UpstreamError {
+    let mut detail = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        detail.push_str(": ");
+        detail.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    UpstreamError::Connect { detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_in_the_url_becomes_a_header_and_leaves_the_url() {
+        let cases = [
+            ("http://h/mcp", None),
+            ("http://me:p%40ss@h/mcp", Some("me:p@ss")),
+            ("http://me@h/mcp", Some("me:")),
+            ("http://:a+b%2Bc&d=e@h/mcp", Some(":a+b+c&d=e")),
+        ];
+        for (url, expected) in cases {
+            let found = credentials(&Url::parse(url).unwrap());
+            let expected = expected.map(|pair| format!("Basic {}", STANDARD.encode(pair)));
+            assert_eq!(found.as_ref().map(|value| value.to_str().unwrap().to_owned()), expected, "{url}");
+        }
+    }
+}
