@@ -19,7 +19,7 @@ const EVENTS: &str = "text/event-stream";
 
 /// A POST carries JSON and can take both JSON and a stream.
 pub(crate) fn check_post(map: &HeaderMap) -> Result<(), Box<Answer>> {
-    if essence(map.get(header::CONTENT_TYPE)) != JSON {
+    if !essence(map.get(header::CONTENT_TYPE)).eq_ignore_ascii_case(JSON) {
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"));
     }
     if !accepts(map, JSON) || !accepts(map, EVENTS) {
@@ -64,10 +64,10 @@ fn refuse(status: StatusCode, message: &str) -> Box<Answer> {
     Box::new(answers::error(status, None, code::INVALID_REQUEST, message))
 }
 
-/// A media type without parameters, in lower case.
-fn essence(value: Option<&http::HeaderValue>) -> String {
+/// A media type without parameters.
+fn essence(value: Option<&http::HeaderValue>) -> &str {
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    text.split(';').next().unwrap_or_default().trim()
 }
 
 /// No `Accept` header at all means anything (RFC 9110 section 12.5.1).
@@ -79,9 +79,10 @@ fn accepts(map: &HeaderMap, media_type: &str) -> bool {
     let main = media_type.split('/').next().unwrap_or_default();
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
-        let range = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let refused = parts.any(|part| matches!(part.to_ascii_lowercase().as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        !refused && (range == "*/*" || range == media_type || range.strip_suffix("/*") == Some(main))
+        let range = parts.next().unwrap_or_default();
+        let refused = parts.any(|part| ["q=0", "q=0.0", "q=0.00", "q=0.000"].iter().any(|zero| part.eq_ignore_ascii_case(zero)));
+        let is_of_main = |range: &str| range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(main));
+        !refused && (range == "*/*" || range.eq_ignore_ascii_case(media_type) || is_of_main(range))
     })
 }
 

@@ -183,7 +183,7 @@ pub(super) async fn ask(
     call: Call,
     default_timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
-    let token = params.as_ref().map(wire::meta_of).transpose()?.and_then(|meta| meta.progress_token);
+    let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
     let Awaited { id, mut answer, pulse } = inbox.register(call.news)?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);

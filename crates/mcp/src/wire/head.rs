@@ -168,6 +168,14 @@ pub fn meta_of(params: &Payload) -> Result<Meta, WireError> {
     Ok(found)
 }
 
+/// The progress token alone, of parameters that were read before: what cannot have one is not read again.
+pub fn progress_token(params: &Payload) -> Result<Option<RequestId>, WireError> {
+    let text = params.as_bytes();
+    // A key is either spelt out or has an escape in it.
+    let may_have_meta = text.contains(&b'\\') || text.windows(5).any(|part| part == b"_meta");
+    if may_have_meta { Ok(meta_of(params)?.progress_token) } else { Ok(None) }
+}
+
 fn read_meta(whole: &Payload) -> Result<Meta, WireError> {
     let text = whole.as_bytes();
     let mut found = Meta::default();

@@ -13,7 +13,7 @@ mod parse;
 mod splice;
 mod write;
 
-pub use head::{Meta, ParamsHead, Reference, head_of, meta, meta_of, params_head};
+pub use head::{Meta, ParamsHead, Reference, head_of, meta, meta_of, params_head, progress_token};
 pub use members::{elements, find_member, members};
 pub use parse::parse;
 pub use splice::{replace_member, replace_name, replace_progress_token, with_members, with_meta, without_members, without_meta};

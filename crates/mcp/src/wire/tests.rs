@@ -160,6 +160,20 @@ fn the_head_is_read() {
 }
 
 #[test]
+fn a_progress_token_is_found_however_its_key_is_spelt() {
+    let cases = [
+        (r#"{"name":"t","_meta":{"progressToken":"p"}}"#, Some("\"p\"")),
+        (r#"{"\u005fmeta":{"progressToken":7}}"#, Some("7")),
+        (r#"{"name":"t","_meta":{}}"#, None),
+        (r#"{"name":"_meta"}"#, None),
+        (r#"{"arguments":{"progressToken":7}}"#, None),
+    ];
+    for (params, expected) in cases {
+        assert_eq!(progress_token(&payload(params)).unwrap().as_ref().map(RequestId::raw), expected, "{params}");
+    }
+}
+
+#[test]
 fn one_member_is_replaced_and_nothing_else() {
     let params = payload(
         r#"{ "arguments" : {"name":"name","n":1.50e1}, "name" :  "a" ,"_meta":{"x":{"progressToken":1}, "progressToken": "t"}}"#,
@@ -210,6 +224,11 @@ fn any_json() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #[test]
+    fn quoted_text_is_read_as_it_was(text in any::<String>()) {
+        prop_assert_eq!(serde_json::from_str::<String>(&quote(&text)).unwrap(), text);
+    }
+
     #[test]
     fn bytes_come_through(json in any_json(), method in any::<String>(), id in prop_oneof!["-?[1-9][0-9]{0,40}", Just("\"\\u0041\"".to_owned())]) {
         let params = format!("{{\"unknown\":{json},\"name\":\"old\"}}");

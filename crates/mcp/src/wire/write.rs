@@ -6,21 +6,25 @@ use super::{Payload, RequestId};
 
 /// A JSON string.
 pub fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        return serde_json::Value::from(text).to_string();
+    }
+    format!("\"{text}\"")
 }
 
 pub fn request(id: &RequestId, method: &str, params: Option<&Payload>) -> Bytes {
     let method = quote(method);
-    write(&[(r#"{"jsonrpc":"2.0","id":"#, id.raw()), (r#","method":"#, &method)], params)
+    let (id, method) = (id.payload().as_bytes(), method.as_bytes());
+    write(&[(r#"{"jsonrpc":"2.0","id":"#, id), (r#","method":"#, method)], params)
 }
 
 pub fn notification(method: &str, params: Option<&Payload>) -> Bytes {
     let method = quote(method);
-    write(&[(r#"{"jsonrpc":"2.0","method":"#, &method)], params)
+    write(&[(r#"{"jsonrpc":"2.0","method":"#, method.as_bytes())], params)
 }
 
 pub fn result(id: &RequestId, result: &Payload) -> Bytes {
-    object(&[("jsonrpc", r#""2.0""#), ("id", id.raw()), ("result", result.as_str())]).0
+    write(&[(r#"{"jsonrpc":"2.0","id":"#, id.payload().as_bytes()), (r#","result":"#, result.as_bytes())], None)
 }
 
 /// `id` is `None` when the request's could not be read: JSON-RPC then wants null.
@@ -52,17 +56,18 @@ pub fn object(members: &[(&str, &str)]) -> Payload {
     Payload::trusted(out.freeze())
 }
 
-fn write(parts: &[(&str, &str)], params: Option<&Payload>) -> Bytes {
-    let params = params.map_or("", Payload::as_str);
+/// Bytes, for that they are text was found when they came.
+fn write(parts: &[(&str, &[u8])], params: Option<&Payload>) -> Bytes {
+    let params: &[u8] = params.map_or(&[], |params| params.as_bytes());
     let length = parts.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>() + params.len() + 12;
     let mut out = BytesMut::with_capacity(length);
     for (before, value) in parts {
         out.put_slice(before.as_bytes());
-        out.put_slice(value.as_bytes());
+        out.put_slice(value);
     }
     if !params.is_empty() {
         out.put_slice(br#","params":"#);
-        out.put_slice(params.as_bytes());
+        out.put_slice(params);
     }
     out.put_u8(b'}');
     out.freeze()
