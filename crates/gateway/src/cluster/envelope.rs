@@ -127,6 +127,7 @@ mod tests {
         clock::FixedClock,
         entropy::SeededEntropy,
         ids::{ClientId, GrantId, UserId},
+        oauth::scopes::ScopeCatalogue,
         resource::Resource,
         scope::ScopeSet,
         secret::SecretText,
@@ -154,9 +155,11 @@ mod tests {
         };
         let view = View::One(ServerName::parse("dice").unwrap());
         let what = What::Mcp(Method::POST);
+        let reach = ScopeCatalogue::new(Vec::new(), Vec::new()).reach(&principal.scopes);
         Errand {
             what,
             principal: Arc::new(principal),
+            reach,
             view,
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),

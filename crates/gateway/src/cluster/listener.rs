@@ -53,8 +53,9 @@ async fn take(State(room): State<Room>, request: Request) -> Response {
             return refuse(StatusCode::MISDIRECTED_REQUEST);
         }
     }
-    let errand =
-        Errand { what: opened.what, principal: Arc::new(opened.principal), view: opened.view, headers: parts.headers, body };
+    let reach = room.mcp.resources.catalogue().reach(&opened.principal.scopes);
+    let (principal, headers) = (Arc::new(opened.principal), parts.headers);
+    let errand = Errand { what: opened.what, principal, reach, view: opened.view, headers, body };
     room.mcp.here(errand).await
 }
 

@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
-use portunus_core::{principal::Principal, store::StoreError};
+use portunus_core::{oauth::scopes::Reach, principal::Principal, store::StoreError};
 use portunus_mcp::{hub::View, wire};
 use serde_json::json;
 use tokio::time::Instant;
@@ -44,6 +44,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct Errand {
     pub what: What,
     pub principal: Arc<Principal>,
+    /// What the principal's scopes cover.
+    pub reach: Reach,
     pub view: View,
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -8,7 +8,7 @@ use std::{any::Any, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Insta
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -72,7 +72,7 @@ const CORS_HEADERS: &str =
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
 /// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
-pub async fn observe(State(room): State<Arc<LayerRoom>>, mut request: Request) -> Response {
+pub async fn observe(room: Arc<LayerRoom>, mut request: Request) -> Response {
     let mut bytes = [0; 12];
     room.entropy.fill(&mut bytes);
     let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
@@ -269,7 +269,7 @@ mod tests {
 
     async fn answered(host: &str, path: &str) -> (StatusCode, HeaderMap) {
         let request = Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
-        let response = observe(State(Arc::new(room("https://gw.example"))), request).await;
+        let response = observe(Arc::new(room("https://gw.example")), request).await;
         (response.status(), response.headers().clone())
     }
 

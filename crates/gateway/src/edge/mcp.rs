@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
-use portunus_core::{principal::Principal, resource::Resources};
+use portunus_core::{oauth::scopes::Reach, principal::Principal, resource::Resources};
 use portunus_mcp::{
     answer::{self, Answer},
     hub::{Caller, Hub, View},
@@ -41,7 +41,7 @@ pub const MESSAGES_PER_USER: usize = 128;
 
 impl McpRoom {
     /// A request on an MCP endpoint, its token already checked.
-    pub async fn serve(&self, principal: Arc<Principal>, view: View, request: Request) -> Response {
+    pub async fn serve(&self, principal: Arc<Principal>, reach: Reach, view: View, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         // Taken before the body is read: what it holds counts too. Given back with the head of the answer.
         let mut place = None;
@@ -63,7 +63,7 @@ impl McpRoom {
                 return response;
             }
         };
-        let response = self.run(Errand { what: What::Mcp(parts.method), principal, view, headers: parts.headers, body }).await;
+        let response = self.run(Errand { what: What::Mcp(parts.method), principal, reach, view, headers: parts.headers, body }).await;
         drop(place);
         response
     }
@@ -75,8 +75,8 @@ impl McpRoom {
 
     /// Runs the errand on this node.
     pub async fn here(&self, errand: Errand) -> Response {
-        let Errand { what, principal, view, headers, body } = errand;
-        let allow = Arc::new(ScopeAllow::new(&principal, &self.resources));
+        let Errand { what, principal, reach, view, headers, body } = errand;
+        let allow = Arc::new(ScopeAllow::new(reach));
         let caller = Caller { principal: Arc::clone(&principal), view, allow };
         let answer = match what {
             What::Tools => return tools::answer(&self.hub.tools(caller).await),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::{Router, handler::Handler as _, middleware};
+use futures::FutureExt as _;
 use portunus_core::{
     oauth::{metadata::Features, token::is_service, ways::Way},
     resource::Target,
@@ -23,12 +24,13 @@ use super::{
         bearer::{Bearer, TokenCache},
         door::{self, DoorRoom},
     },
+    server::Answering,
     throttle::{self, Gate, Throttle, ThrottleRoom},
     tools::{self, ToolsRoom},
 };
 
 /// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
-pub fn build(house: &House, extra: Router) -> Router {
+pub fn build(house: &House, extra: Router) -> impl Answering + use<> {
     let desk = Desk {
         cookies: CookieJar::new(house.resources.public_url()),
         keys: house.keys.clone(),
@@ -61,15 +63,15 @@ pub fn build(house: &House, extra: Router) -> Router {
         .merge(metadata(house))
         .merge(forms.layer(middleware::from_fn(body::whole)))
         .merge(extra)
-        .fallback_service(guarded(house, bearer));
-    let layer_room = LayerRoom {
+        .fallback_service(door::any.with_state(Arc::new(guarded(house, bearer))));
+    let layer_room = Arc::new(LayerRoom {
         public_url: house.resources.public_url().clone(),
         admission: house.admission.clone(),
         entropy: Arc::clone(&house.entropy),
         throttle,
         endpoints,
-    };
-    Router::new().fallback(layers::observe).with_state(Arc::new(layer_room))
+    });
+    tower::service_fn(move |request| layers::observe(Arc::clone(&layer_room), request).map(Ok))
 }
 
 /// What the gateway says of itself.
@@ -211,7 +213,6 @@ fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
 }
 
 /// Everything behind a token.
-fn guarded(house: &House, bearer: Bearer) -> Router {
-    let room = DoorRoom { bearer, resources: Arc::clone(&house.resources), mcp: house.mcp_room(), proxy: house.proxy.clone() };
-    Router::new().fallback(door::any).with_state(Arc::new(room))
+fn guarded(house: &House, bearer: Bearer) -> DoorRoom {
+    DoorRoom { bearer, resources: Arc::clone(&house.resources), mcp: house.mcp_room(), proxy: house.proxy.clone() }
 }

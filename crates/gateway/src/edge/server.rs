@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
-use axum::{Router, body::Body, extract::Request, response::Response};
+use axum::{body::Body, extract::Request, response::Response};
 use http::Version;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 use super::{layers::Connection, leftover};
 
@@ -22,10 +22,15 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end once we are told to stop (F11).
 pub const DRAIN: Duration = Duration::from_secs(25);
 
+/// What answers requests.
+pub trait Answering: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {}
+
+impl<S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static> Answering for S {}
+
 /// Serves until `stop` resolves. `ending` then ends what would never end by itself: open streams.
 pub async fn run(
     listener: TcpListener,
-    router: Router,
+    endpoints: impl Answering,
     stop: impl Future<Output = ()>,
     ending: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -37,7 +42,7 @@ pub async fn run(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => serve(stream, address, router.clone(), &builder, &graceful),
+                Ok((stream, address)) => serve(stream, address, endpoints.clone(), &builder, &graceful),
                 Err(error) => {
                     // Out of descriptors, or a peer that left already: neither is a reason to stop, both pass.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -58,7 +63,7 @@ pub async fn run(
 fn serve(
     stream: TcpStream,
     address: SocketAddr,
-    router: Router,
+    endpoints: impl Answering,
     builder: &auto::Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
 ) {
@@ -68,7 +73,7 @@ fn serve(
     let (asked, first_request) = watch::channel(false);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         asked.send_replace(true);
-        call(router.clone(), request, address)
+        call(endpoints.clone(), request, address)
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let watched = graceful.watch(connection.into_owned());
@@ -91,13 +96,13 @@ async fn silence(mut first_request: watch::Receiver<bool>) {
     }
 }
 
-async fn call(router: Router, request: hyper::Request<Incoming>, address: SocketAddr) -> Result<Response, Infallible> {
+async fn call(endpoints: impl Answering, request: hyper::Request<Incoming>, address: SocketAddr) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
     let (body, lender) = leftover::lend(body, &head.headers);
     let closes_silently = head.version < Version::HTTP_2;
     let mut request = Request::from_parts(head, Body::new(body));
     request.extensions_mut().insert(Connection(address.ip().to_canonical()));
-    let mut response = router.oneshot(request).await?;
+    let mut response = endpoints.oneshot(request).await?;
     if closes_silently {
         lender.settle(response.headers_mut()).await;
     }

@@ -51,12 +51,12 @@ impl Inner {
             }
             _ => return answers::json(StatusCode::OK, message),
         }
-        match self.sessions.add(&session, self.settings.max_sessions_per_user) {
-            Ok(added) => added.evicted.into_iter().for_each(|evicted| self.end_in_background(evicted)),
-            Err(_) => {
-                self.end_in_background(session);
-                return answers::too_many(id, "sessions");
-            }
+        let Ok(added) = self.sessions.add(&session, self.settings.max_sessions_per_user) else {
+            self.end_in_background(session);
+            return answers::too_many(id, "sessions");
+        };
+        if let Some(evicted) = added.evicted {
+            self.end_in_background(evicted);
         }
         self.keep(&session).await;
         tracing::debug!(session = ?session.id, user = %session.user, view = ?session.view, "a session begins");

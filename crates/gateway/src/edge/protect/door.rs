@@ -68,7 +68,7 @@ pub async fn any(
             Err(response) => return *response,
         },
     };
-    let response = room.mcp.serve(principal, view, request).await;
+    let response = room.mcp.serve(principal, reach, view, request).await;
     watch::while_valid(&room.bearer, token, &resource, response)
 }
 

@@ -21,8 +21,8 @@ use portunus_mcp::{
 pub struct ScopeAllow(Reach);
 
 impl ScopeAllow {
-    pub fn new(principal: &Principal, resources: &Resources) -> Self {
-        Self(resources.catalogue().reach(&principal.scopes))
+    pub fn new(reach: Reach) -> Self {
+        Self(reach)
     }
 
     fn verdict(&self, operation: &Operation<'_>) -> Verdict {
