@@ -63,7 +63,8 @@ impl McpRoom {
                 return response;
             }
         };
-        let response = self.run(Errand { what: What::Mcp(parts.method), principal, reach, view, headers: parts.headers, body }).await;
+        let response =
+            self.run(Errand { what: What::Mcp(parts.method), principal, reach, view, headers: parts.headers, body }).await;
         drop(place);
         response
     }

@@ -1,7 +1,7 @@
 //! The hub and the pool together, before real servers: one a child process, one over HTTP.
 
 #[path = "../support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 use url::Url;
 
-use super::{client::Wax, fake::name, modern::Modern};
+use super::{client::Wax, fake::name, modern::Modern, real::support};
 
 /// Every request about a task, with the name in its header; and the open streams, by the ids of the tasks they are about.
 #[derive(Clone, Default)]
@@ -74,7 +74,6 @@ async fn answer(State(server): State<Server>, headers: HeaderMap, body: Bytes) -
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "tests make their own client")]
 async fn a_real_server_tells_of_its_tasks() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}/mcp", listener.local_addr().unwrap())).unwrap();
@@ -90,8 +89,7 @@ async fn a_real_server_tells_of_its_tasks() {
         connect_timeout: patience,
         idle_timeout: patience * 10,
     }];
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let pool = Arc::new(Upstreams::new(specs.clone(), http, Options::default()));
+    let pool = Arc::new(Upstreams::new(specs.clone(), support::client(), Options::default()));
     let servers = Arc::clone(&pool) as Arc<dyn Servers>;
     let hub = Hub::new(HubSettings::default(), specs, servers, Arc::new(SeededEntropy::new(1)), Arc::new(Wax));
     let client = Modern::all(&hub, "alice");

@@ -10,6 +10,8 @@ use std::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use portunus_core::{
     entropy::SeededEntropy,
     ids::{ClientId, GrantId, ServerName, UserId},
@@ -42,7 +44,6 @@ pub(crate) struct World {
 }
 
 impl World {
-    #[expect(clippy::disallowed_methods, reason = "tests make their own client")]
     pub(crate) async fn new() -> Self {
         let mut servers = Vec::new();
         for (name, era, is_child) in
@@ -52,7 +53,8 @@ impl World {
             servers.push((name, peer, heard));
         }
         let specs: Vec<_> = servers.iter().map(|(name, peer, _)| spec(name, peer)).collect();
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let tls = HttpsConnectorBuilder::new().with_provider_and_platform_verifier(rustls::crypto::aws_lc_rs::default_provider());
+        let http = legacy::Client::builder(TokioExecutor::new()).build(tls.unwrap().https_or_http().enable_http1().build());
         let pool = Arc::new(Upstreams::new(specs.clone(), http, Options::default()));
         let port = Arc::clone(&pool) as Arc<dyn Servers>;
         let settings = HubSettings { keep_alive: PATIENCE * 10, ..HubSettings::default() };
