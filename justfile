@@ -23,6 +23,10 @@ fmt:
 bench folder="../shared/bench" *args:
     python3 -B tests/load/run.py {{folder}} {{args}}
 
+# F8 and F9 in full size, release build: 10,000 idle streams, 2,000 slow sockets; the figures are printed
+crowd size="10000":
+    PORTUNUS_CROWD={{size}} cargo test --release --locked -p portunus --test crowd -- --nocapture --test-threads 1
+
 # write the JSON schemas of config.yaml and mcp.json anew
 schema:
     cargo run -p portunus -- schema config > docs/schema/config.schema.json
