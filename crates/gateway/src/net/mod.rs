@@ -140,6 +140,7 @@ fn tcp(settings: NetSettings) -> HttpConnector {
     tcp
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
 fn pool(settings: NetSettings) -> legacy::Builder {
     let mut pool = LegacyClient::builder(TokioExecutor::new());
     pool.pool_timer(TokioTimer::new()).pool_idle_timeout(settings.idle_timeout).pool_max_idle_per_host(settings.idle_per_host);

@@ -58,6 +58,7 @@ pub(crate) fn http(url: &Url) -> ServerSpec {
     spec("fixture", Transport::Http { url: url.clone(), headers })
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests make their own client")]
 pub(crate) fn client() -> HttpClient {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let tls = HttpsConnectorBuilder::new().with_provider_and_platform_verifier(provider).unwrap();
