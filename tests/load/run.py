@@ -1,6 +1,6 @@
 """The speed reading: builds what is measured, measures all targets in one interleaved batch, writes the table.
 
-    run.py GENERATOR [--name NAME] [--rounds 3] [--seconds 4] [--attempts 3] [--only A,B] [--report-only]
+    run.py GENERATOR [--name NAME] [--rounds 3] [--seconds 4] [--attempts 3] [--wait-below 0.15] [--only A,B] [--report-only]
 
 GENERATOR is the folder with the load generator (`bench.py`, `mcpbench`); what a target is stands in targets.py, the memory readings in
 memory.py, the table in report.py. Results go to .test/load/results.jsonl, the table to docs/benchmarks/{date}-{NAME}.md. Every process
@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--attempts", type=int, default=3, help="how often a disturbed measurement is repeated")
+    parser.add_argument("--wait-below", type=float, default=report.NOISE, help="cores of other work below which measuring begins, and is not repeated")
     parser.add_argument("--only", help="names of targets, with commas between")
     parser.add_argument("--report-only", action="store_true", help="write the table from the results that are there")
     return parser.parse_args()
@@ -69,6 +70,7 @@ def measure(generator, programs, binaries, wanted):
             part.unlink(missing_ok=True)
             command = [sys.executable, str(generator / "bench.py"), "--targets", str(file), "--out", str(part), "--phases", "load"]
             command += ["--runs", "1", "--dur", str(wanted.seconds), "--attempts", str(wanted.attempts)]
+            command += ["--noise", str(wanted.wait_below)]
             if wanted.only:
                 command += ["--only", wanted.only]
             subprocess.run(command, env=environment, check=True)
