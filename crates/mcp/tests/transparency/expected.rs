@@ -8,7 +8,7 @@
 //! | from a legacy client to a modern server | `_meta` has the protocol's members, behind its own |
 //! | results from a legacy server to a modern client | `resultType`, `ttlMs`, `cacheScope` and who the server is are added at the end if missing, and `cacheScope` is private |
 //! | results within the modern era | `cacheScope` is private |
-//! | results from a modern server to a legacy client | `resultType`, `ttlMs`, `cacheScope` and who the server is are left out, and a `_meta` that held nothing else |
+//! | results from a modern server to a legacy client | `resultType` and who the server is are left out, of lists and resources `ttlMs` and `cacheScope` too, and a `_meta` that held nothing else |
 //! | errors across the eras | -32002 is -32602, and for a resource the other way round |
 //! | to a child | a line break is a space: a message is a line there |
 //! | to a client on an event stream | a line break is a line feed |
@@ -79,7 +79,7 @@ pub(crate) fn result(sent: &Object, method: &str, client: Era, server: Era) -> O
         }
         (Era::Modern, Era::Modern) if is_cacheable => result.replace("cacheScope", r#""private""#),
         (Era::Legacy, Era::Modern) => {
-            result.take_out(&["resultType", "ttlMs", "cacheScope"]);
+            result.take_out(if is_cacheable { &["resultType", "ttlMs", "cacheScope"] } else { &["resultType"] });
             leave_out_meta(&mut result, &[SERVER]);
         }
         _ => {}

@@ -166,18 +166,23 @@ impl Messages {
         Self(answer.body)
     }
 
-    /// An event's lines of data are put together with line feeds, as its reader does.
+    /// An event's lines of data are put together with line feeds, as its reader does. One without any tells how to come back, and nothing
+    /// else.
     pub(crate) async fn next(&mut self) -> Option<String> {
-        match std::mem::replace(&mut self.0, Body::Empty) {
-            Body::Empty => None,
-            Body::Json(bytes) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
-            Body::Events(mut stream) => {
-                let event = tokio::time::timeout(PATIENCE, stream.next()).await.expect("an event in time")?;
-                self.0 = Body::Events(stream);
-                let event = String::from_utf8(event.to_vec()).unwrap();
-                let lines = event.strip_suffix("\n\n").unwrap().split('\n').filter_map(|line| line.strip_prefix("data:"));
-                let data: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-                Some(data.join("\n"))
+        loop {
+            match std::mem::replace(&mut self.0, Body::Empty) {
+                Body::Empty => return None,
+                Body::Json(bytes) => return Some(String::from_utf8(bytes.to_vec()).unwrap()),
+                Body::Events(mut stream) => {
+                    let event = tokio::time::timeout(PATIENCE, stream.next()).await.expect("an event in time")?;
+                    self.0 = Body::Events(stream);
+                    let event = String::from_utf8(event.to_vec()).unwrap();
+                    let lines = event.strip_suffix("\n\n").unwrap().split('\n').filter_map(|line| line.strip_prefix("data:"));
+                    let data: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+                    if data.iter().any(|line| !line.is_empty()) {
+                        return Some(data.join("\n"));
+                    }
+                }
             }
         }
     }
