@@ -2,5 +2,6 @@
 //! encrypts what must be readable again, and [`conformance`] is the one suite every store has to pass.
 
 pub mod conformance;
+mod record;
 pub mod seal;
 pub mod sqlite;

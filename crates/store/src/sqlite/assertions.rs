@@ -10,7 +10,8 @@ use portunus_core::{
 };
 use rusqlite::params;
 
-use super::{database::Database, record::key};
+use super::database::Database;
+use crate::record::key;
 
 pub(super) struct SqliteAssertionStore(pub(super) Arc<Database>);
 

@@ -11,12 +11,8 @@ use portunus_core::{
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{
-    database::Database,
-    failure::Failure,
-    grants_of,
-    record::{from_json, to_json},
-};
+use super::{database::Database, failure::Failure, grants_of};
+use crate::record::{from_json, to_json};
 
 pub(super) struct SqliteClientStore(pub(super) Arc<Database>);
 

@@ -11,10 +11,8 @@ use portunus_core::{
 };
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{
-    database::Database,
-    record::{from_json, to_json},
-};
+use super::database::Database;
+use crate::record::{from_json, to_json};
 
 pub(super) struct SqliteConsentStore(pub(super) Arc<Database>);
 
@@ -50,7 +48,7 @@ impl ConsentStore for SqliteConsentStore {
                     .prepare_cached("SELECT record FROM consents WHERE user_id = ?1 AND client_id = ?2 AND resource = ?3")?
                     .query_row(params![user, client, resources], |row| row.get(0))
                     .optional()?;
-                record.map(|record| from_json("consents", &record)).transpose()
+                Ok(record.map(|record| from_json("consents", &record)).transpose()?)
             })
             .await
     }

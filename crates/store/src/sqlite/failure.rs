@@ -22,6 +22,12 @@ impl From<Failure> for StoreError {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
 impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
         Self::corrupt(error.to_string())

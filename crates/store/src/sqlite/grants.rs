@@ -18,9 +18,9 @@ use super::{
     database::Database,
     failure::Failure,
     grants_of,
-    record::{from_json, key, to_json},
     tokens::{AccessRow, insert_access, insert_grant, insert_refresh, read_access, read_grant},
 };
+use crate::record::{from_json, key, to_json};
 use crate::seal::{Place, Sealer};
 
 pub(super) struct SqliteGrantStore(pub(super) Arc<Database>);

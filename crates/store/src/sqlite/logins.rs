@@ -13,11 +13,8 @@ use portunus_core::{
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{
-    database::Database,
-    failure::Failure,
-    record::{from_json, key, open_json, seal_json, to_json},
-};
+use super::{database::Database, failure::Failure};
+use crate::record::{from_json, key, open_json, seal_json, to_json};
 use crate::seal::Place;
 
 pub(super) struct SqliteLoginStore(pub(super) Arc<Database>);
@@ -98,7 +95,7 @@ impl LoginStore for SqliteLoginStore {
                     .prepare_cached("DELETE FROM logins WHERE hash = ?1 RETURNING record")?
                     .query_row([key(&id)], |row| row.get(0))
                     .optional()?;
-                ciphertext.map(|ciphertext| open_json(&sealer, place(&id), &ciphertext)).transpose()
+                Ok(ciphertext.map(|ciphertext| open_json(&sealer, place(&id), &ciphertext)).transpose()?)
             })
             .await
     }
@@ -120,7 +117,7 @@ impl LoginStore for SqliteLoginStore {
             .read(move |db| {
                 let record: Option<String> =
                     db.prepare_cached("SELECT record FROM users WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?;
-                record.map(|record| from_json("users", &record)).transpose()
+                Ok(record.map(|record| from_json("users", &record)).transpose()?)
             })
             .await
     }

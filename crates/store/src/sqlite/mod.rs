@@ -13,7 +13,6 @@ mod logins;
 mod migrations;
 mod nodes;
 mod pins;
-mod record;
 mod sentinel;
 mod sessions;
 #[cfg(test)]

@@ -10,10 +10,8 @@ use portunus_core::{
 };
 use rusqlite::{Connection, params};
 
-use super::{
-    failure::Failure,
-    record::{from_json, key},
-};
+use super::failure::Failure;
+use crate::record::{from_json, key};
 
 pub(super) fn insert_grant(db: &Connection, grant: &Grant, record: &str) -> Result<(), Failure> {
     db.prepare_cached(

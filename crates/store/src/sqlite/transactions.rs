@@ -12,10 +12,8 @@ use portunus_core::{
 };
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{
-    database::Database,
-    record::{from_json, key, open_json, seal_json, to_json},
-};
+use super::database::Database;
+use crate::record::{from_json, key, open_json, seal_json, to_json};
 use crate::seal::Place;
 
 pub(super) struct SqliteTransactionStore(pub(super) Arc<Database>);
@@ -46,7 +44,7 @@ impl TransactionStore for SqliteTransactionStore {
                     .prepare_cached("SELECT record FROM transactions WHERE id = ?1 AND expires_at > ?2")?
                     .query_row(params![id, now.as_millis()], |row| row.get(0))
                     .optional()?;
-                record.map(|record| from_json("transactions", &record)).transpose()
+                Ok(record.map(|record| from_json("transactions", &record)).transpose()?)
             })
             .await
     }
@@ -72,7 +70,7 @@ impl TransactionStore for SqliteTransactionStore {
                     .prepare_cached("DELETE FROM transactions WHERE id = ?1 AND expires_at > ?2 RETURNING record")?
                     .query_row(params![id, now.as_millis()], |row| row.get(0))
                     .optional()?;
-                record.map(|record| from_json("transactions", &record)).transpose()
+                Ok(record.map(|record| from_json("transactions", &record)).transpose()?)
             })
             .await
     }
@@ -101,7 +99,7 @@ impl TransactionStore for SqliteTransactionStore {
                     .prepare_cached("DELETE FROM legs WHERE state = ?1 AND expires_at > ?2 RETURNING record")?
                     .query_row(params![key(&state), now.as_millis()], |row| row.get(0))
                     .optional()?;
-                ciphertext.map(|ciphertext| open_json(&sealer, place(&state), &ciphertext)).transpose()
+                Ok(ciphertext.map(|ciphertext| open_json(&sealer, place(&state), &ciphertext)).transpose()?)
             })
             .await
     }

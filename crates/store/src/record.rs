@@ -1,0 +1,41 @@
+//! Records as every store holds them: JSON, or JSON sealed where the record's type holds secrets. The sealing itself is
+//! [`crate::seal`].
+
+use portunus_core::{secret::TokenHash, store::StoreError};
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use crate::seal::{Place, SealError, Sealer};
+
+pub(crate) fn to_json<T: Serialize>(record: &T) -> Result<String, StoreError> {
+    serde_json::to_string(record).map_err(|error| StoreError::Corrupt(format!("cannot be written: {error}")))
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(table: &str, json: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|error| unreadable(table, &error))
+}
+
+/// The whole record is sealed, so that a secret field added to its type later cannot be forgotten.
+pub(crate) fn seal_json<T: Serialize>(sealer: &Sealer, place: Place<'_>, record: &T) -> Result<Vec<u8>, StoreError> {
+    let json = Zeroizing::new(to_json(record)?);
+    sealer.seal(place, json.as_bytes()).map_err(not_opened)
+}
+
+pub(crate) fn open_json<T: DeserializeOwned>(sealer: &Sealer, place: Place<'_>, ciphertext: &[u8]) -> Result<T, StoreError> {
+    let json = sealer.open(place, ciphertext).map_err(not_opened)?;
+    serde_json::from_slice(&json).map_err(|error| unreadable(place.table, &error))
+}
+
+pub(crate) fn not_opened(error: SealError) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
+
+/// Says where and how, never what: serde quotes values in its messages, and they may be secret.
+fn unreadable(table: &str, error: &serde_json::Error) -> StoreError {
+    StoreError::Corrupt(format!("{table}.record: {:?} error at column {}", error.classify(), error.column()))
+}
+
+/// A hash as a primary key.
+pub(crate) fn key(hash: &TokenHash) -> &[u8] {
+    hash.as_bytes()
+}
