@@ -3,5 +3,6 @@
 
 pub mod conformance;
 mod record;
+pub mod redis;
 pub mod seal;
 pub mod sqlite;

@@ -15,6 +15,10 @@ pub(crate) fn from_json<T: DeserializeOwned>(table: &str, json: &str) -> Result<
     serde_json::from_str(json).map_err(|error| unreadable(table, &error))
 }
 
+pub(crate) fn from_json_bytes<T: DeserializeOwned>(table: &str, json: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(json).map_err(|error| unreadable(table, &error))
+}
+
 /// The whole record is sealed, so that a secret field added to its type later cannot be forgotten.
 pub(crate) fn seal_json<T: Serialize>(sealer: &Sealer, place: Place<'_>, record: &T) -> Result<Vec<u8>, StoreError> {
     let json = Zeroizing::new(to_json(record)?);

@@ -1,0 +1,206 @@
+//! The connections: one small type over a single server, Sentinel and Cluster. Many calls share a connection; one that broke is
+//! made anew by the next call. No call waits longer than [`PATIENCE`], so that a Redis that hangs is an unavailable store and not
+//! a hanging gateway. How one is made is [`super::dial`]'s, what is sent [`super::script`]'s and the ports'.
+
+use std::{
+    sync::{self, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use portunus_core::store::StoreError;
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+
+use super::{
+    address::RedisAddress,
+    dial::{Dial, Wire},
+    failure::{ends_connection, told, unavailable},
+    script::Call,
+};
+
+/// After this long a caller is told that the store is unavailable. The write may have happened.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection may take to be made: less, so that a call after a break has time left.
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_millis(1500);
+/// How long replicas have to confirm a write: less, so that their number is told before patience ends.
+const REPLICA_PATIENCE_MILLIS: u32 = 1500;
+/// After a connection could not be made, calls fail at once for this long: a flood of them must not queue up for one try each.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The way to Redis.
+pub(super) struct Connection {
+    link: Link,
+    /// Waiting for replicas holds up whatever is behind it on its connection: reads go on another.
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    link: Link,
+    replicas: u32,
+}
+
+impl Connection {
+    pub(super) fn new(address: &RedisAddress, replicas: u32) -> RedisResult<Self> {
+        let waiting = (replicas > 0).then(|| Ok(Waiting { link: Link::new(Dial::new(address)?), replicas }));
+        Ok(Self { link: Link::new(Dial::new(address)?), waiting: waiting.transpose().map_err(|error: RedisError| error)? })
+    }
+
+    /// Runs a script on its slot; answers when as many replicas have it as were asked for.
+    pub(super) async fn run(&self, call: &Call) -> Result<Value, StoreError> {
+        let outcome = self.guarded(call.slot(), call.by_hash()).await;
+        match outcome {
+            Err(error) if error.code() == Some("NOSCRIPT") => self.guarded(call.slot(), call.by_text()).await,
+            outcome => outcome,
+        }
+        .map_err(|error| told(&error))
+    }
+
+    /// Runs one command that writes, in the same way.
+    pub(super) async fn write(&self, key: &str, command: Cmd) -> Result<Value, StoreError> {
+        self.guarded(key, command).await.map_err(|error| told(&error))
+    }
+
+    async fn guarded(&self, key: &str, command: Cmd) -> RedisResult<Value> {
+        let mut pipeline = Pipeline::with_capacity(2);
+        pipeline.add_command(command);
+        let Some(Waiting { link, replicas }) = &self.waiting else {
+            return one(self.link.send(key, pipeline).await?);
+        };
+        pipeline.cmd("WAIT").arg(*replicas).arg(REPLICA_PATIENCE_MILLIS);
+        let mut values = link.send(key, pipeline).await?.into_iter();
+        let (Some(answer), Some(confirmed)) = (values.next(), values.next()) else { return one(Vec::new()) };
+        let answer = answer.extract_error()?;
+        let confirmed: u32 = redis::from_redis_value(confirmed.extract_error()?)?;
+        if confirmed < *replicas {
+            let missing = format!("{confirmed} of {replicas}");
+            return Err(RedisError::from((ErrorKind::Client, "too few replicas confirmed the write in time", missing)));
+        }
+        Ok(answer)
+    }
+
+    /// Runs commands that only read, all on the slot of `key`: one answer each.
+    pub(super) async fn read<const N: usize>(&self, key: &str, commands: [Cmd; N]) -> Result<[Value; N], StoreError> {
+        let values = self.read_all(key, commands).await?;
+        values.try_into().map_err(|_| unavailable("it gave too few answers"))
+    }
+
+    /// The same for any number of commands.
+    pub(super) async fn read_all(&self, key: &str, commands: impl IntoIterator<Item = Cmd>) -> Result<Vec<Value>, StoreError> {
+        let mut pipeline = Pipeline::new();
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        let values = self.link.send(key, pipeline).await.map_err(|error| told(&error))?;
+        values.into_iter().map(|value| value.extract_error().map_err(|error| told(&error))).collect()
+    }
+
+    /// Asks every master; one answer of each.
+    pub(super) async fn ask_masters(&self, command: Cmd) -> RedisResult<Vec<Value>> {
+        self.link.ask_masters(command).await
+    }
+}
+
+fn one(values: Vec<Value>) -> RedisResult<Value> {
+    let value = values.into_iter().next();
+    value.ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer")))?.extract_error()
+}
+
+/// A connection that is made when it is needed and dropped when it broke.
+struct Link {
+    dial: Dial,
+    current: sync::Mutex<Current>,
+    /// Held while a connection is made; says when that failed last.
+    dialling: Mutex<Option<(Instant, RedisError)>>,
+}
+
+#[derive(Default)]
+struct Current {
+    wire: Option<Wire>,
+    /// Which connection this is: whoever saw an older one break must not drop this one.
+    number: u64,
+}
+
+impl Link {
+    fn new(dial: Dial) -> Self {
+        Self { dial, current: sync::Mutex::default(), dialling: Mutex::default() }
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(&self, key: &str, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
+        let mut number = 0;
+        let outcome = timeout(PATIENCE, async {
+            let mut wire = self.wire(&mut number).await?;
+            wire.send(key, pipeline).await
+        });
+        let outcome = outcome.await.unwrap_or_else(|_| Err(late()));
+        self.judge(number, &outcome);
+        outcome
+    }
+
+    async fn ask_masters(&self, command: Cmd) -> RedisResult<Vec<Value>> {
+        let mut number = 0;
+        let asked = async { self.wire(&mut number).await?.ask_masters(command).await };
+        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn wire(&self, number: &mut u64) -> RedisResult<Wire> {
+        if let Some(wire) = self.standing(number) {
+            return Ok(wire);
+        }
+        let mut failed = self.dialling.lock().await;
+        if let Some(wire) = self.standing(number) {
+            return Ok(wire);
+        }
+        if let Some((at, error)) = &*failed
+            && at.elapsed() < PAUSE
+        {
+            return Err(error.clone());
+        }
+        match timeout(CONNECT_PATIENCE, self.dial.connect()).await.unwrap_or_else(|_| Err(late())) {
+            Ok(wire) => {
+                *failed = None;
+                let mut current = self.current();
+                current.number += 1;
+                *number = current.number;
+                Ok(current.wire.insert(wire).clone())
+            }
+            Err(error) => {
+                *failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn standing(&self, number: &mut u64) -> Option<Wire> {
+        let current = self.current();
+        *number = current.number;
+        current.wire.clone()
+    }
+
+    /// Drops the connection if the outcome says that it is of no more use.
+    fn judge(&self, number: u64, outcome: &RedisResult<Vec<Value>>) {
+        let ends = match outcome {
+            Err(error) => ends_connection(error),
+            Ok(values) => values.iter().any(|value| match value {
+                Value::ServerError(_) => value.clone().extract_error().is_err_and(|error| ends_connection(&error)),
+                _ => false,
+            }),
+        };
+        if ends {
+            let mut current = self.current();
+            if current.number == number {
+                current.wire = None;
+            }
+        }
+    }
+}
+
+fn late() -> RedisError {
+    RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
+}

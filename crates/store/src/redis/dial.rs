@@ -1,0 +1,142 @@
+//! How a connection is made: to a single server, to the master that sentinels name, or to a Cluster; and what can be done over one
+//! as it stands. Who keeps it and makes it anew is [`super::connection`].
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo,
+    RedisError, RedisResult, TlsMode, Value,
+    aio::MultiplexedConnection,
+    cluster::{ClusterClient, ClusterClientBuilder},
+    cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+    sentinel::{SentinelClientBuilder, SentinelServerType},
+};
+
+use super::{
+    address::{RedisAddress, Topology},
+    connection::{CONNECT_PATIENCE, PATIENCE},
+};
+
+/// How a connection is made.
+pub(super) enum Dial {
+    Single(Client),
+    Sentinel { address: RedisAddress },
+    Cluster(Box<ClusterClient>),
+}
+
+impl Dial {
+    pub(super) fn new(address: &RedisAddress) -> RedisResult<Self> {
+        let info = |addr: ConnectionAddr| Ok::<_, RedisError>(addr.into_connection_info()?.set_redis_settings(settings(address)));
+        Ok(match address.topology {
+            Topology::Single => {
+                let host = nodes(address).next().ok_or((ErrorKind::InvalidClientConfig, "no host"))?;
+                Self::Single(Client::open(info(host)?)?)
+            }
+            Topology::Sentinel { .. } => Self::Sentinel { address: address.clone() },
+            Topology::Cluster => {
+                let nodes = nodes(address).map(info).collect::<Result<Vec<_>, _>>()?;
+                // Redirections are retries. A call that was sent twice is answered the same, or its second half is refused: the scripts
+                // see to that.
+                let builder = ClusterClientBuilder::new(nodes)
+                    .retries(4)
+                    .min_retry_wait(10)
+                    .max_retry_wait(200)
+                    .connection_timeout(CONNECT_PATIENCE)
+                    .response_timeout(PATIENCE);
+                Self::Cluster(Box::new(builder.build()?))
+            }
+        })
+    }
+
+    pub(super) async fn connect(&self) -> RedisResult<Wire> {
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_PATIENCE)).set_response_timeout(Some(PATIENCE));
+        Ok(match self {
+            Self::Single(client) => Wire::Node(client.get_multiplexed_async_connection_with_config(&config).await?),
+            Self::Sentinel { address } => {
+                // Made anew each time: the sentinels are asked again, and say where the master is now.
+                let mut client = sentinel(address)?.build()?;
+                Wire::Node(client.get_async_connection_with_config(&config).await?)
+            }
+            Self::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
+        })
+    }
+}
+
+fn settings(address: &RedisAddress) -> RedisConnectionInfo {
+    let mut settings =
+        RedisConnectionInfo::default().set_db(address.database).set_lib_name("portunus", env!("CARGO_PKG_VERSION"));
+    if let Some(user) = &address.user {
+        settings = settings.set_username(user);
+    }
+    if let Some(password) = &address.password {
+        settings = settings.set_password(password.expose());
+    }
+    settings
+}
+
+fn nodes(address: &RedisAddress) -> impl Iterator<Item = ConnectionAddr> {
+    address.hosts.iter().map(|(host, port)| {
+        if address.tls {
+            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+        } else {
+            ConnectionAddr::Tcp(host.clone(), *port)
+        }
+    })
+}
+
+fn sentinel(address: &RedisAddress) -> RedisResult<SentinelClientBuilder> {
+    let Topology::Sentinel { master, user, password } = &address.topology else {
+        return Err((ErrorKind::InvalidClientConfig, "no sentinels").into());
+    };
+    let mut builder =
+        SentinelClientBuilder::new(nodes(address), master, SentinelServerType::Master)?.set_client_to_redis_db(address.database);
+    if address.tls {
+        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure).set_client_to_sentinel_tls_mode(TlsMode::Secure);
+    }
+    if let Some(user) = &address.user {
+        builder = builder.set_client_to_redis_username(user);
+    }
+    if let Some(password) = &address.password {
+        builder = builder.set_client_to_redis_password(password.expose());
+    }
+    if let Some(user) = user {
+        builder = builder.set_client_to_sentinel_username(user);
+    }
+    if let Some(password) = password {
+        builder = builder.set_client_to_sentinel_password(password.expose());
+    }
+    Ok(builder)
+}
+
+/// A connection as it stands: cheap to clone, all clones share it.
+#[derive(Clone)]
+pub(super) enum Wire {
+    Node(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Wire {
+    pub(super) async fn send(&mut self, key: &str, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
+        let count = pipeline.len();
+        match self {
+            Self::Node(node) => node.send_packed_commands(&pipeline, 0, count).await,
+            Self::Cluster(cluster) => {
+                let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
+                cluster.route_pipeline(pipeline, 0, count, node).await
+            }
+        }
+    }
+
+    pub(super) async fn ask_masters(self, command: Cmd) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::Node(mut node) => Ok(vec![node.send_packed_command(&command).await?.extract_error()?]),
+            Self::Cluster(mut cluster) => {
+                let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                match cluster.route_command(command, masters).await? {
+                    Value::Map(answers) => answers.into_iter().map(|(_, answer)| answer.extract_error()).collect(),
+                    answer => Ok(vec![answer.extract_error()?]),
+                }
+            }
+        }
+    }
+}

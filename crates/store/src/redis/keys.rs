@@ -1,0 +1,259 @@
+//! The name of every key, with its hash tag: what has to change in one step stands in one slot of a Cluster, and nothing else does.
+//! One layout for a single server, Sentinel and Cluster alike.
+//!
+//! A tag is one of 256 shards, by the first byte of a hash, so that in each shard one list tells what expires when. A grant and
+//! its tokens are in the shard of the code the grant came from; whoever has only a token or a grant's id finds the shard by a
+//! pointer. A user's logins and consents are in the user's shard. Clients share one slot, as do pinned tools.
+
+use std::fmt::Display;
+
+use portunus_core::{
+    ids::{ClientId, GrantId, ServerName, TransactionId, UserId},
+    secret::TokenHash,
+    store::StoreError,
+};
+
+/// One byte: 256 shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shard(u8);
+
+impl Shard {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self)
+    }
+
+    pub(super) fn of_hash(hash: &TokenHash) -> Self {
+        Self(hash.as_bytes()[0])
+    }
+
+    pub(super) fn of_text(text: &str) -> Self {
+        Self::of_hash(&TokenHash::of(text))
+    }
+}
+
+/// Where a grant is kept: in the lists of grants, and in pointers to it. Written `id shard`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GrantPlace {
+    pub(super) id: GrantId,
+    pub(super) shard: Shard,
+}
+
+impl GrantPlace {
+    pub(super) fn parse(text: &str) -> Result<Self, StoreError> {
+        let place = text
+            .rsplit_once(' ')
+            .and_then(|(id, shard)| Some(Self { id: GrantId::from_text(id), shard: Shard(u8::from_str_radix(shard, 16).ok()?) }));
+        place.ok_or_else(|| StoreError::Corrupt("a pointer to a grant".to_owned()))
+    }
+
+    pub(super) fn in_shard(id: impl Into<String>, shard: Shard) -> Self {
+        Self { id: GrantId::from_text(id), shard }
+    }
+}
+
+impl Display for GrantPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:02x}", self.id, self.shard.0)
+    }
+}
+
+/// What can stand in a shard's list of what expires. Its text names it there, and is the end of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Expiring {
+    Transaction(String),
+    Leg(String),
+    Code(String),
+    Assertion(String),
+    /// A login's hash, and whose it is.
+    Login(String, String),
+    Access(String),
+    Refresh(String),
+    /// The sealed successor of a used refresh token.
+    Successor(String),
+    Grant(String),
+}
+
+impl Expiring {
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        let (kind, id) = name.split_once(':')?;
+        let id = id.to_owned();
+        Some(match kind {
+            "transaction" => Self::Transaction(id),
+            "leg" => Self::Leg(id),
+            "code" => Self::Code(id),
+            "assertion" => Self::Assertion(id),
+            "login" => id.split_once(' ').map(|(hash, user)| Self::Login(hash.to_owned(), user.to_owned()))?,
+            "access" => Self::Access(id),
+            "refresh" => Self::Refresh(id),
+            "successor" => Self::Successor(id),
+            "grant" => Self::Grant(id),
+            _ => return None,
+        })
+    }
+
+    /// How the list calls it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Login(hash, user) => format!("login:{hash} {user}"),
+            other => other.key_end(),
+        }
+    }
+
+    fn key_end(&self) -> String {
+        match self {
+            Self::Transaction(id) => format!("transaction:{id}"),
+            Self::Leg(hash) => format!("leg:{hash}"),
+            Self::Code(hash) => format!("code:{hash}"),
+            Self::Assertion(hash) => format!("assertion:{hash}"),
+            Self::Login(hash, _) => format!("login:{hash}"),
+            Self::Access(hash) => format!("access:{hash}"),
+            Self::Refresh(hash) => format!("refresh:{hash}"),
+            Self::Successor(hash) => format!("successor:{hash}"),
+            Self::Grant(id) => format!("grant:{id}"),
+        }
+    }
+}
+
+/// Makes keys; all of them begin with the prefix.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    fn in_shard(&self, shard: Shard, end: impl Display) -> String {
+        format!("{}:{{{:02x}}}:{end}", self.prefix, shard.0)
+    }
+
+    fn among(&self, tag: &str, end: impl Display) -> String {
+        format!("{}:{{{tag}}}:{end}", self.prefix)
+    }
+
+    /// A record that expires.
+    pub(super) fn record(&self, shard: Shard, what: &Expiring) -> String {
+        self.in_shard(shard, what.key_end())
+    }
+
+    /// What expires in a shard, by when.
+    pub(super) fn expiry(&self, shard: Shard) -> String {
+        self.in_shard(shard, "expiry")
+    }
+
+    /// The grants of a shard, newest first.
+    pub(super) fn grants(&self, shard: Shard) -> String {
+        self.in_shard(shard, "grants")
+    }
+
+    /// From an access token's hash to its grant.
+    pub(super) fn access_pointer(&self, hash: &TokenHash) -> String {
+        self.in_shard(Shard::of_hash(hash), format_args!("to-access:{hash}"))
+    }
+
+    /// From a refresh token's hash to its grant.
+    pub(super) fn refresh_pointer(&self, hash: &TokenHash) -> String {
+        self.in_shard(Shard::of_hash(hash), format_args!("to-refresh:{hash}"))
+    }
+
+    pub(super) fn grant_pointer(&self, id: &GrantId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("to-grant:{id}"))
+    }
+
+    /// From a login's hash to its user.
+    pub(super) fn login_pointer(&self, hash: &TokenHash) -> String {
+        self.in_shard(Shard::of_hash(hash), format_args!("to-login:{hash}"))
+    }
+
+    pub(super) fn user(&self, id: &UserId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("user:{id}"))
+    }
+
+    pub(super) fn user_epoch(&self, id: &UserId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("epoch-of-user:{id}"))
+    }
+
+    pub(super) fn user_logins(&self, id: &UserId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("logins-of-user:{id}"))
+    }
+
+    pub(super) fn user_grants(&self, id: &UserId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("grants-of-user:{id}"))
+    }
+
+    pub(super) fn consents(&self, id: &UserId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("consents-of-user:{id}"))
+    }
+
+    pub(super) fn login_epoch(&self, hash: &TokenHash) -> String {
+        self.in_shard(Shard::of_hash(hash), format_args!("epoch-of-login:{hash}"))
+    }
+
+    pub(super) fn login_grants(&self, hash: &TokenHash) -> String {
+        self.in_shard(Shard::of_hash(hash), format_args!("grants-of-login:{hash}"))
+    }
+
+    pub(super) fn client_grants(&self, id: &ClientId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("grants-of-client:{id}"))
+    }
+
+    pub(super) fn client(&self, id: &ClientId) -> String {
+        self.among("clients", format_args!("client:{id}"))
+    }
+
+    pub(super) fn client_epoch(&self, id: &ClientId) -> String {
+        self.among("clients", format_args!("epoch-of-client:{id}"))
+    }
+
+    /// Of everybody: beside the clients', so that both are read together.
+    pub(super) fn everyones_epoch(&self) -> String {
+        self.among("clients", "epoch")
+    }
+
+    pub(super) fn clients(&self) -> String {
+        self.among("clients", "all")
+    }
+
+    pub(super) fn unused_clients(&self) -> String {
+        self.among("clients", "unused")
+    }
+
+    pub(super) fn pins(&self, server: &ServerName) -> String {
+        self.among("pins", format_args!("pins:{server}"))
+    }
+
+    pub(super) fn pin_definitions(&self, server: &ServerName) -> String {
+        self.among("pins", format_args!("definitions:{server}"))
+    }
+
+    pub(super) fn pinned_servers(&self) -> String {
+        self.among("pins", "servers")
+    }
+
+    /// Things about the store itself.
+    pub(super) fn meta(&self, what: &str) -> String {
+        self.among("meta", what)
+    }
+}
+
+pub(super) fn transaction(id: &TransactionId) -> (Shard, Expiring) {
+    (Shard::of_text(id.as_str()), Expiring::Transaction(id.to_string()))
+}
+
+pub(super) fn leg(state: &TokenHash) -> (Shard, Expiring) {
+    (Shard::of_hash(state), Expiring::Leg(state.to_string()))
+}
+
+pub(super) fn code(hash: &TokenHash) -> (Shard, Expiring) {
+    (Shard::of_hash(hash), Expiring::Code(hash.to_string()))
+}
+
+pub(super) fn assertion(key: &TokenHash) -> (Shard, Expiring) {
+    (Shard::of_hash(key), Expiring::Assertion(key.to_string()))
+}
+
+pub(super) fn login(hash: &TokenHash, user: &UserId) -> (Shard, Expiring) {
+    (Shard::of_text(user.as_str()), Expiring::Login(hash.to_string(), user.to_string()))
+}

@@ -1,0 +1,32 @@
+//! The store that several gateways share: Redis or Valkey, a single server, behind Sentinel, or a Cluster. [`address`] reads where
+//! it is, [`connection`] reaches it, [`keys`] names everything in it, [`script`] and `scripts/` are its atomic steps, [`epochs`]
+//! revoke across slots, and one file for each port says what is written and read. Why it is laid out like this is told in
+//! `docs/decisions/0034-the-redis-store.md`.
+
+mod address;
+mod assertions;
+mod clients;
+mod connection;
+mod consents;
+mod database;
+mod dial;
+mod durability;
+mod epochs;
+mod failure;
+mod grants;
+mod grants_of;
+mod keys;
+mod logins;
+mod open;
+mod pins;
+mod rotation;
+mod script;
+mod sentinel;
+mod tokens;
+mod transactions;
+mod upkeep;
+
+pub use self::{
+    address::{AddressError, RedisAddress, Topology},
+    open::{OpenError, RedisOptions, open},
+};

@@ -1,0 +1,106 @@
+//! Opening the store: the first connection, the checks, and why it may not be used. What follows is in the files of the ports.
+
+use std::{sync::Arc, time::Duration};
+
+use portunus_core::store::{StoreError, Stores};
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    address::RedisAddress, assertions::RedisAssertionStore, clients::RedisClientStore, connection::Connection,
+    consents::RedisConsentStore, database::Database, durability, grants::RedisGrantStore, keys::Keys, logins::RedisLoginStore,
+    pins::RedisPinStore, sentinel, transactions::RedisTransactionStore, upkeep::RedisUpkeep,
+};
+use crate::seal::{SealError, Sealer};
+
+/// For how long a Redis that cannot be reached is tried: both may have been started at the same time.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+
+/// How to use Redis.
+#[derive(Clone, Debug)]
+pub struct RedisOptions {
+    pub address: RedisAddress,
+    /// What the name of every key begins with, so that several gateways may share one Redis and keep apart.
+    pub prefix: String,
+    /// How many replicas must confirm a write before it counts. With none, a write counts when the master has it.
+    pub replicas: u32,
+}
+
+impl RedisOptions {
+    pub const PREFIX: &'static str = "portunus";
+
+    pub fn new(address: RedisAddress) -> Self {
+        Self { address, prefix: Self::PREFIX.to_owned(), replicas: 0 }
+    }
+}
+
+/// Why a Redis cannot be used, and what to change. Holds no secret.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("Redis at {address} cannot be used: {source}; check KVS_ADDR or REDIS_URL, user and password, and that it runs")]
+    Store { address: String, source: StoreError },
+    #[error(
+        "AUTH_SECRET differs from the one that sealed what is in Redis at {address}; restore it, or list it after the new one to rotate"
+    )]
+    WrongSecret { address: String },
+    #[error(
+        "Redis at {address} was last used by a newer Portunus (its layout is {found}, this one knows up to {known}); use that one or a newer one"
+    )]
+    Newer { address: String, found: i64, known: i64 },
+    #[error("what is in Redis at {address} cannot be sealed or unsealed: {source}")]
+    Seal { address: String, source: SealError },
+}
+
+impl OpenError {
+    pub(super) fn store(address: &str, source: StoreError) -> Self {
+        Self::Store { address: address.to_owned(), source }
+    }
+
+    pub(super) fn seal(address: &str, source: SealError) -> Self {
+        Self::Seal { address: address.to_owned(), source }
+    }
+}
+
+/// Opens the store: reaches Redis, checks the layout and the secret, and warns about settings that lose what was acknowledged. The
+/// stores may be cloned freely; they need this runtime.
+pub async fn open(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenError> {
+    let address = options.address.to_string();
+    let connection = Connection::new(&options.address, options.replicas)
+        .map_err(|error| OpenError::store(&address, super::failure::told(&error)))?;
+    let database = Database { connection, keys: Keys::new(options.prefix), sealer };
+    let begun = Instant::now();
+    loop {
+        match sentinel::check(&database, &address).await {
+            Err(OpenError::Store { source: StoreError::Unavailable(why), .. })
+                if begun.elapsed() < START_PATIENCE && !is_refusal(&why) =>
+            {
+                tracing::debug!(%address, why, "Redis cannot be reached yet");
+                sleep(BETWEEN_TRIES).await;
+            }
+            outcome => break outcome?,
+        }
+    }
+    durability::check(&database.connection).await;
+    Ok(bundle(&Arc::new(database)))
+}
+
+/// What trying again does not mend.
+fn is_refusal(why: &str) -> bool {
+    ["NOAUTH", "WRONGPASS", "NOPERM", "AuthenticationFailed", "Password authentication failed", "InvalidClientConfig"]
+        .iter()
+        .any(|word| why.contains(word))
+}
+
+fn bundle(database: &Arc<Database>) -> Stores {
+    Stores {
+        clients: Arc::new(RedisClientStore(Arc::clone(database))),
+        logins: Arc::new(RedisLoginStore(Arc::clone(database))),
+        transactions: Arc::new(RedisTransactionStore(Arc::clone(database))),
+        consents: Arc::new(RedisConsentStore(Arc::clone(database))),
+        grants: Arc::new(RedisGrantStore(Arc::clone(database))),
+        assertions: Arc::new(RedisAssertionStore(Arc::clone(database))),
+        pins: Arc::new(RedisPinStore(Arc::clone(database))),
+        upkeep: Arc::new(RedisUpkeep(Arc::clone(database))),
+    }
+}

@@ -1,0 +1,164 @@
+//! Pinned tools, of all servers in one slot. What an administrator decided about goes only by the administrator's hand: nothing
+//! here expires. How a pin is written down is said in `scripts/pins.lua`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use portunus_core::{
+    Timestamp,
+    ids::ServerName,
+    pins::{Definition, Pin, SeenTool, ToolFingerprint},
+    store::{PinRecord, PinStore, StoreError},
+};
+
+use super::{
+    database::{Database, answer},
+    failure::corrupt,
+    script::{self, Call},
+};
+
+pub(super) struct RedisPinStore(pub(super) Arc<Database>);
+
+#[async_trait]
+impl PinStore for RedisPinStore {
+    async fn find_pins(&self, server: &ServerName) -> Result<Vec<Pin>, StoreError> {
+        let mut pins: Vec<Pin> = Vec::new();
+        for kept in self.0.pins(server).await? {
+            if pins.last().is_none_or(|pin| pin.tool != kept.tool) {
+                pins.push(Pin { tool: kept.tool, approved: Vec::new(), quarantined: Vec::new() });
+            }
+            let Some(pin) = pins.last_mut() else { continue };
+            if kept.approved_at.is_some() { pin.approved.push(kept.fingerprint) } else { pin.quarantined.push(kept.fingerprint) }
+        }
+        Ok(pins)
+    }
+
+    async fn pin_tools(&self, server: &ServerName, tools: &[SeenTool], now: Timestamp) -> Result<(), StoreError> {
+        let mut call = self.0.on_pins(&script::PIN_TOOLS, server).arg(server.as_str()).arg(now.as_millis());
+        for tool in tools {
+            call = call.arg(&tool.name).arg(field(tool)).arg(tool.definition.as_str());
+        }
+        self.0.run(&call).await
+    }
+
+    async fn quarantine(
+        &self,
+        server: &ServerName,
+        tools: &[SeenTool],
+        keep: u32,
+        now: Timestamp,
+    ) -> Result<Vec<ToolFingerprint>, StoreError> {
+        let mut call = self.0.on_pins(&script::QUARANTINE, server).arg(server.as_str()).arg(now.as_millis()).arg(keep);
+        for tool in tools {
+            call = call.arg(field(tool)).arg(tool.definition.as_str());
+        }
+        let fresh: Vec<usize> = self.0.run(&call).await?;
+        Ok(fresh.into_iter().filter_map(|at| tools.get(at)).map(|tool| tool.fingerprint).collect())
+    }
+
+    async fn approve(&self, server: &ServerName, fingerprint: &ToolFingerprint, now: Timestamp) -> Result<bool, StoreError> {
+        let call = Call::new(&script::APPROVE).key(self.0.keys.pins(server));
+        self.0.run(&call.arg(fingerprint.to_string()).arg(now.as_millis())).await
+    }
+
+    async fn forget(&self, server: &ServerName, tool: Option<&str>) -> Result<u64, StoreError> {
+        let call = Call::new(&script::FORGET).key(self.0.keys.pins(server)).key(self.0.keys.pin_definitions(server));
+        self.0.run(&call.arg(tool)).await
+    }
+
+    async fn list_pins(&self, server: Option<&ServerName>) -> Result<Vec<PinRecord>, StoreError> {
+        let servers = match server {
+            Some(server) => vec![server.clone()],
+            None => self.0.pinned_servers().await?,
+        };
+        let mut records = Vec::new();
+        for server in servers {
+            records.extend(self.0.pin_records(&server).await?);
+        }
+        Ok(records)
+    }
+}
+
+fn field(tool: &SeenTool) -> String {
+    format!("{} {}", tool.fingerprint, tool.name)
+}
+
+/// One fingerprint of one tool, without what it stands for.
+struct KeptPin {
+    tool: String,
+    fingerprint: ToolFingerprint,
+    number: u64,
+    seen_at: Timestamp,
+    approved_at: Option<Timestamp>,
+}
+
+impl KeptPin {
+    fn parse(field: &str, value: &str) -> Option<Self> {
+        let (fingerprint, tool) = field.split_at_checked(64)?;
+        let mut bytes = [0; 32];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(fingerprint.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        let mut parts = value.split(' ');
+        let (number, seen_at, approved_at) = (parts.next()?, parts.next()?, parts.next()?);
+        let time = |text: &str| text.parse().ok().map(Timestamp::from_millis);
+        Some(Self {
+            tool: tool.strip_prefix(' ')?.to_owned(),
+            fingerprint: ToolFingerprint::from_bytes(bytes),
+            number: number.parse().ok()?,
+            seen_at: time(seen_at)?,
+            approved_at: if approved_at == "-" { None } else { Some(time(approved_at)?) },
+        })
+    }
+}
+
+impl Database {
+    fn on_pins(&self, script: &'static script::Script, server: &ServerName) -> Call {
+        let keys = &self.keys;
+        Call::new(script).key(keys.pins(server)).key(keys.pin_definitions(server)).key(keys.pinned_servers())
+    }
+
+    /// By tool and age.
+    async fn pins(&self, server: &ServerName) -> Result<Vec<KeptPin>, StoreError> {
+        let key = self.keys.pins(server);
+        let [found] = self.connection.read(&key, [hgetall(&key)]).await?;
+        read_pins(&answer(found)?)
+    }
+
+    async fn pin_records(&self, server: &ServerName) -> Result<Vec<PinRecord>, StoreError> {
+        let (pins, definitions) = (self.keys.pins(server), self.keys.pin_definitions(server));
+        let [pins, definitions] = self.connection.read(&pins, [hgetall(&pins), hgetall(&definitions)]).await?;
+        let mut definitions: HashMap<String, String> = answer(definitions)?;
+        let record = |pin: KeptPin| {
+            // Both were read one after the other: one that was forgotten in between has none.
+            let definition = definitions.remove(&format!("{} {}", pin.fingerprint, pin.tool))?;
+            let KeptPin { tool, fingerprint, seen_at, approved_at, .. } = pin;
+            let definition = Definition::from_stored(definition);
+            Some(PinRecord { server: server.clone(), tool, fingerprint, definition, seen_at, approved_at })
+        };
+        Ok(read_pins(&answer(pins)?)?.into_iter().filter_map(record).collect())
+    }
+
+    async fn pinned_servers(&self) -> Result<Vec<ServerName>, StoreError> {
+        let key = self.keys.pinned_servers();
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(&key);
+        let [found] = self.connection.read(&key, [command]).await?;
+        let mut names: Vec<String> = answer(found)?;
+        names.sort();
+        names.iter().map(|name| ServerName::parse(name).map_err(|error| corrupt(&format!("pins.server: {error}")))).collect()
+    }
+}
+
+fn read_pins(kept: &HashMap<String, String>) -> Result<Vec<KeptPin>, StoreError> {
+    let pins = kept.iter().map(|(field, value)| KeptPin::parse(field, value).ok_or_else(|| corrupt("pins")));
+    let mut pins = pins.collect::<Result<Vec<_>, _>>()?;
+    pins.sort_by(|one, other| (&one.tool, one.number).cmp(&(&other.tool, other.number)));
+    Ok(pins)
+}
+
+fn hgetall(key: &str) -> redis::Cmd {
+    let mut command = redis::cmd("HGETALL");
+    command.arg(key);
+    command
+}

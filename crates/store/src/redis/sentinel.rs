@@ -1,0 +1,112 @@
+//! Is this store ours to use: laid by a Portunus that this one understands, and sealed with this `AUTH_SECRET`? Told at start,
+//! before any login or refresh fails for reasons nobody can guess. When the secret was rotated, everything sealed is sealed anew,
+//! so that the earlier secret can be dropped at the next start.
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use portunus_core::secret::TokenHash;
+use portunus_core::store::StoreError;
+use redis::Value;
+
+use super::{
+    database::{Database, answer, get},
+    epochs::hget,
+    keys::{Expiring, Shard},
+    logins,
+    open::OpenError,
+    rotation, script,
+    script::Call,
+    transactions,
+};
+use crate::seal::{Place, SealError};
+
+/// The layout this build knows. It moves on when an older build could not live with what a newer one wrote.
+const KNOWN: i64 = 1;
+const PLACE: Place<'static> = Place { table: "meta", column: "value", key: b"sentinel" };
+const TEXT: &[u8] = b"portunus";
+const AT_ONCE: usize = 16;
+
+pub(super) async fn check(database: &Database, address: &str) -> Result<(), OpenError> {
+    let (layout, sentinel) = (database.keys.meta("layout"), database.keys.meta("sentinel"));
+    let fresh = database.sealer.seal(PLACE, TEXT).map_err(|error| OpenError::seal(address, error))?;
+    let step = async {
+        // Of two gateways that start at once, the second finds what the first wrote.
+        database.connection.write(&layout, set_if_absent(&layout, KNOWN.to_string().as_bytes())).await?;
+        database.connection.write(&sentinel, set_if_absent(&sentinel, &fresh)).await?;
+        let [found, kept] = database.connection.read(&layout, [get(&layout), get(&sentinel)]).await?;
+        Ok::<_, StoreError>((answer::<i64>(found)?, answer::<Vec<u8>>(kept)?))
+    };
+    let (found, kept) = step.await.map_err(|error| OpenError::store(address, error))?;
+    if found > KNOWN {
+        return Err(OpenError::Newer { address: address.to_owned(), found, known: KNOWN });
+    }
+    match database.sealer.open(PLACE, &kept) {
+        Ok(_) => {}
+        Err(SealError::UnknownKey) => return Err(OpenError::WrongSecret { address: address.to_owned() }),
+        Err(error) => return Err(OpenError::seal(address, error)),
+    }
+    if !database.sealer.is_current(&kept) {
+        let resealed = async {
+            reseal_all(database).await?;
+            let mut command = redis::cmd("SET");
+            command.arg(&sentinel).arg(&fresh);
+            database.connection.write(&sentinel, command).await
+        };
+        resealed.await.map_err(|error| OpenError::store(address, error))?;
+    }
+    Ok(())
+}
+
+fn set_if_absent(key: &str, value: &[u8]) -> redis::Cmd {
+    let mut command = redis::cmd("SET");
+    command.arg(key).arg(value).arg("NX");
+    command
+}
+
+async fn reseal_all(database: &Database) -> Result<(), StoreError> {
+    let shards = stream::iter(Shard::all()).map(|shard| reseal_shard(database, shard));
+    shards.buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Everything sealed expires, so the shard's list names it.
+async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreError> {
+    let list = database.keys.expiry(shard);
+    let mut command = redis::cmd("ZRANGE");
+    command.arg(&list).arg(0).arg(-1);
+    let [names] = database.connection.read(&list, [command]).await?;
+    for name in answer::<Vec<String>>(names)? {
+        let Some(what) = Expiring::parse(&name) else { continue };
+        let (hash, place): (&String, fn(&TokenHash) -> Place<'_>) = match &what {
+            Expiring::Login(hash, _) => (hash, logins::place),
+            Expiring::Leg(hash) => (hash, transactions::place),
+            Expiring::Successor(hash) => (hash, rotation::place),
+            _ => continue,
+        };
+        if let Some(hash) = TokenHash::parse(hash) {
+            reseal(database, &database.keys.record(shard, &what), place(&hash)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn reseal(database: &Database, key: &str, place: Place<'_>) -> Result<(), StoreError> {
+    let [found] = database.connection.read(key, [hget(key, "record")]).await?;
+    if found == Value::Nil {
+        return Ok(());
+    }
+    let ciphertext: Vec<u8> = answer(found)?;
+    if database.sealer.is_current(&ciphertext) {
+        return Ok(());
+    }
+    match database.sealer.open(place, &ciphertext).and_then(|plaintext| database.sealer.seal(place, &plaintext)) {
+        Ok(anew) => {
+            let call = Call::new(&script::RESEAL).key(key.to_owned()).arg(ciphertext).arg(anew);
+            database.run::<bool>(&call).await.map(drop)
+        }
+        // Lost already; whoever looks it up is told so.
+        Err(error) => {
+            let (table, column) = (place.table, place.column);
+            tracing::warn!(table, column, %error, "a sealed value cannot be opened and was left as it is");
+            Ok(())
+        }
+    }
+}

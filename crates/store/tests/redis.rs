@@ -1,0 +1,26 @@
+//! The conformance suite over a single Redis. What is particular to Redis is tested in `redis_itself.rs`.
+
+use std::sync::LazyLock;
+
+use portunus_core::store::Stores;
+use portunus_store::{conformance::Backend, conformance_suite};
+
+use self::servers::{Place, Server};
+
+mod servers;
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
+
+struct Redis(Place);
+
+impl Backend for Redis {
+    async fn fresh() -> Self {
+        Self(Place::fresh(format!("redis://127.0.0.1:{}", SERVER.port)))
+    }
+
+    async fn open(&self) -> Stores {
+        self.0.open().await
+    }
+}
+
+conformance_suite!(Redis);

@@ -1,0 +1,225 @@
+//! Redis servers of the tests' own: started on free ports of the loopback, with their files in a temporary folder and everything on
+//! disk, and ended with the process that started them, however it ends. Used by the suites over Redis beside it.
+
+#![expect(clippy::unwrap_used, reason = "for tests")]
+#![allow(dead_code, reason = "each suite uses its part")]
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use portunus_core::{entropy::SeededEntropy, secret::SecretText, store::Stores};
+use portunus_store::{
+    redis::{RedisAddress, RedisOptions, open},
+    seal::Sealer,
+};
+use redis::{Connection, FromRedisValue};
+use tempfile::TempDir;
+
+/// Long enough for a busy machine; nothing waits this long on a quiet one.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends the server when it is told to, or when its input is closed, which the end of this process does whatever the reason; then
+/// nobody is left to remove the files either.
+const KEEPER: &str = r#"
+"$@" >/dev/null 2>&1 &
+echo $!
+read -r told
+kill -9 $! 2>/dev/null
+wait
+[ -n "$told" ] || rm -rf "$FOLDER"
+"#;
+
+/// One server. Ends when it is dropped.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    bus: u16,
+    options: Vec<String>,
+    running: Option<Running>,
+    folder: TempDir,
+}
+
+struct Running {
+    keeper: Child,
+    input: ChildStdin,
+    pid: u32,
+}
+
+impl Server {
+    pub(crate) fn start(options: &[&str]) -> Self {
+        for _ in 0..10 {
+            let mut server = Self {
+                port: free_port(),
+                bus: free_port(),
+                options: options.iter().map(|option| (*option).to_owned()).collect(),
+                running: None,
+                folder: tempfile::tempdir().unwrap(),
+            };
+            // Somebody else may have taken the port in between.
+            if server.run() {
+                return server;
+            }
+        }
+        panic!("redis-server does not start")
+    }
+
+    /// Starts it again on the same port with the same files. `false` if it ended at once.
+    pub(crate) fn run(&mut self) -> bool {
+        let mut keeper = Command::new("sh");
+        keeper.env("FOLDER", self.folder.path()).arg("-c").arg(KEEPER).arg("sh").arg(program());
+        keeper.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir", self.folder.path().to_str().unwrap()]);
+        keeper.args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]);
+        if self.options.iter().any(|option| option == "--cluster-enabled") {
+            keeper.args(["--cluster-port", &self.bus.to_string()]);
+        }
+        keeper.args(&self.options);
+        let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let input = keeper.stdin.take().unwrap();
+        self.running = Some(Running { keeper, input, pid: line.trim().parse().unwrap() });
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.answers() {
+                return true;
+            }
+            if !self.signal("-0") {
+                return false;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    fn answers(&self) -> bool {
+        let pong = self.connect().map(|mut connection| redis::cmd("PING").query::<String>(&mut connection));
+        // One that wants a password is there too.
+        pong.is_some_and(|pong| pong.is_ok_and(|pong| pong == "PONG"))
+            || self.options.iter().any(|option| option == "--requirepass")
+    }
+
+    fn connect(&self) -> Option<Connection> {
+        redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap().get_connection_with_timeout(PATIENCE).ok()
+    }
+
+    /// Asks it something directly.
+    pub(crate) fn ask<T: FromRedisValue>(&self, command: &str) -> T {
+        let mut words = command.split(' ');
+        let mut asked = redis::cmd(words.next().unwrap());
+        for word in words {
+            asked.arg(word);
+        }
+        asked.query(&mut self.connect().unwrap()).unwrap()
+    }
+
+    /// Sends a signal to the server: `-STOP`, `-CONT`, `-KILL`.
+    pub(crate) fn signal(&self, signal: &str) -> bool {
+        let Some(running) = &self.running else { return false };
+        let sent = Command::new("kill").arg(signal).arg(running.pid.to_string()).stderr(Stdio::null()).status();
+        sent.unwrap().success()
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn crash(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.input.write_all(b"end\n").unwrap();
+            running.keeper.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn program() -> &'static str {
+    let found = ["redis-server", "valkey-server"].into_iter().find(|name| {
+        Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    found.unwrap_or_else(|| {
+        panic!(
+            "these tests need redis-server 7 or valkey-server on the PATH: `./test store` and `./test unit` get it by themselves, \
+             or install it with `apt-get install redis-server` or the like"
+        )
+    })
+}
+
+/// A Cluster of three masters. Ends when it is dropped.
+pub(crate) struct Cluster(pub(crate) Vec<Server>);
+
+impl Cluster {
+    pub(crate) fn start() -> Self {
+        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
+        let nodes: Vec<_> = (0..3).map(|_| Server::start(&options)).collect();
+        let parts = ["0 5460", "5461 10922", "10923 16383"];
+        for (node, part) in nodes.iter().zip(parts) {
+            node.ask::<()>(&format!("CLUSTER ADDSLOTSRANGE {part}"));
+        }
+        for node in &nodes[1..] {
+            nodes[0].ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {}", node.port, node.bus));
+        }
+        let cluster = Self(nodes);
+        let begun = Instant::now();
+        while !cluster.is_formed() {
+            assert!(begun.elapsed() < PATIENCE, "the cluster does not form");
+            sleep(Duration::from_millis(50));
+        }
+        cluster
+    }
+
+    pub(crate) fn is_formed(&self) -> bool {
+        self.0.iter().all(|node| {
+            let info: String = node.ask("CLUSTER INFO");
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+        })
+    }
+
+    pub(crate) fn address(&self) -> String {
+        let hosts: Vec<_> = self.0.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        format!("redis+cluster://{}", hosts.join(","))
+    }
+}
+
+/// Storage of a test's own on a server that others use too: keys of its own prefix.
+pub(crate) struct Place {
+    pub(crate) address: String,
+    prefix: String,
+}
+
+impl Place {
+    pub(crate) fn fresh(address: String) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        Self { address, prefix: format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed)) }
+    }
+
+    pub(crate) fn options(&self) -> RedisOptions {
+        RedisOptions { prefix: self.prefix.clone(), ..RedisOptions::new(RedisAddress::parse(&self.address).unwrap()) }
+    }
+
+    pub(crate) async fn open(&self) -> Stores {
+        open(self.options(), sealer("a secret of the tests")).await.unwrap()
+    }
+}
+
+pub(crate) fn sealer(secret: &str) -> Sealer {
+    Sealer::new(&[SecretText::new(secret)], Arc::new(SeededEntropy::new(1))).unwrap()
+}
