@@ -1,0 +1,26 @@
+//! The conformance suite over a Redis Cluster of three masters.
+
+use std::sync::LazyLock;
+
+use portunus_core::store::Stores;
+use portunus_store::{conformance::Backend, conformance_suite};
+
+use self::servers::{Cluster, Place};
+
+mod servers;
+
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+
+struct RedisCluster(Place);
+
+impl Backend for RedisCluster {
+    async fn fresh() -> Self {
+        Self(Place::fresh(CLUSTER.address()))
+    }
+
+    async fn open(&self) -> Stores {
+        self.0.open().await
+    }
+}
+
+conformance_suite!(RedisCluster);
