@@ -65,7 +65,7 @@ pub fn run(args: ClientsArgs) -> anyhow::Result<ExitCode> {
         }
     };
     run_async(async move {
-        let stores = serve::open_records(&config)?;
+        let stores = serve::open_records(&config).await?;
         let now = SystemClock.now();
         let text = match args.command {
             ClientsCommand::List { limit, .. } => list(&config, &stores.clients.list_clients(limit).await?, now),

@@ -63,7 +63,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let directory = Scratch::create(&*entropy)?;
     let config = config(listener.local_addr()?, uuid, &directory.0, &*entropy, log)?;
     let people = Arc::new(DemoProvider::new(config.public_url.clone(), clock, entropy));
-    let gateway = Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true)?;
+    let gateway = Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true).await?;
     std::io::stdout().write_all(welcome(&config.public_url).as_bytes())?;
     gateway.run(listener, provider::routes(people), serve::stop_signal()?).await
 }

@@ -107,11 +107,11 @@ async fn answer(command: GrantsCommand, config: Config) -> anyhow::Result<()> {
     let text = match command {
         GrantsCommand::List { whose, .. } => {
             let of = whose.parse()?.unwrap_or(GrantsOf::Everyone);
-            list(&serve::open_records(&config)?, &of, now).await?
+            list(&serve::open_records(&config).await?, &of, now).await?
         }
         GrantsCommand::Revoke { grant, whose, .. } => match (whose.parse()?, grant) {
-            (Some(of), _) => revoke(&serve::open_records(&config)?, &of, now).await?,
-            (None, Some(grant)) => revoke_one(&serve::open_records(&config)?, &GrantId::from_text(grant), now).await?,
+            (Some(of), _) => revoke(&serve::open_records(&config).await?, &of, now).await?,
+            (None, Some(grant)) => revoke_one(&serve::open_records(&config).await?, &GrantId::from_text(grant), now).await?,
             (None, None) => bail!("say which grant, or whose"),
         },
     };

@@ -27,6 +27,7 @@ use portunus_mcp::{
     upstream::{self, Upstreams},
 };
 use portunus_store::{
+    redis,
     seal::{Place, Sealer},
     sqlite::{self, OpenError},
 };
@@ -70,7 +71,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let (redirect_uri, label) = (settings.redirect_uri.clone(), provider.label.clone());
         ConnectedProvider { provider: portunus_identity::connect(settings, http.clone()), redirect_uri, label }
     });
-    let mut gateway = Gateway::build(&config, providers.collect(), false)?;
+    let mut gateway = Gateway::build(&config, providers.collect(), false).await?;
     if let StoreConfig::Redis(redis) = &config.store {
         gateway = gateway.join(listen_to_nodes(&config.cluster, &redis.address).await?, config.cluster.url.clone()).await?;
     }
@@ -141,19 +142,19 @@ struct RunningNode {
 
 impl Gateway {
     /// Opens the store, meets the providers and servers (none of them is contacted yet), and furnishes the house.
-    pub fn build(config: &Config, providers: Vec<ConnectedProvider>, demo: bool) -> anyhow::Result<Self> {
-        Self::build_with(config, providers, demo, Arc::new(SystemClock), Arc::new(OsEntropy))
+    pub async fn build(config: &Config, providers: Vec<ConnectedProvider>, demo: bool) -> anyhow::Result<Self> {
+        Self::build_with(config, providers, demo, Arc::new(SystemClock), Arc::new(OsEntropy)).await
     }
 
     /// The same with a clock and a source of chance of the caller's: for tests.
-    pub fn build_with(
+    pub async fn build_with(
         config: &Config,
         providers: Vec<ConnectedProvider>,
         demo: bool,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> anyhow::Result<Self> {
-        let stores = open_store(config, &entropy)?;
+        let stores = open_store(config, &entropy).await?;
         let names: Vec<ServerName> = config.servers.iter().map(|server| server.name.clone()).collect();
         let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
         let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
@@ -310,11 +311,11 @@ impl NodeAtWork {
 }
 
 /// Opens the records of a gateway from beside it; they must be there.
-pub(super) fn open_records(config: &Config) -> anyhow::Result<Stores> {
+pub(super) async fn open_records(config: &Config) -> anyhow::Result<Stores> {
     if let StoreConfig::Sqlite { path } = &config.store {
         ensure!(path.exists(), "there are no records at {}: is this the gateway's folder and configuration?", path.display());
     }
-    open_store(config, &(Arc::new(OsEntropy) as _))
+    open_store(config, &(Arc::new(OsEntropy) as _)).await
 }
 
 /// Opens the records; a new file is made if there is none.
@@ -337,20 +338,14 @@ impl hub::Seal for RequestStates {
     }
 }
 
-fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
+async fn open_store(config: &Config, entropy: &Arc<dyn Entropy>) -> anyhow::Result<Stores> {
+    let sealer = || Sealer::new(&config.auth_secrets, Arc::clone(entropy));
     match &config.store {
-        StoreConfig::Sqlite { path } => {
-            let sealer = || Sealer::new(&config.auth_secrets, Arc::clone(entropy));
-            match sqlite::open(path, sealer()?) {
-                Err(OpenError::Foreign { .. }) => Ok(sqlite::open(&beside(path), sealer()?)?),
-                opened => Ok(opened?),
-            }
-        }
-        StoreConfig::Redis(redis) => bail!(
-            "the Redis store at {} is configured (KVS_ADDR or REDIS_URL), but this version keeps its records in SQLite only: \
-             unset KVS_ADDR and REDIS_URL, and set DB_PATH",
-            redis.address
-        ),
+        StoreConfig::Sqlite { path } => match sqlite::open(path, sealer()?) {
+            Err(OpenError::Foreign { .. }) => Ok(sqlite::open(&beside(path), sealer()?)?),
+            opened => Ok(opened?),
+        },
+        StoreConfig::Redis(options) => Ok(redis::open(options.clone(), sealer()?).await?),
     }
 }
 

@@ -47,6 +47,7 @@ use std::{
 use portunus_core::{lifetimes::Lifetimes, oauth::scopes::ScopeRule, resource::PublicUrl, secret::SecretText};
 use portunus_identity::settings::ProviderSettings;
 use portunus_mcp::spec::ServerSpec;
+use portunus_store::redis::RedisOptions;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
@@ -129,17 +130,11 @@ pub struct ProxyRoute {
 /// Where things are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreConfig {
-    Sqlite { path: PathBuf },
-    Redis(RedisSettings),
-}
-
-/// How to reach Redis or Valkey.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisSettings {
-    /// `redis://`, `rediss://`, … with the password, if one was given. Never print it; [`RedisSettings::address`] is for people.
-    pub url: SecretText,
-    /// Scheme, host, port and database, without credentials.
-    pub address: String,
+    Sqlite {
+        path: PathBuf,
+    },
+    /// Its address holds the password, which never prints.
+    Redis(RedisOptions),
 }
 
 /// How tools and prompts are named on `/mcp`.

@@ -235,9 +235,20 @@ const REDIS: Table = Table {
     doc: "Redis or Valkey",
     one_of: &[],
     fields: &[
-        Field::new("url", Shape::Secret, "redis://host:6379/0, or rediss:// for TLS").variables(&["REDIS_URL"]),
+        Field::new(
+            "url",
+            Shape::Secret,
+            "redis://host:6379/0, rediss:// for TLS; redis+cluster://a:6379,b:6379; redis+sentinel://a:26379/mymaster",
+        )
+        .variables(&["REDIS_URL"]),
         Field::new("password", Shape::Secret, "The password, if it does not stand in the URL").variables(&["KVS_PASSWORD"]),
         Field::new("password_file", Shape::Text, "A file that holds the password").variables(&["KVS_PASSWORD_FILE"]),
+        Field::new("prefix", Shape::Text, "What the name of every key begins with. Default: portunus"),
+        Field::new(
+            "replicas",
+            Shape::Count,
+            "How many replicas must have a write before it counts. Default: none, a write counts when the master has it",
+        ),
     ],
 };
 

@@ -203,7 +203,7 @@ impl World {
             browsers,
         };
         if setup.nodes == 1 {
-            world.run(listener);
+            world.run(listener).await;
             return world;
         }
         let mut listeners = vec![listener];
@@ -214,7 +214,7 @@ impl World {
         }
         for listener in listeners {
             let address = listener.local_addr().unwrap();
-            let gateway = world.gateway().join(TcpListener::bind("127.0.0.1:0").await.unwrap(), None).await.unwrap();
+            let gateway = world.gateway().await.join(TcpListener::bind("127.0.0.1:0").await.unwrap(), None).await.unwrap();
             let running = Running::start(gateway, listener);
             match world.running {
                 None => world.running = Some(running),
@@ -224,13 +224,13 @@ impl World {
         world
     }
 
-    fn run(&mut self, listener: TcpListener) {
-        self.running = Some(Running::start(self.gateway(), listener));
+    async fn run(&mut self, listener: TcpListener) {
+        self.running = Some(Running::start(self.gateway().await, listener));
     }
 
-    fn gateway(&self) -> Gateway {
-        let mut gateway =
-            Gateway::build_with(&self.config, self.providers(), false, self.clock.clone(), Arc::new(OsEntropy)).unwrap();
+    async fn gateway(&self) -> Gateway {
+        let built = Gateway::build_with(&self.config, self.providers(), false, self.clock.clone(), Arc::new(OsEntropy));
+        let mut gateway = built.await.unwrap();
         if let Some(zoo) = &self.zoo {
             gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();
         }
@@ -337,7 +337,7 @@ impl World {
     /// Starts another gateway on the same records and port, after [`World::stop`].
     pub(crate) async fn restart(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
-        self.run(listener);
+        self.run(listener).await;
     }
 
     /// Stops the gateway, as SIGTERM does.

@@ -18,7 +18,7 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 
 /// How to use Redis.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisOptions {
     pub address: RedisAddress,
     /// What the name of every key begins with, so that several gateways may share one Redis and keep apart.

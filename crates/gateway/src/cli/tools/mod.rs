@@ -109,7 +109,7 @@ pub fn run(args: ToolsArgs) -> anyhow::Result<ExitCode> {
 async fn answer(command: ToolsCommand, config: Config) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let parse = |server: &str| ServerName::parse(server).context("no server can have this name");
-    let pins = &*serve::open_records(&config)?.pins;
+    let pins = &*serve::open_records(&config).await?.pins;
     let text = match command {
         ToolsCommand::List { server, waiting, .. } => {
             let server = server.as_deref().map(parse).transpose()?;

@@ -115,7 +115,17 @@ fn secrets_in_files() {
 fn redis_in_the_file() {
     let text = "store:\n  redis:\n    url: redis://h:6379\n    password_file: pw\n";
     let given = okta().yaml(text).file("pw", "hunter2\n");
-    assert!(matches!(given.load().store, StoreConfig::Redis(redis) if redis.url.expose() == "redis://:hunter2@h:6379"));
+    let StoreConfig::Redis(redis) = given.load().store else { panic!("not Redis") };
+    assert_eq!(redis.address.password, Some(SecretText::new("hunter2")));
+    assert_eq!((redis.address.to_string().as_str(), redis.prefix.as_str(), redis.replicas), ("redis://h:6379/0", "portunus", 0));
+    let text = "store: {redis: {url: 'redis://h', prefix: 'a:b', replicas: 2}}\n";
+    assert!(matches!(okta().yaml(text).load().store, StoreConfig::Redis(redis) if redis.prefix == "a:b" && redis.replicas == 2));
+    let text = "store:\n  redis:\n    url: redis://h\n    prefix: '{a}'\n";
+    okta().yaml(text).one_mistake(&["config.yaml:4: store.redis.prefix", "`{a}`", "letters, digits"]);
+    let text = "store:\n  redis:\n    url: redis://h\n    replicas: 0\n";
+    okta().yaml(text).one_mistake(&["config.yaml:4: store.redis.replicas", "`0`", "from 1 to 9"]);
+    let text = "store:\n  redis:\n    url: redis+sentinel://u:hunter2@h\n";
+    okta().yaml(text).one_mistake(&["config.yaml:3: store.redis.url", "`redis+sentinel://[redacted]@h`", "the master's name"]);
     okta().yaml("store:\n  redis: {}\n").one_mistake(&["config.yaml:2: store.redis", "no `url`"]);
     okta().yaml("store:\n  redis: {url: 'redis://h'}\n  sqlite: {}\n").one_mistake(&["exactly one of `sqlite` and `redis`"]);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portunus_core::{lifetimes::Lifetimes, secret::SecretText};
+use portunus_store::redis::RedisOptions;
 
 use super::{Given, SECRET, empty, okta};
 use crate::config::{LogFormat, StoreConfig};
@@ -69,7 +70,9 @@ fn b4_the_same_pattern_twice() {
 
 fn redis(given: &Given) -> (String, String) {
     match given.load().store {
-        StoreConfig::Redis(redis) => (redis.url.expose().to_owned(), redis.address),
+        StoreConfig::Redis(RedisOptions { address, .. }) => {
+            (address.to_string(), address.password.map(|password| password.expose().to_owned()).unwrap_or_default())
+        }
         other @ StoreConfig::Sqlite { .. } => panic!("{other:?}"),
     }
 }
@@ -77,10 +80,10 @@ fn redis(given: &Given) -> (String, String) {
 #[test]
 fn b6_kvs_selects_redis() {
     let given = okta().env(&[("KVS_ADDR", "localhost:6379"), ("KVS_PASSWORD", "")]);
-    assert_eq!(redis(&given), ("redis://localhost:6379".to_owned(), "redis://localhost:6379".to_owned()));
+    assert_eq!(redis(&given), ("redis://localhost:6379/0".to_owned(), String::new()));
     let given = okta().env(&[("KVS_ADDR", "kvs:6379"), ("KVS_PASSWORD", "p@ss/word")]);
-    assert_eq!(redis(&given), ("redis://:p%40ss%2Fword@kvs:6379".to_owned(), "redis://kvs:6379".to_owned()));
-    assert!(!format!("{:?}", given.load()).contains("p%40ss"));
+    assert_eq!(redis(&given), ("redis://kvs:6379/0".to_owned(), "p@ss/word".to_owned()));
+    assert!(!format!("{:?}", given.load()).contains("ss/word"));
     for bad in ["", "redis://h:6379", "h:x", "h:6379/1", "u:hunter2@h"] {
         if bad.is_empty() {
             assert!(matches!(okta().env(&[("KVS_ADDR", bad)]).load().store, StoreConfig::Sqlite { .. }));
@@ -93,12 +96,14 @@ fn b6_kvs_selects_redis() {
 
 #[test]
 fn b6_redis_url() {
-    for url in
-        ["redis://h:6379/1", "rediss://user:hunter2@h:6380", "redis+sentinel://a:1,b:2/mymaster", "rediss+cluster://h:7000"]
-    {
-        let given = okta().env(&[("REDIS_URL", url)]);
-        assert_eq!(redis(&given).0, url);
-        assert!(!redis(&given).1.contains("hunter2"));
+    let urls = [
+        ("redis://h:6379/1", "redis://h:6379/1", ""),
+        ("rediss://user:hunter2@h:6380", "rediss://h:6380/0", "hunter2"),
+        ("redis+sentinel://a:1,b:2/mymaster", "redis+sentinel://a:1,b:2/mymaster/0", ""),
+        ("rediss+cluster://h:7000", "rediss+cluster://h:7000", ""),
+    ];
+    for (url, shown, password) in urls {
+        assert_eq!(redis(&okta().env(&[("REDIS_URL", url)])), (shown.to_owned(), password.to_owned()), "{url}");
     }
     okta().env(&[("REDIS_URL", "http://u:hunter2@h")]).one_mistake(&["environment: REDIS_URL", "`http://[redacted]@h`"]);
     let both = [("REDIS_URL", "redis://h"), ("KVS_ADDR", "h:6379")];
