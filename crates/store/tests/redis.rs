@@ -15,7 +15,7 @@ struct Redis(Place);
 
 impl Backend for Redis {
     async fn fresh() -> Self {
-        Self(Place::fresh(format!("redis://127.0.0.1:{}", SERVER.port)))
+        Self(Place::fresh(SERVER.address()))
     }
 
     async fn open(&self) -> Stores {

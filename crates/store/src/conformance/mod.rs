@@ -17,6 +17,7 @@ mod records;
 pub mod restarts;
 pub mod revocation;
 pub mod rotation;
+pub mod secrets;
 pub mod sessions;
 pub mod transactions;
 pub mod upkeep;

@@ -6,10 +6,11 @@ use redis::{ErrorKind, RedisError};
 
 /// Never with what was sent: redis names commands and kinds of errors in its messages, not arguments.
 pub(super) fn told(error: &RedisError) -> StoreError {
+    let text = error.code().map_or_else(|| error.to_string(), |code| format!("{code}: {error}"));
     match error.kind() {
-        ErrorKind::UnexpectedReturnType | ErrorKind::Parse => StoreError::Corrupt(error.to_string()),
-        _ if error.code() == Some("WRONGTYPE") => StoreError::Corrupt(error.to_string()),
-        _ => StoreError::Unavailable(error.to_string()),
+        ErrorKind::UnexpectedReturnType | ErrorKind::Parse => StoreError::Corrupt(text),
+        _ if error.code() == Some("WRONGTYPE") => StoreError::Corrupt(text),
+        _ => StoreError::Unavailable(text),
     }
 }
 

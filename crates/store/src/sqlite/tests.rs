@@ -8,27 +8,19 @@ use std::{path::PathBuf, sync::Arc};
 
 use portunus_core::{
     Timestamp,
-    client::{Client, GrantType},
     entropy::SeededEntropy,
-    grant::Grant,
-    ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
-    pkce::CodeChallenge,
-    principal::User,
-    redirect::RedirectUri,
-    resource::Resource,
-    scope::ScopeSet,
+    ids::ClientId,
     secret::{SecretText, TokenHash},
-    signin::{Login, ProviderLeg},
-    store::{Redeemed, Rotated, Rotation, Stores},
-    token::{AccessToken, AuthorizationCode, RefreshToken},
+    signin::ProviderLeg,
 };
 use tempfile::TempDir;
 
 use super::{OpenError, open};
-use crate::seal::Sealer;
+use crate::{
+    conformance::secrets::{NOW, assert_all_opens, client, fill, grant, leg, login, rotation, user},
+    seal::Sealer,
+};
 
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-const LATER: Timestamp = Timestamp::from_millis(1_800_000_060_000);
 const SECRET: &str = "the AUTH_SECRET of these tests";
 
 fn sealer(secrets: &[&str]) -> Sealer {
@@ -41,132 +33,6 @@ fn place() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mcp.sqlite");
     (dir, path)
-}
-
-fn client(id: &str) -> Client {
-    Client {
-        name: Some("A client by name".to_owned()),
-        redirect_uris: vec![RedirectUri::parse("https://app.example/cb").unwrap()],
-        grant_types: vec![GrantType::AuthorizationCode],
-        ..Client::new(ClientId::from_text(id), NOW)
-    }
-}
-
-fn user() -> User {
-    User {
-        id: UserId::of("https://issuer.example", "alice"),
-        provider: ProviderName::from_text("okta"),
-        issuer: "https://issuer.example".to_owned(),
-        subject: "alice".to_owned(),
-        name: None,
-        email: None,
-        email_verified: false,
-        groups: vec![],
-        signed_in_at: NOW,
-    }
-}
-
-fn login() -> Login {
-    Login {
-        id: TokenHash::of("secret of the login"),
-        user: user().id,
-        provider: ProviderName::from_text("okta"),
-        id_token: Some(SecretText::new("secret of the ID token")),
-        created_at: NOW,
-        expires_at: LATER,
-        last_seen_at: None,
-    }
-}
-
-fn leg() -> ProviderLeg {
-    ProviderLeg {
-        state: TokenHash::of("secret of the state"),
-        browser: TokenHash::of("secret of the browser"),
-        transaction: TransactionId::from_text("transaction"),
-        provider: ProviderName::from_text("okta"),
-        nonce: SecretText::new("secret of the nonce"),
-        code_verifier: SecretText::new("secret of the verifier"),
-        expires_at: LATER,
-    }
-}
-
-fn code(secret: &str) -> AuthorizationCode {
-    AuthorizationCode {
-        hash: TokenHash::of(secret),
-        client: ClientId::from_text("client"),
-        user: user().id,
-        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
-        code_challenge: CodeChallenge::of(&SecretText::new("secret of the challenge")),
-        resources: Resource::from_stored("https://gateway.example/mcp").into(),
-        scopes: ScopeSet::default(),
-        login: None,
-        expires_at: LATER,
-    }
-}
-
-fn grant() -> Grant {
-    Grant {
-        id: GrantId::from_text("grant"),
-        user: user().id,
-        client: ClientId::from_text("client"),
-        resources: Resource::from_stored("https://gateway.example/mcp").into(),
-        scopes: ScopeSet::default(),
-        login: None,
-        created_at: NOW,
-        expires_at: None,
-        revoked_at: None,
-    }
-}
-
-fn access(secret: &str) -> AccessToken {
-    AccessToken {
-        hash: TokenHash::of(secret),
-        grant: grant().id,
-        resource: Resource::from_stored("https://gateway.example/mcp"),
-        scopes: ScopeSet::default(),
-        expires_at: LATER,
-    }
-}
-
-fn refresh(secret: &str) -> RefreshToken {
-    RefreshToken { hash: TokenHash::of(secret), grant: grant().id, expires_at: LATER }
-}
-
-fn rotation(n: u32) -> Rotation {
-    let successor = format!("secret of the successor {n}");
-    Rotation {
-        successor: refresh(&successor),
-        successor_secret: SecretText::new(successor),
-        access: access(&format!("secret of the next access token {n}")),
-        now: NOW,
-        grace: std::time::Duration::from_secs(30),
-    }
-}
-
-/// One of everything that holds or once held a secret: each of their texts begins with "secret of the".
-async fn fill(stores: &Stores) {
-    stores
-        .clients
-        .insert_client(&Client { secret: Some(TokenHash::of("secret of the client")), ..client("client") })
-        .await
-        .unwrap();
-    stores.logins.insert_login(&user(), &login()).await.unwrap();
-    stores.transactions.insert_leg(&leg()).await.unwrap();
-    stores.grants.insert_code(&code("secret of the code")).await.unwrap();
-    let (access, refresh) = (access("secret of the access token"), refresh("secret of the refresh token"));
-    let hash = TokenHash::of("secret of the code");
-    let redeemed = stores.grants.redeem_code(&hash, &grant(), &access, Some(&refresh), NOW).await.unwrap();
-    assert_eq!(redeemed, Redeemed::Fresh);
-    let rotated = stores.grants.rotate_refresh(&TokenHash::of("secret of the refresh token"), &rotation(1)).await.unwrap();
-    assert_eq!(rotated, Rotated::Fresh);
-}
-
-/// Everything sealed that [`fill`] left opens.
-async fn assert_all_opens(stores: &Stores) {
-    assert_eq!(stores.logins.find_login(&login().id, NOW).await.unwrap(), Some((login(), user())));
-    let repeated = stores.grants.rotate_refresh(&TokenHash::of("secret of the refresh token"), &rotation(2)).await.unwrap();
-    assert_eq!(repeated, Rotated::Repeated { successor_secret: SecretText::new("secret of the successor 1") });
-    assert_eq!(stores.transactions.take_leg(&leg().state, NOW).await.unwrap(), Some(leg()));
 }
 
 fn opening(path: &std::path::Path, secrets: &[&str]) -> OpenError {

@@ -21,7 +21,7 @@ use portunus_store::{
     redis::{RedisAddress, RedisOptions, open},
     seal::Sealer,
 };
-use redis::{Connection, FromRedisValue};
+use redis::{Connection, FromRedisValue, ToRedisArgs};
 use tempfile::TempDir;
 
 /// Long enough for a busy machine; nothing waits this long on a quiet one.
@@ -71,12 +71,25 @@ impl Server {
         panic!("redis-server does not start")
     }
 
+    /// A sentinel that watches a master, and decides alone.
+    pub(crate) fn start_sentinel(name: &str, master: u16) -> Self {
+        let server = Self::start(&["--sentinel"]);
+        let () = server.ask(&["SENTINEL", "MONITOR", name, "127.0.0.1", &master.to_string(), "1"]);
+        let () = server.ask(&["SENTINEL", "SET", name, "down-after-milliseconds", "1000"]);
+        server
+    }
+
     /// Starts it again on the same port with the same files. `false` if it ended at once.
     pub(crate) fn run(&mut self) -> bool {
         let mut keeper = Command::new("sh");
         keeper.env("FOLDER", self.folder.path()).arg("-c").arg(KEEPER).arg("sh").arg(program());
-        keeper.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir", self.folder.path().to_str().unwrap()]);
-        keeper.args(["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]);
+        // A sentinel insists on a file to write to.
+        let file = self.folder.path().join("redis.conf");
+        std::fs::write(&file, format!("port {}\nbind 127.0.0.1\ndir {}\n", self.port, self.folder.path().display())).unwrap();
+        keeper.arg(file);
+        if !self.options.iter().any(|option| option == "--sentinel") {
+            keeper.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
+        }
         if self.options.iter().any(|option| option == "--cluster-enabled") {
             keeper.args(["--cluster-port", &self.bus.to_string()]);
         }
@@ -110,14 +123,39 @@ impl Server {
         redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap().get_connection_with_timeout(PATIENCE).ok()
     }
 
+    pub(crate) fn address(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     /// Asks it something directly.
-    pub(crate) fn ask<T: FromRedisValue>(&self, command: &str) -> T {
-        let mut words = command.split(' ');
-        let mut asked = redis::cmd(words.next().unwrap());
+    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[impl ToRedisArgs]) -> T {
+        let mut command = redis::Cmd::new();
         for word in words {
-            asked.arg(word);
+            command.arg(word);
         }
-        asked.query(&mut self.connect().unwrap()).unwrap()
+        command.query(&mut self.connect().unwrap()).unwrap()
+    }
+
+    /// Asks until the answer holds a text.
+    pub(crate) fn until(&self, words: &[&str], text: &str) {
+        let begun = Instant::now();
+        while !format!("{:?}", self.ask::<redis::Value>(words)).contains(text) {
+            assert!(begun.elapsed() < PATIENCE, "{words:?} does not come to {text}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Everything in its files.
+    pub(crate) fn files(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { bytes.extend(std::fs::read(path).unwrap()) }
+            }
+        }
+        bytes
     }
 
     /// Sends a signal to the server: `-STOP`, `-CONT`, `-KILL`.
@@ -170,12 +208,12 @@ impl Cluster {
     pub(crate) fn start() -> Self {
         let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
         let nodes: Vec<_> = (0..3).map(|_| Server::start(&options)).collect();
-        let parts = ["0 5460", "5461 10922", "10923 16383"];
+        let parts = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         for (node, part) in nodes.iter().zip(parts) {
-            node.ask::<()>(&format!("CLUSTER ADDSLOTSRANGE {part}"));
+            let () = node.ask(&["CLUSTER", "ADDSLOTSRANGE", part.0, part.1]);
         }
         for node in &nodes[1..] {
-            nodes[0].ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {}", node.port, node.bus));
+            let () = nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &node.bus.to_string()]);
         }
         let cluster = Self(nodes);
         let begun = Instant::now();
@@ -188,7 +226,7 @@ impl Cluster {
 
     pub(crate) fn is_formed(&self) -> bool {
         self.0.iter().all(|node| {
-            let info: String = node.ask("CLUSTER INFO");
+            let info: String = node.ask(&["CLUSTER", "INFO"]);
             info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
         })
     }
@@ -211,6 +249,10 @@ impl Place {
         Self { address, prefix: format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed)) }
     }
 
+    pub(crate) fn key(&self, end: &str) -> String {
+        format!("{}:{end}", self.prefix)
+    }
+
     pub(crate) fn options(&self) -> RedisOptions {
         RedisOptions { prefix: self.prefix.clone(), ..RedisOptions::new(RedisAddress::parse(&self.address).unwrap()) }
     }
@@ -221,5 +263,10 @@ impl Place {
 }
 
 pub(crate) fn sealer(secret: &str) -> Sealer {
-    Sealer::new(&[SecretText::new(secret)], Arc::new(SeededEntropy::new(1))).unwrap()
+    sealer_of(&[secret])
+}
+
+pub(crate) fn sealer_of(secrets: &[&str]) -> Sealer {
+    let secrets: Vec<_> = secrets.iter().map(|text| SecretText::new(*text)).collect();
+    Sealer::new(&secrets, Arc::new(SeededEntropy::new(1))).unwrap()
 }

@@ -6,7 +6,7 @@ local code = redis.call('HMGET', KEYS[1], 'expires_at', 'grant')
 if not code[1] or is_expired(code[1], ARGV[1]) then
   return {'unknown'}
 end
-if code[2] == ARGV[2] then
+if code[2] == ARGV[2] and redis.call('EXISTS', KEYS[5]) == 1 then
   -- The same call again, sent twice because its answer was lost.
   return {'fresh'}
 end

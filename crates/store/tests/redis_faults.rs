@@ -1,0 +1,203 @@
+//! Redis hangs, dies, comes back, fails over, and has fewer replicas than it should (fault F2): what was acknowledged stays, what
+//! cannot be done is said to be so in bounded time, and all goes on afterwards.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{future::Future, time::Duration};
+
+use portunus_core::{
+    secret::TokenHash,
+    store::{Redeemed, Rotated, StoreError, Stores},
+};
+use portunus_store::{
+    conformance::secrets::{NOW, access, code, fill, grant, rotation},
+    redis::{RedisAddress, RedisOptions, open},
+};
+
+use self::servers::{Cluster, Place, Server, sealer};
+
+mod servers;
+
+/// Far longer than any call may take, and far shorter than for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn in_time<T>(call: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| panic!("it hangs"))
+}
+
+type Call<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+
+/// Every kind of call there is says that the store is not there.
+async fn assert_unavailable(stores: &Stores) {
+    let (hash, id) = (TokenHash::of("secret of the refresh token"), grant().id);
+    let calls: [Call<'_>; 7] = [
+        Box::pin(async { stores.grants.find_access(&hash, NOW).await.map(drop) }),
+        Box::pin(async { stores.grants.rotate_refresh(&hash, &rotation(9)).await.map(drop) }),
+        Box::pin(async { stores.grants.revoke_grant(&id, NOW).await.map(drop) }),
+        Box::pin(async { stores.clients.count_unused_clients().await.map(drop) }),
+        Box::pin(async { stores.assertions.use_once(&hash, NOW, NOW).await.map(drop) }),
+        Box::pin(async { stores.upkeep.purge(NOW, NOW).await.map(drop) }),
+        Box::pin(stores.upkeep.ping()),
+    ];
+    for outcome in in_time(futures::future::join_all(calls)).await {
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+}
+
+/// Calls are made until one succeeds: a connection that broke is made anew by a call.
+async fn until_it_answers(stores: &Stores) {
+    in_time(async {
+        while stores.upkeep.ping().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// What [`fill`] used stays used, and what it was given lives.
+async fn assert_nothing_lost(stores: &Stores) {
+    let code = TokenHash::of("secret of the code");
+    let again = stores.grants.redeem_code(&code, &grant(), &access("secret of the access token, again"), None, NOW).await;
+    assert_eq!(again.unwrap(), Redeemed::Already(grant().id));
+    assert_eq!(stores.grants.find_access(&TokenHash::of("secret of the access token, again"), NOW).await.unwrap(), None);
+    let used = stores.grants.find_refresh(&TokenHash::of("secret of the refresh token"), NOW).await.unwrap().unwrap();
+    assert_eq!(used.used_at, Some(NOW));
+    assert!(stores.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_a_redis_that_hangs_is_unavailable_and_comes_back() {
+    let server = Server::start(&[]);
+    let stores = Place::fresh(server.address()).open().await;
+    fill(&stores).await;
+    server.signal("-STOP");
+    assert_unavailable(&stores).await;
+    // Once more: no connection stands by now, and none can be made.
+    assert_unavailable(&stores).await;
+    server.signal("-CONT");
+    until_it_answers(&stores).await;
+    assert_nothing_lost(&stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_a_redis_that_dies_is_unavailable_and_comes_back_with_what_it_acknowledged() {
+    let mut server = Server::start(&[]);
+    let stores = Place::fresh(server.address()).open().await;
+    fill(&stores).await;
+    server.crash();
+    assert_unavailable(&stores).await;
+    assert!(server.run());
+    until_it_answers(&stores).await;
+    assert_nothing_lost(&stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_a_redis_that_dies_between_calls_costs_one_of_them() {
+    let mut server = Server::start(&[]);
+    let stores = Place::fresh(server.address()).open().await;
+    for _ in 0..3 {
+        server.crash();
+        assert!(server.run());
+        // It may be the one that finds out.
+        let _found_out = in_time(stores.upkeep.ping()).await;
+        in_time(stores.upkeep.ping()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_a_master_of_a_cluster_dies_and_comes_back() {
+    let mut cluster = Cluster::start();
+    let stores = Place::fresh(cluster.address()).open().await;
+    fill(&stores).await;
+    for node in &mut cluster.0 {
+        node.crash();
+        // Whatever stands on it is unavailable, and nothing hangs.
+        let outcome = in_time(stores.upkeep.purge(NOW, NOW)).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        assert!(node.run());
+        in_time(async {
+            while stores.upkeep.purge(NOW, NOW).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+    until_it_answers(&stores).await;
+    assert_nothing_lost(&stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_a_master_of_a_cluster_that_hangs_holds_nothing_up() {
+    let cluster = Cluster::start();
+    let stores = Place::fresh(cluster.address()).open().await;
+    fill(&stores).await;
+    cluster.0[1].signal("-STOP");
+    let outcome = in_time(stores.upkeep.purge(NOW, NOW)).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    cluster.0[1].signal("-CONT");
+    in_time(async {
+        while stores.upkeep.purge(NOW, NOW).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    until_it_answers(&stores).await;
+    assert_nothing_lost(&stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_nothing_but_an_error_comes_of_a_redis_that_is_not_there() {
+    let mut server = Server::start(&[]);
+    let place = Place::fresh(server.address());
+    server.crash();
+    let error = in_time(open(place.options(), sealer("one"))).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains(&format!("redis://127.0.0.1:{}/0", server.port)), "{error}");
+    assert!(error.contains("REDIS_URL"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_waits_for_its_replicas() {
+    let master = Server::start(&[]);
+    let place = Place::fresh(master.address());
+    drop(place.open().await);
+    let options = RedisOptions { replicas: 1, ..place.options() };
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+    master.until(&["INFO", "replication"], "state=online");
+    let stores = open(options, sealer("a secret of the tests")).await.unwrap();
+    fill(&stores).await;
+
+    replica.signal("-STOP");
+    let refused = in_time(stores.assertions.use_once(&TokenHash::of("assertion"), NOW, NOW)).await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("0 of 1")), "{refused:?}");
+    // Reads wait for nobody.
+    assert!(stores.grants.find_grant(&grant().id).await.unwrap().is_some());
+    replica.signal("-CONT");
+    until_it_answers(&stores).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
+    let mut master = Server::start(&[]);
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+    master.until(&["INFO", "replication"], "state=online");
+    let sentinel = Server::start_sentinel("main", master.port);
+    sentinel.until(&["SENTINEL", "replicas", "main"], &replica.port.to_string());
+
+    let address = RedisAddress::parse(&format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port)).unwrap();
+    let options = RedisOptions { replicas: 1, ..RedisOptions::new(address.clone()) };
+    let stores = open(options, sealer("one")).await.unwrap();
+    fill(&stores).await;
+    let code = code("secret of the code that is left");
+    stores.grants.insert_code(&code).await.unwrap();
+    drop(stores);
+
+    let stores = open(RedisOptions::new(address), sealer("one")).await.unwrap();
+    master.crash();
+    let outcome = in_time(stores.upkeep.ping()).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    until_it_answers(&stores).await;
+    assert_nothing_lost(&stores).await;
+    assert_eq!(stores.grants.find_code(&code.hash, NOW).await.unwrap().unwrap().code, code);
+    let next = stores.grants.rotate_refresh(&TokenHash::of("secret of the successor 1"), &rotation(2)).await.unwrap();
+    assert_eq!(next, Rotated::Fresh);
+}

@@ -1,0 +1,167 @@
+//! What is particular to Redis beside the suite: what stands in it, for how long, with which secret and by whose leave. Faults
+//! while running are next door, in `redis_faults.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::sync::LazyLock;
+
+use portunus_core::{
+    secret::TokenHash,
+    store::{GrantsOf, StoreError, Stores},
+};
+use portunus_store::{
+    conformance::secrets::{NOW, assert_all_opens, fill, grant, leg, user},
+    redis::{OpenError, RedisAddress, RedisOptions, open},
+};
+
+use self::servers::{Place, Server, sealer, sealer_of};
+
+mod servers;
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
+
+fn place() -> Place {
+    Place::fresh(SERVER.address())
+}
+
+async fn opening(options: RedisOptions, secrets: &[&str]) -> OpenError {
+    match open(options, sealer_of(secrets)).await {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error,
+    }
+}
+
+async fn opened(place: &Place, secrets: &[&str]) -> Stores {
+    open(place.options(), sealer_of(secrets)).await.unwrap()
+}
+
+#[tokio::test]
+async fn no_secret_stands_in_it() {
+    // A server of its own: its files hold everything that was ever written to it.
+    let server = Server::start(&[]);
+    let place = Place::fresh(server.address());
+    fill(&opened(&place, &["the AUTH_SECRET of these tests"]).await).await;
+    let bytes = server.files();
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("A client by name"), "what is no secret is seen, so a secret would be");
+    assert!(!holds("secret of the"));
+    assert!(!holds("the AUTH_SECRET of these tests"));
+}
+
+#[tokio::test]
+async fn another_secret_is_refused_at_start() {
+    let place = place();
+    fill(&opened(&place, &["one"]).await).await;
+    let error = opening(place.options(), &["another"]).await;
+    assert!(matches!(error, OpenError::WrongSecret { .. }), "{error}");
+    assert_all_opens(&opened(&place, &["one"]).await).await;
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_earlier_secret_can_be_dropped() {
+    let place = place();
+    fill(&opened(&place, &["one"]).await).await;
+    drop(opened(&place, &["new", "one"]).await);
+    let error = opening(place.options(), &["one"]).await;
+    assert!(matches!(error, OpenError::WrongSecret { .. }), "{error}");
+    assert_all_opens(&opened(&place, &["new"]).await).await;
+}
+
+#[tokio::test]
+async fn a_newer_layout_is_refused() {
+    let place = place();
+    drop(opened(&place, &["one"]).await);
+    let () = SERVER.ask(&["SET", &place.key("{meta}:layout"), "99"]);
+    let error = opening(place.options(), &["one"]).await;
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn sealed_records_cannot_change_places() {
+    let place = place();
+    let stores = place.open().await;
+    fill(&stores).await;
+    let other = portunus_core::signin::ProviderLeg { state: TokenHash::of("secret of another state"), ..leg() };
+    stores.transactions.insert_leg(&other).await.unwrap();
+    let key = |state: &TokenHash| place.key(&format!("{{{:02x}}}:leg:{state}", state.as_bytes()[0]));
+    let sealed: Vec<u8> = SERVER.ask(&["HGET", &key(&other.state), "record"]);
+    let () = SERVER.ask(&[b"HSET".as_slice(), key(&leg().state).as_bytes(), b"record", &sealed]);
+    let moved = stores.transactions.take_leg(&leg().state, NOW).await;
+    assert!(matches!(moved, Err(StoreError::Corrupt(_))), "{moved:?}");
+}
+
+/// Redis throws away what nobody purged: everything but what is kept until somebody decides otherwise has an end.
+#[tokio::test]
+async fn what_expires_has_an_end_in_redis_too() {
+    let place = place();
+    fill(&place.open().await).await;
+    let mut kinds = Vec::new();
+    for key in SERVER.ask::<Vec<String>>(&["KEYS", &place.key("*")]) {
+        let left: i64 = SERVER.ask(&["PTTL", &key]);
+        if left == -1 {
+            kinds.push(key.split("}:").nth(1).unwrap().split(':').next().unwrap().to_owned());
+        }
+    }
+    kinds.sort();
+    // The layout, the sentinel, one client with its lists, one user.
+    assert_eq!(kinds, ["all", "client", "layout", "sentinel", "unused", "user"]);
+}
+
+/// The one step of a revocation is that the epoch moves on: what a gateway that died right after it did not get to is dead too.
+#[tokio::test]
+async fn a_revocation_that_was_cut_short_is_whole() {
+    let shard = |id: &str| format!("{:02x}", TokenHash::of(id).as_bytes()[0]);
+    let owner = user().id;
+    let epochs = [
+        "{clients}:epoch".to_owned(),
+        "{clients}:epoch-of-client:client".to_owned(),
+        format!("{{{}}}:epoch-of-user:{owner}", shard(owner.as_str())),
+    ];
+    for epoch in epochs {
+        let place = place();
+        let stores = place.open().await;
+        fill(&stores).await;
+        let token = TokenHash::of("secret of the access token");
+        assert!(stores.grants.find_access(&token, NOW).await.unwrap().is_some());
+        let () = SERVER.ask(&["SET", &place.key(&epoch), "1:1800000000777"]);
+        assert_eq!(stores.grants.find_access(&token, NOW).await.unwrap(), None, "{epoch}");
+        let found = stores.grants.find_grant(&grant().id).await.unwrap().unwrap();
+        assert_eq!(found.revoked_at.map(portunus_core::Timestamp::as_millis), Some(1_800_000_000_777), "{epoch}");
+        assert_eq!(stores.grants.list_grants(&GrantsOf::User(owner.clone()), 10).await.unwrap(), [], "{epoch}");
+    }
+}
+
+#[tokio::test]
+async fn an_acl_user_with_what_the_documentation_names() {
+    let place = place();
+    let rules = ["+@read", "+@write", "+@scripting", "+@connection", "+time", "+wait", "+config|get"];
+    let pattern = format!("~{}", place.key("*"));
+    let mut command = vec!["ACL", "SETUSER", "gateway", "on", ">p@ss/word", &pattern, "resetchannels"];
+    command.extend(rules);
+    let () = SERVER.ask(&command);
+    let address = |password: &str| RedisAddress::parse(&format!("redis://gateway:{password}@127.0.0.1:{}", SERVER.port)).unwrap();
+    let options = RedisOptions { address: address("p%40ss%2Fword"), ..place.options() };
+    let stores = open(options.clone(), sealer("one")).await.unwrap();
+    fill(&stores).await;
+    assert_all_opens(&stores).await;
+    stores.upkeep.ping().await.unwrap();
+    stores.upkeep.purge(NOW, NOW).await.unwrap();
+
+    let error = opening(RedisOptions { address: address("hunter2"), ..options.clone() }, &["one"]).await;
+    assert!(matches!(error, OpenError::Store { .. }), "{error}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    let elsewhere = RedisOptions { prefix: "elsewhere".to_owned(), ..options };
+    let error = opening(elsewhere, &["one"]).await;
+    assert!(error.to_string().contains("NOPERM"), "keys of others: {error}");
+}
+
+/// Two prefixes in one Redis know nothing of each other.
+#[tokio::test]
+async fn prefixes_keep_apart() {
+    let (one, other) = (place(), place());
+    fill(&one.open().await).await;
+    let stores = other.open().await;
+    assert_eq!(stores.grants.find_grant(&grant().id).await.unwrap(), None);
+    assert_eq!(stores.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap(), 0);
+    assert!(one.open().await.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
+}
