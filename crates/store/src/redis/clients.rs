@@ -13,13 +13,16 @@ use portunus_core::{
 
 use super::{
     database::{Database, answer, hmget},
-    epochs::Epoch,
+    epochs::{EPOCH_MILLIS, Epoch},
     grants_of::sweep,
     script::{self, Call},
 };
 use crate::record::{from_json, to_json};
 
 pub(super) struct RedisClientStore(pub(super) Arc<Database>);
+
+/// Longer than any code lives: all that a client can have been given that was never used.
+const CODE_MILLIS: i64 = 24 * 3600 * 1000;
 
 const FIELDS: [&str; 2] = ["record", "last_used_at"];
 type Fields = (Option<String>, Option<i64>);
@@ -92,6 +95,7 @@ async fn delete(database: Arc<Database>, id: ClientId, now: Timestamp) -> Result
     let keys = &database.keys;
     let call = Call::new(&script::DELETE_CLIENT).key(keys.client(&id)).key(keys.clients()).key(keys.unused_clients());
     let call = call.key(keys.client_epoch(&id)).arg(id.as_str()).arg(now.as_millis());
+    let call = call.arg(EPOCH_MILLIS).arg(CODE_MILLIS);
     let (was_there, epoch): (bool, String) = database.run(&call).await?;
     let grants_revoked = sweep(&database, &GrantsOf::Client(id), &Epoch::read(Some(epoch)), now).await?;
     Ok(ClientDeletion { was_there, grants_revoked })

@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     address::RedisAddress,
     dial::{Dial, Wire},
-    failure::{ends_connection, told, unavailable},
+    failure::{told, unavailable},
     script::Call,
 };
 
@@ -185,18 +185,17 @@ impl Link {
 
     /// Drops the connection if the outcome says that it is of no more use.
     fn judge(&self, number: u64, outcome: &RedisResult<Vec<Value>>) {
-        let ends = match outcome {
-            Err(error) => ends_connection(error),
-            Ok(values) => values.iter().any(|value| match value {
-                Value::ServerError(_) => value.clone().extract_error().is_err_and(|error| ends_connection(&error)),
-                _ => false,
+        let error = match outcome {
+            Err(error) => Some(error.clone()),
+            Ok(values) => values.iter().find_map(|value| match value {
+                Value::ServerError(_) => value.clone().extract_error().err(),
+                _ => None,
             }),
         };
-        if ends {
-            let mut current = self.current();
-            if current.number == number {
-                current.wire = None;
-            }
+        let Some(error) = error else { return };
+        let mut current = self.current();
+        if current.number == number && current.wire.as_ref().is_some_and(|wire| wire.ends_with(&error)) {
+            current.wire = None;
         }
     }
 }

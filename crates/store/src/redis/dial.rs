@@ -14,6 +14,7 @@ use redis::{
 use super::{
     address::{RedisAddress, Topology},
     connection::{CONNECT_PATIENCE, PATIENCE},
+    failure::ends_connection,
 };
 
 /// How a connection is made.
@@ -108,6 +109,11 @@ fn sentinel(address: &RedisAddress) -> RedisResult<SentinelClientBuilder> {
     Ok(builder)
 }
 
+/// The task behind a Cluster's connection has ended.
+fn is_closed(error: &RedisError) -> bool {
+    error.is_io_error() && error.to_string().contains("redis_cluster")
+}
+
 /// A connection as it stands: cheap to clone, all clones share it.
 #[derive(Clone)]
 pub(super) enum Wire {
@@ -116,6 +122,14 @@ pub(super) enum Wire {
 }
 
 impl Wire {
+    /// Is it of no more use after this error? A Cluster's mends itself, node by node: one that hangs must not take the others along.
+    pub(super) fn ends_with(&self, error: &RedisError) -> bool {
+        match self {
+            Self::Node(_) => ends_connection(error),
+            Self::Cluster(_) => error.kind() == ErrorKind::ClusterConnectionNotFound || is_closed(error),
+        }
+    }
+
     pub(super) async fn send(&mut self, key: &str, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
         let count = pipeline.len();
         match self {

@@ -18,6 +18,10 @@ use super::{
     failure::corrupt,
 };
 
+/// For how long the epoch is remembered of what is over and does not come back: longer than any token lives that it was given. A
+/// grant that is dead gets no new tokens, so none of it is left by then.
+pub(super) const EPOCH_MILLIS: i64 = 400 * 24 * 3600 * 1000;
+
 /// Whose epochs count for a code or a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owners {

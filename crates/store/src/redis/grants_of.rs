@@ -13,15 +13,13 @@ use portunus_core::{
 
 use super::{
     database::{Database, answer},
-    epochs::{Epoch, FIELDS, Owners},
+    epochs::{EPOCH_MILLIS, Epoch, FIELDS, Owners},
     keys::{GrantPlace, Shard},
     script::{self, Call},
 };
 
 /// Calls in flight at once, so that a long list does not fill the connection's queue.
 const AT_ONCE: usize = 64;
-/// For how long the epoch of a login that is over is remembered: longer than any token lives that was given in it.
-const LOGIN_EPOCH_MILLIS: i64 = 400 * 24 * 3600 * 1000;
 
 pub(super) async fn revoke(database: &Database, of: &GrantsOf, now: Timestamp) -> Result<u64, StoreError> {
     let keys = &database.keys;
@@ -32,7 +30,7 @@ pub(super) async fn revoke(database: &Database, of: &GrantsOf, now: Timestamp) -
         GrantsOf::Login(hash) => Call::new(&script::BEGIN_EPOCH).key(keys.login_epoch(hash)),
         GrantsOf::Everyone => Call::new(&script::BEGIN_EPOCH).key(keys.everyones_epoch()),
     };
-    let remembered = if matches!(of, GrantsOf::Login(_)) { LOGIN_EPOCH_MILLIS } else { 0 };
+    let remembered = if matches!(of, GrantsOf::Login(_)) { EPOCH_MILLIS } else { 0 };
     let epoch: String = database.run(&call.arg(now.as_millis()).arg(remembered)).await?;
     sweep(database, of, &Epoch::read(Some(epoch)), now).await
 }

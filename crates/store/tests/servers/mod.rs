@@ -206,7 +206,7 @@ pub(crate) struct Cluster(pub(crate) Vec<Server>);
 
 impl Cluster {
     pub(crate) fn start() -> Self {
-        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
+        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-require-full-coverage", "no"];
         let nodes: Vec<_> = (0..3).map(|_| Server::start(&options)).collect();
         let parts = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         for (node, part) in nodes.iter().zip(parts) {
