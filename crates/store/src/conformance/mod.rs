@@ -94,7 +94,7 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @port $backend
             rotation: first_use_keeps_successor_and_access, repeated_within_grace, reused_after_grace, no_grace_at_all,
             nothing_to_rotate, revoked_is_unknown, failed_rotation_is_undone, chain_of_successors, one_of_many_rotations_wins,
-            one_of_many_rotations_at_two_gateways_wins
+            one_of_many_rotations_at_two_gateways_wins, one_of_many_rotations_without_grace_wins
         }
         $crate::conformance_suite! { @port $backend
             assertions: used_once, a_refused_use_prolongs_nothing, one_of_many_uses_wins, one_of_many_uses_at_two_gateways_wins,

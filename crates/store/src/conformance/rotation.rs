@@ -149,6 +149,26 @@ pub async fn one_of_many_rotations_at_two_gateways_wins<B: Backend>() {
     race_to_rotate(&gateways).await;
 }
 
+/// Without a grace window nobody is given the winner's successor, however close they were.
+pub async fn one_of_many_rotations_without_grace_wins<B: Backend>() {
+    let backend = B::fresh().await;
+    let gateways = [backend.open().await, backend.open().await];
+    let grant = granted(&gateways[0], 1).await;
+    let outcomes = race(|number| {
+        let grants = gateways[number % 2].grants.clone();
+        let n = 100 + u32::try_from(number).unwrap();
+        let strict = Rotation { grace: Duration::ZERO, ..rotation(n, &grant, NOW) };
+        async move { (n, grants.rotate_refresh(&hash("refresh", 1), &strict).await.unwrap()) }
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|(_, rotated)| *rotated == Rotated::Fresh).count(), 1);
+    let reused = Rotated::Reused(grant.id.clone());
+    assert_eq!(outcomes.iter().filter(|(_, rotated)| *rotated == reused).count(), RACERS - 1);
+    for (n, rotated) in outcomes {
+        assert_eq!(has_access(&gateways[0], n).await, rotated == Rotated::Fresh, "access token {n}");
+    }
+}
+
 async fn race_to_rotate(gateways: &[Stores]) {
     let grant = granted(&gateways[0], 1).await;
     let outcomes = race(|number| {
