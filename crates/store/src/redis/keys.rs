@@ -64,6 +64,7 @@ pub(super) enum Expiring {
     Leg(String),
     Code(String),
     Assertion(String),
+    Session(String),
     /// A login's hash, and whose it is.
     Login(String, String),
     Access(String),
@@ -82,6 +83,7 @@ impl Expiring {
             "leg" => Self::Leg(id),
             "code" => Self::Code(id),
             "assertion" => Self::Assertion(id),
+            "session" => Self::Session(id),
             "login" => id.split_once(' ').map(|(hash, user)| Self::Login(hash.to_owned(), user.to_owned()))?,
             "access" => Self::Access(id),
             "refresh" => Self::Refresh(id),
@@ -105,6 +107,7 @@ impl Expiring {
             Self::Leg(hash) => format!("leg:{hash}"),
             Self::Code(hash) => format!("code:{hash}"),
             Self::Assertion(hash) => format!("assertion:{hash}"),
+            Self::Session(hash) => format!("session:{hash}"),
             Self::Login(hash, _) => format!("login:{hash}"),
             Self::Access(hash) => format!("access:{hash}"),
             Self::Refresh(hash) => format!("refresh:{hash}"),
@@ -232,6 +235,20 @@ impl Keys {
         self.among("pins", "servers")
     }
 
+    /// The user's home.
+    pub(super) fn home(&self, id: &UserId) -> String {
+        self.in_shard(Shard::of_text(id.as_str()), format_args!("home-of-user:{id}"))
+    }
+
+    /// The nodes by when they end, and next door their URLs.
+    pub(super) fn nodes(&self) -> String {
+        self.among("nodes", "alive")
+    }
+
+    pub(super) fn node_urls(&self) -> String {
+        self.among("nodes", "urls")
+    }
+
     /// Things about the store itself.
     pub(super) fn meta(&self, what: &str) -> String {
         self.among("meta", what)
@@ -252,6 +269,10 @@ pub(super) fn code(hash: &TokenHash) -> (Shard, Expiring) {
 
 pub(super) fn assertion(key: &TokenHash) -> (Shard, Expiring) {
     (Shard::of_hash(key), Expiring::Assertion(key.to_string()))
+}
+
+pub(super) fn session(id: &TokenHash) -> (Shard, Expiring) {
+    (Shard::of_hash(id), Expiring::Session(id.to_string()))
 }
 
 pub(super) fn login(hash: &TokenHash, user: &UserId) -> (Shard, Expiring) {

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 use super::{
     address::RedisAddress, assertions::RedisAssertionStore, clients::RedisClientStore, connection::Connection,
     consents::RedisConsentStore, database::Database, durability, grants::RedisGrantStore, keys::Keys, logins::RedisLoginStore,
-    pins::RedisPinStore, sentinel, transactions::RedisTransactionStore, upkeep::RedisUpkeep,
+    nodes::RedisNodeStore, pins::RedisPinStore, sentinel, sessions::RedisSessionStore, transactions::RedisTransactionStore,
+    upkeep::RedisUpkeep,
 };
 use crate::seal::{SealError, Sealer};
 
@@ -101,6 +102,8 @@ fn bundle(database: &Arc<Database>) -> Stores {
         grants: Arc::new(RedisGrantStore(Arc::clone(database))),
         assertions: Arc::new(RedisAssertionStore(Arc::clone(database))),
         pins: Arc::new(RedisPinStore(Arc::clone(database))),
+        nodes: Arc::new(RedisNodeStore(Arc::clone(database))),
+        sessions: Arc::new(RedisSessionStore(Arc::clone(database))),
         upkeep: Arc::new(RedisUpkeep(Arc::clone(database))),
     }
 }

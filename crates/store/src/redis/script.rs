@@ -47,6 +47,13 @@ script!(QUARANTINE: "pins.lua", "quarantine.lua");
 script!(APPROVE: "pins.lua", "approve.lua");
 script!(FORGET: "pins.lua", "forget.lua");
 script!(PURGE: "purge.lua");
+script!(BEAT: "beat.lua");
+script!(LEAVE: "leave.lua");
+script!(LIST_NODES: "list_nodes.lua");
+script!(CLAIM_HOME: "claim_home.lua");
+script!(RELEASE_HOME: "release_home.lua");
+script!(KEEP: "keep.lua");
+script!(TOUCH: "touch.lua");
 script!(RESEAL: "reseal.lua");
 
 /// A script with its keys and arguments.

@@ -12,8 +12,11 @@ use portunus_core::{
 };
 use rusqlite::{OptionalExtension as _, params};
 
-use super::{database::Database, failure::Failure, record::key};
-use crate::seal::Place;
+use super::database::Database;
+use crate::{
+    record::{key, not_opened},
+    seal::Place,
+};
 
 pub(super) struct SqliteSessionStore(pub(super) Arc<Database>);
 
@@ -25,7 +28,7 @@ fn place(id: &TokenHash) -> Place<'_> {
 impl SessionStore for SqliteSessionStore {
     async fn keep_session(&self, id: &TokenHash, session: &KeptSession, expires_at: Timestamp) -> Result<(), StoreError> {
         let (id, owner) = (*id, session.user.as_str().to_owned());
-        let state = self.0.sealer.seal(place(&id), &session.state).map_err(|error| Failure::from(error).0)?;
+        let state = self.0.sealer.seal(place(&id), &session.state).map_err(not_opened)?;
         self.0
             .write(move |db| {
                 db.prepare_cached(
