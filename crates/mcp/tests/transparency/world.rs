@@ -44,6 +44,7 @@ pub(crate) struct World {
 }
 
 impl World {
+    #[expect(clippy::disallowed_methods, reason = "tests make their own client")]
     pub(crate) async fn new() -> Self {
         let mut servers = Vec::new();
         for (name, era, is_child) in
