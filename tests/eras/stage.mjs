@@ -31,7 +31,7 @@ export class Stage {
       redirectUris: [`${this.base}/auth/callback/testidp`, `${this.base}/auth/callback`],
       signedOutUris: [`${this.base}/`],
     });
-    this.gateway = await startGateway(this.folder, {
+    this.gateway = await this.startGateway(this.folder, {
       port,
       env: {
         AUTH_PROVIDER: 'testidp',
@@ -48,6 +48,12 @@ export class Stage {
       },
       config: '',
     });
+  }
+
+  /** One gateway, unless a stage has something else in its place: started like this, with a `baseUrl`, its `logs` and a way to stop it. */
+  async startGateway(folder, options) {
+    const gateway = await startGateway(folder, options);
+    return { ...gateway, logs: [gateway.log] };
   }
 
   async stop() {
@@ -71,7 +77,7 @@ export class Stage {
 
   /** To be asked when all is done. */
   assertUnharmed() {
-    const written = fs.readFileSync(this.gateway.log, 'utf8');
+    const written = this.gateway.logs.map((log) => fs.readFileSync(log, 'utf8')).join('');
     assert.doesNotMatch(written, /panicked/);
     for (const tokens of this.people.values()) for (const { token } of tokens.held.values()) assert.ok(!written.includes(token), 'a token was logged');
     assert.deepEqual(this.provider.errors, []);

@@ -19,7 +19,7 @@ export class Tokens {
     const held = this.held.get(resource);
     if (held && held.until > Date.now() + 120_000) return held.token;
     const answer = await this.#signIn(resource);
-    this.held.set(resource, { token: answer.access_token, until: Date.now() + answer.expires_in * 1000 });
+    this.held.set(resource, { token: answer.access_token, client: answer.client, until: Date.now() + answer.expires_in * 1000 });
     return answer.access_token;
   }
 
@@ -47,7 +47,7 @@ export class Tokens {
     const browser = new Browser({ login: this.person, password: 'not looked at', decision: 'allow' });
     const answer = await browser.visit(authorize, REDIRECT);
     assert.equal(answer.searchParams.get('state'), state);
-    return post(metadata.token_endpoint, 'application/x-www-form-urlencoded', new URLSearchParams({
+    const tokens = await post(metadata.token_endpoint, 'application/x-www-form-urlencoded', new URLSearchParams({
       grant_type: 'authorization_code',
       code: answer.searchParams.get('code'),
       client_id: client.client_id,
@@ -55,6 +55,7 @@ export class Tokens {
       code_verifier: verifier,
       resource,
     }).toString());
+    return { ...tokens, client: client.client_id };
   }
 }
 

@@ -1,0 +1,136 @@
+// Three nodes behind round robin: official clients of both eras go through their exercises at servers of both eras while a node is killed
+// and started again before each of them; sessions outlive the node they were on; a node that stops, and a Redis that restarts, cost
+// nobody anything that was acknowledged. Run by `./test nodes`; what is exercised is in ../eras.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import http from 'node:http';
+import { after, before, describe, test } from 'node:test';
+
+import { CLIENTS } from '../eras/clients/clients.mjs';
+import { answer, EXERCISES, said } from '../eras/exercises.mjs';
+import { FIXTURES } from '../eras/fixtures.mjs';
+import { Stage } from '../eras/stage.mjs';
+import { Tokens } from '../eras/token.mjs';
+import { startCluster } from './cluster.mjs';
+
+class Nodes extends Stage {
+  startGateway(folder, options) {
+    return startCluster(folder, options);
+  }
+}
+
+const stage = new Nodes('nodes');
+const PATIENCE = { timeout: 120_000 };
+let turn = 0;
+
+before(() => stage.start(), { timeout: 180_000 });
+after(() => stage.stop());
+
+const named = (name) => CLIENTS.find((client) => client.name === name);
+const connect = async (client, at, person = 'alice') => client.connect(await stage.throughGateway(at, person), { answer, log: stage.log });
+
+/** One node after the other dies and comes back. */
+async function harm() {
+  const node = stage.gateway.nodes[turn % stage.gateway.nodes.length];
+  turn += 1;
+  await node.kill();
+  await node.launch();
+}
+
+/** The node that has the user's session, by what it logs: it says so when a session begins or goes on. */
+function homes() {
+  return stage.gateway.nodes.filter((node) => /a session (begins|goes on here)/.test(fs.readFileSync(node.log, 'utf8')));
+}
+
+describe('exercises, a node being killed before each', () => {
+  for (const name of ['TypeScript 1.x', 'TypeScript 2.x, modern, pinned', 'Python, legacy']) {
+    for (const fixture of FIXTURES.filter((one) => ['legacy-stdio', 'modern-http', 'legacy-http'].includes(one.name))) {
+      test(`${name} at ${fixture.name}`, { timeout: 300_000 }, async (context) => {
+        const client = named(name);
+        for (const [exercise, perform] of Object.entries(EXERCISES)) {
+          await context.test(exercise, PATIENCE, async () => {
+            await harm();
+            const connected = await connect(client, `/mcp/${fixture.name}`);
+            try {
+              await perform({ client: connected, prefix: '', thing: fixture.thing, clientEra: client.era, serverEra: fixture.era });
+            } finally {
+              connected.close().catch(() => {});
+            }
+          });
+        }
+      });
+    }
+  }
+});
+
+describe('what outlives a node', () => {
+  test('a session, wherever it was', PATIENCE, async () => {
+    const connected = await connect(named('TypeScript 1.x'), '/mcp/legacy-stdio', 'bob');
+    assert.equal(said(await connected.call('echo', { message: 'before' })), 'before');
+    for (const node of stage.gateway.nodes) {
+      await node.kill();
+      // The home is given up once it is missed; until then the request waits.
+      assert.equal(said(await connected.call('echo', { message: `without ${node.n}` })), `without ${node.n}`);
+      await node.launch();
+    }
+    assert.ok(homes().length > 1, 'the session moved');
+    await connected.close();
+  });
+
+  test('a call under way, when the node is asked to stop', PATIENCE, async () => {
+    const connected = await connect(named('TypeScript 2.x, legacy'), '/mcp/legacy-http', 'bob');
+    for (const node of stage.gateway.nodes) {
+      const call = connected.call('slow', { steps: 10, milliseconds: 100 });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const stopped = node.stop();
+      assert.equal(said(await call), '10 steps done');
+      assert.equal((await stopped).code, 0);
+      await node.launch();
+    }
+    await connected.close();
+  });
+
+  test('tokens and grants, when Redis restarts', PATIENCE, async () => {
+    const tokens = new Tokens(stage.base, 'alice');
+    const resource = `${stage.base}/mcp/modern-http`;
+    const token = await tokens.for(resource);
+    await stage.gateway.redis.restart();
+    const connected = await named('TypeScript 2.x, modern, pinned').connect({ url: resource, token }, { answer, log: stage.log });
+    assert.equal(said(await connected.call('echo', { message: 'still here' })), 'still here');
+    await connected.close();
+    assert.ok(await new Tokens(stage.base, 'bob').for(resource), 'people sign in as before');
+  });
+});
+
+test('a token revoked at one node is refused by all of them, a moment later', PATIENCE, async () => {
+  const resource = `${stage.base}/mcp/legacy-http`;
+  const tokens = new Tokens(stage.base, 'alice');
+  const token = await tokens.for(resource);
+  const ping = (node) => ask(node, '/mcp/legacy-http', { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, '{"jsonrpc":"2.0","id":1,"method":"ping"}');
+  // Without a session; but not for want of a token.
+  for (const node of stage.gateway.nodes) assert.equal(await ping(node), 400);
+  const form = new URLSearchParams({ token, client_id: tokens.held.get(resource).client }).toString();
+  assert.equal(await ask(stage.gateway.nodes[0], '/auth/revoke', { 'content-type': 'application/x-www-form-urlencoded' }, form), 200);
+  assert.equal(await ping(stage.gateway.nodes[0]), 401, 'at once where it was revoked');
+  for (const node of stage.gateway.nodes) {
+    for (let attempt = 0; (await ping(node)) !== 401; attempt += 1) {
+      assert.ok(attempt < 100, `node ${node.n} still takes it`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+});
+
+/** Asks one node past nginx, as nginx would. Answers with the status. */
+function ask(node, at, headers, body) {
+  return new Promise((resolve, reject) => {
+    const request = http.request(node.url + at, { method: 'POST', headers: { ...headers, accept: 'application/json, text/event-stream', host: new URL(stage.base).host } });
+    request.on('response', (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode));
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+test('nodes, nginx and the provider came to no harm', () => stage.assertUnharmed());
