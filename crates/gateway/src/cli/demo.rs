@@ -25,7 +25,7 @@ use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::serve::{self, Gateway};
+use super::{serve::Gateway, signals::stop_signals};
 use crate::{
     config::{Config, LogFormat, LogSettings, StoreConfig},
     demo::{
@@ -56,6 +56,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     telemetry::init(log);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let signals = stop_signals()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.with_context(|| {
         format!("port {} of 127.0.0.1 cannot be used: is another program on it? Choose one with --port or PORT", args.port)
     })?;
@@ -65,7 +66,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let people = Arc::new(DemoProvider::new(config.public_url.clone(), clock, entropy));
     let gateway = Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true).await?;
     std::io::stdout().write_all(welcome(&config.public_url).as_bytes())?;
-    gateway.run(listener, provider::routes(people), serve::stop_signal()?).await
+    gateway.run(listener, provider::routes(people), signals).await
 }
 
 /// The uuid server, reached over HTTP on a port of its own; dice is a child process on stdio.

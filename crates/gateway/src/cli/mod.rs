@@ -7,6 +7,7 @@ pub mod demo_server;
 pub mod grants;
 pub mod schema;
 pub mod serve;
+pub mod signals;
 pub mod summary;
 pub mod tools;
 

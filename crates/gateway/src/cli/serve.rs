@@ -1,7 +1,6 @@
 //! `portunus serve`: builds the gateway from its configuration and runs it until it is told to stop.
 
 use std::{
-    future::Future,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -31,17 +30,15 @@ use portunus_store::{
     seal::{Place, Sealer},
     sqlite::{self, OpenError},
 };
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::signals::{StopSignal, linger, stop_signals};
 use crate::{
     cluster::{self, Cluster, Home, Member, MemberParts},
     config::{ClusterConfig, Config, Names, StoreConfig},
     edge::{
+        health::Stopping,
         house::{Admission, EdgeKeys, House, ProviderEntry, Providers},
         mcp::MESSAGES_PER_USER,
         places::Places,
@@ -64,6 +61,8 @@ const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs the gateway.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    // First of all: whoever can connect can also be told to stop, and waits for it to end well.
+    let signals = stop_signals()?;
     let listener = listen(&config).await?;
     let http = net::client(NetSettings::identity())?;
     let providers = config.providers.iter().map(|provider| {
@@ -79,7 +78,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
         version = env!("CARGO_PKG_VERSION"), "portunus is up"
     );
-    gateway.run(listener, Router::new(), stop_signal()?).await
+    gateway.run(listener, Router::new(), signals).await
 }
 
 /// Binds the configured address.
@@ -96,18 +95,6 @@ async fn listen_to_nodes(config: &ClusterConfig, store: &str) -> anyhow::Result<
     let address = config.listen.unwrap_or_else(|| SocketAddr::new(cluster::toward(host), 0));
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address} for the other nodes: is it an address of this machine? (CLUSTER_LISTEN or cluster.listen changes it)")
-    })
-}
-
-/// Resolves on SIGTERM or SIGINT.
-pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-        }
     })
 }
 
@@ -131,6 +118,7 @@ pub struct Gateway {
     house: House,
     upstreams: Arc<Upstreams>,
     auth_secrets: Vec<SecretText>,
+    stop_delay: Duration,
     node: Option<RunningNode>,
 }
 
@@ -215,10 +203,12 @@ impl Gateway {
             hub,
             places: Places::new(MESSAGES_PER_USER),
             cluster: Cluster::Alone,
+            stopping: Stopping::default(),
             proxy,
             demo,
         };
-        Ok(Self { house, upstreams, auth_secrets: config.auth_secrets.clone(), node: None })
+        let (auth_secrets, stop_delay) = (config.auth_secrets.clone(), config.stop_delay);
+        Ok(Self { house, upstreams, auth_secrets, stop_delay, node: None })
     }
 
     /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is not simply the listener's address.
@@ -251,24 +241,28 @@ impl Gateway {
         &self.house.stores
     }
 
-    /// Serves until `stop` resolves; then ends streams, requests and child processes, in this order.
-    pub async fn run(self, listener: TcpListener, extra: Router, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { house, upstreams, node, .. } = self;
+    /// Serves until a signal says to stop; then ends streams, requests and child processes, in this order.
+    pub async fn run(self, listener: TcpListener, extra: Router, mut signals: mpsc::Receiver<StopSignal>) -> anyhow::Result<()> {
+        let Self { house, upstreams, node, stop_delay, .. } = self;
         let router = router::build(&house, extra);
         let node = node.map(|node| NodeAtWork::begin(node, &house));
         let purge =
             tokio::spawn(purge(Arc::clone(&house.stores.upkeep), Arc::clone(&house.clock), house.lifetimes.unused_client));
         let hub = Arc::clone(&house.hub);
+        let mut until = Instant::now();
         let stopping = async {
-            stop.await;
+            let first = signals.recv().await;
+            house.stopping.begin();
             if let Some(node) = &node {
                 node.member.begin_leaving();
             }
+            linger(first, stop_delay, &mut signals).await;
+            until = Instant::now() + server::DRAIN;
         };
         let served = server::run(listener, router, stopping, async move { hub.shutdown().await }).await;
         purge.abort();
         if let Some(node) = node {
-            node.end(&house.hub).await;
+            node.end(&house.hub, until).await;
         }
         upstreams.shutdown(CHILDREN_DEADLINE).await;
         tracing::info!("stopped");
@@ -290,14 +284,14 @@ impl NodeAtWork {
         Self { member, stop, task: tokio::spawn(listening) }
     }
 
-    /// What other nodes have sent is finished first, within a bound.
-    async fn end(self, hub: &Hub) {
+    /// What other nodes have sent is finished first, until the time is up.
+    async fn end(self, hub: &Hub, until: Instant) {
         let quiet = async {
             while hub.users().iter().any(|user| hub.is_busy(user)) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if tokio::time::timeout(server::DRAIN, quiet).await.is_err() {
+        if tokio::time::timeout_at(until, quiet).await.is_err() {
             tracing::warn!("some requests of other nodes did not end in time");
         }
         self.member.leave().await;

@@ -55,6 +55,7 @@ fn general(config: &Config, text: &mut String) {
     named.extend(lifetimes.login_idle.map(|idle| ("unused login", idle)));
     let shown: Vec<String> = named.iter().map(|(name, value)| format!("{name} {}", show_duration(*value))).collect();
     line(text, "lifetimes", shown.join(", "));
+    line(text, "stop delay", show_duration(config.stop_delay));
     line(text, "names on /mcp", if config.names == Names::Plain { "plain" } else { "prefixed: {server}_{name}" });
     line(text, "allowed origins", list(config.allowed_origins.iter(), "our own"));
     line(text, "allowed hosts", list(config.allowed_hosts.iter(), config.public_url.authority()));

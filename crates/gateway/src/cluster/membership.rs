@@ -171,7 +171,8 @@ impl Member {
         }
     }
 
-    fn is_alive(&self) -> bool {
+    /// Has it said lately enough that it is alive?
+    pub(super) fn is_alive(&self) -> bool {
         let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
         beaten.is_some_and(|at| at.elapsed() + MARGIN < ALIVE_FOR)
     }
@@ -221,3 +222,6 @@ async fn live(member: Weak<Member>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,14 @@ impl Cluster {
         Self::Among(Arc::new(Others { member, relay }))
     }
 
+    /// Can the others tell that this node is alive? `None` if there are none.
+    pub fn is_alive(&self) -> Option<bool> {
+        match self {
+            Self::Alone => None,
+            Self::Among(others) => Some(others.member.is_alive()),
+        }
+    }
+
     /// Has the errand run at the user's home: by `here`, if that is this node.
     pub async fn run<F: Future<Output = Response>>(&self, errand: Errand, here: impl Fn(Errand) -> F) -> Response {
         match self {

@@ -29,6 +29,7 @@ mod scopes;
 mod server;
 mod servers;
 mod shape;
+mod stopping;
 mod store;
 mod stray;
 mod tables;
@@ -42,6 +43,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use portunus_core::{lifetimes::Lifetimes, oauth::scopes::ScopeRule, resource::PublicUrl, secret::SecretText};
@@ -91,6 +93,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Where other gateways on the same store reach this one.
     pub cluster: ClusterConfig,
+    /// How long connections are still accepted after SIGTERM, so that balancers can notice.
+    pub stop_delay: Duration,
     pub lifetimes: Lifetimes,
     pub names: Names,
     pub pinning: PinningRules,
@@ -234,6 +238,7 @@ impl Config {
             clients: ClientsConfig::default(),
             store,
             cluster: ClusterConfig::default(),
+            stop_delay: Duration::ZERO,
             lifetimes: Lifetimes::default(),
             names: Names::Prefixed,
             pinning: PinningRules::default(),
@@ -268,6 +273,7 @@ impl Config {
             scopes: scopes::resolve(&raw, &servers.names, &mut report),
             clients: clients::resolve(&raw, &mut report),
             cluster: cluster::resolve(&raw, &store, &mut report),
+            stop_delay: stopping::resolve(&raw, &store, &mut report),
             store,
             lifetimes: lifetimes::resolve(&raw, &mut report),
             names: log::names(&raw, &mut report),

@@ -41,6 +41,12 @@ pub(super) const CONFIG: Table = Table {
         Field::new("clients", Shape::Table(&CLIENTS), "OAuth clients: how they may come to be, and those known beforehand"),
         Field::new("store", Shape::Table(&STORE), "Where sign-ins, grants and tokens are kept"),
         Field::new("cluster", Shape::Table(&CLUSTER), "Where other gateways on the same store reach this one"),
+        Field::new(
+            "stop_delay",
+            Shape::Duration,
+            "How long connections are still accepted after SIGTERM. Default: 5s with Redis, 0s with SQLite",
+        )
+        .variables(&["STOP_DELAY"]),
         Field::new("lifetimes", Shape::Table(&LIFETIMES), "How long things live: 30s, 60m, 12h, 30d"),
         Field::new(
             "names",

@@ -18,7 +18,9 @@ use portunus_identity::provider::Provider;
 use portunus_mcp::hub::Hub;
 use sha2::Sha256;
 
-use super::{assertions::Assertions, clients::ClientDirectory, mcp::McpRoom, places::Places, proxy::ProxyRoutes};
+use super::{
+    assertions::Assertions, clients::ClientDirectory, health::Stopping, mcp::McpRoom, places::Places, proxy::ProxyRoutes,
+};
 use crate::{
     cluster::Cluster,
     config::{Cidr, Limits},
@@ -39,6 +41,8 @@ pub struct House {
     pub places: Places,
     /// The other gateways on the same store.
     pub cluster: Cluster,
+    /// Has the process been told to stop?
+    pub stopping: Stopping,
     pub proxy: ProxyRoutes,
     /// Servers as the home page lists them: name and how they are reached.
     pub server_kinds: Vec<(ServerName, &'static str)>,

@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 use url::Url;
 
 use super::{
+    health::{self, Stopping},
     house::Admission,
     throttle::{self, Throttle},
 };
@@ -49,6 +50,7 @@ pub struct LayerRoom {
     pub admission: Admission,
     pub entropy: Arc<dyn Entropy>,
     pub throttle: Throttle,
+    pub stopping: Stopping,
     /// What they stand round.
     pub endpoints: Router,
 }
@@ -80,13 +82,14 @@ pub async fn observe(room: Arc<LayerRoom>, mut request: Request) -> Response {
     let peer = connection.map(|address| peer(address, request.headers(), &room.admission));
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(Peer(peer.unwrap_or(IpAddr::from([0, 0, 0, 0]))));
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     let path = request.uri().path().to_owned();
     let started = Instant::now();
     let span = tracing::info_span!("request", request_id = id.as_str());
     async move {
         let ended = AssertUnwindSafe(admit(&room, request)).catch_unwind().await;
         let mut response = ended.unwrap_or_else(panicked);
+        health::last_answer(&room.stopping, version, &mut response);
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
         }
@@ -255,6 +258,7 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         };
         LayerRoom {
+            stopping: Stopping::default(),
             public_url: PublicUrl::parse(url).unwrap(),
             admission,
             entropy: Arc::new(SeededEntropy::new(1)),

@@ -58,7 +58,11 @@ pub fn build(house: &House, extra: Router) -> impl Answering + use<> {
         .merge(tokens(house, &bearer, &throttle).layer(at(Gate::Token, None)))
         .merge(people(house, &desk, &bearer));
     let endpoints = Router::new()
-        .merge(health::routes(HealthRoom { upkeep: Arc::clone(&house.stores.upkeep) }))
+        .merge(health::routes(HealthRoom {
+            upkeep: Arc::clone(&house.stores.upkeep),
+            cluster: house.cluster.clone(),
+            stopping: house.stopping.clone(),
+        }))
         .merge(assets::routes())
         .merge(metadata(house))
         .merge(forms.layer(middleware::from_fn(body::whole)))
@@ -68,6 +72,7 @@ pub fn build(house: &House, extra: Router) -> impl Answering + use<> {
         public_url: house.resources.public_url().clone(),
         admission: house.admission.clone(),
         entropy: Arc::clone(&house.entropy),
+        stopping: house.stopping.clone(),
         throttle,
         endpoints,
     });

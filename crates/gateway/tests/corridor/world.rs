@@ -17,7 +17,10 @@ use async_trait::async_trait;
 use axum::Router;
 use http::header;
 use portunus::{
-    cli::serve::{ConnectedProvider, Gateway},
+    cli::{
+        serve::{ConnectedProvider, Gateway},
+        signals::StopSignal,
+    },
     config::{Cidr, ClientsConfig, Config, DEFAULT_CHILDREN_PER_USER, Limits, PinningRules, ProxyRoute, StoreConfig},
     net::{self, NetSettings, guarded::Outside},
     os::OsEntropy,
@@ -44,7 +47,7 @@ use portunus_testkit::{
 };
 use reqwest::Certificate;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 /// The credential that the gateway, and nobody else, holds for the server `uuid`.
 pub(crate) const UUID_CREDENTIAL: &str = "Bearer the-gateways-own-key-for-uuid";
@@ -74,6 +77,8 @@ pub(crate) struct Setup {
     /// Gateways on the same records; the first is the one that people sign in at.
     pub(crate) nodes: usize,
     pub(crate) children_per_user: usize,
+    /// How long connections are accepted once a gateway was told to stop.
+    pub(crate) stop_delay: Duration,
 }
 
 impl Default for Setup {
@@ -96,6 +101,7 @@ impl Default for Setup {
             pinning: PinningRules::default(),
             nodes: 1,
             children_per_user: DEFAULT_CHILDREN_PER_USER,
+            stop_delay: Duration::ZERO,
         }
     }
 }
@@ -123,7 +129,7 @@ pub(crate) struct World {
 }
 
 struct Running {
-    stop: oneshot::Sender<()>,
+    stop: mpsc::Sender<StopSignal>,
     task: JoinHandle<anyhow::Result<()>>,
     stores: Stores,
 }
@@ -131,16 +137,15 @@ struct Running {
 impl Running {
     fn start(gateway: Gateway, listener: TcpListener) -> Self {
         let stores = gateway.stores().clone();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(gateway.run(listener, Router::new(), async {
-            let _ = stopped.await;
-        }));
+        let (stop, signals) = mpsc::channel(2);
+        let task = tokio::spawn(gateway.run(listener, Router::new(), signals));
         Self { stop, task, stores }
     }
 
     async fn stop(self) {
         let Self { stop, task, stores } = self;
-        stop.send(()).unwrap();
+        // The first signal, or the second after `begin_to_stop`: neither is waited upon. It may even have ended by itself.
+        let _ = stop.send(StopSignal::Interrupt).await;
         tokio::time::timeout(Duration::from_secs(60), task).await.expect("the gateway stops").unwrap().unwrap();
         drop(stores);
     }
@@ -181,6 +186,7 @@ impl World {
             limits: setup.limits,
             pinning: setup.pinning,
             children_per_user: setup.children_per_user,
+            stop_delay: setup.stop_delay,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);
@@ -242,7 +248,7 @@ impl World {
         format!("http://{}{path}", self.others[n - 1].0)
     }
 
-    /// Stops a node beside the first, as SIGTERM does.
+    /// Stops a node beside the first, as SIGINT does.
     pub(crate) async fn stop_node(&mut self, n: usize) {
         self.others[n - 1].1.take().unwrap().stop().await;
     }
@@ -340,7 +346,22 @@ impl World {
         self.run(listener).await;
     }
 
-    /// Stops the gateway, as SIGTERM does.
+    /// Tells the gateway to stop, and does not wait for it: [`World::stop`] is the second signal.
+    pub(crate) async fn begin_to_stop(&self) {
+        self.running.as_ref().unwrap().stop.send(StopSignal::Terminate).await.unwrap();
+    }
+
+    /// Waits until the gateway has ended by itself.
+    pub(crate) async fn ended(&self) {
+        let ended = async {
+            while !self.running.as_ref().unwrap().task.is_finished() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the gateway ends");
+    }
+
+    /// Stops the gateway, as SIGINT does.
     pub(crate) async fn stop(&mut self) {
         self.running.take().unwrap().stop().await;
     }

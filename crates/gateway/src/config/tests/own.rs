@@ -1,5 +1,7 @@
 //! Our own names: `config.yaml` beyond `proxies`, references to variables, secrets in files.
 
+use std::time::Duration;
+
 use portunus_core::{pins::Pinning, secret::SecretText};
 use portunus_identity::settings::Preset;
 
@@ -199,4 +201,15 @@ fn a_share_of_nothing_is_a_mistake() {
     for text in ["0", "-1", "1.5", "many"] {
         okta().yaml(&format!("limits:\n  children_per_user: {text}\n")).one_mistake(&["config.yaml:2", "a whole number"]);
     }
+}
+
+#[test]
+fn how_long_connections_are_accepted_after_sigterm() {
+    let redis = || okta().env(&[("KVS_ADDR", "localhost:6379")]);
+    assert_eq!(okta().load().stop_delay, Duration::ZERO, "nobody else could take over");
+    assert_eq!(redis().load().stop_delay, Duration::from_secs(5));
+    assert_eq!(redis().yaml("stop_delay: 20s").load().stop_delay, Duration::from_secs(20));
+    assert_eq!(redis().yaml("stop_delay: 20s").env(&[("STOP_DELAY", "0s")]).load().stop_delay, Duration::ZERO);
+    okta().env(&[("STOP_DELAY", "5")]).one_mistake(&["STOP_DELAY", "a number with its unit"]);
+    okta().env(&[("STOP_DELAY", "1h")]).one_mistake(&["STOP_DELAY", "from 0s to 5m"]);
 }

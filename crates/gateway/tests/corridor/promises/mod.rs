@@ -13,3 +13,4 @@ mod outage;
 mod prompts;
 mod proxy;
 mod sign_in;
+mod stopping;

@@ -1,0 +1,52 @@
+//! The signals that end the gateway, and how. What happens then is [`super::serve`]'s affair.
+
+use std::time::Duration;
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+/// How the gateway was told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopSignal {
+    /// SIGTERM: somebody replaces or moves it, and balancers have to notice first.
+    Terminate,
+    /// SIGINT: a person at a terminal, who does not want to wait.
+    Interrupt,
+}
+
+/// What comes in, in its order, from now on.
+pub fn stop_signals() -> anyhow::Result<mpsc::Receiver<StopSignal>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (tell, told) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                _ = terminate.recv() => StopSignal::Terminate,
+                _ = interrupt.recv() => StopSignal::Interrupt,
+            };
+            if tell.send(signal).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(told)
+}
+
+/// Waits until connections need not be accepted any more: not at all, unless it is SIGTERM; then for `delay`, or for a second signal.
+pub(super) async fn linger(first: Option<StopSignal>, delay: Duration, signals: &mut mpsc::Receiver<StopSignal>) {
+    match first {
+        Some(StopSignal::Interrupt) => tracing::info!("SIGINT: stopping"),
+        Some(StopSignal::Terminate) if !delay.is_zero() => {
+            tracing::info!(?delay, "SIGTERM: stopping; connections are accepted for a while, so that balancers can notice");
+            if tokio::time::timeout(delay, signals.recv()).await.is_ok() {
+                tracing::info!("a second signal: no more connections are accepted");
+            }
+        }
+        Some(StopSignal::Terminate) => tracing::info!("SIGTERM: stopping"),
+        // Whoever could have told it is gone.
+        None => {}
+    }
+}
