@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -72,6 +72,8 @@ pub struct Member {
     /// When the last beat that reached the store began.
     beaten: Mutex<Option<Instant>>,
     is_leaving: AtomicBool,
+    /// Which of the others gets whoever comes while this one leaves.
+    turn: AtomicUsize,
 }
 
 #[derive(Clone, Copy)]
@@ -94,6 +96,7 @@ impl Member {
             epoch: AtomicU64::new(0),
             beaten: Mutex::default(),
             is_leaving: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
         });
         member.beat().await?;
         tracing::info!(node = %member.me.id, url = member.me.url, "one node among those of this store");
@@ -135,22 +138,30 @@ impl Member {
         Ok(Place::At(home))
     }
 
-    /// Nobody moves in any more. Whose calls are under way stays until they have ended; all others have to go.
+    /// Nobody moves in any more. Whose calls are under way stays until they have ended; all others have to go. Where there is nobody else,
+    /// whoever comes is served here to the end.
     async fn place_while_leaving(&self, user: &UserId, is_held: bool) -> Result<Place, StoreError> {
         if is_held && self.household.is_busy(user) {
             return Ok(Place::Here);
         }
-        if is_held {
-            self.here.invalidate(user);
-            self.nodes.release_home(user, &self.me.id).await?;
-            self.household.let_go(user).await;
-        }
         let mut others = self.nodes.list_nodes().await?;
         others.retain(|node| node.id != self.me.id);
-        match others.into_iter().next() {
-            Some(node) => Ok(Place::At(node)),
-            None => Err(StoreError::Unavailable("this node is stopping, and there is no other".to_owned())),
+        if others.is_empty() {
+            return Ok(Place::Here);
         }
+        if is_held {
+            self.here.invalidate(user);
+            self.household.let_go(user).await;
+        }
+        // Only the store knows whether they have a home already, and it answers by giving them one: given back at once.
+        let home = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        if home.id != self.me.id {
+            return Ok(Place::At(home));
+        }
+        self.nodes.release_home(user, &self.me.id).await?;
+        // Another one each time: the first may be about to stop too.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % others.len();
+        Ok(Place::At(others.swap_remove(turn)))
     }
 
     /// What was known of the user's home was wrong.

@@ -248,6 +248,12 @@ impl World {
         format!("http://{}{path}", self.others[n - 1].0)
     }
 
+    /// Tells a node beside the first to stop, and does not wait for it: [`World::stop_node`] is the second signal.
+    pub(crate) async fn begin_to_stop_node(&self, n: usize) {
+        let running = self.others[n - 1].1.as_ref().unwrap();
+        running.stop.send(StopSignal::Terminate).await.unwrap();
+    }
+
     /// Stops a node beside the first, as SIGINT does.
     pub(crate) async fn stop_node(&mut self, n: usize) {
         self.others[n - 1].1.take().unwrap().stop().await;

@@ -6,6 +6,7 @@ use http::Method;
 use portunus_testkit::{
     agent::{Agent, McpClient, Page, Request},
     mcp_servers::fixture_binary,
+    okta::Person,
 };
 use serde_json::{Value, json};
 
@@ -82,6 +83,79 @@ async fn a_node_that_stops_hands_its_users_over() {
     let moved = mcp.call_text("child_process", json!({})).await;
     assert_ne!(moved, child, "the session goes on at the first node, with a child of its own");
     world.close().await;
+}
+
+/// Longer than any test: a second signal ends it.
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn a_node_that_is_about_to_stop_sends_everybody_to_where_they_belong() {
+    let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
+    let mut world = World::of(Setup { nodes: 3, more_servers, stop_delay: LONG, ..Setup::default() }).await;
+    // One at home at each of the other nodes, and one at that which stops.
+    let mut people = Vec::new();
+    world.okta.put_person(Person::new("dora", &["Everyone"]));
+    for (name, home) in [("alice", world.at("/mcp")), ("bob", world.at_node(2, "/mcp")), ("dora", world.at_node(1, "/mcp"))] {
+        world.okta.sign_in_as(name);
+        let browser = world.browser();
+        let tokens = world.client("/mcp").await.connect(&browser).await;
+        let mut mcp = McpClient::connect(&browser, &home, &tokens.access).await;
+        let child = mcp.call_text("child_process", json!({})).await;
+        mcp.url = world.at_node(1, "/mcp");
+        people.push((name, mcp, child));
+    }
+    let ready = Request::get(&world.at_node(1, "/ready"));
+    assert_eq!(world.browser().send(ready.clone()).await.expect(200).json()["node"], "ok");
+    world.begin_to_stop_node(1).await;
+    says_that_it_stops(&world.browser(), ready).await;
+    for (name, mcp, child) in &people {
+        // Twice: the first time may be what brings them elsewhere.
+        let moved = [mcp.call_text("child_process", json!({})).await, mcp.call_text("child_process", json!({})).await];
+        assert_eq!(moved[0], moved[1], "{name}");
+        assert_eq!(
+            moved[0] == *child,
+            *name != "dora",
+            "who is at home elsewhere stays there; who was at home here moves: {name}"
+        );
+    }
+    world.stop_node(1).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn two_of_three_may_stop_at_once() {
+    let mut world = World::of(Setup { nodes: 3, stop_delay: LONG, ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &world.at_node(1, "/mcp"), &tokens.access).await;
+    for n in [1, 2] {
+        world.begin_to_stop_node(n).await;
+        says_that_it_stops(&browser, Request::get(&world.at_node(n, "/ready"))).await;
+    }
+    assert!(mcp.tools().await.contains(&"uuid_add".to_owned()), "it goes to the one that stays");
+    world.stop_node(1).await;
+    world.stop_node(2).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_last_node_serves_whoever_comes_until_it_stops() {
+    let mut world = World::of(Setup { nodes: 2, stop_delay: LONG, ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    world.stop_node(1).await;
+    world.begin_to_stop().await;
+    says_that_it_stops(&world.browser(), Request::get(&world.at("/ready"))).await;
+    assert!(mcp.tools().await.contains(&"uuid_add".to_owned()));
+    world.close().await;
+}
+
+async fn says_that_it_stops(agent: &Agent, ready: Request) {
+    let waiting = async {
+        while agent.send(ready.clone()).await.status != 503 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it says that it stops");
 }
 
 async fn send(agent: &Agent, request: Request) -> Page {
