@@ -5,6 +5,8 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
     path::Path,
     process::{Command, Output},
     sync::Arc,
@@ -95,6 +97,37 @@ fn check_online_exits_with_1_when_the_provider_does_not_answer() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("WRONG AUTH_OKTA_ISSUER"), "{text}");
     assert!(!text.contains("not-to-be-seen"), "{text}");
+}
+
+/// Answers one request so, and tells its first line.
+fn one_answer(status: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut first = String::new();
+        BufReader::new(&stream).read_line(&mut first).unwrap();
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 4\r\nconnection: close\r\n\r\nsaid").unwrap();
+        first
+    });
+    (port, asked)
+}
+
+#[test]
+fn health_is_0_for_200_and_1_for_all_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, asked) = one_answer("200 OK");
+    let output = portunus(folder.path(), &["health"], &[("PORT", &port)]);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"said\n"[..]), "{}", text(&output));
+    assert_eq!(asked.join().unwrap(), "GET /ready HTTP/1.1\r\n");
+    let (port, asked) = one_answer("503 Service Unavailable");
+    let url = format!("http://127.0.0.1:{port}/health");
+    let output = portunus(folder.path(), &["health", "--url", &url], &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("503") && text(&output).contains("said"), "{}", text(&output));
+    assert_eq!(asked.join().unwrap(), "GET /health HTTP/1.1\r\n");
+    let output = portunus(folder.path(), &["health", "--url", &url], &[]);
+    assert_eq!(output.status.code(), Some(1), "nobody there any more");
 }
 
 #[test]

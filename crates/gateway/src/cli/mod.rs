@@ -5,6 +5,7 @@ pub mod clients;
 pub mod demo;
 pub mod demo_server;
 pub mod grants;
+pub mod health;
 pub mod schema;
 pub mod serve;
 pub mod signals;
@@ -60,6 +61,8 @@ enum Command {
     DemoServer(DemoServerArgs),
     /// Print the resolved configuration, the URLs to register at the provider, and every mistake
     Check(check::CheckArgs),
+    /// Ask a running gateway whether it is ready
+    Health(health::HealthArgs),
     /// List, show or remove OAuth clients
     Clients(clients::ClientsArgs),
     /// List or revoke what people allowed clients
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.files)) {
         Command::Serve(files) => run_serve(&files),
         Command::Check(args) => check::run(&args),
+        Command::Health(args) => run_async(health::run(args)),
         Command::Clients(args) => clients::run(args),
         Command::Schema(args) => schema::run(&args),
         Command::Grants(args) => grants::run(args),
