@@ -72,7 +72,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     let mut gateway = Gateway::build(&config, providers.collect(), false).await?;
     if let StoreConfig::Redis(redis) = &config.store {
-        gateway = gateway.join(listen_to_nodes(&config.cluster, &redis.address.to_string()).await?, config.cluster.url.clone()).await?;
+        gateway =
+            gateway.join(listen_to_nodes(&config.cluster, &redis.address.to_string()).await?, config.cluster.url.clone()).await?;
     }
     tracing::info!(
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
