@@ -39,8 +39,11 @@ impl RedisOptions {
 /// Why a Redis cannot be used, and what to change. Holds no secret.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    #[error("Redis at {address} cannot be used: {source}; check KVS_ADDR or REDIS_URL, user and password, and that it runs")]
-    Store { address: String, source: StoreError },
+    #[error(
+        "Redis at {address} cannot be used: {}; check KVS_ADDR or REDIS_URL, user and password, and that it runs",
+        told(cause)
+    )]
+    Store { address: String, cause: StoreError },
     #[error(
         "AUTH_SECRET differs from the one that sealed what is in Redis at {address}; restore it, or list it after the new one to rotate"
     )]
@@ -54,8 +57,8 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(super) fn store(address: &str, source: StoreError) -> Self {
-        Self::Store { address: address.to_owned(), source }
+    pub(super) fn store(address: &str, cause: StoreError) -> Self {
+        Self::Store { address: address.to_owned(), cause }
     }
 
     pub(super) fn seal(address: &str, source: SealError) -> Self {
@@ -73,7 +76,7 @@ pub async fn open(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenE
     let begun = Instant::now();
     loop {
         match sentinel::check(&database, &address).await {
-            Err(OpenError::Store { source: StoreError::Unavailable(why), .. })
+            Err(OpenError::Store { cause: StoreError::Unavailable(why), .. })
                 if begun.elapsed() < START_PATIENCE && !is_refusal(&why) =>
             {
                 tracing::debug!(%address, why, "Redis cannot be reached yet");
@@ -86,9 +89,16 @@ pub async fn open(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenE
     Ok(bundle(&Arc::new(database)))
 }
 
+fn told(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(why) => why.clone(),
+        error => error.to_string(),
+    }
+}
+
 /// What trying again does not mend.
 fn is_refusal(why: &str) -> bool {
-    ["NOAUTH", "WRONGPASS", "NOPERM", "AuthenticationFailed", "Password authentication failed", "InvalidClientConfig"]
+    ["NOAUTH", "WRONGPASS", "NOPERM", "AuthenticationFailed", "InvalidClientConfig", "peer certificate"]
         .iter()
         .any(|word| why.contains(word))
 }
