@@ -22,6 +22,7 @@ ARROWS = {
     "portunus-testkit": {"portunus-core"},
 }
 DEV_ARROWS = {
+    "portunus-store": {"portunus-testkit"},
     "portunus-identity": {"portunus-testkit"},
     "portunus-mcp": {"portunus-testkit"},
     "portunus": {"portunus-testkit"},

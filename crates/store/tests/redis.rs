@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use portunus_core::store::Stores;
 use portunus_store::{conformance::Backend, conformance_suite};
+use portunus_testkit::redis::Server;
 
-use self::servers::{Place, Server};
+use self::place::Place;
 
-mod servers;
+mod place;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
 

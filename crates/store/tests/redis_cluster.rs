@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use portunus_core::store::Stores;
 use portunus_store::{conformance::Backend, conformance_suite};
+use portunus_testkit::redis::Cluster;
 
-use self::servers::{Cluster, Place};
+use self::place::Place;
 
-mod servers;
+mod place;
 
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
 

@@ -13,10 +13,11 @@ use portunus_store::{
     conformance::secrets::{NOW, access, code, fill, grant, rotation},
     redis::{RedisAddress, RedisOptions, open},
 };
+use portunus_testkit::redis::{Cluster, Server};
 
-use self::servers::{Cluster, Place, Server, sealer};
+use self::place::{Place, sealer};
 
-mod servers;
+mod place;
 
 /// Far longer than any call may take, and far shorter than for ever.
 const PATIENCE: Duration = Duration::from_secs(60);

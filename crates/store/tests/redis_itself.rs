@@ -13,10 +13,11 @@ use portunus_store::{
     conformance::secrets::{NOW, assert_all_opens, fill, grant, leg, user},
     redis::{OpenError, RedisAddress, RedisOptions, open},
 };
+use portunus_testkit::redis::Server;
 
-use self::servers::{Place, Server, sealer, sealer_of};
+use self::place::{Place, sealer, sealer_of};
 
-mod servers;
+mod place;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
 

@@ -1,6 +1,6 @@
 //! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
 //! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
-//! for clients; [`zoo`] are hosts of strangers; [`log`] catches what is logged.
+//! for clients; [`redis`] starts Redis servers; [`zoo`] are hosts of strangers; [`log`] catches what is logged.
 
 #[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
 pub mod agent;
@@ -10,6 +10,12 @@ pub mod log;
 pub mod mcp_servers;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod okta;
+#[expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "test-only: a broken fixture should stop the test that uses it"
+)]
+pub mod redis;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod signer;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]

@@ -79,6 +79,8 @@ pub(crate) struct Setup {
     pub(crate) children_per_user: usize,
     /// How long connections are accepted once a gateway was told to stop.
     pub(crate) stop_delay: Duration,
+    /// Where records are kept, if not in a file.
+    pub(crate) store: Option<StoreConfig>,
 }
 
 impl Default for Setup {
@@ -102,6 +104,7 @@ impl Default for Setup {
             nodes: 1,
             children_per_user: DEFAULT_CHILDREN_PER_USER,
             stop_delay: Duration::ZERO,
+            store: None,
         }
     }
 }
@@ -174,7 +177,8 @@ impl World {
             vec![stdio("dice", env!("CARGO_BIN_EXE_portunus"), &["demo-server", "dice"]), http_server("uuid", &uuid)];
         servers.extend(setup.more_servers);
         let secret = SecretText::new(format!("auth-secret-of-one-world-{:020}", next()));
-        let store = StoreConfig::Sqlite { path: directory.path().join("gateway.sqlite") };
+        let file = || StoreConfig::Sqlite { path: directory.path().join("gateway.sqlite") };
+        let store = setup.store.unwrap_or_else(file);
         let config = Config {
             servers,
             proxies: setup.proxies,

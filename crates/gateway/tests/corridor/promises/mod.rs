@@ -12,5 +12,6 @@ mod operations;
 mod outage;
 mod prompts;
 mod proxy;
+mod shared_store;
 mod sign_in;
 mod stopping;

@@ -1,26 +1,14 @@
 //! Redis servers of the tests' own: started on free ports of the loopback, with their files in a temporary folder and everything on
-//! disk, and ended with the process that started them, however it ends. Used by the suites over Redis beside it.
-
-#![expect(clippy::unwrap_used, reason = "for tests")]
-#![allow(dead_code, reason = "each suite uses its part")]
+//! disk, and ended with the process that started them, however it ends.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use portunus_core::{entropy::SeededEntropy, secret::SecretText, store::Stores};
-use portunus_store::{
-    redis::{RedisAddress, RedisOptions, open},
-    seal::Sealer,
-};
 use redis::{Connection, FromRedisValue, ToRedisArgs};
 use tempfile::TempDir;
 
@@ -39,8 +27,8 @@ wait
 "#;
 
 /// One server. Ends when it is dropped.
-pub(crate) struct Server {
-    pub(crate) port: u16,
+pub struct Server {
+    pub port: u16,
     bus: u16,
     options: Vec<String>,
     running: Option<Running>,
@@ -54,7 +42,7 @@ struct Running {
 }
 
 impl Server {
-    pub(crate) fn start(options: &[&str]) -> Self {
+    pub fn start(options: &[&str]) -> Self {
         for _ in 0..10 {
             let mut server = Self {
                 port: free_port(),
@@ -72,7 +60,7 @@ impl Server {
     }
 
     /// A sentinel that watches a master, and decides alone.
-    pub(crate) fn start_sentinel(name: &str, master: u16) -> Self {
+    pub fn start_sentinel(name: &str, master: u16) -> Self {
         let server = Self::start(&["--sentinel"]);
         let () = server.ask(&["SENTINEL", "MONITOR", name, "127.0.0.1", &master.to_string(), "1"]);
         let () = server.ask(&["SENTINEL", "SET", name, "down-after-milliseconds", "1000"]);
@@ -80,7 +68,7 @@ impl Server {
     }
 
     /// Starts it again on the same port with the same files. `false` if it ended at once.
-    pub(crate) fn run(&mut self) -> bool {
+    pub fn run(&mut self) -> bool {
         let mut keeper = Command::new("sh");
         keeper.env("FOLDER", self.folder.path()).arg("-c").arg(KEEPER).arg("sh").arg(program());
         // A sentinel insists on a file to write to.
@@ -123,12 +111,12 @@ impl Server {
         redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap().get_connection_with_timeout(PATIENCE).ok()
     }
 
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Asks it something directly.
-    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[impl ToRedisArgs]) -> T {
+    pub fn ask<T: FromRedisValue>(&self, words: &[impl ToRedisArgs]) -> T {
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(word);
@@ -137,7 +125,7 @@ impl Server {
     }
 
     /// Asks until the answer holds a text.
-    pub(crate) fn until(&self, words: &[&str], text: &str) {
+    pub fn until(&self, words: &[&str], text: &str) {
         let begun = Instant::now();
         while !format!("{:?}", self.ask::<redis::Value>(words)).contains(text) {
             assert!(begun.elapsed() < PATIENCE, "{words:?} does not come to {text}");
@@ -146,7 +134,7 @@ impl Server {
     }
 
     /// Everything in its files.
-    pub(crate) fn files(&self) -> Vec<u8> {
+    pub fn files(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut folders = vec![self.folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
@@ -159,14 +147,14 @@ impl Server {
     }
 
     /// Sends a signal to the server: `-STOP`, `-CONT`, `-KILL`.
-    pub(crate) fn signal(&self, signal: &str) -> bool {
+    pub fn signal(&self, signal: &str) -> bool {
         let Some(running) = &self.running else { return false };
         let sent = Command::new("kill").arg(signal).arg(running.pid.to_string()).stderr(Stdio::null()).status();
         sent.unwrap().success()
     }
 
     /// Ends it as a crash would.
-    pub(crate) fn crash(&mut self) {
+    pub fn crash(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.input.write_all(b"end\n").unwrap();
             running.keeper.wait().unwrap();
@@ -202,10 +190,10 @@ fn program() -> &'static str {
 }
 
 /// A Cluster of three masters. Ends when it is dropped.
-pub(crate) struct Cluster(pub(crate) Vec<Server>);
+pub struct Cluster(pub Vec<Server>);
 
 impl Cluster {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-require-full-coverage", "no"];
         let nodes: Vec<_> = (0..3).map(|_| Server::start(&options)).collect();
         let parts = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
@@ -224,49 +212,15 @@ impl Cluster {
         cluster
     }
 
-    pub(crate) fn is_formed(&self) -> bool {
+    pub fn is_formed(&self) -> bool {
         self.0.iter().all(|node| {
             let info: String = node.ask(&["CLUSTER", "INFO"]);
             info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
         })
     }
 
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         let hosts: Vec<_> = self.0.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         format!("redis+cluster://{}", hosts.join(","))
     }
-}
-
-/// Storage of a test's own on a server that others use too: keys of its own prefix.
-pub(crate) struct Place {
-    pub(crate) address: String,
-    prefix: String,
-}
-
-impl Place {
-    pub(crate) fn fresh(address: String) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        Self { address, prefix: format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed)) }
-    }
-
-    pub(crate) fn key(&self, end: &str) -> String {
-        format!("{}:{end}", self.prefix)
-    }
-
-    pub(crate) fn options(&self) -> RedisOptions {
-        RedisOptions { prefix: self.prefix.clone(), ..RedisOptions::new(RedisAddress::parse(&self.address).unwrap()) }
-    }
-
-    pub(crate) async fn open(&self) -> Stores {
-        open(self.options(), sealer("a secret of the tests")).await.unwrap()
-    }
-}
-
-pub(crate) fn sealer(secret: &str) -> Sealer {
-    sealer_of(&[secret])
-}
-
-pub(crate) fn sealer_of(secrets: &[&str]) -> Sealer {
-    let secrets: Vec<_> = secrets.iter().map(|text| SecretText::new(*text)).collect();
-    Sealer::new(&secrets, Arc::new(SeededEntropy::new(1))).unwrap()
 }

@@ -1,0 +1,77 @@
+//! Redis in place of SQLite: the corridor is the same, a Redis that dies is said to be so (F2), and what it holds is nobody's secret.
+
+use std::time::Duration;
+
+use portunus::config::StoreConfig;
+use portunus_core::{
+    entropy::SeededEntropy,
+    secret::{TokenKind, TokenSecret},
+};
+use portunus_store::redis::{RedisAddress, RedisOptions};
+use portunus_testkit::{
+    agent::{Agent, McpClient, Request},
+    redis::Server,
+};
+use serde_json::json;
+
+use crate::world::{Setup, World};
+
+async fn world_on(redis: &Server) -> World {
+    let options = RedisOptions::new(RedisAddress::parse(&redis.address()).unwrap());
+    World::of(Setup { store: Some(StoreConfig::Redis(options)), ..Setup::default() }).await
+}
+
+async fn status(browser: &Agent, world: &World) -> u16 {
+    browser.send(Request::get(&world.at("/ready"))).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn b6_the_corridor_on_redis() {
+    let redis = Server::start(&[]);
+    let mut world = world_on(&redis).await;
+    let (client, browser, tokens) = world.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 1})).await, "2");
+
+    world.stop().await;
+    world.restart().await;
+    let fresh = client.tokens(client.refresh(tokens.refresh()).await);
+    McpClient::connect(&browser, &world.at("/mcp/uuid"), &fresh.access).await;
+    // The browser is signed in still: nobody is sent to Okta.
+    world.client("/mcp").await.connect(&browser).await;
+    assert_eq!(world.grants("alice").await, 2);
+
+    let files = redis.files();
+    let holds = |text: &str| files.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(&client.id), "what is no secret is seen, so a secret would be");
+    for secret in [&tokens.access, &fresh.access, tokens.refresh(), fresh.refresh()] {
+        assert!(!holds(secret));
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn f2_a_gateway_whose_redis_dies_accepts_nothing_and_goes_on_when_it_is_back() {
+    let mut redis = Server::start(&[]);
+    let world = world_on(&redis).await;
+    let (client, browser, tokens) = world.connect("/mcp/uuid").await;
+    assert_eq!(status(&browser, &world).await, 200);
+
+    redis.crash();
+    assert_eq!(status(&browser, &world).await, 503);
+    let refused = client.refresh(tokens.refresh()).await.expect(503);
+    assert_eq!(refused.error(), "temporarily_unavailable");
+    // Whose token this is cannot be told now. It is well-formed, so that it has to be looked up.
+    let unseen = TokenSecret::generate(TokenKind::Access, &SeededEntropy::new(5));
+    let call = Request::json(&world.at("/mcp/uuid"), &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+    let answer = browser.send(call.without_cookies().bearer(unseen.expose())).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+
+    assert!(redis.run());
+    while status(&browser, &world).await != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let tokens = client.tokens(client.refresh(tokens.refresh()).await);
+    McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    world.close().await;
+}
