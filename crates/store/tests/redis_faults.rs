@@ -190,6 +190,31 @@ async fn a_write_waits_for_its_replicas() {
     until_it_answers(&stores).await;
 }
 
+/// One master that has all slots, and its replica.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_waits_for_its_replicas_in_a_cluster_too() {
+    let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "60000"];
+    let (master, replica) = (Server::start(&options), Server::start(&options));
+    let () = master.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    replica.meet(&master);
+    let id: String = master.ask(&["CLUSTER", "MYID"]);
+    replica.until(&["CLUSTER", "NODES"], &id);
+    replica.until(&["CLUSTER", "INFO"], "cluster_state:ok");
+    let () = replica.ask(&["CLUSTER", "REPLICATE", &id]);
+    master.until(&["INFO", "replication"], "state=online");
+
+    let place = Place::fresh(format!("redis+cluster://127.0.0.1:{}", master.port));
+    let options = RedisOptions { replicas: 1, ..place.options() };
+    let stores = open(options, sealer("a secret of the tests")).await.unwrap();
+    fill(&stores).await;
+    replica.signal("-STOP");
+    let refused = in_time(stores.assertions.use_once(&TokenHash::of("assertion"), NOW, NOW)).await;
+    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("0 of 1")), "{refused:?}");
+    assert!(stores.grants.find_grant(&grant().id).await.unwrap().is_some());
+    replica.signal("-CONT");
+    until_it_answers(&stores).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     let mut master = Server::start(&[]);

@@ -124,6 +124,11 @@ impl Server {
         command.query(&mut self.connect().unwrap()).unwrap()
     }
 
+    /// Makes it and another one nodes of one Cluster.
+    pub fn meet(&self, other: &Self) {
+        self.ask::<()>(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), &other.bus.to_string()]);
+    }
+
     /// Asks until the answer holds a text.
     pub fn until(&self, words: &[&str], text: &str) {
         let begun = Instant::now();
@@ -201,7 +206,7 @@ impl Cluster {
             let () = node.ask(&["CLUSTER", "ADDSLOTSRANGE", part.0, part.1]);
         }
         for node in &nodes[1..] {
-            let () = nodes[0].ask(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &node.bus.to_string()]);
+            nodes[0].meet(node);
         }
         let cluster = Self(nodes);
         let begun = Instant::now();

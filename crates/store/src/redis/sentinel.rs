@@ -75,21 +75,22 @@ async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreErro
     let [names] = database.connection.read(&list, [command]).await?;
     for name in answer::<Vec<String>>(names)? {
         let Some(what) = Expiring::parse(&name) else { continue };
-        let (hash, place): (&String, fn(&TokenHash) -> Place<'_>) = match &what {
-            Expiring::Login(hash, _) => (hash, logins::place),
-            Expiring::Leg(hash) => (hash, transactions::place),
-            Expiring::Successor(hash) => (hash, rotation::place),
+        // Every kind that has something sealed, the field it is in, and the place it was sealed for.
+        let (hash, field, place): (&String, &str, fn(&TokenHash) -> Place<'_>) = match &what {
+            Expiring::Login(hash, _) => (hash, "record", logins::place),
+            Expiring::Leg(hash) => (hash, "record", transactions::place),
+            Expiring::Successor(hash) => (hash, "record", rotation::place),
             _ => continue,
         };
         if let Some(hash) = TokenHash::parse(hash) {
-            reseal(database, &database.keys.record(shard, &what), place(&hash)).await?;
+            reseal(database, &database.keys.record(shard, &what), field, place(&hash)).await?;
         }
     }
     Ok(())
 }
 
-async fn reseal(database: &Database, key: &str, place: Place<'_>) -> Result<(), StoreError> {
-    let [found] = database.connection.read(key, [hget(key, "record")]).await?;
+async fn reseal(database: &Database, key: &str, field: &str, place: Place<'_>) -> Result<(), StoreError> {
+    let [found] = database.connection.read(key, [hget(key, field)]).await?;
     if found == Value::Nil {
         return Ok(());
     }
@@ -99,7 +100,7 @@ async fn reseal(database: &Database, key: &str, place: Place<'_>) -> Result<(), 
     }
     match database.sealer.open(place, &ciphertext).and_then(|plaintext| database.sealer.seal(place, &plaintext)) {
         Ok(anew) => {
-            let call = Call::new(&script::RESEAL).key(key.to_owned()).arg(ciphertext).arg(anew);
+            let call = Call::new(&script::RESEAL).key(key.to_owned()).arg(field).arg(ciphertext).arg(anew);
             database.run::<bool>(&call).await.map(drop)
         }
         // Lost already; whoever looks it up is told so.
