@@ -100,7 +100,7 @@ export async function startCluster(folder, { port, env, mcp, config }) {
     node.launch = async () => {
       node.process = start(gatewayBinary(), ['serve', '--mcp-config', path.join(own, 'mcp.json'), '--config', path.join(own, 'config.yaml')], {
         cwd: own,
-        env: plainEnvironment({ ...env, PORT: String(node.port), BASE_URL: baseUrl, KVS_ADDR: redis.address }),
+        env: plainEnvironment({ ...env, PORT: String(node.port), BASE_URL: baseUrl, KVS_ADDR: redis.address, STOP_DELAY: '1s' }),
         log: node.log,
       });
       await answers(`http://localhost:${node.port}/health`, node.process);
