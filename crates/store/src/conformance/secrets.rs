@@ -8,6 +8,7 @@ use portunus_core::{
     client::{Client, GrantType},
     grant::Grant,
     ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
+    node::KeptSession,
     pkce::CodeChallenge,
     principal::User,
     redirect::RedirectUri,
@@ -122,6 +123,10 @@ pub fn rotation(n: u32) -> Rotation {
     }
 }
 
+pub fn session() -> KeptSession {
+    KeptSession { user: user().id, state: b"secret of the session".to_vec() }
+}
+
 /// One of everything that holds or once held a secret: each of their texts begins with "secret of the".
 pub async fn fill(stores: &Stores) {
     stores
@@ -131,6 +136,7 @@ pub async fn fill(stores: &Stores) {
         .unwrap();
     stores.logins.insert_login(&user(), &login()).await.unwrap();
     stores.transactions.insert_leg(&leg()).await.unwrap();
+    stores.sessions.keep_session(&TokenHash::of("secret of the session's name"), &session(), LATER).await.unwrap();
     stores.grants.insert_code(&code("secret of the code")).await.unwrap();
     let (access, refresh) = (access("secret of the access token"), refresh("secret of the refresh token"));
     let hash = TokenHash::of("secret of the code");
@@ -145,5 +151,7 @@ pub async fn assert_all_opens(stores: &Stores) {
     assert_eq!(stores.logins.find_login(&login().id, NOW).await.unwrap(), Some((login(), user())));
     let repeated = stores.grants.rotate_refresh(&TokenHash::of("secret of the refresh token"), &rotation(2)).await.unwrap();
     assert_eq!(repeated, Rotated::Repeated { successor_secret: SecretText::new("secret of the successor 1") });
+    let kept = stores.sessions.find_session(&TokenHash::of("secret of the session's name"), NOW).await.unwrap();
+    assert_eq!(kept, Some(session()));
     assert_eq!(stores.transactions.take_leg(&leg().state, NOW).await.unwrap(), Some(leg()));
 }

@@ -15,7 +15,7 @@ use super::{
     open::OpenError,
     rotation, script,
     script::Call,
-    transactions,
+    sessions, transactions,
 };
 use crate::seal::{Place, SealError};
 
@@ -80,6 +80,7 @@ async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreErro
             Expiring::Login(hash, _) => (hash, "record", logins::place),
             Expiring::Leg(hash) => (hash, "record", transactions::place),
             Expiring::Successor(hash) => (hash, "record", rotation::place),
+            Expiring::Session(id) => (id, "state", sessions::place),
             _ => continue,
         };
         if let Some(hash) = TokenHash::parse(hash) {

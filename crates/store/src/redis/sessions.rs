@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) struct RedisSessionStore(pub(super) Arc<Database>);
 
-fn place(id: &TokenHash) -> Place<'_> {
+pub(super) fn place(id: &TokenHash) -> Place<'_> {
     Place { table: "sessions", column: "state", key: key(id) }
 }
 

@@ -14,8 +14,12 @@ const PLACE: Place<'static> = Place { table: "meta", column: "value", key: KEY.a
 const TEXT: &[u8] = b"portunus";
 
 /// Every sealed column: table, primary key, column.
-const SEALED: [(&str, &str, &str); 3] =
-    [("logins", "hash", "record"), ("legs", "state", "record"), ("refresh_tokens", "hash", "successor_secret")];
+const SEALED: [(&str, &str, &str); 4] = [
+    ("logins", "hash", "record"),
+    ("legs", "state", "record"),
+    ("refresh_tokens", "hash", "successor_secret"),
+    ("sessions", "id", "state"),
+];
 
 enum Trouble {
     Sqlite(rusqlite::Error),
