@@ -122,6 +122,15 @@ export async function startCluster(folder, { port, env, mcp, config }) {
     redis,
     nodes,
     logs: nodes.map((node) => node.log),
+    /** Until every node says that it can work. */
+    async ready() {
+      for (const node of nodes) {
+        for (let attempt = 0; (await fetch(`${node.url}/ready`)).status !== 200; attempt += 1) {
+          if (attempt > 200) throw new Error(`node ${node.n} is not ready:\n${tail(node.log)}`);
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+      }
+    },
     async stop() {
       await nginx.stop();
       for (const node of nodes) await node.stop();

@@ -43,8 +43,13 @@ function homes() {
 }
 
 describe('exercises, a node being killed before each', () => {
-  for (const name of ['TypeScript 1.x', 'TypeScript 2.x, modern, pinned', 'Python, legacy']) {
-    for (const fixture of FIXTURES.filter((one) => ['legacy-stdio', 'modern-http', 'legacy-http'].includes(one.name))) {
+  const MEETINGS = {
+    'TypeScript 1.x': ['legacy-stdio', 'modern-http'],
+    'TypeScript 2.x, modern, pinned': ['legacy-stdio', 'modern-stdio'],
+    'Python, legacy': ['legacy-http'],
+  };
+  for (const [name, servers] of Object.entries(MEETINGS)) {
+    for (const fixture of FIXTURES.filter((one) => servers.includes(one.name))) {
       test(`${name} at ${fixture.name}`, { timeout: 300_000 }, async (context) => {
         const client = named(name);
         for (const [exercise, perform] of Object.entries(EXERCISES)) {
@@ -95,6 +100,7 @@ describe('what outlives a node', () => {
     const resource = `${stage.base}/mcp/modern-http`;
     const token = await tokens.for(resource);
     await stage.gateway.redis.restart();
+    await stage.gateway.ready();
     const connected = await named('TypeScript 2.x, modern, pinned').connect({ url: resource, token }, { answer, log: stage.log });
     assert.equal(said(await connected.call('echo', { message: 'still here' })), 'still here');
     await connected.close();

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,6 +19,7 @@ use portunus_core::{
     store::{NodeStore, StoreError},
 };
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// How long a node counts as alive after it said so, and how often it says so.
 const ALIVE_FOR: Duration = Duration::from_secs(3);
@@ -71,7 +72,8 @@ pub struct Member {
     epoch: AtomicU64,
     /// When the last beat that reached the store began.
     beaten: Mutex<Option<Instant>>,
-    is_leaving: AtomicBool,
+    /// Cancelled when this node is going to stop.
+    pub(super) leaving: CancellationToken,
     /// Which of the others gets whoever comes while this one leaves.
     turn: AtomicUsize,
 }
@@ -95,7 +97,7 @@ impl Member {
             elsewhere: Cache::builder().max_capacity(MOST_USERS).time_to_live(TRUSTED_FOR).build(),
             epoch: AtomicU64::new(0),
             beaten: Mutex::default(),
-            is_leaving: AtomicBool::new(false),
+            leaving: CancellationToken::new(),
             turn: AtomicUsize::new(0),
         });
         member.beat().await?;
@@ -108,7 +110,7 @@ impl Member {
     pub(super) async fn place(&self, user: &UserId) -> Result<Place, StoreError> {
         let epoch = self.epoch.load(Ordering::SeqCst);
         let held = self.here.get(user);
-        if self.is_leaving.load(Ordering::SeqCst) {
+        if self.leaving.is_cancelled() {
             return self.place_while_leaving(user, held.is_some()).await;
         }
         if !self.is_alive() {
@@ -171,7 +173,7 @@ impl Member {
 
     /// This node is going to stop: its users go elsewhere, as soon as nothing of theirs is under way.
     pub fn begin_leaving(&self) {
-        self.is_leaving.store(true, Ordering::SeqCst);
+        self.leaving.cancel();
     }
 
     /// This node stops. Without it the others would notice a little later.

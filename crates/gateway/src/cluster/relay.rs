@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, response::Response};
+use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use portunus_core::node::Node;
 
@@ -79,8 +80,24 @@ impl Relay {
         *response.status_mut() = answer.status();
         let end_to_end = answer.headers().iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(name));
         response.headers_mut().extend(end_to_end.map(|(name, value)| (name.clone(), value.clone())));
-        *response.body_mut() = Body::from_stream(answer.bytes_stream());
+        let body = answer.bytes_stream();
+        // A stream without an end must not hold up a node that stops: its client takes it up again through another.
+        let leaving = self.member.leaving.clone();
+        *response.body_mut() = if lasts_for_ever(errand) {
+            Body::from_stream(body.take_until(leaving.cancelled_owned()))
+        } else {
+            Body::from_stream(body)
+        };
         Ok(response)
+    }
+}
+
+/// What clients listen on: a GET, or `subscriptions/listen`.
+fn lasts_for_ever(errand: &Errand) -> bool {
+    match &errand.what {
+        super::What::Mcp(method) if *method == http::Method::GET => true,
+        super::What::Mcp(_) => errand.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen"),
+        super::What::Tools => false,
     }
 }
 
