@@ -334,7 +334,7 @@ describe('when something goes away', () => {
       process.kill(gateway.pid, signal);
       await gateway.ended;
       gateway = await startGateway(folder, asConfigured);
-      await assert.rejects(client.tools(), /Session not found/, 'sessions do not outlive the gateway');
+      assert.ok((await client.tools()).length > 5, 'the session goes on');
       await client.client.close();
 
       const again = await connectSdkOne(`${base}/mcp/everything`, keys);

@@ -23,6 +23,8 @@ impl Inner {
     pub(crate) async fn session(self: &Arc<Self>, caller: &Caller, map: &HeaderMap) -> Result<Arc<Session>, Box<Answer>> {
         let id = headers::session(map)?;
         let session = match self.sessions.find(caller, &id) {
+            // Its end is being written down.
+            Some(session) if session.ended.is_cancelled() => return Err(Box::new(answers::session_unknown())),
             Some(session) => session,
             None => self.take_on(caller, &id).await?,
         };
@@ -34,9 +36,12 @@ impl Inner {
     /// Writes down what there is to know of a session. Without it the session ends with this process, which is no reason to refuse what was
     /// asked.
     pub(crate) async fn keep(&self, session: &Session) {
-        let Some(state) = session.write() else { return };
+        let Some(state) = session.write().filter(|_| !session.ended.is_cancelled()) else { return };
         if self.settings.records.keep(session.id.as_str(), &session.user, &state).await == Err(RecordsDown) {
             tracing::warn!(session = ?session.id, "a session could not be written down");
+        }
+        if session.ended.is_cancelled() {
+            self.forget(session).await;
         }
     }
 

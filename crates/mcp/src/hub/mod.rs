@@ -138,6 +138,9 @@ impl Hub {
         };
         match session {
             Ok(session) => {
+                // First what is written down, or a request that comes just now would go on with it.
+                session.ended.cancel();
+                self.inner.forget(&session).await;
                 self.inner.sessions.remove(&session);
                 self.inner.end_session(&session).await;
                 answers::empty(StatusCode::NO_CONTENT)

@@ -26,6 +26,8 @@ use super::{
 struct Shelf {
     kept: Mutex<HashMap<String, (UserId, Vec<u8>)>>,
     is_down: AtomicBool,
+    is_slow: AtomicBool,
+    is_forgetting: AtomicBool,
 }
 
 impl Shelf {
@@ -52,6 +54,10 @@ impl SessionRecords for Shelf {
 
     async fn forget(&self, session: &str) -> Result<(), RecordsDown> {
         self.up(())?;
+        self.is_forgetting.store(true, Ordering::SeqCst);
+        while self.is_slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         self.kept.lock().unwrap().remove(session);
         Ok(())
     }
@@ -147,4 +153,25 @@ async fn without_records_for_a_while() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "404 would have the client begin anew");
     shelf.is_down.store(false, Ordering::SeqCst);
     assert_eq!(client.call("dice_roll").await["by"], "dice");
+}
+
+/// Records that take their time to forget: what comes meanwhile must not bring the session back.
+#[tokio::test]
+async fn what_comes_while_a_session_ends_does_not_revive_it() {
+    let shelf = Arc::new(Shelf::default());
+    let (_, hub) = process(&shelf);
+    let client = Client::all(&hub, "alice").await;
+    shelf.is_slow.store(true, Ordering::SeqCst);
+    let ending = {
+        let (hub, caller, headers) = (Arc::clone(&hub), client.caller.clone(), client.headers());
+        tokio::spawn(async move { hub.delete(caller, &headers).await.status })
+    };
+    while !shelf.is_forgetting.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(hub.get(client.caller.clone(), &client.headers()).await.status, StatusCode::NOT_FOUND);
+    shelf.is_slow.store(false, Ordering::SeqCst);
+    assert_eq!(ending.await.unwrap(), StatusCode::NO_CONTENT);
+    assert_eq!(client.notify("x", "{}").await.status, StatusCode::NOT_FOUND);
+    assert!(shelf.kept.lock().unwrap().is_empty());
 }
