@@ -30,7 +30,12 @@ use portunus_store::{
     seal::{Place, Sealer},
     sqlite::{self, OpenError},
 };
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::Instant};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::mpsc,
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::signals::{StopSignal, linger, stop_signals};
@@ -63,7 +68,7 @@ const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     // First of all: whoever can connect can also be told to stop, and waits for it to end well.
     let signals = stop_signals()?;
-    let listener = listen(&config).await?;
+    let listener = listen(&config)?;
     let http = net::client(NetSettings::identity())?;
     let providers = config.providers.iter().map(|provider| {
         let settings = provider.settings.clone();
@@ -72,8 +77,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     });
     let mut gateway = Gateway::build(&config, providers.collect(), false).await?;
     if let StoreConfig::Redis(redis) = &config.store {
-        gateway =
-            gateway.join(listen_to_nodes(&config.cluster, &redis.address.to_string()).await?, config.cluster.url.clone()).await?;
+        gateway = gateway.join(listen_to_nodes(&config.cluster, &redis.address.to_string())?, config.cluster.url.clone()).await?;
     }
     tracing::info!(
         url = %config.public_url, listen = %config.listen, servers = config.servers.len(), proxies = config.proxies.len(),
@@ -82,19 +86,31 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     gateway.run(listener, Router::new(), signals).await
 }
 
+/// Connections that may wait to be accepted. The library's 128 overflow when a crowd comes at once, and whoever is turned away tries again a
+/// second later at the earliest; the system has a limit of its own (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A port that the last run has just left is free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Binds the configured address.
-pub async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(config.listen).await.with_context(|| {
+pub fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    bind(config.listen).with_context(|| {
         format!("cannot listen on {}: is another program using the port? (PORT or listen changes it)", config.listen)
     })
 }
 
 /// Binds the address for other nodes: the configured one, or the one that the store is reached from.
-async fn listen_to_nodes(config: &ClusterConfig, store: &str) -> anyhow::Result<TcpListener> {
+fn listen_to_nodes(config: &ClusterConfig, store: &str) -> anyhow::Result<TcpListener> {
     let (_, host) = store.split_once("://").unwrap_or(("", store));
     let host = host.split(['/', ',']).next().unwrap_or_default();
     let address = config.listen.unwrap_or_else(|| SocketAddr::new(cluster::toward(host), 0));
-    TcpListener::bind(address).await.with_context(|| {
+    bind(address).with_context(|| {
         format!("cannot listen on {address} for the other nodes: is it an address of this machine? (CLUSTER_LISTEN or cluster.listen changes it)")
     })
 }
