@@ -141,6 +141,12 @@ impl Inner {
     pub(crate) async fn end_session(&self, session: &Arc<Session>) {
         session.ended.cancel();
         self.forget(session).await;
+        self.clear_away(session).await;
+    }
+
+    /// What a session that is out of the table had here, its record left aside.
+    pub(crate) async fn clear_away(&self, session: &Arc<Session>) {
+        session.ended.cancel();
         session.resumables.clear();
         self.unwatch_tasks(session).await;
         for (server, uri) in session.take_subscriptions() {

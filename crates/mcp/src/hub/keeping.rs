@@ -40,12 +40,15 @@ impl Inner {
         if self.settings.records.keep(session.id.as_str(), &session.user, &state).await == Err(RecordsDown) {
             tracing::warn!(session = ?session.id, "a session could not be written down");
         }
-        if session.ended.is_cancelled() {
+        // Not if it only left this process: the record is another's by now.
+        if session.is_forgotten.load(Ordering::SeqCst) {
             self.forget(session).await;
         }
     }
 
+    /// The session is over, here and everywhere.
     pub(crate) async fn forget(&self, session: &Session) {
+        session.is_forgotten.store(true, Ordering::SeqCst);
         if session.can_be_asked() && self.settings.records.forget(session.id.as_str()).await == Err(RecordsDown) {
             tracing::warn!(session = ?session.id, "the record of a session that ended could not be deleted");
         }

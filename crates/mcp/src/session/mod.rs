@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -105,6 +105,8 @@ pub(crate) struct Session {
     pub(crate) record_touched: AtomicU64,
     /// How often it was taken on by another process.
     life: u32,
+    /// It is over: nothing of it may be written down any more.
+    pub(crate) is_forgotten: AtomicBool,
     /// Calls under way, by the client's ids.
     calls: Mutex<HashMap<RequestId, CancellationToken>>,
     pub(crate) outbox: Outbox,
@@ -141,6 +143,7 @@ impl Session {
             last_used: AtomicU64::new(0),
             record_touched: AtomicU64::new(0),
             life: 0,
+            is_forgotten: AtomicBool::new(false),
             calls: Mutex::default(),
             outbox: Outbox::default(),
             resumables: Resumables::new(kept),

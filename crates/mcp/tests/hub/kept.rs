@@ -28,9 +28,16 @@ struct Shelf {
     is_down: AtomicBool,
     is_slow: AtomicBool,
     is_forgetting: AtomicBool,
+    is_keeping: AtomicBool,
 }
 
 impl Shelf {
+    async fn take_time(&self) {
+        while self.is_slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     fn up<T>(&self, value: T) -> Result<T, RecordsDown> {
         if self.is_down.load(Ordering::SeqCst) { Err(RecordsDown) } else { Ok(value) }
     }
@@ -40,6 +47,8 @@ impl Shelf {
 impl SessionRecords for Shelf {
     async fn keep(&self, session: &str, user: &UserId, state: &[u8]) -> Result<(), RecordsDown> {
         self.up(())?;
+        self.is_keeping.store(true, Ordering::SeqCst);
+        self.take_time().await;
         self.kept.lock().unwrap().insert(session.to_owned(), (user.clone(), state.to_vec()));
         Ok(())
     }
@@ -55,9 +64,7 @@ impl SessionRecords for Shelf {
     async fn forget(&self, session: &str) -> Result<(), RecordsDown> {
         self.up(())?;
         self.is_forgetting.store(true, Ordering::SeqCst);
-        while self.is_slow.load(Ordering::SeqCst) {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        self.take_time().await;
         self.kept.lock().unwrap().remove(session);
         Ok(())
     }
@@ -174,4 +181,34 @@ async fn what_comes_while_a_session_ends_does_not_revive_it() {
     assert_eq!(ending.await.unwrap(), StatusCode::NO_CONTENT);
     assert_eq!(client.notify("x", "{}").await.status, StatusCode::NOT_FOUND);
     assert!(shelf.kept.lock().unwrap().is_empty());
+}
+
+/// The user's home is elsewhere now: what this process still writes must not end what goes on there.
+#[tokio::test]
+async fn a_user_who_is_let_go_goes_on_elsewhere() {
+    let shelf = Arc::new(Shelf::default());
+    let (fakes, first) = process(&shelf);
+    let client = Client::all(&first, "alice").await;
+    client.call("dice_roll").await;
+    assert_eq!(first.users(), [client.caller.principal.user.clone()]);
+    shelf.is_slow.store(true, Ordering::SeqCst);
+    shelf.is_keeping.store(false, Ordering::SeqCst);
+    let subscribing = {
+        let (hub, caller, headers) = (Arc::clone(&first), client.caller.clone(), client.headers());
+        let body = r#"{"jsonrpc":"2.0","id":5,"method":"resources/subscribe","params":{"uri":"file:///dice"}}"#;
+        tokio::spawn(async move { hub.post(caller, &headers, body.into()).await })
+    };
+    while !shelf.is_keeping.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    first.let_go(&client.caller.principal.user).await;
+    assert!(first.users().is_empty());
+    shelf.is_slow.store(false, Ordering::SeqCst);
+    subscribing.await.unwrap();
+    assert!(!shelf.is_forgetting.load(Ordering::SeqCst), "the record stays");
+    let (_, second) = process(&shelf);
+    assert_eq!(at(&second, &client).call("dice_roll").await["by"], "dice");
+    let connects = fakes.script("dice").connects.load(Ordering::SeqCst);
+    at(&first, &client).call("dice_roll").await;
+    assert_eq!(fakes.script("dice").connects.load(Ordering::SeqCst), connects + 1, "what was the user's alone was closed");
 }
