@@ -1,7 +1,7 @@
 //! Where the tests over Redis keep things; the servers themselves are [`portunus_testkit::redis`]'s.
 
 #![expect(clippy::unwrap_used, reason = "for tests")]
-#![expect(dead_code, reason = "each suite uses its part")]
+#![allow(dead_code, reason = "each suite uses its part, and one of them all of it")]
 
 use std::sync::{
     Arc,
