@@ -51,6 +51,8 @@ pub(crate) struct Script {
     /// Every request and notification that arrived.
     pub(crate) heard: Mutex<Vec<(String, String)>>,
     pub(crate) cancelled: AtomicUsize,
+    /// Calls that said all they had to say.
+    pub(crate) finished: AtomicUsize,
 }
 
 impl Script {
@@ -70,6 +72,7 @@ impl Script {
             go_on: Notify::new(),
             heard: Mutex::default(),
             cancelled: AtomicUsize::new(0),
+            finished: AtomicUsize::new(0),
         }
     }
 
@@ -262,6 +265,15 @@ impl FakePeer {
                 progress.send(News::Progress(payload(r#"{"progress":1,"progressToken":77}"#))).await.unwrap();
                 self.script.go_on.notified().await;
                 progress.send(News::Progress(payload(r#"{"progress":2,"progressToken":77}"#))).await.unwrap();
+            }
+            // More than may wait for a client that does not read.
+            "chatter" => {
+                let progress = call.news.as_ref().expect("somebody listens");
+                for n in 0..100 {
+                    let news = payload(&format!(r#"{{"progress":{n},"progressToken":77}}"#));
+                    progress.send(News::Progress(news)).await.unwrap();
+                }
+                self.script.finished.fetch_add(1, Ordering::SeqCst);
             }
             "wait" => {
                 tokio::select! {

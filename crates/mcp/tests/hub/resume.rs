@@ -46,6 +46,24 @@ async fn a_call_whose_connection_breaks_is_taken_up() {
 }
 
 #[tokio::test]
+async fn a_call_that_nobody_reads_is_not_held_up() {
+    let fakes = Fakes::new(vec![Script::new("dice").tools(&["chatter"])]);
+    let client = Client::one(&hub(&fakes, HubSettings::default()), "alice", "dice").await;
+    let mut events = Events::of(client.post(&STEP.replace("step", "chatter")).await);
+    assert_eq!(events.next().await.unwrap(), progress(0));
+    let last = events.last.clone().unwrap();
+    drop(events);
+    while fakes.script("dice").finished.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut events = Events::of(client.take_up(&last).await);
+    for n in 1..100 {
+        assert_eq!(events.next().await.unwrap(), progress(n));
+    }
+    assert!(events.next().await.unwrap().contains(r#""id":1,"result""#));
+}
+
+#[tokio::test]
 async fn a_call_is_taken_up_while_it_runs_and_its_first_connection_hangs() {
     let (fakes, hub) = dice();
     let client = Client::one(&hub, "alice", "dice").await;
