@@ -188,6 +188,17 @@ pub(crate) fn text(answer: Answer) -> String {
     }
 }
 
+/// Waits for something that happens by itself, in the time of a busy machine.
+pub(crate) async fn until(what: &str, happened: impl Fn() -> bool) {
+    for _ in 0..6_000 {
+        if happened() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("waited in vain: {what}");
+}
+
 pub(crate) struct Events {
     pub(crate) stream: BoxStream<'static, Bytes>,
     /// The id of the latest message.

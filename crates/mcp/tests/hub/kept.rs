@@ -18,7 +18,7 @@ use portunus_mcp::{
 use serde_json::json;
 
 use super::{
-    client::{Client, Events, caller, hub},
+    client::{Client, Events, caller, hub, until},
     fake::{Fakes, Script, name},
 };
 
@@ -95,9 +95,8 @@ async fn a_session_goes_on_with_what_it_asked_for() {
     let client = at(&second, &client);
     assert_eq!(client.call("dice_roll").await["by"], "dice");
     let dice = fakes.script("dice");
-    while dice.heard("resources/subscribe").is_empty() || dice.heard("logging/setLevel").is_empty() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until("the server is told", || !dice.heard("resources/subscribe").is_empty() && !dice.heard("logging/setLevel").is_empty())
+        .await;
     let mut stream = client.listen().await;
     fakes.says("dice", "notifications/message", Some(r#"{"level":"info","data":1}"#));
     assert!(stream.is_silent().await, "it wants errors alone");
@@ -174,9 +173,7 @@ async fn what_comes_while_a_session_ends_does_not_revive_it() {
         let (hub, caller, headers) = (Arc::clone(&hub), client.caller.clone(), client.headers());
         tokio::spawn(async move { hub.delete(caller, &headers).await.status })
     };
-    while !shelf.is_forgetting.load(Ordering::SeqCst) {
-        tokio::task::yield_now().await;
-    }
+    until("the record goes", || shelf.is_forgetting.load(Ordering::SeqCst)).await;
     assert_eq!(hub.get(client.caller.clone(), &client.headers()).await.status, StatusCode::NOT_FOUND);
     shelf.forgets_slowly.store(false, Ordering::SeqCst);
     assert_eq!(ending.await.unwrap(), StatusCode::NO_CONTENT);
@@ -191,7 +188,7 @@ async fn a_user_who_is_let_go_goes_on_elsewhere() {
     let (fakes, first) = process(&shelf);
     let client = Client::all(&first, "alice").await;
     client.call("dice_roll").await;
-    assert_eq!(first.users(), [client.caller.principal.user.clone()]);
+    assert_eq!(first.users(), std::slice::from_ref(&client.caller.principal.user));
     shelf.keeps_slowly.store(true, Ordering::SeqCst);
     shelf.is_keeping.store(false, Ordering::SeqCst);
     let subscribing = {
@@ -199,9 +196,7 @@ async fn a_user_who_is_let_go_goes_on_elsewhere() {
         let body = r#"{"jsonrpc":"2.0","id":5,"method":"resources/subscribe","params":{"uri":"file:///dice"}}"#;
         tokio::spawn(async move { hub.post(caller, &headers, body.into()).await })
     };
-    while !shelf.is_keeping.load(Ordering::SeqCst) {
-        tokio::task::yield_now().await;
-    }
+    until("the subscription is written down", || shelf.is_keeping.load(Ordering::SeqCst)).await;
     first.let_go(&client.caller.principal.user).await;
     assert!(first.users().is_empty());
     shelf.keeps_slowly.store(false, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use http::StatusCode;
 use portunus_mcp::hub::{Hub, HubSettings};
 
 use super::{
-    client::{Client, Events, caller, hub, initialize, text},
+    client::{Client, Events, caller, hub, initialize, text, until},
     fake::{Fakes, Script},
 };
 
@@ -53,9 +53,7 @@ async fn a_call_that_nobody_reads_is_not_held_up() {
     assert_eq!(events.next().await.unwrap(), progress(0));
     let last = events.last.clone().unwrap();
     drop(events);
-    while fakes.script("dice").finished.load(Ordering::SeqCst) == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until("the call goes on", || fakes.script("dice").finished.load(Ordering::SeqCst) > 0).await;
     let mut events = Events::of(client.take_up(&last).await);
     for n in 1..100 {
         assert_eq!(events.next().await.unwrap(), progress(n));
