@@ -1,82 +1,169 @@
-//! A node and a store that it can lose sight of.
+//! A node that loses touch with the store, and one that leaves, over a store that is told what to say.
 
 use std::sync::atomic::AtomicBool;
 
-use portunus_core::{clock::SystemClock, ids::NodeId, secret::SecretText};
+use portunus_core::{clock::SystemClock, entropy::SeededEntropy, ids::NodeId, secret::SecretText};
 use portunus_store::seal::Sealer;
 
 use super::*;
-use crate::os::OsEntropy;
 
-/// A store that answers, or does not.
-#[derive(Default)]
-struct Flaky {
-    is_gone: AtomicBool,
+fn node(name: &str) -> Node {
+    Node { id: NodeId::from_text(name), url: format!("http://{name}") }
 }
 
-impl Flaky {
-    fn answer<T>(&self, value: T) -> Result<T, StoreError> {
-        if self.is_gone.load(Ordering::SeqCst) { Err(StoreError::Unavailable("gone".to_owned())) } else { Ok(value) }
+/// One home for everybody.
+#[derive(Default)]
+struct OneHome {
+    is_down: AtomicBool,
+    home: Mutex<Option<Node>>,
+    nodes: Mutex<Vec<Node>>,
+    claims: AtomicUsize,
+}
+
+impl OneHome {
+    fn up(&self) -> Result<(), StoreError> {
+        if self.is_down.load(Ordering::SeqCst) { Err(StoreError::Unavailable("down".to_owned())) } else { Ok(()) }
     }
 }
 
 #[async_trait]
-impl NodeStore for Flaky {
+impl NodeStore for OneHome {
     async fn beat(&self, _: &Node, _: Duration) -> Result<(), StoreError> {
-        self.answer(())
+        self.up()
     }
 
     async fn leave(&self, _: &NodeId) -> Result<(), StoreError> {
-        self.answer(())
+        self.up()
     }
 
     async fn list_nodes(&self) -> Result<Vec<Node>, StoreError> {
-        self.answer(Vec::new())
+        self.up()?;
+        Ok(self.nodes.lock().unwrap().clone())
     }
 
     async fn claim_home(&self, _: &UserId, me: &Node, _: Duration) -> Result<Node, StoreError> {
-        self.answer(me.clone())
+        self.up()?;
+        self.claims.fetch_add(1, Ordering::SeqCst);
+        Ok(self.home.lock().unwrap().get_or_insert_with(|| me.clone()).clone())
     }
 
-    async fn release_home(&self, _: &UserId, _: &NodeId) -> Result<bool, StoreError> {
-        self.answer(true)
+    async fn release_home(&self, _: &UserId, node: &NodeId) -> Result<bool, StoreError> {
+        self.up()?;
+        Ok(self.home.lock().unwrap().take_if(|home| home.id == *node).is_some())
     }
 }
 
-struct Nobody;
+#[derive(Default)]
+struct Rooms {
+    is_busy: AtomicBool,
+    let_go: AtomicUsize,
+}
 
 #[async_trait]
-impl Household for Nobody {
+impl Household for Rooms {
     fn users(&self) -> Vec<UserId> {
         Vec::new()
     }
 
     fn is_busy(&self, _: &UserId) -> bool {
-        false
+        self.is_busy.load(Ordering::SeqCst)
     }
 
-    async fn let_go(&self, _: &UserId) {}
+    async fn let_go(&self, _: &UserId) {
+        self.let_go.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn member() -> (Arc<OneHome>, Arc<Rooms>, Arc<Member>) {
+    let (store, rooms, entropy) = (Arc::new(OneHome::default()), Arc::new(Rooms::default()), Arc::new(SeededEntropy::new(1)));
+    let parts = MemberParts {
+        me: node("me"),
+        nodes: Arc::clone(&store) as _,
+        household: Arc::clone(&rooms) as _,
+        sealer: Sealer::new(&[SecretText::new("a secret of the tests")], entropy.clone()).unwrap(),
+        clock: Arc::new(SystemClock),
+        entropy,
+    };
+    let member = Member::join(parts).await.unwrap();
+    (store, rooms, member)
+}
+
+/// `me`, another node's name, or `nowhere`.
+async fn place(member: &Member) -> String {
+    match member.place(&UserId::from_text("alice")).await {
+        Ok(Place::Here) => "me".to_owned(),
+        Ok(Place::At(node)) => node.id.as_str().to_owned(),
+        Err(_) => "nowhere".to_owned(),
+    }
+}
+
+async fn until_placed(member: &Member, wanted: &str) {
+    for _ in 0..3_000 {
+        if place(member).await == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never {wanted}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_out_of_touch_knows_it_before_the_others_and_comes_back() {
-    let (clock, entropy, nodes) = (Arc::new(SystemClock), Arc::new(OsEntropy), Arc::new(Flaky::default()));
-    let secret = SecretText::new("a-secret-of-thirty-two-bytes-at-least");
-    let parts = MemberParts {
-        me: Node { id: NodeId::generate(&*entropy), url: "http://10.0.0.5:7946".to_owned() },
-        nodes: Arc::clone(&nodes) as _,
-        household: Arc::new(Nobody),
-        sealer: Sealer::new(&[secret], Arc::clone(&entropy) as _).unwrap(),
-        clock,
-        entropy,
-    };
-    let member = Member::join(parts).await.unwrap();
+    let (store, _, member) = member().await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(member.is_alive(), "it says so every second");
-    nodes.is_gone.store(true, Ordering::SeqCst);
+    store.is_down.store(true, Ordering::SeqCst);
     tokio::time::sleep(ALIVE_FOR.saturating_sub(MARGIN)).await;
     assert!(!member.is_alive(), "the others may take it for dead soon");
-    nodes.is_gone.store(false, Ordering::SeqCst);
+    store.is_down.store(false, Ordering::SeqCst);
     tokio::time::sleep(BEAT_EVERY + Duration::from_millis(1)).await;
     assert!(member.is_alive());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_is_asked_once_for_a_home() {
+    let (store, _, member) = member().await;
+    assert_eq!([place(&member).await, place(&member).await], ["me", "me"]);
+    assert_eq!(store.claims.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_out_of_touch_serves_nobody_and_lets_go_of_whom_it_lost() {
+    let (store, rooms, member) = member().await;
+    assert_eq!(place(&member).await, "me");
+    store.is_down.store(true, Ordering::SeqCst);
+    until_placed(&member, "nowhere").await;
+    // Meanwhile it was taken for dead.
+    *store.home.lock().unwrap() = Some(node("other"));
+    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 0);
+    store.is_down.store(false, Ordering::SeqCst);
+    until_placed(&member, "other").await;
+    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_out_of_touch_asks_again_and_may_have_lost_nobody() {
+    let (store, rooms, member) = member().await;
+    assert_eq!(place(&member).await, "me");
+    store.is_down.store(true, Ordering::SeqCst);
+    until_placed(&member, "nowhere").await;
+    store.is_down.store(false, Ordering::SeqCst);
+    until_placed(&member, "me").await;
+    assert_eq!(store.claims.load(Ordering::SeqCst), 2, "it did not take it for granted");
+    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_leaves_keeps_whom_it_works_for_and_no_longer() {
+    let (store, rooms, member) = member().await;
+    *store.nodes.lock().unwrap() = vec![node("me"), node("other")];
+    assert_eq!(place(&member).await, "me");
+    rooms.is_busy.store(true, Ordering::SeqCst);
+    member.begin_leaving();
+    assert_eq!(place(&member).await, "me");
+    rooms.is_busy.store(false, Ordering::SeqCst);
+    // The home is still noted as this one's until it is given up.
+    assert_eq!(place(&member).await, "other");
+    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 1);
+    assert!(store.home.lock().unwrap().is_none(), "somebody else may take it");
 }

@@ -182,3 +182,23 @@ async fn t33_nobody_but_a_node_can_send_errands() {
     assert!(value["result"].is_object());
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_stream_for_another_nodes_user_holds_no_stop_up() {
+    let (mut world, browser, mcp) = two_nodes().await;
+    let listen =
+        Request::get(&world.at_node(1, "/mcp")).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
+    let listening = tokio::spawn({
+        let browser = browser.clone();
+        let listen = listen.header("mcp-session-id", &mcp.session);
+        async move { browser.send(listen).await }
+    });
+    // It is open once something that is said comes on it: nothing else carries it.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.stop_node(1).await;
+    listening.await.unwrap().expect(200);
+    let log = world.log.text();
+    assert!(!log.contains("did not end in time"), "the stop waited for the stream");
+    assert_eq!(mcp.call_text("uuid_add", json!({"a": 1, "b": 1})).await, "2", "its user is where it was");
+    world.close().await;
+}
