@@ -175,16 +175,19 @@ async fn a_write_waits_for_its_replicas() {
     let master = Server::start(&[]);
     let place = Place::fresh(master.address());
     drop(place.open().await);
-    let options = RedisOptions { replicas: 1, ..place.options() };
     let replica = Server::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
     master.until(&["INFO", "replication"], "state=online");
+    writes_wait_for(&replica, &place).await;
+}
+
+/// A write needs this replica, and is told when it does not come; reads wait for nobody.
+async fn writes_wait_for(replica: &Server, place: &Place) {
+    let options = RedisOptions { replicas: 1, ..place.options() };
     let stores = open(options, sealer("a secret of the tests")).await.unwrap();
     fill(&stores).await;
-
     replica.signal("-STOP");
     let refused = in_time(stores.assertions.use_once(&TokenHash::of("assertion"), NOW, NOW)).await;
     assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("0 of 1")), "{refused:?}");
-    // Reads wait for nobody.
     assert!(stores.grants.find_grant(&grant().id).await.unwrap().is_some());
     replica.signal("-CONT");
     until_it_answers(&stores).await;
@@ -203,16 +206,7 @@ async fn a_write_waits_for_its_replicas_in_a_cluster_too() {
     let () = replica.ask(&["CLUSTER", "REPLICATE", &id]);
     master.until(&["INFO", "replication"], "state=online");
 
-    let place = Place::fresh(format!("redis+cluster://127.0.0.1:{}", master.port));
-    let options = RedisOptions { replicas: 1, ..place.options() };
-    let stores = open(options, sealer("a secret of the tests")).await.unwrap();
-    fill(&stores).await;
-    replica.signal("-STOP");
-    let refused = in_time(stores.assertions.use_once(&TokenHash::of("assertion"), NOW, NOW)).await;
-    assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("0 of 1")), "{refused:?}");
-    assert!(stores.grants.find_grant(&grant().id).await.unwrap().is_some());
-    replica.signal("-CONT");
-    until_it_answers(&stores).await;
+    writes_wait_for(&replica, &Place::fresh(format!("redis+cluster://127.0.0.1:{}", master.port))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
