@@ -8,7 +8,7 @@ use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
 
-use crate::config::{ClientsConfig, Config, LogFormat, Names, ProviderConfig, Rate, StoreConfig, show_duration};
+use crate::config::{ClientsConfig, ClusterConfig, Config, LogFormat, Names, ProviderConfig, Rate, StoreConfig, show_duration};
 
 /// The whole configuration.
 pub fn summary(config: &Config) -> String {
@@ -26,6 +26,16 @@ fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
     let _ = writeln!(text, "  {name:<18}{value}");
 }
 
+/// Where other gateways on the same store reach this one.
+fn reached_by_nodes(cluster: &ClusterConfig) -> String {
+    match (&cluster.listen, &cluster.url) {
+        (None, None) => "any free port, at the address that the store is reached from".to_owned(),
+        (Some(listen), None) => format!("on {listen}"),
+        (None, Some(url)) => format!("as {url}"),
+        (Some(listen), Some(url)) => format!("on {listen}, as {url}"),
+    }
+}
+
 fn general(config: &Config, text: &mut String) {
     text.push_str("Gateway\n");
     line(text, "public URL", &config.public_url);
@@ -39,7 +49,10 @@ fn general(config: &Config, text: &mut String) {
     line(text, "auth secret", secrets);
     match &config.store {
         StoreConfig::Sqlite { path } => line(text, "store", format_args!("SQLite, {}", path.display())),
-        StoreConfig::Redis(redis) => line(text, "store", format_args!("Redis, {}", redis.address)),
+        StoreConfig::Redis(redis) => {
+            line(text, "store", format_args!("Redis, {}", redis.address));
+            line(text, "other nodes", reached_by_nodes(&config.cluster));
+        }
     }
     let lifetimes = &config.lifetimes;
     let mut named = vec![

@@ -1,6 +1,7 @@
 //! Several gateways on one store.
 
 use super::{Given, okta};
+use crate::cli::summary::summary;
 
 fn with_redis(variables: &[(&str, &str)]) -> Given {
     okta().env(&[("KVS_ADDR", "localhost:6379")]).env(variables)
@@ -14,6 +15,7 @@ fn where_other_nodes_reach_this_one() {
     assert_eq!(config.cluster.listen, Some("10.0.0.5:7946".parse().unwrap()));
     let config = with_redis(&[]).yaml("cluster:\n  listen: 0.0.0.0:7946\n  url: http://gateway-1.internal:7946/\n").load();
     assert_eq!(config.cluster.url.as_deref(), Some("http://gateway-1.internal:7946"));
+    assert!(summary(&config).contains("other nodes       on 0.0.0.0:7946, as http://gateway-1.internal:7946\n"));
     let config = with_redis(&[("CLUSTER_LISTEN", "10.0.0.5")]).load();
     assert_eq!(config.cluster.listen, Some("10.0.0.5:0".parse().unwrap()), "any port");
 }
