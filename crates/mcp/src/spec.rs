@@ -7,7 +7,7 @@ use portunus_core::{ids::ServerName, secret::SecretText};
 use url::Url;
 
 /// An MCP server behind the gateway: an entry of `mcp.json`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
     pub name: ServerName,
     pub transport: Transport,
@@ -21,7 +21,7 @@ pub struct ServerSpec {
 }
 
 /// How the server is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// A child process: argv only, never a shell (threat 43).
     Stdio {
@@ -38,11 +38,11 @@ pub enum Transport {
 }
 
 /// The value of a child's variable: text, and what is filled in of the person whose child it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvValue(pub Vec<EnvPart>);
 
 /// A piece of an [`EnvValue`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvPart {
     Text(SecretText),
     /// `${user.sub}`: the subject, as the identity provider calls the person.

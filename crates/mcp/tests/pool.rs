@@ -3,14 +3,14 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use portunus_mcp::{
-    spec::Isolation,
+    spec::{Isolation, ServerSpec},
     upstream::{Options, UpstreamError, Upstreams},
 };
 use serde_json::json;
-use support::{call, connect, eventually, fixture, holder, is_running, name, pool, pool_with, quick, try_call};
+use support::{call, client, connect, eventually, fixture, holder, is_running, name, pool, pool_with, quick, try_call};
 
 async fn pid_for(pool: &Upstreams, user: &str, session: &str) -> String {
     let connection = pool.connection(&name("fixture"), &holder(user, session)).await.unwrap();
@@ -131,4 +131,47 @@ async fn dropping_the_pool_ends_the_children() {
     let pid = pid_for(&pool, "ada", "1").await;
     drop(pool);
     eventually("it is gone", || async { !is_running(&pid) }).await;
+}
+
+#[tokio::test]
+async fn a_new_configuration_leaves_what_it_does_not_change() {
+    let (same, mut other) = (fixture(), ServerSpec { name: name("other"), ..fixture() });
+    let pool = Arc::new(Upstreams::new(vec![same.clone(), other.clone()], client(), quick()));
+    let of = async |server: &str| pool.connection(&name(server), &holder("ada", "1")).await;
+    let (kept, old) = (of("fixture").await.unwrap(), of("other").await.unwrap());
+    let kept_pid = call(&kept, "process", json!({})).await;
+    let old_pid = call(&old, "process", json!({})).await;
+    let held = old.hold();
+    let slow = try_call(&old, "slow", json!({"steps": 4, "step_ms": 500}));
+    let (slow, ()) = tokio::join!(slow, async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        other.idle_timeout += Duration::from_secs(1);
+        pool.reconfigure(vec![same.clone(), other.clone()]);
+        let new = of("other").await.unwrap();
+        assert_ne!(call(&new, "process", json!({})).await, old_pid, "whoever comes gets a new child");
+        assert!(is_running(&old_pid), "while the old one finishes");
+    });
+    assert!(slow.is_ok(), "{slow:?}");
+    eventually("the old child is gone", || async { !is_running(&old_pid) }).await;
+    drop(held);
+    assert_eq!(call(&of("fixture").await.unwrap(), "process", json!({})).await, kept_pid);
+    pool.reconfigure(vec![same]);
+    assert!(matches!(of("other").await, Err(UpstreamError::NotFound)));
+    assert_eq!(call(&kept, "process", json!({})).await, kept_pid, "still the same");
+}
+
+#[tokio::test]
+async fn a_start_under_way_is_not_kept_when_its_server_changes_meanwhile() {
+    let mut fixture = fixture();
+    let pool = pool(fixture.clone());
+    let starting = {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { pool.connection(&name("fixture"), &holder("ada", "1")).await })
+    };
+    tokio::task::yield_now().await;
+    fixture.request_timeout += Duration::from_secs(1);
+    pool.reconfigure(vec![fixture]);
+    let old = starting.await.unwrap().unwrap();
+    eventually("it ends", || async { old.is_closed() }).await;
+    assert!(!connect(&pool).await.unwrap().is_closed());
 }

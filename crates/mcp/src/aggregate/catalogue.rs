@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     face::Face,
-    hub::{Asker, Inner},
+    hub::{Asker, Inner, roster::Entry},
     upstream::{ConnectionKey, Owner, UpstreamError},
 };
 
@@ -35,9 +35,10 @@ struct Shelves {
     private: HashSet<(Face, Kind)>,
 }
 
-/// One lock a server, mostly read.
+/// The lists of one server: one lock, mostly read.
+#[derive(Default)]
 pub(crate) struct Catalogue {
-    servers: HashMap<ServerName, RwLock<Shelves>>,
+    shelves: RwLock<Shelves>,
 }
 
 /// Whose list it is. A user's sessions see the same list, also where each has a connection of its own.
@@ -76,45 +77,38 @@ impl Shelves {
 }
 
 impl Catalogue {
-    pub(crate) fn new<'a>(servers: impl Iterator<Item = &'a ServerName>) -> Self {
-        Self { servers: servers.map(|name| (name.clone(), RwLock::default())).collect() }
-    }
-
     /// Where the user finds the list of this connection's server.
-    fn place(&self, connection: &ConnectionKey, kind: Kind, user: &UserId) -> Option<Place> {
-        let shelves = self.servers.get(&connection.server)?;
+    fn place(&self, connection: &ConnectionKey, kind: Kind, user: &UserId) -> Place {
         let (keeper, found) = {
-            let shelves = shelves.read().unwrap_or_else(PoisonError::into_inner);
+            let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
             let keeper = shelves.keeper(connection, kind, user);
             let found = shelves.kept.get(&(keeper.clone(), connection.face.clone(), kind)).cloned();
             (keeper, found)
         };
         let (server, face) = (connection.server.clone(), connection.face.clone());
         let found = found.unwrap_or_else(|| {
-            let mut shelves = shelves.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
             let key = (keeper.clone(), face.clone(), kind);
             Arc::clone(shelves.kept.entry(key).or_insert_with(|| Arc::new(Shelf::new(Instant::now()))))
         });
-        Some(Place { server, keeper, face, kind, shelf: found })
+        Place { server, keeper, face, kind, shelf: found }
     }
 
     /// The server said whose list this is: where is it kept from now on? `place` is where it was asked for, on a connection that is
     /// everybody's.
     fn settle(&self, place: &Place, is_private: bool, connection: &ConnectionKey, user: &UserId) -> Option<Place> {
         let mark = (place.face.clone(), place.kind);
-        let mut shelves = self.servers.get(&place.server)?.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         let is_news = if is_private { shelves.private.insert(mark) } else { shelves.private.remove(&mark) };
         drop(shelves);
         if is_news || (is_private && place.keeper == Keeper::Everybody) {
-            return self.place(connection, place.kind, user);
+            return Some(self.place(connection, place.kind, user));
         }
         None
     }
 
-    /// The server said that a list of its changed.
-    pub(crate) fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
-        let Some(shelves) = self.servers.get(&connection.server) else { return };
-        let shelves = shelves.read().unwrap_or_else(PoisonError::into_inner);
+    fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
         let owner = Keeper::of_owner(&connection.owner);
         if owner == Keeper::Everybody {
             let of_it = |key: &&(Keeper, Face, Kind)| key.1 == connection.face && key.2 == kind;
@@ -126,10 +120,8 @@ impl Catalogue {
 
     /// Forgets what nobody has wanted for long.
     pub(crate) fn sweep(&self, now: Instant) {
-        for shelves in self.servers.values() {
-            let mut shelves = shelves.write().unwrap_or_else(PoisonError::into_inner);
-            shelves.kept.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
-        }
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        shelves.kept.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
     }
 }
 
@@ -140,6 +132,13 @@ pub(crate) struct Shown {
 }
 
 impl Inner {
+    /// The server said that a list of its changed, or showed by what it answers that it did.
+    pub(crate) fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
+        if let Some(entry) = self.roster.find(&connection.server) {
+            entry.lists.mark_changed(connection, kind);
+        }
+    }
+
     /// One server's list, to look something up in it. Fetched if it must be, waited for until `list_deadline`; an old list is better than
     /// none.
     pub(crate) async fn list(
@@ -168,14 +167,14 @@ impl Inner {
         kind: Kind,
         asker: &Asker,
     ) -> Result<Shown, UpstreamError> {
-        let spec = self.spec(server).ok_or(UpstreamError::NotFound)?;
-        let connection = ConnectionKey::of(spec, asker.holder());
+        let entry = self.roster.find(server).ok_or(UpstreamError::NotFound)?;
+        let connection = ConnectionKey::of(&entry.spec, asker.holder());
         let began = Instant::now();
         let deadline = self.settings.list_deadline;
         let mut looked = false;
         loop {
             // Found anew each time: it may have turned out to be somebody's own.
-            let place = self.catalogue.place(&connection, kind, asker.user()).ok_or(UpstreamError::NotFound)?;
+            let place = entry.lists.place(&connection, kind, asker.user());
             let mut finished = place.shelf.finished();
             let now = Instant::now();
             match place.shelf.look(now, need, self.settings.catalogue_ttl, deadline) {
@@ -186,7 +185,7 @@ impl Inner {
                         continue;
                     }
                     if refresh {
-                        self.start_fetch(place, &connection, asker, Duration::ZERO);
+                        self.start_fetch(&entry, place, &connection, asker, Duration::ZERO);
                     }
                     return Ok(Shown { list, good_for });
                 }
@@ -195,7 +194,7 @@ impl Inner {
                     let until = (now + patience).min(began + deadline);
                     let waited_at = Arc::clone(&place.shelf);
                     if start {
-                        self.start_fetch(place, &connection, asker, patience);
+                        self.start_fetch(&entry, place, &connection, asker, patience);
                     }
                     if tokio::time::timeout_at(until, finished.changed()).await.is_err() {
                         let old = waited_at.give_up().ok_or(UpstreamError::Timeout)?;
@@ -207,8 +206,15 @@ impl Inner {
     }
 
     /// Fetches in a task of its own: who waits may go, others may be waiting too. The asker waits for `patience`.
-    fn start_fetch(self: &Arc<Self>, place: Place, connection: &ConnectionKey, asker: &Asker, patience: Duration) {
-        let (hub, connection, asker) = (Arc::clone(self), connection.clone(), asker.clone());
+    fn start_fetch(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        place: Place,
+        connection: &ConnectionKey,
+        asker: &Asker,
+        patience: Duration,
+    ) {
+        let (hub, entry, connection, asker) = (Arc::clone(self), Arc::clone(entry), connection.clone(), asker.clone());
         tokio::spawn(async move {
             let began = Instant::now();
             place.shelf.set_out();
@@ -225,7 +231,7 @@ impl Inner {
             }
             let settled = keeping
                 .filter(|_| connection.owner == Owner::Everybody)
-                .and_then(|keeping| hub.catalogue.settle(&place, keeping.is_private, &connection, asker.user()));
+                .and_then(|keeping| entry.lists.settle(&place, keeping.is_private, &connection, asker.user()));
             let kept = settled.as_ref().unwrap_or(&place);
             if kept.shelf.finish(Instant::now(), outcome, keeping.and_then(|keeping| keeping.fresh_for)) {
                 let is_told = began.elapsed() < patience;

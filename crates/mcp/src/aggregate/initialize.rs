@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::capabilities as merged;
-use crate::{allow::Allow, era, hub::Inner, sync::locked, wire::Payload};
+use crate::{allow::Allow, era, hub::Inner, wire::Payload};
 
 const MAX_INSTRUCTIONS: usize = 32 * 1024;
 
@@ -48,7 +48,7 @@ fn introduce(
     let profiles: Vec<_> = hub
         .allowed_servers(allow)
         .into_iter()
-        .map(|server| (hub.profiles.get(&server).and_then(|profile| locked(profile).clone()), server))
+        .map(|server| (hub.roster.find(&server).and_then(|entry| entry.profile()), server))
         .collect();
     let declared: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref().map(|info| &info.capabilities)).collect();
     result.insert("capabilities".to_owned(), merged::capabilities(&declared, revision));

@@ -63,7 +63,7 @@ pub(crate) async fn sift(
     }
     // What is kept of the list is older than what was just seen, and calls are refused by what is kept.
     if let Some(spec) = hub.spec(server) {
-        hub.catalogue.mark_changed(&ConnectionKey::of(spec, asker.holder()), kind);
+        hub.mark_changed(&ConnectionKey::of(&spec, asker.holder()), kind);
     }
     wire::replace_member(&result, &[kind.member()], &list::array(passed))
 }

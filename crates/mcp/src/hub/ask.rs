@@ -124,7 +124,7 @@ impl Inner {
             ));
         }
         let reply = ask.forward(self, server, ask.params.clone()).await;
-        match (&reply, self.spec(server).and_then(|spec| self.find_live(spec, session))) {
+        match (&reply, self.spec(server).and_then(|spec| self.find_live(&spec, session))) {
             (Ok(Outcome::Result(_)), Some(peer)) => session.keep_subscribed(server, uri, peer.hold()),
             (Ok(Outcome::Result(_)), None) => {}
             _ => session.unsubscribe(server, uri),
@@ -134,7 +134,7 @@ impl Inner {
 
     fn is_subscribed_elsewhere(&self, server: &ServerName, session: &Arc<Session>, uri: &str) -> bool {
         let Some(spec) = self.spec(server) else { return false };
-        self.concerned(&key(spec, session)).iter().any(|other| other.id != session.id && other.is_subscribed(server, uri))
+        self.concerned(&key(&spec, session)).iter().any(|other| other.id != session.id && other.is_subscribed(server, uri))
     }
 
     /// Ends a session that is out of the table already: its streams, its calls, its subscriptions, its own children.
@@ -150,14 +150,14 @@ impl Inner {
         session.resumables.clear();
         self.unwatch_tasks(session).await;
         for (server, uri) in session.take_subscriptions() {
-            let live = self.spec(&server).and_then(|spec| self.find_live(spec, session));
+            let live = self.spec(&server).and_then(|spec| self.find_live(&spec, session));
             if let Some(peer) = live
                 && !self.is_subscribed_elsewhere(&server, session, &uri)
             {
                 tell_uri(&peer, "resources/unsubscribe", &uri).await;
             }
         }
-        if session.can_be_asked() && self.specs.iter().any(|spec| spec.isolation == Isolation::Session) {
+        if session.can_be_asked() && self.roster.load().entries.iter().any(|entry| entry.spec.isolation == Isolation::Session) {
             self.servers.close_session(Asker::session(session).holder()).await;
         }
     }

@@ -113,8 +113,8 @@ impl Inner {
             }
             watches.insert(key.clone(), Arc::downgrade(peer));
         }
-        if let Some(profile) = self.profiles.get(&key.server) {
-            *locked(profile) = Some(peer.info().clone());
+        if let Some(entry) = self.roster.find(&key.server) {
+            entry.note_profile(peer.info());
         }
         let mut events = peer.events();
         let (hub, me) = (Arc::downgrade(self), Arc::downgrade(peer));
@@ -171,7 +171,9 @@ impl Inner {
 
     /// Passes on the level that the session has set.
     pub(crate) async fn spread_level(&self, session: &Arc<Session>) {
-        let peers = self.specs.iter().filter(|spec| session.sees(&spec.name)).filter_map(|spec| self.find_live(spec, session));
+        let roster = self.roster.load();
+        let seen = roster.entries.iter().filter(|entry| session.sees(entry.name()));
+        let peers = seen.filter_map(|entry| self.find_live(&entry.spec, session));
         let told = peers.filter_map(|peer| {
             let level = lowest_level(peer.key(), &self.concerned(peer.key()))?;
             Some(async move { tell_level(&peer, level).await })
@@ -191,8 +193,9 @@ impl Inner {
             }
         };
         let spec = self.spec(&key.server);
-        let uses_it =
-            |session: &Arc<Session>| spec.is_some_and(|spec| ConnectionKey::of(spec, Asker::session(session).holder()) == *key);
+        let uses_it = |session: &Arc<Session>| {
+            spec.as_ref().is_some_and(|spec| ConnectionKey::of(spec, Asker::session(session).holder()) == *key)
+        };
         sessions.retain(|session| session.sees(&key.server) && uses_it(session));
         sessions
     }

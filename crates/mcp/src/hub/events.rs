@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portunus_core::ids::ServerName;
 
 use super::{Inner, View, connect::Asker};
@@ -26,7 +27,7 @@ impl Inner {
         let params = untagged.as_ref();
         let head = params.and_then(|params| wire::params_head(params).ok()).unwrap_or_default();
         for kind in Kind::changed_by(method) {
-            self.catalogue.mark_changed(key, kind);
+            self.mark_changed(key, kind);
         }
         let message = wire::notification(method, params);
         for session in self.hearers(key, method) {
@@ -68,8 +69,8 @@ impl Inner {
         };
         let message = wire::notification(kind.changed(), None);
         for session in sessions.iter().filter(|session| session.view == View::All && session.sees(server)) {
-            if !(asker_has_it && asker.is(session)) && wants(session, kind.changed()) {
-                session.outbox.push(&message);
+            if !(asker_has_it && asker.is(session)) {
+                tell_changed(session, kind, &message);
             }
         }
     }
@@ -85,6 +86,13 @@ impl Inner {
             }
             _ => self.concerned(key),
         }
+    }
+}
+
+/// `message` says that a list changed.
+pub(crate) fn tell_changed(session: &Session, kind: Kind, message: &Bytes) {
+    if wants(session, kind.changed()) {
+        session.outbox.push(message);
     }
 }
 

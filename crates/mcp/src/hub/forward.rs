@@ -187,7 +187,7 @@ impl Way<'_> {
         let headers = self.mirrored(call).await?;
         match self.send(params.clone(), headers.clone()).await? {
             Outcome::Error(error) if errors::code_of(&error) == Some(code::HEADER_MISMATCH) => {
-                self.hub.catalogue.mark_changed(self.peer.key(), Kind::Tools);
+                self.hub.mark_changed(self.peer.key(), Kind::Tools);
                 let anew = self.mirrored(call).await?;
                 if anew == headers { Ok(Outcome::Error(error)) } else { self.send(params, anew).await }
             }

@@ -1,9 +1,13 @@
 //! Legacy sessions outlive the process they were begun in: written down when they begin and change, found again when a client comes to a
 //! process that does not know its session.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use http::HeaderMap;
+use portunus_core::ids::ServerName;
 
 use super::{Asker, Caller, Inner};
 use crate::{
@@ -76,16 +80,22 @@ impl Inner {
         }
         tracing::info!(session = ?session.id, user = %session.user, "a session goes on here");
         self.keep(&session).await;
-        for (server, _) in session.subscriptions() {
-            let (hub, asker) = (Arc::clone(self), Asker::session(&session));
+        self.renew_subscriptions(&session, |_| true);
+        Ok(session)
+    }
+
+    /// Connects to the servers, of those wanted, that the session has subscribed to something at: a new connection is told what its
+    /// sessions have subscribed to.
+    pub(crate) fn renew_subscriptions(self: &Arc<Self>, session: &Arc<Session>, is_wanted: impl Fn(&ServerName) -> bool) {
+        let servers: BTreeSet<_> = session.subscriptions().into_iter().map(|(server, _)| server).filter(is_wanted).collect();
+        for server in servers {
+            let (hub, asker) = (Arc::clone(self), Asker::session(session));
             tokio::spawn(async move {
-                // A new connection is told what its sessions have subscribed to.
                 if let Err(error) = hub.connect(&server, &asker).await {
                     tracing::debug!(%server, %error, "subscriptions are not renewed yet");
                 }
             });
         }
-        Ok(session)
     }
 
     /// Now and then, so that the record does not expire under a session that is in use.

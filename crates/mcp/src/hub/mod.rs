@@ -3,9 +3,8 @@
 //! parts that these share, and the way of a request to its server.
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -16,14 +15,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    aggregate::{catalogue::Catalogue, merge, tasks::table::TaskTable},
+    aggregate::{merge, tasks::table::TaskTable},
     allow::{Allow, Verdict},
     answer::{Answer, Refused, Wanted},
     endpoint::{answers, era},
     session::{Session, table::Sessions},
     spec::ServerSpec,
-    sync::locked,
-    upstream::ServerInfo,
     wire::{Payload, code},
 };
 
@@ -39,6 +36,7 @@ mod initialize;
 pub(crate) mod keeping;
 mod moving;
 pub(crate) mod reply;
+pub(crate) mod roster;
 mod seal;
 mod servers;
 mod settings;
@@ -70,16 +68,12 @@ pub struct Hub {
 /// What the tasks of the hub share.
 pub(crate) struct Inner {
     pub(crate) settings: HubSettings,
-    /// In the order of the configuration: merged lists have it too.
-    pub(crate) specs: Vec<ServerSpec>,
+    pub(crate) roster: roster::Current,
     pub(crate) servers: Arc<dyn Servers>,
     pub(crate) sessions: Sessions,
-    pub(crate) catalogue: Catalogue,
     pub(crate) tasks: TaskTable,
     pub(crate) task_watches: task_watch::TaskWatches,
     pub(crate) watches: connect::Watches,
-    /// What each server said of itself the last time anybody was connected to it.
-    pub(crate) profiles: HashMap<ServerName, Mutex<Option<ServerInfo>>>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) seal: Arc<dyn Seal>,
     pub(crate) waiting: waiting::Waiting,
@@ -96,12 +90,10 @@ impl Hub {
         seal: Arc<dyn Seal>,
     ) -> Arc<Self> {
         let inner = Arc::new(Inner {
-            catalogue: Catalogue::new(specs.iter().map(|spec| &spec.name)),
             tasks: TaskTable::new(settings.max_tasks_per_user, settings.max_tasks),
-            profiles: specs.iter().map(|spec| (spec.name.clone(), Mutex::default())).collect(),
             task_watches: task_watch::TaskWatches::default(),
+            roster: roster::Current::new(settings.names, specs),
             settings,
-            specs,
             servers,
             sessions: Sessions::new(),
             watches: connect::Watches::default(),
@@ -163,25 +155,24 @@ impl Hub {
 }
 
 impl Inner {
-    pub(crate) fn spec(&self, server: &ServerName) -> Option<&ServerSpec> {
-        self.specs.iter().find(|spec| spec.name == *server)
+    pub(crate) fn spec(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
+        self.roster.find(server).map(|entry| Arc::clone(&entry.spec))
     }
 
     /// The servers that may be known of, in order.
     pub(crate) fn allowed_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
-        self.specs.iter().map(|spec| &spec.name).filter(|name| allow.server(name).is_allowed()).cloned().collect()
+        self.roster.load().names().filter(|name| allow.server(name).is_allowed()).cloned().collect()
     }
 
     /// Did the server declare this? Of one that nobody was connected to yet, everything is assumed.
     pub(crate) fn may_have(&self, server: &ServerName, declared: impl Fn(&Payload) -> bool) -> bool {
-        let profile = self.profiles.get(server);
-        profile.is_some_and(|profile| locked(profile).as_ref().is_none_or(|info| declared(&info.capabilities)))
+        self.roster.find(server).is_some_and(|entry| entry.may_have(declared))
     }
 
     /// The servers that the client could be granted something of, in order.
     pub(crate) fn withheld_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
         let withheld = |name: &&ServerName| allow.server(name) == Verdict::NotGranted;
-        self.specs.iter().map(|spec| &spec.name).filter(withheld).cloned().collect()
+        self.roster.load().names().filter(withheld).cloned().collect()
     }
 
     pub(crate) fn end_in_background(self: &Arc<Self>, session: Arc<Session>) {
@@ -225,7 +216,9 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
         for session in hub.sessions.of_everybody() {
             session.resumables.sweep(Instant::now());
         }
-        hub.catalogue.sweep(Instant::now());
+        for entry in &hub.roster.load().entries {
+            entry.lists.sweep(Instant::now());
+        }
         hub.sweep_waiting();
     }
 }

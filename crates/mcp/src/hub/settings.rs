@@ -24,6 +24,7 @@ pub enum Names {
 /// Limits and lifetimes of the client-facing half, and whom it asks about tools. Every number is a bound on memory or on waiting.
 #[derive(Clone, Debug)]
 pub struct HubSettings {
+    /// To begin with; [`super::Hub::reconfigure`] changes it.
     pub names: Names,
     /// Past it the user's longest unused idle session ends to make room.
     pub max_sessions_per_user: usize,

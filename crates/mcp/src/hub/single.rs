@@ -17,7 +17,6 @@ use crate::{
     answer::Wanted,
     era::Era,
     mirror,
-    sync::locked,
     upstream::Owner,
     wire::{self, Outcome, Reference, code},
 };
@@ -110,7 +109,7 @@ async fn listing(hub: &Arc<Inner>, server: &ServerName, ask: &Ask, kind: Kind) -
 /// A tool with unsound `x-mcp-header` annotations is not offered to clients that would have to follow them, nor taken from a server that
 /// would (MCP 2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters").
 pub(crate) fn is_mirrored_soundly(hub: &Inner, ask: &Ask, server: &ServerName, tool: &str, raw: &wire::Payload) -> bool {
-    let profile = hub.profiles.get(server).and_then(|profile| locked(profile).as_ref().map(|info| info.era));
+    let profile = hub.roster.find(server).and_then(|entry| entry.profile()).map(|info| info.era);
     if ask.era == Era::Legacy && profile != Some(Era::Modern) {
         return true;
     }
@@ -147,7 +146,7 @@ fn check_reference(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
 async fn set_level(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
     let level = ask.note_level()?;
     let spec = hub.spec(server).ok_or_else(|| Problem::method_not_found(&ask.method))?;
-    let key = key(spec, ask.session()?);
+    let key = key(&spec, ask.session()?);
     if key.owner == Owner::Everybody {
         return Ok(done());
     }

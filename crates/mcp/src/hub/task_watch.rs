@@ -110,11 +110,11 @@ impl Inner {
     pub(crate) async fn unwatch_tasks(&self, session: &Arc<Session>) {
         for Watched { server, task, .. } in self.task_watches.take(&session.id) {
             let Some(spec) = self.spec(&server) else { continue };
-            let others = self.concerned(&key(spec, session));
+            let others = self.concerned(&key(&spec, session));
             if others.iter().any(|other| self.task_watches.has(&other.id, &server, &task)) {
                 continue;
             }
-            if let Some(peer) = self.find_live(spec, session)
+            if let Some(peer) = self.find_live(&spec, session)
                 && let Err(error) = peer.follow_task(&task, false).await
             {
                 tracing::debug!(%server, %error, "a server was not told that nobody listens to a task");

@@ -153,6 +153,11 @@ impl Connection {
         self.activity.idle_since()
     }
 
+    /// Is a call under way? Unlike [`Connection::hold`], what only listens does not count.
+    pub(super) fn is_calling(&self) -> bool {
+        self.inbox.is_awaited()
+    }
+
     pub(super) fn close_reason(&self) -> Option<&UpstreamError> {
         self.inbox.reason()
     }

@@ -18,6 +18,7 @@ mod names;
 mod quarantine;
 mod real;
 mod real_tasks;
+mod reconfigured;
 mod resources;
 mod resume;
 mod sessions;

@@ -2,6 +2,7 @@
 //! closed when idle.
 
 mod options;
+mod retire;
 mod room;
 mod slot;
 
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use portunus_core::ids::{ServerName, UserId};
 use tokio::{sync::OwnedMutexGuard, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -39,7 +41,7 @@ pub struct Upstreams {
 }
 
 struct Pool {
-    specs: Vec<Arc<ServerSpec>>,
+    specs: ArcSwap<Vec<Arc<ServerSpec>>>,
     http: HttpClient,
     options: Options,
     hello: Hello,
@@ -62,7 +64,7 @@ impl Upstreams {
             hurry: CancellationToken::new(),
         };
         let pool = Pool {
-            specs: specs.into_iter().map(Arc::new).collect(),
+            specs: ArcSwap::from_pointee(specs.into_iter().map(Arc::new).collect()),
             http,
             hello,
             slots: RwLock::default(),
@@ -76,26 +78,30 @@ impl Upstreams {
     }
 
     /// The servers, in the order of the configuration.
-    pub fn specs(&self) -> impl Iterator<Item = &ServerSpec> {
-        self.pool.specs.iter().map(|spec| &**spec)
+    pub fn specs(&self) -> Vec<Arc<ServerSpec>> {
+        self.pool.specs.load().to_vec()
     }
 
     /// The live connection that `holder` shares or owns, started if need be. Within a backoff the answer is an error at once.
     pub async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Connection>, UpstreamError> {
-        let spec = self.pool.specs.iter().find(|spec| spec.name == *server).ok_or(UpstreamError::NotFound)?;
-        let key = ConnectionKey::of(spec, holder);
         loop {
             if self.pool.stopping.is_cancelled() {
                 return Err(UpstreamError::closed("the gateway is stopping"));
             }
+            let spec = self.pool.spec(server).ok_or(UpstreamError::NotFound)?;
+            let key = ConnectionKey::of(&spec, holder);
             let slot = self.pool.slot(&key);
             let mut place = Arc::clone(&slot).lock_owned().await;
+            // Configured anew while we waited: whoever did that looks for slots of what was before only once.
+            if !self.pool.spec(server).is_some_and(|now| Arc::ptr_eq(&now, &spec)) {
+                continue;
+            }
             match place.next(&self.pool.options)? {
                 Next::Use(connection) => return Ok(connection),
                 Next::LookAgain => {}
                 Next::Start => {
                     // On a task of its own: a caller that goes away does not undo a start others wait for.
-                    let start = Arc::clone(&self.pool).start(Arc::clone(spec), key, slot, place, holder.person.clone());
+                    let start = Arc::clone(&self.pool).start(spec, key, slot, place, holder.person.clone());
                     let started = self.pool.tasks.spawn(start).await;
                     return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
                 }
@@ -171,6 +177,10 @@ impl Drop for Upstreams {
 }
 
 impl Pool {
+    fn spec(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
+        self.specs.load().iter().find(|spec| spec.name == *server).cloned()
+    }
+
     fn read_slots<T>(&self, read: impl FnOnce(&HashMap<ConnectionKey, Slot>) -> T) -> T {
         read(&self.slots.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -273,7 +283,7 @@ impl Pool {
             tracing::warn!(server = %spec.name, "no room for another connection: raise the limit or shorten the idle time");
             return Err(UpstreamError::TooMany);
         };
-        let limit = self.options.max_children_per_user;
+        let limit = self.rooms.max_share();
         tracing::warn!(server = %spec.name, %user, limit, "no room for another child of this person: limits.children_per_user");
         Err(UpstreamError::ShareUsedUp { limit })
     }
@@ -281,7 +291,7 @@ impl Pool {
     /// `whose` are the only ones that may be closed, if there is such a person.
     async fn close_one_idle(&self, is_child: bool, whose: Option<&UserId>) -> bool {
         let is_wanted = |key: &ConnectionKey| {
-            let spec = self.specs.iter().find(|spec| spec.name == key.server);
+            let spec = self.spec(&key.server);
             let is_of_kind = !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }));
             is_of_kind && whose.is_none_or(|user| room::person(key) == Some(user))
         };
@@ -326,8 +336,14 @@ impl Pool {
                 () = self.stopping.cancelled() => break,
                 () = tokio::time::sleep_until(idle_at) => {
                     let mut place = slot.lock().await;
+                    if !place.holds(&connection) {
+                        // It left the pool: whoever took it out ends it.
+                        drop(place);
+                        connection.closed().await;
+                        break;
+                    }
                     let idle_enough = connection.idle_since().is_some_and(|since| since.elapsed() >= idle);
-                    if idle_enough && place.holds(&connection) {
+                    if idle_enough {
                         tracing::debug!(server = %key.server, "closing an idle connection");
                         self.remove(&key, &slot);
                         place.vacate();

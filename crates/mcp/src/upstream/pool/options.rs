@@ -11,7 +11,7 @@ pub struct Options {
     pub on_request: Arc<dyn ServerRequests>,
     /// How many child processes may run.
     pub max_children: usize,
-    /// How many of them may be one person's, so that nobody can take them all (threat 47). Those that everybody shares are nobody's.
+    /// How many of them may be one person's to begin with, so that nobody can take them all (threat 47). Those that everybody shares are nobody's.
     pub max_children_per_user: usize,
     /// How many connections may be open, children included.
     pub max_connections: usize,

@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use portunus_core::ids::UserId;
@@ -19,7 +22,7 @@ pub(super) struct Rooms {
     connections: Arc<Semaphore>,
     children: Arc<Semaphore>,
     shares: Shares,
-    max_share: usize,
+    max_share: AtomicUsize,
 }
 
 /// How many children each person has; who has none is not in it.
@@ -59,8 +62,18 @@ impl Rooms {
             connections: Arc::new(Semaphore::new(options.max_connections)),
             children: Arc::new(Semaphore::new(options.max_children)),
             shares: Shares::default(),
-            max_share: options.max_children_per_user,
+            max_share: AtomicUsize::new(options.max_children_per_user),
         }
+    }
+
+    /// How many children one person may have.
+    pub(super) fn max_share(&self) -> usize {
+        self.max_share.load(Ordering::Relaxed)
+    }
+
+    /// Whoever has more than that already keeps them.
+    pub(super) fn set_max_share(&self, most: usize) {
+        self.max_share.store(most, Ordering::Relaxed);
     }
 
     pub(super) fn take(&self, key: &ConnectionKey, is_child: bool) -> Result<Room, NoRoom> {
@@ -74,7 +87,7 @@ impl Rooms {
     fn share(&self, user: &UserId) -> Result<Share, NoRoom> {
         let mut shares = locked(&self.shares);
         let taken = shares.get(user).copied().unwrap_or_default();
-        if taken >= self.max_share {
+        if taken >= self.max_share() {
             return Err(NoRoom::Share);
         }
         shares.insert(user.clone(), taken + 1);

@@ -1,0 +1,135 @@
+//! The servers behind the hub, as they are configured right now, each with what is known of it: its lists and what it said of itself. A
+//! new configuration takes the place of the old one at once ([`Hub::reconfigure`]); a server that it does not change keeps what is
+//! known. Their connections are [`crate::upstream`]'s affair.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use arc_swap::ArcSwap;
+use portunus_core::ids::ServerName;
+
+use super::{Hub, Inner, Names, View, events::tell_changed};
+use crate::{
+    aggregate::{catalogue::Catalogue, kind::Kind},
+    session::Session,
+    spec::ServerSpec,
+    sync::locked,
+    upstream::ServerInfo,
+    wire::{self, Payload},
+};
+
+/// One server.
+pub(crate) struct Entry {
+    pub(crate) spec: Arc<ServerSpec>,
+    pub(crate) lists: Catalogue,
+    /// What it said of itself the last time anybody was connected to it.
+    profile: Mutex<Option<ServerInfo>>,
+}
+
+/// All of them, in the order of the configuration: merged lists have it too.
+pub(crate) struct Roster {
+    pub(crate) names: Names,
+    pub(crate) entries: Vec<Arc<Entry>>,
+}
+
+/// The roster that is in force.
+pub(crate) struct Current(ArcSwap<Roster>);
+
+impl Entry {
+    fn new(spec: ServerSpec) -> Self {
+        Self { spec: Arc::new(spec), lists: Catalogue::default(), profile: Mutex::default() }
+    }
+
+    pub(crate) fn name(&self) -> &ServerName {
+        &self.spec.name
+    }
+
+    pub(crate) fn profile(&self) -> Option<ServerInfo> {
+        locked(&self.profile).clone()
+    }
+
+    pub(crate) fn note_profile(&self, info: &ServerInfo) {
+        *locked(&self.profile) = Some(info.clone());
+    }
+
+    /// Did the server declare this? Of one that nobody was connected to yet, everything is assumed.
+    pub(crate) fn may_have(&self, declared: impl Fn(&Payload) -> bool) -> bool {
+        locked(&self.profile).as_ref().is_none_or(|info| declared(&info.capabilities))
+    }
+}
+
+impl Roster {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ServerName> {
+        self.entries.iter().map(|entry| entry.name())
+    }
+
+    fn find(&self, server: &ServerName) -> Option<&Arc<Entry>> {
+        self.entries.iter().find(|entry| entry.name() == server)
+    }
+}
+
+impl Current {
+    pub(crate) fn new(names: Names, specs: Vec<ServerSpec>) -> Self {
+        let entries = specs.into_iter().map(|spec| Arc::new(Entry::new(spec))).collect();
+        Self(ArcSwap::from_pointee(Roster { names, entries }))
+    }
+
+    pub(crate) fn load(&self) -> Arc<Roster> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn find(&self, server: &ServerName) -> Option<Arc<Entry>> {
+        self.0.load().find(server).cloned()
+    }
+}
+
+impl Hub {
+    /// These are the servers from now on. Sessions go on: those of a server that is gone end, those that see a list which may be another
+    /// one by now are told. Lists of servers whose entry did not change are kept.
+    pub fn reconfigure(&self, names: Names, specs: Vec<ServerSpec>) {
+        let hub = &self.inner;
+        let old = hub.roster.load();
+        let entries: Vec<_> = specs
+            .into_iter()
+            .map(|spec| {
+                let kept = old.find(&spec.name).filter(|entry| *entry.spec == spec);
+                kept.map_or_else(|| Arc::new(Entry::new(spec)), Arc::clone)
+            })
+            .collect();
+        let affected = affected(&old, names, &entries);
+        hub.roster.0.store(Arc::new(Roster { names, entries }));
+        for session in hub.sessions.of_everybody() {
+            hub.settle_session(&session, &affected);
+        }
+    }
+}
+
+/// Servers of which lists may be others by now.
+fn affected(old: &Roster, names: Names, entries: &[Arc<Entry>]) -> BTreeSet<ServerName> {
+    let is_in = |entries: &[Arc<Entry>], one: &Arc<Entry>| entries.iter().any(|other| Arc::ptr_eq(other, one));
+    let all = || old.entries.iter().chain(entries);
+    let differ = all().filter(|one| old.names != names || !is_in(&old.entries, one) || !is_in(entries, one));
+    differ.map(|entry| entry.name().clone()).collect()
+}
+
+impl Inner {
+    /// After a new configuration.
+    fn settle_session(self: &Arc<Self>, session: &Arc<Session>, affected: &BTreeSet<ServerName>) {
+        match &session.view {
+            View::One(server) if self.roster.find(server).is_none() => {
+                tracing::info!(session = ?session.id, %server, "a session ends: its server is not configured any more");
+                self.sessions.remove(session);
+                self.end_in_background(Arc::clone(session));
+            }
+            _ if affected.iter().any(|server| session.sees(server)) => {
+                for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
+                    tell_changed(session, kind, &wire::notification(kind.changed(), None));
+                }
+                self.renew_subscriptions(session, |server| affected.contains(server));
+            }
+            _ => {}
+        }
+    }
+}

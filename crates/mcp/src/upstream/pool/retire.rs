@@ -1,0 +1,74 @@
+//! A new configuration of the servers: connections to those that it changes or no longer has leave the pool at once, so that whoever comes
+//! gets a new one, and end as soon as what is under way on them has ended. All others stay as they are.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use portunus_core::ids::ServerName;
+use tokio::time::Instant;
+
+use super::{Connection, ConnectionKey, Pool, ServerSpec, Slot, Upstreams, locked};
+
+/// How long what is under way may go on at the old connection.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Whoever was handed the connection a moment ago has begun to use it within this time.
+const GRACE: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+impl Upstreams {
+    /// How many child processes one person may have from now on.
+    pub fn limit_children_per_user(&self, most: usize) {
+        self.pool.rooms.set_max_share(most);
+    }
+
+    /// These are the servers from now on. Returns at once; what leaves, leaves in the background.
+    pub fn reconfigure(&self, specs: Vec<ServerSpec>) {
+        let pool = &self.pool;
+        let old = pool.specs.load_full();
+        let new = specs.into_iter().map(|spec| {
+            let same = old.iter().find(|known| ***known == spec);
+            same.map_or_else(|| Arc::new(spec), Arc::clone)
+        });
+        let new: Vec<_> = new.collect();
+        let stays = |spec: &Arc<ServerSpec>| new.iter().any(|other| Arc::ptr_eq(spec, other));
+        let left: Vec<ServerName> = old.iter().filter(|spec| !stays(spec)).map(|spec| spec.name.clone()).collect();
+        let slots: Vec<_> = {
+            // Under the lock: whoever sees the new servers sees none of the old connections.
+            let mut slots = pool.slots.write().unwrap_or_else(PoisonError::into_inner);
+            pool.specs.store(Arc::new(new));
+            slots.extract_if(|key, _| left.contains(&key.server)).collect()
+        };
+        locked(&pool.eras).retain(|server, _| !left.contains(server));
+        for (key, slot) in slots {
+            let retiring = Arc::clone(pool).retire(key, slot);
+            pool.tasks.spawn(retiring);
+        }
+    }
+}
+
+impl Pool {
+    async fn retire(self: Arc<Self>, key: ConnectionKey, slot: Slot) {
+        let taken = {
+            // Somebody may be connecting by what was configured before.
+            slot.lock().await.vacate()
+        };
+        let Some(connection) = taken else { return };
+        tracing::info!(server = %key.server, "a connection ends: its server's configuration changed");
+        self.outlast(&connection).await;
+        connection.close("its server's configuration changed").await;
+    }
+
+    /// Waits until nothing is under way on the connection, or the time is up.
+    async fn outlast(&self, connection: &Connection) {
+        let began = Instant::now();
+        while began.elapsed() < GRACE || (connection.is_calling() && began.elapsed() < PATIENCE) {
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                () = connection.closed() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}
