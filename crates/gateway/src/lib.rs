@@ -1,6 +1,6 @@
 //! Portunus: single sign-on for MCP servers. This crate is the gateway itself: its configuration ([`config`]), its commands
 //! ([`cli`]), what speaks HTTP to browsers and clients ([`edge`]), its clients for the outside ([`net`]), its log ([`telemetry`]),
-//! what it remembers of servers' tools ([`pins`]) and of sessions ([`records`]), other gateways on the same store ([`cluster`]), and the machine under it ([`os`]). The rules live in
+//! its life from start to stop ([`gateway`]), what it remembers of servers' tools ([`pins`]) and of sessions ([`records`]), other gateways on the same store ([`cluster`]), and the machine under it ([`os`]). The rules live in
 //! `portunus-core`, what is kept in `portunus-store`, the providers in `portunus-identity`, the protocol in `portunus-mcp`.
 
 pub mod cli;
@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod config;
 pub mod demo;
 pub mod edge;
+pub mod gateway;
 pub mod net;
 pub mod os;
 pub mod pins;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use portunus_core::{
     Clock,
@@ -35,8 +36,10 @@ const MOST_CHANGES: u32 = 4;
 pub struct PinBook {
     store: Arc<dyn PinStore>,
     clock: Arc<dyn Clock>,
-    pages: HashMap<ServerName, Page>,
+    pages: ArcSwap<Pages>,
 }
+
+type Pages = HashMap<ServerName, Arc<Page>>;
 
 /// One server's.
 struct Page {
@@ -57,8 +60,13 @@ impl PinBook {
         store: Arc<dyn PinStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let page = |(server, pinning)| (server, Page { pinning, kept: Mutex::default() });
-        Self { store, clock, pages: servers.into_iter().map(page).collect() }
+        Self { store, clock, pages: ArcSwap::from_pointee(pages(servers, &Pages::default())) }
+    }
+
+    /// These are the servers from now on. What was read of those that stay is kept.
+    pub fn reconfigure(&self, servers: impl IntoIterator<Item = (ServerName, Pinning)>) {
+        let pages = pages(servers, &self.pages.load());
+        self.pages.store(Arc::new(pages));
     }
 
     /// Brings the page up to date with what was seen. An error leaves what was read before: what passed then still does.
@@ -90,6 +98,15 @@ impl PinBook {
     }
 }
 
+fn pages(servers: impl IntoIterator<Item = (ServerName, Pinning)>, known: &Pages) -> Pages {
+    let page = |(server, pinning)| {
+        let kept = known.get(&server).filter(|page| page.pinning == pinning);
+        let page = kept.map_or_else(|| Arc::new(Page { pinning, kept: Mutex::default() }), Arc::clone);
+        (server, page)
+    };
+    servers.into_iter().map(page).collect()
+}
+
 impl Kept {
     fn judge(&self, tool: &SeenTool) -> Judgement {
         judge(self.pins.get(&tool.name), &tool.fingerprint)
@@ -118,18 +135,19 @@ impl Kept {
 #[async_trait]
 impl ToolPins for PinBook {
     fn holds(&self, server: &ServerName) -> bool {
-        self.pages.get(server).is_none_or(|page| page.pinning == Pinning::Enforce)
+        self.pages.load().get(server).is_none_or(|page| page.pinning == Pinning::Enforce)
     }
 
     async fn judge(&self, server: &ServerName, tools: &[Payload]) -> Vec<Trust> {
-        let Some(page) = self.pages.get(server) else { return vec![Trust::Hold; tools.len()] };
+        let page = self.pages.load().get(server).cloned();
+        let Some(page) = page else { return vec![Trust::Hold; tools.len()] };
         if page.pinning == Pinning::Off {
             return vec![Trust::Pass; tools.len()];
         }
         let read: Vec<_> = tools.iter().map(|tool| SeenTool::read(tool.as_bytes())).collect();
         let seen: Vec<SeenTool> = read.iter().flatten().cloned().collect();
         let mut kept = page.kept.lock().await;
-        if let Err(error) = self.note(server, page, &mut kept, &seen).await {
+        if let Err(error) = self.note(server, &page, &mut kept, &seen).await {
             tracing::error!(%server, %error, "the pins of its tools cannot be read or written: those not known yet are held back");
         }
         let trust = |tool: Result<SeenTool, UnreadableTool>| match tool {
@@ -152,7 +170,7 @@ impl ToolPins for PinBook {
 
 impl fmt::Debug for PinBook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PinBook").field("servers", &self.pages.len()).finish_non_exhaustive()
+        f.debug_struct("PinBook").field("servers", &self.pages.load().len()).finish_non_exhaustive()
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Preset {
 }
 
 /// Settings of one provider. Debug output never shows the secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderSettings {
     pub name: ProviderName,
     pub preset: Preset,

@@ -6,6 +6,7 @@
 
 use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
@@ -64,11 +65,26 @@ impl Place<'_> {
     }
 }
 
-/// Seals with the first key, opens with any.
+/// Seals with the first key, opens with any. Its clones have the keys in common.
+#[derive(Clone)]
 pub struct Sealer {
+    keys: Arc<ArcSwap<Keys>>,
+    entropy: Arc<dyn Entropy>,
+}
+
+struct Keys {
     current: SealingKey,
     earlier: Vec<SealingKey>,
-    entropy: Arc<dyn Entropy>,
+}
+
+impl Keys {
+    fn derive(secrets: &[SecretText]) -> Result<Self, SealError> {
+        let (current, earlier) = secrets.split_first().ok_or(SealError::NoKey)?;
+        Ok(Self {
+            current: SealingKey::derive(current)?,
+            earlier: earlier.iter().map(SealingKey::derive).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 struct SealingKey {
@@ -92,22 +108,24 @@ impl Sealer {
     /// Derives one key from each secret (HKDF-SHA-256, RFC 5869). The first secret seals; the others are earlier ones whose
     /// seals still open.
     pub fn new(secrets: &[SecretText], entropy: Arc<dyn Entropy>) -> Result<Self, SealError> {
-        let (current, earlier) = secrets.split_first().ok_or(SealError::NoKey)?;
-        Ok(Self {
-            current: SealingKey::derive(current)?,
-            earlier: earlier.iter().map(SealingKey::derive).collect::<Result<_, _>>()?,
-            entropy,
-        })
+        Ok(Self { keys: Arc::new(ArcSwap::from_pointee(Keys::derive(secrets)?)), entropy })
+    }
+
+    /// From now on these secrets, here and in all clones. After an error nothing has changed.
+    pub fn change_secrets(&self, secrets: &[SecretText]) -> Result<(), SealError> {
+        self.keys.store(Arc::new(Keys::derive(secrets)?));
+        Ok(())
     }
 
     pub fn seal(&self, place: Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE];
         self.entropy.fill(&mut nonce);
         let payload = Payload { msg: plaintext, aad: &place.to_bytes() };
-        let ciphertext = self.current.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
+        let keys = self.keys.load();
+        let ciphertext = keys.current.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLong)?;
         let mut sealed = Vec::with_capacity(HEAD + ciphertext.len());
         sealed.push(VERSION);
-        sealed.extend_from_slice(&self.current.id);
+        sealed.extend_from_slice(&keys.current.id);
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
         Ok(sealed)
@@ -115,21 +133,22 @@ impl Sealer {
 
     pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (id, nonce, ciphertext) = split(sealed)?;
-        let mut keys = std::iter::once(&self.current).chain(&self.earlier);
-        let key = keys.find(|key| key.id == id).ok_or(SealError::UnknownKey)?;
+        let keys = self.keys.load();
+        let mut known = std::iter::once(&keys.current).chain(&keys.earlier);
+        let key = known.find(|key| key.id == id).ok_or(SealError::UnknownKey)?;
         let payload = Payload { msg: ciphertext, aad: &place.to_bytes() };
         key.cipher.decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| SealError::Altered)
     }
 
     /// Was this sealed with the key that seals now?
     pub fn is_current(&self, sealed: &[u8]) -> bool {
-        split(sealed).is_ok_and(|(id, ..)| id == self.current.id)
+        split(sealed).is_ok_and(|(id, ..)| id == self.keys.load().current.id)
     }
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("earlier_keys", &self.earlier.len()).finish_non_exhaustive()
+        f.debug_struct("Sealer").field("earlier_keys", &self.keys.load().earlier.len()).finish_non_exhaustive()
     }
 }
 
@@ -196,6 +215,19 @@ mod tests {
         assert!(!rotated.is_current(&old));
         assert!(rotated.is_current(&rotated.seal(HERE, b"hello").unwrap()));
         assert_eq!(sealer(&["new"]).open(HERE, &old), Err(SealError::UnknownKey));
+    }
+
+    #[test]
+    fn secrets_change_for_all_clones_or_for_none() {
+        let one = sealer(&["old"]);
+        let other = one.clone();
+        let sealed = one.seal(HERE, b"hello").unwrap();
+        one.change_secrets(&[SecretText::new("new"), SecretText::new("old")]).unwrap();
+        assert!(!other.is_current(&sealed) && other.open(HERE, &sealed).is_ok());
+        assert_eq!(one.change_secrets(&[]), Err(SealError::NoKey));
+        assert!(other.open(HERE, &sealed).is_ok());
+        other.change_secrets(&[SecretText::new("new")]).unwrap();
+        assert_eq!(one.open(HERE, &sealed), Err(SealError::UnknownKey));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use portunus_core::{
-    secret::TokenHash,
+    secret::{SecretText, TokenHash},
     store::{GrantsOf, StoreError, Stores},
 };
 use portunus_store::{
@@ -66,6 +66,21 @@ async fn after_a_rotation_the_earlier_secret_can_be_dropped() {
     let error = opening(place.options(), &["one"]).await;
     assert!(matches!(error, OpenError::WrongSecret { .. }), "{error}");
     assert_all_opens(&opened(&place, &["new"]).await).await;
+}
+
+#[tokio::test]
+async fn a_rotation_while_it_is_open_is_one_too() {
+    let place = place();
+    let sealer = sealer_of(&["one"]);
+    let stores = open(place.options(), sealer.clone()).await.unwrap();
+    fill(&stores).await;
+    sealer.change_secrets(&["new", "one"].map(SecretText::new)).unwrap();
+    stores.upkeep.reseal().await.unwrap();
+    sealer.change_secrets(&["new"].map(SecretText::new)).unwrap();
+    stores.upkeep.reseal().await.unwrap();
+    assert_all_opens(&stores).await;
+    let error = opening(place.options(), &["one"]).await;
+    assert!(matches!(error, OpenError::WrongSecret { .. }), "{error}");
 }
 
 #[tokio::test]

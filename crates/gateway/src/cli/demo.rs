@@ -22,10 +22,10 @@ use portunus_core::{
 };
 use portunus_identity::provider::Provider;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{serve::Gateway, signals::stop_signals};
+use super::signals::stop_signals;
 use crate::{
     config::{Config, LogFormat, LogSettings, StoreConfig},
     demo::{
@@ -34,6 +34,7 @@ use crate::{
         servers::{DemoMcp, DemoServer, http},
     },
     edge::pages::ConnectHelp,
+    gateway::{Gateway, Orders},
     os::OsEntropy,
     telemetry,
 };
@@ -56,7 +57,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     telemetry::init(log);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let signals = stop_signals()?;
+    let stop = stop_signals()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.with_context(|| {
         format!("port {} of 127.0.0.1 cannot be used: is another program on it? Choose one with --port or PORT", args.port)
     })?;
@@ -66,7 +67,9 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let people = Arc::new(DemoProvider::new(config.public_url.clone(), clock, entropy));
     let gateway = Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true).await?;
     std::io::stdout().write_all(welcome(&config.public_url).as_bytes())?;
-    gateway.run(listener, provider::routes(people), signals).await
+    // Its configuration is no file.
+    let (_none, configurations) = mpsc::channel(1);
+    gateway.run(listener, provider::routes(people), Orders { stop, configurations }).await
 }
 
 /// The uuid server, reached over HTTP on a port of its own; dice is a child process on stdio.

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod demo_server;
 pub mod grants;
 pub mod health;
+pub mod reload;
 pub mod schema;
 pub mod serve;
 pub mod signals;
@@ -17,7 +18,7 @@ use std::{collections::BTreeMap, env, io::Write as _, path::PathBuf, process::Ex
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config::{Config, ConfigArgs, Disk, Inspected, Loaded, Mistakes, Sources},
+    config::{Config, ConfigArgs, Disk, Inspected, Loaded, Mistakes, Sources, Trail},
     telemetry,
 };
 
@@ -102,6 +103,11 @@ impl ConfigFiles {
         Config::load(&self.sources())
     }
 
+    /// The same, and which files that were.
+    pub fn load_with_trail(&self) -> (Trail, Result<Loaded, Mistakes>) {
+        Config::load_with_trail(&self.sources())
+    }
+
     /// The same, going on past mistakes.
     pub fn inspect(&self) -> Inspected {
         Config::inspect(&self.sources())
@@ -140,13 +146,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run_serve(files: &ConfigFiles) -> anyhow::Result<ExitCode> {
-    match files.load() {
+    let (trail, loaded) = files.load_with_trail();
+    match loaded {
         Ok(Loaded { config, warnings }) => {
             telemetry::init(config.log);
             for warning in warnings {
                 tracing::warn!(at = %warning.at, "{}", warning.text);
             }
-            run_async(serve::run(config))
+            run_async(serve::run(config, files.clone(), trail))
         }
         Err(mistakes) => {
             write!(std::io::stderr(), "{mistakes}\nNothing was started. `portunus check` shows the whole configuration.\n")?;

@@ -1,9 +1,10 @@
-//! The signals that end the gateway, and how. What happens then is [`super::serve`]'s affair.
+//! The signals that end the gateway, and how, and the one that has it read its configuration anew. What happens then is
+//! [`crate::gateway`]'s affair.
 
 use std::time::Duration;
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 
@@ -35,8 +36,13 @@ pub fn stop_signals() -> anyhow::Result<mpsc::Receiver<StopSignal>> {
     Ok(told)
 }
 
+/// SIGHUP, from now on: the configuration is to be read anew.
+pub fn hangups() -> anyhow::Result<Signal> {
+    Ok(signal(SignalKind::hangup())?)
+}
+
 /// Waits until connections need not be accepted any more: not at all, unless it is SIGTERM; then for `delay`, or for a second signal.
-pub(super) async fn linger(first: Option<StopSignal>, delay: Duration, signals: &mut mpsc::Receiver<StopSignal>) {
+pub(crate) async fn linger(first: Option<StopSignal>, delay: Duration, signals: &mut mpsc::Receiver<StopSignal>) {
     match first {
         Some(StopSignal::Interrupt) => tracing::info!("SIGINT: stopping"),
         Some(StopSignal::Terminate) if !delay.is_zero() => {

@@ -21,18 +21,25 @@ use crate::edge::{body, mcp::McpRoom, server};
 #[derive(Clone)]
 struct Room {
     member: Arc<Member>,
-    mcp: McpRoom,
+    /// The endpoints' room as it is configured right now.
+    mcp: Arc<dyn Fn() -> McpRoom + Send + Sync>,
 }
 
 /// Serves until `stop` resolves, and what is under way to its end.
-pub async fn serve(listener: TcpListener, member: Arc<Member>, mcp: McpRoom, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let router = Router::new().route(PATH, routing::post(take)).with_state(Room { member, mcp });
+pub async fn serve(
+    listener: TcpListener,
+    member: Arc<Member>,
+    mcp: impl Fn() -> McpRoom + Send + Sync + 'static,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let router = Router::new().route(PATH, routing::post(take)).with_state(Room { member, mcp: Arc::new(mcp) });
     server::run(listener, router, stop, std::future::ready(())).await
 }
 
 async fn take(State(room): State<Room>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match body::read(body, room.mcp.body_limit).await {
+    let mcp = (room.mcp)();
+    let body = match body::read(body, mcp.body_limit).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -53,10 +60,10 @@ async fn take(State(room): State<Room>, request: Request) -> Response {
             return refuse(StatusCode::MISDIRECTED_REQUEST);
         }
     }
-    let reach = room.mcp.resources.catalogue().reach(&opened.principal.scopes);
+    let reach = mcp.resources.catalogue().reach(&opened.principal.scopes);
     let (principal, headers) = (Arc::new(opened.principal), parts.headers);
     let errand = Errand { what: opened.what, principal, reach, view: opened.view, headers, body };
-    room.mcp.here(errand).await
+    mcp.here(errand).await
 }
 
 fn refuse(status: StatusCode) -> Response {

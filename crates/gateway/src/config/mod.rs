@@ -35,6 +35,7 @@ mod stray;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod tree;
 mod yaml;
 
@@ -63,8 +64,9 @@ pub use self::{
     proxies::OWN_PATHS,
     quantity::show_duration,
     schema::{config_schema, mcp_schema},
+    trail::Trail,
 };
-use self::{mistake::Report, raw::Raw};
+use self::{mistake::Report, raw::Raw, trail::Noting};
 
 /// The default of [`Config::body_limit`] (threat 47).
 pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -116,7 +118,7 @@ pub struct Config {
 }
 
 /// A provider, and what the sign-in page calls it if not by its preset's label.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderConfig {
     pub settings: ProviderSettings,
     pub label: Option<String>,
@@ -257,6 +259,14 @@ impl Config {
     pub fn load(sources: &Sources<'_>) -> Result<Loaded, Mistakes> {
         let Inspected { draft, warnings, mistakes } = Self::inspect(sources);
         if mistakes.0.is_empty() { Ok(Loaded { config: draft, warnings }) } else { Err(mistakes) }
+    }
+
+    /// The same, and from which files: whether it is one to go on with or not, they are the ones to watch.
+    pub fn load_with_trail(sources: &Sources<'_>) -> (Trail, Result<Loaded, Mistakes>) {
+        let noting = Noting::new(sources.files);
+        let Sources { args, env, cwd, .. } = sources;
+        let loaded = Self::load(&Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting });
+        (noting.trail(), loaded)
     }
 
     /// Reads the whole configuration and goes on past every mistake.

@@ -95,19 +95,13 @@ impl Desk {
 
     /// The CSRF token for forms that this browser is served (threat 14).
     pub fn csrf(&self, browser: &Browser) -> String {
-        URL_SAFE_NO_PAD.encode(self.csrf_mac(browser).finalize().into_bytes())
+        URL_SAFE_NO_PAD.encode(csrf_mac(self.keys.csrf(), browser).finalize().into_bytes())
     }
 
     /// Was the form served to this very browser? Compared in constant time.
     pub fn is_own_form(&self, browser: &Browser, presented: Option<&str>) -> bool {
         let Some(bytes) = presented.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return false };
-        self.csrf_mac(browser).verify_slice(&bytes).is_ok()
-    }
-
-    fn csrf_mac(&self, browser: &Browser) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new(&(*self.keys.csrf()).into());
-        mac.update(browser.secret.expose().as_bytes());
-        mac
+        self.keys.any_csrf().any(|key| csrf_mac(key, browser).verify_slice(&bytes).is_ok())
     }
 
     pub fn frame(&self, user: Option<&User>) -> Frame {
@@ -184,4 +178,10 @@ pub fn see_other(location: &str) -> Response {
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+fn csrf_mac(key: &[u8; 64], browser: &Browser) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new(&(*key).into());
+    mac.update(browser.secret.expose().as_bytes());
+    mac
 }

@@ -1,5 +1,5 @@
-//! The house: everything the endpoints need, made once by `cli::serve` or `cli::demo`. Rooms take only what they use of it;
-//! [`super::router`] hands it out.
+//! The house: everything the endpoints need. It stands on the [`Ground`], which stays, and is made anew for each configuration by
+//! `gateway::furnish`. Rooms take only what they use of it; [`super::router`] hands it out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,23 +19,17 @@ use portunus_mcp::hub::Hub;
 use sha2::Sha256;
 
 use super::{
-    assertions::Assertions, clients::ClientDirectory, health::Stopping, mcp::McpRoom, places::Places, proxy::ProxyRoutes,
+    assertions::Assertions, clients::ClientDirectory, health::Stopping, mcp::McpRoom, places::Places,
+    protect::bearer::TokenCache, proxy::ProxyRoutes, throttle::Throttle,
 };
-use crate::{
-    cluster::Cluster,
-    config::{Cidr, Limits},
-    net::guarded::GuardedFetcher,
-};
+use crate::{cluster::Cluster, config::Cidr, net::guarded::GuardedFetcher};
 
-/// Everything the endpoints need.
-pub struct House {
-    pub resources: Arc<Resources>,
+/// What stays as long as the process does, whatever the configuration.
+#[derive(Clone)]
+pub struct Ground {
     pub stores: Stores,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    pub lifetimes: Lifetimes,
-    pub providers: Providers,
-    pub keys: EdgeKeys,
     pub hub: Arc<Hub>,
     /// Messages of each user that are under way.
     pub places: Places,
@@ -43,33 +37,45 @@ pub struct House {
     pub cluster: Cluster,
     /// Has the process been told to stop?
     pub stopping: Stopping,
+    /// The way to URLs that are not in the configuration.
+    pub fetcher: Arc<GuardedFetcher>,
+    /// Tokens that were looked up a moment ago.
+    pub cache: TokenCache,
+    /// Shows the demo's banner on every page.
+    pub demo: bool,
+}
+
+/// Everything the endpoints need.
+pub struct House {
+    pub ground: Ground,
+    pub resources: Arc<Resources>,
+    pub lifetimes: Lifetimes,
+    pub providers: Providers,
+    pub keys: EdgeKeys,
     pub proxy: ProxyRoutes,
     /// Servers as the home page lists them: name and how they are reached.
     pub server_kinds: Vec<(ServerName, &'static str)>,
     pub admission: Admission,
     pub body_limit: usize,
-    /// The way to URLs that are not in the configuration.
-    pub fetcher: Arc<GuardedFetcher>,
-    pub limits: Limits,
+    /// Counts what addresses and clients ask for.
+    pub throttle: Throttle,
     /// How clients may come to be.
     pub ways: Arc<Ways>,
     /// Clients of the configuration.
     pub configured_clients: Vec<Client>,
     /// Registered clients that never redeemed a code, at most (threat 25).
     pub max_unused_clients: u64,
-    /// Shows the demo's banner on every page.
-    pub demo: bool,
 }
 
 impl House {
     /// The MCP endpoints.
     pub fn mcp_room(&self) -> McpRoom {
         McpRoom {
-            hub: Arc::clone(&self.hub),
+            hub: Arc::clone(&self.ground.hub),
             resources: Arc::clone(&self.resources),
             body_limit: self.body_limit,
-            places: self.places.clone(),
-            cluster: self.cluster.clone(),
+            places: self.ground.places.clone(),
+            cluster: self.ground.cluster.clone(),
         }
     }
 
@@ -78,16 +84,16 @@ impl House {
         ClientDirectory::new(
             self.configured_clients.clone(),
             Arc::clone(&self.ways),
-            Arc::clone(&self.fetcher),
-            Arc::clone(&self.stores.clients),
-            Arc::clone(&self.clock),
+            Arc::clone(&self.ground.fetcher),
+            Arc::clone(&self.ground.stores.clients),
+            Arc::clone(&self.ground.clock),
         )
     }
 
     /// What checks clients' signatures.
     pub fn assertions(&self) -> Assertions {
-        let (fetcher, used) = (Arc::clone(&self.fetcher), Arc::clone(&self.stores.assertions));
-        Assertions::new(fetcher, used, Arc::clone(&self.clock), self.resources.public_url())
+        let Ground { fetcher, stores, clock, .. } = &self.ground;
+        Assertions::new(Arc::clone(fetcher), Arc::clone(&stores.assertions), Arc::clone(clock), self.resources.public_url())
     }
 }
 
@@ -139,25 +145,38 @@ impl Providers {
     }
 }
 
-/// Keys of the edge, derived from `AUTH_SECRET`, each for one use.
+/// Keys of the edge, derived from `AUTH_SECRET`, each for one use. Pages that were served under an earlier secret still count.
 #[derive(Clone)]
 pub struct EdgeKeys {
-    /// As long as a block of SHA-256, which is what HMAC takes without folding.
-    csrf: [u8; 64],
+    csrf: CsrfKey,
+    earlier: Vec<CsrfKey>,
 }
 
+/// As long as a block of SHA-256, which is what HMAC takes without folding.
+type CsrfKey = [u8; 64];
+
 impl EdgeKeys {
-    pub fn derive(auth_secret: &SecretText) -> Self {
-        let mut csrf = [0; 64];
-        let hkdf = Hkdf::<Sha256>::new(None, auth_secret.expose().as_bytes());
-        // A 64-byte output is far below HKDF's limit of 255 hashes, so this cannot fail.
-        let _ = hkdf.expand(b"portunus/edge/csrf/1", &mut csrf);
-        Self { csrf }
+    /// The current secret first; without any, the keys are good for nothing.
+    pub fn derive(auth_secrets: &[SecretText]) -> Self {
+        let mut keys = auth_secrets.iter().map(|secret| {
+            let mut csrf = [0; 64];
+            let hkdf = Hkdf::<Sha256>::new(None, secret.expose().as_bytes());
+            // A 64-byte output is far below HKDF's limit of 255 hashes, so this cannot fail.
+            let _ = hkdf.expand(b"portunus/edge/csrf/1", &mut csrf);
+            csrf
+        });
+        let csrf = keys.next().unwrap_or([0; 64]);
+        Self { csrf, earlier: keys.collect() }
     }
 
     /// The key that CSRF tokens are made with.
-    pub const fn csrf(&self) -> &[u8; 64] {
+    pub const fn csrf(&self) -> &CsrfKey {
         &self.csrf
+    }
+
+    /// The keys that they may have been made with.
+    pub fn any_csrf(&self) -> impl Iterator<Item = &CsrfKey> {
+        std::iter::once(&self.csrf).chain(&self.earlier)
     }
 }
 

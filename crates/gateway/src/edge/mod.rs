@@ -7,6 +7,7 @@ pub mod body;
 pub mod browser;
 pub mod clients;
 pub mod cookies;
+pub mod front;
 pub mod health;
 pub mod home;
 pub mod house;

@@ -1,9 +1,9 @@
-//! The only place where endpoints and layers are put together, and rooms are handed what they need.
+//! The only place where endpoints and layers are put together, and rooms are handed what they need. [`super::front`] is what stands before
+//! them.
 
 use std::sync::Arc;
 
 use axum::{Router, handler::Handler as _, middleware};
-use futures::FutureExt as _;
 use portunus_core::{
     oauth::{metadata::Features, token::is_service, ways::Way},
     resource::Target,
@@ -16,67 +16,65 @@ use super::{
     health::{self, HealthRoom},
     home::{self, HomeRoom},
     house::House,
-    layers::{self, LayerRoom},
+    layers::LayerRoom,
     oauth::{authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout, token},
     oauth_clients::ClientGate,
     pages::assets,
     protect::{
-        bearer::{Bearer, TokenCache},
+        bearer::Bearer,
         door::{self, DoorRoom},
     },
-    server::Answering,
-    throttle::{self, Gate, Throttle, ThrottleRoom},
+    throttle::{self, Gate, ThrottleRoom},
     tools::{self, ToolsRoom},
 };
 
 /// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
-pub fn build(house: &House, extra: Router) -> impl Answering + use<> {
+pub fn build(house: &House, extra: Router) -> LayerRoom {
     let desk = Desk {
         cookies: CookieJar::new(house.resources.public_url()),
         keys: house.keys.clone(),
-        logins: Arc::clone(&house.stores.logins),
-        clock: Arc::clone(&house.clock),
-        entropy: Arc::clone(&house.entropy),
+        logins: Arc::clone(&house.ground.stores.logins),
+        clock: Arc::clone(&house.ground.clock),
+        entropy: Arc::clone(&house.ground.entropy),
         lifetimes: house.lifetimes,
-        demo: house.demo,
+        demo: house.ground.demo,
     };
-    let throttle = Throttle::new(&house.limits);
+    let throttle = &house.throttle;
     let at = |gate, desk: Option<&Desk>| {
         let room = ThrottleRoom { throttle: throttle.clone(), gate, desk: desk.cloned() };
         middleware::from_fn_with_state(room, throttle::by_address)
     };
     let bearer = Bearer {
-        grants: Arc::clone(&house.stores.grants),
-        cache: TokenCache::new(),
+        grants: Arc::clone(&house.ground.stores.grants),
+        cache: house.ground.cache.clone(),
         resources: Arc::clone(&house.resources),
-        clock: Arc::clone(&house.clock),
+        clock: Arc::clone(&house.ground.clock),
     };
     // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
     let forms = Router::new()
         .merge(oauth(house, &desk).layer(at(Gate::Authorize, Some(&desk))))
         .merge(clients(house, &bearer).layer(at(Gate::Registration, None)))
-        .merge(tokens(house, &bearer, &throttle).layer(at(Gate::Token, None)))
+        .merge(tokens(house, &bearer).layer(at(Gate::Token, None)))
         .merge(people(house, &desk, &bearer));
     let endpoints = Router::new()
         .merge(health::routes(HealthRoom {
-            upkeep: Arc::clone(&house.stores.upkeep),
-            cluster: house.cluster.clone(),
-            stopping: house.stopping.clone(),
+            upkeep: Arc::clone(&house.ground.stores.upkeep),
+            cluster: house.ground.cluster.clone(),
+            stopping: house.ground.stopping.clone(),
         }))
         .merge(assets::routes())
         .merge(metadata(house))
         .merge(forms.layer(middleware::from_fn(body::whole)))
         .merge(extra)
         .fallback_service(door::any.with_state(Arc::new(guarded(house, bearer))));
-    let layer_room = Arc::new(LayerRoom {
+    LayerRoom {
         public_url: house.resources.public_url().clone(),
         admission: house.admission.clone(),
-        entropy: Arc::clone(&house.entropy),
-        stopping: house.stopping.clone(),
-        throttle,
+        entropy: Arc::clone(&house.ground.entropy),
+        stopping: house.ground.stopping.clone(),
+        throttle: house.throttle.clone(),
         endpoints,
-    });
-    tower::service_fn(move |request| layers::observe(Arc::clone(&layer_room), request).map(Ok))
+    }
 }
 
 /// What the gateway says of itself.
@@ -86,7 +84,7 @@ fn metadata(house: &House) -> Router {
 
 /// Where people sign in and allow clients.
 fn oauth(house: &House, desk: &Desk) -> Router {
-    let stores = &house.stores;
+    let stores = &house.ground.stores;
     Router::new()
         .merge(authorize::routes(authorize::AuthorizeRoom {
             desk: desk.clone(),
@@ -128,14 +126,14 @@ fn oauth(house: &House, desk: &Desk) -> Router {
 
 /// Where clients come to be.
 fn clients(house: &House, bearer: &Bearer) -> Router {
-    let stores = &house.stores;
+    let stores = &house.ground.stores;
     Router::new()
         .merge(register::routes(register::RegisterRoom {
             clients: Arc::clone(&stores.clients),
             ways: Arc::clone(&house.ways),
             public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.clock),
-            entropy: Arc::clone(&house.entropy),
+            clock: Arc::clone(&house.ground.clock),
+            entropy: Arc::clone(&house.ground.entropy),
             max_unused_clients: house.max_unused_clients,
         }))
         .merge(manage::routes(manage::ManageRoom {
@@ -143,15 +141,15 @@ fn clients(house: &House, bearer: &Bearer) -> Router {
             cache: bearer.cache.clone(),
             ways: Arc::clone(&house.ways),
             public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.clock),
-            entropy: Arc::clone(&house.entropy),
+            clock: Arc::clone(&house.ground.clock),
+            entropy: Arc::clone(&house.ground.entropy),
         }))
 }
 
 /// Where clients exchange, end and look at tokens: all behind one gate.
-fn tokens(house: &House, bearer: &Bearer, throttle: &Throttle) -> Router {
-    let stores = &house.stores;
-    let gate = ClientGate { directory: house.directory(), assertions: house.assertions(), throttle: throttle.clone() };
+fn tokens(house: &House, bearer: &Bearer) -> Router {
+    let stores = &house.ground.stores;
+    let gate = ClientGate { directory: house.directory(), assertions: house.assertions(), throttle: house.throttle.clone() };
     Router::new()
         .merge(token::routes(token::TokenRoom {
             gate: gate.clone(),
@@ -160,22 +158,22 @@ fn tokens(house: &House, bearer: &Bearer, throttle: &Throttle) -> Router {
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
             resources: Arc::clone(&house.resources),
-            clock: Arc::clone(&house.clock),
-            entropy: Arc::clone(&house.entropy),
+            clock: Arc::clone(&house.ground.clock),
+            entropy: Arc::clone(&house.ground.entropy),
             lifetimes: house.lifetimes,
         }))
         .merge(revoke::routes(revoke::RevokeRoom {
             gate: gate.clone(),
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
-            clock: Arc::clone(&house.clock),
+            clock: Arc::clone(&house.ground.clock),
         }))
         .merge(introspect::routes(introspect::IntrospectRoom {
             gate,
             grants: Arc::clone(&stores.grants),
             logins: Arc::clone(&stores.logins),
             public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.clock),
+            clock: Arc::clone(&house.ground.clock),
         }))
 }
 
@@ -198,15 +196,15 @@ fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
         .merge(home::routes(HomeRoom {
             desk: desk.clone(),
             directory: house.directory(),
-            grants: Arc::clone(&house.stores.grants),
+            grants: Arc::clone(&house.ground.stores.grants),
             resources: Arc::clone(&house.resources),
             server_kinds: house.server_kinds.clone().into(),
             proxy_patterns: proxy_patterns.collect(),
         }))
         .merge(disconnect::routes(disconnect::DisconnectRoom {
             desk: desk.clone(),
-            grants: Arc::clone(&house.stores.grants),
-            consents: Arc::clone(&house.stores.consents),
+            grants: Arc::clone(&house.ground.stores.grants),
+            consents: Arc::clone(&house.ground.stores.consents),
             cache: bearer.cache.clone(),
         }))
         .merge(tools::routes(ToolsRoom {

@@ -17,11 +17,9 @@ use async_trait::async_trait;
 use axum::Router;
 use http::header;
 use portunus::{
-    cli::{
-        serve::{ConnectedProvider, Gateway},
-        signals::StopSignal,
-    },
+    cli::signals::StopSignal,
     config::{Cidr, ClientsConfig, Config, DEFAULT_CHILDREN_PER_USER, Limits, PinningRules, ProxyRoute, StoreConfig},
+    gateway::{Changes, ConnectedProvider, Gateway, NewConfiguration, Orders, Refused},
     net::{self, NetSettings, guarded::Outside},
     os::OsEntropy,
 };
@@ -47,7 +45,11 @@ use portunus_testkit::{
 };
 use reqwest::Certificate;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 /// The credential that the gateway, and nobody else, holds for the server `uuid`.
 pub(crate) const UUID_CREDENTIAL: &str = "Bearer the-gateways-own-key-for-uuid";
@@ -133,6 +135,7 @@ pub(crate) struct World {
 
 struct Running {
     stop: mpsc::Sender<StopSignal>,
+    configurations: mpsc::Sender<NewConfiguration>,
     task: JoinHandle<anyhow::Result<()>>,
     stores: Stores,
 }
@@ -140,13 +143,14 @@ struct Running {
 impl Running {
     fn start(gateway: Gateway, listener: TcpListener) -> Self {
         let stores = gateway.stores().clone();
-        let (stop, signals) = mpsc::channel(2);
-        let task = tokio::spawn(gateway.run(listener, Router::new(), signals));
-        Self { stop, task, stores }
+        let (stop, stops) = mpsc::channel(2);
+        let (configurations, new) = mpsc::channel(1);
+        let task = tokio::spawn(gateway.run(listener, Router::new(), Orders { stop: stops, configurations: new }));
+        Self { stop, configurations, task, stores }
     }
 
     async fn stop(self) {
-        let Self { stop, task, stores } = self;
+        let Self { stop, task, stores, .. } = self;
         // The first signal, or the second after `begin_to_stop`: neither is waited upon. It may even have ended by itself.
         let _ = stop.send(StopSignal::Interrupt).await;
         tokio::time::timeout(Duration::from_secs(60), task).await.expect("the gateway stops").unwrap().unwrap();
@@ -245,6 +249,14 @@ impl World {
             gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();
         }
         gateway
+    }
+
+    /// Has the gateway go on with what `self.config` is now.
+    pub(crate) async fn reload(&self) -> Result<Changes, Refused> {
+        let (answer, answered) = oneshot::channel();
+        let new = NewConfiguration { config: self.config.clone(), providers: self.providers(), answer };
+        self.running.as_ref().unwrap().configurations.send(new).await.unwrap();
+        answered.await.unwrap()
     }
 
     /// A path at a node beside the first.

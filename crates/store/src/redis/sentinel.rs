@@ -17,7 +17,10 @@ use super::{
     script::Call,
     sessions, transactions,
 };
-use crate::seal::{Place, SealError};
+use crate::{
+    record::not_opened,
+    seal::{Place, SealError},
+};
 
 /// The layout this build knows. It moves on when an older build could not live with what a newer one wrote.
 const KNOWN: i64 = 1;
@@ -45,15 +48,24 @@ pub(super) async fn check(database: &Database, address: &str) -> Result<(), Open
         Err(error) => return Err(OpenError::seal(address, error)),
     }
     if !database.sealer.is_current(&kept) {
-        let resealed = async {
-            reseal_all(database).await?;
-            let mut command = redis::cmd("SET");
-            command.arg(&sentinel).arg(&fresh);
-            database.connection.write(&sentinel, command).await
-        };
-        resealed.await.map_err(|error| OpenError::store(address, error))?;
+        renew(database, fresh).await.map_err(|error| OpenError::store(address, error))?;
     }
     Ok(())
+}
+
+/// The same while the store is open: the secrets were changed.
+pub(super) async fn renew_open(database: &Database) -> Result<(), StoreError> {
+    let fresh = database.sealer.seal(PLACE, TEXT).map_err(not_opened)?;
+    renew(database, fresh).await
+}
+
+/// Seals anew what was sealed with an earlier secret; last the sentinel, which becomes `fresh`.
+async fn renew(database: &Database, fresh: Vec<u8>) -> Result<(), StoreError> {
+    reseal_all(database).await?;
+    let sentinel = database.keys.meta("sentinel");
+    let mut command = redis::cmd("SET");
+    command.arg(&sentinel).arg(fresh);
+    database.connection.write(&sentinel, command).await.map(drop)
 }
 
 fn set_if_absent(key: &str, value: &[u8]) -> redis::Cmd {

@@ -16,6 +16,7 @@ use super::{
     epochs::Owners,
     keys::{Expiring, GrantPlace, Shard},
     script::{self, Call},
+    sentinel,
 };
 
 /// Records deleted in one step, so that a long purge lets others in between.
@@ -43,6 +44,10 @@ impl Upkeep for RedisUpkeep {
         let shards = stream::iter(Shard::all()).map(|shard| purge_shard(&self.0, shard, now));
         let purged: u64 = shards.buffer_unordered(AT_ONCE).try_fold(0, |sum, purged| async move { Ok(sum + purged) }).await?;
         Ok(purged + purge_clients(&self.0, unused_since).await?)
+    }
+
+    async fn reseal(&self) -> Result<(), StoreError> {
+        sentinel::renew_open(&self.0).await
     }
 }
 

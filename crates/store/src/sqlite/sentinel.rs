@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::connection::OpenError;
+use super::{connection::OpenError, failure::Failure};
 use crate::seal::{Place, SealError, Sealer};
 
 const KEY: &str = "sentinel";
@@ -49,19 +49,33 @@ pub(super) fn check(connection: &mut Connection, sealer: &Sealer, path: &Path) -
 
 fn check_or_set(connection: &mut Connection, sealer: &Sealer) -> Result<(), Trouble> {
     let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    renew(&step, sealer)?;
+    step.commit()?;
+    Ok(())
+}
+
+/// Seals anew what was sealed with an earlier secret, the sentinel last. In a transaction of the caller's.
+fn renew(step: &Connection, sealer: &Sealer) -> Result<(), Trouble> {
     let kept: Option<Vec<u8>> = step.query_row("SELECT value FROM meta WHERE key = ?1", [KEY], |row| row.get(0)).optional()?;
     if let Some(ciphertext) = &kept {
         sealer.open(PLACE, ciphertext)?;
     }
     if !kept.is_some_and(|ciphertext| sealer.is_current(&ciphertext)) {
         for (table, key, column) in SEALED {
-            reseal(&step, sealer, table, key, column)?;
+            reseal(step, sealer, table, key, column)?;
         }
         let ciphertext = sealer.seal(PLACE, TEXT)?;
         step.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", params![KEY, ciphertext])?;
     }
-    step.commit()?;
     Ok(())
+}
+
+/// The same while the store is open: the secrets were changed.
+pub(super) fn renew_open(step: &Connection, sealer: &Sealer) -> Result<(), Failure> {
+    renew(step, sealer).map_err(|trouble| match trouble {
+        Trouble::Sqlite(error) => error.into(),
+        Trouble::Seal(error) => error.into(),
+    })
 }
 
 fn reseal(connection: &Connection, sealer: &Sealer, table: &str, key: &str, column: &str) -> Result<(), Trouble> {

@@ -9,7 +9,7 @@ use portunus_core::{
 };
 use rusqlite::params;
 
-use super::database::Database;
+use super::{database::Database, sentinel};
 
 /// Rows deleted in one job, so that a long purge lets others write in between.
 const CHUNK: usize = 500;
@@ -59,6 +59,11 @@ impl Upkeep for SqliteUpkeep {
             deleted += self.delete(rows, now).await?;
         }
         Ok(deleted + self.delete(UNUSED_CLIENTS, unused_since).await?)
+    }
+
+    async fn reseal(&self) -> Result<(), StoreError> {
+        let sealer = Arc::clone(&self.0.sealer);
+        self.0.write(move |db| sentinel::renew_open(db, &sealer)).await
     }
 }
 

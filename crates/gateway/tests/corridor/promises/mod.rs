@@ -12,6 +12,7 @@ mod operations;
 mod outage;
 mod prompts;
 mod proxy;
+mod reload;
 mod shared_store;
 mod sign_in;
 mod stopping;

@@ -60,6 +60,22 @@ async fn after_a_rotation_the_earlier_secret_can_be_dropped() {
 }
 
 #[tokio::test]
+async fn a_rotation_while_it_is_open_is_one_too() {
+    let (_dir, path) = place();
+    let sealer_in_use = sealer(&[SECRET]);
+    let stores = open(&path, sealer_in_use.clone()).unwrap();
+    fill(&stores).await;
+    sealer_in_use.change_secrets(&["new", SECRET].map(SecretText::new)).unwrap();
+    stores.upkeep.reseal().await.unwrap();
+    sealer_in_use.change_secrets(&["new"].map(SecretText::new)).unwrap();
+    stores.upkeep.reseal().await.unwrap();
+    assert_all_opens(&stores).await;
+    drop(stores);
+    let error = opening(&path, &[SECRET]);
+    assert!(matches!(error, OpenError::WrongSecret { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn sealed_records_cannot_change_places() {
     let (_dir, path) = place();
     let stores = open(&path, sealer(&[SECRET])).unwrap();

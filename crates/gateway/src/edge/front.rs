@@ -1,0 +1,32 @@
+//! Where requests come in, whatever the endpoints behind it are right now: a new configuration brings new ones ([`Front::change`]).
+//! Each request is answered by those that it met. They are put together in [`super::router`].
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures::FutureExt as _;
+
+use super::{
+    layers::{self, LayerRoom},
+    server::Answering,
+};
+
+#[derive(Clone)]
+pub struct Front(Arc<ArcSwap<LayerRoom>>);
+
+impl Front {
+    pub fn new(room: LayerRoom) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(room)))
+    }
+
+    /// Requests that come from now on meet these.
+    pub fn change(&self, room: LayerRoom) {
+        self.0.store(Arc::new(room));
+    }
+
+    /// For the server.
+    pub fn endpoints(&self) -> impl Answering + use<> {
+        let rooms = Arc::clone(&self.0);
+        tower::service_fn(move |request| layers::observe(rooms.load_full(), request).map(Ok))
+    }
+}

@@ -1,0 +1,100 @@
+//! What a configuration makes of the ground: the [`House`], and the settings of what stays.
+
+use std::sync::Arc;
+
+use portunus_core::{ids::ServerName, pins::Pinning, resource::Resources};
+use portunus_identity::provider::Provider;
+use portunus_mcp::{hub, spec::Transport};
+
+use super::server_names;
+use crate::{
+    config::{Config, Names},
+    edge::{
+        house::{Admission, EdgeKeys, Ground, House, ProviderEntry, Providers},
+        proxy::{ProxyLimits, ProxyRoutes},
+        throttle::Throttle,
+    },
+    net::ForwardingClient,
+};
+
+/// A provider, and what the configuration says about it.
+#[derive(Clone)]
+pub struct ConnectedProvider {
+    pub provider: Arc<dyn Provider>,
+    /// The callback to use in place of ours.
+    pub redirect_uri: Option<String>,
+    /// What to call it in place of its own label.
+    pub label: Option<String>,
+}
+
+impl From<Arc<dyn Provider>> for ConnectedProvider {
+    fn from(provider: Arc<dyn Provider>) -> Self {
+        Self { provider, redirect_uri: None, label: None }
+    }
+}
+
+/// What endpoints need, as this configuration has it. `throttle` is made of its limits, or goes on counting by the same ones.
+pub(super) fn house(
+    ground: Ground,
+    config: &Config,
+    providers: Vec<ConnectedProvider>,
+    forwarding: ForwardingClient,
+    throttle: Throttle,
+) -> House {
+    let names = server_names(config);
+    let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
+    let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
+    let limits = ProxyLimits { request_body: config.body_limit, ..ProxyLimits::default() };
+    House {
+        ground,
+        resources: Arc::new(resources),
+        providers: meet(config, providers),
+        keys: EdgeKeys::derive(&config.auth_secrets),
+        proxy: ProxyRoutes::new(&config.proxies, forwarding, config.public_url.clone(), limits),
+        server_kinds: config.servers.iter().map(|server| (server.name.clone(), kind(&server.transport))).collect(),
+        admission: Admission {
+            allowed_hosts: config.allowed_hosts.clone(),
+            allowed_origins: config.allowed_origins.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+        },
+        lifetimes: config.lifetimes,
+        body_limit: config.body_limit,
+        throttle,
+        ways: Arc::new(config.clients.ways.clone()),
+        configured_clients: config.clients.configured.clone(),
+        max_unused_clients: config.clients.max_unused,
+    }
+}
+
+fn meet(config: &Config, providers: Vec<ConnectedProvider>) -> Providers {
+    let entry = |connected: ConnectedProvider| {
+        let provider = connected.provider;
+        let own = || config.public_url.at(&format!("/auth/callback/{}", provider.name()));
+        ProviderEntry {
+            redirect_uri: connected.redirect_uri.unwrap_or_else(own),
+            label: connected.label.unwrap_or_else(|| provider.label().to_owned()),
+            provider,
+        }
+    };
+    Providers::new(providers.into_iter().map(entry).collect())
+}
+
+const fn kind(transport: &Transport) -> &'static str {
+    match transport {
+        Transport::Stdio { .. } => "stdio",
+        Transport::Http { .. } => "http",
+        Transport::Sse { .. } => "sse",
+    }
+}
+
+pub(super) const fn names(config: &Config) -> hub::Names {
+    match config.names {
+        Names::Prefixed => hub::Names::Prefixed,
+        Names::Plain => hub::Names::Plain,
+    }
+}
+
+/// Of each server, what becomes of tools that change.
+pub(super) fn pinning(config: &Config) -> Vec<(ServerName, Pinning)> {
+    config.servers.iter().map(|server| (server.name.clone(), config.pinning.of(&server.name))).collect()
+}

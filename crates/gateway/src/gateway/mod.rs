@@ -1,0 +1,217 @@
+//! A gateway: built from its configuration, one of several on its store if it [`joins`](Gateway::join) them, run until it is told to
+//! stop. What stands on the ground that stays is furnished in [`furnish`], and anew for each new configuration in [`reload`]; records are
+//! opened in [`records`]; the part that makes it one of several is [`node`]. Where signals and files come from is `cli`'s affair.
+
+mod furnish;
+mod node;
+mod records;
+mod reload;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use portunus_core::{
+    Clock, Entropy,
+    clock::SystemClock,
+    ids::{NodeId, ServerName},
+    node::Node,
+    store::{Stores, Upkeep},
+};
+use portunus_mcp::{
+    hub::{self, Hub, HubSettings},
+    upstream::{self, Upstreams},
+};
+use portunus_store::seal::Sealer;
+use tokio::{net::TcpListener, sync::mpsc, time::Instant};
+
+use self::node::{NodeAtWork, RunningNode};
+pub use self::{
+    furnish::ConnectedProvider,
+    records::open_records,
+    reload::{Changes, NewConfiguration, Refused},
+};
+use crate::{
+    cli::signals::{StopSignal, linger},
+    cluster::{Cluster, Home, Member, MemberParts},
+    config::Config,
+    edge::{health::Stopping, house::Ground, mcp::MESSAGES_PER_USER, places::Places, protect::bearer::TokenCache, server},
+    net::{
+        self, ForwardingClient, NetSettings,
+        guarded::{GuardedFetcher, Internet, Outside},
+    },
+    os::OsEntropy,
+    pins::PinBook,
+    records::StoredSessions,
+};
+
+/// How often expired records are deleted.
+const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long child processes may take to end.
+const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A gateway that is ready to run.
+pub struct Gateway {
+    ground: Ground,
+    machinery: Machinery,
+    config: Config,
+    providers: Vec<ConnectedProvider>,
+    node: Option<RunningNode>,
+}
+
+/// What is told of a new configuration, beside the endpoints.
+struct Machinery {
+    upstreams: Arc<Upstreams>,
+    pins: Arc<PinBook>,
+    sealer: Sealer,
+    forwarding: ForwardingClient,
+}
+
+/// What a gateway is told while it runs.
+pub struct Orders {
+    pub stop: mpsc::Receiver<StopSignal>,
+    /// Configurations to go on with.
+    pub configurations: mpsc::Receiver<NewConfiguration>,
+}
+
+impl Gateway {
+    /// Opens the store, meets the providers and servers (none of them is contacted yet), and makes ready what stays while configurations
+    /// come and go.
+    pub async fn build(config: &Config, providers: Vec<ConnectedProvider>, demo: bool) -> anyhow::Result<Self> {
+        Self::build_with(config, providers, demo, Arc::new(SystemClock), Arc::new(OsEntropy)).await
+    }
+
+    /// The same with a clock and a source of chance of the caller's: for tests.
+    pub async fn build_with(
+        config: &Config,
+        providers: Vec<ConnectedProvider>,
+        demo: bool,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> anyhow::Result<Self> {
+        let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy)).context("AUTH_SECRET is missing")?;
+        let stores = records::open_store(&config.store, &sealer).await?;
+        let clients = Arc::new(hub::Clients::default());
+        let options = upstream::Options {
+            on_request: Arc::clone(&clients) as _,
+            max_children_per_user: config.children_per_user,
+            ..upstream::Options::default()
+        };
+        let upstream_client = net::upstream_client(NetSettings::upstream())?;
+        let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
+        let pins = Arc::new(PinBook::new(furnish::pinning(config), Arc::clone(&stores.pins), Arc::clone(&clock)));
+        let hub = hub(config, &stores, &clock, &entropy, &sealer, Arc::clone(&pins), Arc::clone(&upstreams));
+        clients.meet(&hub);
+        let machinery = Machinery { upstreams, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
+        let ground = Ground {
+            fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
+            stores,
+            clock,
+            entropy,
+            hub,
+            places: Places::new(MESSAGES_PER_USER),
+            cluster: Cluster::Alone,
+            stopping: Stopping::default(),
+            cache: TokenCache::new(),
+            demo,
+        };
+        Ok(Self { ground, machinery, config: config.clone(), providers, node: None })
+    }
+
+    /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is not simply the listener's address.
+    pub async fn join(mut self, listener: TcpListener, url: Option<String>) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let (clock, entropy) = (Arc::clone(&self.ground.clock), Arc::clone(&self.ground.entropy));
+        let me = Node { id: NodeId::generate(&*entropy), url: url.unwrap_or_else(|| format!("http://{address}")) };
+        let parts = MemberParts {
+            me,
+            nodes: Arc::clone(&self.ground.stores.nodes),
+            household: Arc::new(Home(Arc::clone(&self.ground.hub))),
+            sealer: self.machinery.sealer.clone(),
+            clock,
+            entropy,
+        };
+        let member = Member::join(parts).await.context("this node cannot join the others")?;
+        self.ground.cluster = Cluster::among(Arc::clone(&member), net::client(NetSettings::node())?);
+        self.node = Some(RunningNode { member, listener });
+        Ok(self)
+    }
+
+    /// The same gateway in another world: what clients' URLs lead to is made up. For tests; no setting leads here.
+    pub fn with_outside(mut self, outside: Arc<dyn Outside>) -> anyhow::Result<Self> {
+        self.ground.fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&self.ground.clock))?);
+        Ok(self)
+    }
+
+    /// What the gateway keeps its records in: tests look at it.
+    pub fn stores(&self) -> &Stores {
+        &self.ground.stores
+    }
+
+    /// Serves until a signal says to stop; then ends streams, requests and child processes, in this order. `extra` are routes of the demo.
+    pub async fn run(self, listener: TcpListener, extra: Router, orders: Orders) -> anyhow::Result<()> {
+        let Self { ground, machinery, config, providers, node } = self;
+        let Orders { stop: mut signals, configurations } = orders;
+        let (hub, upstreams) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams));
+        let live = Arc::new(reload::Live::open(ground.clone(), machinery, &config, providers, extra));
+        let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live)));
+        let following = tokio::spawn(Arc::clone(&live).follow(config, configurations));
+        let purge = tokio::spawn(purge(Arc::clone(&live)));
+        let mut until = Instant::now();
+        let stopping = async {
+            let first = signals.recv().await;
+            ground.stopping.begin();
+            if let Some(node) = &node {
+                node.member.begin_leaving();
+            }
+            linger(first, live.stop_delay(), &mut signals).await;
+            until = Instant::now() + server::DRAIN;
+        };
+        let ending = async { hub.shutdown().await };
+        let served = server::run(listener, live.front.endpoints(), stopping, ending).await;
+        following.abort();
+        purge.abort();
+        if let Some(node) = node {
+            node.end(&hub, until).await;
+        }
+        upstreams.shutdown(CHILDREN_DEADLINE).await;
+        tracing::info!("stopped");
+        served.context("the server failed")
+    }
+}
+
+fn hub(
+    config: &Config,
+    stores: &Stores,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+    sealer: &Sealer,
+    pins: Arc<PinBook>,
+    upstreams: Arc<Upstreams>,
+) -> Arc<Hub> {
+    let settings = HubSettings { names: furnish::names(config), pins, ..HubSettings::default() };
+    let records =
+        StoredSessions { store: Arc::clone(&stores.sessions), clock: Arc::clone(clock), keep_for: settings.session_idle };
+    let settings = HubSettings { records: Arc::new(records), ..settings };
+    let seal = Arc::new(records::RequestStates(sealer.clone()));
+    Hub::new(settings, config.servers.clone(), upstreams, Arc::clone(entropy), seal)
+}
+
+/// Deletes expired records every now and then.
+async fn purge(live: Arc<reload::Live>) {
+    let mut tick = tokio::time::interval(PURGE_EVERY);
+    loop {
+        tick.tick().await;
+        let house = live.house();
+        let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&house.ground.stores.upkeep, house.ground.clock.now());
+        match upkeep.purge(now, now - house.lifetimes.unused_client).await {
+            Ok(deleted) => tracing::debug!(deleted, "expired records deleted"),
+            Err(error) => tracing::warn!(%error, "expired records could not be deleted"),
+        }
+    }
+}
+
+/// The servers' names, in the order of the configuration.
+fn server_names(config: &Config) -> Vec<ServerName> {
+    config.servers.iter().map(|server| server.name.clone()).collect()
+}

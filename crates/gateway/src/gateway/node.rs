@@ -1,0 +1,51 @@
+//! What makes a gateway one of several: its listener for the others' errands, from the first of them to the last.
+
+use std::{io, sync::Arc, time::Duration};
+
+use portunus_mcp::hub::Hub;
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::reload::Live;
+use crate::cluster::{self, Member};
+
+/// A node that is known to the others, and does not take errands yet.
+pub(super) struct RunningNode {
+    pub(super) member: Arc<Member>,
+    pub(super) listener: TcpListener,
+}
+
+/// A node whose listener is open.
+pub(super) struct NodeAtWork {
+    pub(super) member: Arc<Member>,
+    stop: CancellationToken,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl NodeAtWork {
+    pub(super) fn begin(RunningNode { member, listener }: RunningNode, live: Arc<Live>) -> Self {
+        let stop = CancellationToken::new();
+        let room = move || live.house().mcp_room();
+        let listening = cluster::listen(listener, Arc::clone(&member), room, stop.clone().cancelled_owned());
+        Self { member, stop, task: tokio::spawn(listening) }
+    }
+
+    /// What other nodes have sent is finished first, until the time is up.
+    pub(super) async fn end(self, hub: &Hub, until: Instant) {
+        let quiet = async {
+            while hub.users().iter().any(|user| hub.is_busy(user)) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout_at(until, quiet).await.is_err() {
+            tracing::warn!("some requests of other nodes did not end in time");
+        }
+        self.member.leave().await;
+        self.stop.cancel();
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the listener for other nodes failed"),
+            Err(error) => tracing::warn!(%error, "the listener for other nodes broke off"),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! A new configuration for a gateway that runs: compared with the one in force ([`Changes`]), refused as a whole if it asks for what only
+//! a restart can give, else in force at once. Requests under way end as they began; servers, sessions, streams and counts that it does not
+//! concern notice nothing (fault F10). Who reads the files, and when, is `cli::reload`.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use portunus_core::ids::ServerName;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{ConnectedProvider, Machinery, furnish};
+use crate::{
+    config::Config,
+    edge::{
+        front::Front,
+        house::{Ground, House},
+        router,
+        throttle::Throttle,
+    },
+    telemetry,
+};
+
+/// A configuration to go on with, without mistakes.
+pub struct NewConfiguration {
+    pub config: Config,
+    pub providers: Vec<ConnectedProvider>,
+    /// Is told what came of it.
+    pub answer: oneshot::Sender<Result<Changes, Refused>>,
+}
+
+/// What is different.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub new_servers: Vec<ServerName>,
+    pub changed_servers: Vec<ServerName>,
+    pub removed_servers: Vec<ServerName>,
+    /// All else, by the names that the settings have in `config.yaml`.
+    pub settings: Vec<&'static str>,
+}
+
+/// Why a configuration is not taken. Nothing of it is.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    #[error("{} changed, which a running gateway cannot take over: restart it", .0.join(", "))]
+    NeedsRestart(Vec<&'static str>),
+    #[error(
+        "AUTH_SECRET was replaced, and what is sealed with the old one could not be opened any more: name the new one first, then the old \
+         one, separated by a comma"
+    )]
+    SecretLost,
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl Changes {
+    /// From `old` to `new`; an error if a running gateway cannot follow.
+    pub fn between(old: &Config, new: &Config) -> Result<Self, Refused> {
+        // Every setting is named here, so that none that is new can be forgotten.
+        let Config {
+            public_url,
+            listen,
+            auth_secrets,
+            providers,
+            servers,
+            disabled_servers: _,
+            proxies,
+            scopes,
+            clients,
+            store,
+            cluster,
+            stop_delay,
+            lifetimes,
+            names,
+            pinning,
+            allowed_origins,
+            allowed_hosts,
+            trusted_proxies,
+            log,
+            body_limit,
+            children_per_user,
+            limits,
+            production: _,
+        } = old;
+        let at_start = [
+            ("listen", *listen != new.listen),
+            ("store", *store != new.store),
+            ("cluster", *cluster != new.cluster),
+            ("log.format", log.format != new.log.format),
+        ];
+        let at_start = differing(&at_start);
+        if !at_start.is_empty() {
+            return Err(Refused::NeedsRestart(at_start));
+        }
+        if !auth_secrets.first().is_some_and(|sealing| new.auth_secrets.contains(sealing)) {
+            return Err(Refused::SecretLost);
+        }
+        let find =
+            |servers: &[_], name: &ServerName| servers.iter().position(|one: &portunus_mcp::spec::ServerSpec| one.name == *name);
+        let names_of = |servers: &[portunus_mcp::spec::ServerSpec],
+                        is_wanted: &dyn Fn(&portunus_mcp::spec::ServerSpec) -> bool| {
+            servers.iter().filter(|server| is_wanted(server)).map(|server| server.name.clone()).collect::<Vec<_>>()
+        };
+        let settings = [
+            ("public_url", *public_url != new.public_url),
+            ("auth_secret", *auth_secrets != new.auth_secrets),
+            ("providers", *providers != new.providers),
+            ("proxies", *proxies != new.proxies),
+            ("scopes", *scopes != new.scopes),
+            ("clients", *clients != new.clients),
+            ("stop_delay", *stop_delay != new.stop_delay),
+            ("lifetimes", *lifetimes != new.lifetimes),
+            ("names", *names != new.names),
+            ("pinning", *pinning != new.pinning),
+            ("allowed_origins", *allowed_origins != new.allowed_origins),
+            ("allowed_hosts", *allowed_hosts != new.allowed_hosts),
+            ("trusted_proxies", *trusted_proxies != new.trusted_proxies),
+            ("log.level", log.level != new.log.level),
+            ("limits.body", *body_limit != new.body_limit),
+            ("limits.children_per_user", *children_per_user != new.children_per_user),
+            ("limits", *limits != new.limits),
+        ];
+        Ok(Self {
+            new_servers: names_of(&new.servers, &|server| find(servers, &server.name).is_none()),
+            changed_servers: names_of(&new.servers, &|server| {
+                find(servers, &server.name).is_some_and(|at| servers[at] != *server)
+            }),
+            removed_servers: names_of(servers, &|server| find(&new.servers, &server.name).is_none()),
+            settings: differing(&settings),
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn differing(settings: &[(&'static str, bool)]) -> Vec<&'static str> {
+    settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect()
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for (what, servers) in
+            [("new", &self.new_servers), ("changed", &self.changed_servers), ("removed", &self.removed_servers)]
+        {
+            if !servers.is_empty() {
+                let names: Vec<_> = servers.iter().map(ServerName::as_str).collect();
+                parts.push(format!("{what}: {}", names.join(", ")));
+            }
+        }
+        if !self.settings.is_empty() {
+            parts.push(format!("settings: {}", self.settings.join(", ")));
+        }
+        f.write_str(if parts.is_empty() { "nothing" } else { "" })?;
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// A gateway as it is configured right now.
+pub(super) struct Live {
+    pub(super) front: Front,
+    house: ArcSwap<House>,
+    stop_delay: ArcSwap<Duration>,
+    machinery: Machinery,
+    extra: Router,
+}
+
+impl Live {
+    pub(super) fn open(
+        ground: Ground,
+        machinery: Machinery,
+        config: &Config,
+        providers: Vec<ConnectedProvider>,
+        extra: Router,
+    ) -> Self {
+        let house = furnish::house(ground, config, providers, machinery.forwarding.clone(), Throttle::new(&config.limits));
+        let front = Front::new(router::build(&house, extra.clone()));
+        let stop_delay = ArcSwap::from_pointee(config.stop_delay);
+        Self { front, house: ArcSwap::from_pointee(house), stop_delay, machinery, extra }
+    }
+
+    pub(super) fn house(&self) -> Arc<House> {
+        self.house.load_full()
+    }
+
+    pub(super) fn stop_delay(&self) -> Duration {
+        **self.stop_delay.load()
+    }
+
+    /// Takes one configuration after the other. Ends when there can be no more.
+    pub(super) async fn follow(self: Arc<Self>, mut config: Config, mut configurations: mpsc::Receiver<NewConfiguration>) {
+        while let Some(NewConfiguration { config: new, providers, answer }) = configurations.recv().await {
+            let outcome = Changes::between(&config, &new).and_then(|changes| {
+                self.take(&config, &new, providers)?;
+                Ok(changes)
+            });
+            if let Ok(changes) = &outcome {
+                if changes.settings.contains(&"auth_secret") {
+                    self.seal_anew().await;
+                }
+                config = new;
+            }
+            // Whoever does not wait for the answer does not need it.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// From the first line that changes anything, nothing can fail.
+    fn take(&self, old: &Config, new: &Config, providers: Vec<ConnectedProvider>) -> Result<(), Refused> {
+        let Machinery { upstreams, pins, sealer, forwarding } = &self.machinery;
+        let before = self.house.load();
+        let throttle = if old.limits == new.limits { before.throttle.clone() } else { Throttle::new(&new.limits) };
+        let house = furnish::house(before.ground.clone(), new, providers, forwarding.clone(), throttle);
+        let front = router::build(&house, self.extra.clone());
+        sealer.change_secrets(&new.auth_secrets).map_err(|error| Refused::Unusable(error.to_string()))?;
+        // Servers that are gone go last: until nobody can ask for them any more.
+        let going = old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
+        upstreams.limit_children_per_user(new.children_per_user);
+        upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
+        pins.reconfigure(furnish::pinning(new));
+        before.ground.hub.reconfigure(furnish::names(new), new.servers.clone());
+        self.front.change(front);
+        self.house.store(Arc::new(house));
+        self.stop_delay.store(Arc::new(new.stop_delay));
+        upstreams.reconfigure(new.servers.clone());
+        telemetry::set_level(new.log.level);
+        Ok(())
+    }
+
+    /// So that the old secret can be left out some day.
+    async fn seal_anew(&self) {
+        if let Err(error) = self.house().ground.stores.upkeep.reseal().await {
+            tracing::warn!(%error, "records are still sealed with an earlier AUTH_SECRET: keep it until the next start");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

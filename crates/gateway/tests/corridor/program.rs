@@ -1,0 +1,113 @@
+//! The program itself, started as an administrator would, for what only a process has: signals, files that change, an end. Everything else is
+//! tested at a gateway in this process, [`crate::world`].
+
+use std::{
+    fs,
+    process::{Child, Command, ExitStatus},
+    time::Duration,
+};
+
+use portunus_testkit::{
+    agent::{Agent, McpClient, OAuthClient},
+    mcp_servers::{FixtureServer, HttpOptions},
+    okta::{FakeOkta, Options},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Nothing takes that long, on however busy a machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that does not outlive its test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The program, started as an administrator would.
+pub(crate) struct Program {
+    process: Process,
+    pub(crate) url: String,
+    okta: FakeOkta,
+    pub(crate) server: FixtureServer,
+    /// Its working directory: `mcp.json`, `log`, the records.
+    pub(crate) folder: TempDir,
+}
+
+impl Program {
+    /// With these variables beside those that everybody needs.
+    pub(crate) async fn start(variables: &[(&str, &str)]) -> Self {
+        let okta = FakeOkta::start(Options::default()).await;
+        let server = FixtureServer::start_with(HttpOptions { name: "uuid".to_owned(), ..HttpOptions::default() }).await;
+        let folder = TempDir::new().unwrap();
+        let servers = json!({"mcpServers": {"uuid": {"url": server.url().as_str()}}});
+        fs::write(folder.path().join("mcp.json"), servers.to_string()).unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://localhost:{port}");
+        okta.register_redirect(format!("{url}/auth/callback/okta"));
+        okta.sign_in_as("alice");
+        let child = Command::new(env!("CARGO_BIN_EXE_portunus"))
+            .current_dir(folder.path())
+            .env_clear()
+            .env("HOST", "127.0.0.1")
+            .env("PORT", port.to_string())
+            .env("AUTH_SECRET", "a-secret-of-the-program-that-is-long-enough-0")
+            .env("AUTH_PROVIDER", "okta")
+            .env("AUTH_OKTA_ID", okta.client_id())
+            .env("AUTH_OKTA_SECRET", okta.client_secret())
+            .env("AUTH_OKTA_ISSUER", okta.custom_issuer("default"))
+            .envs(variables.iter().copied())
+            .stderr(fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let program = Self { process: Process(child), url, okta, server, folder };
+        until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
+        program
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    pub(crate) async fn connect(&self) -> (Agent, McpClient) {
+        let browser = Agent::new();
+        let client = OAuthClient::register(&browser, &self.at("/mcp")).await;
+        let tokens = client.connect(&browser).await;
+        let mcp = McpClient::connect(&browser, &self.at("/mcp"), &tokens.access).await;
+        (browser, mcp)
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.process.0.id())]).status().unwrap();
+        assert!(kill.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(mut self) -> ExitStatus {
+        let waited = tokio::task::spawn_blocking(move || {
+            let status = self.process.0.wait().unwrap();
+            drop((self.okta, self.server, self.folder));
+            status
+        });
+        tokio::time::timeout(PATIENCE, waited).await.expect("the program ends").unwrap()
+    }
+}
+
+/// Waits until it is so.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it becomes so");
+}
