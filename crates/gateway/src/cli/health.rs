@@ -8,10 +8,14 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use reqwest::Response;
 use url::Url;
 
 use super::ConfigFiles;
-use crate::net::{self, NetSettings};
+use crate::{
+    config::Inspected,
+    net::{self, NetSettings},
+};
 
 #[derive(Args, Debug)]
 pub struct HealthArgs {
@@ -24,17 +28,36 @@ pub struct HealthArgs {
 
 /// Prints the answer. Exit code 1 when it is not 200, or there is none within 5 seconds.
 pub async fn run(args: HealthArgs) -> anyhow::Result<()> {
-    let url = match args.url {
-        Some(url) => url,
-        // Only the address is of interest: other mistakes are the gateway's affair, which has told of them.
-        None => Url::parse(&format!("http://{}/ready", from_here(args.files.inspect().draft.listen)))?,
+    let (url, answer) = match args.url {
+        Some(url) => (url.clone(), net::client(NetSettings::identity())?.get(url).send().await),
+        None => ask_this_machine(&args.files).await?,
     };
-    let answer = net::client(NetSettings::identity())?.get(url.clone()).send().await;
     let answer = answer.with_context(|| format!("no answer from {url}"))?;
     let (status, body) = (answer.status(), answer.text().await.unwrap_or_default());
     writeln!(io::stdout(), "{body}")?;
     ensure!(status == http::StatusCode::OK, "{url} answers {status}");
     Ok(())
+}
+
+/// Asks the gateway of this configuration. Mistakes in it are the gateway's affair, which has told of them and goes on with what it had: with
+/// its certificate too, if that is where the mistake is.
+async fn ask_this_machine(files: &ConfigFiles) -> anyhow::Result<(Url, reqwest::Result<Response>)> {
+    let Inspected { draft, mistakes, .. } = files.inspect();
+    let client = net::client_of_this_machine()?;
+    let at = |scheme: &str| Url::parse(&format!("{scheme}://{}/ready", from_here(draft.listen)));
+    let plain = at("http")?;
+    let secure = at("https")?;
+    if draft.tls.is_some() {
+        return Ok((secure.clone(), client.get(secure).send().await));
+    }
+    let answer = client.get(plain.clone()).send().await;
+    if answer.is_err()
+        && !mistakes.0.is_empty()
+        && let Ok(answer) = client.get(secure.clone()).send().await
+    {
+        return Ok((secure, Ok(answer)));
+    }
+    Ok((plain, answer))
 }
 
 /// How an address that is listened on is reached from the same machine.

@@ -40,6 +40,8 @@ fn general(config: &Config, text: &mut String) {
     text.push_str("Gateway\n");
     line(text, "public URL", &config.public_url);
     line(text, "listens on", config.listen);
+    let own = config.tls.as_ref().map(|tls| format!("with {}", tls.certificate_file.display()));
+    line(text, "TLS", own.unwrap_or_else(|| "none of its own: something in front of it ends TLS".to_owned()));
     line(text, "production", if config.production { "yes (NODE_ENV=production)" } else { "no" });
     let secrets = match config.auth_secrets.len() {
         0 => "not set".to_owned(),

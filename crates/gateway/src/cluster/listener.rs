@@ -16,7 +16,7 @@ use super::{
     membership::Place,
     relay::{ENVELOPE, PATH, REFUSED},
 };
-use crate::edge::{body, mcp::McpRoom, server};
+use crate::edge::{body, mcp::McpRoom, secure::Secure, server};
 
 #[derive(Clone)]
 struct Room {
@@ -33,7 +33,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let router = Router::new().route(PATH, routing::post(take)).with_state(Room { member, mcp: Arc::new(mcp) });
-    server::run(listener, router, stop, std::future::ready(())).await
+    server::run(listener, Secure::default(), router, stop, std::future::ready(())).await
 }
 
 async fn take(State(room): State<Room>, request: Request) -> Response {

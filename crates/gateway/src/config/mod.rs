@@ -35,6 +35,7 @@ mod stray;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod trail;
 mod tree;
 mod yaml;
@@ -64,6 +65,7 @@ pub use self::{
     proxies::OWN_PATHS,
     quantity::show_duration,
     schema::{config_schema, mcp_schema},
+    tls::TlsConfig,
     trail::Trail,
 };
 use self::{mistake::Report, raw::Raw, trail::Noting};
@@ -80,6 +82,8 @@ pub struct Config {
     /// Where people and clients reach the gateway; also the authorization server's issuer.
     pub public_url: PublicUrl,
     pub listen: SocketAddr,
+    /// How connections to it are secured; `None` when something in front of the gateway does it.
+    pub tls: Option<TlsConfig>,
     /// The current secret first, then older ones that still open what they sealed. Never empty.
     pub auth_secrets: Vec<SecretText>,
     /// In the order they are offered. Never empty, names unique.
@@ -231,6 +235,7 @@ impl Config {
         Self {
             public_url,
             listen,
+            tls: None,
             auth_secrets: vec![auth_secret],
             providers: Vec::new(),
             servers: Vec::new(),
@@ -289,6 +294,7 @@ impl Config {
             names: log::names(&raw, &mut report),
             pinning: pinning::resolve(&raw, servers.pinning, &mut report),
             log: log::resolve(&raw, &mut report),
+            tls: tls::resolve(&raw, &mut report),
             public_url: server.public_url,
             listen: server.listen,
             providers,

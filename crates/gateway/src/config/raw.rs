@@ -88,6 +88,11 @@ impl<'a> Raw<'a> {
         })
     }
 
+    /// A file that a setting names.
+    pub(super) fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.files.read(&self.cwd.join(path))
+    }
+
     /// A secret that was written itself, or by the name of its file; not both.
     pub(super) fn secret_of(
         &self,

@@ -16,6 +16,7 @@ pub(super) const CONFIG: Table = Table {
         )
         .variables(&["BASE_URL", "PUBLIC_URL"]),
         Field::new("listen", Shape::Text, "Address and port to listen on. Default: 0.0.0.0:3000 (HOST and PORT set the parts)"),
+        Field::new("tls", Shape::Table(&TLS), "The gateway's own certificate, if nothing in front of it ends TLS"),
         Field::new(
             "auth_secret",
             Shape::Secret,
@@ -228,6 +229,16 @@ const CLUSTER: Table = Table {
         .variables(&["CLUSTER_LISTEN"]),
         Field::new("url", Shape::Text, "How the others reach it, if not at that address: http://gateway-1.internal:7946")
             .variables(&["CLUSTER_URL"]),
+    ],
+};
+
+const TLS: Table = Table {
+    doc: "The gateway's own certificate; both files are followed when they change",
+    one_of: &[],
+    fields: &[
+        Field::new("certificate_file", Shape::Text, "The certificate and those that vouch for it, as PEM")
+            .variables(&["TLS_CERTIFICATE_FILE"]),
+        Field::new("key_file", Shape::Text, "Its private key, as PEM").variables(&["TLS_KEY_FILE"]),
     ],
 };
 

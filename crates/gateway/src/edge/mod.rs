@@ -26,6 +26,7 @@ pub mod places;
 pub mod protect;
 pub mod proxy;
 pub mod router;
+pub mod secure;
 pub mod server;
 pub mod throttle;
 pub mod tools;

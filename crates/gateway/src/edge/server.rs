@@ -1,21 +1,27 @@
 //! Accepts connections and serves them until told to stop; then no new ones, those under way to their end, within a bound.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::Version;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
+use rustls::ServerConfig;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt as _};
 
-use super::{layers::Connection, leftover};
+use super::{layers::Connection, leftover, secure::Secure};
 
 /// How long the head of a request may take to arrive (threat 46).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +36,7 @@ impl<S: Service<Request, Response = Response, Error = Infallible, Future: Send> 
 /// Serves until `stop` resolves. `ending` then ends what would never end by itself: open streams.
 pub async fn run(
     listener: TcpListener,
+    secure: Secure,
     endpoints: impl Answering,
     stop: impl Future<Output = ()>,
     ending: impl Future<Output = ()>,
@@ -39,10 +46,14 @@ pub async fn run(
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(256);
     let mut stop = std::pin::pin!(stop);
+    let builder = Arc::new(builder);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => serve(stream, address, endpoints.clone(), &builder, &graceful),
+                Ok((stream, address)) => {
+                    let visitor = Visitor { address, builder: Arc::clone(&builder), watcher: graceful.watcher() };
+                    tokio::spawn(visitor.receive(stream, secure.now(), endpoints.clone()));
+                }
                 Err(error) => {
                     // Out of descriptors, or a peer that left already: neither is a reason to stop, both pass.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -60,31 +71,42 @@ pub async fn run(
     Ok(())
 }
 
-fn serve(
-    stream: TcpStream,
+/// Somebody who has just connected.
+struct Visitor {
     address: SocketAddr,
-    endpoints: impl Answering,
-    builder: &auto::Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    watcher: Watcher,
+}
+
+impl Visitor {
+    async fn receive(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>, endpoints: impl Answering) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let Some(tls) = tls else { return self.serve(stream, endpoints).await };
+        match tokio::time::timeout(HEADER_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, endpoints).await,
+            Ok(Err(error)) => tracing::debug!(%error, peer = %self.address, "a connection could not be secured"),
+            Err(_) => tracing::debug!(peer = %self.address, "a connection was not secured in time"),
+        }
     }
-    let (asked, first_request) = watch::channel(false);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        asked.send_replace(true);
-        call(endpoints.clone(), request, address)
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let watched = graceful.watch(connection.into_owned());
-    tokio::spawn(async move {
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, endpoints: impl Answering) {
+        let Self { address, builder, watcher } = self;
+        let (asked, first_request) = watch::channel(false);
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            asked.send_replace(true);
+            call(endpoints.clone(), request, address)
+        });
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let watched = watcher.watch(connection.into_owned());
         tokio::select! {
             ended = watched => if let Err(error) = ended {
                 tracing::debug!(%error, peer = %address, "a connection ended early");
             },
             () = silence(first_request) => tracing::debug!(peer = %address, "a connection asked for nothing"),
         }
-    });
+    }
 }
 
 /// Resolves when no request has come in time. hyper's own timer starts with the first line of a request, and HTTP/2's with its

@@ -168,7 +168,7 @@ impl Gateway {
             until = Instant::now() + server::DRAIN;
         };
         let ending = async { hub.shutdown().await };
-        let served = server::run(listener, live.front.endpoints(), stopping, ending).await;
+        let served = server::run(listener, live.secure.clone(), live.front.endpoints(), stopping, ending).await;
         following.abort();
         purge.abort();
         if let Some(node) = node {

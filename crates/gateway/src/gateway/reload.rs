@@ -17,6 +17,7 @@ use crate::{
         front::Front,
         house::{Ground, House},
         router,
+        secure::Secure,
         throttle::Throttle,
     },
     telemetry,
@@ -46,8 +47,8 @@ pub enum Refused {
     #[error("{} changed, which a running gateway cannot take over: restart it", .0.join(", "))]
     NeedsRestart(Vec<&'static str>),
     #[error(
-        "AUTH_SECRET was replaced, and what is sealed with the old one could not be opened any more: name the new one first, then the old \
-         one, separated by a comma"
+        "AUTH_SECRET was replaced, and what is sealed with the old one could not be opened any more: name the old one as \
+         AUTH_SECRET_PREVIOUS"
     )]
     SecretLost,
     #[error("{0}")]
@@ -61,6 +62,7 @@ impl Changes {
         let Config {
             public_url,
             listen,
+            tls,
             auth_secrets,
             providers,
             servers,
@@ -104,6 +106,7 @@ impl Changes {
         };
         let settings = [
             ("public_url", *public_url != new.public_url),
+            ("tls", *tls != new.tls),
             ("auth_secret", *auth_secrets != new.auth_secrets),
             ("providers", *providers != new.providers),
             ("proxies", *proxies != new.proxies),
@@ -162,6 +165,7 @@ impl fmt::Display for Changes {
 /// A gateway as it is configured right now.
 pub(super) struct Live {
     pub(super) front: Front,
+    pub(super) secure: Secure,
     house: ArcSwap<House>,
     stop_delay: ArcSwap<Duration>,
     machinery: Machinery,
@@ -179,7 +183,8 @@ impl Live {
         let house = furnish::house(ground, config, providers, machinery.forwarding.clone(), Throttle::new(&config.limits));
         let front = Front::new(router::build(&house, extra.clone()));
         let stop_delay = ArcSwap::from_pointee(config.stop_delay);
-        Self { front, house: ArcSwap::from_pointee(house), stop_delay, machinery, extra }
+        let secure = Secure::by(config.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
+        Self { front, secure, house: ArcSwap::from_pointee(house), stop_delay, machinery, extra }
     }
 
     pub(super) fn house(&self) -> Arc<House> {
@@ -222,6 +227,7 @@ impl Live {
         upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
         pins.reconfigure(furnish::pinning(new));
         before.ground.hub.reconfigure(furnish::names(new), new.servers.clone());
+        self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
         self.front.change(front);
         self.house.store(Arc::new(house));
         self.stop_delay.store(Arc::new(new.stop_delay));

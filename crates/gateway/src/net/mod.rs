@@ -15,7 +15,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use portunus_mcp::upstream::HttpClient;
-use reqwest::{Certificate, Client, dns::Resolve, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, dns::Resolve, redirect};
 use thiserror::Error;
 
 /// What differs between the clients.
@@ -72,8 +72,18 @@ pub struct NetError(#[from] reqwest::Error);
 /// - no redirects: an answer that points elsewhere is an answer, not an errand (threat 26);
 /// - no proxies: `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` are not honoured, so that where a secret is sent stands in our
 ///   own configuration only.
-#[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
 pub fn client(settings: NetSettings) -> Result<Client, NetError> {
+    Ok(builder(settings).build()?)
+}
+
+/// The same for a gateway on this machine, asked by its address: its certificate, which is for its name, is not looked at. Nothing secret
+/// is sent with it.
+pub fn client_of_this_machine() -> Result<Client, NetError> {
+    Ok(builder(NetSettings::identity()).tls_danger_accept_invalid_certs(true).build()?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
+fn builder(settings: NetSettings) -> ClientBuilder {
     let mut builder = Client::builder()
         .user_agent(concat!("portunus/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
@@ -86,7 +96,7 @@ pub fn client(settings: NetSettings) -> Result<Client, NetError> {
     if let Some(timeout) = settings.overall_timeout {
         builder = builder.timeout(timeout);
     }
-    Ok(builder.build()?)
+    builder
 }
 
 /// Makes the client of [`guarded`]: names are resolved by `resolver` alone, and each request opens a connection of its own, so that

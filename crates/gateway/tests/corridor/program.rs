@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Child, Command, ExitStatus},
     time::Duration,
 };
@@ -36,35 +37,46 @@ pub(crate) struct Program {
     pub(crate) server: FixtureServer,
     /// Its working directory: `mcp.json`, `log`, the records.
     pub(crate) folder: TempDir,
+    env: Vec<(String, String)>,
 }
 
 impl Program {
     /// With these variables beside those that everybody needs.
     pub(crate) async fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_with(variables, &[]).await
+    }
+
+    /// The same, with these files in its folder.
+    pub(crate) async fn start_with(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let okta = FakeOkta::start(Options::default()).await;
         let server = FixtureServer::start_with(HttpOptions { name: "uuid".to_owned(), ..HttpOptions::default() }).await;
         let folder = TempDir::new().unwrap();
         let servers = json!({"mcpServers": {"uuid": {"url": server.url().as_str()}}});
         fs::write(folder.path().join("mcp.json"), servers.to_string()).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let url = format!("http://localhost:{port}");
+        let scheme = if variables.iter().any(|(name, _)| name.starts_with("TLS_")) { "https" } else { "http" };
+        let url = format!("{scheme}://localhost:{port}");
+        for (name, contents) in files {
+            fs::write(folder.path().join(name), contents).unwrap();
+        }
         okta.register_redirect(format!("{url}/auth/callback/okta"));
         okta.sign_in_as("alice");
-        let child = Command::new(env!("CARGO_BIN_EXE_portunus"))
-            .current_dir(folder.path())
-            .env_clear()
-            .env("HOST", "127.0.0.1")
-            .env("PORT", port.to_string())
-            .env("AUTH_SECRET", "a-secret-of-the-program-that-is-long-enough-0")
-            .env("AUTH_PROVIDER", "okta")
-            .env("AUTH_OKTA_ID", okta.client_id())
-            .env("AUTH_OKTA_SECRET", okta.client_secret())
-            .env("AUTH_OKTA_ISSUER", okta.custom_issuer("default"))
-            .envs(variables.iter().copied())
-            .stderr(fs::File::create(folder.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let program = Self { process: Process(child), url, okta, server, folder };
+        let port_text = port.to_string();
+        let issuer = okta.custom_issuer("default");
+        let everybody = [
+            ("HOST", "127.0.0.1"),
+            ("PORT", &port_text),
+            ("BASE_URL", &url),
+            ("AUTH_SECRET", "a-secret-of-the-program-that-is-long-enough-0"),
+            ("AUTH_PROVIDER", "okta"),
+            ("AUTH_OKTA_ID", okta.client_id()),
+            ("AUTH_OKTA_SECRET", okta.client_secret()),
+            ("AUTH_OKTA_ISSUER", &issuer),
+        ];
+        let env: Vec<_> =
+            everybody.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let child = program(folder.path(), &env).stderr(fs::File::create(folder.path().join("log")).unwrap()).spawn().unwrap();
+        let program = Self { process: Process(child), url, okta, server, folder, env };
         until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
         program
     }
@@ -79,6 +91,14 @@ impl Program {
         let tokens = client.connect(&browser).await;
         let mcp = McpClient::connect(&browser, &self.at("/mcp"), &tokens.access).await;
         (browser, mcp)
+    }
+
+    /// What `portunus health` says of it.
+    pub(crate) async fn health(&self) -> String {
+        let mut asking = program(self.folder.path(), &self.env);
+        let output = tokio::task::spawn_blocking(move || asking.arg("health").output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// What it has logged so far.
@@ -100,6 +120,12 @@ impl Program {
         });
         tokio::time::timeout(PATIENCE, waited).await.expect("the program ends").unwrap()
     }
+}
+
+fn program(folder: &Path, env: &[(String, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
+    command.current_dir(folder).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+    command
 }
 
 /// Waits until it is so.

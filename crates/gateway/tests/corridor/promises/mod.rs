@@ -16,3 +16,4 @@ mod reload;
 mod shared_store;
 mod sign_in;
 mod stopping;
+mod tls;

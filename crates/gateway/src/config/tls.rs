@@ -1,0 +1,113 @@
+//! Section: the certificate that connections of browsers and clients are secured with, if nothing in front of the gateway does that.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject as _},
+    },
+};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    mistake::Report,
+    raw::{Raw, Written},
+};
+
+/// A certificate with its key, as its files were when they were read.
+#[derive(Clone)]
+pub struct TlsConfig {
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
+    /// TLS 1.2 and 1.3; HTTP/2 is offered, and HTTP/1.1.
+    pub server: Arc<ServerConfig>,
+    /// Of what was in the files: whether a certificate is another one.
+    contents: [u8; 32],
+}
+
+impl PartialEq for TlsConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.contents == other.contents
+    }
+}
+
+impl Eq for TlsConfig {}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig").field("certificate_file", &self.certificate_file).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
+    let (certificate, key) = (raw.setting("tls.certificate_file", report), raw.setting("tls.key_file", report));
+    let (certificate, key) = match (certificate, key) {
+        (None, None) => return None,
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(one), None) => {
+            report.mistake(one.at, "a certificate without its key", "`tls.key_file` (TLS_KEY_FILE) too");
+            return None;
+        }
+        (None, Some(one)) => {
+            report.mistake(one.at, "a key without its certificate", "`tls.certificate_file` (TLS_CERTIFICATE_FILE) too");
+            return None;
+        }
+    };
+    let chain_pem = read(raw, &certificate, "a file with the certificate, and those that vouch for it, as PEM", report);
+    let key_pem = read(raw, &key, "a file with the private key as PEM, which the gateway may read", report);
+    let (chain_pem, key_pem) = (chain_pem?, key_pem?);
+    let contents =
+        Sha256::new().chain_update(Sha256::digest(&chain_pem)).chain_update(Sha256::digest(&key_pem)).finalize().into();
+    let chain = CertificateDer::pem_slice_iter(&chain_pem).collect::<Result<Vec<_>, _>>();
+    let chain = understood(chain, &certificate, "certificates as PEM: -----BEGIN CERTIFICATE-----", report);
+    let private = understood(PrivateKeyDer::from_pem_slice(&key_pem), &key, "a private key as PEM, without a password", report);
+    let (chain, private) = (chain?, private?);
+    match server(chain, private) {
+        Ok(server) => Some(TlsConfig {
+            certificate_file: certificate.text.into(),
+            key_file: key.text.into(),
+            server: Arc::new(server),
+            contents,
+        }),
+        Err(error) => {
+            report.mistake(
+                key.at,
+                format!("{} with {}: {error}", key.text, certificate.text),
+                "the key that the certificate is for",
+            );
+            None
+        }
+    }
+}
+
+fn read(raw: &Raw<'_>, written: &Written, expected: &str, report: &mut Report) -> Option<Vec<u8>> {
+    match raw.read_file(Path::new(&written.text)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            report.mistake(written.at.clone(), format!("{}: {error}", written.text), expected);
+            None
+        }
+    }
+}
+
+fn understood<T>(parsed: Result<T, pem::Error>, written: &Written, expected: &str, report: &mut Report) -> Option<T> {
+    // Its words may hold a part of what it read, which may be a key.
+    parsed.inspect_err(|_| report.mistake(written.at.clone(), format!("{}: not that", written.text), expected)).ok()
+}
+
+fn server(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, rustls::Error> {
+    if chain.is_empty() {
+        return Err(rustls::Error::General("there is no certificate in the file".to_owned()));
+    }
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let mut server = builder.with_safe_default_protocol_versions()?.with_no_client_auth().with_single_cert(chain, key)?;
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(server)
+}
