@@ -17,7 +17,9 @@ use crate::config::{LogFormat, LogSettings};
 /// Starts the log on standard error (standard output belongs to commands, and to MCP on stdio). A second call changes nothing.
 pub fn init(settings: LogSettings) {
     levels::set(settings.level);
-    let layer = fmt::layer().with_writer(io::stderr);
+    // A line that cannot be written is not written: by default the library then complains on standard error, which is what could not be
+    // written to, and that panics. A full disk under the log must not fail requests.
+    let layer = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(Levels);
     let started = match settings.format {
         LogFormat::Json => registry.with(layer.fmt_fields(SpanMembers).event_format(JsonLine)).try_init(),
