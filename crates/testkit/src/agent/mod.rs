@@ -12,6 +12,7 @@ mod request;
 
 use std::{
     collections::HashMap,
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -31,6 +32,19 @@ pub use self::{
 
 /// More redirects than any sign-in has.
 const REDIRECTS: usize = 20;
+
+/// No answer came, or only a part of one.
+#[derive(Debug)]
+pub struct NoAnswer {
+    url: Url,
+    error: reqwest::Error,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no whole answer from {}: {:?}", self.url, self.error)
+    }
+}
 
 /// One browser. Clones are the same browser; two browsers are two agents.
 #[derive(Clone)]
@@ -101,16 +115,27 @@ impl Agent {
     /// Sends a request and follows where it leads, to a page or to a client's redirect URI.
     ///
     /// # Panics
-    /// If the redirects have no end.
+    /// If the redirects have no end, or there is no answer.
     pub async fn visit(&self, request: Request) -> Landing {
+        self.try_visit(request).await.unwrap_or_else(|none| panic!("{none}"))
+    }
+
+    /// The same where an answer may fail to come.
+    ///
+    /// # Errors
+    /// If no whole answer came on the way.
+    ///
+    /// # Panics
+    /// If the redirects have no end.
+    pub async fn try_visit(&self, request: Request) -> Result<Landing, NoAnswer> {
         let mut request = request;
         for _ in 0..REDIRECTS {
             if self.is_client(&request.url) {
-                return Landing::Client(Returned { url: request.url });
+                return Ok(Landing::Client(Returned { url: request.url }));
             }
-            let page = self.send(request.clone()).await;
+            let page = self.try_send(request.clone()).await?;
             if !page.status.is_redirection() || page.header("location").is_empty() {
-                return Landing::Page(page);
+                return Ok(Landing::Page(page));
             }
             let location = page.location();
             request = match page.status.as_u16() {
@@ -134,6 +159,17 @@ impl Agent {
     /// # Panics
     /// If there is no answer.
     pub async fn send(&self, request: Request) -> Page {
+        self.try_send(request).await.unwrap_or_else(|none| panic!("{none}"))
+    }
+
+    /// The same where an answer may fail to come: whether the request was carried out, nobody knows then.
+    ///
+    /// # Errors
+    /// If no whole answer came.
+    ///
+    /// # Panics
+    /// If the request cannot be sent as it is.
+    pub async fn try_send(&self, request: Request) -> Result<Page, NoAnswer> {
         let Request { method, url, mut headers, body, cookies, cross_site } = request;
         if cookies && let Some(value) = self.state().jar.header(&url, cross_site && method != http::Method::GET) {
             headers.append(header::COOKIE, value.parse().expect("cookies fit into a header"));
@@ -147,11 +183,12 @@ impl Agent {
             target = Url::parse(&at).expect("an address is a URL");
         }
         let sent = self.inner.http.request(method, target).headers(headers).body(body).send().await;
-        let answer = sent.unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"));
+        let none = |error| NoAnswer { url: url.clone(), error };
+        let answer = sent.map_err(none)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.unwrap_or_else(|error| panic!("no whole answer from {url}: {error:?}"));
+        let body = answer.bytes().await.map_err(none)?;
         self.remember(&url, &headers);
-        Page { agent: self.clone(), url, status, headers, body: String::from_utf8_lossy(&body).into_owned() }
+        Ok(Page { agent: self.clone(), url, status, headers, body: String::from_utf8_lossy(&body).into_owned() })
     }
 
     fn remember(&self, url: &Url, headers: &http::HeaderMap) {
