@@ -1,10 +1,15 @@
 //! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
 //! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
-//! for clients; [`redis`] starts Redis servers; [`zoo`] are hosts of strangers; [`log`] catches what is logged.
+//! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the way to them; [`zoo`] are hosts of strangers; [`log`] catches
+//! what is logged; [`figures`] notes what fault tests measured.
 
 #[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
 pub mod agent;
 pub mod era_client;
+#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+pub mod fault_proxy;
+#[expect(clippy::expect_used, reason = "test-only: figures that are lost would be missed only later")]
+pub mod figures;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod log;
 pub mod mcp_servers;

@@ -16,8 +16,9 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends the server when it is told to, or when its input is closed, which the end of this process does whatever the reason; then
-/// nobody is left to remove the files either.
+/// nobody is left to remove the files either. A file that may not grow is an error to the server, as a full disk is, not its end.
 const KEEPER: &str = r#"
+trap '' XFSZ
 "$@" >/dev/null 2>&1 &
 echo $!
 read -r told
@@ -156,6 +157,14 @@ impl Server {
         let Some(running) = &self.running else { return false };
         let sent = Command::new("kill").arg(signal).arg(running.pid.to_string()).stderr(Stdio::null()).status();
         sent.unwrap().success()
+    }
+
+    /// Lets none of its files grow beyond so many bytes, as if the disk were full; `None` makes room again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let running = self.running.as_ref().unwrap();
+        let soft = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let limit = [format!("--fsize={soft}:"), format!("--pid={}", running.pid)];
+        assert!(Command::new("prlimit").args(limit).status().unwrap().success(), "the limit of its files stays");
     }
 
     /// Ends it as a crash would.
