@@ -1,0 +1,99 @@
+//! What ended a grant or a token, or may have: revocations, and codes that were used again.
+
+use std::collections::HashMap;
+
+use super::{
+    super::history::{Operation, Outcome, Record},
+    Known,
+};
+
+/// One of them.
+struct Ending {
+    began: u64,
+    /// When it was certainly done, if that is known.
+    done: Option<u64>,
+}
+
+#[derive(Default)]
+pub(crate) struct Endings {
+    grants: HashMap<String, Vec<Ending>>,
+    /// Access tokens that were revoked alone.
+    tokens: HashMap<String, Vec<Ending>>,
+    /// Each redemption of a code may be the reason why another one is refused.
+    redemptions: HashMap<String, Vec<Redemption>>,
+}
+
+struct Redemption {
+    began: u64,
+    ended: u64,
+    outcome: Outcome,
+}
+
+impl Endings {
+    pub(super) fn of(ordered: &[&Record], known: &Known) -> Self {
+        let mut endings = Self::default();
+        for record in ordered {
+            let ending = Ending { began: record.began, done: record.outcome.is_acknowledged().then_some(record.ended) };
+            match &record.operation {
+                _ if matches!(record.outcome, Outcome::Refused(_)) && !matches!(record.operation, Operation::Redeem { .. }) => {}
+                Operation::RevokeRefresh { token } => {
+                    let grant = known.grant(token).unwrap_or_default().to_owned();
+                    endings.grants.entry(grant).or_default().push(ending);
+                }
+                Operation::RevokeAccess { token } => endings.tokens.entry(token.clone()).or_default().push(ending),
+                Operation::Redeem { code } => {
+                    let redemption = Redemption { began: record.began, ended: record.ended, outcome: record.outcome.clone() };
+                    endings.redemptions.entry(code.clone()).or_default().push(redemption);
+                }
+                _ => {}
+            }
+        }
+        for (code, redemptions) in &endings.redemptions {
+            endings.grants.entry(code.clone()).or_default().extend(replays(redemptions));
+        }
+        endings
+    }
+
+    /// May something have refused this to the operation of the record, or ended it before that was over?
+    pub(super) fn may_have_ended(&self, what: &str, known: &Known, record: &Record) -> bool {
+        if let Operation::Redeem { code } = &record.operation {
+            let others = self.redemptions.get(code).into_iter().flatten();
+            return others.filter(|other| other.began != record.began).any(|other| other.began < record.ended);
+        }
+        self.of_token(what, known).any(|ending| ending.began < record.ended)
+    }
+
+    /// Had something certainly ended this before the operation of the record began?
+    pub(super) fn has_ended(&self, what: &str, known: &Known, record: &Record) -> bool {
+        self.of_token(what, known).any(|ending| ending.done.is_some_and(|done| done < record.began))
+    }
+
+    /// Can nothing at all have ended this token?
+    pub(super) fn leave_alone(&self, token: &str, known: &Known) -> bool {
+        self.of_token(token, known).next().is_none()
+    }
+
+    fn of_token<'a>(&'a self, what: &str, known: &Known) -> impl Iterator<Item = &'a Ending> {
+        let of_grant = known.grant(what).and_then(|grant| self.grants.get(grant));
+        of_grant.into_iter().chain(self.tokens.get(what)).flatten()
+    }
+}
+
+/// Whoever redeems a code that was redeemed ends its grant: certainly if they are refused after somebody was served, perhaps if it is not
+/// clear who was first.
+fn replays(redemptions: &[Redemption]) -> Vec<Ending> {
+    let mut endings = Vec::new();
+    for (n, replay) in redemptions.iter().enumerate() {
+        if replay.outcome.is_acknowledged() {
+            continue;
+        }
+        let mut firsts = redemptions.iter().enumerate().filter(|(m, first)| n != *m && first.began < replay.ended);
+        if firsts.clone().next().is_none() {
+            continue;
+        }
+        let refused = matches!(replay.outcome, Outcome::Refused(_));
+        let served = firsts.any(|(_, first)| first.outcome.is_acknowledged() && first.ended < replay.began);
+        endings.push(Ending { began: replay.began, done: (refused && served).then_some(replay.ended) });
+    }
+    endings
+}

@@ -1,0 +1,140 @@
+//! F1: a gateway that is used by several clients at once is killed, or loses its records' server, again and again at moments of chance;
+//! nothing that it acknowledged is lost, and nothing works twice.
+
+use std::time::{Duration, Instant};
+
+use portunus_testkit::{
+    fault_proxy::{FaultProxy, Way},
+    redis::Server,
+};
+
+use super::{
+    program::{PATIENCE, Records, until_ready},
+    scene::Scene,
+};
+
+/// How often each harm is done: `./test faults` and `just faults` say how often, and a plain `cargo test` only looks whether it works.
+pub(crate) fn times() -> usize {
+    std::env::var("PORTUNUS_KILLS").ok().map_or(3, |text| text.parse().unwrap())
+}
+
+/// A Redis of its own, and the gateway on it.
+async fn on_redis() -> (Server, Scene) {
+    let server = Server::start(&[]);
+    let scene = Scene::of(Records::Redis { address: server.address(), replicas: 0 }).await;
+    (server, scene)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_gateway_on_sqlite_is_killed_at_any_moment_and_loses_nothing() {
+    let mut scene = Scene::of(Records::Sqlite).await;
+    for _ in 0..times() {
+        scene.work().await;
+        scene.program.kill();
+        assert_eq!(scene.surroundings.integrity(), "ok");
+        scene.start_again().await;
+    }
+    scene.judge("F1", "sqlite", "kill -9 of the gateway under load, integrity_check each time", "kills").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_gateway_on_redis_is_killed_at_any_moment_and_loses_nothing() {
+    let (_server, mut scene) = on_redis().await;
+    for _ in 0..times() {
+        scene.work().await;
+        scene.program.kill();
+        scene.start_again().await;
+    }
+    scene.judge("F1", "redis", "kill -9 of the gateway under load", "kills").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_redis_is_killed_under_a_gateway_and_nothing_is_lost() {
+    let (mut server, mut scene) = on_redis().await;
+    for _ in 0..times() {
+        scene.work().await;
+        server.crash();
+        tokio::time::sleep(Duration::from_millis(scene.chance.below(200))).await;
+        assert!(server.run());
+        let ready = until_ready(scene.program.address).await;
+        scene.harmed(ready);
+    }
+    scene.judge("F1", "redis", "kill -9 of Redis under load, appendfsync always; ready from its return on", "kills").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_the_way_to_redis_is_cut_at_any_moment_and_nothing_is_lost() {
+    let server = Server::start(&[]);
+    let proxy = FaultProxy::start(([127, 0, 0, 1], server.port).into()).await;
+    let address = format!("redis://{}", proxy.address());
+    let mut scene = Scene::of(Records::Redis { address, replicas: 0 }).await;
+    for n in 0..times() {
+        scene.work().await;
+        match n % 4 {
+            // Redis has done what it was told, and the gateway learns nothing of it, or the half.
+            0 => proxy.cut_next_reply_after(0),
+            1 => proxy.cut_next_reply_after(1 + scene.chance.index(40)),
+            2 => proxy.cut(),
+            _ => {
+                proxy.set(Way::Stalled);
+                // Longer than a call may take, or not.
+                tokio::time::sleep(Duration::from_millis(scene.chance.below(4000))).await;
+                proxy.cut();
+                proxy.set(Way::Open);
+            }
+        }
+        let ready = until_ready(scene.program.address).await;
+        scene.harmed(ready);
+    }
+    let done = format!("connections cut, {} of them in the middle of an answer", proxy.replies_cut());
+    scene.judge("F1", "redis", &done, "cuts").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
+    let mut servers = vec![Server::start(&[])];
+    let master = servers[0].port.to_string();
+    for _ in 0..2 {
+        servers.push(Server::start(&["--replicaof", "127.0.0.1", &master]));
+    }
+    servers[0].until(&["INFO", "replication"], "connected_slaves:2");
+    let sentinel = Server::start_sentinel("main", servers[0].port);
+    // Otherwise it waits for minutes before it moves the master again.
+    let () = sentinel.ask(&["SENTINEL", "SET", "main", "failover-timeout", "5000"]);
+    for replica in &servers[1..] {
+        sentinel.until(&["SENTINEL", "replicas", "main"], &replica.port.to_string());
+    }
+    let address = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port);
+    let mut scene = Scene::of(Records::Redis { address, replicas: 1 }).await;
+    let mut away = Vec::new();
+    for _ in 0..times().div_ceil(8) {
+        scene.work().await;
+        let master = master_of(&sentinel);
+        let paused = servers.iter().find(|server| server.port == master).unwrap();
+        let began = Instant::now();
+        paused.signal("-STOP");
+        while master_of(&sentinel) == master {
+            assert!(began.elapsed() < PATIENCE, "nobody takes over");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        until_ready(scene.program.address).await;
+        away.push(began.elapsed());
+        scene.work().await;
+        // It believes itself to be the master until it is told otherwise.
+        paused.signal("-CONT");
+        scene.work().await;
+        paused.until(&["INFO", "replication"], "role:slave");
+        paused.until(&["INFO", "replication"], "master_link_status:up");
+        let master = master_of(&sentinel);
+        servers.iter().find(|server| server.port == master).unwrap().until(&["INFO", "replication"], "connected_slaves:2");
+        let ready = until_ready(scene.program.address).await;
+        scene.harmed(ready + *away.last().unwrap());
+    }
+    scene.judge("F1", "redis", "the master paused until Sentinel moves on, then resumed; replicas: 1", "fail-overs").await;
+}
+
+/// The port of the server that the sentinel takes for the master.
+fn master_of(sentinel: &Server) -> u16 {
+    let address: Vec<String> = sentinel.ask(&["SENTINEL", "get-master-addr-by-name", "main"]);
+    address[1].parse().unwrap()
+}
