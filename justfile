@@ -27,6 +27,10 @@ bench folder="../shared/bench" *args:
 crowd size="10000":
     PORTUNUS_CROWD={{size}} cargo test --release --locked -p portunus --test crowd -- --nocapture --test-threads 1
 
+# F1 and its like in full length: 500 kills of each kind under load; the figures are printed
+faults kills="500":
+    PORTUNUS_KILLS={{kills}} ./test faults
+
 # write the JSON schemas of config.yaml and mcp.json anew
 schema:
     cargo run -p portunus -- schema config > docs/schema/config.schema.json
