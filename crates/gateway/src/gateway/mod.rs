@@ -47,6 +47,8 @@ use crate::{
 
 /// How often expired records are deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long after their expiry: more than the clocks of gateways are ever apart.
+const PURGE_LATE: Duration = Duration::from_secs(60 * 60);
 /// How long child processes may take to end.
 const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -197,14 +199,15 @@ fn hub(
     Hub::new(settings, config.servers.clone(), upstreams, Arc::clone(entropy), seal)
 }
 
-/// Deletes expired records every now and then.
+/// Deletes expired records every now and then, well after they expired: to another gateway on the store, whose clock is behind this one's,
+/// they may be alive, and an assertion that was used once must be remembered until nobody takes it any more (F7).
 async fn purge(live: Arc<reload::Live>) {
     let mut tick = tokio::time::interval(PURGE_EVERY);
     loop {
         tick.tick().await;
         let house = live.house();
         let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&house.ground.stores.upkeep, house.ground.clock.now());
-        match upkeep.purge(now, now - house.lifetimes.unused_client).await {
+        match upkeep.purge(now - PURGE_LATE, now - house.lifetimes.unused_client).await {
             Ok(deleted) => tracing::debug!(deleted, "expired records deleted"),
             Err(error) => tracing::warn!(%error, "expired records could not be deleted"),
         }
