@@ -29,7 +29,17 @@ pub struct Lifetimes {
     pub unused_client: Duration,
 }
 
+/// How far the clocks of gateways on one store may be apart (F7).
+const CLOCKS_APART: Duration = MINUTE;
+
 impl Lifetimes {
+    /// The same where several gateways share the work. A refresh token that one of them has exchanged a moment ago may look to another as if
+    /// that were a minute ago; without this, two requests at once would look like theft.
+    #[must_use]
+    pub fn of_several_gateways(self) -> Self {
+        Self { refresh_grace: self.refresh_grace + CLOCKS_APART, ..self }
+    }
+
     /// When a login ends that began at `created_at` and was last used at `last_seen`.
     pub fn login_end(&self, created_at: Timestamp, last_seen: Timestamp) -> Timestamp {
         let end = created_at + self.login;

@@ -8,7 +8,7 @@ use portunus_mcp::{hub, spec::Transport};
 
 use super::server_names;
 use crate::{
-    config::{Config, Names},
+    config::{Config, Names, StoreConfig},
     edge::{
         house::{Admission, EdgeKeys, Ground, House, ProviderEntry, Providers},
         proxy::{ProxyLimits, ProxyRoutes},
@@ -57,7 +57,10 @@ pub(super) fn house(
             allowed_origins: config.allowed_origins.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
         },
-        lifetimes: config.lifetimes,
+        lifetimes: match &config.store {
+            StoreConfig::Redis(_) => config.lifetimes.of_several_gateways(),
+            StoreConfig::Sqlite { .. } => config.lifetimes,
+        },
         body_limit: config.body_limit,
         throttle,
         ways: Arc::new(config.clients.ways.clone()),
