@@ -24,7 +24,7 @@ use portunus::{
     os::OsEntropy,
 };
 use portunus_core::{
-    Timestamp,
+    Clock as _, Timestamp,
     clock::FixedClock,
     grant::Grant,
     ids::{ProviderName, ServerName, UserId},
@@ -36,11 +36,13 @@ use portunus_core::{
 };
 use portunus_identity::{Preset, ProviderSettings};
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_store::redis::{RedisAddress, RedisOptions};
 use portunus_testkit::{
     agent::{Agent, OAuthClient, Tokens},
     log::Log,
     mcp_servers::{FixtureServer, HttpOptions},
     okta::{FakeOkta, Options},
+    redis::Server,
     zoo::Zoo,
 };
 use reqwest::Certificate;
@@ -78,6 +80,8 @@ pub(crate) struct Setup {
     pub(crate) pinning: PinningRules,
     /// Gateways on the same records; the first is the one that people sign in at.
     pub(crate) nodes: usize,
+    /// How many seconds ahead of the world's the clocks of the nodes beside the first are (F7).
+    pub(crate) others_ahead: i64,
     pub(crate) children_per_user: usize,
     /// How long connections are accepted once a gateway was told to stop.
     pub(crate) stop_delay: Duration,
@@ -104,6 +108,7 @@ impl Default for Setup {
             limits: Limits::default(),
             pinning: PinningRules::default(),
             nodes: 1,
+            others_ahead: 0,
             children_per_user: DEFAULT_CHILDREN_PER_USER,
             stop_delay: Duration::ZERO,
             store: None,
@@ -161,6 +166,12 @@ impl Running {
 impl World {
     pub(crate) async fn start() -> Self {
         Self::of(Setup::default()).await
+    }
+
+    /// With its records in this Redis, or in a file of its own.
+    pub(crate) async fn over(redis: Option<&Server>, setup: Setup) -> Self {
+        let store = redis.map(|server| StoreConfig::Redis(RedisOptions::new(RedisAddress::parse(&server.address()).unwrap())));
+        Self::of(Setup { store, ..setup }).await
     }
 
     pub(crate) async fn of(setup: Setup) -> Self {
@@ -228,7 +239,11 @@ impl World {
         }
         for listener in listeners {
             let address = listener.local_addr().unwrap();
-            let gateway = world.gateway().await.join(TcpListener::bind("127.0.0.1:0").await.unwrap(), None).await.unwrap();
+            let clock = match world.running {
+                Some(_) if setup.others_ahead != 0 => world.clock_ahead(setup.others_ahead),
+                _ => world.clock.clone(),
+            };
+            let gateway = world.gateway(clock).await.join(TcpListener::bind("127.0.0.1:0").await.unwrap(), None).await.unwrap();
             let running = Running::start(gateway, listener);
             match world.running {
                 None => world.running = Some(running),
@@ -239,11 +254,16 @@ impl World {
     }
 
     async fn run(&mut self, listener: TcpListener) {
-        self.running = Some(Running::start(self.gateway().await, listener));
+        self.running = Some(Running::start(self.gateway(self.clock.clone()).await, listener));
     }
 
-    async fn gateway(&self) -> Gateway {
-        let built = Gateway::build_with(&self.config, self.providers(), false, self.clock.clone(), Arc::new(OsEntropy));
+    /// One that does not move with the world's.
+    fn clock_ahead(&self, seconds: i64) -> Arc<FixedClock> {
+        Arc::new(FixedClock::at(Timestamp::from_secs(self.clock.now().as_secs() + seconds)))
+    }
+
+    async fn gateway(&self, clock: Arc<FixedClock>) -> Gateway {
+        let built = Gateway::build_with(&self.config, self.providers(), false, clock, Arc::new(OsEntropy));
         let mut gateway = built.await.unwrap();
         if let Some(zoo) = &self.zoo {
             gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();

@@ -1,6 +1,7 @@
 //! What people were promised.
 
 mod clients;
+mod clocks;
 mod configured_clients;
 mod consent;
 mod demo;

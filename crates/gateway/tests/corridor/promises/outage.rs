@@ -1,14 +1,17 @@
-//! Okta down, slow, or saying no (F3): people get an explanation, clients are told, and whoever is signed in does not notice.
+//! Okta down, slow, changing its keys, or saying no (F3, F4): people get an explanation, clients are told, and whoever is signed in does not notice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use portunus_testkit::{
     agent::{McpClient, Page},
+    figures::Figures,
     okta::{Bend, Endpoint, Fault, Person},
+    redis::Server,
 };
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{Setup, World};
 
 /// Begins an authorization with a new client, allows it, and gives the page it ends at, with what the client is told when the
 /// person follows the way back.
@@ -66,6 +69,65 @@ async fn f3_whoever_is_signed_in_does_not_notice() {
     // A new client in a browser that is signed in needs no Okta either.
     world.client("/mcp").await.connect(&browser).await;
     world.close().await;
+}
+
+#[tokio::test]
+async fn f3_tokens_work_and_sign_ins_are_refused_over_each_store() {
+    let redis = Server::start(&[]);
+    for (store, redis) in [("sqlite", None), ("redis", Some(&redis))] {
+        let world = World::over(redis, Setup::default()).await;
+        let (client, browser, tokens) = world.connect("/mcp/uuid").await;
+        let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+        let (mut calls, mut answered) = (0, Vec::new());
+        for fault in [Fault::Status(500), Fault::Garbage, Fault::Hang] {
+            world.okta.fail(Endpoint::Token, fault);
+            let began = Instant::now();
+            let calling = async {
+                for _ in 0..20 {
+                    assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 1})).await, "2", "{fault:?}");
+                    calls += 1;
+                }
+            };
+            let ((page, _), ()) = tokio::join!(fails(&world), calling);
+            let expected = if fault == Fault::Garbage { 502 } else { 503 };
+            assert_eq!(page.status.as_u16(), expected, "{fault:?}");
+            answered.push(began.elapsed());
+            client.tokens(client.refresh(tokens.refresh()).await);
+        }
+        world.close().await;
+        let figures = Figures::of("F3", store, "the provider answers 500, nonsense, nothing; others call and refresh meanwhile");
+        let figures = figures.and("sign-ins refused with a page", answered.len()).and("calls answered", format!("{calls} of 60"));
+        figures.and_spread("time to the page", &answered).report();
+    }
+}
+
+#[tokio::test]
+async fn f4_keys_rotate_and_a_flood_comes_over_each_store() {
+    let redis = Server::start(&[]);
+    for (store, redis) in [("sqlite", None), ("redis", Some(&redis))] {
+        let world = World::over(redis, Setup::default()).await;
+        for _ in 0..10 {
+            world.connect("/mcp").await;
+            world.okta.rotate_keys();
+        }
+        world.connect("/mcp").await;
+        let (before, began) = (world.okta.count(Endpoint::Keys), Instant::now());
+        for _ in 0..30 {
+            world.okta.bend_next(Bend::UnknownKid);
+        }
+        for (page, _) in join_all((0..30).map(|_| fails(&world))).await {
+            assert_eq!(page.status, 400);
+        }
+        // One for the flood, and on a machine so busy that it lasts, one more for each ten seconds.
+        let windows = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
+        let fetches = world.okta.count(Endpoint::Keys) - before;
+        assert!(fetches <= 1 + windows, "{fetches} fetches");
+        world.connect("/mcp").await;
+        world.close().await;
+        let figures = Figures::of("F4", store, "a new key before each sign-in; then 30 at once with keys that nobody publishes");
+        let figures = figures.and("sign-ins across rotations", "11 of 11").and("fetches of keys for them", before);
+        figures.and("refused", 30).and("fetches of keys for those", fetches).report();
+    }
 }
 
 #[tokio::test]

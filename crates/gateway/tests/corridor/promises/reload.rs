@@ -17,6 +17,7 @@ use portunus::gateway::Refused;
 use portunus_core::{ids::ServerName, secret::SecretText};
 use portunus_testkit::{
     agent::{Agent, McpClient, OAuthClient, Request},
+    figures::Figures,
     mcp_servers::fixture_binary,
 };
 use serde_json::{Value, json};
@@ -84,7 +85,8 @@ async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
         done.unwrap();
     }
     let rate = served as u128 * 1000 / took.as_millis().max(1);
-    println!("F10: {RELOADS} reloads, {served} calls at {rate} a second, none failed");
+    let figures = Figures::of("F10", "sqlite", "new configurations under load").and("reloads", RELOADS).and("calls", served);
+    figures.and("calls a second", rate).and("failed", 0).report();
     assert!(!stream.is_finished(), "the stream is still open");
     assert_eq!(one.call_text("process", json!({})).await, process, "the same child");
     // What cannot be taken changes nothing.

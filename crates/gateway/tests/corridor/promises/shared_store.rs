@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use portunus::config::StoreConfig;
 use portunus_core::{
     entropy::SeededEntropy,
     secret::{TokenKind, TokenSecret},
 };
-use portunus_store::redis::{RedisAddress, RedisOptions};
 use portunus_testkit::{
     agent::{Agent, McpClient, Request},
     redis::Server,
@@ -17,8 +15,7 @@ use serde_json::json;
 use crate::world::{Setup, World};
 
 async fn world_on(redis: &Server) -> World {
-    let options = RedisOptions::new(RedisAddress::parse(&redis.address()).unwrap());
-    World::of(Setup { store: Some(StoreConfig::Redis(options)), ..Setup::default() }).await
+    World::over(Some(redis), Setup::default()).await
 }
 
 async fn status(browser: &Agent, world: &World) -> u16 {

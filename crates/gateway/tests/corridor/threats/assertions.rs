@@ -7,6 +7,7 @@ use futures::future::join_all;
 use portunus_core::Clock as _;
 use portunus_testkit::{
     agent::{OAuthClient, Page, Tokens},
+    figures::Figures,
     signer::{Signer, claims},
     zoo::{Animal, Zoo},
 };
@@ -120,6 +121,23 @@ async fn t20_an_assertion_is_good_for_one_use() {
     world.clock.advance(Duration::from_secs(121));
     assert_eq!(with(&client, "token_endpoint", &assertion, &refresh).await.expect(401).error(), "invalid_client", "too old");
     world.close().await;
+}
+
+#[tokio::test]
+async fn f7_a_clients_clock_may_be_a_minute_off_and_not_ten() {
+    let world = World::start().await;
+    let signer = Signer::new("ES256", "k1");
+    let client = register(&world, json!({"jwks": signer.jwks()})).await;
+    let tokens = connect(&world, &client, &signer).await;
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())];
+    for (ahead, status) in [(55, 200), (-55, 200), (600, 401), (-600, 401)] {
+        let assertion = signer.assertion(&client.id, &world.url, now(&world) + ahead);
+        let answer = with(&client, "token_endpoint", &assertion, &refresh).await;
+        assert_eq!(answer.status.as_u16(), status, "{ahead} s ahead: {answer:?}");
+    }
+    world.close().await;
+    let figures = Figures::of("F7", "sqlite", "a client's clock, in its assertions");
+    figures.and("tolerated", "+55 s, -55 s").and("refused", "+600 s, -600 s").report();
 }
 
 #[tokio::test]

@@ -1,0 +1,108 @@
+//! Clocks that differ (F7): the provider's, and another node's. A minute is tolerated, ten are not. What a client's clock may be is next to
+//! its assertions (`threats/assertions`); Redis's clock is read by nobody, and every test here is weeks away from it.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use portunus_testkit::{
+    agent::{Agent, Landing, McpClient, OAuthClient, Request},
+    figures::Figures,
+    redis::Server,
+};
+use serde_json::json;
+
+use crate::world::{Setup, World};
+
+#[tokio::test]
+async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
+    for store in ["sqlite", "redis"] {
+        for (seconds, ahead, tolerated) in [(55, true, true), (55, false, true), (600, true, false), (600, false, false)] {
+            let redis = (store == "redis").then(|| Server::start(&[]));
+            let world = World::over(redis.as_ref(), Setup::default()).await;
+            world.okta.skew_clock(Duration::from_secs(seconds), ahead);
+            let (client, browser) = (world.client("/mcp").await, world.browser());
+            let consent = client.begin(&browser, &client.authorization()).await.page();
+            let landing = consent.form("/auth/consent").submit([("decision", "allow")]).await;
+            match landing {
+                Landing::Client(returned) => assert!(tolerated && !returned.code().is_empty(), "{seconds} s, ahead: {ahead}"),
+                Landing::Page(page) => assert_eq!((page.status.as_u16(), tolerated), (400, false), "{page:?}"),
+            }
+            assert_eq!(browser.cookie("_login").is_some(), tolerated, "{seconds} s, ahead: {ahead}");
+            world.close().await;
+        }
+        let figures = Figures::of("F7", store, "the provider's clock, in its ID tokens");
+        figures.and("tolerated", "+55 s, -55 s").and("refused", "+600 s, -600 s").report();
+    }
+}
+
+/// Two nodes on one Redis, and a client that knows both.
+struct Two {
+    _redis: Server,
+    world: World,
+    browser: Agent,
+    here: OAuthClient,
+    there: OAuthClient,
+}
+
+impl Two {
+    async fn apart(seconds: i64) -> Self {
+        let redis = Server::start(&[]);
+        let world = World::over(Some(&redis), Setup { nodes: 2, others_ahead: seconds, ..Setup::default() }).await;
+        let (browser, here) = (world.browser(), world.client("/mcp").await);
+        let mut there = here.clone();
+        there.discovery.server["token_endpoint"] = world.at_node(1, "/auth/token").into();
+        Self { _redis: redis, world, browser, here, there }
+    }
+
+    /// The status of a request at the other node by somebody who is at home here.
+    async fn errand(&self, token: &str) -> u16 {
+        let mut mcp = McpClient::connect(&self.browser, &self.world.at("/mcp"), token).await;
+        mcp.url = self.world.at_node(1, "/mcp");
+        mcp.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "ping"})).await.status.as_u16()
+    }
+}
+
+#[tokio::test]
+async fn f7_another_nodes_clock_may_be_a_minute_off() {
+    for seconds in [55, -55] {
+        let two = Two::apart(seconds).await;
+        let authorization = two.here.authorization();
+        let code = two.here.authorize(&two.browser, &authorization).await.code();
+        let tokens = two.there.tokens(two.there.redeem(&authorization, &code).await);
+        assert_eq!(two.errand(&tokens.access).await, 200, "{seconds}");
+        // Each of them may be the first, and the other is given the same.
+        let mut token = tokens.refresh().to_owned();
+        for (first, second) in [(&two.here, &two.there), (&two.there, &two.here)] {
+            let one = first.tokens(first.refresh(&token).await);
+            let other = second.tokens(second.refresh(&token).await);
+            assert_eq!(one.refresh(), other.refresh(), "{seconds}");
+            for access in [&one.access, &other.access] {
+                let call = Request::get(&two.world.at("/tools")).without_cookies().bearer(access);
+                two.browser.send(call).await.expect(200);
+            }
+            one.refresh().clone_into(&mut token);
+        }
+        assert_eq!(two.world.grants("alice").await, 1, "nothing was revoked");
+        two.world.close().await;
+    }
+    let figures = Figures::of("F7", "redis", "another node's clock: codes, tokens, refreshes at both, errands");
+    figures.and("tolerated", "+55 s, -55 s").report();
+}
+
+#[tokio::test]
+async fn f7_another_nodes_clock_may_not_be_ten_minutes_off() {
+    let refused = [600, -600].map(async |seconds| {
+        let two = Two::apart(seconds).await;
+        let authorization = two.here.authorization();
+        let code = two.here.authorize(&two.browser, &authorization).await.code();
+        // A code looks too old to a node that is ahead. To one that is behind it looks young, and is good for one use all the same.
+        let elsewhere = two.there.redeem(&authorization, &code).await;
+        assert_eq!(elsewhere.status, if seconds > 0 { 400 } else { 200 }, "{seconds}");
+        let tokens = two.here.connect(&two.browser).await;
+        assert_eq!(two.errand(&tokens.access).await, 503, "{seconds}");
+        two.world.close().await;
+    });
+    join_all(refused).await;
+    let figures = Figures::of("F7", "redis", "another node's clock: errands, and codes if it is ahead");
+    figures.and("refused", "+600 s, -600 s").report();
+}
