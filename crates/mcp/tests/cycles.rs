@@ -6,6 +6,7 @@ mod support;
 use std::{fs, time::Duration};
 
 use portunus_mcp::upstream::{Options, UpstreamError};
+use portunus_testkit::figures::Figures;
 use serde_json::json;
 use support::{connect, eventually, fixture, pool_with, quick, try_call};
 
@@ -46,5 +47,7 @@ async fn f5_no_zombie_and_no_open_file_stays() {
     }
     eventually("all children are gone", || async { children().is_empty() }).await;
     eventually("all files are closed", || async { open_files() <= before }).await;
+    let figures = Figures::of("F5", "-", "a child that crashes in the middle of a call").and("cycles", CYCLES);
+    figures.and("zombies", children().len()).and("descriptors leaked", open_files().saturating_sub(before)).report();
     pool.shutdown(support::PATIENCE).await;
 }

@@ -2,7 +2,10 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use portunus_core::secret::SecretText;
 use portunus_mcp::{
@@ -10,6 +13,7 @@ use portunus_mcp::{
     upstream::{Call, Event, Holder, News, Options, Person, UpstreamError},
     wire::{self, Outcome, Payload},
 };
+use portunus_testkit::figures::Figures;
 use serde_json::json;
 use support::{call, connect, eventually, fixture, is_running, payload, pool, pool_with, program, quick, spec, tool, try_call};
 use tokio::sync::mpsc;
@@ -135,9 +139,10 @@ async fn f5_a_crash_fails_its_callers_and_is_followed_by_a_pause() {
     let connection = connect(&pool).await.unwrap();
     let pid = call(&connection, "process", json!({})).await;
     let hanging = try_call(&connection, "hang", json!({}));
-    let (hung, crashed) = tokio::join!(hanging, async {
+    let (hung, (crashed, took)) = tokio::join!(hanging, async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        try_call(&connection, "crash", json!({})).await
+        let began = Instant::now();
+        (try_call(&connection, "crash", json!({})).await, began.elapsed())
     });
     for outcome in [hung, crashed] {
         let Err(UpstreamError::Closed { detail }) = outcome else { panic!("{outcome:?}") };
@@ -148,6 +153,8 @@ async fn f5_a_crash_fails_its_callers_and_is_followed_by_a_pause() {
     eventually("it recovers", || async { connect(&pool).await.is_ok() }).await;
     let again = connect(&pool).await.unwrap();
     assert_ne!(call(&again, "process", json!({})).await, pid);
+    let figures = Figures::of("F5", "-", "a child that exits: its calls fail, the next start waits");
+    figures.and_spread("calls failed after", &[took]).and("the pause", format!("{retry_in:.1?}")).report();
 }
 
 #[tokio::test]
@@ -219,6 +226,7 @@ async fn f5_a_flood_on_stderr_holds_nothing_up() {
     let connection = connect(&pool).await.unwrap();
     assert_eq!(call(&connection, "noise", json!({"lines": 50_000})).await, "done");
     assert_eq!(call_echo(&connection, 2).await, "text 2");
+    Figures::of("F5", "-", "a child that floods stderr, and answers").and("lines", 50_000).report();
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use portunus_core::{
     secret::TokenHash,
@@ -13,7 +16,10 @@ use portunus_store::{
     conformance::secrets::{NOW, access, code, fill, grant, rotation},
     redis::{RedisAddress, RedisOptions, open},
 };
-use portunus_testkit::redis::{Cluster, Server};
+use portunus_testkit::{
+    figures::Figures,
+    redis::{Cluster, Server},
+};
 
 use self::place::{Place, sealer};
 
@@ -45,14 +51,16 @@ async fn assert_unavailable(stores: &Stores) {
     }
 }
 
-/// Calls are made until one succeeds: a connection that broke is made anew by a call.
-async fn until_it_answers(stores: &Stores) {
+/// Calls are made until one succeeds: a connection that broke is made anew by a call. Gives how long that took.
+async fn until_it_answers(stores: &Stores) -> Duration {
+    let began = Instant::now();
     in_time(async {
         while stores.upkeep.ping().await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
     .await;
+    began.elapsed()
 }
 
 /// What [`fill`] used stays used, and what it was given lives.
@@ -76,8 +84,9 @@ async fn f2_a_redis_that_hangs_is_unavailable_and_comes_back() {
     // Once more: no connection stands by now, and none can be made.
     assert_unavailable(&stores).await;
     server.signal("-CONT");
-    until_it_answers(&stores).await;
+    let back = until_it_answers(&stores).await;
     assert_nothing_lost(&stores).await;
+    Figures::of("F2", "redis", "Redis hangs and goes on, at the store").and_spread("answers again", &[back]).report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,8 +97,9 @@ async fn f2_a_redis_that_dies_is_unavailable_and_comes_back_with_what_it_acknowl
     server.crash();
     assert_unavailable(&stores).await;
     assert!(server.run());
-    until_it_answers(&stores).await;
+    let back = until_it_answers(&stores).await;
     assert_nothing_lost(&stores).await;
+    Figures::of("F2", "redis", "Redis is killed and returns, at the store").and_spread("answers again", &[back]).report();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,7 +239,8 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     master.crash();
     let outcome = in_time(stores.upkeep.ping()).await;
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
-    until_it_answers(&stores).await;
+    let back = until_it_answers(&stores).await;
+    Figures::of("F2", "redis", "a fail-over by Sentinel, at the store").and_spread("answers again", &[back]).report();
     assert_nothing_lost(&stores).await;
     assert_eq!(stores.grants.find_code(&code.hash, NOW).await.unwrap().unwrap().code, code);
     let next = stores.grants.rotate_refresh(&TokenHash::of("secret of the successor 1"), &rotation(2)).await.unwrap();

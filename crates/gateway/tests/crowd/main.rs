@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use caller::Caller;
 use gateway::Gateway;
+use portunus_testkit::figures::Figures;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -29,7 +30,6 @@ fn crowd() -> usize {
     usize::max(wanted / (2 * STREAMS_EACH), 1) * 2 * STREAMS_EACH
 }
 
-#[expect(clippy::print_stderr, reason = "the figures of this run")]
 #[tokio::test]
 async fn f8_idle_streams_cost_little() {
     let total = crowd();
@@ -50,7 +50,9 @@ async fn f8_idle_streams_cost_little() {
     let during = Caller::greeted(&gateway, 0).await.pings(500).await;
     // The second half alone: what the first one made the program do for the first time is not the streams'.
     let each = memory[2].saturating_sub(memory[1]) * 1024 / (total as u64 / 2);
-    eprintln!("f8: {total} idle streams, {each} bytes each; {memory:?} KiB; pings before {before}, during {during}");
+    let figures = Figures::of("F8", "sqlite", "idle streams").and("streams", total).and("KiB each", each / 1024);
+    let figures = figures.and("resident KiB", format!("{memory:?}"));
+    figures.and("pings before", &before).and("pings meanwhile", &during).report();
     assert!(each <= 30 * 1024, "{each} bytes for each stream");
     assert!(during.median <= before.median * 20, "pings took {before}, and with the streams {during}");
     // They are streams still: a message of the gateway's own, the comment that keeps them alive, comes on each.
@@ -59,7 +61,6 @@ async fn f8_idle_streams_cost_little() {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the figures of this run")]
 #[tokio::test]
 async fn f9_slow_sockets_hold_nobody_up() {
     let total = crowd() / 5;
@@ -83,7 +84,6 @@ async fn f9_slow_sockets_hold_nobody_up() {
         slow.push(stream);
     }
     let during = good.pings(500).await;
-    eprintln!("f9: {total} slow sockets; pings before {before}, during {during}");
     assert!(during.median <= before.median * 20, "pings took {before}, and with the slow ones {during}");
     let came = std::time::Instant::now();
     for mut stream in slow {
@@ -92,7 +92,9 @@ async fn f9_slow_sockets_hold_nobody_up() {
         assert!(ended.is_ok(), "a slow connection is still open");
         assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
     }
-    eprintln!("f9: the last one was gone after {:.1?}", came.elapsed());
+    let figures = Figures::of("F9", "sqlite", "slow sockets").and("sockets", total);
+    let figures = figures.and("pings before", &before).and("pings meanwhile", &during);
+    figures.and("the last one was gone after", format!("{:.1?}", came.elapsed())).report();
     // Its own connection was idle for that long, and idle ones are closed.
     Caller::greeted(&gateway, 0).await.pings(10).await;
 }

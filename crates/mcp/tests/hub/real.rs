@@ -3,7 +3,11 @@
 #[path = "../support/mod.rs"]
 pub(crate) mod support;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use portunus_core::entropy::SeededEntropy;
 use portunus_mcp::{
@@ -11,7 +15,10 @@ use portunus_mcp::{
     spec::{Isolation, ServerSpec, Transport},
     upstream::{Options, Upstreams},
 };
-use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions, fixture_binary};
+use portunus_testkit::{
+    figures::Figures,
+    mcp_servers::{FixtureServer, HttpOptions, fixture_binary},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -157,6 +164,7 @@ async fn f13_a_server_that_dies_is_started_anew_and_the_others_answer() {
     assert_eq!((code, message.contains(r#"server "child""#)), (-32603, true), "{message}");
     world.web.forget_sessions().await;
     assert_eq!(said(&client, "web_add", json!({"a": 1, "b": 1})).await, "2", "a forgotten session is begun anew");
+    let began = Instant::now();
     loop {
         let answer = client.ask("tools/call", json!({ "name": "child_process" })).await;
         if let Some(second) = answer["result"]["content"][0]["text"].as_str() {
@@ -165,6 +173,8 @@ async fn f13_a_server_that_dies_is_started_anew_and_the_others_answer() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let figures = Figures::of("F13", "-", "one server of two dies, the other forgets its session; both are called");
+    figures.and("calls of the other that failed", 0).and_spread("the dead one answers again", &[began.elapsed()]).report();
     world.end().await;
 }
 

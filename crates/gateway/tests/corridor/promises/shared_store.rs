@@ -1,6 +1,6 @@
 //! Redis in place of SQLite: the corridor is the same, a Redis that dies is said to be so (F2), and what it holds is nobody's secret.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portunus_core::{
     entropy::SeededEntropy,
@@ -8,6 +8,7 @@ use portunus_core::{
 };
 use portunus_testkit::{
     agent::{Agent, McpClient, Request},
+    figures::Figures,
     redis::Server,
 };
 use serde_json::json;
@@ -65,10 +66,14 @@ async fn f2_a_gateway_whose_redis_dies_accepts_nothing_and_goes_on_when_it_is_ba
     assert_eq!(answer.status, 503, "{answer:?}");
 
     assert!(redis.run());
+    let began = Instant::now();
     while status(&browser, &world).await != 200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let ready = began.elapsed();
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
     McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
     world.close().await;
+    let figures = Figures::of("F2", "redis", "Redis ends and returns, at a gateway").and("requests let through without it", 0);
+    figures.and_spread("ready again", &[ready]).report();
 }

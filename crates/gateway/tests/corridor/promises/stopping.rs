@@ -6,11 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
-use portunus_testkit::agent::{Agent, Page, Request};
+use portunus_testkit::{
+    agent::{Agent, Page, Request},
+    figures::Figures,
+};
 use serde_json::json;
 
 use crate::{
@@ -60,10 +63,12 @@ async fn f11_sigterm_under_load_loses_nothing() {
         })
         .collect();
     until(|| calls.load(Ordering::SeqCst) > 16).await;
+    let told = Instant::now();
     program.signal("TERM");
     let answer = no_longer_ready(&program.at("/ready")).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (503, json!({"status": "stopping"})));
     assert_eq!(answer.header("connection"), "close");
+    let noticed = told.elapsed();
     // Whoever comes now is served: those of the load, and somebody new from the first request on.
     let before = calls.load(Ordering::SeqCst);
     until(|| calls.load(Ordering::SeqCst) > before + 16).await;
@@ -78,7 +83,14 @@ async fn f11_sigterm_under_load_loses_nothing() {
     program.signal("TERM");
     assert!(long.await.unwrap().expect(200).body.contains("50 steps"), "the call under way is finished");
     stream.await.unwrap().expect(200);
-    assert_eq!(program.end().await.code(), Some(0));
+    let code = program.end().await.code();
+    assert_eq!(code, Some(0));
+    Figures::of("F11", "sqlite", "SIGTERM under load, then a second one with a call and a stream under way")
+        .and("/ready says 503 after", format!("{noticed:.2?}"))
+        .and("calls served", calls.load(Ordering::SeqCst))
+        .and("failed", 0)
+        .and("exit", 0)
+        .report();
 }
 
 #[tokio::test]
