@@ -21,22 +21,34 @@ export class Excuses {
     });
   }
 
-  /** Splits a scenario's problems at one place into those that are excused and those that are not; remembers entries that were not needed. */
-  apply({ revision, server, transport }, scenario, problems) {
-    const excused = new Set();
-    for (const entry of this.#entries) {
-      if (entry.revision !== revision || entry.server !== server || entry.scenario !== scenario) continue;
-      if (entry.transport && entry.transport !== transport) continue;
+  /** Splits a scenario's problems at one place into those that are excused and those that are not. */
+  split(place, scenario, problems) {
+    const excused = new Set(this.#about(place, scenario).flatMap((entry) => problems.filter((problem) => covers(entry, problem))));
+    return { excused: problems.filter((one) => excused.has(one)), open: problems.filter((one) => !excused.has(one)) };
+  }
+
+  /** The same for good: remembers entries that were not needed. */
+  apply(place, scenario, problems) {
+    for (const entry of this.#about(place, scenario)) {
       entry.used += 1;
-      const place = `${server} ${transport}`;
-      const covered = problems.filter(({ check }) => !entry.checks || entry.checks.includes(check));
-      for (const problem of covered) excused.add(problem);
-      if (!entry.checks && covered.length === 0) entry.passed.push(place);
+      const where = `${place.server} ${place.transport}`;
+      const covered = problems.filter((problem) => covers(entry, problem));
+      if (!entry.checks && covered.length === 0) entry.passed.push(where);
       for (const check of entry.checks ?? []) {
-        if (!covered.some((problem) => problem.check === check)) entry.passed.push(`${place}: ${check}`);
+        if (!covered.some((problem) => problem.check === check)) entry.passed.push(`${where}: ${check}`);
       }
     }
-    return { excused: problems.filter((one) => excused.has(one)), open: problems.filter((one) => !excused.has(one)) };
+    return this.split(place, scenario, problems);
+  }
+
+  #about({ revision, server, transport }, scenario) {
+    return this.#entries.filter(
+      (entry) =>
+        entry.revision === revision &&
+        entry.server === server &&
+        entry.scenario === scenario &&
+        (!entry.transport || entry.transport === transport),
+    );
   }
 
   /** Entries that excuse something which passes, or which never ran. */
@@ -49,3 +61,5 @@ export class Excuses {
       });
   }
 }
+
+const covers = (entry, { check }) => !entry.checks || entry.checks.includes(check);

@@ -1,6 +1,6 @@
 // A gateway as a company runs it, for the matrix: a real OpenID provider, every fixture server on both transports in mcp.json, and
 // somebody signed in, with an access token for each server; and a smaller one, for `/mcp`. The scenarios that are run against them stand
-// in matrix.test.mjs and merged.test.mjs.
+// in matrix.test.mjs and merged.test.mjs, and in ../nodes, where several gateways are the one.
 import { auth } from '@modelcontextprotocol/sdk/client/auth.js';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -16,8 +16,11 @@ export const PLACES = SERVERS.flatMap((server) =>
   TRANSPORTS.map((transport) => ({ name: `${server.name}-${transport}`, server: server.name, era: server.era, transport })),
 );
 
-/** Starts everything. `urlOf(place)` is where somebody without a token reaches a place, with the token of the person who signed in. */
-export async function startHouse(folder) {
+/**
+ * Starts everything. `urlOf(place)` is where somebody without a token reaches a place, with the token of the first of `people`, or of the
+ * one that is named. `launch` starts the gateway, as `startGateway` does; `before` is the token proxy's.
+ */
+export async function startHouse(folder, { launch, people = ['alice'], before } = {}) {
   const mcpServers = {};
   const { stops, stop } = stopping();
   try {
@@ -27,8 +30,9 @@ export async function startHouse(folder) {
       mcpServers[`${server.name}-stdio`] = stdioCommand(server);
       mcpServers[`${server.name}-http`] = { url, type: 'http' };
     }
-    const { urlOf } = await signedIn(folder, stops, { mcpServers, views: PLACES.map((place) => place.name) });
-    return { urlOf: (place) => urlOf(place.name), stop };
+    const views = PLACES.map((place) => place.name);
+    const { gateway, urlOf } = await signedIn(folder, stops, { mcpServers, views, launch, people, before });
+    return { gateway, urlOf: (place, person = people[0]) => urlOf(place.name, person), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -47,7 +51,7 @@ export async function startMerged(folder, fixture, transport) {
     }
     const mcpServers = { dice: { command: gatewayBinary(), args: ['demo-server', 'dice'] }, fixture: server };
     const { urlOf } = await signedIn(folder, stops, { mcpServers, config: 'names: plain\n', views: [''] });
-    return { url: urlOf(''), stop };
+    return { url: urlOf('', 'alice'), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -60,28 +64,33 @@ export async function startMerged(folder, fixture, transport) {
  */
 export async function warmUp(url) {
   for (const capabilities of [{}, { elicitation: {} }, { sampling: {} }, { sampling: {}, elicitation: {}, roots: { listChanged: true } }]) {
-    const answer = await fetch(url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/list',
-      },
-      body: JSON.stringify({
-        jsonrpc: '2.0',
-        id: 1,
-        method: 'tools/list',
-        params: {
-          _meta: {
-            'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-            'io.modelcontextprotocol/clientCapabilities': capabilities,
-          },
-        },
-      }),
-    });
+    const answer = await listTools(url, capabilities);
     assert.equal(answer.status, 200, await answer.text());
   }
+}
+
+/** `tools/list` as a client of the modern revision asks it, who can do this. */
+export function listTools(url, capabilities) {
+  return fetch(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tools/list',
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/list',
+      params: {
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': capabilities,
+        },
+      },
+    }),
+  });
 }
 
 /** What has to be stopped, the last one first. */
@@ -93,8 +102,8 @@ function stopping() {
   return { stops, stop };
 }
 
-/** A gateway before these servers, and somebody with a token for each of the `views`. */
-async function signedIn(folder, stops, { mcpServers, config = '', views }) {
+/** A gateway before these servers, and people with a token for each of the `views`. */
+async function signedIn(folder, stops, { mcpServers, config = '', views, launch = startGateway, people = ['alice'], before }) {
   const port = await freePort();
   const base = `http://localhost:${port}`;
   const redirectUris = [`${base}/auth/callback/testidp`, `${base}/auth/callback`];
@@ -108,18 +117,22 @@ async function signedIn(folder, stops, { mcpServers, config = '', views }) {
     AUTH_SECRET: randomBytes(33).toString('base64'),
     LOG_LEVEL: 'debug',
   };
-  const gateway = await startGateway(folder, { port, env, mcp: { mcpServers }, config });
+  const gateway = await launch(folder, { port, env, mcp: { mcpServers }, config });
   stops.push(gateway.stop);
-  const tokens = new Map();
-  for (const view of views) tokens.set(view, await accessToken(`${base}/mcp${view && `/${view}`}`, view || 'everything'));
-  const proxy = await startTokenProxy(base, tokens);
-  stops.push(proxy.stop);
-  return proxy;
+  const proxies = new Map();
+  for (const person of people) {
+    const tokens = new Map();
+    for (const view of views) tokens.set(view, await accessToken(`${base}/mcp${view && `/${view}`}`, view || 'everything', person));
+    const proxy = await startTokenProxy(base, tokens, before);
+    stops.push(proxy.stop);
+    proxies.set(person, proxy);
+  }
+  return { gateway, urlOf: (view, person) => proxies.get(person).urlOf(view) };
 }
 
 /** What an SDK's client does before its first request: discovery, registration, sign-in, and the code for a token. */
-async function accessToken(serverUrl, name) {
-  const keys = new Keychain({ name: `Conformance runner at ${name}` });
+async function accessToken(serverUrl, name, person) {
+  const keys = new Keychain({ name: `Conformance runner at ${name}`, person });
   if ((await auth(keys, { serverUrl })) !== 'REDIRECT') throw new Error(`nobody was asked to sign in for ${serverUrl}`);
   const authorizationCode = keys.answer.searchParams.get('code');
   if ((await auth(keys, { serverUrl, authorizationCode })) !== 'AUTHORIZED') throw new Error(`no token for ${serverUrl}`);

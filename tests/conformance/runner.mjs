@@ -26,37 +26,58 @@ export function scenariosOf(revision) {
 }
 
 /**
- * Runs all of a revision's scenarios at `url`. Answers with a map from scenario to what was wrong with it, and to whether the runner
- * looked at anything at all. A rule with SHOULD that was broken counts like one with MUST, and so does a rule that the runner found
- * nothing to look at for: at a fixture directly, neither happens.
+ * Runs all of a revision's scenarios at `url`. Answers with a map from scenario to what was wrong with it, to whether the runner looked at
+ * anything at all, and to when it began and ended. A rule with SHOULD that was broken counts like one with MUST, and so does a rule that the
+ * runner found nothing to look at for: at a fixture directly, neither happens.
  */
 export async function runScenarios({ url, revision, results }) {
+  const { required, optional } = scenariosOf(revision);
+  return run(['--requirements', revision], { url, results, scenarios: [...required, ...optional] });
+}
+
+/** One of them by itself, in the way in which it is run among all of them. */
+export async function runScenario({ url, revision, scenario, results }) {
+  // A set of requirements runs what it names, also what does not belong to the revision.
+  const outcomes = await run(['--scenario', scenario, '--spec-version', revision, '--force'], { url, results, scenarios: [scenario] });
+  return outcomes.get(scenario);
+}
+
+async function run(which, { url, results, scenarios }) {
   fs.rmSync(results, { recursive: true, force: true });
   fs.mkdirSync(results, { recursive: true });
   const log = path.join(results, 'runner.log');
   const out = fs.openSync(log, 'a');
-  const args = [RUNNER, 'server', '--url', url, '--requirements', revision, '--output-dir', results];
+  const args = [RUNNER, 'server', '--url', url, ...which, '--output-dir', results];
   const runner = spawn(NODE, args, { stdio: ['ignore', out, out], timeout: LIMIT_MS, killSignal: 'SIGKILL' });
   fs.closeSync(out);
   await new Promise((resolve, reject) => runner.on('close', resolve).on('error', reject));
-  const checks = collectChecks(results);
-  const { required, optional } = scenariosOf(revision);
-  return new Map([...required, ...optional].map((scenario) => [scenario, outcome(checks.get(scenario), log)]));
+  const left = collectChecks(results);
+  return new Map(scenarios.map((scenario) => [scenario, outcome(left.get(scenario), log)]));
 }
 
 function collectChecks(results) {
-  const checks = new Map();
+  const left = new Map();
   for (const folder of fs.readdirSync(results)) {
-    const scenario = /^server-(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(folder)?.[1];
+    const [, scenario, day, time] = /^server-(.+)-(\d{4}-\d\d-\d\d)T([\d-]+)Z$/.exec(folder) ?? [];
     const file = path.join(results, folder, 'checks.json');
-    if (scenario && fs.existsSync(file)) checks.set(scenario, JSON.parse(fs.readFileSync(file, 'utf8')));
+    if (!scenario || !fs.existsSync(file)) continue;
+    // The folder is made, and named, when its scenario begins; the file is written when it ends.
+    const [hours, minutes, seconds, thousandths] = time.split('-');
+    const began = Date.parse(`${day}T${hours}:${minutes}:${seconds}.${thousandths}Z`);
+    left.set(scenario, { checks: JSON.parse(fs.readFileSync(file, 'utf8')), began, ended: fs.statSync(file).mtimeMs });
   }
-  return checks;
+  return left;
 }
 
-function outcome(checks, log) {
-  if (!checks) return { looked: true, problems: [{ check: 'no-result', message: `the runner left no result; see ${log}` }] };
+function outcome(left, log) {
+  if (!left) return { looked: true, problems: [{ check: 'no-result', message: `the runner left no result; see ${log}` }] };
+  const { checks, began, ended } = left;
   const looked = checks.some(({ status }) => status !== 'SKIPPED');
   const problems = looked ? checks.filter(({ status }) => status in FINDINGS) : [];
-  return { looked, problems: problems.map(({ id, status, errorMessage = 'no reason given' }) => ({ check: id, message: FINDINGS[status] + errorMessage })) };
+  return {
+    looked,
+    problems: problems.map(({ id, status, errorMessage = 'no reason given' }) => ({ check: id, message: FINDINGS[status] + errorMessage })),
+    began,
+    ended,
+  };
 }

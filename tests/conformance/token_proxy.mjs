@@ -2,10 +2,14 @@
 // server that the path names, or for all of them. Everything else passes as it came, byte by byte and as soon as it comes, in both directions.
 import http from 'node:http';
 
-/** Forwards `/mcp/{server}`, and `/mcp`, to the gateway at `baseUrl`. `tokens` has an access token for each server; that of `/mcp` is under ''. */
-export async function startTokenProxy(baseUrl, tokens) {
+/**
+ * Forwards `/mcp/{server}`, and `/mcp`, to the gateway at `baseUrl`. `tokens` has an access token for each server; that of `/mcp` is under ''.
+ * `before` is asked before anything of a request is sent on.
+ */
+export async function startTokenProxy(baseUrl, tokens, before = async () => {}) {
   const gateway = new URL(baseUrl);
-  const proxy = http.createServer((request, response) => {
+  const proxy = http.createServer(async (request, response) => {
+    await before();
     const server = /^\/mcp\/([^/?]+)/.exec(request.url)?.[1] ?? '';
     const own = request.headers.host === `127.0.0.1:${proxy.address().port}`;
     const upstream = http.request(
