@@ -12,6 +12,7 @@ import { FIXTURES } from '../eras/fixtures.mjs';
 import { Stage } from '../eras/stage.mjs';
 import { Tokens } from '../eras/token.mjs';
 import { startCluster } from './cluster.mjs';
+import { row } from './summary.mjs';
 
 class Nodes extends Stage {
   startGateway(folder, options) {
@@ -22,6 +23,7 @@ class Nodes extends Stage {
 const stage = new Nodes('nodes');
 const PATIENCE = { timeout: 120_000 };
 let turn = 0;
+const count = { begun: 0, done: 0 };
 
 before(() => stage.start(), { timeout: 180_000 });
 after(() => stage.stop());
@@ -54,6 +56,7 @@ describe('exercises, a node being killed before each', () => {
         const client = named(name);
         for (const [exercise, perform] of Object.entries(EXERCISES)) {
           await context.test(exercise, PATIENCE, async () => {
+            count.begun += 1;
             await harm();
             const connected = await connect(client, `/mcp/${fixture.name}`);
             try {
@@ -61,6 +64,7 @@ describe('exercises, a node being killed before each', () => {
             } finally {
               connected.close().catch(() => {});
             }
+            count.done += 1;
           });
         }
       });
@@ -139,4 +143,7 @@ function ask(node, at, headers, body) {
   });
 }
 
-test('nodes, nginx and the provider came to no harm', () => stage.assertUnharmed());
+test('nodes, nginx and the provider came to no harm', () => {
+  row('clients of both eras', { exercises: count.begun, kills: turn, repeated: 0, violations: count.begun - count.done });
+  stage.assertUnharmed();
+});

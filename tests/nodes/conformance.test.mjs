@@ -1,0 +1,135 @@
+// The conformance matrix, whole, through nginx and three nodes, of which one after the other is killed and started again all the time: every
+// scenario passes that passes through one gateway. The runner sends nothing twice. So a scenario that was under way when a node died may
+// be run again, at most twice, the second time with nobody dying; one that fails without that has failed. Run by `./test nodes`; the same
+// through one gateway is ../conformance/matrix.test.mjs.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { cells, notApplicable, report, settle } from '../conformance/cells.mjs';
+import { listTools, PLACES, startHouse, warmUp } from '../conformance/house.mjs';
+import { runScenario, runScenarios } from '../conformance/runner.mjs';
+import { scratch } from '../interop/world.mjs';
+import { startCluster } from './cluster.mjs';
+import { Reaper } from './reaper.mjs';
+import { row } from './summary.mjs';
+
+/** Each has a home of their own, and at any time one scenario under way. */
+const PEOPLE = ['alice', 'bob'];
+const SETTLING_MS = 60_000;
+/** Far fewer than there are, however fast the machine. */
+const KILLS_AT_LEAST = 15;
+
+const folder = scratch('conformance');
+const file = path.join(folder, 'matrix.md');
+const excuses = notApplicable();
+const all = cells();
+const count = { scenarios: 0, met: 0, calm: 0 };
+/** What was run again, and what a kill had done to it: a line for each. */
+const repeated = [];
+let house;
+let reaper;
+
+before(async () => {
+  house = await startHouse(folder, { launch: startCluster, people: PEOPLE, before: () => reaper?.before() });
+  reaper = new Reaper(house.gateway.nodes, settled);
+  reaper.start();
+}, { timeout: 300_000 });
+
+after(async () => {
+  await reaper?.stop();
+  await house?.stop();
+});
+
+/** Every node works, and everybody has a home that answers. */
+async function settled() {
+  await house.gateway.ready();
+  const place = PLACES.find(({ era, transport }) => era === 'modern' && transport === 'http');
+  await Promise.all(PEOPLE.map((person) => patiently(async () => {
+    const answer = await listTools(house.urlOf(place, person), {});
+    assert.equal(answer.status, 200, await answer.text());
+  })));
+}
+
+/** As a client that sends again what a node took along. */
+async function patiently(attempt) {
+  for (const until = Date.now() + SETTLING_MS; ; await pause(100)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > until) throw error;
+    }
+  }
+}
+
+/** What came of all scenarios of a cell, the first time. */
+async function first({ revision, place }, url, results) {
+  const began = Date.now();
+  if (revision === '2026-07-28') await patiently(() => warmUp(url));
+  const outcomes = await runScenarios({ url, revision, results });
+  // Whoever comes first meets a server that was started for it just now, or was to be.
+  const [earliest] = [...outcomes.values()].sort((one, other) => one.began - other.began);
+  earliest.began = began;
+  return outcomes;
+}
+
+async function again({ revision, place }, scenario, url, results) {
+  const began = Date.now();
+  if (revision === '2026-07-28') await patiently(() => warmUp(url));
+  return { ...(await runScenario({ url, revision, scenario, results })), began };
+}
+
+/** The outcome that counts. */
+async function outcomeOf(cell, scenario, outcome, url, results) {
+  const failed = (one) => excuses.split({ revision: cell.revision, ...cell.place }, scenario, one.problems).open.length > 0;
+  const lost = (one) => failed(one) && reaper.met(one.began, one.ended);
+  count.scenarios += 1;
+  if (reaper.met(outcome.began, outcome.ended)) count.met += 1;
+  if (!lost(outcome)) return outcome;
+  repeated.push(`- ${cell.revision}, ${cell.place.name}, ${scenario}: ${outcome.problems.map(({ message }) => message.replace(/\s+/g, ' ').slice(0, 200)).join('; ')}`);
+  const second = await again(cell, scenario, url, `${results}-${scenario}`);
+  if (!lost(second)) return second;
+  count.calm += 1;
+  return reaper.calm(() => again(cell, scenario, url, `${results}-${scenario}-calm`));
+}
+
+describe('the runner through three nodes, one being killed', { concurrency: PEOPLE.length }, () => {
+  PEOPLE.forEach((person, who) => {
+    describe(person, () => {
+      for (const cell of all.filter((_, n) => n % PEOPLE.length === who)) {
+        test(`client ${cell.revision}, server ${cell.place.name}`, { timeout: 900_000 }, async () => {
+          const results = path.join(folder, `${cell.revision}-${cell.place.name}`);
+          const url = house.urlOf(cell.place, person);
+          const found = [];
+          for (const [scenario, outcome] of await first(cell, url, results)) {
+            found.push(...settle(excuses, cell, scenario, await outcomeOf(cell, scenario, outcome, url, results)));
+          }
+          assert.ok(found.length === 0, `${found.length} findings:\n${found.join('\n')}`);
+        });
+      }
+    });
+  });
+});
+
+test('nodes died throughout, sessions moved, and nothing came to harm', async () => {
+  await reaper.stop();
+  report(all, file);
+  fs.appendFileSync(file, `\n## Run again after a kill\n\n${repeated.join('\n')}\n`);
+  const written = house.gateway.logs.map((log) => fs.readFileSync(log, 'utf8')).join('');
+  const moved = written.split('a session goes on here').length - 1;
+  const atRequest = reaper.kills.filter((kill) => kill.atRequest).length;
+  console.log(
+    `${all.length} cells, ${count.scenarios} scenarios, ${count.met} of them while a node was gone; ${reaper.kills.length} kills, ${atRequest} of them ` +
+      `right before a request; ${moved} sessions went on at another node; ${repeated.length} scenarios run again, ${count.calm} of them once more in ` +
+      `calm. In ${file}: scenario by cell, and what was run again.`,
+  );
+  assert.ok(reaper.kills.length >= KILLS_AT_LEAST, `${reaper.kills.length} kills`);
+  assert.deepEqual(excuses.stale(), []);
+  assert.ok(moved > 0, 'no session went on at another node');
+  assert.doesNotMatch(written, /panicked/);
+  const violations = all.flatMap(({ outcomes }) => [...outcomes.values()].flatMap(({ open }) => open)).length;
+  row('conformance matrix', { exercises: count.scenarios, kills: reaper.kills.length, repeated: repeated.length, violations });
+  assert.equal(violations, 0);
+});

@@ -1,0 +1,102 @@
+// Kills one node after the other and starts it again, for as long as it is let, and remembers when: what was under way at such a moment may
+// be lost, whatever else fails has failed by itself. Who is at work meanwhile stands in conformance.test.mjs and browser.test.mjs.
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Between the end of one kill's consequences and the next kill. */
+const REST_MS = [300, 2500];
+/** For a request to come, before which a node dies; nobody may be asking just now. */
+const REQUEST_MS = 2000;
+
+export class Reaper {
+  #nodes;
+  #settled;
+  #working;
+  #armed;
+  #calm = 0;
+  #striking = false;
+  #stopped = false;
+
+  /** `settled` waits until everybody is served again. */
+  constructor(nodes, settled) {
+    this.#nodes = nodes;
+    this.#settled = settled;
+    /** When each node died, whether a request was about to be sent, and when everybody was served again. */
+    this.kills = [];
+  }
+
+  start() {
+    this.#working = this.#work();
+    // Told by `stop`.
+    this.#working.catch(() => {});
+  }
+
+  /** Once what the last kill did is over. */
+  async stop() {
+    this.#stopped = true;
+    await this.#working;
+  }
+
+  /** To be asked before a request is sent: every other time a node dies just then, and the request meets what is left. */
+  before = async () => {
+    const strike = this.#armed;
+    this.#armed = undefined;
+    await strike?.();
+  };
+
+  /** Was somebody at work between these times while a node was gone, or not yet missed by the others? */
+  met(began, ended) {
+    return this.kills.some(({ at, until }) => at <= ended && until >= began);
+  }
+
+  /** Does `work` while nobody dies. */
+  async calm(work) {
+    this.#calm += 1;
+    try {
+      while (this.#striking) await pause(50);
+      return await work();
+    } finally {
+      this.#calm -= 1;
+    }
+  }
+
+  async #work() {
+    for (let turn = 0; !this.#stopped; turn += 1) {
+      await pause(REST_MS[0] + Math.random() * (REST_MS[1] - REST_MS[0]));
+      while (this.#calm > 0) await pause(50);
+      if (this.#stopped) return;
+      this.#striking = true;
+      try {
+        await this.#harm(this.#nodes[turn % this.#nodes.length], turn % 2 === 0);
+      } finally {
+        this.#striking = false;
+      }
+    }
+  }
+
+  async #harm(node, atRequest) {
+    const kill = { node: node.n, at: undefined, until: Infinity, atRequest: false };
+    const strike = async () => {
+      kill.at = Date.now();
+      this.kills.push(kill);
+      await node.kill();
+    };
+    if (atRequest) {
+      await new Promise((resolve, reject) => {
+        const armed = () => {
+          kill.atRequest = true;
+          return strike().then(resolve, reject);
+        };
+        this.#armed = armed;
+        pause(REQUEST_MS).then(() => {
+          if (this.#armed !== armed) return;
+          this.#armed = undefined;
+          resolve();
+        });
+      });
+    }
+    if (!kill.atRequest) await strike();
+    await node.launch();
+    await this.#settled();
+    kill.until = Date.now();
+  }
+}
