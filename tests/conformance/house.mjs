@@ -18,7 +18,7 @@ export const PLACES = SERVERS.flatMap((server) =>
 
 /**
  * Starts everything. `urlOf(place)` is where somebody without a token reaches a place, with the token of the first of `people`, or of the
- * one that is named. `launch` starts the gateway, as `startGateway` does; `before` is the token proxy's.
+ * one that is named. `launch` starts the gateway, as `startGateway` does; `before` is the token proxy's, and is told whose request it is.
  */
 export async function startHouse(folder, { launch, people = ['alice'], before } = {}) {
   const mcpServers = {};
@@ -123,7 +123,7 @@ async function signedIn(folder, stops, { mcpServers, config = '', views, launch 
   for (const person of people) {
     const tokens = new Map();
     for (const view of views) tokens.set(view, await accessToken(`${base}/mcp${view && `/${view}`}`, view || 'everything', person));
-    const proxy = await startTokenProxy(base, tokens, before);
+    const proxy = await startTokenProxy(base, tokens, before && ((method) => before(method, person)));
     stops.push(proxy.stop);
     proxies.set(person, proxy);
   }

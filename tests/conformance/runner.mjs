@@ -16,6 +16,9 @@ export const RUNNER = path.join(PACKAGE, 'dist/index.js');
 /** Far more than a whole run takes: only a runner that hangs is ended by it. */
 const LIMIT_MS = 600_000;
 
+/** A file's time may be older than the clock's by as much. */
+const TICK_MS = 10;
+
 /** What a check's status says of a finding; the other statuses are none. */
 const FINDINGS = { FAILURE: '', WARNING: 'SHOULD: ', SKIPPED: 'not looked at: ' };
 
@@ -56,22 +59,25 @@ async function run(which, { url, results, scenarios }) {
 }
 
 function collectChecks(results) {
-  const left = new Map();
-  for (const folder of fs.readdirSync(results)) {
+  const left = fs.readdirSync(results).flatMap((folder) => {
     const [, scenario, day, time] = /^server-(.+)-(\d{4}-\d\d-\d\d)T([\d-]+)Z$/.exec(folder) ?? [];
-    const file = path.join(results, folder, 'checks.json');
-    if (!scenario || !fs.existsSync(file)) continue;
-    // The folder is made, and named, when its scenario begins; the file is written when it ends.
+    if (!scenario) return [];
+    // The folder is made, and named, when its scenario begins; the file is written when it ends, unless the runner gave it up.
     const [hours, minutes, seconds, thousandths] = time.split('-');
     const began = Date.parse(`${day}T${hours}:${minutes}:${seconds}.${thousandths}Z`);
-    left.set(scenario, { checks: JSON.parse(fs.readFileSync(file, 'utf8')), began, ended: fs.statSync(file).mtimeMs });
-  }
-  return left;
+    const file = path.join(results, folder, 'checks.json');
+    if (!fs.existsSync(file)) return [{ scenario, began }];
+    return [{ scenario, began, ended: fs.statSync(file).mtimeMs + TICK_MS, checks: JSON.parse(fs.readFileSync(file, 'utf8')) }];
+  });
+  left.sort((one, other) => one.began - other.began);
+  left.forEach((one, n) => {
+    one.ended ??= left[n + 1]?.began ?? Date.now();
+  });
+  return new Map(left.map((one) => [one.scenario, one]));
 }
 
-function outcome(left, log) {
-  if (!left) return { looked: true, problems: [{ check: 'no-result', message: `the runner left no result; see ${log}` }] };
-  const { checks, began, ended } = left;
+function outcome({ checks, began, ended } = {}, log) {
+  if (!checks) return { looked: true, problems: [{ check: 'no-result', message: `the runner left no result; see ${log}` }], began, ended };
   const looked = checks.some(({ status }) => status !== 'SKIPPED');
   const problems = looked ? checks.filter(({ status }) => status in FINDINGS) : [];
   return {

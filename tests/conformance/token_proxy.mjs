@@ -4,12 +4,12 @@ import http from 'node:http';
 
 /**
  * Forwards `/mcp/{server}`, and `/mcp`, to the gateway at `baseUrl`. `tokens` has an access token for each server; that of `/mcp` is under ''.
- * `before` is asked before anything of a request is sent on.
+ * `before` is asked before anything of a request is sent on; what it answers with is called when the request is over.
  */
-export async function startTokenProxy(baseUrl, tokens, before = async () => {}) {
+export async function startTokenProxy(baseUrl, tokens, before = async () => () => {}) {
   const gateway = new URL(baseUrl);
   const proxy = http.createServer(async (request, response) => {
-    await before();
+    const over = await before(request.method);
     const server = /^\/mcp\/([^/?]+)/.exec(request.url)?.[1] ?? '';
     const own = request.headers.host === `127.0.0.1:${proxy.address().port}`;
     const upstream = http.request(
@@ -30,7 +30,10 @@ export async function startTokenProxy(baseUrl, tokens, before = async () => {}) 
     );
     upstream.on('error', () => response.destroy());
     // A client that goes away takes its request with it, as it does without a proxy.
-    response.on('close', () => upstream.destroy());
+    response.on('close', () => {
+      upstream.destroy();
+      over();
+    });
     request.pipe(upstream);
   });
   await new Promise((resolve, reject) => proxy.listen(0, '127.0.0.1', resolve).once('error', reject));

@@ -6,26 +6,27 @@ import { setTimeout as pause } from 'node:timers/promises';
 const REST_MS = [300, 2500];
 /** For a request to come, before which a node dies; nobody may be asking just now. */
 const REQUEST_MS = 2000;
+/** For those who had connections to a node to hear that they are gone: what is sent before is under way. */
+const NEWS_MS = 50;
 
 export class Reaper {
-  #nodes;
   #settled;
   #working;
   #armed;
+  #sent = new Set();
   #calm = 0;
   #striking = false;
   #stopped = false;
 
   /** `settled` waits until everybody is served again. */
-  constructor(nodes, settled) {
-    this.#nodes = nodes;
+  constructor(settled) {
     this.#settled = settled;
-    /** When each node died, whether a request was about to be sent, and when everybody was served again. */
+    /** When each node died, whether right before a request, who had requests under way, and when everybody was served again. */
     this.kills = [];
   }
 
-  start() {
-    this.#working = this.#work();
+  start(nodes) {
+    this.#working = this.#work(nodes);
     // Told by `stop`.
     this.#working.catch(() => {});
   }
@@ -36,16 +37,30 @@ export class Reaper {
     await this.#working;
   }
 
-  /** To be asked before a request is sent: every other time a node dies just then, and the request meets what is left. */
-  before = async () => {
+  /**
+   * To be asked before somebody's request is sent: every other time a node dies just then, and the request meets what is left. Answers with
+   * what is to be called when the request is over. Streams that only listen lose nothing, and are not counted.
+   */
+  before = async (method, person) => {
     const strike = this.#armed;
     this.#armed = undefined;
     await strike?.();
+    if (method === 'GET') return () => {};
+    const sent = { person, until: Infinity };
+    this.#sent.add(sent);
+    return () => {
+      sent.until = Date.now();
+    };
   };
 
   /** Was somebody at work between these times while a node was gone, or not yet missed by the others? */
   met(began, ended) {
     return this.kills.some(({ at, until }) => at <= ended && until >= began);
+  }
+
+  /** Did a node die between these times, while a request of this person was under way? */
+  hit(person, began, ended) {
+    return this.kills.some(({ at, hit }) => at >= began && at <= ended && hit.has(person));
   }
 
   /** Does `work` while nobody dies. */
@@ -59,14 +74,14 @@ export class Reaper {
     }
   }
 
-  async #work() {
+  async #work(nodes) {
     for (let turn = 0; !this.#stopped; turn += 1) {
       await pause(REST_MS[0] + Math.random() * (REST_MS[1] - REST_MS[0]));
       while (this.#calm > 0) await pause(50);
       if (this.#stopped) return;
       this.#striking = true;
       try {
-        await this.#harm(this.#nodes[turn % this.#nodes.length], turn % 2 === 0);
+        await this.#harm(nodes[turn % nodes.length], turn % 2 === 0);
       } finally {
         this.#striking = false;
       }
@@ -74,11 +89,16 @@ export class Reaper {
   }
 
   async #harm(node, atRequest) {
-    const kill = { node: node.n, at: undefined, until: Infinity, atRequest: false };
+    const kill = { node: node.n, at: undefined, until: Infinity, atRequest: false, hit: new Set() };
     const strike = async () => {
       kill.at = Date.now();
       this.kills.push(kill);
       await node.kill();
+      await pause(NEWS_MS);
+      for (const sent of this.#sent) {
+        if (sent.until >= kill.at) kill.hit.add(sent.person);
+        else this.#sent.delete(sent);
+      }
     };
     if (atRequest) {
       await new Promise((resolve, reject) => {
