@@ -7,8 +7,11 @@ export const PEOPLE = {
   bob: { name: 'Bob Baker', email: 'bob@example.com', groups: ['sales'] },
 };
 
-/** Starts it on `port`; `redirectUris` are the gateway's. Returns how to reach it and how to stop it. */
-export async function startProvider({ port, redirectUris, signedOutUris }) {
+/**
+ * Starts it on `port`; `redirectUris` are the gateway's. Returns how to reach it and how to stop it. Each request waits for what `before`
+ * does about it.
+ */
+export async function startProvider({ port, redirectUris, signedOutUris, before = async () => {} }) {
   const issuer = `http://localhost:${port}`;
   // The company's own application: nobody is asked for consent at the provider, as native clients otherwise always are.
   const policy = interactionPolicy.base();
@@ -32,7 +35,7 @@ export async function startProvider({ port, redirectUris, signedOutUris }) {
     conformIdTokenClaims: false,
     pkce: { required: () => true },
     cookies: { keys: ['only-for-these-tests'] },
-    features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true } },
+    features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true, logoutSource: askWhetherToSignOut } },
     interactions: { policy, url: (_context, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_context, id) => ({
       accountId: id,
@@ -50,12 +53,20 @@ export async function startProvider({ port, redirectUris, signedOutUris }) {
     provider.on(event, (_context, error) => errors.push(`${event}: ${error.message} ${error.error_description ?? ''} ${error.error_detail ?? ''}`));
   }
   const callback = provider.callback();
-  const server = http.createServer((request, response) => {
+  const server = http.createServer(async (request, response) => {
+    await before(request);
+    // Whoever went away meanwhile is not answered.
+    if (request.socket.destroyed) return;
     if (request.url.startsWith('/interaction/')) signIn(provider, request, response).catch((error) => response.destroy(error));
     else callback(request, response);
   });
   await new Promise((resolve, reject) => server.listen(port, 'localhost', resolve).once('error', reject));
   return { issuer, client, errors, stop: () => new Promise((resolve) => server.close(resolve).closeAllConnections()) };
+}
+
+/** The library's own page would fetch a font from elsewhere. */
+function askWhetherToSignOut(context, form) {
+  context.body = `<!doctype html><title>Sign out</title>${form}<button form="op.logoutForm" name="logout" value="yes">Yes, sign me out</button>`;
 }
 
 async function signIn(provider, request, response) {
@@ -70,5 +81,5 @@ async function signIn(provider, request, response) {
   }
   await provider.interactionDetails(request, response);
   response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
-  response.end('<!doctype html><title>Sign in</title><form method="post"><input name="login"><input name="password" type="password"><button>Sign in</button></form>');
+  response.end('<!doctype html><title>Sign in</title><form method="post"><input name="login"><input name="password" type="password" autocomplete="off"><button>Sign in</button></form>');
 }
