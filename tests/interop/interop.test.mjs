@@ -327,6 +327,20 @@ describe('when something goes away', () => {
   });
 
   for (const signal of ['SIGTERM', 'SIGKILL']) {
+    test(`the gateway by ${signal}: its session with a server on HTTP goes on`, { timeout: 60_000 }, async () => {
+      const log = path.join(folder, 'everything-http.log');
+      const begun = () => fs.readFileSync(log, 'utf8').match(/Session initialized with ID/g).length;
+      const client = await connectSdkOne(`${base}/mcp/remote`, keychain(`session after ${signal}`));
+      assert.equal(textIn(await client.call('echo', { message: 'before' })), 'Echo: before');
+      const before = begun();
+      process.kill(gateway.pid, signal);
+      await gateway.ended;
+      gateway = await startGateway(folder, asConfigured);
+      assert.equal(textIn(await client.call('echo', { message: 'after' })), 'Echo: after');
+      assert.equal(begun(), before, 'the server was not initialized again');
+      await client.close();
+    });
+
     test(`the gateway by ${signal}: whoever was signed in still is, once it is back`, { timeout: 60_000 }, async () => {
       const keys = keychain(`after ${signal}`);
       const client = await connectSdkOne(`${base}/mcp/everything`, keys);

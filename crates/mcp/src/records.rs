@@ -1,5 +1,6 @@
-//! The port through which legacy sessions outlive this process: what each of them needs to go on elsewhere. The crate knows of no store;
-//! whoever builds the hub brings one, or [`NoRecords`]. What is written is made in `session::kept`, when, in `hub::keeping`.
+//! The port through which legacy sessions outlive this process, clients' with the gateway and the gateway's with HTTP servers: what each of
+//! them needs to go on elsewhere. The crate knows of no store; whoever builds the hub brings one, or [`NoRecords`]. What is written of a
+//! client's is made in `session::kept`, when, in `hub::keeping`; a server's is `upstream::kept`'s.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use portunus_core::ids::UserId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordsDown;
 
-/// Sessions by their names. The names are to be kept as hashes only, the states sealed.
+/// Sessions by their names. The names are to be kept as hashes only, the states sealed, both for several hours after the last use.
 #[async_trait]
 pub trait SessionRecords: fmt::Debug + Send + Sync {
     /// Keeps the state of a session, in place of what was kept of it before.

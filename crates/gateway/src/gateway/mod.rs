@@ -94,7 +94,13 @@ impl Gateway {
         let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy)).context("AUTH_SECRET is missing")?;
         let stores = records::open_store(&config.store, &sealer).await?;
         let clients = Arc::new(hub::Clients::default());
+        let records = Arc::new(StoredSessions {
+            store: Arc::clone(&stores.sessions),
+            clock: Arc::clone(&clock),
+            keep_for: HubSettings::default().session_idle,
+        });
         let options = upstream::Options {
+            records: Some(Arc::clone(&records) as _),
             on_request: Arc::clone(&clients) as _,
             max_children_per_user: config.children_per_user,
             ..upstream::Options::default()
@@ -102,7 +108,10 @@ impl Gateway {
         let upstream_client = net::upstream_client(NetSettings::upstream())?;
         let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
         let pins = Arc::new(PinBook::new(furnish::pinning(config), Arc::clone(&stores.pins), Arc::clone(&clock)));
-        let hub = hub(config, &stores, &clock, &entropy, &sealer, Arc::clone(&pins), Arc::clone(&upstreams));
+        let settings =
+            HubSettings { names: furnish::names(config), pins: Arc::clone(&pins) as _, records, ..HubSettings::default() };
+        let seal = Arc::new(records::RequestStates(sealer.clone()));
+        let hub = Hub::new(settings, config.servers.clone(), Arc::clone(&upstreams) as _, Arc::clone(&entropy), seal);
         clients.meet(&hub);
         let machinery = Machinery { upstreams, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
         let ground = Ground {
@@ -180,23 +189,6 @@ impl Gateway {
         tracing::info!("stopped");
         served.context("the server failed")
     }
-}
-
-fn hub(
-    config: &Config,
-    stores: &Stores,
-    clock: &Arc<dyn Clock>,
-    entropy: &Arc<dyn Entropy>,
-    sealer: &Sealer,
-    pins: Arc<PinBook>,
-    upstreams: Arc<Upstreams>,
-) -> Arc<Hub> {
-    let settings = HubSettings { names: furnish::names(config), pins, ..HubSettings::default() };
-    let records =
-        StoredSessions { store: Arc::clone(&stores.sessions), clock: Arc::clone(clock), keep_for: settings.session_idle };
-    let settings = HubSettings { records: Arc::new(records), ..settings };
-    let seal = Arc::new(records::RequestStates(sealer.clone()));
-    Hub::new(settings, config.servers.clone(), upstreams, Arc::clone(entropy), seal)
 }
 
 /// Deletes expired records every now and then, well after they expired: to another gateway on the store, whose clock is behind this one's,

@@ -2,7 +2,7 @@
 //! [`super::link`]'s; who gets which connection is [`super::pool`]'s; what modern requests carry, [`super::modern`]'s.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,14 +14,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ConnectionKey, Event, News, UpstreamError,
+    ConnectionKey, Event, Hold, News, UpstreamError,
+    activity::Activity,
     inbox::{Awaited, Inbox},
+    kept::{Held, Kept, Record},
     link::{Link, Outgoing},
     listen::{Listening, Subject},
     modern,
 };
 use crate::{
     era::Era,
+    sync::locked,
     wire::{self, Outcome, Payload, RequestId},
 };
 
@@ -61,6 +64,8 @@ pub struct Connection {
     info: ServerInfo,
     activity: Arc<Activity>,
     request_timeout: Duration,
+    /// Where its session is written down, until it ended or was handed over.
+    record: Mutex<Option<Arc<Held>>>,
     /// Of a modern server: the stream of its changes.
     listening: Option<Listening>,
 }
@@ -68,7 +73,7 @@ pub struct Connection {
 impl Connection {
     pub(super) fn new(inbox: Arc<Inbox>, link: Arc<dyn Link>, info: ServerInfo, request_timeout: Duration) -> Self {
         let listening = (info.era == Era::Modern).then(|| Listening::start(&inbox, &link, &info));
-        Self { inbox, link, info, activity: Arc::default(), request_timeout, listening }
+        Self { inbox, link, info, activity: Arc::default(), request_timeout, record: Mutex::default(), listening }
     }
 
     pub fn info(&self) -> &ServerInfo {
@@ -162,9 +167,51 @@ impl Connection {
         self.inbox.reason()
     }
 
+    /// Has its session, if the server keeps one, written down for another process; this is the `life`th that has it.
+    pub(super) async fn keep(&self, record: &Record, life: u32) {
+        let Some(session) = self.link.session() else { return };
+        let held = record.keep(&Kept { session, info: self.info.clone(), life }).await;
+        if held.is_none() {
+            tracing::warn!(server = %self.key().server, "a session with a server could not be written down");
+        }
+        *locked(&self.record) = held.map(Arc::new);
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        locked(&self.record).is_some()
+    }
+
+    /// The record of its session must not expire.
+    pub(super) async fn touch_record(&self) {
+        let held = locked(&self.record).clone();
+        if let Some(held) = held {
+            held.touch().await;
+        }
+    }
+
     /// Ends it: calls in flight fail, the child is ended, the session deleted.
     pub(super) async fn close(&self, reason: &str) {
         self.inbox.close(&UpstreamError::closed(reason));
+        self.forget_record().await;
+        self.link.close().await;
+    }
+
+    /// Nobody is to go on with its session; who does already, keeps it.
+    pub(super) async fn forget_record(&self) {
+        let held = locked(&self.record).take();
+        if let Some(held) = held
+            && !held.forget().await
+        {
+            self.link.spare_session();
+        }
+    }
+
+    /// Ends it here: another process goes on with the session, if it is written down.
+    pub(super) async fn hand_over(&self, reason: &str) {
+        self.inbox.close(&UpstreamError::closed(reason));
+        if locked(&self.record).take().is_some() {
+            self.link.spare_session();
+        }
         self.link.close().await;
     }
 
@@ -258,43 +305,5 @@ impl Drop for InFlight<'_> {
         runtime.spawn(async move {
             let _ = tokio::time::timeout(CANCEL_NOTICE, link.send(Outgoing::aside(message))).await;
         });
-    }
-}
-
-#[derive(Debug)]
-struct Activity(Mutex<(usize, Instant)>);
-
-impl Default for Activity {
-    fn default() -> Self {
-        Self(Mutex::new((0, Instant::now())))
-    }
-}
-
-impl Activity {
-    fn change(&self, by: isize) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = (state.0.saturating_add_signed(by), Instant::now());
-    }
-
-    fn idle_since(&self) -> Option<Instant> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.0 == 0).then_some(state.1)
-    }
-}
-
-/// See [`Connection::hold`].
-#[derive(Debug)]
-pub struct Hold(Arc<Activity>);
-
-impl Hold {
-    fn new(activity: &Arc<Activity>) -> Self {
-        activity.change(1);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.0.change(-1);
     }
 }

@@ -1,4 +1,4 @@
-//! From a transport to a [`Connection`]: its era found out ([`super::probe`]) or, for a legacy server, `initialize`, the answer checked,
+//! From a transport to a [`Connection`]: a session of an earlier process taken up ([`super::kept`]), or the era found out ([`super::probe`]) or, for a legacy server, `initialize`, the answer checked,
 //! `notifications/initialized`; and the task that has the server's own requests answered for as long as the connection lives.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -10,6 +10,7 @@ use super::{
     connection::ask,
     http::{HttpClient, HttpLink},
     inbox::{Ask, Asking, Inbox},
+    kept::{Kept, Record},
     link::{Link, Outgoing},
     modern, probe,
     sse::SseLink,
@@ -24,9 +25,66 @@ use crate::{
 
 /// How many requests of one server are worked on at once.
 const MAX_ASKED: usize = 16;
+/// Each process that has a session numbers its requests from a range of its own; all of them are numbers that every JSON parser knows.
+const IDS_OF_A_LIFE: u64 = 1 << 32;
+const LIVES: u32 = 1 << 20;
+/// How long a server may take to say that it still has a session.
+const STILL_THERE: Duration = Duration::from_secs(5);
 
-/// Opens the transport and gets to know the server, within its `connect_timeout`. `known` is its era when it was last met.
+/// Goes on with the session that another process had with the server, or opens one. `known` is the server's era when it was last met.
 pub(super) async fn connect(
+    key: ConnectionKey,
+    spec: &ServerSpec,
+    http: &HttpClient,
+    hello: &Hello,
+    known: Option<Era>,
+    person: &Person,
+) -> Result<Connection, UpstreamError> {
+    let record = Record::of(hello.records.as_ref(), &key, spec).filter(|_| known != Some(Era::Modern));
+    if let Some(record) = &record
+        && let Some(connection) = resume(record, &key, spec, http, hello).await
+    {
+        return Ok(connection);
+    }
+    let connection = begin(key, spec, http, hello, known, person).await?;
+    if let Some(record) = record {
+        connection.keep(&record, 0).await;
+    }
+    Ok(connection)
+}
+
+/// `None`: there is no session to go on with, or the server no longer has it. Asked is what changes nothing, so that no caller's request
+/// is what finds that out.
+async fn resume(record: &Record, key: &ConnectionKey, spec: &ServerSpec, http: &HttpClient, hello: &Hello) -> Option<Connection> {
+    let Transport::Http { url, headers } = &spec.transport else { return None };
+    let Kept { session, info, life } = record.find().await?;
+    let life = life.checked_add(1).filter(|life| *life < LIVES)?;
+    let (inbox, asked) = Inbox::new(key.clone());
+    inbox.begin_at(u64::from(life) * IDS_OF_A_LIFE);
+    let link = HttpLink::new(http.clone(), url.clone(), headers, &inbox, hello).ok()?;
+    let link = link.resume(&session, &info.protocol_version)?;
+    tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&hello.on_request)));
+    let patience = STILL_THERE.min(spec.connect_timeout);
+    let call = Call { timeout: Some(patience), ..Call::default() };
+    // An error of JSON-RPC is an answer: the session is there.
+    if let Err(error) = ask(&inbox, &link, "ping", None, call, patience).await {
+        tracing::debug!(server = %key.server, %error, detail = error.detail(), "a session with a server does not go on");
+        inbox.close(&error);
+        return None;
+    }
+    link.initialized(&info.protocol_version);
+    let connection = Connection::new(inbox, link, info, spec.request_timeout);
+    connection.keep(record, life).await;
+    if !connection.is_kept() {
+        // Whoever comes next would begin with the ids that this process uses.
+        return None;
+    }
+    tracing::debug!(server = %key.server, life, "a session with a server goes on here");
+    Some(connection)
+}
+
+/// Opens the transport and gets to know the server, within its `connect_timeout`.
+async fn begin(
     key: ConnectionKey,
     spec: &ServerSpec,
     http: &HttpClient,
@@ -107,7 +165,7 @@ pub(super) async fn greet(
     Ok(info)
 }
 
-fn server_info(raw: Payload) -> Result<ServerInfo, UpstreamError> {
+pub(super) fn server_info(raw: Payload) -> Result<ServerInfo, UpstreamError> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Texts {

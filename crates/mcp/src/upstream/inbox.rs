@@ -112,6 +112,11 @@ impl Inbox {
         (Arc::new(inbox), asked)
     }
 
+    /// Ids of an earlier process must not come again in one session: a late answer would meet another call.
+    pub(super) fn begin_at(&self, first: u64) {
+        self.next_id.store(first, Ordering::Relaxed);
+    }
+
     /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
     /// Does anybody wait for an answer?
     pub(super) fn is_awaited(&self) -> bool {

@@ -43,6 +43,14 @@ pub(crate) trait Link: Send + Sync {
     /// The handshake is done. Not called in the modern era, which has none.
     fn initialized(&self, protocol_version: &str);
 
+    /// The name of the session that the server has begun, if it could go on over another link.
+    fn session(&self) -> Option<String> {
+        None
+    }
+
+    /// The session goes on elsewhere: closing does not end it.
+    fn spare_session(&self) {}
+
     /// Ends the transport gracefully, by force at last.
     async fn close(&self);
 }

@@ -2,12 +2,14 @@
 //! ([`handshake`] finds out which); below it a transport each for stdio, Streamable HTTP and HTTP+SSE. Who may call what is decided
 //! next door, in `allow`.
 
+mod activity;
 mod connection;
 mod error;
 mod handshake;
 mod http;
 mod id_finder;
 mod inbox;
+mod kept;
 mod link;
 mod listen;
 mod modern;
@@ -28,10 +30,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     face::Face,
+    records::SessionRecords,
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
 };
 
-pub use connection::{Call, Connection, Hold, ServerInfo};
+pub use activity::Hold;
+pub use connection::{Call, Connection, ServerInfo};
 pub use error::UpstreamError;
 pub use http::HttpClient;
 pub use inbox::Event;
@@ -125,6 +129,8 @@ pub struct ConnectionKey {
 #[derive(Clone)]
 pub(crate) struct Hello {
     pub(crate) on_request: Arc<dyn ServerRequests>,
+    /// Where sessions with servers are written down, if they are.
+    pub(crate) records: Option<Arc<dyn SessionRecords>>,
     /// The longest message taken from a server.
     pub(crate) max_message: usize,
     /// How long a server has to end by itself.

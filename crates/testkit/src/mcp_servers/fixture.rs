@@ -63,6 +63,7 @@ pub(super) struct State {
     pub(super) has_late_tool: AtomicBool,
     /// How many calls of `hang` were cancelled.
     pub(super) cancelled: AtomicUsize,
+    pub(super) counted: AtomicUsize,
 }
 
 impl Fixture {

@@ -23,6 +23,7 @@ pub(super) fn list(has_late_tool: bool, interface: &str) -> Vec<Value> {
         tool("error", "Fails with a protocol error", json!({})),
         tool("hang", "Answers only when it is cancelled", json!({})),
         tool("cancelled", "Counts the calls of `hang` that were cancelled", json!({})),
+        tool("count", "Counts the calls of it in this session", json!({})),
         tool("environment", "Shows the environment", json!({})),
         tool("process", "Shows the process id and the process group", json!({})),
         tool("offspring", "Starts a process that stays; shows its id", json!({})),
@@ -60,6 +61,7 @@ pub(super) async fn call(
             text("cancelled")
         }
         "cancelled" => text(state.cancelled.load(Ordering::SeqCst).to_string()),
+        "count" => text((state.counted.fetch_add(1, Ordering::SeqCst) + 1).to_string()),
         "environment" => text(json!(std::env::vars().collect::<std::collections::BTreeMap<_, _>>()).to_string()),
         "process" => text(std::process::id().to_string()),
         "offspring" => offspring(),

@@ -85,6 +85,23 @@ async fn a_node_that_stops_hands_its_users_over() {
     world.close().await;
 }
 
+#[tokio::test]
+async fn what_an_http_server_keeps_in_its_session_moves_along() {
+    let mut world = World::of(Setup { nodes: 2, ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mut mcp = McpClient::connect(&browser, &world.at_node(1, "/mcp"), &tokens.access).await;
+    assert_eq!(mcp.call_text("uuid_count", json!({})).await, "1");
+    world.stop_node(1).await;
+    mcp.url = world.at("/mcp");
+    assert_eq!(mcp.call_text("uuid_count", json!({})).await, "2");
+    // There is one gateway now: the next one is its successor.
+    world.stop().await;
+    world.restart().await;
+    assert_eq!(mcp.call_text("uuid_count", json!({})).await, "3");
+    assert_eq!(world.uuid.session_count().await, 1, "nobody began another session");
+    world.close().await;
+}
+
 /// Longer than any test: a second signal ends it.
 const LONG: Duration = Duration::from_secs(600);
 

@@ -33,7 +33,8 @@ async fn listen(shared: &Shared) {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Err(UpstreamError::Status { status }) if status >= 500 || status == 429 => {
+            // A conflict: the server has not noticed yet that an earlier stream of the session ended, in another process perhaps.
+            Err(UpstreamError::Status { status }) if status >= 500 || matches!(status, 409 | 429) => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

@@ -2,6 +2,7 @@
 //! what a legacy server says unasked comes on a GET stream ([`listen`]). Only configured headers and the protocol's own are sent, never
 //! a caller's (threat 31).
 
+mod body;
 mod client;
 mod events;
 mod listen;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use portunus_core::secret::SecretText;
 use url::Url;
 
@@ -48,6 +49,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(super) struct HttpLink {
     shared: Arc<Shared>,
+    /// There is nothing to delete any more.
     deleted: AtomicBool,
 }
 
@@ -71,6 +73,23 @@ impl HttpLink {
         inbox: &Arc<Inbox>,
         hello: &Hello,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
+        Ok(Arc::new(Self::new(http, url, headers, inbox, hello)?))
+    }
+
+    /// Goes on with a session of that name, of the revision that was agreed on. `None`: they cannot be said in headers.
+    pub(super) fn resume(self, session: &str, version: &str) -> Option<Arc<dyn Link>> {
+        self.shared.session.set(HeaderValue::from_str(session).ok()?).ok()?;
+        self.shared.version.set(HeaderValue::from_str(version).ok()?).ok()?;
+        Some(Arc::new(self))
+    }
+
+    pub(super) fn new(
+        http: HttpClient,
+        url: Url,
+        headers: &[(HeaderName, SecretText)],
+        inbox: &Arc<Inbox>,
+        hello: &Hello,
+    ) -> Result<Self, UpstreamError> {
         let mut headers = header_map(headers)?;
         let shared = Shared {
             target: Target::new(http, url, &mut headers)?,
@@ -81,7 +100,7 @@ impl HttpLink {
             version: OnceLock::new(),
             modern: AtomicBool::new(false),
         };
-        Ok(Arc::new(Self { shared: Arc::new(shared), deleted: AtomicBool::new(false) }))
+        Ok(Self { shared: Arc::new(shared), deleted: AtomicBool::new(false) })
     }
 }
 
@@ -105,6 +124,15 @@ impl Link for HttpLink {
 
     fn answers_inline(&self) -> bool {
         true
+    }
+
+    fn session(&self) -> Option<String> {
+        let session = self.shared.session.get()?.to_str().ok()?;
+        (!self.shared.modern.load(Ordering::Relaxed)).then(|| session.to_owned())
+    }
+
+    fn spare_session(&self) {
+        self.deleted.store(true, Ordering::Relaxed);
     }
 
     fn cancels_by_disconnect(&self) -> bool {
@@ -173,7 +201,7 @@ impl Shared {
         let Some(id) = awaits else { return Ok(()) };
         match content_type(&response) {
             "application/json" => {
-                let body = read_body(response, self.max_message).await?;
+                let body = body::read(response, self.max_message).await?;
                 self.inbox.deliver(&body, Some(id));
                 Ok(())
             }
@@ -243,7 +271,7 @@ impl Shared {
             return Err(self.expire());
         }
         let is_json = content_type(&response) == "application/json";
-        let body = read_body(response, ERROR_BODY).await.unwrap_or_default();
+        let body = body::read(response, ERROR_BODY).await.unwrap_or_default();
         // Servers made after the older SDKs' examples say 400 where 404 is meant.
         if status == StatusCode::BAD_REQUEST && in_session && body.to_ascii_lowercase().windows(10).any(|w| w == b"session id") {
             return Err(self.expire());
@@ -287,44 +315,4 @@ impl Place {
 fn content_type(response: &Response<Incoming>) -> &str {
     let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
-}
-
-async fn read_body(response: Response<Incoming>, max: usize) -> Result<Bytes, UpstreamError> {
-    let mut body = response.into_body();
-    if body.size_hint().lower() > max as u64 {
-        return Err(UpstreamError::TooLarge);
-    }
-    let mut whole = Whole::default();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| unreachable(&error))?;
-        if let Ok(chunk) = frame.into_data() {
-            whole.add(chunk, max)?;
-        }
-    }
-    Ok(whole.into_bytes())
-}
-
-/// What was read of a body so far: most come in one piece, which is not copied.
-#[derive(Default)]
-struct Whole {
-    first: Bytes,
-    more: Vec<u8>,
-}
-
-impl Whole {
-    fn add(&mut self, chunk: Bytes, max: usize) -> Result<(), UpstreamError> {
-        if self.first.len() + self.more.len() + chunk.len() > max {
-            return Err(UpstreamError::TooLarge);
-        }
-        if self.first.is_empty() {
-            self.first = chunk;
-        } else {
-            self.more.extend_from_slice(&chunk);
-        }
-        Ok(())
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.more.is_empty() { self.first } else { Bytes::from([&self.first[..], &self.more].concat()) }
-    }
 }

@@ -32,6 +32,8 @@ use crate::{
 
 /// What is left of a shutdown's time for ending by force.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// How often the record of a session in use is prolonged: more often than any of them expires.
+const TOUCH_EVERY: Duration = Duration::from_secs(3600);
 /// After so many new slots the stale ones are looked for.
 const PURGE_EVERY: usize = 256;
 
@@ -59,6 +61,7 @@ impl Upstreams {
         let hello = Hello {
             tasks: tasks.clone(),
             on_request: Arc::clone(&options.on_request),
+            records: options.records.clone(),
             max_message: options.max_message,
             close_grace: options.close_grace,
             hurry: CancellationToken::new(),
@@ -129,20 +132,21 @@ impl Upstreams {
     /// The session is over: connections of its own are closed.
     pub async fn close_session(&self, holder: &Holder) {
         let owner = Owner::Session(holder.user.clone(), holder.session.clone());
-        self.close_all(|key| key.owner == owner, "the session ended").await;
+        self.take_out(|key| key.owner == owner, async |connection| connection.close("the session ended").await).await;
     }
 
-    /// The user is gone: connections that are the user's alone are closed.
+    /// The user is gone: connections that are the user's alone are closed; their sessions go on elsewhere if they can.
     pub async fn close_user(&self, user: &UserId) {
         let is_theirs = |key: &ConnectionKey| match &key.owner {
             Owner::Everybody => false,
             Owner::User(owner) | Owner::Session(owner, _) => owner == user,
         };
-        self.close_all(is_theirs, "the user went to another node").await;
+        self.take_out(is_theirs, async |connection| connection.hand_over("the user went to another node").await).await;
     }
 
-    async fn close_all(&self, which: impl Fn(&ConnectionKey) -> bool, why: &str) {
+    async fn take_out(&self, which: impl Fn(&ConnectionKey) -> bool, end: impl AsyncFn(&Connection)) {
         let keys: Vec<_> = self.pool.read_slots(|slots| slots.keys().filter(|key| which(key)).cloned().collect());
+        let end = &end;
         let closing = keys.into_iter().map(|key| async move {
             let Some(slot) = self.pool.read_slots(|slots| slots.get(&key).cloned()) else { return };
             let taken = {
@@ -151,7 +155,7 @@ impl Upstreams {
                 place.vacate()
             };
             if let Some(connection) = taken {
-                connection.close(why).await;
+                end(&connection).await;
             }
         });
         futures::future::join_all(closing).await;
@@ -319,6 +323,7 @@ impl Pool {
     /// Stays with one connection until it ends.
     async fn watch(self: Arc<Self>, key: ConnectionKey, slot: Slot, connection: Arc<Connection>, idle: Duration, room: Room) {
         let since = Instant::now();
+        let mut touch_at = since + TOUCH_EVERY;
         let idle = idle.max(Duration::from_millis(20));
         loop {
             let looked = Instant::now();
@@ -330,10 +335,19 @@ impl Pool {
                         let reason = connection.close_reason();
                         tracing::warn!(server = %key.server, detail = reason.and_then(UpstreamError::detail), "a connection ended");
                         place.ended(&connection, since.elapsed(), &self.options);
+                        // Before somebody else begins another session in this place, and writes that one down.
+                        connection.forget_record().await;
                     }
                     break;
                 }
-                () = self.stopping.cancelled() => break,
+                () = self.stopping.cancelled() => {
+                    connection.hand_over("the gateway is stopping").await;
+                    break;
+                }
+                () = tokio::time::sleep_until(touch_at) => {
+                    touch_at = Instant::now() + TOUCH_EVERY;
+                    connection.touch_record().await;
+                }
                 () = tokio::time::sleep_until(idle_at) => {
                     let mut place = slot.lock().await;
                     if !place.holds(&connection) {

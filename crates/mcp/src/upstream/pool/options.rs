@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use super::super::{NoServerRequests, ServerRequests};
+use crate::records::SessionRecords;
 
 /// What is the same for every connection of the pool.
 #[derive(Clone)]
 pub struct Options {
     /// Answers what servers ask outside of any call.
     pub on_request: Arc<dyn ServerRequests>,
+    /// Where sessions with legacy HTTP servers are written down, so that they outlive this process; without it they end with it.
+    pub records: Option<Arc<dyn SessionRecords>>,
     /// How many child processes may run.
     pub max_children: usize,
     /// How many of them may be one person's to begin with, so that nobody can take them all (threat 47). Those that everybody shares are nobody's.
@@ -28,6 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             on_request: Arc::new(NoServerRequests),
+            records: None,
             max_children: 256,
             max_children_per_user: 64,
             max_connections: 4096,

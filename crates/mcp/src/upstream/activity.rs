@@ -1,0 +1,45 @@
+//! Who uses a connection, and since when nobody does.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+
+use crate::sync::locked;
+
+#[derive(Debug)]
+pub(super) struct Activity(Mutex<(usize, Instant)>);
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self(Mutex::new((0, Instant::now())))
+    }
+}
+
+impl Activity {
+    fn change(&self, by: isize) {
+        let mut state = locked(&self.0);
+        *state = (state.0.saturating_add_signed(by), Instant::now());
+    }
+
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = locked(&self.0);
+        (state.0 == 0).then_some(state.1)
+    }
+}
+
+/// See [`super::Connection::hold`].
+#[derive(Debug)]
+pub struct Hold(Arc<Activity>);
+
+impl Hold {
+    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+        activity.change(1);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.change(-1);
+    }
+}

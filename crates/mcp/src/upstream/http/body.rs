@@ -1,0 +1,48 @@
+//! The body of an answer, read whole within a bound.
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use super::{UpstreamError, unreachable};
+
+pub(super) async fn read(response: Response<Incoming>, max: usize) -> Result<Bytes, UpstreamError> {
+    let mut body = response.into_body();
+    if body.size_hint().lower() > max as u64 {
+        return Err(UpstreamError::TooLarge);
+    }
+    let mut whole = Whole::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unreachable(&error))?;
+        if let Ok(chunk) = frame.into_data() {
+            whole.add(chunk, max)?;
+        }
+    }
+    Ok(whole.into_bytes())
+}
+
+/// What was read of a body so far: most come in one piece, which is not copied.
+#[derive(Default)]
+struct Whole {
+    first: Bytes,
+    more: Vec<u8>,
+}
+
+impl Whole {
+    fn add(&mut self, chunk: Bytes, max: usize) -> Result<(), UpstreamError> {
+        if self.first.len() + self.more.len() + chunk.len() > max {
+            return Err(UpstreamError::TooLarge);
+        }
+        if self.first.is_empty() {
+            self.first = chunk;
+        } else {
+            self.more.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { Bytes::from([&self.first[..], &self.more].concat()) }
+    }
+}
