@@ -1,7 +1,8 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`]), the OAuth rules ([`oauth`]), and
+//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`], [`bulletin`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
+pub mod bulletin;
 pub mod client;
 pub mod clock;
 pub mod entropy;

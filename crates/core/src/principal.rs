@@ -33,6 +33,11 @@ impl User {
         self.email.as_deref().filter(|_| self.email_verified)
     }
 
+    /// Does a token of this person say the same with either record? When they signed in, no token tells.
+    pub fn is_described_like(&self, other: &Self) -> bool {
+        Self { signed_in_at: other.signed_in_at, ..self.clone() } == *other
+    }
+
     /// What to call this person on a page: name, else e-mail, else subject.
     pub fn display_name(&self) -> &str {
         self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.subject)

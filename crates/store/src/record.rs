@@ -1,7 +1,7 @@
 //! Records as every store holds them: JSON, or JSON sealed where the record's type holds secrets. The sealing itself is
 //! [`crate::seal`].
 
-use portunus_core::{secret::TokenHash, store::StoreError};
+use portunus_core::{principal::User, secret::TokenHash, store::StoreError};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -37,6 +37,11 @@ pub(crate) fn not_opened(error: SealError) -> StoreError {
 /// Says where and how, never what: serde quotes values in its messages, and they may be secret.
 fn unreadable(table: &str, error: &serde_json::Error) -> StoreError {
     StoreError::Corrupt(format!("{table}.record: {:?} error at column {}", error.classify(), error.column()))
+}
+
+/// Do tokens tell something else of the user than what was kept? Nobody has tokens who was not there.
+pub(crate) fn is_described_anew(kept: Option<&str>, user: &User) -> bool {
+    kept.is_some_and(|kept| !from_json::<User>("users", kept).is_ok_and(|kept| kept.is_described_like(user)))
 }
 
 /// A hash as a primary key.

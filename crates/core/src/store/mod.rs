@@ -4,6 +4,7 @@
 //! on what exists already. What has expired at the `now` given is absent. Every write is durable when its call returns.
 
 mod assertions;
+mod bulletins;
 mod clients;
 mod consents;
 mod grants;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use assertions::AssertionStore;
 use async_trait::async_trait;
+pub use bulletins::{BulletinStore, Hearing};
 pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
 pub use grants::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation};
@@ -55,6 +57,7 @@ pub struct Stores {
     pub pins: Arc<dyn PinStore>,
     pub nodes: Arc<dyn NodeStore>,
     pub sessions: Arc<dyn SessionStore>,
+    pub bulletins: Arc<dyn BulletinStore>,
     pub upkeep: Arc<dyn Upkeep>,
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test suite: a panic is its verdict")]
 
 pub mod assertions;
+pub mod bulletins;
 pub mod clients;
 pub mod consents;
 pub mod grants;
@@ -107,6 +108,10 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             nodes: living_nodes_are_listed, the_first_is_home_while_it_lives, homes_end, one_of_many_becomes_home
+        }
+        $crate::conformance_suite! { @port $backend
+            bulletins: heard_between_its_marks, what_is_revoked_is_told, who_is_described_anew_is_told,
+            the_mark_stays_where_nothing_is_told, counted_for_other_gateways_and_later_ones, none_of_many_is_lost_in_the_count
         }
         $crate::conformance_suite! { @port $backend
             sessions: kept_whole, expire_unless_touched, deleted_once, found_after_a_restart_and_purged

@@ -14,7 +14,7 @@ use portunus_core::{
 use super::{
     database::{Database, answer, hmget},
     epochs::{EPOCH_MILLIS, Epoch},
-    grants_of::sweep,
+    grants_of::swept,
     script::{self, Call},
 };
 use crate::record::{from_json, to_json};
@@ -97,6 +97,6 @@ async fn delete(database: Arc<Database>, id: ClientId, now: Timestamp) -> Result
     let call = call.key(keys.client_epoch(&id)).arg(id.as_str()).arg(now.as_millis());
     let call = call.arg(EPOCH_MILLIS).arg(CODE_MILLIS);
     let (was_there, epoch): (bool, String) = database.run(&call).await?;
-    let grants_revoked = sweep(&database, &GrantsOf::Client(id), &Epoch::read(Some(epoch)), now).await?;
+    let grants_revoked = swept(&database, &GrantsOf::Client(id), &Epoch::read(Some(epoch)), now).await?;
     Ok(ClientDeletion { was_there, grants_revoked })
 }

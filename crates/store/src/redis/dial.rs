@@ -4,7 +4,7 @@
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo,
     RedisError, RedisResult, TlsMode, Value,
-    aio::MultiplexedConnection,
+    aio::{MultiplexedConnection, PubSub},
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
@@ -61,6 +61,22 @@ impl Dial {
             Self::Cluster(client) => Wire::Cluster(client.get_async_connection().await?),
         })
     }
+}
+
+/// A connection that only listens: to the server, to the master that the sentinels name, or to whichever node of a Cluster answers.
+pub(super) async fn subscriber(address: &RedisAddress) -> RedisResult<PubSub> {
+    if let Topology::Sentinel { .. } = address.topology {
+        return sentinel(address)?.build()?.async_get_client().await?.get_async_pubsub().await;
+    }
+    let mut outcome = Err((ErrorKind::InvalidClientConfig, "no host").into());
+    for host in nodes(address) {
+        let info = host.into_connection_info()?.set_redis_settings(settings(address));
+        outcome = Client::open(info)?.get_async_pubsub().await;
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 fn settings(address: &RedisAddress) -> RedisConnectionInfo {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
+    bulletin::Bulletin,
     grant::Grant,
     ids::GrantId,
     secret::TokenHash,
@@ -96,7 +97,10 @@ impl GrantStore for RedisGrantStore {
         let work = move |database: Arc<Database>| async move {
             let Some(place) = database.place_of(&database.keys.grant_pointer(&id)).await? else { return Ok(false) };
             let call = Call::new(&script::REVOKE_GRANT).key(database.grant_key(&place)).arg(now.as_millis());
-            database.run(&call).await
+            let revoked = database.run(&call).await?;
+            // Also if it was revoked before: whoever did that may not have come this far.
+            database.post(&Bulletin::Grant(id)).await?;
+            Ok(revoked)
         };
         self.0.see_through(work).await
     }
@@ -110,7 +114,9 @@ impl GrantStore for RedisGrantStore {
         let hash = *hash;
         let work = move |database: Arc<Database>| async move {
             let Some(place) = database.place_of(&database.keys.access_pointer(&hash)).await? else { return Ok(false) };
-            database.run(&database.on_record(&script::DELETE_ENTRY, &(place.shard, access_record(&hash)))).await
+            let ended = database.run(&database.on_record(&script::DELETE_ENTRY, &(place.shard, access_record(&hash)))).await?;
+            database.post(&Bulletin::Access(hash)).await?;
+            Ok(ended)
         };
         self.0.see_through(work).await
     }

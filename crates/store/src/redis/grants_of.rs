@@ -7,6 +7,7 @@
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
     Timestamp,
+    bulletin::Bulletin,
     grant::Grant,
     store::{GrantsOf, StoreError},
 };
@@ -32,11 +33,18 @@ pub(super) async fn revoke(database: &Database, of: &GrantsOf, now: Timestamp) -
     };
     let remembered = if matches!(of, GrantsOf::Login(_)) { EPOCH_MILLIS } else { 0 };
     let epoch: String = database.run(&call.arg(now.as_millis()).arg(remembered)).await?;
-    sweep(database, of, &Epoch::read(Some(epoch)), now).await
+    swept(database, of, &Epoch::read(Some(epoch)), now).await
+}
+
+/// Tells that everything in earlier epochs is dead, and then says so in each grant's record.
+pub(super) async fn swept(database: &Database, of: &GrantsOf, epoch: &Epoch, now: Timestamp) -> Result<u64, StoreError> {
+    let told = database.post(&Bulletin::Grants(of.clone())).await;
+    let revoked = sweep(database, of, epoch, now).await?;
+    told.map(|()| revoked)
 }
 
 /// Says in each grant's record that it is revoked, unless it is of this epoch or a later one. Gives how many were live until now.
-pub(super) async fn sweep(database: &Database, of: &GrantsOf, epoch: &Epoch, now: Timestamp) -> Result<u64, StoreError> {
+async fn sweep(database: &Database, of: &GrantsOf, epoch: &Epoch, now: Timestamp) -> Result<u64, StoreError> {
     let [everyone, client, user, login] = FIELDS;
     let field = match of {
         GrantsOf::User(_) => user,

@@ -121,11 +121,12 @@ impl Expiring {
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     prefix: String,
+    database: i64,
 }
 
 impl Keys {
-    pub(super) fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into() }
+    pub(super) fn new(prefix: impl Into<String>, database: i64) -> Self {
+        Self { prefix: prefix.into(), database }
     }
 
     fn in_shard(&self, shard: Shard, end: impl Display) -> String {
@@ -247,6 +248,16 @@ impl Keys {
 
     pub(super) fn node_urls(&self) -> String {
         self.among("nodes", "urls")
+    }
+
+    /// How far the bulletins have come.
+    pub(super) fn bulletins_mark(&self) -> String {
+        self.among("bulletins", "mark")
+    }
+
+    /// The channel they are told on. Channels know no databases, so its name does.
+    pub(super) fn bulletins(&self) -> String {
+        self.among("bulletins", format_args!("database-{}", self.database))
     }
 
     /// Things about the store itself.

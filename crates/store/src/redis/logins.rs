@@ -6,12 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
+    bulletin::Bulletin,
     ids::UserId,
     principal::User,
     secret::TokenHash,
     signin::Login,
-    store::{LoginStore, StoreError},
+    store::{GrantsOf, LoginStore, StoreError},
 };
+use redis::Value;
 
 use super::{
     database::{Database, answer, get, hmget},
@@ -20,7 +22,7 @@ use super::{
     script::{self, Call},
 };
 use crate::{
-    record::{from_json, key, open_json, seal_json, to_json},
+    record::{from_json, is_described_anew, key, open_json, seal_json, to_json},
     seal::Place,
 };
 
@@ -46,7 +48,18 @@ impl LoginStore for RedisLoginStore {
         let call = Call::new(&script::INSERT_LOGIN).key(keys.record(shard, &what)).key(keys.user(&user.id));
         let call = call.key(keys.user_logins(&user.id)).key(keys.expiry(shard));
         let call = call.arg(what.name()).arg(login.expires_at.as_millis()).arg(record).arg(user_record).arg(login.id.to_string());
-        if self.0.run::<bool>(&call).await? { Ok(()) } else { Err(StoreError::Conflict) }
+        let user = user.clone();
+        let work = |database: Arc<Database>| async move {
+            let (inserted, earlier): (bool, Option<String>) = match database.run::<Vec<Value>>(&call).await?.as_slice() {
+                [inserted, earlier] => (answer(inserted.clone())?, answer(earlier.clone())?),
+                _ => (false, None),
+            };
+            if !inserted {
+                return Err(StoreError::Conflict);
+            }
+            database.tell_of_change(earlier.as_deref(), &user).await
+        };
+        self.0.see_through(work).await
     }
 
     async fn find_login(&self, id: &TokenHash, now: Timestamp) -> Result<Option<(Login, User)>, StoreError> {
@@ -98,9 +111,13 @@ impl LoginStore for RedisLoginStore {
     async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
         let key = self.0.keys.user(&user.id);
         let mut command = redis::cmd("SET");
-        command.arg(&key).arg(to_json(user)?);
-        self.0.connection.write(&key, command).await?;
-        Ok(())
+        command.arg(&key).arg(to_json(user)?).arg("GET");
+        let user = user.clone();
+        let work = |database: Arc<Database>| async move {
+            let earlier: Option<String> = answer(database.connection.write(&key, command).await?)?;
+            database.tell_of_change(earlier.as_deref(), &user).await
+        };
+        self.0.see_through(work).await
     }
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
@@ -112,6 +129,15 @@ impl LoginStore for RedisLoginStore {
 impl Database {
     async fn user_of(&self, login: &TokenHash) -> Result<Option<UserId>, StoreError> {
         Ok(self.pointer(&self.keys.login_pointer(login)).await?.map(UserId::from_text))
+    }
+
+    /// Posts a bulletin if tokens tell something else of the user than what was kept of them.
+    async fn tell_of_change(&self, earlier: Option<&str>, user: &User) -> Result<(), StoreError> {
+        if is_described_anew(earlier, user) {
+            self.post(&Bulletin::Grants(GrantsOf::User(user.id.clone()))).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes these logins of the user out, all in one step. Gives what was there of them.

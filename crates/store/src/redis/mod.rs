@@ -5,6 +5,7 @@
 
 mod address;
 mod assertions;
+mod bulletins;
 mod clients;
 mod connection;
 mod consents;

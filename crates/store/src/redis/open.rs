@@ -7,10 +7,10 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    address::RedisAddress, assertions::RedisAssertionStore, clients::RedisClientStore, connection::Connection,
-    consents::RedisConsentStore, database::Database, durability, grants::RedisGrantStore, keys::Keys, logins::RedisLoginStore,
-    nodes::RedisNodeStore, pins::RedisPinStore, sentinel, sessions::RedisSessionStore, transactions::RedisTransactionStore,
-    upkeep::RedisUpkeep,
+    address::RedisAddress, assertions::RedisAssertionStore, bulletins::RedisBulletinStore, clients::RedisClientStore,
+    connection::Connection, consents::RedisConsentStore, database::Database, durability, grants::RedisGrantStore, keys::Keys,
+    logins::RedisLoginStore, nodes::RedisNodeStore, pins::RedisPinStore, sentinel, sessions::RedisSessionStore,
+    transactions::RedisTransactionStore, upkeep::RedisUpkeep,
 };
 use crate::seal::{SealError, Sealer};
 
@@ -72,7 +72,7 @@ pub async fn open(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenE
     let address = options.address.to_string();
     let connection = Connection::new(&options.address, options.replicas)
         .map_err(|error| OpenError::store(&address, super::failure::told(&error)))?;
-    let database = Database { connection, keys: Keys::new(options.prefix), sealer };
+    let database = Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer };
     let begun = Instant::now();
     loop {
         match sentinel::check(&database, &address).await {
@@ -86,7 +86,7 @@ pub async fn open(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenE
         }
     }
     durability::check(&database.connection).await;
-    Ok(bundle(&Arc::new(database)))
+    Ok(bundle(&Arc::new(database), options.address))
 }
 
 fn told(error: &StoreError) -> String {
@@ -103,7 +103,7 @@ fn is_refusal(why: &str) -> bool {
         .any(|word| why.contains(word))
 }
 
-fn bundle(database: &Arc<Database>) -> Stores {
+fn bundle(database: &Arc<Database>, address: RedisAddress) -> Stores {
     Stores {
         clients: Arc::new(RedisClientStore(Arc::clone(database))),
         logins: Arc::new(RedisLoginStore(Arc::clone(database))),
@@ -114,6 +114,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         pins: Arc::new(RedisPinStore(Arc::clone(database))),
         nodes: Arc::new(RedisNodeStore(Arc::clone(database))),
         sessions: Arc::new(RedisSessionStore(Arc::clone(database))),
+        bulletins: Arc::new(RedisBulletinStore { database: Arc::clone(database), address }),
         upkeep: Arc::new(RedisUpkeep(Arc::clone(database))),
     }
 }

@@ -55,6 +55,8 @@ script!(RELEASE_HOME: "release_home.lua");
 script!(KEEP: "keep.lua");
 script!(TOUCH: "touch.lua");
 script!(RESEAL: "reseal.lua");
+script!(POST: "bulletins.lua", "post.lua");
+script!(MARK: "bulletins.lua", "mark.lua");
 
 /// A script with its keys and arguments.
 pub(super) struct Call {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
+    bulletin::Bulletin,
     client::Client,
     ids::ClientId,
     store::{ClientDeletion, ClientStore, GrantsOf, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{database::Database, failure::Failure, grants_of};
+use super::{bulletins::post, database::Database, failure::Failure, grants_of};
 use crate::record::{from_json, to_json};
 
 pub(super) struct SqliteClientStore(pub(super) Arc<Database>);
@@ -68,7 +69,12 @@ impl ClientStore for SqliteClientStore {
 
     async fn delete_client(&self, id: &ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
         let id = id.clone();
-        self.0.write(move |db| delete(db, &id, now)).await
+        self.0
+            .write_and_tell(move |db| {
+                let deleted = delete(db, &id, now)?;
+                Ok((deleted, Some(post(db, Bulletin::Grants(GrantsOf::Client(id)))?)))
+            })
+            .await
     }
 
     async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {

@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portunus_core::store::StoreError;
+use portunus_core::{bulletin::Posted, store::StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{broadcast, mpsc, oneshot},
     time::timeout,
 };
 
@@ -34,11 +34,15 @@ const READERS: usize = 3;
 /// After this long a caller is told that the store is unavailable, and a job that has not begun by then never does.
 const PATIENCE: Duration = Duration::from_secs(15);
 const STATEMENTS_CACHED: usize = 64;
+/// Bulletins that a slow listener may be behind by.
+const BULLETINS: usize = 256;
 
 /// The open database. Its threads end when it is dropped.
 pub(super) struct Database {
     writer: mpsc::Sender<Box<dyn Job>>,
     readers: mpsc::Sender<Box<dyn Job>>,
+    /// Where bulletins are told once they are committed, in the order of their marks.
+    pub(super) bulletins: broadcast::Sender<Posted>,
     pub(super) sealer: Arc<Sealer>,
 }
 
@@ -77,7 +81,8 @@ impl Database {
                 }
             })?;
         }
-        Ok(Self { writer: write_sender, readers: read_sender, sealer: Arc::new(sealer) })
+        let bulletins = broadcast::channel(BULLETINS).0;
+        Ok(Self { writer: write_sender, readers: read_sender, bulletins, sealer: Arc::new(sealer) })
     }
 
     /// Runs `work` in an immediate transaction, and answers when what it wrote is on disk.
@@ -89,7 +94,15 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run_on(&self.writer, work).await
+        run_on(&self.writer, None, |connection| Ok((work(connection)?, None))).await
+    }
+
+    /// The same for work that may come with a bulletin: it is told when both are on disk.
+    pub(super) async fn write_and_tell<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<(T, Option<Posted>), Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        run_on(&self.writer, Some(self.bulletins.clone()), work).await
     }
 
     /// Runs `work` on a reader: one statement, one consistent view.
@@ -97,7 +110,7 @@ impl Database {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run_on(&self.readers, work).await
+        run_on(&self.readers, None, |connection| Ok((work(connection)?, None))).await
     }
 
     /// As if its threads had died.
@@ -116,10 +129,11 @@ fn spawn(name: &str, connection: Connection, body: impl FnOnce(Connection) + Sen
 
 async fn run_on<T: Send + 'static>(
     queue: &mpsc::Sender<Box<dyn Job>>,
-    work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    listeners: Option<broadcast::Sender<Posted>>,
+    work: impl FnOnce(&Connection) -> Result<(T, Option<Posted>), Failure> + Send + 'static,
 ) -> Result<T, StoreError> {
     let (reply, answer) = oneshot::channel();
-    let task = Task { work: Some(work), outcome: None, reply, queued: Instant::now() };
+    let task = Task { work: Some(work), outcome: None, listeners, reply, queued: Instant::now() };
     let answered = timeout(PATIENCE, async {
         queue.send(Box::new(task)).await.map_err(|_| unavailable("its thread has ended"))?;
         answer.await.map_err(|_| unavailable("its thread gave no answer"))?
@@ -142,7 +156,8 @@ trait Job: Send {
 
 struct Task<T, F> {
     work: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
+    outcome: Option<Result<(T, Option<Posted>), StoreError>>,
+    listeners: Option<broadcast::Sender<Posted>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
     queued: Instant,
 }
@@ -150,7 +165,7 @@ struct Task<T, F> {
 impl<T, F> Job for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, Failure> + Send,
+    F: FnOnce(&Connection) -> Result<(T, Option<Posted>), Failure> + Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
         let outcome = match self.work.take() {
@@ -167,7 +182,13 @@ where
     fn finish(self: Box<Self>, committed: Result<(), &str>) {
         let outcome = match (self.outcome, committed) {
             (Some(Err(error)), _) => Err(error),
-            (Some(outcome), Ok(())) => outcome,
+            (Some(Ok((value, posted))), Ok(())) => {
+                if let (Some(posted), Some(listeners)) = (posted, &self.listeners) {
+                    // Nobody has to listen.
+                    let _alone = listeners.send(posted);
+                }
+                Ok(value)
+            }
             (_, Err(why)) => Err(unavailable(why)),
             (None, Ok(())) => Err(unavailable("it did not run")),
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
+    bulletin::Bulletin,
     grant::Grant,
     ids::GrantId,
     secret::{SecretText, TokenHash},
@@ -15,6 +16,7 @@ use portunus_core::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
+    bulletins::{post, post_if},
     database::Database,
     failure::Failure,
     grants_of,
@@ -136,28 +138,33 @@ impl GrantStore for SqliteGrantStore {
     }
 
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
-        let id = id.as_str().to_owned();
+        let id = id.clone();
         self.0
-            .write(move |db| {
+            .write_and_tell(move |db| {
                 let revoked = db
                     .prepare_cached("UPDATE grants SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
-                    .execute(params![id, now.as_millis()])?;
-                Ok(revoked > 0)
+                    .execute(params![id.as_str(), now.as_millis()])?;
+                Ok((revoked > 0, post_if(revoked > 0, db, || Bulletin::Grant(id))?))
             })
             .await
     }
 
     async fn revoke_grants(&self, of: &GrantsOf, now: Timestamp) -> Result<u64, StoreError> {
         let of = of.clone();
-        self.0.write(move |db| grants_of::revoke(db, &of, now)).await
+        self.0
+            .write_and_tell(move |db| {
+                let revoked = grants_of::revoke(db, &of, now)?;
+                Ok((revoked, Some(post(db, Bulletin::Grants(of))?)))
+            })
+            .await
     }
 
     async fn revoke_access(&self, hash: &TokenHash) -> Result<bool, StoreError> {
         let hash = *hash;
         self.0
-            .write(move |db| {
+            .write_and_tell(move |db| {
                 let deleted = db.prepare_cached("DELETE FROM access_tokens WHERE hash = ?1")?.execute([key(&hash)])?;
-                Ok(deleted > 0)
+                Ok((deleted > 0, post_if(deleted > 0, db, || Bulletin::Access(hash))?))
             })
             .await
     }

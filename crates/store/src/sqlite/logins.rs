@@ -5,16 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
+    bulletin::{Bulletin, Posted},
     ids::UserId,
     principal::User,
     secret::TokenHash,
     signin::Login,
-    store::{LoginStore, StoreError},
+    store::{GrantsOf, LoginStore, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{database::Database, failure::Failure};
-use crate::record::{from_json, key, open_json, seal_json, to_json};
+use super::{bulletins::post_if, database::Database, failure::Failure};
+use crate::record::{from_json, is_described_anew, key, open_json, seal_json, to_json};
 use crate::seal::Place;
 
 pub(super) struct SqliteLoginStore(pub(super) Arc<Database>);
@@ -23,25 +24,31 @@ fn place(id: &TokenHash) -> Place<'_> {
     Place { table: "logins", column: "record", key: key(id) }
 }
 
-fn upsert_user(db: &Connection, id: &str, record: &str) -> Result<(), Failure> {
+/// Keeps the user, and posts a bulletin if tokens tell something else of them from now on.
+fn upsert_user(db: &Connection, user: &User, record: &str) -> Result<Option<Posted>, Failure> {
+    let earlier: Option<String> = db
+        .prepare_cached("SELECT record FROM users WHERE id = ?1")?
+        .query_row([user.id.as_str()], |row| row.get(0))
+        .optional()?;
     db.prepare_cached("INSERT INTO users (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record")?
-        .execute(params![id, record])?;
-    Ok(())
+        .execute(params![user.id.as_str(), record])?;
+    let changed = is_described_anew(earlier.as_deref(), user);
+    post_if(changed, db, || Bulletin::Grants(GrantsOf::User(user.id.clone())))
 }
 
 #[async_trait]
 impl LoginStore for SqliteLoginStore {
     async fn insert_login(&self, user: &User, login: &Login) -> Result<(), StoreError> {
-        let user_id = user.id.as_str().to_owned();
         let user_record = to_json(user)?;
+        let user = user.clone();
         let (id, login_user, expires_at) = (login.id, login.user.as_str().to_owned(), login.expires_at.as_millis());
         let login_record = seal_json(&self.0.sealer, place(&login.id), login)?;
         self.0
-            .write(move |db| {
-                upsert_user(db, &user_id, &user_record)?;
+            .write_and_tell(move |db| {
+                let posted = upsert_user(db, &user, &user_record)?;
                 db.prepare_cached("INSERT INTO logins (hash, user_id, expires_at, record) VALUES (?1, ?2, ?3, ?4)")?
                     .execute(params![key(&id), login_user, expires_at, login_record])?;
-                Ok(())
+                Ok(((), posted))
             })
             .await
     }
@@ -106,9 +113,9 @@ impl LoginStore for SqliteLoginStore {
     }
 
     async fn insert_user(&self, user: &User) -> Result<(), StoreError> {
-        let id = user.id.as_str().to_owned();
         let record = to_json(user)?;
-        self.0.write(move |db| upsert_user(db, &id, &record)).await
+        let user = user.clone();
+        self.0.write_and_tell(move |db| Ok(((), upsert_user(db, &user, &record)?))).await
     }
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError> {

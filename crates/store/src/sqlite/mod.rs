@@ -2,6 +2,7 @@
 //! work on it off the async runtime, and one file for each port says what that work is.
 
 mod assertions;
+mod bulletins;
 mod clients;
 mod connection;
 mod consents;
@@ -48,6 +49,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         pins: Arc::new(pins::SqlitePinStore(Arc::clone(database))),
         nodes: Arc::new(nodes::SqliteNodeStore(Arc::clone(database))),
         sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
+        bulletins: Arc::new(bulletins::SqliteBulletinStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
     }
 }

@@ -1,0 +1,92 @@
+//! What the gateways on one store tell one another: that something they may remember is no longer so. How it gets from one to the next is
+//! said in [`crate::store::BulletinStore`].
+//!
+//! Nobody has to be believed. A bulletin holds no secret, and all it can do is make a gateway ask the store, or read its own files, once
+//! more than it had to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{GrantId, NodeId},
+    secret::TokenHash,
+    store::GrantsOf,
+    token::FoundAccess,
+};
+
+/// Longer ones are neither sent nor read: whoever gets one learns that there was something.
+const LONGEST: usize = 4096;
+
+/// What is no longer so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bulletin {
+    /// What was known of this access token.
+    Access(TokenHash),
+    /// What was known of the tokens of this grant.
+    Grant(GrantId),
+    /// The same of these grants: they were revoked, or their user is described anew.
+    Grants(GrantsOf),
+    /// A node runs with a new configuration. Those that share its files read them again.
+    Configuration(Generation),
+    /// Anything that was known. Also what is said by a newer version and cannot be understood, and what was too long to be said.
+    Everything,
+}
+
+/// One configuration of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    pub node: NodeId,
+    /// Short, and the same on nodes with the same configuration.
+    pub fingerprint: String,
+}
+
+impl Bulletin {
+    pub fn to_text(&self) -> String {
+        let text = serde_json::to_string(self).ok().filter(|text| text.len() <= LONGEST);
+        text.unwrap_or_else(|| r#""everything""#.to_owned())
+    }
+
+    pub fn parse(text: &str) -> Self {
+        let known = (text.len() <= LONGEST).then(|| serde_json::from_str(text).ok()).flatten();
+        known.unwrap_or(Self::Everything)
+    }
+
+    /// Must the token be looked up again?
+    pub fn concerns(&self, found: &FoundAccess) -> bool {
+        match self {
+            Self::Access(hash) => found.token.hash == *hash,
+            Self::Grant(id) => found.grant.id == *id,
+            Self::Grants(GrantsOf::User(id)) => found.grant.user == *id,
+            Self::Grants(GrantsOf::Client(id)) => found.grant.client == *id,
+            Self::Grants(GrantsOf::Login(hash)) => found.grant.login == Some(*hash),
+            Self::Grants(GrantsOf::Everyone) | Self::Everything => true,
+            Self::Configuration(_) => false,
+        }
+    }
+}
+
+/// How far the bulletins of a store have come: another one after each of them. All that can be done with two is to ask whether they are the
+/// same: a store that lost its last second goes back, and counts on from there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mark(String);
+
+impl Mark {
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A bulletin as it was posted: between which marks. Whoever knew the one before has missed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    pub before: Mark,
+    pub bulletin: Bulletin,
+    pub after: Mark,
+}
+
+#[cfg(test)]
+mod tests;
