@@ -9,6 +9,7 @@ use std::{
 };
 
 use portunus_core::{
+    bulletin::Bulletin,
     secret::TokenHash,
     store::{Redeemed, Rotated, StoreError, Stores},
 };
@@ -236,7 +237,9 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     drop(stores);
 
     let stores = open(RedisOptions::new(address), sealer("one")).await.unwrap();
+    let (begun, mut hearing) = (stores.bulletins.mark().await.unwrap(), stores.bulletins.listen().await.unwrap());
     master.crash();
+    assert_eq!(in_time(hearing.next()).await, None);
     let outcome = in_time(stores.upkeep.ping()).await;
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
     let back = until_it_answers(&stores).await;
@@ -245,4 +248,9 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     assert_eq!(stores.grants.find_code(&code.hash, NOW).await.unwrap().unwrap().code, code);
     let next = stores.grants.rotate_refresh(&TokenHash::of("secret of the successor 1"), &rotation(2)).await.unwrap();
     assert_eq!(next, Rotated::Fresh);
+
+    assert_ne!(stores.bulletins.mark().await.unwrap(), begun, "another server has other marks, though nothing was told");
+    let mut hearing = stores.bulletins.listen().await.unwrap();
+    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
+    assert_eq!(in_time(hearing.next()).await.unwrap().bulletin, Bulletin::Everything, "at the new master");
 }

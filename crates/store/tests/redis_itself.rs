@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use portunus_core::{
+    bulletin::Bulletin,
     secret::{SecretText, TokenHash},
     store::{GrantsOf, StoreError, Stores},
 };
@@ -163,6 +164,17 @@ async fn an_acl_user_with_what_the_documentation_names() {
     stores.upkeep.ping().await.unwrap();
     stores.upkeep.purge(NOW, NOW).await.unwrap();
 
+    // Not to hear of anything is allowed: it is counted.
+    let before = stores.bulletins.mark().await.unwrap();
+    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
+    assert_ne!(stores.bulletins.mark().await.unwrap(), before);
+    assert!(stores.bulletins.listen().await.is_err());
+    let channels = format!("&{}", place.key("*"));
+    let () = SERVER.ask(&["ACL", "SETUSER", "gateway", "+info", "+@pubsub", &channels]);
+    let mut hearing = stores.bulletins.listen().await.unwrap();
+    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
+    assert_eq!(hearing.next().await.unwrap().after, stores.bulletins.mark().await.unwrap());
+
     let error = opening(RedisOptions { address: address("hunter2"), ..options.clone() }, &["one"]).await;
     assert!(matches!(error, OpenError::Store { .. }), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
@@ -180,4 +192,54 @@ async fn prefixes_keep_apart() {
     assert_eq!(stores.grants.find_grant(&grant().id).await.unwrap(), None);
     assert_eq!(stores.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap(), 0);
     assert!(one.open().await.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
+}
+
+/// The suite hears at the gateway that posts; with Redis all others do too.
+#[tokio::test]
+async fn bulletins_are_heard_by_every_gateway_on_the_same_keys() {
+    let place = place();
+    let (one, other) = (place.open().await, place.open().await);
+    let elsewhere = RedisOptions { address: RedisAddress::parse(&format!("{}/1", SERVER.address())).unwrap(), ..place.options() };
+    let elsewhere = open(elsewhere, sealer("one")).await.unwrap();
+    let mut hearing = other.bulletins.listen().await.unwrap();
+    elsewhere.bulletins.post(&Bulletin::Everything).await.unwrap();
+    let before = other.bulletins.mark().await.unwrap();
+    one.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap();
+    let posted = hearing.next().await.unwrap();
+    assert_eq!(posted.bulletin, Bulletin::Grants(GrantsOf::Everyone), "another database is another store");
+    assert_eq!((posted.before, posted.after), (before, other.bulletins.mark().await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_listener_that_was_cut_off_is_told_and_may_listen_again() {
+    let server = Server::start(&[]);
+    let place = Place::fresh(server.address());
+    let stores = place.open().await;
+    let mut hearing = stores.bulletins.listen().await.unwrap();
+    assert_eq!(server.ask::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]), 1);
+    assert_eq!(hearing.next().await, None);
+    // What cannot be read may have been anything: touch is lost.
+    let mut hearing = stores.bulletins.listen().await.unwrap();
+    let channel = place.key("{bulletins}:database-0");
+    assert_eq!(server.ask::<u64>(&["PUBLISH", &channel, "nonsense"]), 1);
+    assert_eq!(hearing.next().await, None);
+    let mut hearing = stores.bulletins.listen().await.unwrap();
+    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
+    assert_eq!(hearing.next().await.unwrap().bulletin, Bulletin::Everything);
+}
+
+#[tokio::test]
+async fn a_server_that_was_restarted_has_other_marks() {
+    let mut server = Server::start(&[]);
+    let stores = Place::fresh(server.address()).open().await;
+    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
+    let before = stores.bulletins.mark().await.unwrap();
+    server.crash();
+    assert!(server.run());
+    let after = loop {
+        if let Ok(mark) = stores.bulletins.mark().await {
+            break mark;
+        }
+    };
+    assert_ne!(after, before, "it may have lost the last bulletin, and have what it told");
 }
