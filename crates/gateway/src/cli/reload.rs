@@ -7,7 +7,7 @@ use portunus_identity::settings::ProviderSettings;
 use reqwest::Client;
 use tokio::{
     signal::unix::Signal,
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
 };
 
 use super::ConfigFiles;
@@ -52,6 +52,8 @@ impl Providers {
 enum Cause {
     Hangup,
     Change,
+    /// Another gateway on the same store has a new configuration.
+    Elsewhere,
 }
 
 /// What follows the files of one gateway.
@@ -61,6 +63,8 @@ pub struct Following {
     pub trail: Trail,
     pub providers: Providers,
     pub hangups: Signal,
+    /// Changes when another gateway has a new configuration, or may have.
+    pub elsewhere: watch::Receiver<u64>,
     pub tell: mpsc::Sender<NewConfiguration>,
 }
 
@@ -79,6 +83,7 @@ impl Following {
         loop {
             tokio::select! {
                 hangup = self.hangups.recv() => return hangup.map(|()| Cause::Hangup),
+                changed = self.elsewhere.changed() => return changed.is_ok().then_some(Cause::Elsewhere),
                 () = self.tell.closed() => return None,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
@@ -124,8 +129,8 @@ impl Following {
         let providers = self.providers.connect(&config.providers);
         self.tell.send(NewConfiguration { config, providers, answer }).await.ok()?;
         match answered.await.ok()? {
-            Ok(changes) if changes.is_empty() && cause == Cause::Change => {
-                tracing::debug!("files changed, but not what they say");
+            Ok(changes) if changes.is_empty() && cause != Cause::Hangup => {
+                tracing::debug!(?cause, "the files say what they said before");
             }
             Ok(changes) => tracing::info!(%changes, ?cause, "the configuration is reloaded"),
             Err(refused) => {

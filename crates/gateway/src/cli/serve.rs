@@ -38,7 +38,8 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
         version = env!("CARGO_PKG_VERSION"), "portunus is up"
     );
     let (tell, configurations) = mpsc::channel(1);
-    let following = tokio::spawn(Following { files, trail, providers, hangups, tell }.run());
+    let elsewhere = gateway.new_elsewhere();
+    let following = tokio::spawn(Following { files, trail, providers, hangups, elsewhere, tell }.run());
     let ended = gateway.run(listener, Router::new(), Orders { stop, configurations }).await;
     following.abort();
     ended

@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use moka::sync::Cache;
 use portunus_core::{
-    ids::UserId,
+    ids::{NodeId, UserId},
     node::Node,
     store::{NodeStore, StoreError},
 };
@@ -104,6 +104,10 @@ impl Member {
         tracing::info!(node = %member.me.id, url = member.me.url, "one node among those of this store");
         tokio::spawn(live(Arc::downgrade(&member)));
         Ok(member)
+    }
+
+    pub const fn id(&self) -> &NodeId {
+        &self.me.id
     }
 
     /// Where the user's requests are served.

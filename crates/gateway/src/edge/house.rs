@@ -19,8 +19,8 @@ use portunus_mcp::hub::Hub;
 use sha2::Sha256;
 
 use super::{
-    assertions::Assertions, clients::ClientDirectory, health::Stopping, mcp::McpRoom, places::Places,
-    protect::bearer::TokenCache, proxy::ProxyRoutes, throttle::Throttle,
+    assertions::Assertions, clients::ClientDirectory, health::Stopping, mcp::McpRoom, places::Places, protect::cache::TokenCache,
+    proxy::ProxyRoutes, throttle::Throttle,
 };
 use crate::{cluster::Cluster, config::Cidr, net::guarded::GuardedFetcher};
 
@@ -33,14 +33,14 @@ pub struct Ground {
     pub hub: Arc<Hub>,
     /// Messages of each user that are under way.
     pub places: Places,
+    /// Tokens that were looked up a while ago.
+    pub tokens: TokenCache,
     /// The other gateways on the same store.
     pub cluster: Cluster,
     /// Has the process been told to stop?
     pub stopping: Stopping,
     /// The way to URLs that are not in the configuration.
     pub fetcher: Arc<GuardedFetcher>,
-    /// Tokens that were looked up a moment ago.
-    pub cache: TokenCache,
     /// Shows the demo's banner on every page.
     pub demo: bool,
 }

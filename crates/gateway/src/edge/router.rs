@@ -46,7 +46,7 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
     };
     let bearer = Bearer {
         grants: Arc::clone(&house.ground.stores.grants),
-        cache: house.ground.cache.clone(),
+        cache: house.ground.tokens.clone(),
         resources: Arc::clone(&house.resources),
         clock: Arc::clone(&house.ground.clock),
     };

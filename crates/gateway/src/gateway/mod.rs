@@ -23,7 +23,11 @@ use portunus_mcp::{
     upstream::{self, Upstreams},
 };
 use portunus_store::seal::Sealer;
-use tokio::{net::TcpListener, sync::mpsc, time::Instant};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use self::node::{NodeAtWork, RunningNode};
 pub use self::{
@@ -32,10 +36,11 @@ pub use self::{
     reload::{Changes, NewConfiguration, Refused},
 };
 use crate::{
+    bulletins::Bulletins,
     cli::signals::{StopSignal, linger},
     cluster::{Cluster, Home, Member, MemberParts},
     config::Config,
-    edge::{health::Stopping, house::Ground, mcp::MESSAGES_PER_USER, places::Places, protect::bearer::TokenCache, server},
+    edge::{health::Stopping, house::Ground, mcp::MESSAGES_PER_USER, places::Places, protect::cache::TokenCache, server},
     net::{
         self, ForwardingClient, NetSettings,
         guarded::{GuardedFetcher, Internet, Outside},
@@ -59,6 +64,7 @@ pub struct Gateway {
     config: Config,
     providers: Vec<ConnectedProvider>,
     node: Option<RunningNode>,
+    elsewhere: watch::Sender<u64>,
 }
 
 /// What is told of a new configuration, beside the endpoints.
@@ -121,12 +127,12 @@ impl Gateway {
             entropy,
             hub,
             places: Places::new(MESSAGES_PER_USER),
+            tokens: TokenCache::new(),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
-            cache: TokenCache::new(),
             demo,
         };
-        Ok(Self { ground, machinery, config: config.clone(), providers, node: None })
+        Ok(Self { ground, machinery, config: config.clone(), providers, node: None, elsewhere: watch::Sender::new(0) })
     }
 
     /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is not simply the listener's address.
@@ -154,6 +160,20 @@ impl Gateway {
         Ok(self)
     }
 
+    /// The same gateway with another trust in what it looked up. For tests, which would see no difference to the true one in time; no setting
+    /// leads here.
+    #[must_use]
+    pub fn that_trusts_for(mut self, look_ups: Duration) -> Self {
+        self.ground.tokens = TokenCache::that_trusts_for(look_ups);
+        self
+    }
+
+    /// Changes when another gateway on the store goes on with a new configuration, or may have done so: whoever reads this one's files had
+    /// better read them again.
+    pub fn new_elsewhere(&self) -> watch::Receiver<u64> {
+        self.elsewhere.subscribe()
+    }
+
     /// What the gateway keeps its records in: tests look at it.
     pub fn stores(&self) -> &Stores {
         &self.ground.stores
@@ -161,12 +181,15 @@ impl Gateway {
 
     /// Serves until a signal says to stop; then ends streams, requests and child processes, in this order. `extra` are routes of the demo.
     pub async fn run(self, listener: TcpListener, extra: Router, orders: Orders) -> anyhow::Result<()> {
-        let Self { ground, machinery, config, providers, node } = self;
+        let Self { ground, machinery, config, providers, node, elsewhere } = self;
         let Orders { stop: mut signals, configurations } = orders;
         let (hub, upstreams) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams));
+        let me = node.as_ref().map(|node| node.member.id().clone());
+        let bulletins =
+            Bulletins::begin(Arc::clone(&ground.stores.bulletins), Arc::clone(ground.tokens.news()), me.clone(), elsewhere);
         let live = Arc::new(reload::Live::open(ground.clone(), machinery, &config, providers, extra));
         let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live)));
-        let following = tokio::spawn(Arc::clone(&live).follow(config, configurations));
+        let following = tokio::spawn(Arc::clone(&live).follow(me, config, configurations));
         let purge = tokio::spawn(purge(Arc::clone(&live)));
         let mut until = Instant::now();
         let stopping = async {
@@ -182,6 +205,7 @@ impl Gateway {
         let served = server::run(listener, live.secure.clone(), live.front.endpoints(), stopping, ending).await;
         following.abort();
         purge.abort();
+        drop(bulletins);
         if let Some(node) = node {
             node.end(&hub, until).await;
         }

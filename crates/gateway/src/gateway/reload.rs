@@ -6,7 +6,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use portunus_core::ids::ServerName;
+use portunus_core::{
+    bulletin::{Bulletin, Generation},
+    ids::{NodeId, ServerName},
+    secret::TokenHash,
+};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -139,6 +143,13 @@ impl Changes {
     }
 }
 
+/// The same for gateways that are configured alike. What each has of its own does not count, and secrets are left out.
+fn fingerprint(config: &Config) -> String {
+    let Config { public_url, providers, servers, proxies, scopes, clients, lifetimes, names, pinning, .. } = config;
+    let common = format!("{:?}", (public_url, providers, servers, proxies, scopes, clients, lifetimes, names, pinning));
+    TokenHash::of(&common).to_string().chars().take(12).collect()
+}
+
 fn differing(settings: &[(&'static str, bool)]) -> Vec<&'static str> {
     settings.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect()
 }
@@ -195,8 +206,13 @@ impl Live {
         **self.stop_delay.load()
     }
 
-    /// Takes one configuration after the other. Ends when there can be no more.
-    pub(super) async fn follow(self: Arc<Self>, mut config: Config, mut configurations: mpsc::Receiver<NewConfiguration>) {
+    /// Takes one configuration after the other, and tells other gateways of it. Ends when there can be no more.
+    pub(super) async fn follow(
+        self: Arc<Self>,
+        me: Option<NodeId>,
+        mut config: Config,
+        mut configurations: mpsc::Receiver<NewConfiguration>,
+    ) {
         while let Some(NewConfiguration { config: new, providers, answer }) = configurations.recv().await {
             let outcome = Changes::between(&config, &new).and_then(|changes| {
                 self.take(&config, &new, providers)?;
@@ -207,6 +223,9 @@ impl Live {
                     self.seal_anew().await;
                 }
                 config = new;
+                if let Some(node) = me.as_ref().filter(|_| !changes.is_empty()) {
+                    self.announce(Generation { node: node.clone(), fingerprint: fingerprint(&config) }).await;
+                }
             }
             // Whoever does not wait for the answer does not need it.
             let _ = answer.send(outcome);
@@ -234,6 +253,13 @@ impl Live {
         upstreams.reconfigure(new.servers.clone());
         telemetry::set_level(new.log.level);
         Ok(())
+    }
+
+    async fn announce(&self, generation: Generation) {
+        let posted = self.house().ground.stores.bulletins.post(&Bulletin::Configuration(generation)).await;
+        if let Err(error) = posted {
+            tracing::warn!(%error, "other gateways are not told of the new configuration: they notice when they look at their files");
+        }
     }
 
     /// So that the old secret can be left out some day.

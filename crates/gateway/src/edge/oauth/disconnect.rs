@@ -11,6 +11,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
+    bulletin::Bulletin,
     ids::GrantId,
     oauth::params::Params,
     store::{ConsentStore, GrantStore, StoreError},
@@ -20,7 +21,7 @@ use crate::edge::{
     browser::{Desk, PageError, see_other},
     layers::RequestId,
     limits,
-    protect::bearer::TokenCache,
+    protect::cache::TokenCache,
 };
 
 pub const PATH: &str = "/auth/disconnect";
@@ -65,7 +66,7 @@ async fn disconnect(room: &DisconnectRoom, headers: &HeaderMap, grant: &GrantId)
     let Some(grant) = room.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
     room.consents.delete_consents(&user.id, &grant.client).await?;
     room.grants.revoke_grant(&grant.id, room.desk.clock.now()).await?;
-    room.cache.forget();
+    room.cache.forget(Bulletin::Grant(grant.id.clone()));
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");
     Ok(())
 }

@@ -13,6 +13,7 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     Clock, Entropy,
+    bulletin::Bulletin,
     ids::ClientId,
     oauth::{
         header::bearer_of,
@@ -22,13 +23,13 @@ use portunus_core::{
     },
     resource::PublicUrl,
     secret::TokenKind,
-    store::ClientStore,
+    store::{ClientStore, GrantsOf},
 };
 
 use crate::edge::{
     limits,
     oauth_answers::{self, Failure},
-    protect::bearer::TokenCache,
+    protect::cache::TokenCache,
 };
 
 /// As the log calls it.
@@ -104,7 +105,7 @@ async fn update(room: &ManageRoom, id: &str, headers: &HeaderMap, body: &[u8]) -
 async fn end(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let managed = admit(room, id, headers).await?;
     let deleted = room.clients.delete_client(&managed.client().id, room.clock.now()).await?;
-    room.cache.forget();
+    room.cache.forget(Bulletin::Grants(GrantsOf::Client(managed.client().id.clone())));
     tracing::info!(client_id = %managed.client().id, grants_revoked = deleted.grants_revoked, "client deleted by itself");
     Ok(())
 }

@@ -12,6 +12,7 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     Clock,
+    bulletin::Bulletin,
     oauth::{
         presented::{Presented, presented},
         revoke,
@@ -24,7 +25,7 @@ use crate::edge::{
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,
-    protect::bearer::TokenCache,
+    protect::cache::TokenCache,
 };
 
 #[derive(Clone)]
@@ -59,17 +60,18 @@ async fn end(room: &RevokeRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) 
         Some(Presented::Refresh(hash)) => {
             if let Some(grant) = revoke::of_refresh(&client, room.grants.find_refresh(&hash, now).await?)? {
                 room.grants.revoke_grant(&grant, now).await?;
+                room.cache.forget(Bulletin::Grant(grant.clone()));
                 tracing::info!(client_id = %client.client().id, %grant, "grant revoked by its client");
             }
         }
         Some(Presented::Access(hash)) => {
             if let Some(hash) = revoke::of_access(&client, room.grants.find_access(&hash, now).await?)? {
                 room.grants.revoke_access(&hash).await?;
+                room.cache.forget(Bulletin::Access(hash));
                 tracing::info!(client_id = %client.client().id, "access token revoked by its client");
             }
         }
         None => {}
     }
-    room.cache.forget();
     Ok(())
 }

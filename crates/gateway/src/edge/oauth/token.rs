@@ -13,6 +13,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Clock, Entropy,
+    bulletin::Bulletin,
     ids::GrantId,
     lifetimes::Lifetimes,
     oauth::{
@@ -30,7 +31,7 @@ use crate::edge::{
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,
-    protect::bearer::TokenCache,
+    protect::cache::TokenCache,
 };
 
 #[derive(Clone)]
@@ -117,7 +118,7 @@ async fn revoke_replayed(room: &TokenRoom, client: &AuthenticatedClient, grant: 
 
 async fn revoke(room: &TokenRoom, grant: &GrantId) -> Result<(), StoreError> {
     room.grants.revoke_grant(grant, room.clock.now()).await?;
-    room.cache.forget();
+    room.cache.forget(Bulletin::Grant(grant.clone()));
     Ok(())
 }
 

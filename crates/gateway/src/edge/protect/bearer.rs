@@ -1,17 +1,10 @@
 //! Access tokens on requests (RFC 6750): header -> SHA-256 -> cache or store -> principal for one resource. The challenge for
-//! those that do not pass is made here too.
+//! those that do not pass is made here too; what is remembered is [`super::cache`]'s.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use moka::future::Cache;
 use portunus_core::{
     Clock,
     oauth::{
@@ -26,45 +19,8 @@ use portunus_core::{
 };
 use serde_json::json;
 
+use super::cache::{Entry, TokenCache};
 use crate::edge::throttle::FailedAuthentication;
-
-/// How long a look-up is trusted. A revocation in this process counts at once; one in another process within this time.
-const CACHE_FOR: Duration = Duration::from_secs(1);
-const CACHE_ENTRIES: u64 = 100_000;
-
-/// Tokens that were looked up a moment ago, by hash (threat 41). The resource is compared on every use.
-#[derive(Clone)]
-pub struct TokenCache {
-    entries: Cache<TokenHash, Arc<Entry>>,
-    /// Entries of an earlier epoch are not used.
-    epoch: Arc<AtomicU64>,
-}
-
-struct Entry {
-    epoch: u64,
-    found: FoundAccess,
-    principal: Arc<Principal>,
-}
-
-impl TokenCache {
-    pub fn new() -> Self {
-        Self {
-            entries: Cache::builder().max_capacity(CACHE_ENTRIES).time_to_live(CACHE_FOR).build(),
-            epoch: Arc::new(AtomicU64::new(0)),
-        }
-    }
-
-    /// Something was revoked: every look-up so far is stale, those under way included.
-    pub fn forget(&self) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl Default for TokenCache {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Lets requests with a valid token for a resource through.
 #[derive(Clone)]
@@ -108,15 +64,13 @@ impl Bearer {
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {
-        let epoch = self.cache.epoch.load(Ordering::SeqCst);
-        if let Some(entry) = self.cache.entries.get(hash).await.filter(|entry| entry.epoch == epoch) {
+        if let Some(entry) = self.cache.find(hash).await {
             return Ok(Some(entry));
         }
+        let asking = self.cache.ask();
         let Some(found) = self.grants.find_access(hash, self.clock.now()).await? else { return Ok(None) };
-        let principal = Arc::new(principal_of(&found));
-        let entry = Arc::new(Entry { epoch, found, principal });
-        self.cache.entries.insert(*hash, Arc::clone(&entry)).await;
-        Ok(Some(entry))
+        let principal = principal_of(&found);
+        Ok(Some(self.cache.keep(asking, found, principal).await))
     }
 
     /// The answer for a request that was not let through.
@@ -156,7 +110,7 @@ fn read_token(headers: &HeaderMap, query: Option<&str>) -> Result<TokenSecret, C
     header_rules::bearer(value.as_bytes())
 }
 
-fn principal_of(found: &FoundAccess) -> Principal {
+pub(super) fn principal_of(found: &FoundAccess) -> Principal {
     Principal {
         user: found.user.id.clone(),
         subject: found.user.subject.clone(),

@@ -17,6 +17,7 @@ mod registration;
 mod requests;
 mod resources;
 mod revocation;
+mod revoked_elsewhere;
 mod scopes;
 mod servers;
 mod slow;

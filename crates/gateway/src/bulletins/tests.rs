@@ -1,0 +1,230 @@
+//! Revocations at another gateway, over a store that loses messages, forgets, hangs and fails when it is told to.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use portunus_core::{ids::GrantId, store::StoreError};
+use tokio::{sync::mpsc, time::advance};
+
+use super::*;
+use crate::edge::protect::cache::{
+    TokenCache,
+    tests::{knows, look_up},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Default)]
+struct Board {
+    number: Mutex<usize>,
+    listeners: Mutex<Vec<mpsc::Sender<Posted>>>,
+    loses_messages: AtomicBool,
+    is_down: AtomicBool,
+    hangs: AtomicBool,
+    listened: AtomicUsize,
+}
+
+fn mark(number: usize) -> Mark {
+    Mark::from_text(number.to_string())
+}
+
+impl Board {
+    async fn up(&self) -> Result<(), StoreError> {
+        while self.hangs.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(10)).await;
+        }
+        if self.is_down.load(Ordering::SeqCst) { Err(StoreError::Unavailable("down".to_owned())) } else { Ok(()) }
+    }
+
+    /// Another gateway posts it.
+    async fn revoked_elsewhere(&self, bulletin: Bulletin) {
+        let posted = {
+            let mut number = self.number.lock().unwrap();
+            *number += 1;
+            Posted { before: mark(*number - 1), bulletin, after: mark(*number) }
+        };
+        if !self.loses_messages.load(Ordering::SeqCst) {
+            let listeners = self.listeners.lock().unwrap().clone();
+            for listener in listeners {
+                let _gone = listener.send(posted.clone()).await;
+            }
+        }
+    }
+
+    fn cut_listeners_off(&self) {
+        self.listeners.lock().unwrap().clear();
+    }
+}
+
+#[async_trait]
+impl BulletinStore for Board {
+    async fn post(&self, bulletin: &Bulletin) -> Result<(), StoreError> {
+        self.up().await?;
+        self.revoked_elsewhere(bulletin.clone()).await;
+        Ok(())
+    }
+
+    async fn mark(&self) -> Result<Mark, StoreError> {
+        self.up().await?;
+        Ok(mark(*self.number.lock().unwrap()))
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Hearing>, StoreError> {
+        self.up().await?;
+        self.listened.fetch_add(1, Ordering::SeqCst);
+        let (sender, receiver) = mpsc::channel(16);
+        self.listeners.lock().unwrap().push(sender);
+        Ok(Box::new(Ears(receiver)))
+    }
+}
+
+struct Ears(mpsc::Receiver<Posted>);
+
+#[async_trait]
+impl Hearing for Ears {
+    async fn next(&mut self) -> Option<Posted> {
+        self.0.recv().await
+    }
+}
+
+struct World {
+    board: Arc<Board>,
+    cache: TokenCache,
+    told: watch::Receiver<u64>,
+    _bulletins: Bulletins,
+}
+
+impl World {
+    async fn start() -> Self {
+        let (board, cache) = (Arc::new(Board::default()), TokenCache::that_trusts_for(HOUR));
+        let store: Arc<dyn BulletinStore> = Arc::clone(&board) as _;
+        let (tell, told) = watch::channel(0);
+        let bulletins = Bulletins::begin(store, Arc::clone(cache.news()), Some(NodeId::from_text("me")), tell);
+        let world = Self { board, cache, told, _bulletins: bulletins };
+        world.passes(1000).await;
+        for name in ["one", "other"] {
+            look_up(&world.cache, name).await;
+        }
+        world
+    }
+
+    /// Time passes, a little at a time, as it does.
+    async fn passes(&self, millis: u64) {
+        for _ in 0..millis / 10 {
+            advance(Duration::from_millis(10)).await;
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    async fn knows(&self) -> [bool; 2] {
+        [knows(&self.cache, "one").await, knows(&self.cache, "other").await]
+    }
+}
+
+fn one() -> Bulletin {
+    Bulletin::Grant(GrantId::from_text("one"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn t19_what_is_revoked_elsewhere_is_heard_at_once_and_nothing_else_is_forgotten() {
+    let world = World::start().await;
+    world.passes(60_000).await;
+    assert_eq!(world.knows().await, [true, true], "nothing was revoked");
+    world.board.revoked_elsewhere(one()).await;
+    world.passes(10).await;
+    assert_eq!(world.knows().await, [false, true]);
+    world.passes(60_000).await;
+    assert_eq!(world.knows().await, [false, true], "the mark it led to is known");
+    assert_eq!(world.board.listened.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t19_a_lost_message_is_noticed_within_a_second() {
+    let world = World::start().await;
+    world.board.loses_messages.store(true, Ordering::SeqCst);
+    world.board.revoked_elsewhere(one()).await;
+    world.passes(900).await;
+    assert_eq!(world.knows().await, [false, false], "nobody knows what it was");
+    // Whoever missed something listens anew, and hears again.
+    world.board.loses_messages.store(false, Ordering::SeqCst);
+    world.passes(1000).await;
+    assert_eq!(world.board.listened.load(Ordering::SeqCst), 2);
+    look_up(&world.cache, "other").await;
+    world.board.revoked_elsewhere(one()).await;
+    world.passes(10).await;
+    assert_eq!(world.knows().await, [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t19_a_message_after_a_lost_one_tells_of_it() {
+    let world = World::start().await;
+    world.board.loses_messages.store(true, Ordering::SeqCst);
+    world.board.revoked_elsewhere(one()).await;
+    world.board.loses_messages.store(false, Ordering::SeqCst);
+    world.board.revoked_elsewhere(Bulletin::Grant(GrantId::from_text("a third"))).await;
+    world.passes(10).await;
+    assert_eq!(world.knows().await, [false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t19_a_listener_that_is_cut_off_misses_nothing() {
+    let world = World::start().await;
+    world.board.cut_listeners_off();
+    world.board.revoked_elsewhere(one()).await;
+    world.passes(900).await;
+    assert!(!knows(&world.cache, "one").await);
+    world.passes(10_000).await;
+    assert!(world.board.listened.load(Ordering::SeqCst) >= 2, "it listens again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t19_a_store_that_goes_back_is_not_taken_for_one_where_nothing_happened() {
+    let world = World::start().await;
+    world.board.revoked_elsewhere(Bulletin::Grant(GrantId::from_text("a third"))).await;
+    world.passes(1000).await;
+    assert_eq!(world.knows().await, [true, true]);
+    // It lost its count, and a message.
+    *world.board.number.lock().unwrap() = 100;
+    world.passes(900).await;
+    assert_eq!(world.knows().await, [false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f2_a_store_that_fails_or_hangs_vouches_for_nothing() {
+    for hangs in [false, true] {
+        let world = World::start().await;
+        let trouble = if hangs { &world.board.hangs } else { &world.board.is_down };
+        trouble.store(true, Ordering::SeqCst);
+        world.passes(1000).await;
+        assert_eq!(world.knows().await, [false, false], "hangs: {hangs}");
+        trouble.store(false, Ordering::SeqCst);
+        world.passes(1000).await;
+        assert_eq!(world.knows().await, [false, false], "what was revoked meanwhile may have been lost, hangs: {hangs}");
+        look_up(&world.cache, "one").await;
+        world.passes(60_000).await;
+        assert!(knows(&world.cache, "one").await, "it is vouched for again, hangs: {hangs}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_configurations_of_others_are_told() {
+    let world = World::start().await;
+    let count = || *world.told.borrow();
+    let of = |node: &str| Generation { node: NodeId::from_text(node), fingerprint: "abc".to_owned() };
+    let begun = count();
+    world.board.post(&Bulletin::Configuration(of("me"))).await.unwrap();
+    world.passes(1000).await;
+    assert_eq!(count(), begun, "its own");
+    world.board.revoked_elsewhere(Bulletin::Configuration(of("another"))).await;
+    world.passes(10).await;
+    assert_eq!(count(), begun + 1);
+    world.board.loses_messages.store(true, Ordering::SeqCst);
+    world.board.revoked_elsewhere(Bulletin::Configuration(of("another"))).await;
+    world.passes(1000).await;
+    assert!(count() > begun + 1, "it may have been one");
+}

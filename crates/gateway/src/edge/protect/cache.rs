@@ -1,0 +1,105 @@
+//! Tokens that were looked up a while ago, by hash (threat 41). How long a look-up may be trusted depends on what was heard since, which is
+//! [`super::news`]'; [`super::bearer`] asks, and compares the resource on every use.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::future::Cache;
+use portunus_core::{bulletin::Bulletin, principal::Principal, secret::TokenHash, token::FoundAccess};
+use tokio::time::Instant;
+
+use super::news::News;
+
+/// For how long a look-up is trusted while every bulletin is heard.
+const TRUSTED_FOR: Duration = Duration::from_secs(30);
+/// And while nobody can tell whether one was missed: something may have been revoked elsewhere meanwhile, which has to count within a second.
+const TRUSTED_BLINDLY_FOR: Duration = Duration::from_secs(1);
+const MOST: u64 = 100_000;
+
+/// The cache. All clones share it.
+#[derive(Clone)]
+pub struct TokenCache {
+    entries: Cache<TokenHash, Arc<Entry>>,
+    trusted_for: Duration,
+    news: Arc<News>,
+}
+
+/// One look-up.
+pub struct Entry {
+    pub found: FoundAccess,
+    pub principal: Arc<Principal>,
+    asked_at: Instant,
+    /// The number of the last bulletin of which it is known that it does not concern it.
+    unconcerned: AtomicU64,
+}
+
+/// The moment before the store is asked. A bulletin that comes while it answers may tell of what the answer does not know yet.
+#[derive(Clone, Copy)]
+pub struct Asking {
+    at: Instant,
+    number: u64,
+}
+
+impl TokenCache {
+    pub fn new() -> Self {
+        Self::that_trusts_for(TRUSTED_FOR)
+    }
+
+    pub fn that_trusts_for(trusted_for: Duration) -> Self {
+        let entries = Cache::builder().max_capacity(MOST).time_to_live(trusted_for).build();
+        Self { entries, trusted_for, news: Arc::new(News::new()) }
+    }
+
+    /// What it judges by.
+    pub const fn news(&self) -> &Arc<News> {
+        &self.news
+    }
+
+    /// Something was revoked here: that counts at once, for look-ups under way too.
+    pub fn forget(&self, bulletin: Bulletin) {
+        self.news.hear(bulletin);
+    }
+
+    pub async fn find(&self, hash: &TokenHash) -> Option<Arc<Entry>> {
+        self.entries.get(hash).await.filter(|entry| self.is_trusted(entry))
+    }
+
+    pub fn ask(&self) -> Asking {
+        Asking { at: Instant::now(), number: self.news.number() }
+    }
+
+    pub async fn keep(&self, asking: Asking, found: FoundAccess, principal: Principal) -> Arc<Entry> {
+        let (hash, unconcerned) = (found.token.hash, AtomicU64::new(asking.number));
+        let entry = Arc::new(Entry { found, principal: Arc::new(principal), asked_at: asking.at, unconcerned });
+        self.entries.insert(hash, Arc::clone(&entry)).await;
+        entry
+    }
+
+    fn is_trusted(&self, entry: &Entry) -> bool {
+        let now = Instant::now();
+        let trusted_for = if self.news.is_vouched_for(now) { self.trusted_for } else { TRUSTED_BLINDLY_FOR };
+        if now.duration_since(entry.asked_at) >= trusted_for {
+            return false;
+        }
+        let known = entry.unconcerned.load(Ordering::SeqCst);
+        let Some(last) = self.news.unconcerned(known, &entry.found) else { return false };
+        if last > known {
+            entry.unconcerned.fetch_max(last, Ordering::SeqCst);
+        }
+        true
+    }
+}
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

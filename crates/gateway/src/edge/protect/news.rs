@@ -1,0 +1,91 @@
+//! What was heard of late: which look-ups of tokens are out of date, and whether anything may have been missed. [`super::cache`] judges by it;
+//! [`crate::bulletins`] hears, and compares marks.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use portunus_core::{bulletin::Bulletin, token::FoundAccess};
+use tokio::time::Instant;
+
+/// For how long marks that were compared vouch for what is remembered. With the time of a request that is just under way, a revocation counts
+/// within a second.
+pub const VOUCHED_FOR: Duration = Duration::from_millis(900);
+/// Bulletins that are remembered. What is older than the oldest of them is looked up again.
+const MOST: usize = 256;
+
+/// Bulletins, numbered as they came in.
+#[derive(Debug)]
+pub struct News {
+    began: Instant,
+    /// When marks were compared last, in milliseconds after `began`, and one more: 0 is never.
+    compared: AtomicU64,
+    /// The number of the last bulletin.
+    heard: AtomicU64,
+    recent: RwLock<VecDeque<Bulletin>>,
+}
+
+impl News {
+    pub fn new() -> Self {
+        Self { began: Instant::now(), compared: AtomicU64::new(0), heard: AtomicU64::new(0), recent: RwLock::default() }
+    }
+
+    /// Which bulletin was the last. Whoever is going to ask the store asks this before.
+    pub fn number(&self) -> u64 {
+        self.heard.load(Ordering::SeqCst)
+    }
+
+    pub fn hear(&self, bulletin: Bulletin) {
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        if bulletin == Bulletin::Everything {
+            recent.clear();
+        }
+        recent.push_back(bulletin);
+        if recent.len() > MOST {
+            recent.pop_front();
+        }
+        self.heard.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Looks through the bulletins after this number. Gives the number up to which none concerns the token; `None` if one does, or if they are
+    /// not remembered.
+    pub fn unconcerned(&self, since: u64, found: &FoundAccess) -> Option<u64> {
+        if self.number() == since {
+            return Some(since);
+        }
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let last = self.number();
+        let unread = usize::try_from(last.saturating_sub(since)).unwrap_or(usize::MAX);
+        if unread > recent.len() || recent.iter().rev().take(unread).any(|bulletin| bulletin.concerns(found)) {
+            return None;
+        }
+        Some(last)
+    }
+
+    /// Marks were compared, and all bulletins before the one that the store had at `asked_at` have been heard. If nothing vouched for what was
+    /// remembered in between, it is forgotten.
+    pub fn compared(&self, asked_at: Instant) {
+        if !self.is_vouched_for(Instant::now()) {
+            self.hear(Bulletin::Everything);
+        }
+        let millis = u64::try_from(asked_at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX - 1);
+        self.compared.store(millis + 1, Ordering::SeqCst);
+    }
+
+    /// Can nothing have been missed for longer than [`VOUCHED_FOR`]?
+    pub fn is_vouched_for(&self, now: Instant) -> bool {
+        let compared = self.compared.load(Ordering::SeqCst);
+        compared > 0 && now.duration_since(self.began) < Duration::from_millis(compared - 1) + VOUCHED_FOR
+    }
+}
+
+impl Default for News {
+    fn default() -> Self {
+        Self::new()
+    }
+}
