@@ -3,6 +3,7 @@
 //! Words: `find_` gives `None` for what is absent, `take_` takes out atomically (of many callers one gets it), `insert_` fails
 //! on what exists already. What has expired at the `now` given is absent. Every write is durable when its call returns.
 
+mod archive;
 mod assertions;
 mod bulletins;
 mod clients;
@@ -16,6 +17,10 @@ mod transactions;
 
 use std::sync::Arc;
 
+pub use archive::{
+    Archive, ArchiveError, Census, GrantWithTokens, KeptRefresh, KeptSuccessor, Record, RecordKind, RecordSink, RecordSource,
+    Unreadable, UsedRefresh,
+};
 pub use assertions::AssertionStore;
 use async_trait::async_trait;
 pub use bulletins::{BulletinStore, Hearing};
@@ -59,6 +64,7 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     pub bulletins: Arc<dyn BulletinStore>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub archive: Arc<dyn Archive>,
 }
 
 /// Care of the store as a whole.

@@ -1,6 +1,7 @@
 //! Port for pinned tools (threat 45). The rule that reads them is [`crate::pins::judge`].
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// One fingerprint of one tool, with what people decide by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinRecord {
     pub server: ServerName,
     pub tool: String,

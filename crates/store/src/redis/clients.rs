@@ -24,8 +24,8 @@ pub(super) struct RedisClientStore(pub(super) Arc<Database>);
 /// Longer than any code lives: all that a client can have been given that was never used.
 const CODE_MILLIS: i64 = 24 * 3600 * 1000;
 
-const FIELDS: [&str; 2] = ["record", "last_used_at"];
-type Fields = (Option<String>, Option<i64>);
+pub(super) const FIELDS: [&str; 2] = ["record", "last_used_at"];
+pub(super) type Fields = (Option<String>, Option<i64>);
 
 #[async_trait]
 impl ClientStore for RedisClientStore {
@@ -85,7 +85,7 @@ pub(super) fn newest_first(at: Timestamp) -> i64 {
 }
 
 /// A client from its record and the one field that changes.
-fn read_client((record, last_used_at): Fields) -> Result<Option<Client>, StoreError> {
+pub(super) fn read_client((record, last_used_at): Fields) -> Result<Option<Client>, StoreError> {
     let Some(record) = record else { return Ok(None) };
     let client: Client = from_json("clients", &record)?;
     Ok(Some(Client { last_used_at: last_used_at.map(Timestamp::from_millis), ..client }))

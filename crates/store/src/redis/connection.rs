@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     address::RedisAddress,
-    dial::{Dial, Wire},
+    dial::{Dial, Master, Wire},
     failure::{told, unavailable},
     script::Call,
 };
@@ -97,6 +97,15 @@ impl Connection {
         values.into_iter().map(|value| value.extract_error().map_err(|error| told(&error))).collect()
     }
 
+    /// The servers that keep keys, for what is asked of each by itself.
+    pub(super) async fn masters(&self) -> Result<Vec<Master>, StoreError> {
+        self.link.masters().await.map_err(|error| told(&error))
+    }
+
+    pub(super) async fn ask(&self, master: &Master, command: Cmd) -> Result<Value, StoreError> {
+        self.link.ask(master, command).await.map_err(|error| told(&error))
+    }
+
     /// Asks every master; one answer of each.
     pub(super) async fn ask_masters(&self, command: Cmd) -> RedisResult<Vec<Value>> {
         self.link.ask_masters(command).await
@@ -146,6 +155,18 @@ impl Link {
     async fn ask_masters(&self, command: Cmd) -> RedisResult<Vec<Value>> {
         let mut number = 0;
         let asked = async { self.wire(&mut number).await?.ask_masters(command).await };
+        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn masters(&self) -> RedisResult<Vec<Master>> {
+        let mut number = 0;
+        let asked = async { self.wire(&mut number).await?.masters().await };
+        timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn ask(&self, master: &Master, command: Cmd) -> RedisResult<Value> {
+        let mut number = 0;
+        let asked = async { self.wire(&mut number).await?.ask(master, command).await };
         timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(late()))
     }
 

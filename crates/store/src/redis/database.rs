@@ -84,6 +84,13 @@ pub(super) fn hmget(key: &str, fields: &[&str]) -> Cmd {
     command
 }
 
+/// All of a sorted set, in its order.
+pub(super) fn zrange(key: &str) -> Cmd {
+    let mut command = redis::cmd("ZRANGE");
+    command.arg(key).arg(0).arg(-1);
+    command
+}
+
 pub(super) fn get(key: &str) -> Cmd {
     let mut command = redis::cmd("GET");
     command.arg(key);

@@ -130,6 +130,21 @@ fn is_closed(error: &RedisError) -> bool {
     error.is_io_error() && error.to_string().contains("redis_cluster")
 }
 
+/// One of the servers that keep keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Master {
+    Only,
+    At { host: String, port: u16 },
+}
+
+impl Master {
+    fn parse(address: &str) -> RedisResult<Self> {
+        let parsed =
+            address.rsplit_once(':').and_then(|(host, port)| Some(Self::At { host: host.to_owned(), port: port.parse().ok()? }));
+        parsed.ok_or_else(|| (ErrorKind::UnexpectedReturnType, "an address of a master").into())
+    }
+}
+
 /// A connection as it stands: cheap to clone, all clones share it.
 #[derive(Clone)]
 pub(super) enum Wire {
@@ -154,6 +169,33 @@ impl Wire {
                 let node = SingleNodeRoutingInfo::SpecificNode(Route::with_key(key, SlotAddr::Master));
                 cluster.route_pipeline(pipeline, 0, count, node).await
             }
+        }
+    }
+
+    /// The masters of a Cluster by their addresses; a single server is the only one.
+    pub(super) async fn masters(self) -> RedisResult<Vec<Master>> {
+        let Self::Cluster(mut cluster) = self else { return Ok(vec![Master::Only]) };
+        let masters = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let Value::Map(answers) = cluster.route_command(redis::cmd("PING"), masters).await? else {
+            return Err((ErrorKind::UnexpectedReturnType, "masters without addresses").into());
+        };
+        let mut masters = Vec::with_capacity(answers.len());
+        for (address, answer) in answers {
+            answer.extract_error()?;
+            masters.push(Master::parse(&redis::from_redis_value::<String>(address)?)?);
+        }
+        masters.sort();
+        Ok(masters)
+    }
+
+    pub(super) async fn ask(&mut self, master: &Master, command: Cmd) -> RedisResult<Value> {
+        match (self, master) {
+            (Self::Cluster(cluster), Master::At { host, port }) => {
+                let node = SingleNodeRoutingInfo::ByAddress { host: host.clone(), port: *port };
+                cluster.route_command(command, RoutingInfo::SingleNode(node)).await?.extract_error()
+            }
+            (Self::Node(node), Master::Only) => node.send_packed_command(&command).await?.extract_error(),
+            _ => Err((ErrorKind::Client, "a master of another kind of Redis").into()),
         }
     }
 

@@ -260,6 +260,21 @@ impl Keys {
         self.among("bulletins", format_args!("database-{}", self.database))
     }
 
+    /// Is there while an import is under way, and after one that broke off.
+    pub(super) fn unfinished_import(&self) -> String {
+        self.meta("unfinished-import")
+    }
+
+    /// All keys of ours, for what looks for them: `*` may follow.
+    pub(super) fn pattern(&self) -> String {
+        format!("{}:{{", self.prefix)
+    }
+
+    /// The tag of a key of ours, and what follows it.
+    pub(super) fn parse<'a>(&self, key: &'a str) -> Option<(&'a str, &'a str)> {
+        key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once("}:")
+    }
+
     /// Things about the store itself.
     pub(super) fn meta(&self, what: &str) -> String {
         self.among("meta", what)

@@ -4,6 +4,7 @@
 //! `docs/decisions/0035-the-redis-store.md`.
 
 mod address;
+mod archive;
 mod assertions;
 mod bulletins;
 mod clients;
@@ -22,6 +23,7 @@ mod nodes;
 mod open;
 mod pins;
 mod rotation;
+mod scan;
 mod script;
 mod sentinel;
 mod sessions;
@@ -31,5 +33,5 @@ mod upkeep;
 
 pub use self::{
     address::{AddressError, RedisAddress, Topology},
-    open::{OpenError, RedisOptions, open},
+    open::{OpenError, RedisOptions, open, open_to_import},
 };

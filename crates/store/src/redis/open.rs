@@ -7,10 +7,24 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    address::RedisAddress, assertions::RedisAssertionStore, bulletins::RedisBulletinStore, clients::RedisClientStore,
-    connection::Connection, consents::RedisConsentStore, database::Database, durability, grants::RedisGrantStore, keys::Keys,
-    logins::RedisLoginStore, nodes::RedisNodeStore, pins::RedisPinStore, sentinel, sessions::RedisSessionStore,
-    transactions::RedisTransactionStore, upkeep::RedisUpkeep,
+    address::RedisAddress,
+    archive::RedisArchive,
+    assertions::RedisAssertionStore,
+    bulletins::RedisBulletinStore,
+    clients::RedisClientStore,
+    connection::Connection,
+    consents::RedisConsentStore,
+    database::Database,
+    durability,
+    grants::RedisGrantStore,
+    keys::Keys,
+    logins::RedisLoginStore,
+    nodes::RedisNodeStore,
+    pins::RedisPinStore,
+    sentinel::{self, Purpose},
+    sessions::RedisSessionStore,
+    transactions::RedisTransactionStore,
+    upkeep::RedisUpkeep,
 };
 use crate::seal::{SealError, Sealer};
 
@@ -52,6 +66,10 @@ pub enum OpenError {
         "Redis at {address} was last used by a newer Portunus (its layout is {found}, this one knows up to {known}); use that one or a newer one"
     )]
     Newer { address: String, found: i64, known: i64 },
+    #[error(
+        "a restore into Redis at {address} is under way or broke off: what is there is not whole; let it end, or run `portunus restore --replace` again"
+    )]
+    HalfRestored { address: String },
     #[error("what is in Redis at {address} cannot be sealed or unsealed: {source}")]
     Seal { address: String, source: SealError },
 }
@@ -69,13 +87,22 @@ impl OpenError {
 /// Opens the store: reaches Redis, checks the layout and the secret, and warns about settings that lose what was acknowledged. The
 /// stores may be cloned freely; they need this runtime.
 pub async fn open(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenError> {
+    open_for(options, sealer, Purpose::Use).await
+}
+
+/// The same for an import alone, which may come after one that broke off.
+pub async fn open_to_import(options: RedisOptions, sealer: Sealer) -> Result<Stores, OpenError> {
+    open_for(options, sealer, Purpose::Import).await
+}
+
+async fn open_for(options: RedisOptions, sealer: Sealer, purpose: Purpose) -> Result<Stores, OpenError> {
     let address = options.address.to_string();
     let connection = Connection::new(&options.address, options.replicas)
         .map_err(|error| OpenError::store(&address, super::failure::told(&error)))?;
     let database = Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer };
     let begun = Instant::now();
     loop {
-        match sentinel::check(&database, &address).await {
+        match sentinel::check(&database, &address, purpose).await {
             Err(OpenError::Store { cause: StoreError::Unavailable(why), .. })
                 if begun.elapsed() < START_PATIENCE && !is_refusal(&why) =>
             {
@@ -116,5 +143,6 @@ fn bundle(database: &Arc<Database>, address: RedisAddress) -> Stores {
         sessions: Arc::new(RedisSessionStore(Arc::clone(database))),
         bulletins: Arc::new(RedisBulletinStore { database: Arc::clone(database), address }),
         upkeep: Arc::new(RedisUpkeep(Arc::clone(database))),
+        archive: Arc::new(RedisArchive(Arc::clone(database))),
     }
 }

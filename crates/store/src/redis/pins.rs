@@ -36,7 +36,7 @@ impl PinStore for RedisPinStore {
     async fn pin_tools(&self, server: &ServerName, tools: &[SeenTool], now: Timestamp) -> Result<(), StoreError> {
         let mut call = self.0.on_pins(&script::PIN_TOOLS, server).arg(server.as_str()).arg(now.as_millis());
         for tool in tools {
-            call = call.arg(&tool.name).arg(field(tool)).arg(tool.definition.as_str());
+            call = call.arg(&tool.name).arg(field(&tool.fingerprint, &tool.name)).arg(tool.definition.as_str());
         }
         self.0.run(&call).await
     }
@@ -50,7 +50,7 @@ impl PinStore for RedisPinStore {
     ) -> Result<Vec<ToolFingerprint>, StoreError> {
         let mut call = self.0.on_pins(&script::QUARANTINE, server).arg(server.as_str()).arg(now.as_millis()).arg(keep);
         for tool in tools {
-            call = call.arg(field(tool)).arg(tool.definition.as_str());
+            call = call.arg(field(&tool.fingerprint, &tool.name)).arg(tool.definition.as_str());
         }
         let fresh: Vec<usize> = self.0.run(&call).await?;
         Ok(fresh.into_iter().filter_map(|at| tools.get(at)).map(|tool| tool.fingerprint).collect())
@@ -79,8 +79,8 @@ impl PinStore for RedisPinStore {
     }
 }
 
-fn field(tool: &SeenTool) -> String {
-    format!("{} {}", tool.fingerprint, tool.name)
+pub(super) fn field(fingerprint: &ToolFingerprint, tool: &str) -> String {
+    format!("{fingerprint} {tool}")
 }
 
 /// One fingerprint of one tool, without what it stands for.
@@ -95,16 +95,12 @@ struct KeptPin {
 impl KeptPin {
     fn parse(field: &str, value: &str) -> Option<Self> {
         let (fingerprint, tool) = field.split_at_checked(64)?;
-        let mut bytes = [0; 32];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(fingerprint.get(2 * at..2 * at + 2)?, 16).ok()?;
-        }
         let mut parts = value.split(' ');
         let (number, seen_at, approved_at) = (parts.next()?, parts.next()?, parts.next()?);
         let time = |text: &str| text.parse().ok().map(Timestamp::from_millis);
         Some(Self {
             tool: tool.strip_prefix(' ')?.to_owned(),
-            fingerprint: ToolFingerprint::from_bytes(bytes),
+            fingerprint: ToolFingerprint::parse(fingerprint)?,
             number: number.parse().ok()?,
             seen_at: time(seen_at)?,
             approved_at: if approved_at == "-" { None } else { Some(time(approved_at)?) },
@@ -113,7 +109,7 @@ impl KeptPin {
 }
 
 impl Database {
-    fn on_pins(&self, script: &'static script::Script, server: &ServerName) -> Call {
+    pub(super) fn on_pins(&self, script: &'static script::Script, server: &ServerName) -> Call {
         let keys = &self.keys;
         Call::new(script).key(keys.pins(server)).key(keys.pin_definitions(server)).key(keys.pinned_servers())
     }
@@ -125,13 +121,13 @@ impl Database {
         read_pins(&answer(found)?)
     }
 
-    async fn pin_records(&self, server: &ServerName) -> Result<Vec<PinRecord>, StoreError> {
+    pub(super) async fn pin_records(&self, server: &ServerName) -> Result<Vec<PinRecord>, StoreError> {
         let (pins, definitions) = (self.keys.pins(server), self.keys.pin_definitions(server));
         let [pins, definitions] = self.connection.read(&pins, [hgetall(&pins), hgetall(&definitions)]).await?;
         let mut definitions: HashMap<String, String> = answer(definitions)?;
         let record = |pin: KeptPin| {
             // Both were read one after the other: one that was forgotten in between has none.
-            let definition = definitions.remove(&format!("{} {}", pin.fingerprint, pin.tool))?;
+            let definition = definitions.remove(&field(&pin.fingerprint, &pin.tool))?;
             let KeptPin { tool, fingerprint, seen_at, approved_at, .. } = pin;
             let definition = Definition::from_stored(definition);
             Some(PinRecord { server: server.clone(), tool, fingerprint, definition, seen_at, approved_at })
@@ -139,7 +135,7 @@ impl Database {
         Ok(read_pins(&answer(pins)?)?.into_iter().filter_map(record).collect())
     }
 
-    async fn pinned_servers(&self) -> Result<Vec<ServerName>, StoreError> {
+    pub(super) async fn pinned_servers(&self) -> Result<Vec<ServerName>, StoreError> {
         let key = self.keys.pinned_servers();
         let mut command = redis::cmd("SMEMBERS");
         command.arg(&key);
@@ -157,7 +153,7 @@ fn read_pins(kept: &HashMap<String, String>) -> Result<Vec<KeptPin>, StoreError>
     Ok(pins)
 }
 
-fn hgetall(key: &str) -> redis::Cmd {
+pub(super) fn hgetall(key: &str) -> redis::Cmd {
     let mut command = redis::cmd("HGETALL");
     command.arg(key);
     command

@@ -57,6 +57,9 @@ script!(TOUCH: "touch.lua");
 script!(RESEAL: "reseal.lua");
 script!(POST: "bulletins.lua", "post.lua");
 script!(MARK: "bulletins.lua", "mark.lua");
+script!(EXPORT_GRANT: "export_grant.lua");
+script!(IMPORT_GRANT: "import_grant.lua");
+script!(IMPORT_PIN: "pins.lua", "import_pin.lua");
 
 /// A script with its keys and arguments.
 pub(super) struct Call {

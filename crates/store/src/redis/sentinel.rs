@@ -8,7 +8,7 @@ use portunus_core::store::StoreError;
 use redis::Value;
 
 use super::{
-    database::{Database, answer, get},
+    database::{Database, answer, get, zrange},
     epochs::hget,
     keys::{Expiring, Shard},
     logins,
@@ -28,19 +28,31 @@ const PLACE: Place<'static> = Place { table: "meta", column: "value", key: b"sen
 const TEXT: &[u8] = b"portunus";
 const AT_ONCE: usize = 16;
 
-pub(super) async fn check(database: &Database, address: &str) -> Result<(), OpenError> {
+/// What it is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Use,
+    /// Then everything in it will be replaced.
+    Import,
+}
+
+pub(super) async fn check(database: &Database, address: &str, purpose: Purpose) -> Result<(), OpenError> {
     let (layout, sentinel) = (database.keys.meta("layout"), database.keys.meta("sentinel"));
+    let unfinished = database.keys.unfinished_import();
     let fresh = database.sealer.seal(PLACE, TEXT).map_err(|error| OpenError::seal(address, error))?;
     let step = async {
         // Of two gateways that start at once, the second finds what the first wrote.
         database.connection.write(&layout, set_if_absent(&layout, KNOWN.to_string().as_bytes())).await?;
         database.connection.write(&sentinel, set_if_absent(&sentinel, &fresh)).await?;
-        let [found, kept] = database.connection.read(&layout, [get(&layout), get(&sentinel)]).await?;
-        Ok::<_, StoreError>((answer::<i64>(found)?, answer::<Vec<u8>>(kept)?))
+        let [found, kept, half] = database.connection.read(&layout, [get(&layout), get(&sentinel), get(&unfinished)]).await?;
+        Ok::<_, StoreError>((answer::<i64>(found)?, answer::<Vec<u8>>(kept)?, half != Value::Nil))
     };
-    let (found, kept) = step.await.map_err(|error| OpenError::store(address, error))?;
+    let (found, kept, is_half) = step.await.map_err(|error| OpenError::store(address, error))?;
     if found > KNOWN {
         return Err(OpenError::Newer { address: address.to_owned(), found, known: KNOWN });
+    }
+    if is_half && purpose == Purpose::Use {
+        return Err(OpenError::HalfRestored { address: address.to_owned() });
     }
     match database.sealer.open(PLACE, &kept) {
         Ok(_) => {}
@@ -82,9 +94,7 @@ async fn reseal_all(database: &Database) -> Result<(), StoreError> {
 /// Everything sealed expires, so the shard's list names it.
 async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreError> {
     let list = database.keys.expiry(shard);
-    let mut command = redis::cmd("ZRANGE");
-    command.arg(&list).arg(0).arg(-1);
-    let [names] = database.connection.read(&list, [command]).await?;
+    let [names] = database.connection.read(&list, [zrange(&list)]).await?;
     for name in answer::<Vec<String>>(names)? {
         let Some(what) = Expiring::parse(&name) else { continue };
         // Every kind that has something sealed, the field it is in, and the place it was sealed for.

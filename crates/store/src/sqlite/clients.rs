@@ -100,7 +100,7 @@ impl ClientStore for SqliteClientStore {
 }
 
 /// A client from its record and the one column that changes.
-fn read_client(record: &str, last_used_at: Option<i64>) -> Result<Client, Failure> {
+pub(super) fn read_client(record: &str, last_used_at: Option<i64>) -> Result<Client, Failure> {
     let client: Client = from_json("clients", record)?;
     Ok(Client { last_used_at: last_used_at.map(Timestamp::from_millis), ..client })
 }

@@ -6,7 +6,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -44,6 +44,7 @@ pub(super) struct Database {
     /// Where bulletins are told once they are committed, in the order of their marks.
     pub(super) bulletins: broadcast::Sender<Posted>,
     pub(super) sealer: Arc<Sealer>,
+    pub(super) path: PathBuf,
 }
 
 impl Database {
@@ -82,7 +83,8 @@ impl Database {
             })?;
         }
         let bulletins = broadcast::channel(BULLETINS).0;
-        Ok(Self { writer: write_sender, readers: read_sender, bulletins, sealer: Arc::new(sealer) })
+        let (sealer, path) = (Arc::new(sealer), path.to_owned());
+        Ok(Self { writer: write_sender, readers: read_sender, bulletins, sealer, path })
     }
 
     /// Runs `work` in an immediate transaction, and answers when what it wrote is on disk.

@@ -28,7 +28,7 @@ use crate::seal::{Place, Sealer};
 pub(super) struct SqliteGrantStore(pub(super) Arc<Database>);
 
 /// Where the successor of the refresh token under `used` stands.
-fn successor_place(used: &TokenHash) -> Place<'_> {
+pub(super) fn successor_place(used: &TokenHash) -> Place<'_> {
     Place { table: "refresh_tokens", column: "successor_secret", key: key(used) }
 }
 

@@ -20,8 +20,15 @@ use crate::seal::Place;
 
 pub(super) struct SqliteLoginStore(pub(super) Arc<Database>);
 
-fn place(id: &TokenHash) -> Place<'_> {
+pub(super) fn place(id: &TokenHash) -> Place<'_> {
     Place { table: "logins", column: "record", key: key(id) }
+}
+
+/// Keeps the user.
+pub(super) fn write_user(db: &Connection, id: &str, record: &str) -> Result<(), Failure> {
+    db.prepare_cached("INSERT INTO users (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record")?
+        .execute(params![id, record])?;
+    Ok(())
 }
 
 /// Keeps the user, and posts a bulletin if tokens tell something else of them from now on.
@@ -30,8 +37,7 @@ fn upsert_user(db: &Connection, user: &User, record: &str) -> Result<Option<Post
         .prepare_cached("SELECT record FROM users WHERE id = ?1")?
         .query_row([user.id.as_str()], |row| row.get(0))
         .optional()?;
-    db.prepare_cached("INSERT INTO users (id, record) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET record = excluded.record")?
-        .execute(params![user.id.as_str(), record])?;
+    write_user(db, user.id.as_str(), record)?;
     let changed = is_described_anew(earlier.as_deref(), user);
     post_if(changed, db, || Bulletin::Grants(GrantsOf::User(user.id.clone())))
 }

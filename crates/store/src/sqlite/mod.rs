@@ -1,6 +1,7 @@
 //! The store of one machine: a file. [`connection`] opens it, [`migrations`] and [`sentinel`] make it ready, [`database`] runs
 //! work on it off the async runtime, and one file for each port says what that work is.
 
+mod archive;
 mod assertions;
 mod bulletins;
 mod clients;
@@ -51,5 +52,6 @@ fn bundle(database: &Arc<Database>) -> Stores {
         sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
         bulletins: Arc::new(bulletins::SqliteBulletinStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
+        archive: Arc::new(archive::SqliteArchive(Arc::clone(database))),
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) struct SqliteSessionStore(pub(super) Arc<Database>);
 
-fn place(id: &TokenHash) -> Place<'_> {
+pub(super) fn place(id: &TokenHash) -> Place<'_> {
     Place { table: "sessions", column: "state", key: key(id) }
 }
 

@@ -18,7 +18,7 @@ use crate::seal::Place;
 
 pub(super) struct SqliteTransactionStore(pub(super) Arc<Database>);
 
-fn place(state: &TokenHash) -> Place<'_> {
+pub(super) fn place(state: &TokenHash) -> Place<'_> {
     Place { table: "legs", column: "record", key: key(state) }
 }
 

@@ -1,0 +1,90 @@
+//! Everything there is, out of the file and into it. Each way has a connection and a thread of its own, so that the gateway's readers and
+//! its writer are free: [`export`] reads one snapshot, [`import`] is one transaction. Next door: [`super::database`], for everything else.
+
+mod export;
+mod import;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portunus_core::store::{Archive, ArchiveError, RecordSink, RecordSource, StoreError};
+use tokio::{
+    sync::mpsc,
+    task::{self, JoinError},
+};
+
+use self::{export::Portion, import::Order};
+use super::{database::Database, failure::Failure};
+
+/// Portions on their way between the thread and the task.
+const AHEAD: usize = 4;
+
+/// Every table of records.
+const TABLES: [&str; 12] = [
+    "access_tokens",
+    "refresh_tokens",
+    "codes",
+    "grants",
+    "logins",
+    "users",
+    "clients",
+    "consents",
+    "transactions",
+    "legs",
+    "assertions",
+    "sessions",
+];
+/// Nodes and homes go too when everything is replaced; what is in them is about gateways that are gone.
+const MORE_TABLES: [&str; 3] = ["pins", "nodes", "homes"];
+
+pub(super) struct SqliteArchive(pub(super) Arc<Database>);
+
+#[async_trait]
+impl Archive for SqliteArchive {
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.0
+            .read(|db| {
+                for table in TABLES.into_iter().chain(["pins"]) {
+                    let sql = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+                    if db.query_row(&sql, [], |row| row.get(0))? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            })
+            .await
+    }
+
+    async fn export(&self, sink: &mut dyn RecordSink) -> Result<(), ArchiveError> {
+        let (out, mut portions) = mpsc::channel(AHEAD);
+        let database = Arc::clone(&self.0);
+        let reading = task::spawn_blocking(move || export::run(&database, out));
+        while let Some(portion) = portions.recv().await {
+            match portion {
+                Portion::Records(records) => sink.put(records).await?,
+                Portion::LeftOut(record) => sink.leave_out(record).await?,
+            }
+        }
+        Ok(reading.await.map_err(broken)?.map_err(|Failure(error)| error)?)
+    }
+
+    async fn import(&self, source: &mut dyn RecordSource) -> Result<(), ArchiveError> {
+        let (orders, taken) = mpsc::channel(AHEAD);
+        let database = Arc::clone(&self.0);
+        let writing = task::spawn_blocking(move || import::run(&database, taken));
+        // A source that fails leaves the thread without the order to commit, so it undoes everything.
+        while let Some(records) = source.next().await? {
+            if orders.send(Order::Keep(records)).await.is_err() {
+                break;
+            }
+        }
+        // The thread may be gone; then it says why.
+        let _gone = orders.send(Order::Commit).await;
+        drop(orders);
+        Ok(writing.await.map_err(broken)?.map_err(|Failure(error)| error)?)
+    }
+}
+
+fn broken(_: JoinError) -> StoreError {
+    StoreError::Unavailable("its work panicked or was stopped".to_owned())
+}
