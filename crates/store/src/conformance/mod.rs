@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test suite: a panic is its verdict")]
 
+pub mod archive;
 pub mod assertions;
 pub mod bulletins;
 pub mod clients;
@@ -119,6 +120,10 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @port $backend
             restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,
             successor_is_repeated_after_a_restart, revoked_grant_stays_revoked, taken_stays_taken
+        }
+        $crate::conformance_suite! { @port $backend
+            archive: everything_comes_over, nothing_is_added_or_lost_on_the_way, what_was_there_is_replaced,
+            what_has_expired_is_purged_after_it_came, a_chain_in_motion_is_taken_whole
         }
         $crate::conformance_suite! { @port $backend
             upkeep: well, expired_is_deleted, living_is_left_alone, used_refresh_tokens_stay_until_they_expire,
