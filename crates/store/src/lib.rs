@@ -1,6 +1,7 @@
 //! Where Portunus keeps things, behind the ports of [`portunus_core::store`]. [`sqlite`] is the store of one machine, [`seal`]
-//! encrypts what must be readable again, and [`conformance`] is the one suite every store has to pass.
+//! encrypts what must be readable again, [`backup`] is everything in a file, and [`conformance`] is the one suite every store has to pass.
 
+pub mod backup;
 pub mod conformance;
 mod record;
 pub mod redis;

@@ -72,17 +72,23 @@ impl Archive for SqliteArchive {
         let (orders, taken) = mpsc::channel(AHEAD);
         let database = Arc::clone(&self.0);
         let writing = task::spawn_blocking(move || import::run(&database, taken));
-        // A source that fails leaves the thread without the order to commit, so it undoes everything.
-        while let Some(records) = source.next().await? {
-            if orders.send(Order::Keep(records)).await.is_err() {
-                break;
-            }
-        }
-        // The thread may be gone; then it says why.
-        let _gone = orders.send(Order::Commit).await;
-        drop(orders);
-        Ok(writing.await.map_err(broken)?.map_err(|Failure(error)| error)?)
+        let given = give(source, orders).await;
+        // Without the order to commit it undoes everything; that is waited for too.
+        let written = writing.await.map_err(broken)?;
+        given?;
+        Ok(written.map_err(|Failure(error)| error)?)
     }
+}
+
+async fn give(source: &mut dyn RecordSource, orders: mpsc::Sender<Order>) -> Result<(), ArchiveError> {
+    while let Some(records) = source.next().await? {
+        if orders.send(Order::Keep(records)).await.is_err() {
+            // The thread is gone, and says why.
+            return Ok(());
+        }
+    }
+    let _gone = orders.send(Order::Commit).await;
+    Ok(())
 }
 
 fn broken(_: JoinError) -> StoreError {

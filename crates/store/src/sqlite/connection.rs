@@ -10,6 +10,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
+use super::migrations;
 use crate::seal::SealError;
 
 /// How long SQLite waits for another process that is writing.
@@ -119,6 +120,26 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::NotWritable { path: path.to_owned() });
     }
     Ok(connection)
+}
+
+/// Is another process using this database, or somebody else in this one? Whoever has it open holds a shared lock for as long, and one who
+/// asks for all of it is refused. Changes nothing.
+pub fn is_in_use(path: &Path) -> Result<bool, OpenError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    migrations::check(&connect(path)?, path)?;
+    // Another connection: one that has read in the log would share it from then on.
+    let connection = connect(path)?;
+    let asked = connection
+        .busy_timeout(Duration::ZERO)
+        .and_then(|()| connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(())))
+        .and_then(|()| connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK"));
+    match asked.map_err(|source| OpenError::from_sqlite(path, source)) {
+        Ok(()) => Ok(false),
+        Err(OpenError::Locked { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// Write-ahead log, and every commit on disk before it is acknowledged: a token we handed out survives a power cut.

@@ -27,7 +27,7 @@ use std::{path::Path, sync::Arc};
 
 use portunus_core::store::Stores;
 
-pub use self::connection::OpenError;
+pub use self::connection::{OpenError, is_in_use};
 use self::database::Database;
 use crate::seal::Sealer;
 

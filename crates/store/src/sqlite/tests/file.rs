@@ -176,3 +176,19 @@ fn grants_of_the_first_schema_are_found_by_their_client() {
     let client: String = connection.query_row("SELECT client_id FROM grants", [], |row| row.get(0)).unwrap();
     assert_eq!(client, "client");
 }
+
+#[tokio::test]
+async fn who_else_has_it_open_is_seen() {
+    let (_dir, path) = place();
+    assert!(!super::super::is_in_use(&path).unwrap(), "there is none");
+    let stores = open(&path, sealer(&[SECRET])).unwrap();
+    fill(&stores).await;
+    assert!(super::super::is_in_use(&path).unwrap());
+    assert!(super::super::is_in_use(&path).unwrap(), "looking changes nothing");
+    drop(stores);
+    // Its threads end a moment later.
+    while super::super::is_in_use(&path).unwrap() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_all_opens(&open(&path, sealer(&[SECRET])).unwrap()).await;
+}
