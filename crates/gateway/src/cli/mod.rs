@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which file answers. Each command has a file of its own next door.
 
+pub mod backup;
 pub mod check;
 pub mod clients;
 pub mod demo;
@@ -7,6 +8,7 @@ pub mod demo_server;
 pub mod grants;
 pub mod health;
 pub mod reload;
+pub mod restore;
 pub mod schema;
 pub mod serve;
 pub mod signals;
@@ -70,6 +72,10 @@ enum Command {
     Grants(grants::GrantsArgs),
     /// List the tools of servers, show what changed, approve or forget it
     Tools(tools::ToolsArgs),
+    /// Write everything that is kept into one file, while the gateway runs
+    Backup(backup::BackupArgs),
+    /// Put what a backup holds into the configured store, which may be of another kind
+    Restore(restore::RestoreArgs),
     /// Print the JSON Schema of config.yaml or mcp.json, for editors
     Schema(schema::SchemaArgs),
 }
@@ -133,6 +139,8 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Grants(args) => grants::run(args),
         Command::Tools(args) => tools::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => restore::run(args),
         Command::Demo(args) => run_async(demo::run(args)),
         Command::DemoServer(args) => {
             let transport = args.http.map_or(demo_server::DemoTransport::Stdio, |port| demo_server::DemoTransport::Http { port });

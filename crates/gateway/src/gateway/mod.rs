@@ -32,7 +32,7 @@ use tokio::{
 use self::node::{NodeAtWork, RunningNode};
 pub use self::{
     furnish::ConnectedProvider,
-    records::open_records,
+    records::{beside, open_records, open_store},
     reload::{Changes, NewConfiguration, Refused},
 };
 use crate::{
@@ -98,7 +98,7 @@ impl Gateway {
         entropy: Arc<dyn Entropy>,
     ) -> anyhow::Result<Self> {
         let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy)).context("AUTH_SECRET is missing")?;
-        let stores = records::open_store(&config.store, &sealer).await?;
+        let stores = open_store(&config.store, &sealer).await?;
         let clients = Arc::new(hub::Clients::default());
         let records = Arc::new(StoredSessions {
             store: Arc::clone(&stores.sessions),

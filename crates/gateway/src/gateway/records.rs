@@ -28,7 +28,7 @@ pub async fn open_records(config: &Config) -> anyhow::Result<Stores> {
 }
 
 /// Opens the records; a new file is made if there is none.
-pub(super) async fn open_store(store: &StoreConfig, sealer: &Sealer) -> anyhow::Result<Stores> {
+pub async fn open_store(store: &StoreConfig, sealer: &Sealer) -> anyhow::Result<Stores> {
     match store {
         StoreConfig::Sqlite { path } => match sqlite::open(path, sealer.clone()) {
             Err(OpenError::Foreign { .. }) => Ok(sqlite::open(&beside(path), sealer.clone())?),
@@ -40,7 +40,7 @@ pub(super) async fn open_store(store: &StoreConfig, sealer: &Sealer) -> anyhow::
 
 /// The gateway that many move from has the same default for `DB_PATH`: its file is left alone, ours stands beside it
 /// (`docs/decisions/0010-database-of-the-old-gateway.md`).
-fn beside(path: &Path) -> PathBuf {
+pub fn beside(path: &Path) -> PathBuf {
     let beside = path.with_extension("portunus.sqlite");
     tracing::warn!(
         db_path = %path.display(), using = %beside.display(),
