@@ -8,6 +8,7 @@ mod demo;
 mod front_page;
 mod grants;
 mod mcp;
+mod moving;
 mod nodes;
 mod operations;
 mod outage;
