@@ -1,6 +1,7 @@
-// Signs people in at the gateway as an MCP client does, and prints their access tokens as JSON: {"token": the first, "tokens": all}.
+// Signs people in at the gateway as an MCP client does, and prints their tokens as JSON: {"token": the first, "tokens": all,
+// "refreshTokens": theirs, "client": its id}.
 //
-//   node sign_in.mjs GATEWAY RESOURCE PROVIDER_PORT [PEOPLE]
+//   node sign_in.mjs GATEWAY RESOURCE PROVIDER_PORT [PEOPLE [CALLED]]
 //
 // Plain Node. Who signs in is made up by provider.mjs; what a browser does is tests/interop's.
 import { createHash, randomBytes } from 'node:crypto';
@@ -9,7 +10,7 @@ import process from 'node:process';
 import { Browser } from '../interop/agent.mjs';
 import { startProvider } from './provider.mjs';
 
-const [gateway, resource, providerPort, people = '1'] = process.argv.slice(2);
+const [gateway, resource, providerPort, people = '1', called = 'person'] = process.argv.slice(2);
 const CALLBACK = 'http://localhost:43118/callback';
 
 async function isUp() {
@@ -61,18 +62,19 @@ async function signIn(client) {
     code: back.searchParams.get('code'),
     code_verifier: verifier,
   });
-  const { access_token: token } = await post('/auth/token', { 'content-type': 'application/x-www-form-urlencoded' }, form.toString());
-  return token;
+  return post('/auth/token', { 'content-type': 'application/x-www-form-urlencoded' }, form.toString());
 }
 
 await isUp();
 let person = 0;
-const provider = await startProvider(Number(providerPort), () => `person-${person}`);
+const provider = await startProvider(Number(providerPort), () => `${called}-${person}`);
 try {
   const client = await register();
   const tokens = [];
   for (; person < Number(people); person += 1) tokens.push(await signIn(client));
-  console.log(JSON.stringify({ token: tokens[0], tokens }));
+  const accesses = tokens.map((granted) => granted.access_token);
+  const refreshTokens = tokens.map((granted) => granted.refresh_token);
+  console.log(JSON.stringify({ token: accesses[0], tokens: accesses, refreshTokens, client: client.client_id }));
 } finally {
   await provider.stop();
 }

@@ -266,7 +266,7 @@ impl World {
     }
 
     async fn gateway(&self, clock: Arc<FixedClock>) -> Gateway {
-        let built = Gateway::build_with(&self.config, self.providers(), false, clock, Arc::new(OsEntropy));
+        let built = Box::pin(Gateway::build_with(&self.config, self.providers(), false, clock, Arc::new(OsEntropy)));
         let mut gateway = built.await.unwrap().that_trusts_for(TRUST);
         if let Some(zoo) = &self.zoo {
             gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();
