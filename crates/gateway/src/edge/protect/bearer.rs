@@ -34,7 +34,7 @@ pub struct Bearer {
 /// Who was let through, and by which token.
 pub struct Admitted {
     pub principal: Arc<Principal>,
-    pub token: TokenHash,
+    pub look_up: Arc<Entry>,
 }
 
 /// Why a request was not let through.
@@ -49,7 +49,7 @@ impl Bearer {
         let token = read_token(headers, query).map_err(Refused::Challenge)?.hash();
         let entry = self.find_live(&token, resource).await.map_err(Refused::Store)?;
         let entry = entry.ok_or(Refused::Challenge(Challenge::InvalidToken))?;
-        Ok(Admitted { principal: Arc::clone(&entry.principal), token })
+        Ok(Admitted { principal: Arc::clone(&entry.principal), look_up: entry })
     }
 
     /// Is the token still good for this resource?

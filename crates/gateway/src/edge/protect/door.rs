@@ -48,7 +48,7 @@ pub async fn any(
     let Some((resource, target)) = room.resources.guarding(request.uri().path()) else {
         return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
     };
-    let Admitted { principal, token } = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
+    let Admitted { principal, look_up } = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
         Ok(admitted) => admitted,
         Err(refused) => return room.bearer.refusal(&refused, &resource),
     };
@@ -57,7 +57,7 @@ pub async fn any(
         Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
             let response = room.proxy.forward(pattern, request, caller).await;
-            return watch::while_valid(&room.bearer, token, &resource, response);
+            return watch::while_valid(&room.bearer, look_up, &resource, response);
         }
         Target::Proxy { .. } => return insufficient_scope(&room, &principal),
         // The configuration no longer has any of the token's scopes.
@@ -69,7 +69,7 @@ pub async fn any(
         },
     };
     let response = room.mcp.serve(principal, reach, view, request).await;
-    watch::while_valid(&room.bearer, token, &resource, response)
+    watch::while_valid(&room.bearer, look_up, &resource, response)
 }
 
 /// `/mcp?server_name=` picks one server (parity A8).

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{
         PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use portunus_core::{bulletin::Bulletin, token::FoundAccess};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 /// For how long marks that were compared vouch for what is remembered. With the time of a request that is just under way, a revocation counts
 /// within a second.
@@ -28,11 +29,18 @@ pub struct News {
     /// The number of the last bulletin.
     heard: AtomicU64,
     recent: RwLock<VecDeque<Bulletin>>,
+    more: Notify,
 }
 
 impl News {
     pub fn new() -> Self {
-        Self { began: Instant::now(), compared: AtomicU64::new(0), heard: AtomicU64::new(0), recent: RwLock::default() }
+        Self {
+            began: Instant::now(),
+            compared: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            recent: RwLock::default(),
+            more: Notify::new(),
+        }
     }
 
     /// Which bulletin was the last. Whoever is going to ask the store asks this before.
@@ -50,6 +58,8 @@ impl News {
             recent.pop_front();
         }
         self.heard.fetch_add(1, Ordering::SeqCst);
+        drop(recent);
+        self.more.notify_waiters();
     }
 
     /// Looks through the bulletins after this number. Gives the number up to which none concerns the token; `None` if one does, or if they are
@@ -65,6 +75,30 @@ impl News {
             return None;
         }
         Some(last)
+    }
+
+    /// Waits until a bulletin names this token, or whose it is. That everything may be out of date is no such bulletin: all who wait would ask the
+    /// store at the same moment, which may be the worst one.
+    pub async fn until_named(&self, found: &FoundAccess) {
+        let mut since = self.number();
+        loop {
+            let mut more = pin!(self.more.notified());
+            more.as_mut().enable();
+            let (last, named) = self.names_after(since, found);
+            if named {
+                return;
+            }
+            since = last;
+            more.await;
+        }
+    }
+
+    fn names_after(&self, since: u64, found: &FoundAccess) -> (u64, bool) {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let last = self.number();
+        let unread = usize::try_from(last.saturating_sub(since)).unwrap_or(usize::MAX);
+        let mut unread = recent.iter().rev().take(unread);
+        (last, unread.any(|bulletin| *bulletin != Bulletin::Everything && bulletin.concerns(found)))
     }
 
     /// Marks were compared, and all bulletins before the one that the store had at `asked_at` have been heard. If nothing vouched for what was

@@ -1,20 +1,20 @@
-//! Streams outlive the moment their token was checked. So the token is looked up again every now and then, and a stream whose
-//! token has expired or was revoked ends.
+//! Streams outlive the moment their token was checked. So the token is looked up again every now and then, and at once when a
+//! bulletin names it, and a stream whose token has expired or was revoked ends.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use futures::StreamExt as _;
 use http::header;
-use portunus_core::{resource::Resource, secret::TokenHash};
+use portunus_core::resource::Resource;
 
-use super::bearer::Bearer;
+use super::{bearer::Bearer, cache::Entry};
 
-/// How long a stream may go on after its token has ended.
+/// How long a stream may go on after its token has expired, or was revoked though no bulletin came through.
 const EVERY: Duration = Duration::from_secs(15);
 
 /// The same answer; if it is a stream of events, it ends with its token.
-pub fn while_valid(bearer: &Bearer, token: TokenHash, resource: &Resource, response: Response) -> Response {
+pub fn while_valid(bearer: &Bearer, look_up: Arc<Entry>, resource: &Resource, response: Response) -> Response {
     let is_stream = response
         .headers()
         .get(header::CONTENT_TYPE)
@@ -26,9 +26,12 @@ pub fn while_valid(bearer: &Bearer, token: TokenHash, resource: &Resource, respo
     let (bearer, resource) = (bearer.clone(), resource.clone());
     let ended = Box::pin(async move {
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = bearer.cache.news().until_named(&look_up.found) => {}
+            }
             // A store that cannot be asked is no reason to end what was allowed.
-            if matches!(bearer.is_live(&token, &resource).await, Ok(false)) {
+            if matches!(bearer.is_live(&look_up.found.token.hash, &resource).await, Ok(false)) {
                 tracing::debug!("a stream ends with its token");
                 return;
             }

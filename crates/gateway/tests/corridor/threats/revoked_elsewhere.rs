@@ -6,7 +6,7 @@ use std::time::Duration;
 use portunus::config::StoreConfig;
 use portunus_store::redis::{RedisAddress, RedisOptions};
 use portunus_testkit::{
-    agent::{OAuthClient, Request, Tokens},
+    agent::{McpClient, OAuthClient, Request, Tokens},
     redis::{Cluster, Server},
 };
 
@@ -68,6 +68,30 @@ async fn t19_revoked_at_one_node_is_refused_by_another() {
     let redis = Server::start(&[]);
     let world = two_nodes_on(&redis.address()).await;
     revoked_at_one_is_refused_by_the_other(&world).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn t19_a_stream_at_another_node_ends_with_its_token() {
+    let redis = Server::start(&[]);
+    let world = two_nodes_on(&redis.address()).await;
+    let [(client, tokens), _] = connected(&world).await;
+    let browser = world.browser();
+    let mcp = McpClient::connect(&browser, &world.at_node(1, "/mcp"), &tokens.access).await;
+    let listen = Request::get(&mcp.url)
+        .without_cookies()
+        .bearer(&tokens.access)
+        .header("accept", "text/event-stream")
+        .header("mcp-session-id", &mcp.session);
+    let listening = tokio::spawn({
+        let browser = browser.clone();
+        async move { browser.send(listen).await }
+    });
+    // Nothing comes on it that says that it is open.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!listening.is_finished());
+    revoke(&client, tokens.refresh()).await;
+    tokio::time::timeout(PATIENCE, listening).await.expect("the stream ends").unwrap().expect(200);
     world.close().await;
 }
 

@@ -1,5 +1,6 @@
 //! How long a look-up is trusted, and what ends it.
 
+use futures::poll;
 use portunus_core::{
     Timestamp,
     grant::Grant,
@@ -118,6 +119,26 @@ async fn t41_more_than_can_be_remembered_concerns_everything() {
         cache.forget(grant("another"));
         assert!(knows(&cache, "one").await, "one that is in use has been looked through each time");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_it_hears_that_their_token_is_named() {
+    let cache = vouched_for();
+    cache.forget(grant("one"));
+    let (mut one, mut other) = (found("one"), found("other"));
+    (one.grant.login, other.grant.login) = (Some(TokenHash::of("login")), None);
+    let mut waiting = Box::pin(cache.news().until_named(&one));
+    let mut other_waits = Box::pin(cache.news().until_named(&other));
+    for bulletin in [grant("another"), Bulletin::Everything, grant("another")] {
+        assert!(poll!(&mut waiting).is_pending(), "that was before");
+        cache.forget(bulletin);
+    }
+    cache.forget(Bulletin::Grants(GrantsOf::Login(TokenHash::of("login"))));
+    for _ in 0..10 {
+        cache.forget(grant("another"));
+    }
+    assert!(poll!(&mut waiting).is_ready());
+    assert!(poll!(&mut other_waits).is_pending());
 }
 
 #[tokio::test(start_paused = true)]
