@@ -3,12 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use portunus_core::{
-    bulletin::Bulletin,
+    bulletin::{Bulletin, Posted},
     secret::{SecretText, TokenHash},
-    store::{GrantsOf, StoreError, Stores},
+    store::{GrantsOf, Hearing, StoreError, Stores},
 };
 use portunus_store::{
     conformance::secrets::{NOW, assert_all_opens, fill, grant, leg, user},
@@ -35,6 +35,11 @@ async fn opening(options: RedisOptions, secrets: &[&str]) -> OpenError {
 
 async fn opened(place: &Place, secrets: &[&str]) -> Stores {
     open(place.options(), sealer_of(secrets)).await.unwrap()
+}
+
+/// The next bulletin, which comes at once or never.
+async fn next(hearing: &mut Box<dyn Hearing>) -> Option<Posted> {
+    tokio::time::timeout(Duration::from_secs(60), hearing.next()).await.unwrap_or_else(|_| panic!("nothing is heard"))
 }
 
 #[tokio::test]
@@ -173,7 +178,7 @@ async fn an_acl_user_with_what_the_documentation_names() {
     let () = SERVER.ask(&["ACL", "SETUSER", "gateway", "+info", "+@pubsub", &channels]);
     let mut hearing = stores.bulletins.listen().await.unwrap();
     stores.bulletins.post(&Bulletin::Everything).await.unwrap();
-    assert_eq!(hearing.next().await.unwrap().after, stores.bulletins.mark().await.unwrap());
+    assert_eq!(next(&mut hearing).await.unwrap().after, stores.bulletins.mark().await.unwrap());
 
     let error = opening(RedisOptions { address: address("hunter2"), ..options.clone() }, &["one"]).await;
     assert!(matches!(error, OpenError::Store { .. }), "{error}");
@@ -205,7 +210,7 @@ async fn bulletins_are_heard_by_every_gateway_on_the_same_keys() {
     elsewhere.bulletins.post(&Bulletin::Everything).await.unwrap();
     let before = other.bulletins.mark().await.unwrap();
     one.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap();
-    let posted = hearing.next().await.unwrap();
+    let posted = next(&mut hearing).await.unwrap();
     assert_eq!(posted.bulletin, Bulletin::Grants(GrantsOf::Everyone), "another database is another store");
     assert_eq!((posted.before, posted.after), (before, other.bulletins.mark().await.unwrap()));
 }
@@ -217,15 +222,15 @@ async fn a_listener_that_was_cut_off_is_told_and_may_listen_again() {
     let stores = place.open().await;
     let mut hearing = stores.bulletins.listen().await.unwrap();
     assert_eq!(server.ask::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]), 1);
-    assert_eq!(hearing.next().await, None);
+    assert_eq!(next(&mut hearing).await, None);
     // What cannot be read may have been anything: touch is lost.
     let mut hearing = stores.bulletins.listen().await.unwrap();
     let channel = place.key("{bulletins}:database-0");
     assert_eq!(server.ask::<u64>(&["PUBLISH", &channel, "nonsense"]), 1);
-    assert_eq!(hearing.next().await, None);
+    assert_eq!(next(&mut hearing).await, None);
     let mut hearing = stores.bulletins.listen().await.unwrap();
     stores.bulletins.post(&Bulletin::Everything).await.unwrap();
-    assert_eq!(hearing.next().await.unwrap().bulletin, Bulletin::Everything);
+    assert_eq!(next(&mut hearing).await.unwrap().bulletin, Bulletin::Everything);
 }
 
 #[tokio::test]
@@ -236,10 +241,14 @@ async fn a_server_that_was_restarted_has_other_marks() {
     let before = stores.bulletins.mark().await.unwrap();
     server.crash();
     assert!(server.run());
-    let after = loop {
-        if let Ok(mark) = stores.bulletins.mark().await {
-            break mark;
+    let asking = async {
+        loop {
+            match stores.bulletins.mark().await {
+                Ok(mark) => return mark,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
         }
     };
+    let after = tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap();
     assert_ne!(after, before, "it may have lost the last bulletin, and have what it told");
 }
