@@ -1,5 +1,5 @@
-//! A way to a server that can be spoilt: [`FaultProxy`] forwards TCP connections, and cuts, delays, stalls or refuses them when it is told
-//! to. What is said on them it does not understand.
+//! A way to a server, or to one of several, that can be spoilt: [`FaultProxy`] forwards TCP connections, and cuts, delays, stalls or refuses
+//! them when it is told to. What is said on them it does not understand.
 
 use std::{
     net::SocketAddr,
@@ -40,7 +40,9 @@ pub struct FaultProxy {
 }
 
 struct Shared {
-    target: SocketAddr,
+    targets: Vec<SocketAddr>,
+    /// How many connections there were: each begins with the next target.
+    turn: AtomicUsize,
     way: watch::Sender<Way>,
     /// Each connection ends when this counts on.
     cuts: watch::Sender<u64>,
@@ -61,10 +63,19 @@ impl FaultProxy {
     /// # Panics
     /// If loopback cannot be listened on.
     pub async fn start(target: SocketAddr) -> Self {
+        Self::before(vec![target]).await
+    }
+
+    /// The same in front of several: a connection goes to the next one that takes it.
+    ///
+    /// # Panics
+    /// If loopback cannot be listened on.
+    pub async fn before(targets: Vec<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
-            target,
+            targets,
+            turn: AtomicUsize::new(0),
             way: watch::channel(Way::Open).0,
             cuts: watch::channel(0).0,
             cut_reply_after: Mutex::new(None),
@@ -117,7 +128,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
     let mut cuts = shared.cuts.subscribe();
-    let Ok(server) = TcpStream::connect(shared.target).await else { return };
+    let Some(server) = connect(&shared).await else { return };
     // Whoever waits for a short answer must not wait for the next one too.
     if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
         return;
@@ -129,6 +140,16 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
         () = pump(from_server, to_client, &shared, true) => {}
         _ = cuts.changed() => {}
     }
+}
+
+async fn connect(shared: &Shared) -> Option<TcpStream> {
+    let turn = shared.turn.fetch_add(1, Ordering::SeqCst);
+    for n in 0..shared.targets.len() {
+        if let Ok(server) = TcpStream::connect(shared.targets[(turn + n) % shared.targets.len()]).await {
+            return Some(server);
+        }
+    }
+    None
 }
 
 /// One direction, until it ends or is cut.

@@ -32,6 +32,9 @@ impl Figures {
         let mut sorted = durations.to_vec();
         sorted.sort_unstable();
         let Some(longest) = sorted.last() else { return self };
+        if sorted.len() == 1 {
+            return self.and(name, format!("{longest:.2?}"));
+        }
         let median = sorted[sorted.len() / 2];
         self.and(name, format!("{median:.2?} (median), {longest:.2?} (longest)"))
     }

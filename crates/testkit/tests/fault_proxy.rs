@@ -56,6 +56,31 @@ async fn it_carries_and_it_cuts() {
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0, "it ends while nobody speaks");
 }
 
+/// Says who it is, and no more.
+async fn named(name: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(name.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn it_goes_round_and_passes_over_who_is_not_there() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let proxy = FaultProxy::before(vec![named("one").await, nobody, named("two").await]).await;
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        let mut text = String::new();
+        TcpStream::connect(proxy.address()).await.unwrap().read_to_string(&mut text).await.unwrap();
+        heard.push(text);
+    }
+    assert_eq!(heard, ["one", "two", "two", "one"]);
+}
+
 #[tokio::test]
 async fn it_stalls_and_refuses() {
     let proxy = FaultProxy::start(echo().await).await;

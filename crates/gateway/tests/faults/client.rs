@@ -1,7 +1,7 @@
 //! One person with a browser and MCP clients, who does everything that clients do, as fast as it goes, and writes each step into the
 //! [`History`]. An answer that does not come is no reason to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use http::Method;
@@ -16,6 +16,8 @@ use super::{
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 /// More than these are not kept: some are revoked, others given up.
 const GRANTS: usize = 5;
+/// Of those that were ended, the last ones are tried again.
+const ENDED: usize = 20;
 /// Between two attempts when nobody is there.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -27,6 +29,7 @@ pub(crate) struct Client {
     browser: Agent,
     registered: Option<OAuthClient>,
     grants: Vec<Grant>,
+    ended: VecDeque<Grant>,
 }
 
 /// What came of a code, as far as it is held on to.
@@ -43,7 +46,8 @@ impl Client {
         let browser = Agent::new();
         let discovery = Discovery::of(&browser, url).await;
         let (history, chance) = (Arc::clone(history), Chance::new(seed));
-        Self { url: url.to_owned(), discovery, history, chance, browser, registered: None, grants: Vec::new() }
+        let (grants, ended) = (Vec::new(), VecDeque::new());
+        Self { url: url.to_owned(), discovery, history, chance, browser, registered: None, grants, ended }
     }
 
     /// Does one thing or another.
@@ -53,7 +57,8 @@ impl Client {
             4..30 => self.connect().await,
             30..36 => self.use_a_code_twice().await,
             36..70 => self.refresh().await,
-            70..90 => self.use_a_token().await,
+            70..85 => self.use_a_token().await,
+            85..90 => self.try_what_was_ended().await,
             _ => self.revoke().await,
         }
         while self.grants.len() > GRANTS {
@@ -70,9 +75,12 @@ impl Client {
         }
     }
 
-    /// The same, and a refresh of each grant: when all is over, all that was not ended is there.
+    /// The same, and a refresh of each grant: when all is over, all that was not ended is there, and nothing else.
     pub(crate) async fn take_stock(&mut self) {
         self.use_everything().await;
+        for _ in 0..self.ended.len() {
+            self.try_what_was_ended().await;
+        }
         for n in 0..self.grants.len() {
             self.refresh_one(n, 1).await;
         }
@@ -283,9 +291,23 @@ impl Client {
         }
         let Grant { client, refresh, access } = self.grants.swap_remove(n);
         self.end(Operation::RevokeRefresh { token: refresh.clone() }, &refresh, &client.id).await;
-        for token in access {
-            self.call(&token).await;
+        for token in &access {
+            self.call(token).await;
         }
+        self.ended.push_back(Grant { client, refresh, access });
+        if self.ended.len() > ENDED {
+            self.ended.pop_front();
+        }
+    }
+
+    /// The oldest of what was revoked, whatever the answer was.
+    async fn try_what_was_ended(&mut self) {
+        let Some(grant) = self.ended.pop_front() else { return };
+        for token in &grant.access {
+            self.call(token).await;
+        }
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", &*grant.refresh), ("client_id", &*grant.client.id)];
+        self.ask_for_tokens(Operation::Refresh { token: grant.refresh.clone() }, &fields).await;
     }
 
     async fn end(&self, operation: Operation, token: &str, client: &str) {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     kills::times,
-    program::{Records, Surroundings, until_ready},
+    program::{Records, Surroundings},
     scene::Scene,
 };
 
@@ -91,16 +91,16 @@ async fn f6_a_full_disk_under_sqlite_refuses_writes_serves_reads_and_heals() {
     for n in 0..times().min(10) {
         scene.work().await;
         let guest = Guest::arrive(&scene.surroundings).await;
-        scene.program.limit_files(Some(NO_ROOM));
+        scene.program().limit_files(Some(NO_ROOM));
         guest.meets_no_room(&scene.surroundings).await;
         // Some lose their patience with it.
         if n % 2 == 1 {
-            scene.program.kill();
+            scene.program().kill();
             assert_eq!(scene.surroundings.integrity(), "ok");
             scene.start_again().await;
         } else {
-            scene.program.limit_files(None);
-            let ready = until_ready(scene.program.address).await;
+            scene.program().limit_files(None);
+            let ready = scene.until_ready().await;
             scene.harmed(ready);
         }
         guest.meets_room(&scene.surroundings).await;
@@ -134,7 +134,7 @@ async fn over_redis(server: &Server, limit: impl Fn(bool), done: &str) {
         limit(true);
         guest.meets_no_room(&scene.surroundings).await;
         limit(false);
-        let ready = until_ready(scene.program.address).await;
+        let ready = scene.until_ready().await;
         scene.harmed(ready);
         guest.meets_room(&scene.surroundings).await;
     }

@@ -1,9 +1,12 @@
 //! What clients asked and what came of it, in the order of a clock that ticks with every beginning and every end: [`History`]. What may
 //! be concluded from it is next door, in [`super::checker`].
 
-use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 /// What a client asked for. Tokens, codes and clients are named by themselves.
@@ -56,25 +59,40 @@ pub(crate) struct Record {
     pub(crate) outcome: Outcome,
     pub(crate) began: u64,
     pub(crate) ended: u64,
+    /// The same by the wall's clock, since the history began.
+    pub(crate) began_at: Duration,
+    pub(crate) ended_at: Duration,
+}
+
+/// An operation that is under way.
+pub(crate) struct Beginning {
+    tick: u64,
+    at: Duration,
 }
 
 /// Written by all clients at once.
-#[derive(Default)]
 pub(crate) struct History {
+    since: Instant,
     clock: AtomicU64,
     records: Mutex<Vec<Record>>,
 }
 
 impl History {
+    pub(crate) fn new() -> Self {
+        Self { since: Instant::now(), clock: AtomicU64::new(0), records: Mutex::default() }
+    }
+
     /// An operation begins.
-    pub(crate) fn begin(&self) -> u64 {
-        self.clock.fetch_add(1, Ordering::SeqCst)
+    pub(crate) fn begin(&self) -> Beginning {
+        Beginning { tick: self.clock.fetch_add(1, Ordering::SeqCst), at: self.since.elapsed() }
     }
 
     /// It has ended.
-    pub(crate) fn end(&self, began: u64, operation: Operation, outcome: &Outcome) {
-        let ended = self.begin();
-        self.lock().push(Record { operation, outcome: outcome.clone(), began, ended });
+    pub(crate) fn end(&self, Beginning { tick, at }: Beginning, operation: Operation, outcome: &Outcome) {
+        // Either clock says no less than it took: the end was before now.
+        let (ended_at, ended) = (self.since.elapsed(), self.clock.fetch_add(1, Ordering::SeqCst));
+        let outcome = outcome.clone();
+        self.lock().push(Record { operation, outcome, began: tick, ended, began_at: at, ended_at });
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {

@@ -9,7 +9,7 @@ use portunus_testkit::{
 };
 
 use super::{
-    program::{PATIENCE, Records, until_ready},
+    program::{PATIENCE, Records},
     scene::Scene,
 };
 
@@ -30,7 +30,7 @@ async fn f1_a_gateway_on_sqlite_is_killed_at_any_moment_and_loses_nothing() {
     let mut scene = Scene::of(Records::Sqlite).await;
     for _ in 0..times() {
         scene.work().await;
-        scene.program.kill();
+        scene.program().kill();
         assert_eq!(scene.surroundings.integrity(), "ok");
         scene.start_again().await;
     }
@@ -42,10 +42,25 @@ async fn f1_a_gateway_on_redis_is_killed_at_any_moment_and_loses_nothing() {
     let (_server, mut scene) = on_redis().await;
     for _ in 0..times() {
         scene.work().await;
-        scene.program.kill();
+        scene.program().kill();
         scene.start_again().await;
     }
     scene.judge("F1", "redis", "kill -9 of the gateway under load", "kills").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_one_of_three_gateways_on_redis_is_killed_at_any_moment_and_nothing_is_lost() {
+    let server = Server::start(&[]);
+    let mut scene = Scene::of_several(Records::Redis { address: server.address(), replicas: 0 }, 3).await;
+    for _ in 0..times() {
+        scene.work().await;
+        let n = scene.chance.index(3);
+        scene.programs[n].kill();
+        // The others have the load for a while.
+        scene.work().await;
+        scene.start_one_again(n).await;
+    }
+    scene.judge("F1", "redis", "kill -9 of one of three gateways under load, round robin", "kills").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +71,7 @@ async fn f1_a_redis_is_killed_under_a_gateway_and_nothing_is_lost() {
         server.crash();
         tokio::time::sleep(Duration::from_millis(scene.chance.below(200))).await;
         assert!(server.run());
-        let ready = until_ready(scene.program.address).await;
+        let ready = scene.until_ready().await;
         scene.harmed(ready);
     }
     scene.judge("F1", "redis", "kill -9 of Redis under load, appendfsync always; ready from its return on", "kills").await;
@@ -83,7 +98,7 @@ async fn f1_the_way_to_redis_is_cut_at_any_moment_and_nothing_is_lost() {
                 proxy.set(Way::Open);
             }
         }
-        let ready = until_ready(scene.program.address).await;
+        let ready = scene.until_ready().await;
         scene.harmed(ready);
     }
     let done = format!("connections cut, {} of them in the middle of an answer", proxy.replies_cut());
@@ -117,7 +132,7 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
             assert!(began.elapsed() < PATIENCE, "nobody takes over");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        until_ready(scene.program.address).await;
+        scene.until_ready().await;
         away.push(began.elapsed());
         scene.work().await;
         // It believes itself to be the master until it is told otherwise.
@@ -127,7 +142,7 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
         paused.until(&["INFO", "replication"], "master_link_status:up");
         let master = master_of(&sentinel);
         servers.iter().find(|server| server.port == master).unwrap().until(&["INFO", "replication"], "connected_slaves:2");
-        let ready = until_ready(scene.program.address).await;
+        let ready = scene.until_ready().await;
         scene.harmed(ready + *away.last().unwrap());
     }
     scene.judge("F1", "redis", "the master paused until Sentinel moves on, then resumed; replicas: 1", "fail-overs").await;

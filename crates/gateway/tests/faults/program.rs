@@ -21,6 +21,7 @@ use portunus_store::{
 };
 use portunus_testkit::{
     agent::{Agent, Request},
+    fault_proxy::FaultProxy,
     okta::{FakeOkta, Options},
 };
 use tempfile::TempDir;
@@ -36,9 +37,11 @@ pub(crate) enum Records {
     Redis { address: String, replicas: u32 },
 }
 
-/// What gateways share: provider, upstream server, records, and the name they are called by, which is the first one's address.
+/// What gateways share: provider, upstream server, records, and the name they are called by: the only one's address, or that of a proxy in
+/// front of several, which knows nothing but whose turn it is.
 pub(crate) struct Surroundings {
     pub(crate) url: String,
+    _front: Option<FaultProxy>,
     pub(crate) okta: FakeOkta,
     folder: TempDir,
     records: Records,
@@ -50,7 +53,9 @@ impl Surroundings {
     pub(crate) async fn prepare(records: Records, gateways: usize) -> Self {
         let listeners: Vec<_> = (0..gateways).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
-        let url = format!("http://localhost:{}", ports[0]);
+        let all = ports.iter().map(|port| ([127, 0, 0, 1], *port).into()).collect();
+        let front = if gateways > 1 { Some(FaultProxy::before(all).await) } else { None };
+        let url = format!("http://localhost:{}", front.as_ref().map_or(ports[0], |front| front.address().port()));
         let okta = FakeOkta::start(Options::default()).await;
         okta.register_redirect(format!("{url}/auth/callback/okta"));
         okta.sign_in_as("alice");
@@ -73,7 +78,7 @@ impl Surroundings {
             hosts.join(", ")
         );
         fs::write(folder.path().join("config.yaml"), config).unwrap();
-        Self { url, okta, folder, records, ports }
+        Self { url, _front: front, okta, folder, records, ports }
     }
 
     pub(crate) fn at(&self, path: &str) -> String {

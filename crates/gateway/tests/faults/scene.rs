@@ -29,11 +29,14 @@ use super::{
 };
 
 const CLIENTS: usize = 4;
+/// A revocation at one gateway counts at every other within a second. Twice that, for a busy machine.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// A gateway under load.
 pub(crate) struct Scene {
     pub(crate) surroundings: Surroundings,
-    pub(crate) program: Program,
+    /// One of several, if there are several.
+    pub(crate) programs: Vec<Program>,
     pub(crate) chance: Chance,
     history: Arc<History>,
     load: Load,
@@ -51,15 +54,22 @@ struct Load {
 
 impl Scene {
     pub(crate) async fn of(records: Records) -> Self {
+        Self::of_several(records, 1).await
+    }
+
+    pub(crate) async fn of_several(records: Records, gateways: usize) -> Self {
         let chance = Chance::new(seed());
-        let surroundings = Surroundings::prepare(records, 1).await;
-        let (program, _) = Program::start(&surroundings, 0).await;
-        let history = Arc::new(History::default());
+        let surroundings = Surroundings::prepare(records, gateways).await;
+        let mut programs = Vec::new();
+        for n in 0..gateways {
+            programs.push(Program::start(&surroundings, n).await.0);
+        }
+        let history = Arc::new(History::new());
         let mut clients = Vec::new();
         for _ in 0..CLIENTS {
             clients.push(Client::meet(&surroundings.at("/guarded/"), &history, chance.seed()).await);
         }
-        Self { surroundings, program, chance, history, load: Load::begin(clients), ready: Vec::new() }
+        Self { surroundings, programs, chance, history, load: Load::begin(clients), ready: Vec::new() }
     }
 
     /// Lets them work for a while, no shorter than it takes each of them to see what the last harm has left.
@@ -79,22 +89,39 @@ impl Scene {
         self.load.harms.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// The only gateway, or the first.
+    pub(crate) fn program(&mut self) -> &mut Program {
+        &mut self.programs[0]
+    }
+
+    /// How long it takes from now on until it says that it can work.
+    pub(crate) async fn until_ready(&self) -> Duration {
+        until_ready(self.programs[0].address).await
+    }
+
     pub(crate) async fn start_again(&mut self) {
-        let (program, ready) = Program::start(&self.surroundings, 0).await;
-        self.program = program;
+        self.start_one_again(0).await;
+    }
+
+    pub(crate) async fn start_one_again(&mut self, n: usize) {
+        let (program, ready) = Program::start(&self.surroundings, n).await;
+        self.programs[n] = program;
         self.harmed(ready);
     }
 
     /// How often a harm was done is a figure of this name. Ends the load, looks at all that should be there, through the gateway and at the records themselves, and judges the history.
     pub(crate) async fn judge(self, row: &'static str, store: &str, done: &str, harm: &str) {
-        let Self { surroundings, mut program, history, load, ready, .. } = self;
-        until_ready(program.address).await;
+        let Self { surroundings, mut programs, history, load, ready, .. } = self;
+        for program in &programs {
+            until_ready(program.address).await;
+        }
         for mut client in load.end().await {
             client.take_stock().await;
         }
-        assert!(program.is_running());
+        assert!(programs.iter_mut().all(Program::is_running));
         let records = history.records();
-        let violations = checker::check(&records);
+        let settled = if programs.len() > 1 { SETTLED } else { Duration::ZERO };
+        let violations = checker::check(&records, settled);
         assert_eq!(violations, Vec::<Violation>::new(), "of {} operations", records.len());
         let alive = checker::alive(&records);
         let found = count_in_records(&surroundings, &alive).await;

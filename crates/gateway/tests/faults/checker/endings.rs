@@ -1,17 +1,35 @@
 //! What ended a grant or a token, or may have: revocations, and codes that were used again.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use super::{
     super::history::{Operation, Outcome, Record},
     Known,
 };
 
+/// When something was certainly done.
+#[derive(Clone, Copy)]
+pub(super) struct Done {
+    tick: u64,
+    at: Duration,
+}
+
+impl Done {
+    pub(super) fn with(record: &Record) -> Self {
+        Self { tick: record.ended, at: record.ended_at }
+    }
+
+    /// Did the operation of the record begin after it, by at least this much?
+    pub(super) fn counts_for(self, record: &Record, settled: Duration) -> bool {
+        self.tick < record.began && self.at + settled <= record.began_at
+    }
+}
+
 /// One of them.
 struct Ending {
     began: u64,
-    /// When it was certainly done, if that is known.
-    done: Option<u64>,
+    /// If that is known.
+    done: Option<Done>,
 }
 
 #[derive(Default)]
@@ -20,20 +38,15 @@ pub(crate) struct Endings {
     /// Access tokens that were revoked alone.
     tokens: HashMap<String, Vec<Ending>>,
     /// Each redemption of a code may be the reason why another one is refused.
-    redemptions: HashMap<String, Vec<Redemption>>,
-}
-
-struct Redemption {
-    began: u64,
-    ended: u64,
-    outcome: Outcome,
+    redemptions: HashMap<String, Vec<Record>>,
+    settled: Duration,
 }
 
 impl Endings {
-    pub(super) fn of(ordered: &[&Record], known: &Known) -> Self {
-        let mut endings = Self::default();
+    pub(super) fn of(ordered: &[&Record], known: &Known, settled: Duration) -> Self {
+        let mut endings = Self { settled, ..Self::default() };
         for record in ordered {
-            let ending = Ending { began: record.began, done: record.outcome.is_acknowledged().then_some(record.ended) };
+            let ending = Ending { began: record.began, done: record.outcome.is_acknowledged().then(|| Done::with(record)) };
             match &record.operation {
                 _ if matches!(record.outcome, Outcome::Refused(_)) && !matches!(record.operation, Operation::Redeem { .. }) => {}
                 Operation::RevokeRefresh { token } => {
@@ -42,8 +55,7 @@ impl Endings {
                 }
                 Operation::RevokeAccess { token } => endings.tokens.entry(token.clone()).or_default().push(ending),
                 Operation::Redeem { code } => {
-                    let redemption = Redemption { began: record.began, ended: record.ended, outcome: record.outcome.clone() };
-                    endings.redemptions.entry(code.clone()).or_default().push(redemption);
+                    endings.redemptions.entry(code.clone()).or_default().push(Record::clone(record));
                 }
                 _ => {}
             }
@@ -65,7 +77,7 @@ impl Endings {
 
     /// Had something certainly ended this before the operation of the record began?
     pub(super) fn has_ended(&self, what: &str, known: &Known, record: &Record) -> bool {
-        self.of_token(what, known).any(|ending| ending.done.is_some_and(|done| done < record.began))
+        self.of_token(what, known).any(|ending| ending.done.is_some_and(|done| done.counts_for(record, self.settled)))
     }
 
     /// Can nothing at all have ended this token?
@@ -81,7 +93,7 @@ impl Endings {
 
 /// Whoever redeems a code that was redeemed ends its grant: certainly if they are refused after somebody was served, perhaps if it is not
 /// clear who was first.
-fn replays(redemptions: &[Redemption]) -> Vec<Ending> {
+fn replays(redemptions: &[Record]) -> Vec<Ending> {
     let mut endings = Vec::new();
     for (n, replay) in redemptions.iter().enumerate() {
         if replay.outcome.is_acknowledged() {
@@ -93,7 +105,7 @@ fn replays(redemptions: &[Redemption]) -> Vec<Ending> {
         }
         let refused = matches!(replay.outcome, Outcome::Refused(_));
         let served = firsts.any(|(_, first)| first.outcome.is_acknowledged() && first.ended < replay.began);
-        endings.push(Ending { began: replay.began, done: (refused && served).then_some(replay.ended) });
+        endings.push(Ending { began: replay.began, done: (refused && served).then(|| Done::with(replay)) });
     }
     endings
 }

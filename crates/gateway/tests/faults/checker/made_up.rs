@@ -1,5 +1,7 @@
 //! Histories that were made up: the checker sees what is wrong in each, and nothing in those that are right.
 
+use std::time::Duration;
+
 use super::{
     super::history::{Operation, Outcome, Record},
     Violation, check,
@@ -20,7 +22,8 @@ impl MadeUp {
 
     fn then(mut self, operation: Operation, outcome: Outcome) -> Self {
         let began = self.0.len() as u64 * 2;
-        self.0.push(Record { operation, outcome, began, ended: began + 1 });
+        let (began_at, ended_at) = (Duration::from_millis(began), Duration::from_millis(began + 1));
+        self.0.push(Record { operation, outcome, began, ended: began + 1, began_at, ended_at });
         self
     }
 
@@ -36,12 +39,12 @@ impl MadeUp {
 
     #[track_caller]
     fn passes(self) {
-        assert_eq!(check(&self.0), [], "{:#?}", self.0);
+        assert_eq!(check(&self.0, Duration::ZERO), [], "{:#?}", self.0);
     }
 
     #[track_caller]
     fn fails_with(self, violation: Violation) {
-        assert_eq!(check(&self.0), [violation], "{:#?}", self.0);
+        assert_eq!(check(&self.0, Duration::ZERO), [violation], "{:#?}", self.0);
     }
 }
 
@@ -137,7 +140,7 @@ fn what_was_handed_out_is_lost() {
     MadeUp::connected().then(using("a1"), invalid("token")).then(revoke("r1"), Outcome::Done).fails_with(lost("a1", "token"));
     // A revocation that was refused revoked nothing.
     let refused = MadeUp::connected().then(revoke("r1"), invalid("grant")).then(using("a1"), invalid("token"));
-    assert!(check(&refused.0).contains(&lost("a1", "token")));
+    assert!(check(&refused.0, Duration::ZERO).contains(&lost("a1", "token")));
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn a_token_is_handed_out_twice() {
     MadeUp::connected().then(refresh("r1"), tokens("a1", "r2")).fails_with(again());
     let two = MadeUp::connected().then(refresh("r1"), tokens("a2", "r2")).then(refresh("r2"), tokens("a3", "r3"));
     let loops = two.then(refresh("r3"), tokens("a4", "r2"));
-    assert!(check(&loops.0).contains(&Violation::HandedOutTwice { token: text("r2") }));
+    assert!(check(&loops.0, Duration::ZERO).contains(&Violation::HandedOutTwice { token: text("r2") }));
 }
 
 #[test]
@@ -171,6 +174,17 @@ fn a_revocation_is_undone() {
     // Of the whole grant, whichever token it was by.
     let rotated = MadeUp::connected().then(refresh("r1"), tokens("a2", "r2"));
     rotated.then(revoke("r1"), Outcome::Done).then(using("a2"), Outcome::Done).fails_with(undone("a2"));
+}
+
+#[test]
+fn a_revocation_may_take_a_moment_to_count_everywhere() {
+    let late = MadeUp::connected().then(revoke("r1"), Outcome::Done).then(using("a1"), Outcome::Done);
+    assert_eq!(check(&late.0, Duration::from_millis(2)), []);
+    assert_eq!(check(&late.0, Duration::from_millis(1)), [Violation::RevocationUndone { token: text("a1") }]);
+    let risen = MadeUp::connected().then(revoke("r1"), Outcome::Unknown).then(using("a1"), invalid("token"));
+    let risen = risen.then(using("a1"), Outcome::Done);
+    assert_eq!(check(&risen.0, Duration::from_millis(2)), []);
+    assert_eq!(check(&risen.0, Duration::from_millis(1)), [Violation::Risen { token: text("a1") }]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Is a history one that a gateway may have which loses nothing and does nothing twice? [`check`] says what speaks against it. An operation
 //! that nobody answered may have happened or not, at any moment from its beginning on; everything else follows from what clients
-//! were told. What may have ended a grant is gathered in [`endings`]; histories that were made up, one for each kind of violation,
+//! were told. Where there are several gateways, a revocation counts everywhere after a moment (`settled`) and not at once. What may have ended a grant is gathered in [`endings`]; histories that were made up, one for each kind of violation,
 //! are in [`made_up`].
 //!
 //! All this holds within the grace window of refresh tokens: histories are made with the longest there is, and nobody presents a token that
@@ -9,9 +9,12 @@
 mod endings;
 mod made_up;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use self::endings::Endings;
+use self::endings::{Done, Endings};
 use super::history::{Operation, Outcome, Record};
 
 /// What no sequence of faults may bring about.
@@ -33,17 +36,17 @@ pub(crate) enum Violation {
     Unexpected { operation: Operation, error: String },
 }
 
-/// Everything that speaks against a history; nothing if nothing does.
-pub(crate) fn check(records: &[Record]) -> Vec<Violation> {
+/// Everything that speaks against a history; nothing if nothing does. An end counts wherever somebody asks so long after it.
+pub(crate) fn check(records: &[Record], settled: Duration) -> Vec<Violation> {
     let mut ordered: Vec<&Record> = records.iter().collect();
     ordered.sort_by_key(|record| record.ended);
     let known = Known::of(&ordered);
-    let endings = Endings::of(&ordered, &known);
+    let endings = Endings::of(&ordered, &known, settled);
     let mut violations = known.twice.clone();
     violations.extend(rotated_twice(&ordered));
     violations.extend(ordered.iter().filter_map(|record| refused_without_reason(record, &known, &endings)));
     violations.extend(ordered.iter().filter_map(|record| served_though_ended(record, &known, &endings)));
-    violations.extend(risen(&ordered));
+    violations.extend(risen(&ordered, settled));
     violations
 }
 
@@ -52,7 +55,7 @@ pub(crate) fn alive(records: &[Record]) -> Vec<String> {
     let mut ordered: Vec<&Record> = records.iter().collect();
     ordered.sort_by_key(|record| record.ended);
     let known = Known::of(&ordered);
-    let endings = Endings::of(&ordered, &known);
+    let endings = Endings::of(&ordered, &known, Duration::ZERO);
     let handed_out = ordered.iter().filter_map(|record| match &record.outcome {
         Outcome::Tokens { access, .. } => Some(access),
         _ => None,
@@ -170,14 +173,14 @@ fn served_though_ended(record: &Record, known: &Known, endings: &Endings) -> Opt
 }
 
 /// What was refused once is refused for ever.
-fn risen(ordered: &[&Record]) -> Vec<Violation> {
-    let mut refused: HashMap<&String, u64> = HashMap::new();
+fn risen(ordered: &[&Record], settled: Duration) -> Vec<Violation> {
+    let mut refused: HashMap<&String, Done> = HashMap::new();
     let mut violations = Vec::new();
     for record in ordered {
         let (Operation::Use { token } | Operation::Refresh { token }) = &record.operation else { continue };
         if matches!(record.outcome, Outcome::Refused(_)) {
-            refused.entry(token).or_insert(record.ended);
-        } else if record.outcome.is_acknowledged() && refused.get(token).is_some_and(|ended| *ended < record.began) {
+            refused.entry(token).or_insert(Done::with(record));
+        } else if record.outcome.is_acknowledged() && refused.get(token).is_some_and(|done| done.counts_for(record, settled)) {
             violations.push(Violation::Risen { token: token.clone() });
         }
     }
