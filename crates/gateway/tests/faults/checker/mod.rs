@@ -1,6 +1,6 @@
 //! Is a history one that a gateway may have which loses nothing and does nothing twice? [`check`] says what speaks against it. An operation
 //! that nobody answered may have happened or not, at any moment from its beginning on; everything else follows from what clients
-//! were told. Where there are several gateways, a revocation counts everywhere after a moment (`settled`) and not at once. What may have ended a grant is gathered in [`endings`]; histories that were made up, one for each kind of violation,
+//! were told. Where there are several gateways, a revocation counts everywhere after a moment ([`Settled`]) and not at once. What may have ended a grant is gathered in [`endings`]; histories that were made up, one for each kind of violation,
 //! are in [`made_up`].
 //!
 //! All this holds within the grace window of refresh tokens: histories are made with the longest there is, and nobody presents a token that
@@ -36,17 +36,30 @@ pub(crate) enum Violation {
     Unexpected { operation: Operation, error: String },
 }
 
-/// Everything that speaks against a history; nothing if nothing does. An end counts wherever somebody asks so long after it.
-pub(crate) fn check(records: &[Record], settled: Duration) -> Vec<Violation> {
+/// How long an end may take to count wherever somebody asks.
+#[derive(Clone, Copy)]
+pub(crate) struct Settled {
+    /// One that was acknowledged.
+    pub(crate) acknowledged: Duration,
+    /// One that nobody acknowledged, but which somebody was refused for.
+    pub(crate) noticed: Duration,
+}
+
+impl Settled {
+    pub(crate) const AT_ONCE: Self = Self { acknowledged: Duration::ZERO, noticed: Duration::ZERO };
+}
+
+/// Everything that speaks against a history; nothing if nothing does.
+pub(crate) fn check(records: &[Record], settled: Settled) -> Vec<Violation> {
     let mut ordered: Vec<&Record> = records.iter().collect();
     ordered.sort_by_key(|record| record.ended);
     let known = Known::of(&ordered);
-    let endings = Endings::of(&ordered, &known, settled);
+    let endings = Endings::of(&ordered, &known, settled.acknowledged);
     let mut violations = known.twice.clone();
     violations.extend(rotated_twice(&ordered));
     violations.extend(ordered.iter().filter_map(|record| refused_without_reason(record, &known, &endings)));
     violations.extend(ordered.iter().filter_map(|record| served_though_ended(record, &known, &endings)));
-    violations.extend(risen(&ordered, settled));
+    violations.extend(risen(&ordered, settled.noticed));
     violations
 }
 
