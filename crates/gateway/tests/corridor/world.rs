@@ -265,6 +265,14 @@ impl World {
         Arc::new(FixedClock::at(Timestamp::from_secs(self.clock.now().as_secs() + seconds)))
     }
 
+    /// Starts one more gateway on the same records, whose clock is so many seconds ahead of the world's.
+    pub(crate) async fn add_node_ahead(&mut self, seconds: i64) {
+        let (listener, errands) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let gateway = self.gateway(self.clock_ahead(seconds)).await.join(errands, None).await.unwrap();
+        self.others.push((listener.local_addr().unwrap(), Some(Running::start(gateway, listener))));
+    }
+
     async fn gateway(&self, clock: Arc<FixedClock>) -> Gateway {
         let built = Box::pin(Gateway::build_with(&self.config, self.providers(), false, clock, Arc::new(OsEntropy)));
         let mut gateway = built.await.unwrap().that_trusts_for(TRUST);

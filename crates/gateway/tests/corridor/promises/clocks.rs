@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use portunus_core::{Clock as _, node::KeptSession, secret::TokenHash};
 use portunus_testkit::{
     agent::{Agent, Landing, McpClient, OAuthClient, Request},
     figures::Figures,
@@ -12,6 +13,8 @@ use portunus_testkit::{
 use serde_json::json;
 
 use crate::world::{Setup, World};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[tokio::test]
 async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
@@ -35,6 +38,29 @@ async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
     }
 }
 
+#[tokio::test]
+async fn f7_a_gateway_that_is_ahead_deletes_nothing_that_others_need() {
+    let redis = Server::start(&[]);
+    for redis in [None, Some(&redis)] {
+        let mut world = World::over(redis, Setup::default()).await;
+        let (client, browser) = (world.client("/mcp").await, world.browser());
+        let authorization = client.authorization();
+        let consent = client.begin(&browser, &authorization).await.page();
+        // Whoever looks from before it expired sees this until it is deleted.
+        let (hash, now) = (TokenHash::of("expired long ago"), world.clock.now());
+        let session = KeptSession { user: world.user("alice"), state: Vec::new() };
+        world.stores().sessions.keep_session(&hash, &session, now - 2 * HOUR).await.unwrap();
+        assert!(world.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some());
+        world.add_node_ahead(600).await;
+        while world.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let code = consent.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
+        client.tokens(client.redeem(&authorization, &code).await);
+        world.close().await;
+    }
+}
+
 /// Two nodes on one Redis, and a client that knows both.
 struct Two {
     _redis: Server,
@@ -47,7 +73,8 @@ struct Two {
 impl Two {
     async fn apart(seconds: i64) -> Self {
         let redis = Server::start(&[]);
-        let world = World::over(Some(&redis), Setup { nodes: 2, others_ahead: seconds, ..Setup::default() }).await;
+        let setup = Setup { nodes: 2, others_ahead: seconds, ..Setup::default() };
+        let world = Box::pin(World::over(Some(&redis), setup)).await;
         let (browser, here) = (world.browser(), world.client("/mcp").await);
         let mut there = here.clone();
         there.discovery.server["token_endpoint"] = world.at_node(1, "/auth/token").into();
