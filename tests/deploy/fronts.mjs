@@ -14,7 +14,7 @@ const CERTIFICATE = path.join(FIXTURES, 'zoo-server.pem');
 const KEY = path.join(FIXTURES, 'zoo-server.key.pem');
 
 /** The file's text with these replaced, `[what, by, how often]`. */
-function adapted(file, replacements) {
+export function adapted(file, replacements) {
   let text = fs.readFileSync(path.join(ROOT, 'deploy', file), 'utf8');
   for (const [what, by, times] of replacements) {
     const found = text.split(what).length - 1;

@@ -1,8 +1,10 @@
-// Three gateways on one Redis behind an nginx that knows nothing but round robin, all of it on loopback and started here; and ways to do
+// Three gateways on one Redis behind the nginx of deploy/, which knows nothing but round robin, all of it on loopback and started here; and ways to do
 // harm to it. What is tested with it is in the files named *.test.mjs.
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 
+import { adapted } from '../deploy/fronts.mjs';
 import { answers, freePort, gatewayBinary, plainEnvironment, start, tail } from '../interop/world.mjs';
 
 const NODES = 3;
@@ -47,39 +49,31 @@ export async function startRedis(folder) {
   };
 }
 
+/** The nginx of deploy/, on one plain port of loopback. */
 async function startNginx(folder, port, upstreams) {
+  const [first, second, third] = upstreams;
+  const site = adapted('nginx/portunus.conf', [
+    ['server {\n    listen 80;\n    listen [::]:80;\n    server_name mcp.example.com;\n    return 308 https://$host$request_uri;\n}\n', '', 1],
+    ['    # From nginx 1.25.1 on: without `http2` here, and a line `http2 on;` below.\n    listen 443 ssl http2;\n    listen [::]:443 ssl http2;\n', `    listen 127.0.0.1:${port};\n`, 1],
+    ['    ssl_certificate     /etc/nginx/certs/fullchain.pem;\n    ssl_certificate_key /etc/nginx/certs/privkey.pem;\n', '', 1],
+    ['    ssl_protocols TLSv1.2 TLSv1.3;\n    ssl_session_cache shared:portunus:10m;\n', '', 1],
+    // The port is not the scheme's own here.
+    ['$host;', '$http_host;', 2],
+    ['127.0.0.1:3001', `127.0.0.1:${first}`, 1],
+    ['127.0.0.1:3002', `127.0.0.1:${second}`, 1],
+    ['127.0.0.1:3003', `127.0.0.1:${third}`, 1],
+    // Nodes die so often here that all of them would be left alone at once.
+    ['max_fails=3 fail_timeout=5s', 'max_fails=0', 3],
+  ]);
+  fs.writeFileSync(path.join(folder, 'site.conf'), site);
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${folder}/nginx-${kind};`);
+  // As root it would serve as somebody who cannot enter this folder.
+  const user = process.getuid() === 0 ? 'user root;\n' : '';
   const config = path.join(folder, 'nginx.conf');
-  // Whoever refuses a connection is passed over each time; what was sent to one is never sent to another.
   fs.writeFileSync(
     config,
-    `daemon off;
-worker_processes 1;
-pid ${folder}/nginx.pid;
-error_log stderr warn;
-events { worker_connections 2048; }
-http {
-  access_log off;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/nginx-${kind};`).join('\n  ')}
-  upstream nodes {
-    ${upstreams.map((upstream) => `server 127.0.0.1:${upstream} max_fails=0;`).join('\n    ')}
-    keepalive 16;
-  }
-  server {
-    listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://nodes;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_buffering off;
-      proxy_read_timeout 1h;
-      proxy_next_upstream error timeout;
-      client_max_body_size 8m;
-    }
-  }
-}
-`,
+    `${user}daemon off;\nworker_processes 1;\npid ${folder}/nginx.pid;\nerror_log stderr warn;\nevents { worker_connections 2048; }\n` +
+      `http {\n  access_log off;\n${temporary.join('\n')}\n  include ${folder}/site.conf;\n}\n`,
   );
   const nginx = start('nginx', ['-c', config, '-p', folder], { log: path.join(folder, 'nginx.log') });
   await connects(port, nginx);
@@ -106,6 +100,8 @@ export async function startCluster(folder, { port, env, mcp, config }) {
       await answers(`http://localhost:${node.port}/health`, node.process);
     };
     node.url = `http://localhost:${node.port}`;
+    /** Asks this node past nginx, as nginx would. Answers with the status. */
+    node.post = (at, headers, body) => post(node.url + at, { ...headers, host: new URL(baseUrl).host }, body);
     /** Without a word, as a machine that loses power. */
     node.kill = async () => {
       process.kill(node.process.pid, 'SIGKILL');
@@ -137,4 +133,14 @@ export async function startCluster(folder, { port, env, mcp, config }) {
       await redis.stop();
     },
   };
+}
+
+function post(url, headers, body) {
+  return new Promise((resolve, reject) => {
+    const request = http.request(url, { method: 'POST', headers: { accept: 'application/json, text/event-stream', ...headers } }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode));
+    });
+    request.on('error', reject).end(body);
+  });
 }

@@ -3,7 +3,6 @@
 // nobody anything that was acknowledged. Run by `./test nodes`; what is exercised is in ../eras.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 
 import { CLIENTS } from '../eras/clients/clients.mjs';
@@ -116,11 +115,11 @@ test('a token revoked at one node is refused by all of them, a moment later', PA
   const resource = `${stage.base}/mcp/legacy-http`;
   const tokens = new Tokens(stage.base, 'alice');
   const token = await tokens.for(resource);
-  const ping = (node) => ask(node, '/mcp/legacy-http', { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, '{"jsonrpc":"2.0","id":1,"method":"ping"}');
+  const ping = (node) => node.post('/mcp/legacy-http', { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, '{"jsonrpc":"2.0","id":1,"method":"ping"}');
   // Without a session; but not for want of a token.
   for (const node of stage.gateway.nodes) assert.equal(await ping(node), 400);
   const form = new URLSearchParams({ token, client_id: tokens.held.get(resource).client }).toString();
-  assert.equal(await ask(stage.gateway.nodes[0], '/auth/revoke', { 'content-type': 'application/x-www-form-urlencoded' }, form), 200);
+  assert.equal(await stage.gateway.nodes[0].post('/auth/revoke', { 'content-type': 'application/x-www-form-urlencoded' }, form), 200);
   assert.equal(await ping(stage.gateway.nodes[0]), 401, 'at once where it was revoked');
   for (const node of stage.gateway.nodes) {
     for (let attempt = 0; (await ping(node)) !== 401; attempt += 1) {
@@ -129,19 +128,6 @@ test('a token revoked at one node is refused by all of them, a moment later', PA
     }
   }
 });
-
-/** Asks one node past nginx, as nginx would. Answers with the status. */
-function ask(node, at, headers, body) {
-  return new Promise((resolve, reject) => {
-    const request = http.request(node.url + at, { method: 'POST', headers: { ...headers, accept: 'application/json, text/event-stream', host: new URL(stage.base).host } });
-    request.on('response', (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode));
-    });
-    request.on('error', reject);
-    request.end(body);
-  });
-}
 
 test('nodes, nginx and the provider came to no harm', () => {
   row('clients of both eras', { exercises: count.begun, kills: turn, repeated: 0, violations: count.begun - count.done });
