@@ -2,12 +2,12 @@
 // be lost, whatever else fails has failed by itself. Who is at work meanwhile stands in conformance.test.mjs and browser.test.mjs.
 import { setTimeout as pause } from 'node:timers/promises';
 
+import { NEWS_MS } from './turns.mjs';
+
 /** Between the end of one kill's consequences and the next kill. */
 const REST_MS = [300, 2500];
 /** For a request to come, before which a node dies; nobody may be asking just now. */
 const REQUEST_MS = 2000;
-/** For those who had connections to a node to hear that they are gone: what is sent before is under way. */
-const NEWS_MS = 50;
 
 export class Reaper {
   #settled;
