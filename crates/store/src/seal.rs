@@ -140,6 +140,13 @@ impl Sealer {
         key.cipher.decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| SealError::Altered)
     }
 
+    /// With which of the secrets was this sealed? 0 is the one that seals now; `None` if it is none of them.
+    pub fn generation(&self, sealed: &[u8]) -> Option<usize> {
+        let (id, ..) = split(sealed).ok()?;
+        let keys = self.keys.load();
+        std::iter::once(&keys.current).chain(&keys.earlier).position(|key| key.id == id)
+    }
+
     /// Was this sealed with the key that seals now?
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         split(sealed).is_ok_and(|(id, ..)| id == self.keys.load().current.id)
@@ -213,6 +220,7 @@ mod tests {
         let rotated = sealer(&["new", "old"]);
         assert_eq!(rotated.open(HERE, &old).unwrap().as_slice(), b"hello");
         assert!(!rotated.is_current(&old));
+        assert_eq!((rotated.generation(&old), sealer(&["new"]).generation(&old)), (Some(1), None));
         assert!(rotated.is_current(&rotated.seal(HERE, b"hello").unwrap()));
         assert_eq!(sealer(&["new"]).open(HERE, &old), Err(SealError::UnknownKey));
     }

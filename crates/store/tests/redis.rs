@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use portunus_core::store::Stores;
-use portunus_store::{conformance::Backend, conformance_suite};
+use portunus_core::{Timestamp, store::Stores};
+use portunus_store::{conformance::Backend, conformance_suite, inspection::Inspection};
 use portunus_testkit::redis::Server;
 
 use self::place::Place;
@@ -21,6 +21,10 @@ impl Backend for Redis {
 
     async fn open(&self) -> Stores {
         self.0.open().await
+    }
+
+    async fn inspect(&self, now: Timestamp) -> Inspection {
+        self.0.inspect(now).await
     }
 }
 

@@ -11,8 +11,9 @@ use portunus_core::{
     store::{GrantsOf, Hearing, StoreError, Stores},
 };
 use portunus_store::{
+    conformance::archive::Crate,
     conformance::secrets::{NOW, assert_all_opens, fill, grant, leg, user},
-    redis::{OpenError, RedisAddress, RedisOptions, open},
+    redis::{OpenError, RedisAddress, RedisOptions, inspect, open},
 };
 use portunus_testkit::redis::Server;
 
@@ -168,6 +169,8 @@ async fn an_acl_user_with_what_the_documentation_names() {
     assert_all_opens(&stores).await;
     stores.upkeep.ping().await.unwrap();
     stores.upkeep.purge(NOW, NOW).await.unwrap();
+    stores.archive.import(&mut Crate::of(&stores).await).await.unwrap();
+    assert_eq!(Box::pin(inspect(options.clone(), sealer("one"), NOW)).await.unwrap().problems, []);
 
     // Not to hear of anything is allowed: it is counted.
     let before = stores.bulletins.mark().await.unwrap();
@@ -196,6 +199,8 @@ async fn prefixes_keep_apart() {
     let stores = other.open().await;
     assert_eq!(stores.grants.find_grant(&grant().id).await.unwrap(), None);
     assert_eq!(stores.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap(), 0);
+    assert!(stores.archive.is_empty().await.unwrap());
+    stores.archive.import(&mut Crate::default()).await.unwrap();
     assert!(one.open().await.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
 }
 

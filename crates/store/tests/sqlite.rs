@@ -4,11 +4,15 @@
 
 use std::sync::Arc;
 
-use portunus_core::{entropy::SeededEntropy, secret::SecretText, store::Stores};
-use portunus_store::{conformance::Backend, conformance_suite, seal::Sealer, sqlite};
+use portunus_core::{Timestamp, entropy::SeededEntropy, secret::SecretText, store::Stores};
+use portunus_store::{conformance::Backend, conformance_suite, inspection::Inspection, seal::Sealer, sqlite};
 use tempfile::TempDir;
 
 struct Sqlite(TempDir);
+
+fn sealer() -> Sealer {
+    Sealer::new(&[SecretText::new("a secret of the tests")], Arc::new(SeededEntropy::new(1))).unwrap()
+}
 
 impl Backend for Sqlite {
     async fn fresh() -> Self {
@@ -16,8 +20,11 @@ impl Backend for Sqlite {
     }
 
     async fn open(&self) -> Stores {
-        let sealer = Sealer::new(&[SecretText::new("a secret of the tests")], Arc::new(SeededEntropy::new(1))).unwrap();
-        sqlite::open(&self.0.path().join("mcp.sqlite"), sealer).unwrap()
+        sqlite::open(&self.0.path().join("mcp.sqlite"), sealer()).unwrap()
+    }
+
+    async fn inspect(&self, _: Timestamp) -> Inspection {
+        sqlite::inspect(&self.0.path().join("mcp.sqlite"), &sealer()).unwrap()
     }
 }
 

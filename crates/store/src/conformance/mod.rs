@@ -12,6 +12,7 @@ pub mod bulletins;
 pub mod clients;
 pub mod consents;
 pub mod grants;
+pub mod inspection;
 pub mod logins;
 pub mod nodes;
 pub mod pins;
@@ -26,8 +27,10 @@ pub mod upkeep;
 
 use std::{future::Future, sync::Arc};
 
-use portunus_core::store::Stores;
+use portunus_core::{Timestamp, store::Stores};
 use tokio::sync::Barrier;
+
+use crate::inspection::Inspection;
 
 /// Storage of a test's own, empty at first.
 pub trait Backend: Send + Sync + Sized {
@@ -36,6 +39,9 @@ pub trait Backend: Send + Sync + Sized {
     /// Stores over this storage. Called again after the first ones were dropped it is a restart of the gateway; called again
     /// while they are in use it is a second gateway on the same storage.
     fn open(&self) -> impl Future<Output = Stores> + Send;
+
+    /// What is found when this storage is looked through, in use or not.
+    fn inspect(&self, now: Timestamp) -> impl Future<Output = Inspection> + Send;
 }
 
 /// How many race: more than there are threads, connections or places in a batch of any store.
@@ -124,6 +130,10 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @port $backend
             archive: everything_comes_over, nothing_is_added_or_lost_on_the_way, what_was_there_is_replaced,
             what_has_expired_is_purged_after_it_came, a_chain_in_motion_is_taken_whole
+        }
+        $crate::conformance_suite! { @port $backend
+            inspection: nothing_is_wrong_with_what_ports_wrote, nothing_is_wrong_with_what_was_imported,
+            nothing_is_wrong_with_a_store_in_use
         }
         $crate::conformance_suite! { @port $backend
             upkeep: well, expired_is_deleted, living_is_left_alone, used_refresh_tokens_stay_until_they_expire,

@@ -2,7 +2,7 @@
 //! the shards, [`grants`] takes a grant and its tokens at one moment, [`import`] writes. That nobody opens what is half written, an
 //! unfinished import says in a key of its own, which [`super::sentinel`] looks at.
 
-mod export;
+pub(super) mod export;
 mod grants;
 mod import;
 

@@ -22,6 +22,11 @@ impl Shard {
         (0..=u8::MAX).map(Self)
     }
 
+    /// Reads a tag.
+    pub(super) fn parse(tag: &str) -> Option<Self> {
+        if tag.len() == 2 { u8::from_str_radix(tag, 16).ok().map(Self) } else { None }
+    }
+
     pub(super) fn of_hash(hash: &TokenHash) -> Self {
         Self(hash.as_bytes()[0])
     }

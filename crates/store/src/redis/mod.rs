@@ -17,6 +17,7 @@ mod epochs;
 mod failure;
 mod grants;
 mod grants_of;
+mod inspection;
 mod keys;
 mod logins;
 mod nodes;
@@ -33,5 +34,6 @@ mod upkeep;
 
 pub use self::{
     address::{AddressError, RedisAddress, Topology},
+    inspection::inspect,
     open::{OpenError, RedisOptions, open, open_to_import},
 };

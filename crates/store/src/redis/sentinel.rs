@@ -80,6 +80,26 @@ async fn renew(database: &Database, fresh: Vec<u8>) -> Result<(), StoreError> {
     database.connection.write(&sentinel, command).await.map(drop)
 }
 
+/// Is it ours to read? Changes nothing. Gives whether an import into it is unfinished.
+pub(super) async fn look(database: &Database, address: &str) -> Result<bool, OpenError> {
+    let (layout, sentinel) = (database.keys.meta("layout"), database.keys.meta("sentinel"));
+    let unfinished = database.keys.unfinished_import();
+    let read = async {
+        let commands = [get(&layout), get(&sentinel), get(&unfinished)];
+        let [found, kept, half] = database.connection.read(&layout, commands).await?;
+        Ok::<_, StoreError>((answer::<Option<i64>>(found)?, answer::<Option<Vec<u8>>>(kept)?, half != Value::Nil))
+    };
+    let (found, kept, is_half) = read.await.map_err(|error| OpenError::store(address, error))?;
+    if let Some(found) = found.filter(|found| *found > KNOWN) {
+        return Err(OpenError::Newer { address: address.to_owned(), found, known: KNOWN });
+    }
+    match kept.map(|kept| database.sealer.open(PLACE, &kept)) {
+        None | Some(Ok(_)) => Ok(is_half),
+        Some(Err(SealError::UnknownKey)) => Err(OpenError::WrongSecret { address: address.to_owned() }),
+        Some(Err(error)) => Err(OpenError::seal(address, error)),
+    }
+}
+
 fn set_if_absent(key: &str, value: &[u8]) -> redis::Cmd {
     let mut command = redis::cmd("SET");
     command.arg(key).arg(value).arg("NX");

@@ -1,7 +1,7 @@
 //! Everything there is, out of the file and into it. Each way has a connection and a thread of its own, so that the gateway's readers and
 //! its writer are free: [`export`] reads one snapshot, [`import`] is one transaction. Next door: [`super::database`], for everything else.
 
-mod export;
+pub(super) mod export;
 mod import;
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Archive for SqliteArchive {
     async fn export(&self, sink: &mut dyn RecordSink) -> Result<(), ArchiveError> {
         let (out, mut portions) = mpsc::channel(AHEAD);
         let database = Arc::clone(&self.0);
-        let reading = task::spawn_blocking(move || export::run(&database, out));
+        let reading = task::spawn_blocking(move || export::run(&database, &out));
         while let Some(portion) = portions.recv().await {
             match portion {
                 Portion::Records(records) => sink.put(records).await?,
@@ -93,4 +93,28 @@ async fn give(source: &mut dyn RecordSource, orders: mpsc::Sender<Order>) -> Res
 
 fn broken(_: JoinError) -> StoreError {
     StoreError::Unavailable("its work panicked or was stopped".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use portunus_core::{entropy::SeededEntropy, secret::SecretText};
+
+    use super::*;
+    use crate::seal::Sealer;
+
+    /// Or it would be lost in every backup.
+    #[test]
+    fn every_table_is_known_here() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mcp.sqlite");
+        let sealer = Sealer::new(&[SecretText::new("a secret")], Arc::new(SeededEntropy::new(1))).unwrap();
+        drop(super::super::open(&path, sealer).unwrap());
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let tables: BTreeSet<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let known = TABLES.into_iter().chain(MORE_TABLES).chain(["meta"]).map(str::to_owned);
+        assert_eq!(tables, known.collect());
+    }
 }

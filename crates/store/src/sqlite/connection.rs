@@ -37,6 +37,8 @@ pub enum OpenError {
     Foreign { path: PathBuf },
     #[error("{} was last used by a newer Portunus (its schema is {found}, this one knows up to {known}); use that one or a newer one", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{} was last used by an older Portunus (its schema is {found}, this one's is {known}); start the gateway once, which brings it up to date", path.display())]
+    Older { path: PathBuf, found: i64, known: i64 },
     #[error("AUTH_SECRET differs from the one that created the database {}; restore it, or list it after the new one to rotate", path.display())]
     WrongSecret { path: PathBuf },
     #[error("the database {} cannot use a write-ahead log (SQLite chose {mode:?}); keep it on a local disk", path.display())]

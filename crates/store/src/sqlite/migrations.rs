@@ -36,6 +36,15 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenErro
     }
 }
 
+/// Refuses a database that [`apply`] would change: for those who only look.
+pub(super) fn check_current(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    check(connection, path)?;
+    match pragma(connection, "user_version").map_err(|source| OpenError::from_sqlite(path, source))? {
+        KNOWN => Ok(()),
+        found => Err(OpenError::Older { path: path.to_owned(), found, known: KNOWN }),
+    }
+}
+
 /// Brings the schema up to date: all missing steps, or none.
 pub(super) fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     apply_missing(connection).map_err(|source| OpenError::from_sqlite(path, source))

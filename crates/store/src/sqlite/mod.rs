@@ -11,6 +11,7 @@ mod database;
 mod failure;
 mod grants;
 mod grants_of;
+mod inspection;
 mod logins;
 mod migrations;
 mod nodes;
@@ -27,8 +28,11 @@ use std::{path::Path, sync::Arc};
 
 use portunus_core::store::Stores;
 
-pub use self::connection::{OpenError, is_in_use};
 use self::database::Database;
+pub use self::{
+    connection::{OpenError, is_in_use},
+    inspection::inspect,
+};
 use crate::seal::Sealer;
 
 /// Opens the database at `path`, creating the file (never its directory) if it is missing, and brings its schema up to date.

@@ -14,7 +14,7 @@ const PLACE: Place<'static> = Place { table: "meta", column: "value", key: KEY.a
 const TEXT: &[u8] = b"portunus";
 
 /// Every sealed column: table, primary key, column.
-const SEALED: [(&str, &str, &str); 4] = [
+pub(super) const SEALED: [(&str, &str, &str); 4] = [
     ("logins", "hash", "record"),
     ("legs", "state", "record"),
     ("refresh_tokens", "hash", "successor_secret"),
@@ -45,6 +45,19 @@ pub(super) fn check(connection: &mut Connection, sealer: &Sealer, path: &Path) -
         Trouble::Seal(SealError::UnknownKey) => OpenError::WrongSecret { path: path.to_owned() },
         Trouble::Seal(source) => OpenError::Seal { path: path.to_owned(), source },
     })
+}
+
+/// Is this one of the secrets the database was sealed with? Changes nothing.
+pub(super) fn look(connection: &Connection, sealer: &Sealer, path: &Path) -> Result<(), OpenError> {
+    let kept: Option<Vec<u8>> = connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [KEY], |row| row.get(0))
+        .optional()
+        .map_err(|source| OpenError::from_sqlite(path, source))?;
+    match kept.map(|ciphertext| sealer.open(PLACE, &ciphertext)) {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err(SealError::UnknownKey)) => Err(OpenError::WrongSecret { path: path.to_owned() }),
+        Some(Err(source)) => Err(OpenError::Seal { path: path.to_owned(), source }),
+    }
 }
 
 fn check_or_set(connection: &mut Connection, sealer: &Sealer) -> Result<(), Trouble> {

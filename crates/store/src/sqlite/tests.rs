@@ -1,6 +1,7 @@
-//! Tests of what is particular to SQLite; what every store has to do is in [`crate::conformance`]. One file each for the database
+//! Tests of what is particular to SQLite; what every store has to do is in [`crate::conformance`]. One file each for damage ([`damage`]), for the database
 //! file and the secret ([`file`]), and for faults while running ([`faults`]).
 
+mod damage;
 mod faults;
 mod file;
 

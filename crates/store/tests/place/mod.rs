@@ -8,9 +8,10 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use portunus_core::{entropy::SeededEntropy, secret::SecretText, store::Stores};
+use portunus_core::{Timestamp, entropy::SeededEntropy, secret::SecretText, store::Stores};
 use portunus_store::{
-    redis::{RedisAddress, RedisOptions, open},
+    inspection::Inspection,
+    redis::{RedisAddress, RedisOptions, inspect, open},
     seal::Sealer,
 };
 
@@ -36,6 +37,10 @@ impl Place {
 
     pub(crate) async fn open(&self) -> Stores {
         open(self.options(), sealer("a secret of the tests")).await.unwrap()
+    }
+
+    pub(crate) async fn inspect(&self, now: Timestamp) -> Inspection {
+        inspect(self.options(), sealer("a secret of the tests"), now).await.unwrap()
     }
 }
 

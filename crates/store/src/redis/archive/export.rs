@@ -40,7 +40,7 @@ const PORTION: usize = 200;
 /// Grants in flight at once: each takes several trips.
 const AT_ONCE: usize = 32;
 
-pub(super) async fn run(database: &Database, sink: &mut dyn RecordSink) -> Result<(), ArchiveError> {
+pub(in super::super) async fn run(database: &Database, sink: &mut dyn RecordSink) -> Result<(), ArchiveError> {
     let mut export = Export { database, sink };
     export.clients().await?;
     export.pins().await?;

@@ -31,18 +31,27 @@ use crate::{
 /// Records in a portion.
 const PORTION: usize = 100;
 
-pub(super) enum Portion {
+pub(in super::super) enum Portion {
     Records(Vec<Record>),
     LeftOut(Unreadable),
 }
 
 /// Gives every record; ends early, and well, when nobody takes them any more.
-pub(super) fn run(database: &Database, out: Sender<Portion>) -> Result<(), Failure> {
+pub(super) fn run(database: &Database, out: &Sender<Portion>) -> Result<(), Failure> {
     let mut db =
         connection::connect_reader(&database.path).map_err(|error| Failure(StoreError::Unavailable(error.to_string())))?;
     // The first of its statements fixes what all of them see.
     let snapshot = db.transaction()?;
-    let mut export = Export { db: &snapshot, sealer: &database.sealer, records: Vec::new(), out };
+    everything(&snapshot, &database.sealer, &mut |portion| out.blocking_send(portion).is_ok())
+}
+
+/// Gives every record that this connection sees, as long as `take` says that it wants more.
+pub(in super::super) fn everything(
+    db: &Connection,
+    sealer: &Sealer,
+    take: &mut dyn FnMut(Portion) -> bool,
+) -> Result<(), Failure> {
+    let mut export = Export { db, sealer, records: Vec::new(), take };
     match export.everything() {
         Ok(()) | Err(Stop::NobodyListens) => Ok(()),
         Err(Stop::Failed(failure)) => Err(failure),
@@ -64,7 +73,7 @@ struct Export<'a> {
     db: &'a Connection,
     sealer: &'a Sealer,
     records: Vec<Record>,
-    out: Sender<Portion>,
+    take: &'a mut dyn FnMut(Portion) -> bool,
 }
 
 impl Export<'_> {
@@ -111,7 +120,7 @@ impl Export<'_> {
                 Ok(record) => self.records.push(record),
                 Err(Failure(StoreError::Corrupt(why))) => {
                     let left_out = Unreadable { kind, id: shown(row.get_ref(0)?), why };
-                    self.out.blocking_send(Portion::LeftOut(left_out)).map_err(|_| Stop::NobodyListens)?;
+                    self.give(Portion::LeftOut(left_out))?;
                 }
                 Err(failure) => return Err(failure.into()),
             }
@@ -124,7 +133,11 @@ impl Export<'_> {
 
     fn send(&mut self) -> Result<(), Stop> {
         let records = std::mem::take(&mut self.records);
-        self.out.blocking_send(Portion::Records(records)).map_err(|_| Stop::NobodyListens)
+        self.give(Portion::Records(records))
+    }
+
+    fn give(&mut self, portion: Portion) -> Result<(), Stop> {
+        if (self.take)(portion) { Ok(()) } else { Err(Stop::NobodyListens) }
     }
 }
 

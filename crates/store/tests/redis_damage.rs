@@ -1,0 +1,171 @@
+//! Damage that is planted in Redis, and what looking through it says. That nothing is said of a store without damage is a part of the
+//! suite.
+
+use std::sync::LazyLock;
+
+use portunus_core::{Timestamp, secret::TokenHash, store::RecordKind};
+use portunus_store::{
+    conformance::archive::furnish,
+    inspection::{Inspection, Problem},
+    redis::{OpenError, inspect},
+};
+use portunus_testkit::redis::Server;
+
+use self::place::{Place, sealer, sealer_of};
+
+mod place;
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
+/// When everything was written.
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
+const SECRET: &str = "a secret of the tests";
+
+async fn furnished() -> Place {
+    let place = Place::fresh(SERVER.address());
+    furnish(&place.open().await).await;
+    place
+}
+
+async fn look(place: &Place) -> Inspection {
+    place.inspect(NOW).await
+}
+
+/// The one key of this storage with this end, which may hold `*`.
+fn key(place: &Place, end: &str) -> String {
+    let keys: Vec<String> = SERVER.ask(&["KEYS", &place.key(end)]);
+    assert_eq!(keys.len(), 1, "{end}: {keys:?}");
+    keys[0].clone()
+}
+
+/// Runs a command in which `@end` stands for the one key with this end, `#text` for a hash.
+fn plant(place: &Place, command: &[&str]) {
+    let words: Vec<String> = command
+        .iter()
+        .map(|word| match (word.strip_prefix('@'), word.strip_prefix('#')) {
+            (Some(end), _) => match end.split_once('#') {
+                Some((kind, text)) => key(place, &format!("{kind}{}", TokenHash::of(text))),
+                None => key(place, end),
+            },
+            (_, Some(text)) => TokenHash::of(text).to_string(),
+            _ => (*word).to_owned(),
+        })
+        .collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let _: redis::Value = SERVER.ask(&words);
+}
+
+fn find<'a>(problems: &'a [Problem], kind: Option<RecordKind>, what: &str) -> Option<&'a Problem> {
+    problems.iter().find(|problem| problem.kind == kind && problem.what.contains(what))
+}
+
+const CASES: [(&[&str], RecordKind, &str); 29] = [
+    // Records that cannot be read.
+    (&["HSET", "@{clients}:client:client 1", "record", "{}"], RecordKind::Client, "cannot be read: clients.record"),
+    (&["HSET", "@*:grant:grant 1", "record", "x"], RecordKind::Grant, "cannot be read: grants.record"),
+    (&["HSET", "@*:code:#code 20", "record", "{}"], RecordKind::Code, "cannot be read: codes.record"),
+    (&["HSET", "@*:transaction:transaction 1", "record", "{}"], RecordKind::Transaction, "cannot be read: transactions.record"),
+    (&["HSET", "@*:leg:#state 1", "record", "x"], RecordKind::Leg, "cannot be read: not a sealed value"),
+    (&["HSET", "@*:login:#login 5", "record", "x"], RecordKind::Login, "cannot be read: not a sealed value"),
+    (&["HSET", "@*:session:#session 1", "state", "x"], RecordKind::Session, "cannot be read: not a sealed value"),
+    (&["HSET", "@*:successor:#refresh 1", "record", "x"], RecordKind::Grant, "cannot be read: not a sealed value"),
+    (&["HSET", "@*:access:#access 0", "scopes", "\""], RecordKind::Grant, "cannot be read: access.scopes"),
+    // What belongs to them.
+    (&["DEL", "@*:grant:grant 0"], RecordKind::AccessToken, "of a grant that is not there"),
+    (&["DEL", "@*:grant:grant 0"], RecordKind::RefreshToken, "of a grant that is not there"),
+    (&["DEL", "@*:grant:grant 0"], RecordKind::Grant, "gone before it expired"),
+    (&["DEL", "@*:refresh:#refresh 10"], RecordKind::RefreshToken, "gone before it expired"),
+    (&["DEL", "@*:session:#session 1"], RecordKind::Session, "gone before it expired"),
+    (&["HSET", "@*:grant:grant 1", "epoch_of_user", "7:1"], RecordKind::Grant, "of an epoch that has not come"),
+    (&["SET", "@*:epoch-of-user:*", "many"], RecordKind::Grant, "its epoch is no epoch"),
+    // What leads to them.
+    (&["DEL", "@*:to-access:#access 0"], RecordKind::AccessToken, "no pointer leads to it"),
+    (&["SET", "@*:to-refresh:#refresh 0", "grant 0 00"], RecordKind::RefreshToken, "no pointer leads to it"),
+    (&["DEL", "@*:to-grant:grant 0"], RecordKind::Grant, "no pointer leads to it"),
+    (&["DEL", "@*:to-login:#login 5"], RecordKind::Login, "no pointer leads to it"),
+    (&["DEL", "@*:grants-of-client:client 0"], RecordKind::Grant, "not in the list of its client"),
+    (&["DEL", "@*:grants-of-login:#login 0"], RecordKind::Grant, "not in the list of its login"),
+    // When they expire.
+    (&["HSET", "@*:session:#session 1", "expires_at", "5"], RecordKind::Session, "its list says that it expires at another time"),
+    (&["PERSIST", "@*:session:#session 1"], RecordKind::Session, "Redis would never delete it by itself"),
+    // Clients and pins.
+    (&["ZREM", "@{clients}:all", "client 1"], RecordKind::Client, "not in the list of clients"),
+    (&["ZADD", "@{clients}:unused", "0", "client 1"], RecordKind::Client, "in the list of unused clients though used"),
+    (&["DEL", "@{clients}:client:client 1"], RecordKind::Client, "listed, and not there"),
+    (&["DEL", "@{pins}:definitions:dice"], RecordKind::Pin, "without what it stands for"),
+    (&["DEL", "@{pins}:servers"], RecordKind::Pin, "of a server that is not in the list of servers"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_damage_is_found_and_named() {
+    for (command, kind, what) in CASES {
+        let place = furnished().await;
+        plant(&place, command);
+        let problems = look(&place).await.problems;
+        let found = find(&problems, Some(kind), what);
+        let found = found.unwrap_or_else(|| panic!("{command:?}: {what:?} is not in {problems:#?}"));
+        assert!(!found.advice.is_empty() && !found.ids.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_list_or_person_knows_is_found() {
+    let place = furnished().await;
+    for list in ["{??}:expiry", "{??}:grants", "{??}:user:*", "{??}:logins-of-user:*", "{??}:grants-of-user:*"] {
+        let keys: Vec<String> = SERVER.ask(&["KEYS", &place.key(list)]);
+        assert!(!keys.is_empty());
+        let command: Vec<_> = std::iter::once("DEL").chain(keys.iter().map(String::as_str)).collect();
+        let _: i64 = SERVER.ask(&command);
+    }
+    let problems = look(&place).await.problems;
+    for (kind, what) in [
+        (RecordKind::Session, "no list says when it expires"),
+        (RecordKind::Grant, "no list says when it expires"),
+        (RecordKind::Grant, "not in the list of its shard"),
+        (RecordKind::Grant, "not in the list of its user"),
+        (RecordKind::Grant, "of a user who is not there"),
+        (RecordKind::Login, "not in the list of its user"),
+        (RecordKind::Login, "of a user who is not there"),
+    ] {
+        assert!(find(&problems, Some(kind), what).is_some(), "{what:?} is not in {problems:#?}");
+    }
+}
+
+/// A client that was deleted takes its grants along; one that merely went does not.
+#[tokio::test]
+async fn a_live_grant_of_a_registered_client_that_is_gone_is_found() {
+    let place = furnished().await;
+    let grant = key(&place, "*:grant:grant 1");
+    let record: String = SERVER.ask(&["HGET", &grant, "record"]);
+    let _: i64 = SERVER.ask(&["HSET", &grant, "record", &record.replace("\"client 1\"", "\"ptn_client_1\"")]);
+    let problems = look(&place).await.problems;
+    let found = find(&problems, Some(RecordKind::Grant), "live, of a registered client that is not there").unwrap();
+    assert_eq!((found.count, found.ids.as_slice()), (1, ["grant 1".to_owned()].as_slice()));
+}
+
+#[tokio::test]
+async fn seals_are_counted_by_secret_and_stay_as_they_are() {
+    let place = furnished().await;
+    let with = |secrets: &'static [&'static str]| inspect(place.options(), sealer_of(secrets), NOW);
+    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 12]);
+    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 12], "looking seals nothing anew");
+    assert!(matches!(with(&["another"]).await, Err(OpenError::WrongSecret { .. })));
+    drop(portunus_store::redis::open(place.options(), sealer_of(&["new", SECRET])).await.unwrap());
+    assert_eq!(with(&["new"]).await.unwrap().seals, [12]);
+}
+
+#[tokio::test]
+async fn nothing_is_written_where_nothing_is() {
+    let place = Place::fresh(SERVER.address());
+    assert_eq!(inspect(place.options(), sealer(SECRET), NOW).await.unwrap(), Inspection::default());
+    let keys: Vec<String> = SERVER.ask(&["KEYS", &place.key("*")]);
+    assert_eq!(keys, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_unfinished_restore_is_told() {
+    let place = furnished().await;
+    let () = SERVER.ask(&["SET", &place.key("{meta}:unfinished-import"), "1"]);
+    let problems = look(&place).await.problems;
+    assert!(find(&problems, None, "a restore is under way, or broke off").is_some(), "{problems:?}");
+    assert_eq!(look(&place).await.problems, problems, "looking changes nothing");
+}
