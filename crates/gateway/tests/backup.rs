@@ -1,4 +1,4 @@
-//! `portunus backup` and `portunus restore` as they are typed: what they say, what they refuse, and that what was in one store is in the
+//! `portunus backup`, `portunus restore` and `portunus store check` as they are typed: what they say, what they refuse, and that what was in one store is in the
 //! other. What is in such a file, and which damage to it is seen, is tested next to `portunus_store::backup`; that signed-in clients go
 //! on is a promise of the corridor.
 
@@ -252,4 +252,42 @@ fn help_teaches_and_a_missing_configuration_is_2() {
     }
     refused(&portunus(folder.path(), &["backup", "x"], &[]), "there are no records");
     assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_check_of_the_store_tells_what_there_is_and_what_is_wrong() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start(&[]));
+    let url = server.address();
+    let check = |more: &[(&'static str, &str)]| portunus(folder.path(), &["store", "check"], more);
+    refused(&check(&[]), "there are no records");
+    let stores = records(folder.path());
+    furnish(&stores).await;
+    in_redis(&server).await.archive.import(&mut Crate::of(&stores).await).await.unwrap();
+    for more in [&[][..], &[("REDIS_URL", url.as_str())]] {
+        let told = fine(&check(more));
+        for part in [
+            "access tokens                    7           -\n",
+            "12 values are sealed under AUTH_SECRET\n",
+            "Nothing is wrong.\n",
+        ] {
+            assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+        let rotated = [more, &[("AUTH_SECRET", NEW_SECRET), ("AUTH_SECRET_PREVIOUS", SECRET)]].concat();
+        assert!(
+            fine(&check(&rotated))
+                .contains("0 values are sealed under AUTH_SECRET\n12 values are sealed under AUTH_SECRET_PREVIOUS")
+        );
+        refused(&check(&[more, &[("AUTH_SECRET", NEW_SECRET)]].concat()), "AUTH_SECRET differs");
+    }
+    // Looking has sealed nothing anew and upgraded nothing: with the secret of before it is as before.
+    fine(&check(&[]));
+
+    let database = rusqlite::Connection::open(folder.path().join("mcp.sqlite")).unwrap();
+    database.execute("UPDATE clients SET record = '{}', id = id || char(27) || '[2K'", []).unwrap();
+    let () = server.ask(&["SET", "portunus:{meta}:unfinished-import", "1"]);
+    let output = check(&[]);
+    refused(&output, "clients: cannot be read: clients.record");
+    refused(&output, "  client 0\u{fffd}[2K\n");
+    refused(&output, "  -> no gateway can use it");
+    refused(&check(&[("REDIS_URL", &url)]), "the store: a restore is under way, or broke off (1)");
 }

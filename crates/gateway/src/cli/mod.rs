@@ -12,6 +12,7 @@ pub mod restore;
 pub mod schema;
 pub mod serve;
 pub mod signals;
+pub mod store;
 pub mod summary;
 pub mod tools;
 
@@ -76,6 +77,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put what a backup holds into the configured store, which may be of another kind
     Restore(restore::RestoreArgs),
+    /// Read everything that is kept, and say what is wrong with it (`store check`)
+    Store(store::StoreArgs),
     /// Print the JSON Schema of config.yaml or mcp.json, for editors
     Schema(schema::SchemaArgs),
 }
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Tools(args) => tools::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => restore::run(args),
+        Command::Store(args) => store::run(args),
         Command::Demo(args) => run_async(demo::run(args)),
         Command::DemoServer(args) => {
             let transport = args.http.map_or(demo_server::DemoTransport::Stdio, |port| demo_server::DemoTransport::Http { port });
