@@ -5,15 +5,16 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use async_trait::async_trait;
 use portunus_core::{
     bulletin::{Bulletin, Posted},
     secret::{SecretText, TokenHash},
-    store::{GrantsOf, Hearing, StoreError, Stores},
+    store::{ArchiveError, GrantsOf, Hearing, Record, RecordSource, StoreError, Stores},
 };
 use portunus_store::{
     conformance::archive::Crate,
     conformance::secrets::{NOW, assert_all_opens, fill, grant, leg, user},
-    redis::{OpenError, RedisAddress, RedisOptions, inspect, open},
+    redis::{OpenError, RedisAddress, RedisOptions, inspect, open, open_to_import},
 };
 use portunus_testkit::redis::Server;
 
@@ -189,6 +190,32 @@ async fn an_acl_user_with_what_the_documentation_names() {
     let elsewhere = RedisOptions { prefix: "elsewhere".to_owned(), ..options };
     let error = opening(elsewhere, &["one"]).await;
     assert!(error.to_string().contains("NOPERM"), "keys of others: {error}");
+}
+
+/// Gives some records, then breaks off.
+struct Broken(Vec<Vec<Record>>);
+
+#[async_trait]
+impl RecordSource for Broken {
+    async fn next(&mut self) -> Result<Option<Vec<Record>>, ArchiveError> {
+        self.0.pop().map(Some).ok_or_else(|| ArchiveError::Elsewhere("the disk is gone".into()))
+    }
+}
+
+#[tokio::test]
+async fn what_was_imported_in_half_is_opened_by_nobody_until_an_import_succeeds() {
+    let place = place();
+    let stores = opened(&place, &["one"]).await;
+    fill(&stores).await;
+    let whole = Crate::of(&stores).await;
+    let mut broken = Broken(whole.portions.iter().cloned().take(1).collect());
+    let error = stores.archive.import(&mut broken).await.unwrap_err();
+    assert_eq!(error.to_string(), "the disk is gone");
+    let error = opening(place.options(), &["one"]).await;
+    assert!(matches!(error, OpenError::HalfRestored { .. }), "{error}");
+    let again = open_to_import(place.options(), sealer("one")).await.unwrap();
+    again.archive.import(&mut Crate { portions: whole.portions, ..Crate::default() }).await.unwrap();
+    assert_all_opens(&opened(&place, &["one"]).await).await;
 }
 
 /// Two prefixes in one Redis know nothing of each other.
