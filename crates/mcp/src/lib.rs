@@ -12,6 +12,7 @@ mod mirror;
 pub mod pins;
 pub mod records;
 mod session;
+pub mod shared;
 pub mod spec;
 mod sync;
 mod translate;

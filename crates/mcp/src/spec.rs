@@ -51,6 +51,13 @@ pub enum EnvPart {
     Email,
 }
 
+impl ServerSpec {
+    /// One child for everybody: among several nodes it runs on one of them.
+    pub fn is_shared_child(&self) -> bool {
+        self.isolation == Isolation::Shared && matches!(self.transport, Transport::Stdio { .. })
+    }
+}
+
 impl EnvValue {
     pub fn text(text: impl Into<String>) -> Self {
         Self(vec![EnvPart::Text(SecretText::new(text))])

@@ -97,7 +97,12 @@ pub(crate) fn message(id: &RequestId, reply: &Reply) -> Option<Bytes> {
         Err(Problem::Server { error: UpstreamError::Cancelled, .. }) => None,
         Err(Problem::Server { server, error }) => {
             let text = format!("server {:?}: {error}", server.as_str());
-            let data = wire::object(&[("server", &wire::quote(server.as_str()))]);
+            let name = wire::quote(server.as_str());
+            let mut members = vec![("server", &*name)];
+            if matches!(error, UpstreamError::Lost) {
+                members.push(("retriable", "true"));
+            }
+            let data = wire::object(&members);
             let code =
                 if matches!(error, UpstreamError::ShareUsedUp { .. }) { answers::LIMIT_REACHED } else { code::INTERNAL_ERROR };
             Some(wire::error(Some(id), code, &text, Some(&data)))

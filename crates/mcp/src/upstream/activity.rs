@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::sync::locked;
 
 #[derive(Debug)]
-pub(super) struct Activity(Mutex<(usize, Instant)>);
+pub(crate) struct Activity(Mutex<(usize, Instant)>);
 
 impl Default for Activity {
     fn default() -> Self {
@@ -21,7 +21,7 @@ impl Activity {
         *state = (state.0.saturating_add_signed(by), Instant::now());
     }
 
-    pub(super) fn idle_since(&self) -> Option<Instant> {
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = locked(&self.0);
         (state.0 == 0).then_some(state.1)
     }
@@ -32,7 +32,7 @@ impl Activity {
 pub struct Hold(Arc<Activity>);
 
 impl Hold {
-    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+    pub(crate) fn new(activity: &Arc<Activity>) -> Self {
         activity.change(1);
         Self(Arc::clone(activity))
     }

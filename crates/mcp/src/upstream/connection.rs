@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ConnectionKey, Event, Hold, News, UpstreamError,
     activity::Activity,
+    handshake,
     inbox::{Awaited, Inbox},
     kept::{Held, Kept, Record},
     link::{Link, Outgoing},
     listen::{Listening, Subject},
-    modern,
+    modern, probe,
 };
 use crate::{
     era::Era,
@@ -43,6 +44,16 @@ pub struct ServerInfo {
     pub instructions: Option<String>,
     /// The whole result of `initialize`, or of `server/discover`.
     pub raw: Payload,
+}
+
+impl ServerInfo {
+    /// From the result that the server answered with, in its era.
+    pub(crate) fn read(era: Era, raw: Payload) -> Option<Self> {
+        match era {
+            Era::Legacy => handshake::server_info(raw).ok(),
+            Era::Modern => probe::server_info(&raw),
+        }
+    }
 }
 
 /// How one request is to be made.
@@ -133,6 +144,11 @@ impl Connection {
         self.inbox.events()
     }
 
+    /// Is somebody's call under way who would miss its answer? Lists that are fetched, and what is listened to, can be asked for again.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.inbox.has_heard_calls()
+    }
+
     pub fn is_closed(&self) -> bool {
         self.inbox.closed().is_cancelled()
     }
@@ -204,6 +220,12 @@ impl Connection {
         {
             self.link.spare_session();
         }
+    }
+
+    /// Ends it since the server runs at another node from now on.
+    pub(super) async fn give_up(&self) {
+        self.inbox.close(&UpstreamError::Lost);
+        self.link.close().await;
     }
 
     /// Ends it here: another process goes on with the session, if it is written down.

@@ -37,6 +37,9 @@ pub enum UpstreamError {
     /// The server forgot the session and did nothing: asking again on a new connection is safe.
     #[error("the session with the server ended")]
     SessionExpired,
+    /// Another node had the server, and with it the call: nobody knows what was done.
+    #[error("the node that runs the server is gone: send the request again")]
+    Lost,
     #[error("the call was cancelled")]
     Cancelled,
     #[error("the server's answer is too large")]

@@ -266,8 +266,7 @@ async fn answer(
 
 /// Hands the request to who listens to the call that it is about.
 async fn ask_client(asking: &Asking, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
-    let unanswered = || RpcError::new(wire::code::INTERNAL_ERROR, "the client did not answer");
     let (ask, answer) = ServerAsk::new(method, params);
-    asking.news.send(News::Ask(ask)).await.map_err(|_| unanswered())?;
-    answer.await.unwrap_or_else(|_| Err(unanswered()))
+    asking.news.send(News::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
+    answer.await.unwrap_or_else(|_| Err(RpcError::unanswered()))
 }

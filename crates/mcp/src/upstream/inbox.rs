@@ -148,6 +148,11 @@ impl Inbox {
         self.pending().contains_key(&id)
     }
 
+    /// Is there a call whose caller listens to what is said about it?
+    pub(super) fn has_heard_calls(&self) -> bool {
+        self.pending().values().any(|call| call.news.is_some())
+    }
+
     /// Ends one call with an error.
     pub(crate) fn fail(&self, id: u64, error: UpstreamError) {
         if let Some(pending) = self.pending().remove(&id) {

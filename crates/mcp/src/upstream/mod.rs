@@ -34,6 +34,7 @@ use crate::{
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
 };
 
+pub(crate) use activity::Activity;
 pub use activity::Hold;
 pub use connection::{Call, Connection, ServerInfo};
 pub use error::UpstreamError;

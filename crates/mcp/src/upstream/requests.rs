@@ -28,6 +28,10 @@ impl RpcError {
         Self { code, message: message.into(), data: None, whole: None }
     }
 
+    pub(crate) fn unanswered() -> Self {
+        Self::new(wire::code::INTERNAL_ERROR, "the client did not answer")
+    }
+
     pub fn method_not_found() -> Self {
         Self::new(wire::code::METHOD_NOT_FOUND, "Method not found")
     }

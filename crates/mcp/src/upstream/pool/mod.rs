@@ -144,6 +144,21 @@ impl Upstreams {
         self.take_out(is_theirs, async |connection| connection.hand_over("the user went to another node").await).await;
     }
 
+    /// The server runs at another node now: what everybody shares here is closed.
+    pub async fn close_shared(&self, server: &ServerName) {
+        let is_meant = |key: &ConnectionKey| key.owner == Owner::Everybody && key.server == *server;
+        self.take_out(is_meant, async |connection| connection.give_up().await).await;
+    }
+
+    /// The server, if it is one child for everybody.
+    pub(crate) fn find_shared_child(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
+        self.pool.specs.iter().find(|spec| spec.name == *server && spec.is_shared_child()).cloned()
+    }
+
+    pub(crate) fn max_message(&self) -> usize {
+        self.pool.options.max_message
+    }
+
     async fn take_out(&self, which: impl Fn(&ConnectionKey) -> bool, end: impl AsyncFn(&Connection)) {
         let keys: Vec<_> = self.pool.read_slots(|slots| slots.keys().filter(|key| which(key)).cloned().collect());
         let end = &end;

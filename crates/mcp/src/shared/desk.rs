@@ -1,0 +1,260 @@
+//! What the owner of shared servers does for other nodes: takes their orders, has its own connections do them, and says what comes of it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use portunus_core::ids::{ServerName, UserId};
+use tokio::sync::{broadcast::error::RecvError, mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use super::{
+    Pieces,
+    frames::{ALIVE_EVERY, frame},
+    local::{Local, OURS},
+    orders::{Asked, Order, Word},
+};
+use crate::{
+    face::Face,
+    hub::Peer as _,
+    sync::locked,
+    upstream::{Call, Event, Holder, News, Person, RpcError, ServerAsk, UpstreamError, Upstreams},
+    wire::Payload,
+};
+
+/// How much of what is said may wait for its way.
+const WAITING: usize = 64;
+const CHANGES: [&str; 3] =
+    ["notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed"];
+
+pub(super) struct Desk {
+    upstreams: Arc<Upstreams>,
+    locals: Mutex<HashMap<ServerName, Arc<Local>>>,
+    /// Each lives as long as its stream or a call of it.
+    attachments: Mutex<HashMap<u64, Weak<Attachment>>>,
+    next: AtomicU64,
+}
+
+/// Another node that uses a server here.
+struct Attachment {
+    number: u64,
+    desk: Weak<Desk>,
+    local: Arc<Local>,
+    /// Questions that its clients have not answered.
+    questions: Mutex<HashMap<u64, oneshot::Sender<Result<Payload, RpcError>>>>,
+    next_question: AtomicU64,
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Some(desk) = self.desk.upgrade() {
+            locked(&desk.attachments).remove(&self.number);
+        }
+        let (local, number) = (Arc::clone(&self.local), self.number);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { local.release(number).await });
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn new(upstreams: Arc<Upstreams>) -> Self {
+        Self { upstreams, locals: Mutex::default(), attachments: Mutex::default(), next: AtomicU64::new(OURS + 1) }
+    }
+
+    /// The server's connection, on this node.
+    pub(super) async fn local(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Local>, UpstreamError> {
+        let connection = self.upstreams.connection(server, holder).await?;
+        let mut locals = locked(&self.locals);
+        match locals.get(server) {
+            Some(local) if Arc::ptr_eq(&local.connection, &connection) => Ok(Arc::clone(local)),
+            _ => {
+                let local = Arc::new(Local::new(connection));
+                locals.insert(server.clone(), Arc::clone(&local));
+                Ok(local)
+            }
+        }
+    }
+
+    pub(super) fn servers(&self) -> Vec<ServerName> {
+        let mut locals = locked(&self.locals);
+        locals.retain(|_, local| !local.is_closed());
+        locals.keys().cloned().collect()
+    }
+
+    pub(super) fn is_busy(&self, server: &ServerName) -> bool {
+        locked(&self.locals).get(server).is_some_and(|local| local.connection.is_at_work())
+    }
+
+    /// See [`super::SharedServers::take`].
+    pub(super) fn take(self: &Arc<Self>, server: &ServerName, order: &Bytes, leaving: &CancellationToken) -> Option<Pieces> {
+        let Some(order) = Order::read(order) else {
+            return Some(say_once(Word::Failed(UpstreamError::protocol("an order of another version"))));
+        };
+        // What began here ends here, which an answer may be needed for; nothing else begins.
+        if leaving.is_cancelled() && matches!(order, Order::Attach | Order::Request(..)) {
+            return None;
+        }
+        let of = |number: u64| {
+            let found = locked(&self.attachments).get(&number).and_then(Weak::upgrade);
+            found.filter(|attachment| attachment.local.key().server == *server)
+        };
+        let pieces = match order {
+            Order::Attach => {
+                let (desk, server, leaving) = (Arc::clone(self), server.clone(), leaving.clone());
+                say(move |words| async move {
+                    tokio::select! {
+                        () = desk.attach(&server, &words) => {}
+                        () = leaving.cancelled() => {}
+                    }
+                })
+            }
+            Order::Request(number, asked) => match of(number) {
+                Some(attachment) => say(move |words| attachment.request(asked, words)),
+                None => say_once(Word::Unknown),
+            },
+            Order::Notify(number, method, params) => match of(number) {
+                Some(attachment) => say(move |words| async move {
+                    let sent = attachment.local.notify(&method, params).await;
+                    let _ = words.send(sent.map_or_else(Word::Failed, |()| Word::Done)).await;
+                }),
+                None => say_once(Word::Unknown),
+            },
+            Order::FollowTask(number, task, is_wanted) => match of(number) {
+                Some(attachment) => say(move |words| async move {
+                    let follows = attachment.local.follow_task(&task, is_wanted).await;
+                    let _ = words.send(follows.map_or_else(Word::Failed, Word::Followed)).await;
+                }),
+                None => say_once(Word::Unknown),
+            },
+            Order::Answer(number, question, answer) => {
+                // The call may have ended: then nobody misses the answer.
+                let asked = of(number).and_then(|attachment| locked(&attachment.questions).remove(&question));
+                let taken = asked.is_some_and(|asked| asked.send(answer).is_ok());
+                say_once(if taken { Word::Done } else { Word::Unknown })
+            }
+        };
+        Some(pieces)
+    }
+
+    /// Says what the server says to everybody, until its connection ends.
+    async fn attach(self: &Arc<Self>, server: &ServerName, words: &mpsc::Sender<Word>) {
+        // Of a child that is everybody's it does not matter who asks for it.
+        let nobody = Holder {
+            user: UserId::from_text("everybody"),
+            session: String::new(),
+            face: Face::default(),
+            person: Person::default(),
+        };
+        let local = match self.local(server, &nobody).await {
+            Ok(local) => local,
+            Err(error) => return drop(words.send(Word::Failed(error)).await),
+        };
+        let mut events = local.events();
+        let _held = local.hold();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let attachment = Arc::new(Attachment {
+            number,
+            desk: Arc::downgrade(self),
+            local: Arc::clone(&local),
+            questions: Mutex::default(),
+            next_question: AtomicU64::new(1),
+        });
+        locked(&self.attachments).insert(number, Arc::downgrade(&attachment));
+        if words.send(Word::Attached(number, local.info().clone())).await.is_err() || local.is_closed() {
+            return;
+        }
+        loop {
+            let said = match events.recv().await {
+                Ok(Event::Notification { method, params }) => vec![Word::Event(method, params)],
+                // Too much at once: any of it may have been a change.
+                Err(RecvError::Lagged(_)) => CHANGES.map(|method| Word::Event(method.to_owned(), None)).into(),
+                Ok(Event::Closed(_)) | Err(RecvError::Closed) => return,
+            };
+            for word in said {
+                if words.send(word).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Attachment {
+    async fn request(self: Arc<Self>, asked: Asked, words: mpsc::Sender<Word>) {
+        let Asked { method, params, wants_news, timeout } = asked;
+        let (sender, mut news) = mpsc::channel(WAITING);
+        let call = Call { news: wants_news.then_some(sender), timeout, ..Call::default() };
+        let answer = self.local.request_of(self.number, &method, params, call);
+        tokio::pin!(answer);
+        let last = loop {
+            tokio::select! {
+                biased;
+                Some(news) = news.recv() => self.tell(news, &words).await,
+                answer = &mut answer => break answer.map_or_else(Word::Failed, Word::Answered),
+            }
+        };
+        while let Ok(news) = news.try_recv() {
+            self.tell(news, &words).await;
+        }
+        let _ = words.send(last).await;
+    }
+
+    async fn tell(self: &Arc<Self>, news: News, words: &mpsc::Sender<Word>) {
+        let word = match news {
+            News::Progress(params) => Word::Progress(params),
+            News::Notification { method, params } => Word::Notification(method, params),
+            News::Ask(ask) => {
+                let number = self.next_question.fetch_add(1, Ordering::Relaxed);
+                let (sender, answer) = oneshot::channel();
+                locked(&self.questions).insert(number, sender);
+                let word = Word::Question(number, ask.method.clone(), ask.params.clone());
+                let (me, words) = (Arc::clone(self), words.clone());
+                tokio::spawn(async move { me.wait_for_answer(number, ask, answer, words).await });
+                word
+            }
+        };
+        // The node may be gone; its call then ends with it.
+        let _ = words.send(word).await;
+    }
+
+    async fn wait_for_answer(
+        &self,
+        number: u64,
+        mut ask: ServerAsk,
+        answer: oneshot::Receiver<Result<Payload, RpcError>>,
+        words: mpsc::Sender<Word>,
+    ) {
+        tokio::select! {
+            answer = answer => ask.answer(answer.unwrap_or_else(|_| Err(RpcError::unanswered()))),
+            () = ask.withdrawn() => drop(words.send(Word::Withdrawn(number)).await),
+            // Nobody is there any more to ask.
+            () = words.closed() => {}
+        }
+        locked(&self.questions).remove(&number);
+    }
+}
+
+fn say_once(word: Word) -> Pieces {
+    stream::once(async move { Ok(frame(&word.write())) }).boxed()
+}
+
+/// What `work` says, with signs of life in between. Whoever drops the stream ends the work.
+fn say<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(mpsc::Sender<Word>) -> F) -> Pieces {
+    let (sender, words) = mpsc::channel(WAITING);
+    let working = AbortOnDropHandle::new(tokio::spawn(work(sender)));
+    let spoken = stream::unfold((words, working), |(mut words, working)| async move {
+        let piece = match tokio::time::timeout(ALIVE_EVERY, words.recv()).await {
+            Ok(said) => frame(&said?.write()),
+            Err(_) => frame(b""),
+        };
+        Some((Ok(piece), (words, working)))
+    });
+    spoken.boxed()
+}

@@ -1,0 +1,104 @@
+//! Whatever one node says, another reads.
+
+use super::*;
+
+fn payload(text: &str) -> Payload {
+    Payload::from_json(text).unwrap()
+}
+
+/// Raw in the full sense: an unknown member, white space, a number as it was spelt.
+const ODD: &str = "{ \"b\": 1.0e2,\n \"a\":[\"\\u00e9\"] }";
+
+#[test]
+fn orders_are_read_as_they_were_meant() {
+    let params = || Some(payload(ODD));
+    let asked = |timeout| Asked { method: "x/\"y\"".to_owned(), params: params(), wants_news: true, timeout };
+    for order in [
+        Order::Attach,
+        Order::Request(7, asked(None)),
+        Order::Request(7, asked(Some(Duration::from_millis(1500)))),
+        Order::Request(7, Asked { params: None, wants_news: false, ..asked(None) }),
+        Order::Notify(8, "notifications/x".to_owned(), params()),
+        Order::FollowTask(9, "task \"1\"".to_owned(), true),
+        Order::Answer(1, 2, Ok(payload(ODD))),
+        Order::Answer(1, 2, Err(RpcError::new(-1, "no"))),
+    ] {
+        let written = order.write();
+        let read = Order::read(&written).unwrap_or_else(|| panic!("{order:?}"));
+        assert_eq!(read.write(), written, "{order:?}");
+    }
+    let whole = r#"{"code":-1,"message":"no","more":[1.00]}"#;
+    let answer = Order::Answer(1, 2, Err(RpcError::read(&payload(whole))));
+    let text = String::from_utf8(answer.write().to_vec()).unwrap();
+    assert!(text.ends_with(&format!(r#","error":{whole}}}"#)), "{text}");
+    for other in
+        ["", "{}", r#"{"order":"dance"}"#, r#"{"order":"request","attachment":1}"#, r#"{"order":"answer","attachment":1}"#]
+    {
+        assert!(Order::read(&Bytes::from_static(other.as_bytes())).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn words_are_read_as_they_were_meant() {
+    let detail = || "what \"happened\"".to_owned();
+    let failures = [
+        UpstreamError::NotFound,
+        UpstreamError::Spawn { detail: detail() },
+        UpstreamError::Connect { detail: detail() },
+        UpstreamError::Handshake { detail: detail() },
+        UpstreamError::Status { status: 418 },
+        UpstreamError::Backoff { retry_in: Duration::from_millis(1234), detail: detail() },
+        UpstreamError::TooMany,
+        UpstreamError::ShareUsedUp { limit: 3 },
+        UpstreamError::Busy,
+        UpstreamError::Timeout,
+        UpstreamError::Closed { detail: detail() },
+        UpstreamError::SessionExpired,
+        UpstreamError::Lost,
+        UpstreamError::Cancelled,
+        UpstreamError::TooLarge,
+        UpstreamError::Params(WireError::InvalidParams("odd".to_owned())),
+        UpstreamError::Protocol { detail: detail() },
+    ];
+    for failure in failures {
+        let Some(Word::Failed(read)) = Word::read(&Word::Failed(failure.clone()).write()) else { panic!("{failure:?}") };
+        assert_eq!(read.to_string(), failure.to_string());
+        assert_eq!(read.detail(), failure.detail());
+    }
+    let params = || Some(payload(ODD));
+    for word in [
+        Word::Event("notifications/x".to_owned(), params()),
+        Word::Event("notifications/x".to_owned(), None),
+        Word::Progress(payload(ODD)),
+        Word::Notification("notifications/message".to_owned(), params()),
+        Word::Question(3, "roots/list".to_owned(), None),
+        Word::Withdrawn(3),
+        Word::Answered(Outcome::Result(payload(ODD))),
+        Word::Answered(Outcome::Error(payload(ODD))),
+        Word::Followed(false),
+        Word::Done,
+        Word::Unknown,
+    ] {
+        let written = word.write();
+        assert!(
+            matches!(word, Word::Followed(_) | Word::Withdrawn(_) | Word::Done | Word::Unknown | Word::Question(..))
+                || String::from_utf8_lossy(&written).contains(ODD)
+                || matches!(word, Word::Event(_, None)),
+            "{word:?}"
+        );
+        let read = Word::read(&written).unwrap_or_else(|| panic!("{word:?}"));
+        assert_eq!(read.write(), written, "{word:?}");
+    }
+}
+
+#[test]
+fn a_server_is_introduced_as_it_introduced_itself() {
+    let legacy = r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"x"},"instructions":"Roll.","own":1.0}"#;
+    let modern = r#"{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"own":1.0}"#;
+    for (era, raw) in [(Era::Legacy, legacy), (Era::Modern, modern)] {
+        let info = ServerInfo::read(era, payload(raw)).unwrap();
+        let Some(Word::Attached(5, read)) = Word::read(&Word::Attached(5, info.clone()).write()) else { panic!("{raw}") };
+        assert_eq!((read.era, read.raw.as_str(), read.instructions), (era, raw, info.instructions));
+        assert_eq!((read.protocol_version, read.capabilities), (info.protocol_version, info.capabilities));
+    }
+}

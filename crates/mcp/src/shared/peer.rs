@@ -1,0 +1,266 @@
+//! A shared server that runs at another node: the hub asks this peer, which has the owner ask the server.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use portunus_core::{ids::ServerName, node::Node};
+use tokio::{sync::broadcast, time::Instant};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use super::{
+    Owners, Undelivered,
+    frames::Frames,
+    orders::{Asked, Order, Word},
+    questions::Questions,
+};
+use crate::{
+    face::Face,
+    hub::Peer,
+    spec::ServerSpec,
+    upstream::{Activity, Call, ConnectionKey, Event, Hold, News, Owner, RpcError, ServerInfo, UpstreamError},
+    wire::{Outcome, Payload},
+};
+
+/// How many events a slow listener may fall behind before it misses some.
+const EVENTS: usize = 64;
+
+pub(super) struct RelayedPeer {
+    key: ConnectionKey,
+    info: ServerInfo,
+    attachment: u64,
+    way: Arc<Way>,
+    events: broadcast::Sender<Event>,
+    closed: CancellationToken,
+    activity: Arc<Activity>,
+    _listening: AbortOnDropHandle<()>,
+}
+
+/// What became of attaching.
+pub(super) enum Attached {
+    Peer(Arc<RelayedPeer>),
+    Undelivered,
+}
+
+/// To the owner.
+struct Way {
+    owners: Arc<dyn Owners>,
+    node: Node,
+    server: ServerName,
+    max: usize,
+}
+
+impl Way {
+    async fn send(&self, order: &Order) -> Result<Frames, Undelivered> {
+        let pieces = self.owners.send(&self.node, &self.server, order.write()).await?;
+        Ok(Frames::new(pieces, self.max))
+    }
+}
+
+/// `None`: the owner is gone, or speaks another language.
+async fn next(frames: &mut Frames) -> Option<Word> {
+    let text = frames.next().await?;
+    let word = Word::read(&text);
+    if word.is_none() {
+        tracing::warn!("a node says what this one does not understand: is it of another version?");
+    }
+    word
+}
+
+impl RelayedPeer {
+    /// Has the server started there, if it is not. The error is what the owner has to say of that.
+    pub(super) async fn attach(
+        spec: &ServerSpec,
+        node: &Node,
+        owners: &Arc<dyn Owners>,
+        max: usize,
+    ) -> Result<Attached, UpstreamError> {
+        let server = spec.name.clone();
+        let key = ConnectionKey { server: server.clone(), owner: Owner::Everybody, face: Face::default() };
+        let way = Way { owners: Arc::clone(owners), node: node.clone(), server, max };
+        let Ok(mut frames) = way.send(&Order::Attach).await else { return Ok(Attached::Undelivered) };
+        let (attachment, info) = match next(&mut frames).await {
+            Some(Word::Attached(attachment, info)) => (attachment, info),
+            Some(Word::Failed(error)) => return Err(error),
+            // Starting a server for nobody does no harm: it can be asked for again.
+            _ => return Ok(Attached::Undelivered),
+        };
+        tracing::debug!(server = %key.server, node = %node.id, "a shared server runs at another node");
+        let (events, closed, activity) = (broadcast::channel(EVENTS).0, CancellationToken::new(), Arc::<Activity>::default());
+        let heard = listen(frames, events.clone(), closed.clone(), Arc::clone(&activity), spec.idle_timeout);
+        let listening = AbortOnDropHandle::new(tokio::spawn(heard));
+        let way = Arc::new(way);
+        Ok(Attached::Peer(Arc::new(Self { key, info, attachment, way, events, closed, activity, _listening: listening })))
+    }
+
+    pub(super) fn is_at(&self, node: &Node) -> bool {
+        self.way.node.id == node.id
+    }
+
+    /// Sends what the server is asked. If it did not arrive, whoever asks may ask on a new connection: at the next owner.
+    async fn ask(&self, order: &Order) -> Result<Frames, UpstreamError> {
+        if self.is_closed() {
+            return Err(UpstreamError::SessionExpired);
+        }
+        match self.way.send(order).await {
+            Ok(frames) => Ok(frames),
+            Err(Undelivered::Unreached) => Err(self.gone()),
+            Err(Undelivered::Broken) => {
+                self.closed.cancel();
+                Err(UpstreamError::Lost)
+            }
+        }
+    }
+
+    /// The owner is another by now, or has none of this attachment. Nothing was done.
+    fn gone(&self) -> UpstreamError {
+        self.way.owners.ask_again(&self.key.server);
+        self.closed.cancel();
+        UpstreamError::SessionExpired
+    }
+
+    /// The one thing that the owner has to say to an order.
+    async fn told(&self, order: &Order) -> Result<Word, UpstreamError> {
+        let mut frames = self.ask(order).await?;
+        let word = next(&mut frames).await;
+        frames.let_end();
+        match word {
+            Some(Word::Failed(error)) => Err(error),
+            Some(Word::Unknown) => Err(self.gone()),
+            Some(word) => Ok(word),
+            None => Err(UpstreamError::Lost),
+        }
+    }
+}
+
+/// Passes on what the server says to everybody, until the owner says no more or nobody has needed the server for `idle`.
+async fn listen(
+    mut frames: Frames,
+    events: broadcast::Sender<Event>,
+    closed: CancellationToken,
+    activity: Arc<Activity>,
+    idle: Duration,
+) {
+    let why = loop {
+        let idle_at = activity.idle_since().unwrap_or_else(Instant::now) + idle;
+        tokio::select! {
+            () = closed.cancelled() => break "the node that runs the server has changed",
+            word = next(&mut frames) => match word {
+                // Nobody listening is fine.
+                Some(Word::Event(method, params)) => drop(events.send(Event::Notification { method, params })),
+                _ => break "the server ended, or the node that runs it",
+            },
+            () = tokio::time::sleep_until(idle_at) => {
+                if activity.idle_since().is_some_and(|since| since.elapsed() >= idle) {
+                    break "idle";
+                }
+            }
+        }
+    };
+    closed.cancel();
+    drop(events.send(Event::Closed(why.to_owned())));
+}
+
+impl RelayedPeer {
+    /// Follows a request to its outcome.
+    async fn follow(&self, mut frames: Frames, call: &Call) -> Result<Outcome, UpstreamError> {
+        let mut questions = Questions::default();
+        loop {
+            let word = tokio::select! {
+                biased;
+                () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
+                word = next(&mut frames) => word,
+                (number, answer) = questions.next() => {
+                    if questions.withdraw(number) {
+                        self.pass_answer(number, answer);
+                    }
+                    continue;
+                }
+            };
+            let news = match word {
+                Some(Word::Answered(outcome)) => {
+                    frames.let_end();
+                    return Ok(outcome);
+                }
+                Some(Word::Failed(error)) => return Err(error),
+                Some(Word::Unknown) => return Err(self.gone()),
+                Some(Word::Progress(params)) => News::Progress(params),
+                Some(Word::Notification(method, params)) => News::Notification { method, params },
+                Some(Word::Question(number, method, params)) => {
+                    let ask = questions.pose(number, method, params);
+                    // Whoever hears it may take time; the answer of the call must not wait for that.
+                    match &call.news {
+                        Some(news) => drop(news.send(News::Ask(ask)).await),
+                        None => drop(ask),
+                    }
+                    continue;
+                }
+                Some(Word::Withdrawn(number)) => {
+                    questions.withdraw(number);
+                    continue;
+                }
+                _ => return Err(UpstreamError::Lost),
+            };
+            if let Some(listener) = &call.news {
+                // A listener that is slow misses some of it.
+                drop(listener.try_send(news));
+            }
+        }
+    }
+
+    fn pass_answer(&self, number: u64, answer: Option<Result<Payload, RpcError>>) {
+        let answer = answer.unwrap_or_else(|| Err(RpcError::unanswered()));
+        let (way, order) = (Arc::clone(&self.way), Order::Answer(self.attachment, number, answer));
+        tokio::spawn(async move {
+            match way.send(&order).await {
+                Ok(frames) => frames.let_end(),
+                Err(why) => tracing::warn!(server = %way.server, ?why, "an answer did not reach the server that asked"),
+            }
+        });
+    }
+}
+
+#[async_trait]
+impl Peer for RelayedPeer {
+    fn info(&self) -> &ServerInfo {
+        &self.info
+    }
+
+    fn key(&self) -> &ConnectionKey {
+        &self.key
+    }
+
+    async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+        let _busy = Hold::new(&self.activity);
+        let asked = Asked { method: method.to_owned(), params, wants_news: call.news.is_some(), timeout: call.timeout };
+        let order = Order::Request(self.attachment, asked);
+        let frames = tokio::select! {
+            biased;
+            () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
+            frames = self.ask(&order) => frames?,
+        };
+        self.follow(frames, &call).await
+    }
+
+    async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError> {
+        let _busy = Hold::new(&self.activity);
+        self.told(&Order::Notify(self.attachment, method.to_owned(), params)).await.map(drop)
+    }
+
+    async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
+        let _busy = Hold::new(&self.activity);
+        let told = self.told(&Order::FollowTask(self.attachment, task.to_owned(), is_wanted)).await?;
+        Ok(matches!(told, Word::Followed(true)))
+    }
+
+    fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    fn hold(&self) -> Box<dyn Any + Send + Sync> {
+        Box::new(Hold::new(&self.activity))
+    }
+}

@@ -1,0 +1,306 @@
+//! A child that everybody shares, among several nodes in this process: the way from one to another is a function call here.
+#![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
+
+mod support;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use portunus_core::{
+    ids::{NodeId, ServerName},
+    node::Node,
+};
+use portunus_mcp::{
+    hub::{Peer, Servers},
+    shared::{OwnerUnknown, Owners, Pieces, SharedServers, Undelivered},
+    spec::ServerSpec,
+    upstream::{Call, Event, News, UpstreamError, Upstreams},
+    wire::{Outcome, Payload},
+};
+use serde_json::{Value, json};
+use support::{PATIENCE, client, eventually, fixture, holder, is_running, name, payload, program, quick, spec, tool};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// The nodes, and which of them has the one server there is.
+struct Nodes {
+    servers: Vec<SharedServers>,
+    home: Mutex<Option<usize>>,
+    leaving: Vec<CancellationToken>,
+    dead: Vec<CancellationToken>,
+    /// Orders that arrived.
+    orders: Mutex<Vec<String>>,
+}
+
+impl Nodes {
+    fn new(spec: &ServerSpec, count: usize) -> Arc<Self> {
+        let upstreams = || Arc::new(Upstreams::new(vec![spec.clone()], client(), quick()));
+        let nodes = Arc::new(Self {
+            servers: (0..count).map(|_| SharedServers::new(upstreams())).collect(),
+            home: Mutex::default(),
+            leaving: vec![CancellationToken::new(); count],
+            dead: (0..count).map(|_| CancellationToken::new()).collect(),
+            orders: Mutex::default(),
+        });
+        for (n, servers) in nodes.servers.iter().enumerate() {
+            servers.join(Arc::new(At(n, Arc::clone(&nodes))));
+        }
+        nodes
+    }
+
+    /// Two, the first being the owner.
+    async fn pair(spec: &ServerSpec) -> (Arc<Self>, Arc<dyn Peer>, Arc<dyn Peer>) {
+        let nodes = Self::new(spec, 2);
+        let (owner, other) = (nodes.peer(0).await.unwrap(), nodes.peer(1).await.unwrap());
+        (nodes, owner, other)
+    }
+
+    async fn peer(&self, n: usize) -> Result<Arc<dyn Peer>, UpstreamError> {
+        self.servers[n].connection(&name("fixture"), &holder("ada", "1")).await
+    }
+
+    async fn kill(&self, n: usize) {
+        self.dead[n].cancel();
+        *self.home.lock().unwrap() = None;
+        self.servers[n].let_go(&name("fixture")).await;
+    }
+}
+
+struct At(usize, Arc<Nodes>);
+
+#[async_trait]
+impl Owners for At {
+    async fn owner(&self, _: &ServerName) -> Result<Option<Node>, OwnerUnknown> {
+        let home = *self.1.home.lock().unwrap().get_or_insert(self.0);
+        let node = || Node { id: NodeId::from_text(home.to_string()), url: String::new() };
+        Ok((home != self.0).then(node))
+    }
+
+    fn ask_again(&self, _: &ServerName) {}
+
+    async fn send(&self, to: &Node, server: &ServerName, order: Bytes) -> Result<Pieces, Undelivered> {
+        let n: usize = to.id.as_str().parse().unwrap();
+        let nodes = &self.1;
+        if nodes.dead[n].is_cancelled() || *nodes.home.lock().unwrap() != Some(n) {
+            return Err(Undelivered::Unreached);
+        }
+        nodes.orders.lock().unwrap().push(String::from_utf8(order.to_vec()).unwrap());
+        let pieces = nodes.servers[n].take(server, &order, &nodes.leaving[n]).ok_or(Undelivered::Unreached)?;
+        Ok(pieces.take_until(nodes.dead[n].clone().cancelled_owned()).boxed())
+    }
+}
+
+async fn ask(peer: &Arc<dyn Peer>, tool_name: &str, arguments: Value) -> String {
+    let answer = peer.request("tools/call", Some(tool(tool_name, &arguments)), Call::default()).await.unwrap();
+    let Outcome::Result(result) = answer else { panic!("{answer:?}") };
+    let result: Value = result.read().unwrap();
+    result["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+async fn pid(peer: &Arc<dyn Peer>) -> String {
+    ask(peer, "process", json!({})).await.split_whitespace().next().unwrap().to_owned()
+}
+
+fn child(script: &str) -> ServerSpec {
+    let hello = r#"read probe; echo '{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"?"}}'; read line; echo '{"jsonrpc":"2.0","id":2,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}'; read line"#;
+    spec("fixture", program("sh", &["-c", &format!("{hello}\n{script}")]))
+}
+
+#[tokio::test]
+async fn one_child_serves_all_nodes() {
+    let nodes = Nodes::new(&fixture(), 3);
+    let peers = [nodes.peer(2).await.unwrap(), nodes.peer(0).await.unwrap(), nodes.peer(1).await.unwrap()];
+    let first = pid(&peers[0]).await;
+    for peer in &peers {
+        assert_eq!(pid(peer).await, first);
+        assert_eq!(peer.key(), peers[0].key());
+        assert_eq!(peer.info().raw, peers[0].info().raw);
+        assert_eq!(peer.info().instructions.as_deref(), Some("Instructions of fixture"));
+    }
+    // What everybody hears, everybody hears.
+    let mut events: Vec<_> = peers.iter().map(|peer| peer.events()).collect();
+    ask(&peers[1], "change_tools", json!({})).await;
+    for heard in &mut events {
+        let heard = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
+        assert!(
+            matches!(&heard, Event::Notification { method, .. } if method == "notifications/tools/list_changed"),
+            "{heard:?}"
+        );
+    }
+    assert!(Arc::ptr_eq(&nodes.peer(1).await.unwrap(), &peers[2]), "one attachment for each node");
+    assert_eq!(nodes.servers[2].here(), [name("fixture")]);
+    assert!(nodes.servers[0].here().is_empty() && nodes.servers[1].here().is_empty());
+}
+
+#[tokio::test]
+async fn t37_progress_reaches_the_caller_whose_it_is() {
+    let (_nodes, owner, other) = Nodes::pair(&fixture()).await;
+    let calls = (0..20_u32).map(|n| {
+        let peer = if n % 2 == 0 { &owner } else { &other };
+        async move {
+            let (sender, mut news) = mpsc::channel(10);
+            let steps = n % 4;
+            let params = json!({"name": "slow", "arguments": {"steps": steps, "step_ms": 5}, "_meta": {"progressToken": "same"}});
+            let call = Call { news: Some(sender), ..Call::default() };
+            let Outcome::Result(result) = peer.request("tools/call", Some(payload(&params)), call).await.unwrap() else {
+                panic!()
+            };
+            assert!(result.as_str().contains(&format!("{steps} steps")), "{}", result.as_str());
+            let mut heard = 0;
+            while let Some(News::Progress(params)) = news.recv().await {
+                assert!(params.as_str().contains(&format!("\"total\":{steps}")), "{}", params.as_str());
+                heard += 1;
+            }
+            assert_eq!(heard, steps);
+        }
+    });
+    futures::future::join_all(calls.collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_is_cancelled_at_the_server() {
+    let (nodes, owner, other) = Nodes::pair(&fixture()).await;
+    let cancel = CancellationToken::new();
+    let (news, _heard) = mpsc::channel(1);
+    let call = Call { cancel: cancel.clone(), news: Some(news), ..Call::default() };
+    let hung = other.request("tools/call", Some(tool("hang", &json!({}))), call);
+    let (answer, ()) = tokio::join!(hung, async {
+        eventually("the call is under way", || async { nodes.servers[0].is_busy(&name("fixture")) }).await;
+        cancel.cancel();
+    });
+    assert_eq!(answer, Err(UpstreamError::Cancelled));
+    eventually("the server knows", || async { ask(&owner, "cancelled", json!({})).await == "1" }).await;
+    assert!(!nodes.servers[0].is_busy(&name("fixture")));
+    // The owner keeps the time.
+    let call = Call { timeout: Some(Duration::from_millis(50)), ..Call::default() };
+    assert_eq!(other.request("tools/call", Some(tool("hang", &json!({}))), call).await, Err(UpstreamError::Timeout));
+    let unknown = other.request("tools/call", Some(tool("error", &json!({}))), Call::default()).await.unwrap();
+    assert!(matches!(&unknown, Outcome::Error(error) if error.as_str().contains("-32603")), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn what_the_server_asks_is_answered_by_the_client_of_the_call() {
+    let script = r#"read call; echo '{"jsonrpc":"2.0","id":7,"method":"roots/list","params":{"odd": 1.0e2}}'; read roots
+        echo '{"jsonrpc":"2.0","id":"8","method":"elicitation/create"}'; read go
+        echo '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"8"}}'; read end
+        echo "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":[$roots]}"; cat"#;
+    let (_nodes, _owner, other) = Nodes::pair(&child(script)).await;
+    let (sender, mut news) = mpsc::channel(4);
+    let request = other.request("tools/call", None, Call { news: Some(sender), ..Call::default() });
+    let client = async {
+        let Some(News::Ask(ask)) = news.recv().await else { panic!("no question") };
+        assert_eq!((&*ask.method, ask.params.as_ref().unwrap().as_str()), ("roots/list", r#"{"odd": 1.0e2}"#));
+        ask.answer(Ok(Payload::from_json(r#"{"roots": [1.00]}"#).unwrap()));
+        let Some(News::Ask(mut ask)) = news.recv().await else { panic!("no second question") };
+        assert_eq!(ask.method, "elicitation/create");
+        other.notify("notifications/go", None).await.unwrap();
+        tokio::time::timeout(PATIENCE, ask.withdrawn()).await.expect("the second question is withdrawn");
+        other.notify("notifications/end", None).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(request, client);
+    let Ok(Outcome::Result(result)) = answer else { panic!("{answer:?}") };
+    assert_eq!(result.as_str(), r#"[{"jsonrpc":"2.0","id":7,"result":{"roots": [1.00]}}]"#);
+}
+
+#[tokio::test]
+async fn subscriptions_end_with_the_last_node_that_wants_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("heard");
+    let script = format!(
+        r#"while read -r line; do echo "$line" >> {}; id=$(echo "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p'); [ -n "$id" ] && echo "{{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":{{}}}}"; done"#,
+        log.display()
+    );
+    let nodes = Nodes::new(&child(&script), 3);
+    let peers = [nodes.peer(0).await.unwrap(), nodes.peer(1).await.unwrap(), nodes.peer(2).await.unwrap()];
+    let tell = async |n: usize, method: &str| {
+        let uri = Some(payload(&json!({"uri": "file:///x"})));
+        peers[n].request(method, uri, Call::default()).await.unwrap();
+    };
+    let ends = |log: &Path| std::fs::read_to_string(log).unwrap().matches("resources/unsubscribe").count();
+    for n in 0..3 {
+        tell(n, "resources/subscribe").await;
+    }
+    tell(0, "resources/unsubscribe").await;
+    tell(1, "resources/unsubscribe").await;
+    assert_eq!(ends(&log), 0, "the third node still wants to hear");
+    tell(1, "resources/subscribe").await;
+    tell(2, "resources/unsubscribe").await;
+    assert_eq!(ends(&log), 0, "and now the second");
+    // Nobody there says so: the node is gone.
+    drop(peers);
+    *nodes.home.lock().unwrap() = Some(1);
+    drop(nodes.peer(1).await);
+    eventually("the server is told", || async { ends(&log) == 1 }).await;
+}
+
+#[tokio::test]
+async fn a_call_ends_with_an_owner_that_dies_and_the_next_one_starts_the_server() {
+    let (nodes, owner, other) = Nodes::pair(&fixture()).await;
+    let first = pid(&owner).await;
+    let hung = other.request("tools/call", Some(tool("hang", &json!({}))), Call::default());
+    let (answer, ()) = tokio::join!(hung, async {
+        eventually("it arrived", || async { nodes.orders.lock().unwrap().iter().any(|order| order.contains("hang")) }).await;
+        nodes.kill(0).await;
+    });
+    assert_eq!(answer, Err(UpstreamError::Lost));
+    // Whoever still has the old peer is sent for a new one, and nothing is done twice.
+    let late = other.request("tools/call", Some(tool("count", &json!({}))), Call::default()).await;
+    assert_eq!(late, Err(UpstreamError::SessionExpired));
+    assert!(other.is_closed());
+    let next = nodes.peer(1).await.unwrap();
+    assert_ne!(pid(&next).await, first);
+    assert_eq!(ask(&next, "count", json!({})).await, "1");
+    assert_eq!(nodes.servers[1].here(), [name("fixture")]);
+}
+
+#[tokio::test]
+async fn an_owner_that_leaves_finishes_what_it_has_and_takes_nothing_more() {
+    let (nodes, _owner, other) = Nodes::pair(&fixture()).await;
+    let (news, _heard) = mpsc::channel(100);
+    let call = Call { news: Some(news), ..Call::default() };
+    let slow = other.request("tools/call", Some(tool("slow", &json!({"steps": 10, "step_ms": 50}))), call);
+    let (answer, ()) = tokio::join!(slow, async {
+        eventually("it is under way", || async { nodes.servers[0].is_busy(&name("fixture")) }).await;
+        nodes.leaving[0].cancel();
+        eventually("the other node knows", || async { other.is_closed() }).await;
+        assert!(nodes.servers[0].is_busy(&name("fixture")));
+        let orders = nodes.orders.lock().unwrap().clone();
+        assert!(orders.len() == 2 && orders[0].contains("attach") && orders[1].contains("slow"), "{orders:?}");
+        for order in orders {
+            let taken = nodes.servers[0].take(&name("fixture"), &Bytes::from(order.clone()), &nodes.leaving[0]);
+            assert!(taken.is_none(), "{order}");
+        }
+    });
+    assert!(matches!(answer, Ok(Outcome::Result(_))), "{answer:?}");
+    assert!(!nodes.servers[0].is_busy(&name("fixture")), "it can be given up");
+    nodes.servers[0].let_go(&name("fixture")).await;
+    *nodes.home.lock().unwrap() = None;
+    assert_eq!(ask(&nodes.peer(1).await.unwrap(), "echo", json!({"text": "here"})).await, "here");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_started_says_so_everywhere() {
+    let nodes = Nodes::new(&spec("fixture", program("no-such-program", &[])), 2);
+    assert!(matches!(nodes.peer(0).await, Err(UpstreamError::Spawn { .. })));
+    assert!(matches!(nodes.peer(1).await, Err(UpstreamError::Backoff { .. })));
+}
+
+#[tokio::test]
+async fn it_ends_when_nobody_has_needed_it_at_any_node() {
+    let idle = ServerSpec { idle_timeout: Duration::from_secs(1), ..fixture() };
+    let (nodes, owner, other) = Nodes::pair(&idle).await;
+    let held = other.hold();
+    let child = pid(&other).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(pid(&other).await, child, "another node has use for it");
+    assert!(!owner.is_closed());
+    drop(held);
+    eventually("it ends", || async { other.is_closed() && owner.is_closed() && !is_running(&child) }).await;
+    assert_ne!(pid(&nodes.peer(1).await.unwrap()).await, child);
+}
