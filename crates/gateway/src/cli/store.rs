@@ -18,9 +18,10 @@ use portunus_store::{
     sqlite::{self, OpenError},
 };
 
-use super::{ConfigFiles, backup::name, serve};
+use super::{ConfigFiles, backup::name};
 use crate::{
     config::{Config, Loaded, StoreConfig},
+    gateway,
     os::OsEntropy,
 };
 
@@ -71,7 +72,7 @@ async fn inspect(config: &Config) -> anyhow::Result<Inspection> {
         StoreConfig::Sqlite { path } => {
             ensure!(path.exists(), "there are no records at {}: is this the gateway's folder and configuration?", path.display());
             match sqlite::inspect(path, &sealer) {
-                Err(OpenError::Foreign { .. }) => Ok(sqlite::inspect(&serve::beside(path), &sealer)?),
+                Err(OpenError::Foreign { .. }) => Ok(sqlite::inspect(&gateway::beside(path), &sealer)?),
                 inspected => Ok(inspected?),
             }
         }

@@ -14,7 +14,7 @@ use portunus_core::{
 };
 use portunus_mcp::hub::View;
 use portunus_store::seal::{Place, Sealer};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{Errand, What};
@@ -24,14 +24,27 @@ const FRESH: Duration = Duration::from_secs(60);
 const MOST_SEEN: u64 = 1_000_000;
 
 #[derive(Serialize, Deserialize)]
-struct Letter {
+struct Letter<T> {
     nonce: String,
     sent_at: Timestamp,
     body: String,
+    #[serde(flatten)]
+    about: T,
+}
+
+/// What is said of an errand.
+#[derive(Serialize, Deserialize)]
+struct AboutErrand {
     /// `None`: the list of tools.
     method: Option<String>,
     server: Option<ServerName>,
     principal: Principal,
+}
+
+/// What is said of an order to a shared server.
+#[derive(Serialize, Deserialize)]
+struct AboutOrder {
+    server: ServerName,
 }
 
 /// Seals and opens envelopes.
@@ -60,8 +73,13 @@ pub(super) enum Rejected {
     Body,
 }
 
-fn place(to: &NodeId) -> Place<'_> {
-    Place { table: "cluster", column: "envelope", key: to.as_str().as_bytes() }
+/// What is sealed for the one purpose opens for no other.
+fn errand_to(node: &NodeId) -> Place<'_> {
+    Place { table: "cluster", column: "envelope", key: node.as_str().as_bytes() }
+}
+
+fn order_to(node: &NodeId) -> Place<'_> {
+    Place { table: "cluster", column: "order", key: node.as_str().as_bytes() }
 }
 
 fn digest(body: &[u8]) -> String {
@@ -77,10 +95,7 @@ impl Envelopes {
 
     /// `None`: it cannot be sealed.
     pub(super) fn seal(&self, to: &NodeId, errand: &Errand) -> Option<String> {
-        let letter = Letter {
-            nonce: URL_SAFE_NO_PAD.encode(random_bytes(&*self.entropy)),
-            sent_at: self.clock.now(),
-            body: digest(&errand.body),
+        let about = AboutErrand {
             method: match &errand.what {
                 What::Mcp(method) => Some(method.as_str().to_owned()),
                 What::Tools => None,
@@ -91,14 +106,39 @@ impl Envelopes {
             },
             principal: Principal::clone(&errand.principal),
         };
-        let sealed = self.sealer.seal(place(to), &serde_json::to_vec(&letter).ok()?).ok()?;
-        Some(URL_SAFE_NO_PAD.encode(sealed))
+        self.seal_letter(errand_to(to), &errand.body, about)
     }
 
     pub(super) fn open(&self, me: &NodeId, text: &str, body: &[u8]) -> Result<Opened, Rejected> {
+        let about: AboutErrand = self.open_letter(errand_to(me), text, body)?;
+        let what = match about.method {
+            None => What::Tools,
+            Some(method) => What::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?),
+        };
+        let view = about.server.map_or(View::All, View::One);
+        Ok(Opened { what, principal: about.principal, view })
+    }
+
+    /// `None`: it cannot be sealed.
+    pub(super) fn seal_order(&self, to: &NodeId, server: &ServerName, body: &[u8]) -> Option<String> {
+        self.seal_letter(order_to(to), body, AboutOrder { server: server.clone() })
+    }
+
+    pub(super) fn open_order(&self, me: &NodeId, text: &str, body: &[u8]) -> Result<ServerName, Rejected> {
+        self.open_letter(order_to(me), text, body).map(|AboutOrder { server }| server)
+    }
+
+    fn seal_letter<T: Serialize>(&self, place: Place<'_>, body: &[u8], about: T) -> Option<String> {
+        let nonce = URL_SAFE_NO_PAD.encode(random_bytes(&*self.entropy));
+        let letter = Letter { nonce, sent_at: self.clock.now(), body: digest(body), about };
+        let sealed = self.sealer.seal(place, &serde_json::to_vec(&letter).ok()?).ok()?;
+        Some(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    fn open_letter<T: DeserializeOwned>(&self, place: Place<'_>, text: &str, body: &[u8]) -> Result<T, Rejected> {
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejected::Seal)?;
-        let plain = self.sealer.open(place(me), &sealed).map_err(|_| Rejected::Seal)?;
-        let letter: Letter = serde_json::from_slice(&plain).map_err(|_| Rejected::Seal)?;
+        let plain = self.sealer.open(place, &sealed).map_err(|_| Rejected::Seal)?;
+        let letter: Letter<T> = serde_json::from_slice(&plain).map_err(|_| Rejected::Seal)?;
         let now = self.clock.now();
         if now.since(letter.sent_at) > FRESH || letter.sent_at.since(now) > FRESH {
             return Err(Rejected::Stale);
@@ -106,16 +146,11 @@ impl Envelopes {
         if letter.body != digest(body) {
             return Err(Rejected::Body);
         }
-        let what = match letter.method {
-            None => What::Tools,
-            Some(method) => What::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?),
-        };
         // Of many that come with one nonce, one is let in.
         if !self.seen.entry(letter.nonce).or_insert(()).is_fresh() {
             return Err(Rejected::Repeated);
         }
-        let view = letter.server.map_or(View::All, View::One);
-        Ok(Opened { what, principal: letter.principal, view })
+        Ok(letter.about)
     }
 }
 
@@ -184,6 +219,13 @@ mod tests {
         for forged in ["", "AAAA", "not base64!"] {
             assert_eq!(receiver.open(&me, forged, b"{}").err(), Some(Rejected::Seal));
         }
+        let dice = ServerName::parse("dice").unwrap();
+        let order = sender.seal_order(&me, &dice, b"{}").unwrap();
+        assert_eq!(receiver.open(&me, &order, b"{}").err(), Some(Rejected::Seal), "an order is no errand");
+        assert_eq!(receiver.open_order(&me, &letter, b"{}").err(), Some(Rejected::Seal), "nor is an errand an order");
+        assert_eq!(receiver.open_order(&me, &order, b"{ }").err(), Some(Rejected::Body));
+        assert_eq!(receiver.open_order(&me, &order, b"{}"), Ok(dice));
+        assert_eq!(receiver.open_order(&me, &order, b"{}").err(), Some(Rejected::Repeated));
         let early = sender.seal(&me, &errand).unwrap();
         let tools = sender.seal(&me, &Errand { what: What::Tools, view: View::All, ..errand }).unwrap();
         assert_eq!(receiver.open(&me, &tools, b"{}").ok().unwrap().what, What::Tools);

@@ -1,26 +1,41 @@
-//! What this node has of its users: the hub's sessions, and the connections to servers that are theirs alone.
+//! What this node has of those who are at home here: users' sessions in the hub, and the connections to servers that are theirs alone;
+//! servers that everybody shares.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use portunus_core::ids::UserId;
-use portunus_mcp::hub::Hub;
+use portunus_mcp::{hub::Hub, shared::SharedServers};
 
-use super::Household;
+use super::{
+    Household,
+    servers::{server_of, tenant},
+};
 
-pub struct Home(pub Arc<Hub>);
+pub struct Home {
+    pub hub: Arc<Hub>,
+    pub shared: Arc<SharedServers>,
+}
 
 #[async_trait]
 impl Household for Home {
     fn users(&self) -> Vec<UserId> {
-        self.0.users()
+        let mut users = self.hub.users();
+        users.extend(self.shared.here().iter().map(tenant));
+        users
     }
 
     fn is_busy(&self, user: &UserId) -> bool {
-        self.0.is_busy(user)
+        match server_of(user) {
+            Some(server) => self.shared.is_busy(&server),
+            None => self.hub.is_busy(user),
+        }
     }
 
     async fn let_go(&self, user: &UserId) {
-        self.0.let_go(user).await;
+        match server_of(user) {
+            Some(server) => self.shared.let_go(&server).await,
+            None => self.hub.let_go(user).await,
+        }
     }
 }

@@ -4,66 +4,108 @@ use std::{future::Future, io, sync::Arc};
 
 use axum::{
     Router,
+    body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
     routing,
 };
-use http::{HeaderValue, StatusCode};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use portunus_core::ids::UserId;
+use portunus_mcp::shared::SharedServers;
 use tokio::net::TcpListener;
 
 use super::{
     Errand, Member,
+    envelope::Rejected,
     membership::Place,
     relay::{ENVELOPE, PATH, REFUSED},
+    servers,
 };
 use crate::edge::{body, mcp::McpRoom, secure::Secure, server};
 
+/// What an order has beside the parameters that a client sent.
+const AROUND: usize = 256 * 1024;
+
+/// What errands and orders need.
 #[derive(Clone)]
-struct Room {
-    member: Arc<Member>,
+pub struct Room {
+    pub member: Arc<Member>,
     /// The endpoints' room as it is configured right now.
-    mcp: Arc<dyn Fn() -> McpRoom + Send + Sync>,
+    pub mcp: Arc<dyn Fn() -> McpRoom + Send + Sync>,
+    pub shared: Arc<SharedServers>,
 }
 
 /// Serves until `stop` resolves, and what is under way to its end.
-pub async fn serve(
-    listener: TcpListener,
-    member: Arc<Member>,
-    mcp: impl Fn() -> McpRoom + Send + Sync + 'static,
-    stop: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let router = Router::new().route(PATH, routing::post(take)).with_state(Room { member, mcp: Arc::new(mcp) });
+pub async fn serve(listener: TcpListener, room: Room, stop: impl Future<Output = ()>) -> io::Result<()> {
+    let router = Router::new().route(PATH, routing::post(take)).route(servers::PATH, routing::post(take_order)).with_state(room);
     server::run(listener, Secure::default(), router, stop, std::future::ready(())).await
 }
 
 async fn take(State(room): State<Room>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
     let mcp = (room.mcp)();
-    let body = match body::read(body, mcp.body_limit).await {
-        Ok(body) => body,
+    let (headers, body) = match read(request, mcp.body_limit).await {
+        Ok(read) => read,
         Err(response) => return *response,
     };
-    let text = parts.headers.get(ENVELOPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let opened = match room.member.envelopes.open(&room.member.me.id, text, &body) {
+    let opened = match room.member.envelopes.open(&room.member.me.id, envelope(&headers), &body) {
         Ok(opened) => opened,
-        Err(rejected) => {
-            tracing::warn!(?rejected, "an errand is refused: it is not, or no longer, from a node of ours");
-            return refuse(StatusCode::FORBIDDEN);
-        }
+        Err(rejected) => return not_ours(rejected),
     };
-    match room.member.place(&opened.principal.user).await {
-        Ok(Place::Here) => {}
-        // The sender finds out where; an errand that is passed on twice could go round for ever.
-        Ok(Place::At(_)) => return refuse(StatusCode::MISDIRECTED_REQUEST),
-        Err(error) => {
-            tracing::warn!(%error, "an errand cannot be served now");
-            return refuse(StatusCode::MISDIRECTED_REQUEST);
-        }
+    if !is_here(&room.member, &opened.principal.user).await {
+        return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
     let reach = mcp.resources.catalogue().reach(&opened.principal.scopes);
-    let (principal, headers) = (Arc::new(opened.principal), parts.headers);
+    let principal = Arc::new(opened.principal);
     let errand = Errand { what: opened.what, principal, reach, view: opened.view, headers, body };
     mcp.here(errand).await
+}
+
+async fn take_order(State(room): State<Room>, request: Request) -> Response {
+    let (headers, body) = match read(request, (room.mcp)().body_limit + AROUND).await {
+        Ok(read) => read,
+        Err(response) => return *response,
+    };
+    let server = match room.member.envelopes.open_order(&room.member.me.id, envelope(&headers), &body) {
+        Ok(server) => server,
+        Err(rejected) => return not_ours(rejected),
+    };
+    if !is_here(&room.member, &servers::tenant(&server)).await {
+        return refuse(StatusCode::MISDIRECTED_REQUEST);
+    }
+    match room.shared.take(&server, &body, &room.member.leaving) {
+        Some(pieces) => {
+            Response::new(Body::from_stream(pieces.map(|piece| piece.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe)))))
+        }
+        None => refuse(StatusCode::MISDIRECTED_REQUEST),
+    }
+}
+
+async fn read(request: Request, limit: usize) -> Result<(HeaderMap, Bytes), Box<Response>> {
+    let (parts, body) = request.into_parts();
+    Ok((parts.headers, body::read(body, limit).await?))
+}
+
+fn envelope(headers: &HeaderMap) -> &str {
+    headers.get(ENVELOPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn not_ours(rejected: Rejected) -> Response {
+    tracing::warn!(?rejected, "an errand is refused: it is not, or no longer, from a node of ours");
+    refuse(StatusCode::FORBIDDEN)
+}
+
+/// The sender finds out where else; an errand that is passed on twice could go round for ever.
+async fn is_here(member: &Member, tenant: &UserId) -> bool {
+    match member.place(tenant).await {
+        Ok(Place::Here) => true,
+        Ok(Place::At(_)) => false,
+        Err(error) => {
+            tracing::warn!(%error, "an errand cannot be served now");
+            false
+        }
+    }
 }
 
 fn refuse(status: StatusCode) -> Response {

@@ -33,7 +33,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(900);
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 const MOST_USERS: u64 = 1_000_000;
 
-/// What a node has of users.
+/// What a node has of users; and of servers that everybody shares, which are at home somewhere like users and called accordingly.
 #[async_trait]
 pub trait Household: Send + Sync {
     /// Those with a session here.
@@ -173,6 +173,11 @@ impl Member {
     /// What was known of the user's home was wrong.
     pub(super) fn ask_again(&self, user: &UserId) {
         self.elsewhere.invalidate(user);
+    }
+
+    /// Is a call under way of anybody who is at home here?
+    pub fn has_work(&self) -> bool {
+        self.household.users().iter().any(|user| self.household.is_busy(user))
     }
 
     /// This node is going to stop: its users go elsewhere, as soon as nothing of theirs is under way.

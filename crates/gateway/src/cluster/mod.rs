@@ -1,6 +1,6 @@
 //! Several gateways on one store. Any of them takes any request; a user's MCP sessions, their streams and child processes live on one, the
 //! user's home, and the others pass the user's requests on to it. Which one that is, [`membership`] finds out; [`relay`] sends a request
-//! there in an [`envelope`], and [`listener`] takes it in.
+//! there in an [`envelope`], and [`listener`] takes it in. A child process that everybody shares has a home too ([`servers`]).
 //!
 //! Signing in, tokens and `proxies` need none of this: what they keep is in the store.
 
@@ -10,6 +10,7 @@ mod household;
 mod listener;
 mod membership;
 mod relay;
+mod servers;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -27,8 +28,9 @@ use tokio::time::Instant;
 pub use self::{
     address::toward,
     household::Home,
-    listener::serve as listen,
+    listener::{Room as ListenerRoom, serve as listen},
     membership::{Household, Member, MemberParts},
+    servers::Neighbours,
 };
 use self::{
     membership::Place,

@@ -20,6 +20,7 @@ use portunus_core::{
 };
 use portunus_mcp::{
     hub::{self, Hub, HubSettings},
+    shared::SharedServers,
     upstream::{self, Upstreams},
 };
 use portunus_store::seal::Sealer;
@@ -38,7 +39,7 @@ pub use self::{
 use crate::{
     bulletins::Bulletins,
     cli::signals::{StopSignal, linger},
-    cluster::{Cluster, Home, Member, MemberParts},
+    cluster::{Cluster, Home, Member, MemberParts, Neighbours},
     config::Config,
     edge::{health::Stopping, house::Ground, mcp::MESSAGES_PER_USER, places::Places, protect::cache::TokenCache, server},
     net::{
@@ -70,6 +71,7 @@ pub struct Gateway {
 /// What is told of a new configuration, beside the endpoints.
 struct Machinery {
     upstreams: Arc<Upstreams>,
+    shared: Arc<SharedServers>,
     pins: Arc<PinBook>,
     sealer: Sealer,
     forwarding: ForwardingClient,
@@ -117,9 +119,11 @@ impl Gateway {
         let settings =
             HubSettings { names: furnish::names(config), pins: Arc::clone(&pins) as _, records, ..HubSettings::default() };
         let seal = Arc::new(records::RequestStates(sealer.clone()));
-        let hub = Hub::new(settings, config.servers.clone(), Arc::clone(&upstreams) as _, Arc::clone(&entropy), seal);
+        let shared = Arc::new(SharedServers::new(Arc::clone(&upstreams)));
+        let hub = Hub::new(settings, config.servers.clone(), Arc::clone(&shared) as _, Arc::clone(&entropy), seal);
         clients.meet(&hub);
-        let machinery = Machinery { upstreams, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
+        let machinery =
+            Machinery { upstreams, shared, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
         let ground = Ground {
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
             stores,
@@ -143,13 +147,15 @@ impl Gateway {
         let parts = MemberParts {
             me,
             nodes: Arc::clone(&self.ground.stores.nodes),
-            household: Arc::new(Home(Arc::clone(&self.ground.hub))),
+            household: Arc::new(Home { hub: Arc::clone(&self.ground.hub), shared: Arc::clone(&self.machinery.shared) }),
             sealer: self.machinery.sealer.clone(),
             clock,
             entropy,
         };
         let member = Member::join(parts).await.context("this node cannot join the others")?;
-        self.ground.cluster = Cluster::among(Arc::clone(&member), net::client(NetSettings::node())?);
+        let http = net::client(NetSettings::node())?;
+        self.machinery.shared.join(Arc::new(Neighbours::new(Arc::clone(&member), http.clone())));
+        self.ground.cluster = Cluster::among(Arc::clone(&member), http);
         self.node = Some(RunningNode { member, listener });
         Ok(self)
     }
@@ -183,12 +189,12 @@ impl Gateway {
     pub async fn run(self, listener: TcpListener, extra: Router, orders: Orders) -> anyhow::Result<()> {
         let Self { ground, machinery, config, providers, node, elsewhere } = self;
         let Orders { stop: mut signals, configurations } = orders;
-        let (hub, upstreams) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams));
+        let (hub, upstreams, shared) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams), Arc::clone(&machinery.shared));
         let me = node.as_ref().map(|node| node.member.id().clone());
         let bulletins =
             Bulletins::begin(Arc::clone(&ground.stores.bulletins), Arc::clone(ground.tokens.news()), me.clone(), elsewhere);
         let live = Arc::new(reload::Live::open(ground.clone(), machinery, &config, providers, extra));
-        let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live)));
+        let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live), shared));
         let following = tokio::spawn(Arc::clone(&live).follow(me, config, configurations));
         let purge = tokio::spawn(purge(Arc::clone(&live)));
         let mut until = Instant::now();
@@ -207,7 +213,7 @@ impl Gateway {
         purge.abort();
         drop(bulletins);
         if let Some(node) = node {
-            node.end(&hub, until).await;
+            node.end(until).await;
         }
         upstreams.shutdown(CHILDREN_DEADLINE).await;
         tracing::info!("stopped");

@@ -2,12 +2,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use portunus_mcp::hub::Hub;
+use portunus_mcp::shared::SharedServers;
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::reload::Live;
-use crate::cluster::{self, Member};
+use crate::cluster::{self, ListenerRoom, Member};
 
 /// A node that is known to the others, and does not take errands yet.
 pub(super) struct RunningNode {
@@ -23,17 +23,18 @@ pub(super) struct NodeAtWork {
 }
 
 impl NodeAtWork {
-    pub(super) fn begin(RunningNode { member, listener }: RunningNode, live: Arc<Live>) -> Self {
+    pub(super) fn begin(RunningNode { member, listener }: RunningNode, live: Arc<Live>, shared: Arc<SharedServers>) -> Self {
         let stop = CancellationToken::new();
-        let room = move || live.house().mcp_room();
-        let listening = cluster::listen(listener, Arc::clone(&member), room, stop.clone().cancelled_owned());
+        let mcp = Arc::new(move || live.house().mcp_room());
+        let room = ListenerRoom { member: Arc::clone(&member), mcp, shared };
+        let listening = cluster::listen(listener, room, stop.clone().cancelled_owned());
         Self { member, stop, task: tokio::spawn(listening) }
     }
 
     /// What other nodes have sent is finished first, until the time is up.
-    pub(super) async fn end(self, hub: &Hub, until: Instant) {
+    pub(super) async fn end(self, until: Instant) {
         let quiet = async {
-            while hub.users().iter().any(|user| hub.is_busy(user)) {
+            while self.member.has_work() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };

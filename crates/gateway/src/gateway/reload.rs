@@ -234,7 +234,7 @@ impl Live {
 
     /// From the first line that changes anything, nothing can fail.
     fn take(&self, old: &Config, new: &Config, providers: Vec<ConnectedProvider>) -> Result<(), Refused> {
-        let Machinery { upstreams, pins, sealer, forwarding } = &self.machinery;
+        let Machinery { upstreams, shared: _, pins, sealer, forwarding } = &self.machinery;
         let before = self.house.load();
         let throttle = if old.limits == new.limits { before.throttle.clone() } else { Throttle::new(&new.limits) };
         let house = furnish::house(before.ground.clone(), new, providers, forwarding.clone(), throttle);

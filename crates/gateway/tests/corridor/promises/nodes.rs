@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::Method;
+use portunus_mcp::spec::{Isolation, ServerSpec};
 use portunus_testkit::{
     agent::{Agent, McpClient, Page, Request},
     mcp_servers::fixture_binary,
@@ -102,6 +103,78 @@ async fn what_an_http_server_keeps_in_its_session_moves_along() {
     world.close().await;
 }
 
+fn shared_child() -> ServerSpec {
+    let child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
+    ServerSpec { isolation: Isolation::Shared, ..child }
+}
+
+/// Two people, each at home at a node of their own.
+async fn alice_and_bob(setup: Setup) -> (World, McpClient, McpClient) {
+    let world = World::of(Setup { nodes: 2, more_servers: vec![shared_child()], ..setup }).await;
+    let mut people = Vec::new();
+    for (name, home) in [("alice", world.at("/mcp")), ("bob", world.at_node(1, "/mcp"))] {
+        world.okta.sign_in_as(name);
+        let browser = world.browser();
+        let tokens = world.client("/mcp").await.connect(&browser).await;
+        people.push(McpClient::connect(&browser, &home, &tokens.access).await);
+    }
+    let bob = people.pop().unwrap();
+    (world, people.pop().unwrap(), bob)
+}
+
+#[tokio::test]
+async fn a_child_that_everybody_shares_runs_on_one_node() {
+    let (mut world, alice, mut bob) = alice_and_bob(Setup::default()).await;
+    let child = bob.call_text("child_process", json!({})).await;
+    assert_eq!(alice.call_text("child_process", json!({})).await, child, "one child, whoever is at home where");
+    // Its answers stream to whoever asked, and what it says to everybody is heard at both nodes.
+    let slow = json!({"name": "child_slow", "arguments": {"steps": 3, "step_ms": 10}, "_meta": {"progressToken": "mine"}});
+    let answer = alice.post(&json!({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": slow})).await.expect(200);
+    assert_eq!(answer.body.matches(r#""progressToken":"mine""#).count(), 3, "{}", answer.body);
+    assert!(!alice.tools().await.contains(&"child_late".to_owned()));
+    bob.call_text("child_change_tools", json!({})).await;
+    eventually("the new tool is listed everywhere", async || {
+        alice.tools().await.contains(&"child_late".to_owned()) && bob.tools().await.contains(&"child_late".to_owned())
+    })
+    .await;
+    // Its node stops, with a call of the other's under way.
+    let slow = json!({"name": "child_slow", "arguments": {"steps": 20, "step_ms": 100}});
+    let slow = json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow});
+    let (slow, ()) = tokio::join!(alice.post(&slow), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.stop_node(1).await;
+    });
+    assert!(slow.body.contains("20 steps"), "{}", slow.body);
+    let moved = alice.call_text("child_process", json!({})).await;
+    assert_ne!(moved, child);
+    bob.url = world.at("/mcp");
+    assert_eq!(bob.call_text("child_process", json!({})).await, moved);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_node_that_leaves_gives_its_shared_child_up_at_once() {
+    let (mut world, alice, bob) = alice_and_bob(Setup { stop_delay: LONG, ..Setup::default() }).await;
+    let child = bob.call_text("child_process", json!({})).await;
+    assert_eq!(alice.call_text("child_process", json!({})).await, child);
+    world.begin_to_stop_node(1).await;
+    says_that_it_stops(&world.browser(), Request::get(&world.at_node(1, "/ready"))).await;
+    let moved = alice.call_text("child_process", json!({})).await;
+    assert_ne!(moved, child);
+    assert_eq!(bob.call_text("child_process", json!({})).await, moved, "through the node that leaves");
+    world.stop_node(1).await;
+    world.close().await;
+}
+
+async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !check().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect(what);
+}
+
 /// Longer than any test: a second signal ends it.
 const LONG: Duration = Duration::from_secs(600);
 
@@ -184,10 +257,10 @@ async fn t33_nobody_but_a_node_can_send_errands() {
     let (world, browser, mcp) = two_nodes().await;
     let nodes = world.stores().nodes.list_nodes().await.unwrap();
     assert_eq!(nodes.len(), 2);
-    for node in nodes {
+    for (node, path) in nodes.iter().flat_map(|node| [(node, "errand"), (node, "order")]) {
         for envelope in [None, Some("AAAA"), Some(mcp.token.as_str())] {
             let mut request =
-                Request::json(&format!("{}/errand", node.url), &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
+                Request::json(&format!("{}/{path}", node.url), &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
             if let Some(envelope) = envelope {
                 request = request.header("portunus-envelope", envelope);
             }

@@ -152,7 +152,7 @@ impl Upstreams {
 
     /// The server, if it is one child for everybody.
     pub(crate) fn find_shared_child(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
-        self.pool.specs.iter().find(|spec| spec.name == *server && spec.is_shared_child()).cloned()
+        self.pool.spec(server).filter(|spec| spec.is_shared_child())
     }
 
     pub(crate) fn max_message(&self) -> usize {

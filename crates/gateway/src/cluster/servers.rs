@@ -1,0 +1,88 @@
+//! Shared servers among the nodes: each has a home, as users have, and orders for it go there ([`portunus_mcp::shared`] says what stands in
+//! them). [`super::listener`] takes them in.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::StatusCode;
+use portunus_core::{
+    ids::{ServerName, UserId},
+    node::Node,
+};
+use portunus_mcp::shared::{BrokenOff, OwnerUnknown, Owners, Pieces, Undelivered};
+
+use super::{
+    Member,
+    membership::Place,
+    relay::{ENVELOPE, REFUSED},
+};
+
+/// Where a node takes orders in.
+pub(super) const PATH: &str = "/order";
+/// No user is called like that.
+const PREFIX: &str = "server:";
+
+/// Who is at home where the server is.
+pub(super) fn tenant(server: &ServerName) -> UserId {
+    UserId::from_text(format!("{PREFIX}{server}"))
+}
+
+/// The server that is meant, if it is one.
+pub(super) fn server_of(tenant: &UserId) -> Option<ServerName> {
+    ServerName::parse(tenant.as_str().strip_prefix(PREFIX)?).ok()
+}
+
+/// The other nodes, and what they run.
+pub struct Neighbours {
+    member: Arc<Member>,
+    http: reqwest::Client,
+}
+
+impl Neighbours {
+    pub const fn new(member: Arc<Member>, http: reqwest::Client) -> Self {
+        Self { member, http }
+    }
+}
+
+#[async_trait]
+impl Owners for Neighbours {
+    async fn owner(&self, server: &ServerName) -> Result<Option<Node>, OwnerUnknown> {
+        match self.member.place(&tenant(server)).await {
+            Ok(Place::Here) => Ok(None),
+            Ok(Place::At(node)) => Ok(Some(node)),
+            Err(error) => {
+                tracing::warn!(%server, %error, "where a shared server runs cannot be found out");
+                Err(OwnerUnknown)
+            }
+        }
+    }
+
+    fn ask_again(&self, server: &ServerName) {
+        self.member.ask_again(&tenant(server));
+    }
+
+    async fn send(&self, to: &Node, server: &ServerName, order: Bytes) -> Result<Pieces, Undelivered> {
+        let envelope = self.member.envelopes.seal_order(&to.id, server, &order).ok_or(Undelivered::Unreached)?;
+        let request = self.http.post(format!("{}{PATH}", to.url)).header(ENVELOPE, envelope).body(order);
+        let answer = request.send().await.map_err(|error| {
+            tracing::debug!(node = %to.id, url = to.url, %error, "an order was not delivered");
+            if error.is_connect() { Undelivered::Unreached } else { Undelivered::Broken }
+        })?;
+        if answer.headers().contains_key(&REFUSED) {
+            if answer.status() != StatusCode::MISDIRECTED_REQUEST {
+                tracing::error!(
+                    node = %to.id, url = to.url, status = %answer.status(),
+                    "another node does not accept what this one sends: have all nodes the same AUTH_SECRET, and the same time?"
+                );
+            }
+            return Err(Undelivered::Unreached);
+        }
+        if !answer.status().is_success() {
+            tracing::warn!(node = %to.id, url = to.url, status = %answer.status(), "another node does not take an order");
+            return Err(Undelivered::Broken);
+        }
+        Ok(answer.bytes_stream().map(|piece| piece.map_err(|_| BrokenOff)).boxed())
+    }
+}
