@@ -19,7 +19,7 @@ use portunus_core::{
 use portunus_mcp::{
     hub::{Peer, Servers},
     shared::{OwnerUnknown, Owners, Pieces, SharedServers, Undelivered},
-    spec::ServerSpec,
+    spec::{Isolation, ServerSpec},
     upstream::{Call, Event, News, UpstreamError, Upstreams},
     wire::{Outcome, Payload},
 };
@@ -40,9 +40,14 @@ struct Nodes {
 
 impl Nodes {
     fn new(spec: &ServerSpec, count: usize) -> Arc<Self> {
-        let upstreams = || Arc::new(Upstreams::new(vec![spec.clone()], client(), quick()));
+        Self::each_with(&vec![spec.clone(); count])
+    }
+
+    fn each_with(specs: &[ServerSpec]) -> Arc<Self> {
+        let count = specs.len();
+        let upstreams = |spec: &ServerSpec| Arc::new(Upstreams::new(vec![spec.clone()], client(), quick()));
         let nodes = Arc::new(Self {
-            servers: (0..count).map(|_| SharedServers::new(upstreams())).collect(),
+            servers: specs.iter().map(|spec| SharedServers::new(upstreams(spec))).collect(),
             home: Mutex::default(),
             leaving: vec![CancellationToken::new(); count],
             dead: (0..count).map(|_| CancellationToken::new()).collect(),
@@ -289,6 +294,16 @@ async fn a_server_that_cannot_be_started_says_so_everywhere() {
     let nodes = Nodes::new(&spec("fixture", program("no-such-program", &[])), 2);
     assert!(matches!(nodes.peer(0).await, Err(UpstreamError::Spawn { .. })));
     assert!(matches!(nodes.peer(1).await, Err(UpstreamError::Backoff { .. })));
+}
+
+#[tokio::test]
+async fn nobody_shares_what_is_not_everybodys() {
+    let nodes = Nodes::each_with(&[ServerSpec { isolation: Isolation::User, ..fixture() }, fixture()]);
+    *nodes.home.lock().unwrap() = Some(0);
+    assert_eq!(nodes.peer(1).await.err(), Some(UpstreamError::NotFound));
+    let (own, again) = (nodes.peer(0).await.unwrap(), nodes.peer(0).await.unwrap());
+    assert!(Arc::ptr_eq(&own, &again), "and one's own is where one is");
+    assert!(nodes.servers[0].here().is_empty());
 }
 
 #[tokio::test]

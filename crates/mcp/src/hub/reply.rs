@@ -152,3 +152,21 @@ pub(crate) fn log(method: &str, reply: &Reply) {
         tracing::warn!(%server, method, %error, reason = error.detail().unwrap_or_default(), "a server did not answer");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_lost_with_its_node_may_be_sent_again() {
+        let server = ServerName::parse("dice").unwrap();
+        let told = |error| {
+            let text = message(&RequestId::number(7), &Err(Problem::server(&server, error))).unwrap();
+            String::from_utf8(text.to_vec()).unwrap()
+        };
+        let lost = told(UpstreamError::Lost);
+        assert!(lost.ends_with(r#""data":{"server":"dice","retriable":true}}}"#), "{lost}");
+        let ended = told(UpstreamError::closed("why"));
+        assert!(ended.ends_with(r#""data":{"server":"dice"}}}"#), "{ended}");
+    }
+}

@@ -145,6 +145,10 @@ impl Desk {
 
     /// Says what the server says to everybody, until its connection ends.
     async fn attach(self: &Arc<Self>, server: &ServerName, words: &mpsc::Sender<Word>) {
+        // The other node may have another configuration: nobody gets to share what is not everybody's here.
+        if self.upstreams.find_shared_child(server).is_none() {
+            return drop(words.send(Word::Failed(UpstreamError::NotFound)).await);
+        }
         // Of a child that is everybody's it does not matter who asks for it.
         let nobody = Holder {
             user: UserId::from_text("everybody"),
