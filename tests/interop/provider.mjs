@@ -1,10 +1,12 @@
-// The identity provider of these tests: oidc-provider, a certified OpenID provider, with two people and a sign-in form of its own.
+// The identity provider of these tests: oidc-provider, a certified OpenID provider, with a few people and a sign-in form of its own.
 import http from 'node:http';
 import { Provider, interactionPolicy } from 'oidc-provider';
 
 export const PEOPLE = {
   alice: { name: 'Alice Archer', email: 'alice@example.com', groups: ['engineering', 'admins'] },
   bob: { name: 'Bob Baker', email: 'bob@example.com', groups: ['sales'] },
+  carol: { name: 'Carol Carter', email: 'carol@example.com', groups: [] },
+  dave: { name: 'Dave Dyer', email: 'dave@example.com', groups: [] },
 };
 
 /**
