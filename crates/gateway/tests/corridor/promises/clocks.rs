@@ -92,7 +92,7 @@ impl Two {
 #[tokio::test]
 async fn f7_another_nodes_clock_may_be_a_minute_off() {
     for seconds in [55, -55] {
-        let two = Two::apart(seconds).await;
+        let two = Box::pin(Two::apart(seconds)).await;
         let authorization = two.here.authorization();
         let code = two.here.authorize(&two.browser, &authorization).await.code();
         let tokens = two.there.tokens(two.there.redeem(&authorization, &code).await);
@@ -119,7 +119,7 @@ async fn f7_another_nodes_clock_may_be_a_minute_off() {
 #[tokio::test]
 async fn f7_another_nodes_clock_may_not_be_ten_minutes_off() {
     let refused = [600, -600].map(async |seconds| {
-        let two = Two::apart(seconds).await;
+        let two = Box::pin(Two::apart(seconds)).await;
         let authorization = two.here.authorization();
         let code = two.here.authorize(&two.browser, &authorization).await.code();
         // A code looks too old to a node that is ahead. To one that is behind it looks young, and is good for one use all the same.
