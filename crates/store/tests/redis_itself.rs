@@ -208,7 +208,7 @@ async fn what_was_imported_in_half_is_opened_by_nobody_until_an_import_succeeds(
     let stores = opened(&place, &["one"]).await;
     fill(&stores).await;
     let whole = Crate::of(&stores).await;
-    let mut broken = Broken(whole.portions.iter().cloned().take(1).collect());
+    let mut broken = Broken(whole.portions.iter().take(1).cloned().collect());
     let error = stores.archive.import(&mut broken).await.unwrap_err();
     assert_eq!(error.to_string(), "the disk is gone");
     let error = opening(place.options(), &["one"]).await;
