@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
     Timestamp,
     ids::{ClientId, GrantId, UserId},
@@ -106,17 +106,12 @@ impl Export<'_> {
     }
 
     async fn consents(&mut self) -> Result<(), ArchiveError> {
-        let mut scan = Scan::begin(self.database, "??}:consents-of-user:*").await?;
-        while let Some(keys) = scan.next(self.database).await? {
-            for key in keys {
-                let [found] = self.database.connection.read(&key, [hgetall(&key)]).await?;
-                let found: Vec<(String, String)> = answer(found)?;
-                let mut read = Vec::with_capacity(found.len());
-                for (_, value) in found {
-                    read.push((key.clone(), consent(self.database, &value).await));
-                }
-                self.give(RecordKind::Consent, read).await?;
-            }
+        let database = self.database;
+        let mut scan = Scan::begin(database, "??}:consents-of-user:*").await?;
+        while let Some(keys) = scan.next(database).await? {
+            let read = stream::iter(keys).map(|key| consents_of_user(database, key)).buffer_unordered(AT_ONCE);
+            let read: Vec<Vec<Read>> = read.try_collect().await?;
+            self.give(RecordKind::Consent, read.into_iter().flatten()).await?;
         }
         Ok(())
     }
@@ -253,6 +248,15 @@ async fn code(database: &Database, fields: Value) -> Result<Option<Record>, Stor
         return Ok(None);
     }
     Ok(Some(Record::Code { code, redeemed }))
+}
+
+async fn consents_of_user(database: &Database, key: String) -> Result<Vec<Read>, StoreError> {
+    let [found] = database.connection.read(&key, [hgetall(&key)]).await?;
+    let mut read = Vec::new();
+    for (_, value) in answer::<Vec<(String, String)>>(found)? {
+        read.push((key.clone(), consent(database, &value).await));
+    }
+    Ok(read)
 }
 
 async fn consent(database: &Database, value: &str) -> Result<Option<Record>, StoreError> {
