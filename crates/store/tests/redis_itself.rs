@@ -142,7 +142,7 @@ async fn a_revocation_that_was_cut_short_is_whole() {
         format!("{{{}}}:epoch-of-user:{owner}", shard(owner.as_str())),
     ];
     for epoch in epochs {
-        let place = place();
+        let (place, other) = (place(), place());
         let stores = place.open().await;
         fill(&stores).await;
         let token = TokenHash::of("secret of the access token");
@@ -152,6 +152,11 @@ async fn a_revocation_that_was_cut_short_is_whole() {
         let found = stores.grants.find_grant(&grant().id).await.unwrap().unwrap();
         assert_eq!(found.revoked_at.map(portunus_core::Timestamp::as_millis), Some(1_800_000_000_777), "{epoch}");
         assert_eq!(stores.grants.list_grants(&GrantsOf::User(owner.clone()), 10).await.unwrap(), [], "{epoch}");
+        // A store has no epochs when it was just filled; the grant is revoked there all the same.
+        let other = other.open().await;
+        other.archive.import(&mut Crate::of(&stores).await).await.unwrap();
+        assert_eq!(other.grants.find_access(&token, NOW).await.unwrap(), None, "{epoch}");
+        assert_eq!(other.grants.find_grant(&grant().id).await.unwrap(), Some(found), "{epoch}");
     }
 }
 
