@@ -123,7 +123,7 @@ async function signedIn(folder, stops, { mcpServers, config = '', views, launch 
   for (const person of people) {
     const tokens = new Map();
     for (const view of views) tokens.set(view, await accessToken(`${base}/mcp${view && `/${view}`}`, view || 'everything', person));
-    const proxy = await startTokenProxy(base, tokens, before && ((method) => before(method, person)));
+    const proxy = await startTokenProxy(base, tokens, before && ((request) => before(request, person)));
     stops.push(proxy.stop);
     proxies.set(person, proxy);
   }

@@ -53,9 +53,9 @@ async function run(which, { url, results, scenarios }) {
   const args = [RUNNER, 'server', '--url', url, ...which, '--output-dir', results];
   const runner = spawn(NODE, args, { stdio: ['ignore', out, out], timeout: LIMIT_MS, killSignal: 'SIGKILL' });
   fs.closeSync(out);
-  await new Promise((resolve, reject) => runner.on('close', resolve).on('error', reject));
+  const ended = await new Promise((resolve, reject) => runner.on('close', (code, signal) => resolve(signal ?? code)).on('error', reject));
   const left = collectChecks(results);
-  return new Map(scenarios.map((scenario) => [scenario, outcome(left.get(scenario), log)]));
+  return new Map(scenarios.map((scenario) => [scenario, outcome(left.get(scenario), `the runner left no result, and ended with ${ended}; see ${log}`)]));
 }
 
 function collectChecks(results) {
@@ -76,8 +76,8 @@ function collectChecks(results) {
   return new Map(left.map((one) => [one.scenario, one]));
 }
 
-function outcome({ checks, began, ended } = {}, log) {
-  if (!checks) return { looked: true, problems: [{ check: 'no-result', message: `the runner left no result; see ${log}` }], began, ended };
+function outcome({ checks, began, ended } = {}, missing) {
+  if (!checks) return { looked: true, problems: [{ check: 'no-result', message: missing }], began, ended };
   const looked = checks.some(({ status }) => status !== 'SKIPPED');
   const problems = looked ? checks.filter(({ status }) => status in FINDINGS) : [];
   return {

@@ -9,7 +9,7 @@ import http from 'node:http';
 export async function startTokenProxy(baseUrl, tokens, before = async () => () => {}) {
   const gateway = new URL(baseUrl);
   const proxy = http.createServer(async (request, response) => {
-    const over = await before(request.method);
+    const over = await before(request);
     const server = /^\/mcp\/([^/?]+)/.exec(request.url)?.[1] ?? '';
     const own = request.headers.host === `127.0.0.1:${proxy.address().port}`;
     const upstream = http.request(

@@ -39,7 +39,7 @@ let house;
 let reaper;
 
 before(async () => {
-  reaper = new Reaper(settled);
+  reaper = new Reaper({ settled, homeOf });
   house = await startHouse(folder, { launch: startCluster, people: PEOPLE, before: (...request) => reaper.before(...request) });
   reaper.start(house.gateway.nodes);
 }, { timeout: 300_000 });
@@ -57,6 +57,15 @@ async function settled() {
     const answer = await listTools(house.urlOf(place, person), {});
     assert.equal(answer.status, 200, await answer.text());
   })));
+}
+
+/** The node that last said of a session that it has it; a log has the beginning of a session's id. */
+function homeOf(session) {
+  const said = house.gateway.nodes.flatMap((node) => {
+    const lines = fs.readFileSync(node.log, 'utf8').split('\n').filter((line) => line.includes(`"${session.slice(0, 6)}…"`) && /a session (begins|goes on here)/.test(line));
+    return lines.map((line) => ({ node, at: JSON.parse(line).timestamp }));
+  });
+  return said.sort((one, other) => one.at.localeCompare(other.at)).at(-1)?.node;
 }
 
 /** As a client that sends again what a node took along. */
@@ -129,7 +138,7 @@ test('nodes died throughout, sessions moved, and nothing came to harm', async ()
   const atRequest = reaper.kills.filter((kill) => kill.atRequest).length;
   console.log(
     `${all.length} cells, ${count.scenarios} scenarios, ${count.met} of them while a node was gone; ${reaper.kills.length} kills, ${atRequest} of them ` +
-      `right before a request; ${moved} sessions went on at another node; ${repeated.length} scenarios run again, ${count.calm} of them once more in ` +
+      `right before a request, at the home of its session if it had one; ${moved} sessions went on at another node; ${repeated.length} scenarios run again, ${count.calm} of them once more in ` +
       `calm. In ${file}: scenario by cell, and what was run again.`,
   );
   assert.ok(reaper.kills.length >= KILLS_AT_LEAST, `${reaper.kills.length} kills`);

@@ -11,6 +11,7 @@ const REQUEST_MS = 2000;
 
 export class Reaper {
   #settled;
+  #homeOf;
   #working;
   #armed;
   #sent = new Set();
@@ -18,10 +19,11 @@ export class Reaper {
   #striking = false;
   #stopped = false;
 
-  /** `settled` waits until everybody is served again. */
-  constructor(settled) {
+  /** `settled` waits until everybody is served again; `homeOf` knows the node that has a session, or none. */
+  constructor({ settled, homeOf }) {
     this.#settled = settled;
-    /** When each node died, whether right before a request, who had requests under way, and when everybody was served again. */
+    this.#homeOf = homeOf;
+    /** When a node died, and when that was known; whether right before a request, who had requests under way, and when all were served again. */
     this.kills = [];
   }
 
@@ -38,13 +40,14 @@ export class Reaper {
   }
 
   /**
-   * To be asked before somebody's request is sent: every other time a node dies just then, and the request meets what is left. Answers with
-   * what is to be called when the request is over. Streams that only listen lose nothing, and are not counted.
+   * To be asked before somebody's request is sent: every other time a node dies just then, the one that has the request's session if it is
+   * in one, and the request meets what is left. Answers with what is to be called when the request is over. Streams that only listen lose
+   * nothing, and are not counted.
    */
-  before = async (method, person) => {
+  before = async ({ method, headers }, person) => {
     const strike = this.#armed;
     this.#armed = undefined;
-    await strike?.();
+    await strike?.(headers['mcp-session-id']);
     if (method === 'GET') return () => {};
     const sent = { person, until: Infinity };
     this.#sent.add(sent);
@@ -60,7 +63,7 @@ export class Reaper {
 
   /** Did a node die between these times, while a request of this person was under way? */
   hit(person, began, ended) {
-    return this.kills.some(({ at, hit }) => at >= began && at <= ended && hit.has(person));
+    return this.kills.some(({ at, known, hit }) => at <= ended && known >= began && hit.has(person));
   }
 
   /** Does `work` while nobody dies. */
@@ -89,12 +92,14 @@ export class Reaper {
   }
 
   async #harm(node, atRequest) {
-    const kill = { node: node.n, at: undefined, until: Infinity, atRequest: false, hit: new Set() };
+    const kill = { at: undefined, known: Infinity, until: Infinity, atRequest: false, hit: new Set() };
+    let dead = node;
     const strike = async () => {
       kill.at = Date.now();
       this.kills.push(kill);
-      await node.kill();
+      await dead.kill();
       await pause(NEWS_MS);
+      kill.known = Date.now();
       for (const sent of this.#sent) {
         if (sent.until >= kill.at) kill.hit.add(sent.person);
         else this.#sent.delete(sent);
@@ -102,8 +107,9 @@ export class Reaper {
     };
     if (atRequest) {
       await new Promise((resolve, reject) => {
-        const armed = () => {
+        const armed = (session) => {
           kill.atRequest = true;
+          dead = (session && this.#homeOf(session)) ?? node;
           return strike().then(resolve, reject);
         };
         this.#armed = armed;
@@ -115,7 +121,7 @@ export class Reaper {
       });
     }
     if (!kill.atRequest) await strike();
-    await node.launch();
+    await dead.launch();
     await this.#settled();
     kill.until = Date.now();
   }
