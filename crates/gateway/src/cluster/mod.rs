@@ -5,6 +5,7 @@
 //! Signing in, tokens and `proxies` need none of this: what they keep is in the store.
 
 mod address;
+mod broken;
 mod envelope;
 mod household;
 mod listener;
@@ -128,17 +129,26 @@ fn unavailable(errand: &Errand, error: &StoreError) -> Response {
     retry(errand, "the gateway cannot reach its store: try again")
 }
 
+const LOST: &str = "the node that worked on this request is gone: send it again";
+
 fn lost(errand: &Errand) -> Response {
-    retry(errand, "the node that worked on this request is gone: send it again")
+    retry(errand, LOST)
+}
+
+fn lost_error(errand: &Errand) -> serde_json::Value {
+    retriable(errand, LOST)
 }
 
 /// 503 with a JSON-RPC error for the request, which the client may repeat.
 fn retry(errand: &Errand, text: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], Json(retriable(errand, text))).into_response()
+}
+
+fn retriable(errand: &Errand, text: &str) -> serde_json::Value {
     let id = match wire::parse(&errand.body) {
         Ok(wire::Message::Request(request)) => serde_json::from_str(request.id.raw()).unwrap_or_default(),
         _ => serde_json::Value::Null,
     };
     let error = json!({"code": -32000, "message": text, "data": {"retriable": true}});
-    let body = json!({"jsonrpc": "2.0", "id": id, "error": error});
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], Json(body)).into_response()
+    json!({"jsonrpc": "2.0", "id": id, "error": error})
 }

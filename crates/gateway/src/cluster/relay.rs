@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use axum::{body::Body, response::Response};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use portunus_core::node::Node;
 
-use super::{Errand, Member};
+use super::{Errand, Member, broken};
 
 /// Where a node takes errands in.
 pub(super) const PATH: &str = "/errand";
@@ -85,6 +85,10 @@ impl Relay {
         let leaving = self.member.leaving.clone();
         *response.body_mut() = if lasts_for_ever(errand) {
             Body::from_stream(body.take_until(leaving.cancelled_owned()))
+        } else if is_stream(&response) {
+            let is_gone = broken::is_gone(Arc::clone(&self.member), errand.principal.user.clone(), node.clone());
+            let last = format!("event: message\ndata: {}\n\n", super::lost_error(errand));
+            Body::from_stream(broken::told(Box::pin(body), is_gone.boxed(), last.into()))
         } else {
             Body::from_stream(body)
         };
@@ -99,6 +103,11 @@ fn lasts_for_ever(errand: &Errand) -> bool {
         super::What::Mcp(_) => errand.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen"),
         super::What::Tools => false,
     }
+}
+
+fn is_stream(response: &Response) -> bool {
+    let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| media_type.starts_with("text/event-stream"))
 }
 
 fn along(headers: &HeaderMap) -> HeaderMap {
