@@ -34,7 +34,7 @@ pub(crate) fn seed() -> u64 {
     seed
 }
 
-fn any() -> u64 {
+pub(crate) fn any() -> u64 {
     let mut bytes = [0; 4];
     portunus::os::OsEntropy.fill(&mut bytes);
     u64::from(u32::from_be_bytes(bytes))

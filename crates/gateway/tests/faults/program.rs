@@ -26,6 +26,8 @@ use portunus_testkit::{
 };
 use tempfile::TempDir;
 
+use super::chance::{Chance, any};
+
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
 /// Nothing here takes that long, on however busy a machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -51,8 +53,9 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     /// For so many gateways; none of them is started.
     pub(crate) async fn prepare(records: Records, gateways: usize) -> Self {
-        let listeners: Vec<_> = (0..gateways).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let listeners: Vec<_> = (0..gateways).map(|_| listen()).collect();
         let ports: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        drop(listeners);
         let all = ports.iter().map(|port| ([127, 0, 0, 1], *port).into()).collect();
         let front = if gateways > 1 { Some(FaultProxy::before(all).await) } else { None };
         let url = format!("http://localhost:{}", front.as_ref().map_or(ports[0], |front| front.address().port()));
@@ -119,6 +122,7 @@ impl Surroundings {
 pub(crate) struct Program {
     pub(crate) address: SocketAddr,
     child: Child,
+    log: PathBuf,
 }
 
 impl Program {
@@ -132,7 +136,8 @@ impl Program {
 
     fn spawn(surroundings: &Surroundings, n: usize) -> Self {
         let port = surroundings.ports[n];
-        let log = fs::OpenOptions::new().create(true).append(true).open(surroundings.folder.path().join("gateway.log")).unwrap();
+        let path = surroundings.folder.path().join("gateway.log");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
         // A file that may not grow is an error to it, as a full disk is; by itself such a signal is the end of a process.
         let mut command = Command::new("sh");
         command.arg("-c").arg(r#"trap '' XFSZ; exec "$@""#).arg("sh").arg(env!("CARGO_BIN_EXE_portunus")).arg("serve");
@@ -150,12 +155,14 @@ impl Program {
             ("LOG_LEVEL", "warn"),
         ]);
         let child = command.spawn().unwrap_or_else(|error| panic!("the program does not start: {error}"));
-        Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], port)), child, log: path }
     }
 
     async fn wait_until_ready(&mut self, began: Instant) -> Duration {
         while !is_ready(self.address).await {
-            assert!(self.child.try_wait().unwrap().is_none(), "the program ended");
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the program ended: {status}: {}", fs::read_to_string(&self.log).unwrap());
+            }
             assert!(began.elapsed() < PATIENCE, "the program does not become ready");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -201,6 +208,13 @@ pub(crate) async fn until_ready(address: SocketAddr) -> Duration {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     began.elapsed()
+}
+
+/// On a port that no connection is given as its own: while a gateway is away, somebody else would have it, or be connected to themselves.
+fn listen() -> TcpListener {
+    let chance = Chance::new(any());
+    let mut tries = (0..1000).map(|_| 10_000 + u16::try_from(chance.below(20_000)).unwrap());
+    tries.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port")
 }
 
 /// Says yes to whoever gets through.
