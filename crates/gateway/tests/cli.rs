@@ -8,8 +8,9 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use portunus::os::OsEntropy;
@@ -128,6 +129,25 @@ fn health_is_0_for_200_and_1_for_all_else() {
     assert_eq!(asked.join().unwrap(), "GET /health HTTP/1.1\r\n");
     let output = portunus(folder.path(), &["health", "--url", &url], &[]);
     assert_eq!(output.status.code(), Some(1), "nobody there any more");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Every write there fails, as on a disk that is full.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));
+    command.args(["demo", "--verbose"]).current_dir(folder.path()).env_clear().env("PORT", port.to_string());
+    let mut demo = command.stdout(Stdio::null()).stderr(full).spawn().unwrap();
+    let url = format!("http://127.0.0.1:{port}/health");
+    let answers = (0..300).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        portunus(folder.path(), &["health", "--url", &url], &[]).status.success()
+    });
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    assert!(answers, "the gateway does not answer");
 }
 
 #[test]
