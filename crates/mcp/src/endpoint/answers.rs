@@ -1,9 +1,10 @@
 //! Making an [`Answer`]: JSON, an error, a stream, nothing. Which one, is decided next door.
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, Stream, StreamExt as _};
+use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::sse;
 use crate::{
     answer::{Answer, Body, Refused},
     wire::{self, RequestId, WireError, code},
@@ -65,6 +66,14 @@ pub(crate) fn session_unknown() -> Answer {
 /// Whoever sees this must not take the session for ended, which is what 404 would say.
 pub(crate) fn stream_unknown() -> Answer {
     bad_request("the stream of this Last-Event-ID is no longer kept: send the request again")
+}
+
+/// To whoever comes back for the answer of a call that went with the process it was made in: what a stream would have said, had there been
+/// anybody to say it.
+pub(crate) fn lost(request: &RequestId) -> Answer {
+    let text = "the node that worked on this request is gone: send it again";
+    let message = wire::error(Some(request), code::INTERNAL_ERROR, text, Some(&wire::object(&[("retriable", "true")])));
+    events(stream::iter([sse::message(&message)]))
 }
 
 /// Whether there is such a session cannot be told just now.

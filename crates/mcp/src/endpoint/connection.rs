@@ -58,7 +58,7 @@ impl Connection {
     /// The first connection of a stream.
     pub(crate) fn begin(session: Arc<Session>, (stream, reader): (Arc<Resumable>, Reader), keep_alive: Duration) -> Self {
         let after = stream.id(0);
-        let opening = session.wants_priming().then(|| sse::priming(after));
+        let opening = session.wants_priming().then(|| sse::priming(&stream.name(after)));
         Self { session, stream, reader, after, keep_alive, get: None, opening }
     }
 
@@ -105,14 +105,14 @@ impl Connection {
             step = std::future::poll_fn(|cx| stream.poll_after(reader, after.number, cx)) => match step {
                 Step::Message(id, message) => {
                     *after = id;
-                    Some(sse::numbered(id, &message))
+                    Some(sse::named(&stream.name(id), &message))
                 }
                 Step::End => None,
             },
             () = session.ended.cancelled() => None,
             message = session.outbox.next(may_take) => {
                 *after = stream.push(&message);
-                Some(sse::numbered(*after, &message))
+                Some(sse::named(&stream.name(*after), &message))
             }
             () = tokio::time::sleep_until(Instant::now() + *keep_alive) => Some(sse::keep_alive()),
         }

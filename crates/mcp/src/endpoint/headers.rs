@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use super::answers;
 use crate::{
     answer::Answer,
-    session::{SessionId, resume::EventId},
+    session::{SessionId, resume::NamedEvent},
     wire::code,
 };
 
@@ -48,11 +48,11 @@ pub(crate) fn session(map: &HeaderMap) -> Result<SessionId, Box<Answer>> {
 }
 
 /// The event after which a stream is to be taken up again.
-pub(crate) fn last_event(map: &HeaderMap) -> Result<Option<EventId>, Box<Answer>> {
+pub(crate) fn last_event(map: &HeaderMap) -> Result<Option<NamedEvent>, Box<Answer>> {
     let mut values = map.get_all(LAST_EVENT_ID).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => match value.to_str().ok().and_then(EventId::parse) {
+        (Some(value), None) => match value.to_str().ok().and_then(NamedEvent::parse) {
             Some(event) => Ok(Some(event)),
             None => Err(Box::new(answers::bad_request("the Last-Event-ID header names no event of this session"))),
         },

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::session::resume::EventId;
-
 /// How long a client is to wait before it comes back.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -16,12 +14,12 @@ pub(crate) fn message(json: &[u8]) -> Bytes {
 }
 
 /// One message as an event that can be told from all others of the session.
-pub(crate) fn numbered(id: EventId, json: &[u8]) -> Bytes {
+pub(crate) fn named(id: &str, json: &[u8]) -> Bytes {
     event(&format!("event: message\nid: {id}\n"), json)
 }
 
 /// The first event of a stream, empty: it tells the client how to come back (MCP 2025-11-25, transports, "Sending Messages to the Server").
-pub(crate) fn priming(id: EventId) -> Bytes {
+pub(crate) fn priming(id: &str) -> Bytes {
     format!("id: {id}\nretry: {}\ndata:\n\n", RETRY.as_millis()).into()
 }
 

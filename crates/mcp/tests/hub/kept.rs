@@ -144,7 +144,17 @@ async fn ids_of_an_earlier_life_do_not_come_again() {
     let mut events = Events::of(client.post(STEP).await);
     events.next().await.unwrap();
     assert_ne!(events.last.as_ref(), Some(&before));
-    assert_eq!(client.take_up(&before).await.status, StatusCode::BAD_REQUEST, "that call is lost, and is told so");
+    let mut lost = Events::of(client.take_up(&before).await);
+    let said: serde_json::Value = serde_json::from_str(&lost.next().await.unwrap()).unwrap();
+    let call: serde_json::Value = serde_json::from_str(STEP).unwrap();
+    assert_eq!(
+        (&said["id"], &said["error"]["data"]["retriable"]),
+        (&call["id"], &json!(true)),
+        "that call is lost, and is told so"
+    );
+    assert_eq!(lost.next().await, None);
+    let nameless = before.rsplit_once('-').unwrap().0;
+    assert_eq!(client.take_up(nameless).await.status, StatusCode::BAD_REQUEST, "whose call it was is not known");
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ async fn the_newest_clients_are_told_at_once_how_to_come_back() {
         client.session = session;
         let call = STEP.replace("step", "dice_step");
         for (answer, id) in
-            [(client.post(&call).await, "c1-0"), (client.hub.get(client.caller.clone(), &client.headers()).await, "g2-0")]
+            [(client.post(&call).await, "c1-0-MQ"), (client.hub.get(client.caller.clone(), &client.headers()).await, "g2-0")]
         {
             let first = Events::of(answer).stream.next().await.unwrap();
             let expected = format!("id: {id}\nretry: 1000\ndata:\n\n");

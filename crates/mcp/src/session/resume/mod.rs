@@ -27,7 +27,7 @@ use crate::{
 
 mod event_id;
 
-pub(crate) use event_id::{EventId, Origin};
+pub(crate) use event_id::{EventId, NamedEvent, Origin};
 
 /// How long a stream that has ended, or that nobody reads, can still be taken up.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(120);
@@ -47,6 +47,8 @@ pub(crate) type Feed = BoxStream<'static, Bytes>;
 pub(crate) struct Resumable {
     origin: Origin,
     number: u64,
+    /// What follows the ids of its events.
+    tail: String,
     state: Mutex<State>,
 }
 
@@ -94,6 +96,11 @@ impl Resumable {
 
     pub(crate) fn id(&self, number: u64) -> EventId {
         EventId { origin: self.origin, stream: self.number, number }
+    }
+
+    /// As the client is told.
+    pub(crate) fn name(&self, id: EventId) -> String {
+        format!("{id}{}", self.tail)
     }
 
     /// The first message after number `after`: from what is kept, else from the feed.
@@ -229,17 +236,25 @@ impl Drop for State {
 pub(crate) struct Resumables {
     streams: Mutex<Vec<Arc<Resumable>>>,
     opened: AtomicU64,
+    /// Streams up to this one were opened by processes that had the session before.
+    inherited: AtomicU64,
     /// Bytes kept for the user, in all of the sessions.
     budget: Arc<AtomicUsize>,
 }
 
 impl Resumables {
     pub(crate) fn new(budget: Arc<AtomicUsize>) -> Self {
-        Self { streams: Mutex::default(), opened: AtomicU64::new(0), budget }
+        Self { streams: Mutex::default(), opened: AtomicU64::new(0), inherited: AtomicU64::new(0), budget }
     }
 
     pub(crate) fn begin_at(&self, first: u64) {
         self.opened.store(first, Ordering::Relaxed);
+        self.inherited.store(first, Ordering::Relaxed);
+    }
+
+    /// Is it an event of a stream that went with an earlier process?
+    pub(crate) fn is_lost(&self, event: &EventId) -> bool {
+        event.stream <= self.inherited.load(Ordering::Relaxed)
     }
 
     /// The answer to a request: `feed` gives all of its messages.
@@ -254,6 +269,7 @@ impl Resumables {
 
     fn open(&self, origin: Origin, request: Option<RequestId>, feed: Option<Feed>) -> (Arc<Resumable>, Reader) {
         let reader = Reader { generation: 0, taken_over: CancellationToken::new() };
+        let tail = request.as_ref().map(event_id::tail).unwrap_or_default();
         let state = State {
             feed,
             kept: VecDeque::new(),
@@ -267,7 +283,7 @@ impl Resumables {
             over: false,
         };
         let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        let stream = Arc::new(Resumable { origin, number, state: Mutex::new(state) });
+        let stream = Arc::new(Resumable { origin, number, tail, state: Mutex::new(state) });
         let mut streams = locked(&self.streams);
         self.make_room(&mut streams);
         streams.push(Arc::clone(&stream));

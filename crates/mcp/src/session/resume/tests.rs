@@ -36,10 +36,37 @@ fn text(number: u64, text: &'static str) -> (u64, Bytes) {
 #[test]
 fn event_ids() {
     for good in ["c1-0", "g7-12", "c18446744073709551615-1"] {
-        assert_eq!(EventId::parse(good).unwrap().to_string(), good);
+        let event = NamedEvent::parse(good).unwrap();
+        assert_eq!((event.id.to_string().as_str(), event.request), (good, None));
     }
-    for bad in ["", "c", "c1", "c1-", "c-1", "x1-1", "c1-1-1", "c+1-1", "c1- 1", "c99999999999999999999-1", "é1-1"] {
-        assert_eq!(EventId::parse(bad), None, "{bad:?}");
+    for request in ["1", "-7.50", r#""seven""#, r#""\u00e9 -""#] {
+        let request = RequestId::from_payload(wire::Payload::from_json(request).unwrap()).unwrap();
+        let (stream, _) = streams().open_call(request.clone(), feed().1);
+        let event = NamedEvent::parse(&stream.name(stream.id(3))).unwrap();
+        assert_eq!((event.id, event.request), (stream.id(3), Some(request)));
+    }
+    let long = RequestId::from_payload(wire::Payload::from_json(&format!("{:?}", "x".repeat(200))).unwrap()).unwrap();
+    let (stream, _) = streams().open_call(long, feed().1);
+    assert_eq!(stream.name(stream.id(3)), "c1-3", "no header of any length");
+    for bad in [
+        "",
+        "c",
+        "c1",
+        "c1-",
+        "c-1",
+        "x1-1",
+        "c1-1-1",
+        "c+1-1",
+        "c1- 1",
+        "c99999999999999999999-1",
+        "é1-1",
+        "g1-1-MQ",
+        "c1-1-",
+        "c1-1-e30",
+        "c1-1-MQ==",
+        "c1-1-MQ-MQ",
+    ] {
+        assert_eq!(NamedEvent::parse(bad), None, "{bad:?}");
     }
 }
 
