@@ -5,11 +5,11 @@ import http from 'node:http';
 
 export const CLIENT = { id: 'portunus-load', secret: 'a-secret-known-to-this-reading-only' };
 
-/** Listens on `port`. `person` names who signs in next; everybody is in the group `engineering`. */
+/** Listens on `port`, with a key of its own each time. `person` names who signs in next; everybody is in the group `engineering`. */
 export async function startProvider(port, person) {
   const issuer = `http://localhost:${port}`;
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const key = { ...publicKey.export({ format: 'jwk' }), kid: 'load', alg: 'RS256', use: 'sig' };
+  const key = { ...publicKey.export({ format: 'jwk' }), kid: randomUUID(), alg: 'RS256', use: 'sig' };
   const codes = new Map();
 
   const idToken = ({ nonce, sub }) => {

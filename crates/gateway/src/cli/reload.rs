@@ -8,6 +8,7 @@ use reqwest::Client;
 use tokio::{
     signal::unix::Signal,
     sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior},
 };
 
 use super::ConfigFiles;
@@ -78,20 +79,28 @@ impl Following {
         }
     }
 
+    /// For a signal, which is obeyed at once; for anything else, only when nobody is writing any more.
     async fn wait(&mut self) -> Option<Cause> {
-        let mut last = self.trail.clone();
+        let (mut last, mut is_new_elsewhere) = (self.trail.clone(), false);
+        let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 hangup = self.hangups.recv() => return hangup.map(|()| Cause::Hangup),
-                changed = self.elsewhere.changed() => return changed.is_ok().then_some(Cause::Elsewhere),
+                changed = self.elsewhere.changed() => {
+                    changed.ok()?;
+                    is_new_elsewhere = true;
+                    // Files that reach all gateways at the same time may still be on their way here.
+                    continue;
+                }
                 () = self.tell.closed() => return None,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = look.tick() => {}
             }
             let trail = last.clone();
             // Files may be on a disk that takes its time.
             let Ok(now) = tokio::task::spawn_blocking(move || trail.look_again()).await else { continue };
-            if now != self.trail && now == last {
-                return Some(Cause::Change);
+            if now == last && (is_new_elsewhere || now != self.trail) {
+                return Some(if now == self.trail { Cause::Elsewhere } else { Cause::Change });
             }
             last = now;
         }

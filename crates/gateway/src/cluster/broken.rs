@@ -17,19 +17,32 @@ struct Telling<S> {
     /// What is said now is an event of its own.
     is_between_events: bool,
     is_gone: BoxFuture<'static, bool>,
+    missing: BoxFuture<'static, ()>,
     last: Bytes,
 }
 
-/// The body, with `last` in place of an error if `is_gone` says so. In the middle of an event the error stays: there is no way to take back
-/// what the client has of it.
-pub(super) fn told<S, E>(body: S, is_gone: BoxFuture<'static, bool>, last: Bytes) -> impl Stream<Item = Result<Bytes, E>> + Send
+/// The body, with `last` in place of an error if `is_gone` says so, or in place of silence when the node is `missing`. In the middle of an
+/// event the error stays, or the stream ends: there is no way to take back what the client has of it.
+pub(super) fn told<S, E>(
+    body: S,
+    is_gone: BoxFuture<'static, bool>,
+    missing: BoxFuture<'static, ()>,
+    last: Bytes,
+) -> impl Stream<Item = Result<Bytes, E>> + Send
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
     E: Display + Send,
 {
-    let telling = Telling { body: Some(body), is_between_events: true, is_gone, last };
+    let telling = Telling { body: Some(body), is_between_events: true, is_gone, missing, last };
     stream::unfold(telling, |mut telling| async move {
-        let item = match telling.body.as_mut()?.next().await? {
+        let item = tokio::select! {
+            item = telling.body.as_mut()?.next() => item?,
+            () = &mut telling.missing => {
+                telling.body = None;
+                return telling.is_between_events.then(|| (Ok(std::mem::take(&mut telling.last)), telling));
+            }
+        };
+        let item = match item {
             Ok(bytes) => {
                 telling.is_between_events = bytes.ends_with(b"\n\n");
                 Ok(bytes)
@@ -72,7 +85,8 @@ mod tests {
 
     async fn what_arrives(chunks: &[Result<&'static str, &'static str>], is_gone: bool) -> (String, Option<&'static str>) {
         let body = stream::iter(chunks.iter().map(|chunk| chunk.map(Bytes::from)).collect::<Vec<_>>());
-        let items = told(body, async move { is_gone }.boxed(), Bytes::from(LAST)).collect::<Vec<_>>().await;
+        let never = futures::future::pending().boxed();
+        let items = told(body, async move { is_gone }.boxed(), never, Bytes::from(LAST)).collect::<Vec<_>>().await;
         let text = items.iter().flatten().map(|bytes| String::from_utf8_lossy(bytes)).collect();
         (text, items.iter().find_map(|item| item.as_ref().err().copied()))
     }
@@ -82,6 +96,23 @@ mod tests {
         let chunks = [Ok("data: 1\n\n"), Err("reset"), Ok("never")];
         assert_eq!(what_arrives(&chunks, true).await, (format!("data: 1\n\n{LAST}"), None));
         assert_eq!(what_arrives(&[Err("reset")], true).await, (LAST.to_owned(), None));
+    }
+
+    #[tokio::test]
+    async fn the_client_of_a_node_that_hangs_is_told() {
+        for (first, expected) in [("data: 1\n\n", format!("data: 1\n\n{LAST}")), ("data: {\"js", "data: {\"js".to_owned())] {
+            let (missed, missing) = tokio::sync::oneshot::channel::<()>();
+            let body = stream::iter([Ok::<_, &str>(Bytes::from(first))]).chain(stream::pending());
+            let missing = missing.map(drop).boxed();
+            let mut told = Box::pin(told(body, futures::future::pending().boxed(), missing, Bytes::from(LAST)));
+            let mut text = told.next().await.unwrap().unwrap().to_vec();
+            assert!(told.next().now_or_never().is_none(), "it waits");
+            missed.send(()).unwrap();
+            while let Some(item) = told.next().await {
+                text.extend(item.unwrap());
+            }
+            assert_eq!(String::from_utf8(text).unwrap(), expected);
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use portunus_core::{
     Clock, Entropy, Timestamp,
     entropy::random_bytes,
@@ -89,7 +89,8 @@ fn digest(body: &[u8]) -> String {
 impl Envelopes {
     pub(super) fn new(sealer: Sealer, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         // Longer than any envelope is accepted, seen from both clocks.
-        let seen = Cache::builder().max_capacity(MOST_SEEN).time_to_live(FRESH * 3).build();
+        let seen =
+            Cache::builder().max_capacity(MOST_SEEN).eviction_policy(EvictionPolicy::lru()).time_to_live(FRESH * 3).build();
         Self { sealer, clock, entropy, seen }
     }
 

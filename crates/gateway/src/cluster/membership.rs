@@ -72,6 +72,8 @@ pub struct Member {
     epoch: AtomicU64,
     /// When the last beat that reached the store began.
     beaten: Mutex<Option<Instant>>,
+    /// Which nodes are alive.
+    pub(super) roll: super::roll::Roll,
     /// Cancelled when this node is going to stop.
     pub(super) leaving: CancellationToken,
     /// Which of the others gets whoever comes while this one leaves.
@@ -97,6 +99,7 @@ impl Member {
             elsewhere: Cache::builder().max_capacity(MOST_USERS).time_to_live(TRUSTED_FOR).build(),
             epoch: AtomicU64::new(0),
             beaten: Mutex::default(),
+            roll: super::roll::Roll::default(),
             leaving: CancellationToken::new(),
             turn: AtomicUsize::new(0),
         });
@@ -206,6 +209,7 @@ impl Member {
             tracing::warn!("this node was out of touch: users are asked for again");
         }
         *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
+        self.roll.call(self.nodes.list_nodes().await?);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod household;
 mod listener;
 mod membership;
 mod relay;
+mod roll;
 mod servers;
 
 use std::{future::Future, sync::Arc, time::Duration};

@@ -57,15 +57,20 @@ impl Relay {
             .headers(along(&errand.headers))
             .header(ENVELOPE, envelope)
             .body(errand.body.clone());
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::debug!(node = %node.id, url = node.url, %error, "an errand was not delivered");
-                // What changes nothing may be asked for twice.
-                let is_post = errand.what == super::What::Mcp(http::Method::POST);
-                return Err(if error.is_connect() || !is_post { Undelivered::Unreached } else { Undelivered::Broken });
+        // What changes nothing may be asked for twice.
+        let is_post = errand.what == super::What::Mcp(http::Method::POST);
+        let answer = tokio::select! {
+            answer = request.send() => answer,
+            // It has the errand and may hang for ever.
+            () = self.member.roll.once_missing(&node.id) => {
+                tracing::debug!(node = %node.id, url = node.url, "the node that has an errand is gone");
+                return Err(if is_post { Undelivered::Broken } else { Undelivered::Unreached });
             }
         };
+        let answer = answer.map_err(|error| {
+            tracing::debug!(node = %node.id, url = node.url, %error, "an errand was not delivered");
+            if error.is_connect() || !is_post { Undelivered::Unreached } else { Undelivered::Broken }
+        })?;
         if answer.headers().contains_key(&REFUSED) {
             if answer.status() == StatusCode::MISDIRECTED_REQUEST {
                 return Err(Undelivered::NotHome);
@@ -82,13 +87,14 @@ impl Relay {
         response.headers_mut().extend(end_to_end.map(|(name, value)| (name.clone(), value.clone())));
         let body = answer.bytes_stream();
         // A stream without an end must not hold up a node that stops: its client takes it up again through another.
-        let leaving = self.member.leaving.clone();
+        let leaving = self.member.leaving.clone().cancelled_owned();
+        let missing = self.member.roll.once_missing(&node.id);
         *response.body_mut() = if lasts_for_ever(errand) {
-            Body::from_stream(body.take_until(leaving.cancelled_owned()))
+            Body::from_stream(body.take_until(futures::future::select(Box::pin(leaving), Box::pin(missing))))
         } else if is_stream(&response) {
             let is_gone = broken::is_gone(Arc::clone(&self.member), errand.principal.user.clone(), node.clone());
             let last = format!("event: message\ndata: {}\n\n", super::lost_error(errand));
-            Body::from_stream(broken::told(Box::pin(body), is_gone.boxed(), last.into()))
+            Body::from_stream(broken::told(Box::pin(body), is_gone.boxed(), missing.boxed(), last.into()))
         } else {
             Body::from_stream(body)
         };

@@ -1,7 +1,7 @@
 //! Shared servers among the nodes: each has a home, as users have, and orders for it go there ([`portunus_mcp::shared`] says what stands in
 //! them). [`super::listener`] takes them in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,6 +33,9 @@ pub(super) fn tenant(server: &ServerName) -> UserId {
 pub(super) fn server_of(tenant: &UserId) -> Option<ServerName> {
     ServerName::parse(tenant.as_str().strip_prefix(PREFIX)?).ok()
 }
+
+/// How long a node may take to say that it takes an order, which it does before anything else.
+const HEAD_WITHIN: Duration = Duration::from_secs(20);
 
 /// The other nodes, and what they run.
 pub struct Neighbours {
@@ -66,7 +69,15 @@ impl Owners for Neighbours {
     async fn send(&self, to: &Node, server: &ServerName, order: Bytes) -> Result<Pieces, Undelivered> {
         let envelope = self.member.envelopes.seal_order(&to.id, server, &order).ok_or(Undelivered::Unreached)?;
         let request = self.http.post(format!("{}{PATH}", to.url)).header(ENVELOPE, envelope).body(order);
-        let answer = request.send().await.map_err(|error| {
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(HEAD_WITHIN, request.send()) => answer,
+            () = self.member.roll.once_missing(&to.id) => return Err(Undelivered::Broken),
+        };
+        let Ok(answer) = answer else {
+            tracing::warn!(node = %to.id, url = to.url, %server, "another node has an order and does not say that it takes it");
+            return Err(Undelivered::Broken);
+        };
+        let answer = answer.map_err(|error| {
             tracing::debug!(node = %to.id, url = to.url, %error, "an order was not delivered");
             if error.is_connect() { Undelivered::Unreached } else { Undelivered::Broken }
         })?;

@@ -86,6 +86,14 @@ pub struct SharedServers {
 /// The peer whose other end is at the server's owner. Whoever holds the lock attaches.
 type Slot = Arc<tokio::sync::Mutex<Option<Arc<RelayedPeer>>>>;
 
+/// Where a server was found.
+enum Found {
+    Here,
+    There(Arc<RelayedPeer>),
+    /// Its owner did not take the order.
+    Silent(Node),
+}
+
 impl SharedServers {
     pub fn new(upstreams: Arc<Upstreams>) -> Self {
         let desk = Arc::new(Desk::new(Arc::clone(&upstreams)));
@@ -123,29 +131,43 @@ impl SharedServers {
         let server = &spec.name;
         let until = Instant::now() + PATIENCE;
         loop {
-            let node = match owners.owner(server).await {
-                Ok(None) => {
-                    locked(&self.away).remove(server);
-                    return Ok(self.desk.local(server, holder).await?);
+            match self.found(spec, owners).await? {
+                Found::Here => return Ok(self.desk.local(server, holder).await?),
+                Found::There(peer) => return Ok(peer),
+                Found::Silent(node) if Instant::now() > until => {
+                    tracing::warn!(%server, node = %node.id, url = node.url, "the node that runs this server does not answer");
+                    return Err(UpstreamError::Lost);
                 }
-                Ok(Some(node)) => node,
-                Err(OwnerUnknown) => return Err(UpstreamError::Lost),
-            };
-            match self.attached(spec, owners, &node).await? {
-                Attached::Peer(peer) => return Ok(peer),
-                Attached::Undelivered => owners.ask_again(server),
-            }
-            if Instant::now() > until {
-                tracing::warn!(%server, node = %node.id, url = node.url, "the node that runs this server does not answer");
-                return Err(UpstreamError::Lost);
+                Found::Silent(_) => owners.ask_again(server),
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn attached(&self, spec: &ServerSpec, owners: &Arc<dyn Owners>, node: &Node) -> Result<Attached, UpstreamError> {
+    async fn found(&self, spec: &ServerSpec, owners: &Arc<dyn Owners>) -> Result<Found, UpstreamError> {
         let slot = Arc::clone(locked(&self.away).entry(spec.name.clone()).or_default());
         let mut slot = slot.lock().await;
+        // Asked only now: whoever had to wait may find another owner.
+        match owners.owner(&spec.name).await {
+            Ok(None) => {
+                *slot = None;
+                Ok(Found::Here)
+            }
+            Ok(Some(node)) => match self.attached(&mut slot, spec, owners, &node).await? {
+                Attached::Peer(peer) => Ok(Found::There(peer)),
+                Attached::Undelivered => Ok(Found::Silent(node)),
+            },
+            Err(OwnerUnknown) => Err(UpstreamError::Lost),
+        }
+    }
+
+    async fn attached(
+        &self,
+        slot: &mut Option<Arc<RelayedPeer>>,
+        spec: &ServerSpec,
+        owners: &Arc<dyn Owners>,
+        node: &Node,
+    ) -> Result<Attached, UpstreamError> {
         if let Some(peer) = slot.as_ref().filter(|peer| !peer.is_closed() && peer.is_at(node)) {
             return Ok(Attached::Peer(Arc::clone(peer)));
         }

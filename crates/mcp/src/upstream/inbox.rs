@@ -117,12 +117,12 @@ impl Inbox {
         self.next_id.store(first, Ordering::Relaxed);
     }
 
-    /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
     /// Does anybody wait for an answer?
     pub(super) fn is_awaited(&self) -> bool {
         !self.pending().is_empty()
     }
 
+    /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
     pub(super) fn register(&self, news: Option<mpsc::Sender<News>>) -> Result<Awaited, UpstreamError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, awaited) = oneshot::channel();

@@ -102,10 +102,12 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// The session is over, unless another process goes on with it: then `false`, and it is not ours to end.
+    /// The session is over, unless another process goes on with it: then `false`, and it is not ours to end. A record of another session, which
+    /// took this one's place, is left alone.
     pub(super) async fn forget(&self) -> bool {
         match self.record.read().await {
-            Ok(Some(written)) if written.session != self.session || written.life != self.life => return false,
+            Ok(Some(written)) if written.session != self.session => {}
+            Ok(Some(written)) if written.life != self.life => return false,
             Ok(Some(_)) => {
                 if self.record.records.forget(&self.record.name).await == Err(RecordsDown) {
                     tracing::warn!("the record of a session with a server could not be deleted");

@@ -45,6 +45,13 @@ pub struct Asking {
     number: u64,
 }
 
+impl Entry {
+    /// The number of the last bulletin of which it is known that it does not concern it.
+    pub fn unconcerned(&self) -> u64 {
+        self.unconcerned.load(Ordering::SeqCst)
+    }
+}
+
 impl TokenCache {
     pub fn new() -> Self {
         Self::that_trusts_for(TRUSTED_FOR)
@@ -86,7 +93,7 @@ impl TokenCache {
         if now.duration_since(entry.asked_at) >= trusted_for {
             return false;
         }
-        let known = entry.unconcerned.load(Ordering::SeqCst);
+        let known = entry.unconcerned();
         let Some(last) = self.news.unconcerned(known, &entry.found) else { return false };
         if last > known {
             entry.unconcerned.fetch_max(last, Ordering::SeqCst);

@@ -77,10 +77,9 @@ impl News {
         Some(last)
     }
 
-    /// Waits until a bulletin names this token, or whose it is. That everything may be out of date is no such bulletin: all who wait would ask the
-    /// store at the same moment, which may be the worst one.
-    pub async fn until_named(&self, found: &FoundAccess) {
-        let mut since = self.number();
+    /// Waits until a bulletin after this number names this token, or whose it is, or may have done so. That everything may be out of date is no
+    /// such bulletin: all who wait would ask the store at the same moment, which may be the worst one.
+    pub async fn until_named(&self, mut since: u64, found: &FoundAccess) {
         loop {
             let mut more = pin!(self.more.notified());
             more.as_mut().enable();
@@ -97,8 +96,9 @@ impl News {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let last = self.number();
         let unread = usize::try_from(last.saturating_sub(since)).unwrap_or(usize::MAX);
+        let is_forgotten = unread > recent.len();
         let mut unread = recent.iter().rev().take(unread);
-        (last, unread.any(|bulletin| *bulletin != Bulletin::Everything && bulletin.concerns(found)))
+        (last, is_forgotten || unread.any(|bulletin| *bulletin != Bulletin::Everything && bulletin.concerns(found)))
     }
 
     /// Marks were compared, and all bulletins before the one that the store had at `asked_at` have been heard. If nothing vouched for what was

@@ -25,11 +25,14 @@ pub fn while_valid(bearer: &Bearer, look_up: Arc<Entry>, resource: &Resource, re
     }
     let (bearer, resource) = (bearer.clone(), resource.clone());
     let ended = Box::pin(async move {
+        // Since the look-up, not since now: the answer may have taken its time to begin.
+        let mut since = look_up.unconcerned();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                () = bearer.cache.news().until_named(&look_up.found) => {}
+                () = bearer.cache.news().until_named(since, &look_up.found) => {}
             }
+            since = bearer.cache.news().number();
             // A store that cannot be asked is no reason to end what was allowed.
             if matches!(bearer.is_live(&look_up.found.token.hash, &resource).await, Ok(false)) {
                 tracing::debug!("a stream ends with its token");

@@ -127,10 +127,12 @@ async fn whoever_waits_for_it_hears_that_their_token_is_named() {
     cache.forget(grant("one"));
     let (mut one, mut other) = (found("one"), found("other"));
     (one.grant.login, other.grant.login) = (Some(TokenHash::of("login")), None);
-    let mut waiting = Box::pin(cache.news().until_named(&one));
-    let mut other_waits = Box::pin(cache.news().until_named(&other));
+    let since = cache.news().number();
+    let mut waiting = Box::pin(cache.news().until_named(since, &one));
+    let mut other_waits = Box::pin(cache.news().until_named(since, &other));
     for bulletin in [grant("another"), Bulletin::Everything, grant("another")] {
         assert!(poll!(&mut waiting).is_pending(), "that was before");
+        assert!(poll!(&mut other_waits).is_pending());
         cache.forget(bulletin);
     }
     cache.forget(Bulletin::Grants(GrantsOf::Login(TokenHash::of("login"))));
@@ -139,6 +141,10 @@ async fn whoever_waits_for_it_hears_that_their_token_is_named() {
     }
     assert!(poll!(&mut waiting).is_ready());
     assert!(poll!(&mut other_waits).is_pending());
+    let mut late = Box::pin(cache.news().until_named(cache.news().number() - 11, &one));
+    assert!(poll!(&mut late).is_ready(), "what came between the look-up and the wait counts");
+    let mut later = Box::pin(cache.news().until_named(since, &other));
+    assert!(poll!(&mut later).is_ready(), "so does what is not remembered");
 }
 
 #[tokio::test(start_paused = true)]
