@@ -175,3 +175,17 @@ async fn a_start_under_way_is_not_kept_when_its_server_changes_meanwhile() {
     eventually("it ends", || async { old.is_closed() }).await;
     assert!(!connect(&pool).await.unwrap().is_closed());
 }
+
+#[tokio::test]
+async fn a_new_configuration_takes_no_room_from_what_it_does_not_change() {
+    let same = ServerSpec { isolation: Isolation::User, ..fixture() };
+    let mut other = ServerSpec { name: name("other"), ..same.clone() };
+    let options = Options { max_children_per_user: 2, ..quick() };
+    let pool = Arc::new(Upstreams::new(vec![same.clone(), other.clone()], client(), options));
+    let of = async |server: &str| pool.connection(&name(server), &holder("ada", "1")).await;
+    let (kept, old) = (of("fixture").await.unwrap(), of("other").await.unwrap());
+    other.idle_timeout += Duration::from_secs(1);
+    pool.reconfigure(vec![same, other]);
+    let new = of("other").await.unwrap();
+    assert!(old.is_closed() && !new.is_closed() && !kept.is_closed(), "it waited for the room of the old one");
+}

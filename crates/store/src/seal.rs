@@ -147,6 +147,11 @@ impl Sealer {
         std::iter::once(&keys.current).chain(&keys.earlier).position(|key| key.id == id)
     }
 
+    /// May there be anything that is sealed with another key than the one that seals now?
+    pub fn has_earlier(&self) -> bool {
+        !self.keys.load().earlier.is_empty()
+    }
+
     /// Was this sealed with the key that seals now?
     pub fn is_current(&self, sealed: &[u8]) -> bool {
         split(sealed).is_ok_and(|(id, ..)| id == self.keys.load().current.id)

@@ -83,7 +83,14 @@ impl Desk {
         let Some(value) = self.cookies.find(headers, LOGIN) else { return Ok(None) };
         let Some(secret) = TokenSecret::parse(TokenKind::Login, &value) else { return Ok(None) };
         let now = self.clock.now();
-        let found = self.logins.find_login(&secret.hash(), now).await?;
+        let found = match self.logins.find_login(&secret.hash(), now).await {
+            // For good, so it is no login any more: its person signs in again.
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::warn!(%error, "a login cannot be read: AUTH_SECRET was replaced, or the record is damaged");
+                None
+            }
+            found => found?,
+        };
         if let Some((login, _)) = &found
             && let Some(end) = login.prolonged(now, &self.lifetimes)
             && let Err(error) = self.logins.touch_login(&login.id, now, end).await

@@ -55,6 +55,10 @@ pub enum Refused {
          AUTH_SECRET_PREVIOUS"
     )]
     SecretLost,
+    #[error(
+        "an earlier AUTH_SECRET is left out, and what is sealed with it cannot be sealed anew just now ({0}): try again later, with SIGHUP"
+    )]
+    StillSealed(String),
     #[error("{0}")]
     Unusable(String),
 }
@@ -214,10 +218,13 @@ impl Live {
         mut configurations: mpsc::Receiver<NewConfiguration>,
     ) {
         while let Some(NewConfiguration { config: new, providers, answer }) = configurations.recv().await {
-            let outcome = Changes::between(&config, &new).and_then(|changes| {
-                self.take(&config, &new, providers)?;
-                Ok(changes)
-            });
+            let outcome = match Changes::between(&config, &new) {
+                Ok(changes) => self.sealed_for(&config, &new).await.and_then(|()| {
+                    self.take(&config, &new, providers)?;
+                    Ok(changes)
+                }),
+                Err(refused) => Err(refused),
+            };
             if let Ok(changes) = &outcome {
                 if changes.settings.contains(&"auth_secret") {
                     self.seal_anew().await;
@@ -262,10 +269,19 @@ impl Live {
         }
     }
 
-    /// So that the old secret can be left out some day.
+    /// An earlier secret can go when nothing is sealed with it any more.
+    async fn sealed_for(&self, old: &Config, new: &Config) -> Result<(), Refused> {
+        if old.auth_secrets.iter().all(|secret| new.auth_secrets.contains(secret)) {
+            return Ok(());
+        }
+        let resealed = self.house().ground.stores.upkeep.reseal().await;
+        resealed.map_err(|error| Refused::StillSealed(error.to_string()))
+    }
+
+    /// At once, so that nobody has to wait for it when the old secret goes.
     async fn seal_anew(&self) {
         if let Err(error) = self.house().ground.stores.upkeep.reseal().await {
-            tracing::warn!(%error, "records are still sealed with an earlier AUTH_SECRET: keep it until the next start");
+            tracing::warn!(%error, "records are still sealed with an earlier AUTH_SECRET: keep it for now");
         }
     }
 }

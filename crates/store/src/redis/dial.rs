@@ -1,6 +1,8 @@
 //! How a connection is made: to a single server, to the master that sentinels name, or to a Cluster; and what can be done over one
 //! as it stands. Who keeps it and makes it anew is [`super::connection`].
 
+use std::time::Duration;
+
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisConnectionInfo,
     RedisError, RedisResult, TlsMode, Value,
@@ -63,6 +65,9 @@ impl Dial {
     }
 }
 
+/// How long one host may take to let in whoever listens.
+const HOST_WITHIN: Duration = Duration::from_millis(400);
+
 /// A connection that only listens: to the server, to the master that the sentinels name, or to whichever node of a Cluster answers.
 pub(super) async fn subscriber(address: &RedisAddress) -> RedisResult<PubSub> {
     if let Topology::Sentinel { .. } = address.topology {
@@ -71,7 +76,11 @@ pub(super) async fn subscriber(address: &RedisAddress) -> RedisResult<PubSub> {
     let mut outcome = Err((ErrorKind::InvalidClientConfig, "no host").into());
     for host in nodes(address) {
         let info = host.into_connection_info()?.set_redis_settings(settings(address));
-        outcome = Client::open(info)?.get_async_pubsub().await;
+        let client = Client::open(info)?;
+        // One that does not answer at all must not use up the time of those after it.
+        outcome = tokio::time::timeout(HOST_WITHIN, client.get_async_pubsub())
+            .await
+            .unwrap_or_else(|_| Err((ErrorKind::Io, "no answer in time").into()));
         if outcome.is_ok() {
             break;
         }

@@ -8,7 +8,7 @@ mod slot;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -51,6 +51,8 @@ struct Pool {
     rooms: Rooms,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    /// Connections on their way out after a new configuration: their room is free soon.
+    retiring: AtomicUsize,
     /// Of each server, as it was last met.
     eras: Mutex<HashMap<ServerName, Era>>,
 }
@@ -75,6 +77,7 @@ impl Upstreams {
             options,
             stopping: CancellationToken::new(),
             tasks,
+            retiring: AtomicUsize::new(0),
             eras: Mutex::default(),
         };
         Self { pool: Arc::new(pool) }
@@ -284,7 +287,7 @@ impl Pool {
     /// Room for one more, made by closing the longest idle one if there is none: of the person's own, when it is their share that is used up.
     async fn room(&self, key: &ConnectionKey, spec: &ServerSpec) -> Result<Room, UpstreamError> {
         let is_child = matches!(spec.transport, Transport::Stdio { .. });
-        let why = match self.rooms.take(key, is_child) {
+        let why = match self.room_after_retiring(key, is_child).await {
             Ok(room) => return Ok(room),
             Err(why) => why,
         };

@@ -2,19 +2,24 @@
 //! gets a new one, and end as soon as what is under way on them has ended. All others stay as they are.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use portunus_core::ids::ServerName;
 use tokio::time::Instant;
 
-use super::{Connection, ConnectionKey, Pool, ServerSpec, Slot, Upstreams, locked};
+use super::{Connection, ConnectionKey, NoRoom, Pool, Room, ServerSpec, Slot, Upstreams, locked};
 
 /// How long what is under way may go on at the old connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Whoever was handed the connection a moment ago has begun to use it within this time.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long whoever needs room waits for those that are leaving: they stay for their grace, and their children take a moment to end.
+const ROOM_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Upstreams {
@@ -41,6 +46,7 @@ impl Upstreams {
             slots.extract_if(|key, _| left.contains(&key.server)).collect()
         };
         locked(&pool.eras).retain(|server, _| !left.contains(server));
+        pool.retiring.fetch_add(slots.len(), Ordering::SeqCst);
         for (key, slot) in slots {
             let retiring = Arc::clone(pool).retire(key, slot);
             pool.tasks.spawn(retiring);
@@ -48,8 +54,18 @@ impl Upstreams {
     }
 }
 
+/// One of the retiring, until it is dropped.
+struct Leaving<'a>(&'a AtomicUsize);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Pool {
     async fn retire(self: Arc<Self>, key: ConnectionKey, slot: Slot) {
+        let _leaving = Leaving(&self.retiring);
         let taken = {
             // Somebody may be connecting by what was configured before.
             slot.lock().await.vacate()
@@ -58,6 +74,24 @@ impl Pool {
         tracing::info!(server = %key.server, "a connection ends: its server's configuration changed");
         self.outlast(&connection).await;
         connection.close("its server's configuration changed").await;
+    }
+
+    /// Room, waited for a little while connections are about to give theirs back: nothing else has to make room for a new configuration.
+    pub(super) async fn room_after_retiring(&self, key: &ConnectionKey, is_child: bool) -> Result<Room, NoRoom> {
+        let began = Instant::now();
+        let mut last_leaving: Option<Instant> = None;
+        loop {
+            if self.retiring.load(Ordering::SeqCst) > 0 {
+                last_leaving = Some(Instant::now());
+            }
+            match self.rooms.take(key, is_child) {
+                // The room of one that has left is free as soon as its watcher has seen the end.
+                Err(_) if last_leaving.is_some_and(|at| at.elapsed() < GRACE) && began.elapsed() < ROOM_WITHIN => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Waits until nothing is under way on the connection, or the time is up.
