@@ -108,6 +108,9 @@ export async function startCluster(folder, { port, env, mcp, config }) {
       await node.process.ended;
     };
     node.stop = () => node.process.stop();
+    /** It keeps its connections and says nothing more, as behind a network that swallows everything. */
+    node.freeze = () => process.kill(node.process.pid, 'SIGSTOP');
+    node.thaw = () => process.kill(node.process.pid, 'SIGCONT');
     await node.launch();
     nodes.push(node);
   }

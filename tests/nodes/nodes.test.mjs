@@ -99,26 +99,34 @@ describe('what outlives a node', () => {
     await connected.close();
   });
 
-  test('not a call under way, when its home dies; but its client is told', PATIENCE, async () => {
-    const { url, token } = await stage.throughGateway('/mcp/legacy-http', 'alice');
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
-    const send = (at, extra, message) => request(at, { ...headers, ...extra, host: new URL(stage.base).host }, JSON.stringify({ jsonrpc: '2.0', ...message }));
-    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'nodes', version: '1' } };
-    const begun = await send(url, {}, { id: 1, method: 'initialize', params });
-    const session = { 'mcp-session-id': begun.headers['mcp-session-id'], 'mcp-protocol-version': '2025-11-25' };
-    await whole(begun);
-    const home = stage.gateway.nodes.find((node) => fs.readFileSync(node.log, 'utf8').includes(`"${session['mcp-session-id'].slice(0, 6)}…"`));
-    const other = stage.gateway.nodes.find((node) => node !== home);
-    // Who wants to hear of progress has a stream from then on.
-    const slow = { name: 'slow', arguments: { steps: 600, milliseconds: 100 }, _meta: { progressToken: 'steps' } };
-    const call = await send(`${other.url}/mcp/legacy-http`, session, { id: 'the call', method: 'tools/call', params: slow });
-    assert.equal(call.statusCode, 200);
-    await home.kill();
-    const last = (await whole(call)).trim().split('\n').at(-1);
-    const { id, error } = JSON.parse(last.slice('data: '.length));
-    assert.deepEqual([id, error.data], ['the call', { retriable: true }]);
-    await home.launch();
-  });
+  for (const [what, harm, mend] of [
+    ['dies', (home) => home.kill(), (home) => home.launch()],
+    ['hangs', (home) => home.freeze(), (home) => home.thaw()],
+  ]) {
+    test(`not a call under way, when its home ${what}; but its client is told`, PATIENCE, async () => {
+      const { url, token } = await stage.throughGateway('/mcp/legacy-http', 'alice');
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+      const send = (at, extra, message) => request(at, { ...headers, ...extra, host: new URL(stage.base).host }, JSON.stringify({ jsonrpc: '2.0', ...message }));
+      const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'nodes', version: '1' } };
+      const begun = await send(url, {}, { id: 1, method: 'initialize', params });
+      const session = { 'mcp-session-id': begun.headers['mcp-session-id'], 'mcp-protocol-version': '2025-11-25' };
+      await whole(begun);
+      const home = stage.gateway.nodes.find((node) => fs.readFileSync(node.log, 'utf8').includes(`"${session['mcp-session-id'].slice(0, 6)}…"`));
+      const other = stage.gateway.nodes.find((node) => node !== home);
+      // Who wants to hear of progress has a stream from then on.
+      const slow = { name: 'slow', arguments: { steps: 600, milliseconds: 100 }, _meta: { progressToken: 'steps' } };
+      const call = await send(`${other.url}/mcp/legacy-http`, session, { id: 'the call', method: 'tools/call', params: slow });
+      assert.equal(call.statusCode, 200);
+      await harm(home);
+      try {
+        const last = (await whole(call)).trim().split('\n').at(-1);
+        const { id, error } = JSON.parse(last.slice('data: '.length));
+        assert.deepEqual([id, error.data], ['the call', { retriable: true }]);
+      } finally {
+        await mend(home);
+      }
+    });
+  }
 
   test('tokens and grants, when Redis restarts', PATIENCE, async () => {
     const tokens = new Tokens(stage.base, 'alice');
