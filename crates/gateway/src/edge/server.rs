@@ -52,7 +52,7 @@ pub async fn run(
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
                     let visitor = Visitor { address, builder: Arc::clone(&builder), watcher: graceful.watcher() };
-                    tokio::spawn(visitor.receive(stream, secure.now(), endpoints.clone()));
+                    visitor.receive(stream, secure.now(), endpoints.clone());
                 }
                 Err(error) => {
                     // Out of descriptors, or a peer that left already: neither is a reason to stop, both pass.
@@ -79,11 +79,17 @@ struct Visitor {
 }
 
 impl Visitor {
-    async fn receive(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>, endpoints: impl Answering) {
+    fn receive(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>, endpoints: impl Answering) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let Some(tls) = tls else { return self.serve(stream, endpoints).await };
+        match tls {
+            None => tokio::spawn(self.serve(stream, endpoints)),
+            Some(tls) => tokio::spawn(self.secure(stream, tls, endpoints)),
+        };
+    }
+
+    async fn secure(self, stream: TcpStream, tls: Arc<ServerConfig>, endpoints: impl Answering) {
         match tokio::time::timeout(HEADER_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream, endpoints).await,
             Ok(Err(error)) => tracing::debug!(%error, peer = %self.address, "a connection could not be secured"),
@@ -91,7 +97,12 @@ impl Visitor {
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, endpoints: impl Answering) {
+    /// No `async fn`: what is only needed to make the connection would take memory as long as it lives.
+    fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        endpoints: impl Answering,
+    ) -> impl Future<Output = ()> + Send {
         let Self { address, builder, watcher } = self;
         let (asked, first_request) = watch::channel(false);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -100,11 +111,13 @@ impl Visitor {
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let watched = watcher.watch(connection.into_owned());
-        tokio::select! {
-            ended = watched => if let Err(error) = ended {
-                tracing::debug!(%error, peer = %address, "a connection ended early");
-            },
-            () = silence(first_request) => tracing::debug!(peer = %address, "a connection asked for nothing"),
+        async move {
+            tokio::select! {
+                ended = watched => if let Err(error) = ended {
+                    tracing::debug!(%error, peer = %address, "a connection ended early");
+                },
+                () = silence(first_request) => tracing::debug!(peer = %address, "a connection asked for nothing"),
+            }
         }
     }
 }
