@@ -17,8 +17,9 @@ use crate::{
     gateway::{ConnectedProvider, NewConfiguration},
 };
 
-/// How often the files are looked at. What differs must look the same twice before it is read: somebody may still be writing.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the files are looked at. What differs must look the same twice before it is read: somebody may still be writing. Twice and the reading
+/// take less than a second.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// Providers as they are connected: one whose settings stay keeps what it has found out about its issuer.
 pub struct Providers {

@@ -97,9 +97,9 @@ impl Hub {
             servers,
             sessions: Sessions::new(),
             watches: connect::Watches::default(),
+            waiting: waiting::Waiting::new(&*entropy),
             entropy,
             seal,
-            waiting: waiting::Waiting::default(),
             closing: CancellationToken::new(),
         });
         tokio::spawn(sweep(Arc::downgrade(&inner), inner.settings.session_idle, inner.closing.clone()));

@@ -5,7 +5,10 @@
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use portunus_core::{entropy::random_bytes, ids::UserId};
+use portunus_core::{
+    entropy::{Entropy, random_bytes},
+    ids::UserId,
+};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -17,15 +20,20 @@ use crate::{
     sync::locked,
     translate::input::InputRequest,
     upstream::ServerAsk,
-    wire::{self, Payload, Request},
+    wire::{self, Payload, Request, code},
 };
 
 /// Begins every state of ours.
 const PREFIX: &str = "ptn-rs1.";
 const PATIENCE: Duration = asks::PATIENCE;
 
-#[derive(Default)]
-pub(crate) struct Waiting(Mutex<HashMap<[u8; 16], Waiter>>);
+type Name = [u8; 16];
+
+pub(crate) struct Waiting {
+    waiters: Mutex<HashMap<Name, Waiter>>,
+    /// Of this process: a state that another one gave out says so.
+    process: Name,
+}
 
 /// A request, and what its server wants to know.
 pub(crate) struct Waiter {
@@ -36,9 +44,13 @@ pub(crate) struct Waiter {
 }
 
 impl Waiting {
+    pub(crate) fn new(entropy: &dyn Entropy) -> Self {
+        Self { waiters: Mutex::default(), process: name(entropy) }
+    }
+
     /// Nothing of this user's waits any more.
     pub(crate) fn let_go(&self, user: &UserId) {
-        locked(&self.0).retain(|_, waiter| waiter.user != *user);
+        locked(&self.waiters).retain(|_, waiter| waiter.user != *user);
     }
 }
 
@@ -51,11 +63,9 @@ impl Inner {
         exchange: Exchange,
         asked: Vec<(InputRequest, ServerAsk)>,
     ) -> Option<String> {
-        let random: [u8; 32] = random_bytes(&*self.entropy);
-        let mut name = [0; 16];
-        name.copy_from_slice(&random[..16]);
-        let sealed = self.seal.seal(&bound_to(caller, request), &name)?;
-        locked(&self.waiting.0)
+        let name = name(&*self.entropy);
+        let sealed = self.seal.seal(&bound_to(caller, request), &[name, self.waiting.process].concat())?;
+        locked(&self.waiting.waiters)
             .insert(name, Waiter { exchange, asked, user: caller.principal.user.clone(), until: Instant::now() + PATIENCE });
         Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
@@ -64,8 +74,12 @@ impl Inner {
     pub(crate) fn take_waiting(&self, caller: &Caller, request: &Request, state: &str) -> Result<Option<Waiter>, Problem> {
         let Some(encoded) = state.strip_prefix(PREFIX) else { return Ok(None) };
         let opened = URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|sealed| self.seal.open(&bound_to(caller, request), &sealed));
-        let name: Option<[u8; 16]> = opened.and_then(|name| name.try_into().ok());
-        let waiter = name.and_then(|name| locked(&self.waiting.0).remove(&name)).filter(|waiter| waiter.until > Instant::now());
+        let named = opened.as_deref().and_then(|opened| opened.split_first_chunk::<16>());
+        if named.is_some_and(|(_, process)| process != self.waiting.process) {
+            return Err(lost());
+        }
+        let waiter = named.and_then(|(name, _)| locked(&self.waiting.waiters).remove(name));
+        let waiter = waiter.filter(|waiter| waiter.until > Instant::now());
         let spent = "the `requestState` is not valid for this request: altered, used already, or too old. Begin again without it";
         waiter.map(Some).ok_or_else(|| Problem::invalid_params(spent))
     }
@@ -73,8 +87,21 @@ impl Inner {
     /// Gives up on clients that did not come back: their requests are cancelled.
     pub(crate) fn sweep_waiting(&self) {
         let now = Instant::now();
-        locked(&self.waiting.0).retain(|_, waiter| waiter.until > now);
+        locked(&self.waiting.waiters).retain(|_, waiter| waiter.until > now);
     }
+}
+
+fn name(entropy: &dyn Entropy) -> Name {
+    let random: [u8; 32] = random_bytes(entropy);
+    let mut name = [0; 16];
+    name.copy_from_slice(&random[..16]);
+    name
+}
+
+/// The process that the request waited in is gone, or the user went on elsewhere.
+fn lost() -> Problem {
+    let message = "the node that worked on this request is gone: send it again, without the `requestState`".to_owned();
+    Problem::Refused { code: code::INTERNAL_ERROR, message, data: Some(wire::object(&[("retriable", "true")])) }
 }
 
 /// Who asks for what: user, client, resource, view, method, and the parameters without what differs between a request and its retry.

@@ -26,3 +26,4 @@ mod streams;
 mod task_streams;
 mod tasks;
 mod transport;
+mod waiting;
