@@ -92,6 +92,16 @@ async fn a_rotation_while_it_is_open_is_one_too() {
 }
 
 #[tokio::test]
+async fn what_was_sealed_with_the_earlier_secret_after_the_rotation_is_found_at_the_next_start() {
+    let place = place();
+    let late = opened(&place, &["one", "new"]).await;
+    drop(opened(&place, &["new", "one"]).await);
+    fill(&late).await;
+    drop(opened(&place, &["new", "one"]).await);
+    assert_all_opens(&opened(&place, &["new"]).await).await;
+}
+
+#[tokio::test]
 async fn a_newer_layout_is_refused() {
     let place = place();
     drop(opened(&place, &["one"]).await);

@@ -76,6 +76,17 @@ async fn a_rotation_while_it_is_open_is_one_too() {
 }
 
 #[tokio::test]
+async fn what_was_sealed_with_the_earlier_secret_after_the_rotation_is_found_at_the_next_start() {
+    let (_dir, path) = place();
+    let late = open(&path, sealer(&[SECRET, "new"])).unwrap();
+    drop(open(&path, sealer(&["new", SECRET])).unwrap());
+    fill(&late).await;
+    drop(late);
+    drop(open(&path, sealer(&["new", SECRET])).unwrap());
+    assert_all_opens(&open(&path, sealer(&["new"])).unwrap()).await;
+}
+
+#[tokio::test]
 async fn sealed_records_cannot_change_places() {
     let (_dir, path) = place();
     let stores = open(&path, sealer(&[SECRET])).unwrap();
