@@ -332,3 +332,15 @@ async fn without_records_a_session_ends_with_its_process() {
     pool.shutdown(PATIENCE).await;
     assert_eq!((server.handshakes(), server.deleted()), (1, 1));
 }
+
+#[tokio::test]
+async fn a_session_of_what_was_configured_before_ends_at_its_server() {
+    let (server, shelf, ada) = world().await;
+    let pool = process(spec(&server.url, Isolation::User), &shelf);
+    assert_eq!([count(&pool, &ada).await, count(&pool, &ada).await], [json!(1), json!(2)]);
+    pool.reconfigure(vec![spec(&server.url.join("/other").unwrap(), Isolation::User)]);
+    assert_eq!(count(&pool, &ada).await, 1, "another server has another session");
+    eventually("the old one is ended", || async { server.deleted() == 1 }).await;
+    assert!(!shelf.is_empty(), "the new one is written down");
+    assert_eq!(count(&pool, &ada).await, 2);
+}

@@ -13,12 +13,13 @@ use std::{
 
 use futures::future::join_all;
 use http::Method;
-use portunus::gateway::Refused;
+use portunus::{config::Names, gateway::Refused};
 use portunus_core::{ids::ServerName, secret::SecretText};
 use portunus_testkit::{
     agent::{Agent, McpClient, OAuthClient, Request},
     figures::Figures,
     mcp_servers::fixture_binary,
+    redis::Server,
 };
 use serde_json::{Value, json};
 
@@ -186,4 +187,30 @@ async fn files_that_change_are_followed_and_mistakes_in_them_are_not() {
     until(|| program.log().contains("log.format changed, which a running gateway cannot take over: restart it")).await;
     program.signal("INT");
     assert_eq!(program.end().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn other_gateways_are_told_of_a_new_configuration() {
+    let redis = Server::start(&[]);
+    let mut world = World::over(Some(&redis), Setup { nodes: 2, ..Setup::default() }).await;
+    world.reload().await.unwrap();
+    assert!(!world.log.text().contains("another node runs with a new configuration"), "nothing changed");
+    world.config.names = Names::Plain;
+    assert_eq!(world.reload().await.unwrap().settings, ["names"]);
+    until(|| world.log.text().contains("another node runs with a new configuration")).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_be_read_is_none() {
+    let world = World::start().await;
+    let browser = world.browser();
+    world.sign_in(&browser).await;
+    let records = rusqlite::Connection::open(world.database()).unwrap();
+    assert_eq!(records.execute("UPDATE logins SET record = x'00'", []).unwrap(), 1);
+    let page = browser.open(&world.at("/")).await.page().expect(200);
+    assert!(!page.text().contains("Sign out"), "{page:?}");
+    world.sign_in(&browser).await;
+    assert!(world.log.text().contains("a login cannot be read"));
+    world.close().await;
 }
