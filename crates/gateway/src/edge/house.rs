@@ -65,6 +65,8 @@ pub struct House {
     pub configured_clients: Vec<Client>,
     /// Registered clients that never redeemed a code, at most (threat 25).
     pub max_unused_clients: u64,
+    /// How long connections are still accepted once the process was told to stop.
+    pub stop_delay: Duration,
 }
 
 impl House {

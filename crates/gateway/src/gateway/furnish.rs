@@ -66,6 +66,7 @@ pub(super) fn house(
         ways: Arc::new(config.clients.ways.clone()),
         configured_clients: config.clients.configured.clone(),
         max_unused_clients: config.clients.max_unused,
+        stop_delay: config.stop_delay,
     }
 }
 

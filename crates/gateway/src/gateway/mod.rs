@@ -204,7 +204,7 @@ impl Gateway {
             if let Some(node) = &node {
                 node.member.begin_leaving();
             }
-            linger(first, live.stop_delay(), &mut signals).await;
+            linger(first, live.house().stop_delay, &mut signals).await;
             until = Instant::now() + server::DRAIN;
         };
         let ending = async { hub.shutdown().await };

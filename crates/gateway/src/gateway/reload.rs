@@ -2,7 +2,7 @@
 //! a restart can give, else in force at once. Requests under way end as they began; servers, sessions, streams and counts that it does not
 //! concern notice nothing (fault F10). Who reads the files, and when, is `cli::reload`.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -182,7 +182,6 @@ pub(super) struct Live {
     pub(super) front: Front,
     pub(super) secure: Secure,
     house: ArcSwap<House>,
-    stop_delay: ArcSwap<Duration>,
     machinery: Machinery,
     extra: Router,
 }
@@ -197,17 +196,12 @@ impl Live {
     ) -> Self {
         let house = furnish::house(ground, config, providers, machinery.forwarding.clone(), Throttle::new(&config.limits));
         let front = Front::new(router::build(&house, extra.clone()));
-        let stop_delay = ArcSwap::from_pointee(config.stop_delay);
         let secure = Secure::by(config.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
-        Self { front, secure, house: ArcSwap::from_pointee(house), stop_delay, machinery, extra }
+        Self { front, secure, house: ArcSwap::from_pointee(house), machinery, extra }
     }
 
     pub(super) fn house(&self) -> Arc<House> {
         self.house.load_full()
-    }
-
-    pub(super) fn stop_delay(&self) -> Duration {
-        **self.stop_delay.load()
     }
 
     /// Takes one configuration after the other, and tells other gateways of it. Ends when there can be no more.
@@ -256,7 +250,6 @@ impl Live {
         self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
         self.front.change(front);
         self.house.store(Arc::new(house));
-        self.stop_delay.store(Arc::new(new.stop_delay));
         upstreams.reconfigure(new.servers.clone());
         telemetry::set_level(new.log.level);
         Ok(())

@@ -1,6 +1,6 @@
 //! Tables: which configurations a running gateway takes over from which, and what it says of them. What then happens is in the corridor.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use portunus_core::{resource::PublicUrl, secret::SecretText};
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
