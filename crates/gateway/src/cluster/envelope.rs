@@ -1,10 +1,12 @@
-//! What one node tells another about a request: who asks for what. Sealed with the nodes' common `AUTH_SECRET`, for one receiver, one body and
-//! a short time, and good once: whoever can reach the listener, or read along, can neither make nor repeat one (threat 33).
+//! What one node tells another about a request: who asks for what. Sealed with the nodes' common `AUTH_SECRET`, for one receiver, one set of
+//! headers, one body and a short time, and good once: a stranger on the nodes' network can neither make, change nor repeat one (threats 33, 69).
+//!
+//! It is opened in two steps: the seal and the headers first, then the body, which is not read for a sender without the secret.
 
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::Method;
+use http::{HeaderMap, Method};
 use moka::{policy::EvictionPolicy, sync::Cache};
 use portunus_core::{
     Clock, Entropy, Timestamp,
@@ -17,7 +19,7 @@ use portunus_store::seal::{Place, Sealer};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use super::{Errand, What};
+use super::{Errand, What, bound_headers::BoundHeaders};
 
 /// How far the clocks of two nodes may be apart (F7), the way included.
 const FRESH: Duration = Duration::from_secs(60);
@@ -39,6 +41,7 @@ struct AboutErrand {
     method: Option<String>,
     server: Option<ServerName>,
     principal: Principal,
+    headers: BoundHeaders,
 }
 
 /// What is said of an order to a shared server.
@@ -55,11 +58,26 @@ pub(super) struct Envelopes {
     seen: Cache<String, ()>,
 }
 
-/// What an envelope said.
+/// What an envelope said, once its body is the one that it was sealed with.
+pub(super) struct Unread<T> {
+    /// The digest of the body.
+    body: String,
+    said: T,
+}
+
+impl<T> Unread<T> {
+    pub(super) fn with_body(self, body: &[u8]) -> Result<T, Rejected> {
+        if self.body == digest(body) { Ok(self.said) } else { Err(Rejected::Body) }
+    }
+}
+
+/// What an envelope said of an errand.
 pub(super) struct Opened {
     pub(super) what: What,
     pub(super) principal: Principal,
     pub(super) view: View,
+    /// Those that the sender bound: of all that came, no others count.
+    pub(super) headers: HeaderMap,
 }
 
 /// Why an envelope is not accepted: for the log.
@@ -69,6 +87,8 @@ pub(super) enum Rejected {
     Seal,
     Stale,
     Repeated,
+    /// The headers are not those that it was sealed for.
+    Headers,
     /// The body is not the one that it was sealed for.
     Body,
 }
@@ -94,8 +114,8 @@ impl Envelopes {
         Self { sealer, clock, entropy, seen }
     }
 
-    /// `None`: it cannot be sealed.
-    pub(super) fn seal(&self, to: &NodeId, errand: &Errand) -> Option<String> {
+    /// `headers` are those that go along with it. `None`: it cannot be sealed.
+    pub(super) fn seal(&self, to: &NodeId, errand: &Errand, headers: &HeaderMap) -> Option<String> {
         let about = AboutErrand {
             method: match &errand.what {
                 What::Mcp(method) => Some(method.as_str().to_owned()),
@@ -106,18 +126,20 @@ impl Envelopes {
                 View::One(server) => Some(server.clone()),
             },
             principal: Principal::clone(&errand.principal),
+            headers: BoundHeaders::of(headers),
         };
         self.seal_letter(errand_to(to), &errand.body, about)
     }
 
-    pub(super) fn open(&self, me: &NodeId, text: &str, body: &[u8]) -> Result<Opened, Rejected> {
-        let about: AboutErrand = self.open_letter(errand_to(me), text, body)?;
+    pub(super) fn open(&self, me: &NodeId, text: &str, received: &HeaderMap) -> Result<Unread<Opened>, Rejected> {
+        let Unread { body, said: about } = self.open_letter::<AboutErrand>(errand_to(me), text)?;
         let what = match about.method {
             None => What::Tools,
             Some(method) => What::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?),
         };
         let view = about.server.map_or(View::All, View::One);
-        Ok(Opened { what, principal: about.principal, view })
+        let headers = about.headers.take_from(received).ok_or(Rejected::Headers)?;
+        Ok(Unread { body, said: Opened { what, principal: about.principal, view, headers } })
     }
 
     /// `None`: it cannot be sealed.
@@ -125,8 +147,9 @@ impl Envelopes {
         self.seal_letter(order_to(to), body, AboutOrder { server: server.clone() })
     }
 
-    pub(super) fn open_order(&self, me: &NodeId, text: &str, body: &[u8]) -> Result<ServerName, Rejected> {
-        self.open_letter(order_to(me), text, body).map(|AboutOrder { server }| server)
+    pub(super) fn open_order(&self, me: &NodeId, text: &str) -> Result<Unread<ServerName>, Rejected> {
+        let Unread { body, said: AboutOrder { server } } = self.open_letter(order_to(me), text)?;
+        Ok(Unread { body, said: server })
     }
 
     fn seal_letter<T: Serialize>(&self, place: Place<'_>, body: &[u8], about: T) -> Option<String> {
@@ -136,7 +159,7 @@ impl Envelopes {
         Some(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    fn open_letter<T: DeserializeOwned>(&self, place: Place<'_>, text: &str, body: &[u8]) -> Result<T, Rejected> {
+    fn open_letter<T: DeserializeOwned>(&self, place: Place<'_>, text: &str) -> Result<Unread<T>, Rejected> {
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejected::Seal)?;
         let plain = self.sealer.open(place, &sealed).map_err(|_| Rejected::Seal)?;
         let letter: Letter<T> = serde_json::from_slice(&plain).map_err(|_| Rejected::Seal)?;
@@ -144,21 +167,18 @@ impl Envelopes {
         if now.since(letter.sent_at) > FRESH || letter.sent_at.since(now) > FRESH {
             return Err(Rejected::Stale);
         }
-        if letter.body != digest(body) {
-            return Err(Rejected::Body);
-        }
         // Of many that come with one nonce, one is let in.
         if !self.seen.entry(letter.nonce).or_insert(()).is_fresh() {
             return Err(Rejected::Repeated);
         }
-        Ok(letter.about)
+        Ok(Unread { body: letter.body, said: letter.about })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::HeaderMap;
+    use http::{HeaderName, HeaderValue};
     use portunus_core::{
         clock::FixedClock,
         entropy::SeededEntropy,
@@ -202,35 +222,78 @@ mod tests {
         }
     }
 
+    /// What became of an envelope that came with these headers and this body.
+    fn open(receiver: &Envelopes, me: &NodeId, letter: &str, headers: &HeaderMap, body: &[u8]) -> Result<Opened, Rejected> {
+        receiver.open(me, letter, headers)?.with_body(body)
+    }
+
     #[test]
     fn t33_only_a_node_with_the_secret_can_say_who_asks() {
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
         let (me, other) = (NodeId::from_text("me"), NodeId::from_text("other"));
         let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
-        let errand = errand("{}");
-        let letter = sender.seal(&me, &errand).unwrap();
-        assert_eq!(receiver.open(&other, &letter, b"{}").err(), Some(Rejected::Seal), "for another node");
-        assert_eq!(receiver.open(&me, &letter, b"{ }").err(), Some(Rejected::Body), "with another body");
-        let opened = receiver.open(&me, &letter, b"{}").ok().unwrap();
+        let (errand, none) = (errand("{}"), HeaderMap::new());
+        let letter = sender.seal(&me, &errand, &none).unwrap();
+        assert_eq!(open(&receiver, &other, &letter, &none, b"{}").err(), Some(Rejected::Seal), "for another node");
+        let opened = open(&receiver, &me, &letter, &none, b"{}").ok().unwrap();
         assert_eq!(opened.principal, *errand.principal);
         assert_eq!((opened.what, opened.view), (errand.what.clone(), errand.view.clone()));
-        assert_eq!(receiver.open(&me, &letter, b"{}").err(), Some(Rejected::Repeated), "a second time");
+        assert_eq!(open(&receiver, &me, &letter, &none, b"{}").err(), Some(Rejected::Repeated), "a second time");
+        let letter = sender.seal(&me, &errand, &none).unwrap();
+        assert_eq!(open(&receiver, &me, &letter, &none, b"{ }").err(), Some(Rejected::Body), "with another body");
+        assert_eq!(open(&receiver, &me, &letter, &none, b"{}").err(), Some(Rejected::Repeated), "nor with its own after that");
         let stranger = envelopes("another secret", 3, &clock);
-        assert_eq!(receiver.open(&me, &stranger.seal(&me, &errand).unwrap(), b"{}").err(), Some(Rejected::Seal));
+        assert_eq!(open(&receiver, &me, &stranger.seal(&me, &errand, &none).unwrap(), &none, b"{}").err(), Some(Rejected::Seal));
         for forged in ["", "AAAA", "not base64!"] {
-            assert_eq!(receiver.open(&me, forged, b"{}").err(), Some(Rejected::Seal));
+            assert_eq!(open(&receiver, &me, forged, &none, b"{}").err(), Some(Rejected::Seal));
         }
-        let dice = ServerName::parse("dice").unwrap();
-        let order = sender.seal_order(&me, &dice, b"{}").unwrap();
-        assert_eq!(receiver.open(&me, &order, b"{}").err(), Some(Rejected::Seal), "an order is no errand");
-        assert_eq!(receiver.open_order(&me, &letter, b"{}").err(), Some(Rejected::Seal), "nor is an errand an order");
-        assert_eq!(receiver.open_order(&me, &order, b"{ }").err(), Some(Rejected::Body));
-        assert_eq!(receiver.open_order(&me, &order, b"{}"), Ok(dice));
-        assert_eq!(receiver.open_order(&me, &order, b"{}").err(), Some(Rejected::Repeated));
-        let early = sender.seal(&me, &errand).unwrap();
-        let tools = sender.seal(&me, &Errand { what: What::Tools, view: View::All, ..errand }).unwrap();
-        assert_eq!(receiver.open(&me, &tools, b"{}").ok().unwrap().what, What::Tools);
+        let early = sender.seal(&me, &errand, &none).unwrap();
+        let tools = sender.seal(&me, &Errand { what: What::Tools, view: View::All, ..errand }, &none).unwrap();
+        assert_eq!(open(&receiver, &me, &tools, &none, b"{}").ok().unwrap().what, What::Tools);
         clock.advance(FRESH + Duration::from_secs(1));
-        assert_eq!(receiver.open(&me, &early, b"{}").err(), Some(Rejected::Stale));
+        assert_eq!(open(&receiver, &me, &early, &none, b"{}").err(), Some(Rejected::Stale));
+    }
+
+    #[test]
+    fn t33_an_order_is_no_errand() {
+        let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
+        let me = NodeId::from_text("me");
+        let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
+        let dice = ServerName::parse("dice").unwrap();
+        let seal_order = || sender.seal_order(&me, &dice, b"{}").unwrap();
+        let open_order = |text: &str, body: &[u8]| receiver.open_order(&me, text)?.with_body(body);
+        assert_eq!(open(&receiver, &me, &seal_order(), &HeaderMap::new(), b"{}").err(), Some(Rejected::Seal));
+        assert_eq!(
+            open_order(&sender.seal(&me, &errand("{}"), &HeaderMap::new()).unwrap(), b"{}").err(),
+            Some(Rejected::Seal),
+            "nor the reverse"
+        );
+        assert_eq!(open_order(&seal_order(), b"{ }").err(), Some(Rejected::Body));
+        let order = seal_order();
+        assert_eq!(open_order(&order, b"{}"), Ok(dice.clone()));
+        assert_eq!(open_order(&order, b"{}").err(), Some(Rejected::Repeated));
+    }
+
+    #[test]
+    fn t69_headers_are_those_of_the_sender() {
+        let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
+        let me = NodeId::from_text("me");
+        let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
+        let with = |list: &[(&'static str, &'static str)]| {
+            list.iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect::<HeaderMap>()
+        };
+        let (errand, sent) = (errand("{}"), with(&[("mcp-session-id", "s1")]));
+        for (received, expected) in [
+            (with(&[("mcp-session-id", "s1")]), Ok(sent.clone())),
+            (with(&[("mcp-session-id", "s1"), ("mcp-method", "tools/list"), ("accept", "*/*")]), Ok(sent.clone())),
+            (with(&[("mcp-session-id", "s2")]), Err(Rejected::Headers)),
+            (with(&[]), Err(Rejected::Headers)),
+        ] {
+            let letter = sender.seal(&me, &errand, &sent).unwrap();
+            let opened = open(&receiver, &me, &letter, &received, b"{}").map(|opened| opened.headers);
+            assert_eq!(opened, expected, "{received:?}");
+        }
     }
 }

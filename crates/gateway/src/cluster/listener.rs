@@ -9,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing,
 };
-use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use portunus_core::ids::UserId;
@@ -18,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::{
     Errand, Member,
-    envelope::Rejected,
+    envelope::{Opened, Rejected},
     membership::Place,
     relay::{ENVELOPE, PATH, REFUSED},
     servers,
@@ -45,11 +44,16 @@ pub async fn serve(listener: TcpListener, room: Room, stop: impl Future<Output =
 
 async fn take(State(room): State<Room>, request: Request) -> Response {
     let mcp = (room.mcp)();
-    let (headers, body) = match read(request, mcp.body_limit).await {
-        Ok(read) => read,
+    let (parts, body) = request.into_parts();
+    let unread = match room.member.envelopes.open(&room.member.me.id, envelope(&parts.headers), &parts.headers) {
+        Ok(unread) => unread,
+        Err(rejected) => return not_ours(rejected),
+    };
+    let body = match body::read(body, mcp.body_limit).await {
+        Ok(body) => body,
         Err(response) => return *response,
     };
-    let opened = match room.member.envelopes.open(&room.member.me.id, envelope(&headers), &body) {
+    let opened = match unread.with_body(&body) {
         Ok(opened) => opened,
         Err(rejected) => return not_ours(rejected),
     };
@@ -57,17 +61,21 @@ async fn take(State(room): State<Room>, request: Request) -> Response {
         return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
     let reach = mcp.resources.catalogue().reach(&opened.principal.scopes);
-    let principal = Arc::new(opened.principal);
-    let errand = Errand { what: opened.what, principal, reach, view: opened.view, headers, body };
-    mcp.here(errand).await
+    let Opened { what, principal, view, headers } = opened;
+    mcp.here(Errand { what, principal: Arc::new(principal), reach, view, headers, body }).await
 }
 
 async fn take_order(State(room): State<Room>, request: Request) -> Response {
-    let (headers, body) = match read(request, (room.mcp)().body_limit + AROUND).await {
-        Ok(read) => read,
+    let (parts, body) = request.into_parts();
+    let unread = match room.member.envelopes.open_order(&room.member.me.id, envelope(&parts.headers)) {
+        Ok(unread) => unread,
+        Err(rejected) => return not_ours(rejected),
+    };
+    let body = match body::read(body, (room.mcp)().body_limit + AROUND).await {
+        Ok(body) => body,
         Err(response) => return *response,
     };
-    let server = match room.member.envelopes.open_order(&room.member.me.id, envelope(&headers), &body) {
+    let server = match unread.with_body(&body) {
         Ok(server) => server,
         Err(rejected) => return not_ours(rejected),
     };
@@ -80,11 +88,6 @@ async fn take_order(State(room): State<Room>, request: Request) -> Response {
         }
         None => refuse(StatusCode::MISDIRECTED_REQUEST),
     }
-}
-
-async fn read(request: Request, limit: usize) -> Result<(HeaderMap, Bytes), Box<Response>> {
-    let (parts, body) = request.into_parts();
-    Ok((parts.headers, body::read(body, limit).await?))
 }
 
 fn envelope(headers: &HeaderMap) -> &str {

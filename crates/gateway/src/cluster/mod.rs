@@ -5,6 +5,7 @@
 //! Signing in, tokens and `proxies` need none of this: what they keep is in the store.
 
 mod address;
+mod bound_headers;
 mod broken;
 mod envelope;
 mod household;

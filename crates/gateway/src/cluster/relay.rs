@@ -50,13 +50,10 @@ impl Relay {
     }
 
     pub(super) async fn send(&self, node: &Node, errand: &Errand) -> Result<Response, Undelivered> {
-        let envelope = self.member.envelopes.seal(&node.id, errand).ok_or(Undelivered::Unreached)?;
-        let request = self
-            .http
-            .post(format!("{}{PATH}", node.url))
-            .headers(along(&errand.headers))
-            .header(ENVELOPE, envelope)
-            .body(errand.body.clone());
+        let headers = along(&errand.headers);
+        let envelope = self.member.envelopes.seal(&node.id, errand, &headers).ok_or(Undelivered::Unreached)?;
+        let request =
+            self.http.post(format!("{}{PATH}", node.url)).headers(headers).header(ENVELOPE, envelope).body(errand.body.clone());
         // What changes nothing may be asked for twice.
         let is_post = errand.what == super::What::Mcp(http::Method::POST);
         let answer = tokio::select! {

@@ -83,6 +83,8 @@ pub(crate) struct Setup {
     pub(crate) pinning: PinningRules,
     /// Gateways on the same records; the first is the one that people sign in at.
     pub(crate) nodes: usize,
+    /// Where the first node reaches the others, if not at their own addresses ([`World::node_listeners`]).
+    pub(crate) node_url: Option<String>,
     /// How many seconds ahead of the world's the clocks of the nodes beside the first are (F7).
     pub(crate) others_ahead: i64,
     pub(crate) children_per_user: usize,
@@ -111,6 +113,7 @@ impl Default for Setup {
             limits: Limits::default(),
             pinning: PinningRules::default(),
             nodes: 1,
+            node_url: None,
             others_ahead: 0,
             children_per_user: DEFAULT_CHILDREN_PER_USER,
             stop_delay: Duration::ZERO,
@@ -138,6 +141,8 @@ pub(crate) struct World {
     running: Option<Running>,
     /// The nodes beside the first, with their addresses; `None` once stopped.
     others: Vec<(SocketAddr, Option<Running>)>,
+    /// Where the nodes listen for one another.
+    pub(crate) node_listeners: Vec<SocketAddr>,
     browsers: Mutex<Vec<Agent>>,
 }
 
@@ -228,6 +233,7 @@ impl World {
             directory,
             running: None,
             others: Vec::new(),
+            node_listeners: Vec::new(),
             browsers,
         };
         if setup.nodes == 1 {
@@ -246,7 +252,10 @@ impl World {
                 Some(_) if setup.others_ahead != 0 => world.clock_ahead(setup.others_ahead),
                 _ => world.clock.clone(),
             };
-            let gateway = world.gateway(clock).await.join(TcpListener::bind("127.0.0.1:0").await.unwrap(), None).await.unwrap();
+            let for_nodes = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            world.node_listeners.push(for_nodes.local_addr().unwrap());
+            let url = setup.node_url.clone().filter(|_| world.running.is_some());
+            let gateway = world.gateway(clock).await.join(for_nodes, url).await.unwrap();
             let running = Running::start(gateway, listener);
             match world.running {
                 None => world.running = Some(running),

@@ -3,6 +3,7 @@
 
 mod assertions;
 mod authorize;
+mod between_nodes;
 mod codes;
 mod confused_deputy;
 mod cookies;
