@@ -134,7 +134,8 @@ fn health_is_0_for_200_and_1_for_all_else() {
 #[test]
 fn a_log_that_cannot_be_written_stops_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let reserved = portunus_testkit::port::ReservedPort::any();
+    let port = reserved.port();
     // Every write there fails, as on a disk that is full.
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_portunus"));

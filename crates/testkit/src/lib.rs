@@ -1,7 +1,7 @@
 //! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
 //! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
-//! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the way to them; [`zoo`] are hosts of strangers; [`log`] catches
-//! what is logged; [`figures`] notes what fault tests measured.
+//! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the way to them; [`zoo`] are hosts of strangers; [`log`] captures
+//! what is logged; [`figures`] notes what fault tests measured; [`port`] keeps ports free.
 
 #[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
 pub mod agent;
@@ -15,6 +15,8 @@ pub mod log;
 pub mod mcp_servers;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod okta;
+#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+pub mod port;
 #[expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,

@@ -1,10 +1,15 @@
-//! The log of a whole test program, caught: tests look for what must never be in it (threat 48).
+//! The log of each test, captured: tests look for what must be in it, and for what must never be (threat 48).
+//!
+//! A process has one subscriber, and the tests of a program share the process. Each `#[tokio::test]` has a runtime of its own, though, whose
+//! id every thread of it knows, so lines are kept by the runtime that wrote them: no test passes or fails by a line of another one.
 
 use std::{
+    collections::HashMap,
     io,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::runtime::{Handle, Id};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 /// Everything ours says, down to the last detail; what libraries say from warnings on, as in production.
@@ -26,36 +31,55 @@ const TELLTALES: [&str; 11] = [
     "fake-okta-access-",
 ];
 
-/// What was logged so far, as JSON lines.
+/// Lines by the runtime that wrote them; `None` holds what was written outside every runtime.
+type Lines = HashMap<Option<Id>, Vec<u8>>;
+
+/// The log of the test that asks, as JSON lines.
 #[derive(Clone, Default)]
 pub struct Log {
-    bytes: Arc<Mutex<Vec<u8>>>,
+    lines: Arc<Mutex<Lines>>,
 }
 
 impl Log {
-    /// Catches the log of this process from the first call on; there is one for all tests of a program, for they share their
-    /// threads. Tests therefore look for secrets that are theirs alone, and for shapes that nobody may log.
+    /// Captures the log of this process from the first call on.
     ///
     /// # Panics
-    /// If somebody else catches it.
+    /// If the process has another subscriber already.
     pub fn capture() -> Self {
         static LOG: LazyLock<Log> = LazyLock::new(|| {
             let log = Log::default();
             let subscriber = tracing_subscriber::fmt().json().with_env_filter(EnvFilter::new(FILTER)).with_writer(log.clone());
-            subscriber.try_init().expect("nobody else catches the log");
+            subscriber.try_init().expect("the process has no other subscriber");
             log
         });
         LOG.clone()
     }
 
+    /// What the runtime of the calling test wrote so far.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        text_of(&self.lines(), runtime())
     }
 
-    /// The lines that hold one of `secrets`, or anything that looks like a token.
+    /// The lines that hold one of `secrets`, or anything that looks like a token: of the calling test, and of threads that belong to no runtime.
     pub fn leaks(&self, secrets: &[String]) -> Vec<String> {
-        leaks(&self.text(), secrets)
+        let (own, unowned) = {
+            let lines = self.lines();
+            (text_of(&lines, runtime()), text_of(&lines, None))
+        };
+        [leaks(&own, secrets), leaks(&unowned, secrets)].concat()
     }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
+fn text_of(lines: &Lines, runtime: Option<Id>) -> String {
+    lines.get(&runtime).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
 }
 
 fn leaks(text: &str, secrets: &[String]) -> Vec<String> {
@@ -68,7 +92,7 @@ fn leaks(text: &str, secrets: &[String]) -> Vec<String> {
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.lines().entry(runtime()).or_default().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -96,10 +120,34 @@ mod tests {
         assert!(leaks("{\"client_id\":\"ptn_client_x\"}", &[String::new()]).is_empty());
     }
 
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap()
+    }
+
     #[test]
-    fn what_is_logged_is_caught() {
+    fn a_test_sees_its_own_lines_alone() {
         let log = Log::capture();
-        tracing::trace!(target: "portunus_testkit", answer = 42, "caught");
-        assert!(log.text().contains("\"answer\":42"));
+        let (one, other) = (runtime(), runtime());
+        let wrote = async |runtime: &tokio::runtime::Runtime, answer: u8| {
+            runtime.spawn(async move { tracing::trace!(target: "portunus_testkit", answer, "captured") }).await.unwrap();
+            runtime
+                .spawn_blocking(move || tracing::trace!(target: "portunus_testkit", blocking = answer, "captured"))
+                .await
+                .unwrap();
+        };
+        one.block_on(wrote(&one, 42));
+        other.block_on(wrote(&other, 43));
+        let text = one.block_on(async { log.text() });
+        assert!(text.contains("\"answer\":42") && text.contains("\"blocking\":42"), "{text}");
+        assert!(!text.contains("43"), "{text}");
+    }
+
+    #[test]
+    fn what_no_runtime_wrote_is_searched_for_leaks_by_every_test() {
+        let log = Log::capture();
+        tracing::warn!(target: "portunus_testkit", value = "hunter2-of-no-runtime", "captured");
+        let one = runtime();
+        assert_eq!(one.block_on(async { log.leaks(&["hunter2-of-no-runtime".to_owned()]) }).len(), 1);
+        assert!(!one.block_on(async { log.text() }).contains("hunter2"));
     }
 }

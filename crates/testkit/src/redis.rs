@@ -3,7 +3,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
     process::{Child, ChildStdin, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -11,6 +10,8 @@ use std::{
 
 use redis::{Connection, FromRedisValue, RedisResult, ToRedisArgs};
 use tempfile::TempDir;
+
+use crate::port::ReservedPort;
 
 /// Long enough for a busy machine; nothing waits this long on a quiet one.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +31,7 @@ wait
 /// One server. Ends when it is dropped.
 pub struct Server {
     pub port: u16,
+    _reserved: [ReservedPort; 2],
     bus: u16,
     options: Vec<String>,
     running: Option<Running>,
@@ -45,14 +47,16 @@ struct Running {
 impl Server {
     pub fn start(options: &[&str]) -> Self {
         for _ in 0..10 {
+            let (port, bus) = (ReservedPort::any(), ReservedPort::any());
             let mut server = Self {
-                port: free_port(),
-                bus: free_port(),
+                port: port.port(),
+                bus: bus.port(),
+                _reserved: [port, bus],
                 options: options.iter().map(|option| (*option).to_owned()).collect(),
                 running: None,
                 folder: tempfile::tempdir().unwrap(),
             };
-            // Somebody else may have taken the port in between.
+            // Once more on other ports, should it not be able to use these.
             if server.run() {
                 return server;
             }
@@ -184,10 +188,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.crash();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn program() -> &'static str {

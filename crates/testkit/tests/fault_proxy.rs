@@ -4,7 +4,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use portunus_testkit::fault_proxy::{FaultProxy, Way};
+use portunus_testkit::{
+    fault_proxy::{FaultProxy, Way},
+    port::ReservedPort,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -70,8 +73,8 @@ async fn named(name: &'static str) -> SocketAddr {
 
 #[tokio::test]
 async fn it_goes_round_and_passes_over_who_is_not_there() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let proxy = FaultProxy::before(vec![named("one").await, nobody, named("two").await]).await;
+    let reserved = ReservedPort::any();
+    let proxy = FaultProxy::before(vec![named("one").await, reserved.address(), named("two").await]).await;
     let mut heard = Vec::new();
     for _ in 0..4 {
         let mut text = String::new();

@@ -12,6 +12,7 @@ use portunus_testkit::{
     agent::{Agent, McpClient, OAuthClient},
     mcp_servers::{FixtureServer, HttpOptions},
     okta::{FakeOkta, Options},
+    port::ReservedPort,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -38,6 +39,7 @@ pub(crate) struct Program {
     /// Its working directory: `mcp.json`, `log`, the records.
     pub(crate) folder: TempDir,
     env: Vec<(String, String)>,
+    _reserved: ReservedPort,
 }
 
 impl Program {
@@ -53,7 +55,8 @@ impl Program {
         let folder = TempDir::new().unwrap();
         let servers = json!({"mcpServers": {"uuid": {"url": server.url().as_str()}}});
         fs::write(folder.path().join("mcp.json"), servers.to_string()).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = ReservedPort::any();
+        let port = reserved.port();
         let scheme = if variables.iter().any(|(name, _)| name.starts_with("TLS_")) { "https" } else { "http" };
         let url = format!("{scheme}://localhost:{port}");
         for (name, contents) in files {
@@ -76,7 +79,7 @@ impl Program {
         let env: Vec<_> =
             everybody.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let child = program(folder.path(), &env).stderr(fs::File::create(folder.path().join("log")).unwrap()).spawn().unwrap();
-        let program = Self { process: Process(child), url, okta, server, folder, env };
+        let program = Self { process: Process(child), url, okta, server, folder, env, _reserved: reserved };
         until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
         program
     }

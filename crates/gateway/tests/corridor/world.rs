@@ -42,6 +42,7 @@ use portunus_testkit::{
     log::Log,
     mcp_servers::{FixtureServer, HttpOptions},
     okta::{FakeOkta, Options},
+    port::ReservedPort,
     redis::Server,
     zoo::Zoo,
 };
@@ -49,7 +50,7 @@ use reqwest::Certificate;
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -133,6 +134,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) log: Log,
     pub(crate) config: Config,
+    /// The gateway's port stays its own between a stop and the next start.
+    _reserved: ReservedPort,
     org: bool,
     callback: &'static str,
     partner: bool,
@@ -151,15 +154,17 @@ struct Running {
     configurations: mpsc::Sender<NewConfiguration>,
     task: JoinHandle<anyhow::Result<()>>,
     stores: Stores,
+    /// Changes when the gateway heard of a new configuration at another one.
+    elsewhere: watch::Receiver<u64>,
 }
 
 impl Running {
     fn start(gateway: Gateway, listener: TcpListener) -> Self {
-        let stores = gateway.stores().clone();
+        let (stores, elsewhere) = (gateway.stores().clone(), gateway.new_elsewhere());
         let (stop, stops) = mpsc::channel(2);
         let (configurations, new) = mpsc::channel(1);
         let task = tokio::spawn(gateway.run(listener, Router::new(), Orders { stop: stops, configurations: new }));
-        Self { stop, configurations, task, stores }
+        Self { stop, configurations, task, stores, elsewhere }
     }
 
     async fn stop(self) {
@@ -184,8 +189,9 @@ impl World {
 
     pub(crate) async fn of(setup: Setup) -> Self {
         let log = Log::capture();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let reserved = ReservedPort::any();
+        let address = reserved.address();
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = if setup.https { "https://gw.example".to_owned() } else { format!("http://localhost:{}", address.port()) };
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_790_000_000)));
         let okta = FakeOkta::start(Options { clock: clock.clone(), ..setup.okta }).await;
@@ -226,6 +232,7 @@ impl World {
             clock,
             log,
             config,
+            _reserved: reserved,
             org,
             callback,
             partner,
@@ -297,6 +304,11 @@ impl World {
         let new = NewConfiguration { config: self.config.clone(), providers: self.providers(), answer };
         self.running.as_ref().unwrap().configurations.send(new).await.unwrap();
         answered.await.unwrap()
+    }
+
+    /// Changes when a node beside the first heard of a new configuration at another node.
+    pub(crate) fn new_elsewhere(&self, n: usize) -> watch::Receiver<u64> {
+        self.others[n - 1].1.as_ref().unwrap().elsewhere.clone()
     }
 
     /// A path at a node beside the first.

@@ -23,8 +23,9 @@ use portunus_core::{
     token::AccessToken,
 };
 use portunus_store::{seal::Sealer, sqlite};
+use portunus_testkit::port::ReservedPort;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
 
@@ -33,13 +34,15 @@ pub(crate) struct Gateway {
     /// Of one person each.
     pub(crate) tokens: Vec<String>,
     child: Child,
+    _reserved: ReservedPort,
     _folder: TempDir,
 }
 
 impl Gateway {
     pub(crate) async fn start(people: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let reserved = ReservedPort::any();
+        let address = reserved.address();
         let tokens = write_people(folder.path(), address, people).await;
         fs::write(folder.path().join("mcp.json"), r#"{"mcpServers": {"none": {"url": "http://127.0.0.1:9/mcp"}}}"#).unwrap();
         let listen = address.port().to_string();
@@ -55,7 +58,7 @@ impl Gateway {
             ("LOG_LEVEL", "error"),
         ]);
         let child = command.spawn().unwrap_or_else(|error| panic!("the program does not start: {error}"));
-        let mut gateway = Self { address, tokens, child, _folder: folder };
+        let mut gateway = Self { address, tokens, child, _reserved: reserved, _folder: folder };
         gateway.wait_until_ready().await;
         gateway
     }

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -23,10 +23,9 @@ use portunus_testkit::{
     agent::{Agent, Request},
     fault_proxy::FaultProxy,
     okta::{FakeOkta, Options},
+    port::ReservedPort,
 };
 use tempfile::TempDir;
-
-use super::chance::{Chance, any};
 
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
 /// Nothing here takes that long, on however busy a machine.
@@ -47,18 +46,16 @@ pub(crate) struct Surroundings {
     pub(crate) okta: FakeOkta,
     folder: TempDir,
     records: Records,
-    ports: Vec<u16>,
+    ports: Vec<ReservedPort>,
 }
 
 impl Surroundings {
     /// For so many gateways; none of them is started.
     pub(crate) async fn prepare(records: Records, gateways: usize) -> Self {
-        let listeners: Vec<_> = (0..gateways).map(|_| listen()).collect();
-        let ports: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
-        drop(listeners);
-        let all = ports.iter().map(|port| ([127, 0, 0, 1], *port).into()).collect();
+        let ports: Vec<_> = (0..gateways).map(|_| ReservedPort::any()).collect();
+        let all = ports.iter().map(ReservedPort::address).collect();
         let front = if gateways > 1 { Some(FaultProxy::before(all).await) } else { None };
-        let url = format!("http://localhost:{}", front.as_ref().map_or(ports[0], |front| front.address().port()));
+        let url = format!("http://localhost:{}", front.as_ref().map_or(ports[0].port(), |front| front.address().port()));
         let okta = FakeOkta::start(Options::default()).await;
         okta.register_redirect(format!("{url}/auth/callback/okta"));
         okta.sign_in_as("alice");
@@ -71,7 +68,7 @@ impl Surroundings {
             Records::Redis { address, replicas } => format!("redis: {{url: '{address}', replicas: {replicas}}}"),
         };
         // The grace window is the longest there is, and nothing else expires while a test runs or is counted against an address.
-        let hosts: Vec<_> = ports.iter().map(|port| format!("'127.0.0.1:{port}'")).collect();
+        let hosts: Vec<_> = ports.iter().map(|port| format!("'{}'", port.address())).collect();
         let config = format!(
             "allowed_hosts: [{}]\n\
              proxies: [{{pattern: /guarded/, target_url: 'http://{upstream}'}}]\n\
@@ -135,7 +132,7 @@ impl Program {
     }
 
     fn spawn(surroundings: &Surroundings, n: usize) -> Self {
-        let port = surroundings.ports[n];
+        let port = surroundings.ports[n].port();
         let path = surroundings.folder.path().join("gateway.log");
         let log = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
         // A file that may not grow is an error to it, as a full disk is; by itself such a signal is the end of a process.
@@ -208,13 +205,6 @@ pub(crate) async fn until_ready(address: SocketAddr) -> Duration {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     began.elapsed()
-}
-
-/// On a port that no connection is given as its own: while a gateway is away, somebody else would have it, or be connected to themselves.
-fn listen() -> TcpListener {
-    let chance = Chance::new(any());
-    let mut tries = (0..1000).map(|_| 10_000 + u16::try_from(chance.below(20_000)).unwrap());
-    tries.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port")
 }
 
 /// Says yes to whoever gets through.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use portunus_identity::{ProviderSettings, provider::IdentityError};
-use portunus_testkit::okta::{Endpoint, FakeOkta, Fault, GroupsClaim, Options};
+use portunus_testkit::{
+    okta::{Endpoint, FakeOkta, Fault, GroupsClaim, Options},
+    port::ReservedPort,
+};
 
 use crate::browser::{Corridor, settings};
 
@@ -83,9 +86,8 @@ async fn f3_okta_is_asked_again_soon_after_an_outage_but_not_at_once() {
 #[tokio::test]
 async fn nobody_listening_is_an_outage() {
     let okta = FakeOkta::start(Options::default()).await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let issuer = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let reserved = ReservedPort::any();
+    let issuer = format!("http://{}", reserved.address());
     let corridor = Corridor::with(okta, |okta| ProviderSettings { issuer, ..settings(okta, String::new()) });
     let error = corridor.authorization_url(&corridor.trip()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Unavailable { .. }), "{error:?}");

@@ -24,7 +24,7 @@ use portunus_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
-    program::{Program, until},
+    program::{PATIENCE, Program, until},
     world::{Setup, World, stdio},
 };
 
@@ -193,11 +193,26 @@ async fn files_that_change_are_followed_and_mistakes_in_them_are_not() {
 async fn other_gateways_are_told_of_a_new_configuration() {
     let redis = Server::start(&[]);
     let mut world = World::over(Some(&redis), Setup { nodes: 2, ..Setup::default() }).await;
+    let mut elsewhere = world.new_elsewhere(1);
+    // A node hears what is announced once it has compared its mark with the store's for the first time: when that is, only hearing tells.
+    let mut told = false;
+    for round in 0..100 {
+        world.config.names = if round % 2 == 0 { Names::Plain } else { Names::Prefixed };
+        assert_eq!(world.reload().await.unwrap().settings, ["names"]);
+        told = tokio::time::timeout(Duration::from_millis(200), elsewhere.changed()).await.is_ok();
+        if told {
+            break;
+        }
+    }
+    assert!(told, "the other node is told");
+    let store = Arc::clone(&world.stores().bulletins);
+    let before = store.mark().await.unwrap();
     world.reload().await.unwrap();
-    assert!(!world.log.text().contains("another node runs with a new configuration"), "nothing changed");
-    world.config.names = Names::Plain;
-    assert_eq!(world.reload().await.unwrap().settings, ["names"]);
-    until(|| world.log.text().contains("another node runs with a new configuration")).await;
+    assert_eq!(store.mark().await.unwrap(), before, "nothing changed, so nothing is announced");
+    world.config.lifetimes.access_token += Duration::from_secs(1);
+    world.reload().await.unwrap();
+    assert_ne!(store.mark().await.unwrap(), before);
+    tokio::time::timeout(PATIENCE, elsewhere.changed()).await.expect("from then on the node hears of each").unwrap();
     world.close().await;
 }
 
