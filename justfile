@@ -39,3 +39,11 @@ schema:
 # screenshots of every page, light, dark and narrow, into .test/screenshots
 screenshots:
     ./test browser
+
+# each test in a process of its own, once; words choose tests by name
+alone *words:
+    python3 tests/repeat/alone.py {{words}}
+
+# the suite so many times in a row; beside `stress -c 4` it must pass too
+repeat times="10":
+    for n in $(seq {{times}}); do ./test unit || exit 1; done
