@@ -220,7 +220,19 @@ def check_attacks():
     print(f"attacks: {len(named)} tests")
 
 
+def check_doc_examples():
+    """`./test unit` runs no examples of documentation, so there may be none that the compiler would take for Rust."""
+    for path in tracked("*.rs"):
+        is_open = False
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+            fence = re.match(r"\s*//[/!] ?```(\S*)", line)
+            if fence and not is_open and fence[1] not in {"text", "json", "yaml", "sh", "toml"}:
+                finding(f"{path}:{number}", "an example in documentation that no step runs: write a test, or name the block's language (text, json, …)")
+            is_open ^= bool(fence)
+
+
 check_arrows()
+check_doc_examples()
 check_sizes()
 check_endpoints_apart()
 check_words()
