@@ -416,8 +416,7 @@ impl World {
 
     /// Starts another gateway on the same records and port, after [`World::stop`].
     pub(crate) async fn restart(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.run(listener).await;
+        self.run(listen_again(self.address).await).await;
     }
 
     /// Tells the gateway to stop, and does not wait for it: [`World::stop`] is the second signal.
@@ -475,6 +474,18 @@ impl Drop for World {
     fn drop(&mut self) {
         assert!(self.running.is_none() || std::thread::panicking(), "end a world with close(), which looks for leaks");
     }
+}
+
+/// The port is listened on for a moment after its listener is closed: by each process that another test starts just then, until it runs its program.
+async fn listen_again(address: SocketAddr) -> TcpListener {
+    for _ in 0..500 {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("{address}: {error}"),
+        }
+    }
+    panic!("{address} stays in use")
 }
 
 fn next() -> u64 {
