@@ -115,10 +115,34 @@ describe('once signed in', () => {
     await picture('home');
   });
 
-  test('the same application is not asked about again', { timeout: 60_000 }, async () => {
+  test('the same application, on this computer, is let in again by one click on a short page', { timeout: 60_000 }, async () => {
     const { url, answer } = application.authorization(() => page.url());
     await page.goto(url);
+    const text = await words();
+    assert.match(text, /Continue with Harbour Notes\?/);
+    assert.match(text, /You allowed this application to act as you today/);
+    assert.match(text, /127\.0\.0\.1/);
+    await picture('continue');
+    await page.getByRole('button', { name: 'Continue', exact: true }).click();
     await application.redeem(await answer);
+  });
+
+  test('a no opens no program: the page says that nothing was allowed', { timeout: 60_000 }, async () => {
+    const editor = new Application();
+    Object.assign(editor, { name: 'Claude', redirectUri: 'com.evil.app://claude.ai/api/mcp/auth_callback' });
+    await editor.discover(`${base}/mcp`);
+    await editor.register();
+    const { url } = editor.authorization(() => page.url());
+    await page.goto(url);
+    const asked = await words();
+    assert.match(asked, /opens a program on your own computer, whichever claims com\.evil\.app: addresses/);
+    assert.equal(await page.locator('.destination strong').innerText(), 'com.evil.app:');
+    await picture('consent-program');
+    await page.getByRole('button', { name: 'Do not allow' }).click();
+    await page.getByRole('heading', { name: 'Nothing was allowed' }).waitFor();
+    assert.equal(new URL(page.url()).origin, base);
+    assert.match(await words(), /You can close this window/);
+    await picture('not-told');
   });
 
   test('another application is, with my name on the page, and can be turned away', { timeout: 60_000 }, async () => {

@@ -173,9 +173,11 @@ describe('a node dies before each request', () => {
     await take(page, pictures, 'home');
   });
 
-  step('an application that I allowed is not asked about again', async () => {
+  step('an application that I allowed is let in again by one click', async () => {
     const { url, answer } = application.authorization(whereabouts);
     await page.goto(url);
+    assert.match(await words(), /You allowed this application to act as you/);
+    await press('Continue');
     const back = await answer;
     await harm();
     tokens = await application.redeem(back);

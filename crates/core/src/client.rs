@@ -2,7 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, ids::ClientId, redirect::RedirectUri, scope::ScopeSet, secret::TokenHash};
+use crate::{
+    clock::Timestamp,
+    ids::ClientId,
+    redirect::{self, RedirectUri},
+    scope::ScopeSet,
+    secret::TokenHash,
+    text::Label,
+};
 
 /// How a client proves itself at the token endpoint (RFC 7591 section 2, `token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +128,8 @@ pub struct Client {
     /// Absent if the client did not say.
     #[serde(default)]
     pub application_type: Option<ApplicationType>,
-    /// Never empty for a client that may use `authorization_code`.
+    /// Never empty for a client that may use `authorization_code`, unless an earlier release took what is refused now.
+    #[serde(deserialize_with = "redirect::deserialize_registered")]
     pub redirect_uris: Vec<RedirectUri>,
     pub auth_method: ClientAuthMethod,
     /// Present exactly when `auth_method` needs one.
@@ -183,9 +191,14 @@ impl Client {
         }
     }
 
-    /// What to call this client on a page.
+    /// What to call this client on a page. A name of which nothing can be seen is none.
     pub fn display_name(&self) -> &str {
-        self.name.as_deref().unwrap_or("An unnamed application")
+        self.name.as_deref().filter(|name| !Label::new(name).is_empty()).unwrap_or("An unnamed application")
+    }
+
+    /// Does the client prove itself before it is given tokens (RFC 6749 section 2.1)?
+    pub fn is_confidential(&self) -> bool {
+        self.auth_method != ClientAuthMethod::None
     }
 
     pub fn may_use(&self, grant: GrantType) -> bool {

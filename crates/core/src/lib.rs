@@ -1,5 +1,5 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`], [`bulletin`]), the OAuth rules ([`oauth`]), and
+//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
 pub mod bulletin;
@@ -22,7 +22,9 @@ pub mod scope;
 pub mod secret;
 pub mod signin;
 pub mod store;
+pub mod text;
 pub mod token;
+pub mod uri;
 
 pub use clock::{Clock, Timestamp};
 pub use entropy::Entropy;

@@ -1,5 +1,7 @@
-//! A sign-in in flight and what it leaves behind: [`Transaction`], [`ProviderLeg`], [`Login`]. The rules that move a
+//! A sign-in in flight and what it leaves behind: [`Transaction`], [`BrowserTransaction`], [`ProviderLeg`], [`Login`]. The rules that move a
 //! transaction on live in [`crate::oauth::authorize`].
+
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +76,7 @@ pub enum Purpose {
     SignIn { return_to: LocalPath },
 }
 
-/// A path on this gateway to return to: starts with exactly one slash, has no backslash and no control character (threat 12).
+/// A path on this gateway to return to: starts with exactly one slash, and is visible ASCII without a backslash (threat 12).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LocalPath(String);
@@ -83,7 +85,7 @@ impl LocalPath {
     /// `None` when the text could lead anywhere but to this gateway.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix('/')?;
-        let fits = !rest.starts_with('/') && !text.chars().any(|c| c == '\\' || c.is_control() || c.is_whitespace());
+        let fits = !rest.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         (fits && text.len() <= 2048).then(|| Self(text.to_owned()))
     }
 
@@ -115,6 +117,54 @@ pub struct Transaction {
     pub expires_at: Timestamp,
 }
 
+/// A transaction of the browser that sent the request at hand (threat 8). It is made where that was checked, and nowhere else: whatever
+/// goes on with a transaction takes this in place of a [`Transaction`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrowserTransaction(Transaction);
+
+impl BrowserTransaction {
+    /// One that has just begun, with the browser it was begun for.
+    pub(crate) const fn begun(transaction: Transaction) -> Self {
+        Self(transaction)
+    }
+
+    /// The transaction with the consent that the person in front of this browser has given; `by` is who that is, if it is known.
+    #[must_use]
+    pub fn consented(self, at: Timestamp, by: Option<UserId>) -> Self {
+        Self(Transaction { consented_at: Some(at), consented_by: by, ..self.0 })
+    }
+
+    /// The transaction once its person has signed in.
+    #[must_use]
+    pub fn signed_in(self, login: TokenHash) -> Self {
+        Self(Transaction { signed_in: Some(login), ..self.0 })
+    }
+}
+
+impl Deref for BrowserTransaction {
+    type Target = Transaction;
+
+    fn deref(&self) -> &Transaction {
+        &self.0
+    }
+}
+
+impl Transaction {
+    /// The check of threat 8: is this a transaction of the browser whose cookie has this hash? `None` for every other browser.
+    pub fn of_browser(self, browser: &TokenHash) -> Option<BrowserTransaction> {
+        (self.browser == *browser).then_some(BrowserTransaction(self))
+    }
+}
+
+impl ProviderLeg {
+    /// Is an answer that came to `callback`, with the state cookie whose hash is `cookie`, an answer to this request? Decided before the
+    /// request is taken out of the store, so that a stranger who knows the `state` uses nothing up (threats 2, 54, 72; RFC 9700
+    /// section 4.4.2.2).
+    pub fn is_answered_at(&self, callback: &str, cookie: &TokenHash) -> bool {
+        self.browser == *cookie && self.redirect_uri == callback
+    }
+}
+
 /// One trip to an identity provider, kept under the hash of its `state`; taken out once (threats 2, 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderLeg {
@@ -123,6 +173,9 @@ pub struct ProviderLeg {
     pub browser: TokenHash,
     pub transaction: TransactionId,
     pub provider: ProviderName,
+    /// Where the provider was asked to send its answer, and the only place where one is taken (threat 54).
+    #[serde(default)]
+    pub redirect_uri: String,
     pub nonce: SecretText,
     pub code_verifier: SecretText,
     pub expires_at: Timestamp,
@@ -194,7 +247,19 @@ mod tests {
         for good in ["/", "/tools", "/a?b=c&d=//e"] {
             assert!(LocalPath::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "//evil", "https://evil", "/\\evil", "\\/evil", "/a\nb", "/\t/evil", "evil", "/ /evil"] {
+        for bad in [
+            "",
+            "//evil",
+            "https://evil",
+            "/\\evil",
+            "\\/evil",
+            "/a\nb",
+            "/\t/evil",
+            "evil",
+            "/ /evil",
+            "/\u{202e}live",
+            "/\u{e9}",
+        ] {
             assert!(LocalPath::parse(bad).is_none(), "{bad:?}");
         }
     }

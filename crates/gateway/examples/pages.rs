@@ -3,8 +3,9 @@
 use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use portunus::edge::pages::{
-    BackLink, ConnectHelp, ConsentPage, DemoPeoplePage, DemoPerson, ErrorPage, Frame, HomeGrant, HomePage, HomeServer, HomeUser,
-    Label, Origin, ProviderChoice, ScopeLine, SignInPage, SignedInPage, SignedOutPage, assets, respond,
+    BackLink, ConnectHelp, ConsentPage, ContinuePage, DemoPeoplePage, DemoPerson, Destination, ErrorPage, Frame, HomeGrant,
+    HomePage, HomeServer, HomeUser, Label, NotToldPage, Origin, ProviderChoice, ScopeLine, SignInPage, SignedInPage,
+    SignedOutPage, assets, respond,
 };
 use tokio::net::TcpListener;
 
@@ -18,6 +19,8 @@ async fn main() -> std::io::Result<()> {
         .route("/welcome", get(async || home(false)))
         .route("/consent", get(async || consent(false)))
         .route("/consent-local", get(async || consent(true)))
+        .route("/continue", get(async || continued()))
+        .route("/not-told", get(async || not_told()))
         .route("/signin", get(async || sign_in()))
         .route("/signed-in", get(async || signed_in()))
         .route("/signed-out", get(async || signed_out()))
@@ -37,13 +40,13 @@ fn labels(texts: &[&str]) -> Vec<Label> {
 }
 
 fn consent(local: bool) -> Response {
-    let scope = |name: &str, words: &str| ScopeLine { name: name.into(), words: words.to_owned(), is_new: !local };
+    let scope = |name: &str, words: &str| ScopeLine { name: name.into(), words: words.into(), is_new: !local };
     let page = ConsentPage {
         frame: Frame { demo: local, signed_in_as: local.then(|| "Alice".into()) },
         client_name: if local { "Claude Code (portunus)".into() } else { "\u{202E}Cursor <b>x</b>".into() },
         client_id: "ptn_client_2xXJ6Zq0b7m3Yw8H1rVd5tKcUoLpNsAeFiGhQjWkMzE".into(),
         client_uri: Some("https://cursor.com".into()),
-        origin: if local { Origin::Registered("today".to_owned()) } else { Origin::Document("www.cursor.com".into()) },
+        origin: if local { Origin::Registered("today".into()) } else { Origin::Document("www.cursor.com".into()) },
         resources: vec![MCP.into()],
         servers: if local { labels(&["dice", "uuid", "github", "jira-cloud", "warehouse"]) } else { labels(&["dice"]) },
         scopes: vec![
@@ -57,15 +60,45 @@ fn consent(local: bool) -> Response {
         } else {
             "https://www.cursor.com/agents/mcp/oauth/callback?workspace=0123456789".into()
         },
-        redirect_host: if local { "localhost".into() } else { "www.cursor.com".into() },
+        destination: if local {
+            Destination::ThisComputer("localhost".into())
+        } else {
+            Destination::Web("www.cursor.com".into())
+        },
         is_local: local,
         user: local.then(|| "Alice".into()),
-        asked: "x".to_owned(),
+        asked: "x".into(),
         provider_label: "Okta".into(),
-        transaction: "ptn_txn_x".to_owned(),
-        csrf: "token".to_owned(),
+        transaction: "ptn_txn_x".into(),
+        csrf: "token".into(),
     };
     respond(StatusCode::OK, &page)
+}
+
+fn continued() -> Response {
+    let page = ContinuePage {
+        frame: frame(),
+        client_name: "Cursor".into(),
+        client_id: "ptn_client_2xXJ6Zq0b7m3Yw8H1rVd5tKcUoLpNsAeFiGhQjWkMzE".into(),
+        allowed: "on 3 March 2026".into(),
+        servers: labels(&["dice", "uuid", "github"]),
+        scopes: vec![ScopeLine {
+            name: "mcp".into(),
+            words: "Use every tool, prompt and resource you may use".into(),
+            is_new: false,
+        }],
+        redirect_uri: "cursor://anysphere.cursor-mcp/oauth/callback".into(),
+        destination: Destination::Program("cursor:".into()),
+        user: "Alice".into(),
+        asked: "x".into(),
+        transaction: "ptn_txn_x".into(),
+        csrf: "token".into(),
+    };
+    respond(StatusCode::OK, &page)
+}
+
+fn not_told() -> Response {
+    respond(StatusCode::OK, &NotToldPage { frame: frame(), client_name: "An editor".into() })
 }
 
 fn home(signed_in: bool) -> Response {
@@ -73,8 +106,8 @@ fn home(signed_in: bool) -> Response {
     let grant = |client: &str, since: &str| HomeGrant {
         client: client.into(),
         resource: MCP.into(),
-        since: since.to_owned(),
-        id: "ptn_grant_x".to_owned(),
+        since: since.into(),
+        id: "ptn_grant_x".into(),
     };
     let page = HomePage {
         frame: Frame { demo: signed_in, signed_in_as: None },
@@ -86,15 +119,15 @@ fn home(signed_in: bool) -> Response {
         servers: vec![server("dice", "stdio"), server("uuid", "http"), server("legacy", "proxy")],
         grants: vec![grant("Claude Code (portunus)", "today"), grant("Cursor", "on 3 March 2026")],
         connect: ConnectHelp::for_url(MCP),
-        sign_in_href: "/auth/signin".to_owned(),
-        csrf: "token".to_owned(),
+        sign_in_href: "/auth/signin".into(),
+        csrf: "token".into(),
         disconnect_action: Some("/auth/disconnect"),
     };
     respond(StatusCode::OK, &page)
 }
 
 fn sign_in() -> Response {
-    let choice = |label: &str, href: &str| ProviderChoice { label: label.into(), href: href.to_owned() };
+    let choice = |label: &str, href: &str| ProviderChoice { label: label.into(), href: href.into() };
     let page = SignInPage {
         frame: Frame::default(),
         providers: vec![choice("Okta", "/auth/signin/okta"), choice("Google", "/auth/signin/google")],
@@ -104,7 +137,7 @@ fn sign_in() -> Response {
 }
 
 fn signed_in() -> Response {
-    let back = BackLink { label: "Go back to your application".into(), href: "cursor://example/callback?code=fake".to_owned() };
+    let back = BackLink { label: "Go back to your application".into(), href: "cursor://example/callback?code=fake".into() };
     respond(StatusCode::OK, &SignedInPage { frame: frame(), name: "Alice".into(), back })
 }
 
@@ -115,10 +148,10 @@ fn signed_out() -> Response {
 fn error() -> Response {
     let page = ErrorPage {
         frame: Frame::default(),
-        title: "This application may not be sent there".to_owned(),
-        message: "The address it asks us to send you to is not one that it registered. We have not sent you anywhere.".to_owned(),
-        hint: Some("Remove the connection in your application, and connect again.".to_owned()),
-        back: Some(BackLink { label: "Go back to Cursor".into(), href: "https://www.cursor.com/callback".to_owned() }),
+        title: "This application may not be sent there".into(),
+        message: "The address it asks us to send you to is not one that it registered. We have not sent you anywhere.".into(),
+        hint: Some("Remove the connection in your application, and connect again.".into()),
+        back: Some(BackLink { label: "Go back to Cursor".into(), href: "https://www.cursor.com/callback".into() }),
         request_id: "01JZ9X4T8Q".into(),
     };
     respond(StatusCode::BAD_REQUEST, &page)
@@ -129,7 +162,7 @@ fn people() -> Response {
         name: name.into(),
         email: email.into(),
         groups: labels(groups),
-        value: name.to_lowercase(),
+        value: name.to_lowercase().into(),
     };
     let page = DemoPeoplePage {
         frame: Frame { demo: true, signed_in_as: None },
@@ -138,7 +171,7 @@ fn people() -> Response {
             person("Bob", "bob@example.com", &["sales"]),
         ],
         action: "/auth/demo",
-        hidden: vec![("request".to_owned(), "key".to_owned())],
+        hidden: vec![("request".into(), "key".into())],
     };
     respond(StatusCode::OK, &page)
 }

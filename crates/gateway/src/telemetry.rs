@@ -3,6 +3,7 @@
 
 mod levels;
 mod line;
+mod visible;
 
 use std::io::{self, IsTerminal as _};
 
@@ -11,6 +12,7 @@ use tracing_subscriber::{filter::LevelFilter, fmt, layer::SubscriberExt as _, ut
 use self::{
     levels::Levels,
     line::{JsonLine, SpanMembers},
+    visible::Visible,
 };
 use crate::config::{LogFormat, LogSettings};
 
@@ -19,7 +21,7 @@ pub fn init(settings: LogSettings) {
     levels::set(settings.level);
     // A line that cannot be written is not written: by default the library then complains on standard error, which is what could not be
     // written to, and that panics. A full disk under the log must not fail requests.
-    let layer = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
+    let layer = fmt::layer().with_writer(Visible(io::stderr)).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(Levels);
     let started = match settings.format {
         LogFormat::Json => registry.with(layer.fmt_fields(SpanMembers).event_format(JsonLine)).try_init(),

@@ -1,7 +1,10 @@
 //! Makes the errors of one provider: names the provider, and the settings an administrator must change. The words that are
 //! Okta's own live in [`crate::okta`].
 
-use portunus_core::ids::ProviderName;
+use portunus_core::{
+    ids::ProviderName,
+    text::{is_invisible, is_line_separator},
+};
 
 use crate::{
     fetch::{Answer, Trouble},
@@ -88,7 +91,7 @@ impl Blame {
     }
 }
 
-/// A text of the provider's, fit for one line of the log.
+/// A text of the provider's, fit for one line of the log (threat 64).
 pub(crate) fn quote(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_QUOTE).collect()
+    text.chars().filter(|c| !c.is_control() && !is_invisible(*c) && !is_line_separator(*c)).take(MAX_QUOTE).collect()
 }

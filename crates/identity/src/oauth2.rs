@@ -93,9 +93,7 @@ impl GithubProvider {
     }
 
     async fn sign_in(&self, answer: &Inbound, leg: &LegSecrets<'_>) -> Result<SignedIn, IdentityError> {
-        // GitHub's own authorization server metadata names this issuer.
-        let known = [self.issuer.clone(), format!("{}/login/oauth", self.issuer)];
-        if let Some(iss) = answer.iss.as_ref().filter(|iss| !known.contains(iss)) {
+        if let Some(iss) = answer.iss.as_ref().filter(|iss| !self.is_issuer(iss)) {
             return Err(self.blame.unverified(format!("the answer is from the issuer {:?}", quote(iss))));
         }
         if let Some(error) = &answer.error {
@@ -216,6 +214,11 @@ impl Provider for GithubProvider {
 
     fn label(&self) -> &str {
         self.facts.label.unwrap_or_else(|| self.settings.name.as_str())
+    }
+
+    /// GitHub's own authorization server metadata names the second.
+    fn is_issuer(&self, iss: &str) -> bool {
+        iss == self.issuer || iss.strip_prefix(&self.issuer) == Some("/login/oauth")
     }
 
     async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {

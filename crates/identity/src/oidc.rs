@@ -280,6 +280,10 @@ impl Provider for OidcProvider {
         self.facts.label.unwrap_or_else(|| self.settings.name.as_str())
     }
 
+    fn is_issuer(&self, iss: &str) -> bool {
+        iss == self.issuer
+    }
+
     async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
         let metadata = self.in_time(self.metadata()).await?;
         Ok(self.authorization_request(&metadata, leg))

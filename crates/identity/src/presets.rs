@@ -30,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) groups_in_userinfo: bool,
     /// The `prompt` that makes somebody sign in afresh.
     pub(crate) fresh_prompt: &'static str,
+    /// Does an answer never say which issuer it is from (RFC 9207)? False also where only the provider's metadata can tell.
+    pub(crate) never_sends_iss: bool,
     /// Where an administrator finds the application.
     pub(crate) console: &'static str,
 }
@@ -42,12 +44,14 @@ const GENERIC: Facts = Facts {
     groups_claim: "groups",
     groups_in_userinfo: true,
     fresh_prompt: "login",
+    never_sends_iss: false,
     console: "the provider's settings of this client",
 };
 
 const OKTA: Facts = Facts {
     label: Some("Okta"),
     slash: Slash::Never,
+    never_sends_iss: true,
     console: "the Okta Admin Console, Applications > Applications > this application",
     ..GENERIC
 };
@@ -98,11 +102,18 @@ const GITHUB: Facts = Facts {
     slash: Slash::Never,
     scopes: &["read:user", "user:email", "read:org"],
     scopes_if_offered: &[],
+    never_sends_iss: true,
     console: "GitHub, Developer settings > OAuth Apps > this application",
     ..GENERIC
 };
 
 impl Preset {
+    /// Does a provider of this kind never say in its answers which issuer they are from (RFC 9207)? Then it needs a callback of
+    /// its own (threat 54).
+    pub const fn never_sends_iss(self) -> bool {
+        self.facts().never_sends_iss
+    }
+
     pub(crate) const fn facts(self) -> &'static Facts {
         match self {
             Self::Okta => &OKTA,

@@ -17,6 +17,10 @@ pub trait Provider: Send + Sync {
     /// Where to send the browser (OpenID Connect Core section 3.1.2.1). Always with state, nonce and an S256 challenge.
     async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError>;
 
+    /// Can an answer with this `iss` be from this provider (RFC 9207 section 2.4)? Told by the settings alone, so that an answer of
+    /// another provider uses nothing up (threat 54); [`complete`](Self::complete) compares it with the metadata too.
+    fn is_issuer(&self, iss: &str) -> bool;
+
     /// Makes a person of what the provider sent back to our callback: checks `iss` (RFC 9207), exchanges the code, verifies the
     /// ID token and its nonce, reads groups.
     async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError>;

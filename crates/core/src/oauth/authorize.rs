@@ -15,7 +15,7 @@ use crate::{
     resource::{ResourceSet, Resources},
     scope::{self, Scope, ScopeSet},
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
-    signin::{AuthorizationRequest, Login, ProviderLeg, Purpose, Transaction},
+    signin::{AuthorizationRequest, BrowserTransaction, Login, ProviderLeg, Purpose, Transaction},
     token::AuthorizationCode,
 };
 
@@ -158,8 +158,14 @@ impl ScopeSet {
 }
 
 /// A new transaction, bound to the browser that began it.
-pub fn begin(purpose: Purpose, browser: TokenHash, now: Timestamp, lifetime: Duration, entropy: &dyn Entropy) -> Transaction {
-    Transaction {
+pub fn begin(
+    purpose: Purpose,
+    browser: TokenHash,
+    now: Timestamp,
+    lifetime: Duration,
+    entropy: &dyn Entropy,
+) -> BrowserTransaction {
+    BrowserTransaction::begun(Transaction {
         id: TransactionId::generate(entropy),
         purpose,
         browser,
@@ -168,7 +174,7 @@ pub fn begin(purpose: Purpose, browser: TokenHash, now: Timestamp, lifetime: Dur
         signed_in: None,
         created_at: now,
         expires_at: now + lifetime,
-    }
+    })
 }
 
 /// A trip to a provider, with the secrets that go out with the browser.
@@ -182,8 +188,8 @@ pub struct Departure {
     pub code_challenge: CodeChallenge,
 }
 
-/// Prepares a trip to `provider` for the transaction.
-pub fn depart(transaction: &Transaction, provider: &ProviderName, entropy: &dyn Entropy) -> Departure {
+/// Prepares a request to `provider` for the transaction, whose answer is to come to `redirect_uri`.
+pub fn depart(transaction: &BrowserTransaction, provider: &ProviderName, redirect_uri: &str, entropy: &dyn Entropy) -> Departure {
     let state = TokenSecret::generate(TokenKind::State, entropy);
     let cookie = TokenSecret::generate(TokenKind::Browser, entropy);
     let code_verifier = pkce::generate_verifier(entropy);
@@ -194,6 +200,7 @@ pub fn depart(transaction: &Transaction, provider: &ProviderName, entropy: &dyn 
         browser: cookie.hash(),
         transaction: transaction.id.clone(),
         provider: provider.clone(),
+        redirect_uri: redirect_uri.to_owned(),
         nonce,
         code_verifier,
         expires_at: transaction.expires_at,
@@ -230,9 +237,11 @@ pub fn success_redirect(address: &ReturnAddress, code: &TokenSecret, issuer: &st
     with_params(address, &[("code", code.expose()), ("iss", issuer)])
 }
 
-/// The redirect that tells the client of an error, with `iss` (RFC 9207, threat 10).
-pub fn error_redirect(address: &ReturnAddress, error: &OAuthError, issuer: &str) -> String {
-    with_params(address, &[("error", error.code.as_str()), ("error_description", &error.description), ("iss", issuer)])
+/// The redirect that tells the client of an error, with `iss` (RFC 9207, threat 10). `None` where an error must not be sent
+/// (threat 59): then the person is told, and nobody else.
+pub fn error_redirect(address: &ReturnAddress, error: &OAuthError, issuer: &str) -> Option<String> {
+    let params = [("error", error.code.as_str()), ("error_description", &error.description), ("iss", issuer)];
+    address.redirect_uri.may_be_told_of_errors().then(|| with_params(address, &params))
 }
 
 /// Appends parameters and leaves the URI as the client spelt it (RFC 6749 section 3.1.2).

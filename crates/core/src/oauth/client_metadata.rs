@@ -135,7 +135,7 @@ fn redirect_uris(uris: &[String]) -> Result<Vec<RedirectUri>, OAuthError> {
 /// [`RedirectUri`]'s own: an https URI that the system hands to an app is native too (RFC 8252 section 7.2). A client that does not say is what its
 /// redirect URIs show, not `web`: many native clients never say.
 fn application_type(asked: Option<&str>, uris: &[RedirectUri]) -> Result<ApplicationType, OAuthError> {
-    let of_a_device = |uri: &RedirectUri| uri.scheme() != "https" || uri.is_local();
+    let of_a_device = |uri: &RedirectUri| !uri.is_on_the_web();
     match asked {
         None if uris.iter().any(of_a_device) => Ok(ApplicationType::Native),
         None => Ok(ApplicationType::Web),
@@ -191,16 +191,16 @@ fn text(name: &str, text: String) -> Result<String, OAuthError> {
 
 /// A page of the client's that a person may be shown: https only (threat 6).
 fn web_page(name: &str, uri: String) -> Result<String, OAuthError> {
-    let has_user = |url: &Url| !url.username().is_empty() || url.password().is_some();
-    let is_https = https_url(&uri).is_some_and(|url| !has_user(&url));
-    if is_https { Ok(uri) } else { Err(bad_metadata(format!("{name} must be an https URL"))) }
+    if is_https_url(&uri) { Ok(uri) } else { Err(bad_metadata(format!("{name} must be an https URL"))) }
 }
 
-/// An https URL that is written out: parsers also take `https:app.example`, people do not expect it.
-pub(super) fn https_url(text: &str) -> Option<Url> {
-    let is_written_out = text.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-    let is_plain = text.len() <= MAX_URL && !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    Url::parse(text).ok().filter(|url| is_written_out && is_plain && url.has_host())
+/// An https URL that is written out: parsers also take `https:app.example` and `https:///app.example`, people do not expect it. It is
+/// shown and never followed, so its spelling is its client's own affair otherwise.
+fn is_https_url(text: &str) -> bool {
+    let is_plain = text.len() <= MAX_URL && !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\');
+    let written_out = text.get(..8).filter(|start| start.eq_ignore_ascii_case("https://")).and_then(|_| text.get(8..));
+    let authority = written_out.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    is_plain && !authority.is_empty() && !authority.contains('@') && Url::parse(text).is_ok_and(|url| url.has_host())
 }
 
 #[cfg(test)]

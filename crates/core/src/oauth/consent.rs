@@ -9,7 +9,7 @@ use crate::{
     grant::Consent,
     ids::{ServerName, UserId},
     oauth::{ErrorCode, OAuthError},
-    redirect::RedirectUri,
+    redirect::{Recipient, RedirectUri},
     resource::{Resources, Target},
     scope::Scope,
     secret::TokenHash,
@@ -27,10 +27,12 @@ pub struct Question {
     pub kept: Vec<ScopeWords>,
     /// They allowed this client before, when it had other redirect URIs or keys (threat 28).
     pub has_changed: bool,
-    /// The host (or scheme) the answer is sent to.
-    pub redirect_host: String,
+    /// To whom the answer is sent.
+    pub recipient: Recipient,
     /// The answer goes to this computer, or all this client's answers do: any program could be waiting there (threat 5).
     pub is_local: bool,
+    /// When they allowed all of this before, if they did.
+    pub allowed_at: Option<Timestamp>,
 }
 
 /// What stands behind the resources.
@@ -73,9 +75,20 @@ pub fn question(
         scopes: asked.iter().map(words).collect(),
         kept: kept.iter().filter(|scope| !catalogue.covers(&request.scopes, scope)).map(words).collect(),
         has_changed: remembered.is_some() && earlier.is_none(),
-        redirect_host: request.redirect_uri.host(),
+        recipient: request.redirect_uri.recipient(),
         is_local: request.redirect_uri.is_local() || client.redirect_uris.iter().all(RedirectUri::is_local),
+        allowed_at: earlier
+            .filter(|earlier| catalogue.covers_all(&earlier.scopes, &request.scopes))
+            .map(|earlier| earlier.given_at),
     }
+}
+
+/// Must a person answer for each code, whatever they allowed before (RFC 8252 section 8.6, threat 58)? A public client proves nothing,
+/// and at an address on this computer any program can wait for its answer: what such a client is given is given to any program that
+/// opens a browser. An https address is known by its host, a confidential client by its proof. What counts is the address of
+/// this request, and not the others that the client has.
+pub fn needs_an_answer(client: &Client, redirect_uri: &RedirectUri) -> bool {
+    !client.is_confidential() && !redirect_uri.is_on_the_web()
 }
 
 fn reach(request: &AuthorizationRequest, resources: &Resources) -> Reach {

@@ -7,6 +7,7 @@ use crate::{
     client::Client,
     oauth::{ErrorCode, OAuthError, document::DocumentUrl},
     redirect::RedirectUri,
+    text::Label,
 };
 
 /// A way that can be switched off.
@@ -43,7 +44,7 @@ pub struct Family {
     pub client_name: Option<String>,
     /// Schemes of redirect URIs, such as `cursor`.
     pub redirect_schemes: Vec<String>,
-    /// Hosts of redirect URIs, such as `claude.ai`.
+    /// Hosts of https redirect URIs, such as `claude.ai`. No other scheme has a host that says whose it is (threat 57).
     pub redirect_hosts: Vec<String>,
     pub registration: Option<bool>,
     pub metadata_documents: Option<bool>,
@@ -154,12 +155,13 @@ impl Family {
     }
 
     fn leads_to(&self, uri: &RedirectUri) -> bool {
-        self.redirect_schemes.iter().any(|scheme| *scheme == uri.scheme())
-            || self.redirect_hosts.iter().any(|host| *host == uri.host())
+        self.redirect_schemes.iter().any(|scheme| scheme == uri.scheme())
+            || uri.https_host().is_some_and(|of_uri| self.redirect_hosts.iter().any(|host| host == of_uri))
     }
 
     fn names(&self, client: &Client) -> bool {
-        let starts = |prefix: &str| client.name.as_deref().is_some_and(|name| starts_with(name.trim_start(), prefix));
+        // The name as a person sees it: one with a character in it that cannot be seen is still that name (threat 64).
+        let starts = |prefix: &str| client.name.as_deref().is_some_and(|name| starts_with(Label::new(name).as_str(), prefix));
         self.client_name.as_deref().is_some_and(starts)
     }
 
@@ -207,15 +209,19 @@ mod tests {
     }
 
     #[test]
-    fn switches() {
+    fn t57_switches() {
         let kept_out = Ways { families: vec![cursor(false)], ..Ways::default() };
         let alone = Ways { registration: false, families: vec![cursor(true)], ..Ways::default() };
         let off = Ways { registration: false, ..Ways::default() };
-        let cases: [(&str, &[&str], [bool; 3]); 8] = [
+        let cases: [(&str, &[&str], [bool; 3]); 12] = [
             ("Cursor", &["cursor://x/cb"], [false, true, false]),
             ("cursor (work)", &["https://www.cursor.com/cb", "cursor://x/cb"], [false, true, false]),
             (" CURSOR", &["http://localhost/cb"], [false, false, false]),
             ("Other", &["cursor://x/cb"], [false, false, false]),
+            ("Cur\u{200b}sor", &["http://localhost/cb"], [false, false, false]),
+            ("Cursor", &["com.evil.app://www.cursor.com/cb"], [false, false, false]),
+            ("Other", &["com.evil.app://www.cursor.com/cb"], [true, false, false]),
+            ("Cursor", &["vscode://www.cursor.com/cb"], [false, false, false]),
             ("Other", &["https://a.example/cb", "cursor://x/cb"], [false, false, false]),
             ("Cursor", &["cursor://x/cb", "https://evil.example/cb"], [false, false, false]),
             ("Claude", &["http://localhost/cb"], [true, false, false]),

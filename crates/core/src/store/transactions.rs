@@ -24,6 +24,10 @@ pub trait TransactionStore: Send + Sync {
 
     async fn insert_leg(&self, leg: &ProviderLeg) -> Result<(), StoreError>;
 
+    /// Looks at the request to the provider, and leaves it where it is. A request never changes, so what was checked of it holds for the
+    /// one that [`take_leg`](Self::take_leg) gives.
+    async fn find_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError>;
+
     /// Takes the trip to the provider out, by the hash of its `state`: of many callers one gets it.
     async fn take_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError>;
 }

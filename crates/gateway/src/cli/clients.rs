@@ -15,6 +15,7 @@ use portunus_core::{
     clock::SystemClock,
     ids::ClientId,
     store::Stores,
+    text::visible,
 };
 
 use super::{ConfigFiles, run_async, serve};
@@ -139,14 +140,14 @@ fn row(client: &Client, now: Timestamp) -> [String; 6] {
     let is_registered = client.source == ClientSource::Registered;
     let back_to = match &client.redirect_uris[..] {
         [] => "-".to_owned(),
-        [only] => only.host(),
-        [first, more @ ..] => format!("{} +{}", first.host(), more.len()),
+        [only] => only.recipient().to_string(),
+        [first, more @ ..] => format!("{} +{}", first.recipient(), more.len()),
     };
     [
         client.id.to_string(),
-        shortened(&printable(client.display_name())),
+        shortened(&visible(client.display_name())),
         kind(client).to_owned(),
-        printable(&back_to),
+        visible(&back_to),
         if is_registered { day(client.created_at, now) } else { "-".to_owned() },
         if is_registered {
             client.last_used_at.map_or_else(|| "never".to_owned(), |then| day(then, now))
@@ -164,13 +165,6 @@ const fn kind(client: &Client) -> &'static str {
     }
 }
 
-/// What a client says of itself must not steer the terminal, nor turn the direction of what follows.
-fn printable(text: &str) -> String {
-    let steers =
-        |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
 fn shortened(name: &str) -> String {
     const LONGEST: usize = 40;
     if name.chars().count() <= LONGEST { name.to_owned() } else { name.chars().take(LONGEST - 1).chain(['…']).collect() }
@@ -180,7 +174,7 @@ fn show(client: &Client, now: Timestamp) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            let _ = writeln!(text, "{name:<18}{}", printable(&value));
+            let _ = writeln!(text, "{name:<18}{}", visible(&value));
         }
     };
     let optional = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -227,15 +221,23 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_772_539_200);
 
     fn client() -> Client {
-        let redirect_uris = ["cursor://x/cb", "http://127.0.0.1:1/cb"].map(|uri| RedirectUri::parse(uri).unwrap()).to_vec();
-        Client { name: Some("Cur\u{1b}[31msor\u{202e}".to_owned()), redirect_uris, ..Client::new(ClientId::from_text("id"), NOW) }
+        let redirect_uris =
+            ["com.evil.app://claude.ai/cb", "http://127.0.0.1:1/cb"].map(|uri| RedirectUri::parse(uri).unwrap()).to_vec();
+        Client {
+            name: Some("Cur\u{1b}[31ms\u{200b}or\u{202e}".to_owned()),
+            redirect_uris,
+            ..Client::new(ClientId::from_text("id"), NOW)
+        }
     }
 
     #[test]
     fn t13_a_name_does_not_steer_the_terminal() {
-        assert_eq!(row(&client(), NOW), ["id", "Cur\u{fffd}[31msor\u{fffd}", "registered", "x +1", "today", "never"]);
+        assert_eq!(
+            row(&client(), NOW),
+            ["id", "Cur\u{fffd}[31ms\u{fffd}or\u{fffd}", "registered", "com.evil.app: +1", "today", "never"]
+        );
         let shown = show(&client(), NOW);
-        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+        assert!(!shown.contains(['\u{1b}', '\u{202e}', '\u{200b}']), "{shown:?}");
         assert!(shown.contains("back to           http://127.0.0.1:1/cb\n"), "{shown}");
     }
 

@@ -16,6 +16,7 @@ use portunus_core::{
     ids::{ClientId, GrantId, UserId},
     secret::TokenHash,
     store::{GrantsOf, Stores},
+    text::visible,
 };
 
 use super::{ConfigFiles, run_async, serve};
@@ -138,8 +139,8 @@ async fn shown(stores: &Stores, grant: &Grant, now: Timestamp) -> anyhow::Result
     let client = stores.clients.find_client(&grant.client).await?;
     let client = client.map(|client| format!("{}  {}", grant.client, client.display_name()));
     let mut text = format!("{}{}\n", grant.id, if grant.is_live(now) { "" } else { "  (has ended)" });
-    writeln!(text, "  user      {}", user.as_deref().map_or_else(|| printable(grant.user.as_str()), printable))?;
-    writeln!(text, "  client    {}", client.as_deref().map_or_else(|| printable(grant.client.as_str()), printable))?;
+    writeln!(text, "  user      {}", user.as_deref().map_or_else(|| visible(grant.user.as_str()), visible))?;
+    writeln!(text, "  client    {}", client.as_deref().map_or_else(|| visible(grant.client.as_str()), visible))?;
     writeln!(text, "  resource  {}", grant.resources)?;
     writeln!(text, "  scopes    {}", grant.scopes)?;
     writeln!(text, "  allowed   {}", when::day(grant.created_at, now))?;
@@ -149,13 +150,8 @@ async fn shown(stores: &Stores, grant: &Grant, now: Timestamp) -> anyhow::Result
     Ok(text)
 }
 
-/// Names are chosen by strangers: nothing of theirs may steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 async fn revoke_one(stores: &Stores, id: &GrantId, now: Timestamp) -> anyhow::Result<String> {
-    let Some(grant) = stores.grants.find_grant(id).await? else { bail!("there is no grant {}", printable(id.as_str())) };
+    let Some(grant) = stores.grants.find_grant(id).await? else { bail!("there is no grant {}", visible(id.as_str())) };
     stores.consents.delete_consents(&grant.user, &grant.client).await?;
     let revoked = stores.grants.revoke_grant(id, now).await?;
     Ok(if revoked { "1 grant revoked\n".to_owned() } else { "it was revoked before\n".to_owned() })

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::ensure;
 use clap::{Args, Subcommand};
-use portunus_core::{Clock as _, clock::SystemClock, store::RecordKind};
+use portunus_core::{Clock as _, clock::SystemClock, store::RecordKind, text::visible};
 use portunus_store::{
     inspection::{Inspection, Problem},
     redis,
@@ -106,17 +106,13 @@ fn counted(count: u64) -> String {
 fn shown(Problem { kind, what, advice, count, ids }: &Problem) -> String {
     let whose = kind.map_or("the store", RecordKind::plural);
     let mut text = format!("\n{whose}: {what} ({count})\n");
+    // Ids are chosen by strangers, and a damaged record may say anything.
     for id in ids {
-        let _ = writeln!(text, "  {}", printable(id));
+        let _ = writeln!(text, "  {}", visible(id));
     }
     if let Some(more) = count.checked_sub(ids.len() as u64).filter(|more| *more > 0) {
         let _ = writeln!(text, "  and {more} more");
     }
     let _ = writeln!(text, "  -> {advice}");
     text
-}
-
-/// Ids are chosen by strangers, and a damaged record may say anything: nothing of theirs may steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use portunus_core::{oauth::ways::Domain, pins::Pinning, scope::Scope};
+use portunus_core::{oauth::ways::Domain, pins::Pinning, scope::Scope, text::visible};
 use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
@@ -150,7 +150,7 @@ fn clients(ClientsConfig { ways, max_unused, configured }: &ClientsConfig, text:
         line(
             text,
             client.id.as_str(),
-            format_args!("{}; {}; {grants}{trusted}", client.display_name(), client.auth_method.as_str()),
+            format_args!("{}; {}; {grants}{trusted}", visible(client.display_name()), client.auth_method.as_str()),
         );
         for uri in &client.redirect_uris {
             line(text, "", format_args!("back to {uri}"));

@@ -122,6 +122,9 @@ fn check_scheme(Written { text, at, .. }: Written, report: &mut Report) {
 fn check_host(Written { text, at, .. }: Written, report: &mut Report) {
     let is_host = !text.is_empty() && !text.contains(['/', '@', '*', ' ']) && text == text.to_ascii_lowercase();
     if !is_host {
-        report.mistake(at, format!("`{text}`"), "a host in small letters, such as claude.ai or localhost: no URL, no wildcard");
+        report.mistake(at, format!("`{text}`"), "a host in small letters, such as claude.ai: no URL, no wildcard");
+    } else if matches!(text.as_str(), "localhost" | "127.0.0.1" | "[::1]") {
+        let expected = "a host of https addresses: every program on a person's computer may be at this one; use `client_name`";
+        report.mistake(at, format!("`{text}`"), expected);
     }
 }

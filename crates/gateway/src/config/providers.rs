@@ -40,7 +40,47 @@ pub(super) struct Named<'a> {
 /// All providers, in the order they are offered.
 pub(super) fn resolve(raw: &Raw<'_>, public_url: &PublicUrl, report: &mut Report) -> Vec<ProviderConfig> {
     let named = named(raw, report);
-    named.iter().filter_map(|named| resolve_one(raw, named, public_url, report)).collect()
+    let mut providers: Vec<ProviderConfig> = Vec::new();
+    for named in &named {
+        let Some(provider) = resolve_one(raw, named, public_url, report) else { continue };
+        check_callback(&provider, &providers, named, public_url, report);
+        providers.push(provider);
+    }
+    providers
+}
+
+/// Two providers answer at one callback only if every answer says whose it is (threat 54; RFC 9700 section 4.4.2, RFC 9207).
+fn check_callback(
+    provider: &ProviderConfig,
+    earlier: &[ProviderConfig],
+    named: &Named<'_>,
+    public_url: &PublicUrl,
+    report: &mut Report,
+) {
+    let Some(callback) = &provider.settings.redirect_uri else { return };
+    let shares = |other: &&ProviderConfig| other.settings.redirect_uri.as_ref() == Some(callback);
+    for other in earlier.iter().filter(shares) {
+        let (name, other_name) = (&provider.settings.name, &other.settings.name);
+        let own = public_url.at(&format!("/auth/callback/{name}"));
+        let silent = [provider, other].into_iter().find(|it| it.settings.preset.never_sends_iss());
+        match silent {
+            Some(silent) => report.mistake(
+                named.at.clone(),
+                format!("`{callback}` as the callback of {name}, and of {other_name} too"),
+                format!(
+                    "a callback for each provider, such as `{own}`: the answers of {} do not say whose they are (`iss`, RFC 9207)",
+                    silent.settings.name
+                ),
+            ),
+            None => report.warning(
+                named.at.clone(),
+                format!(
+                    "{name} and {other_name} share the callback {callback}: answers that do not say whose they are (`iss`, RFC 9207) \
+                     are refused. `{own}` would be {name}'s own"
+                ),
+            ),
+        }
+    }
 }
 
 /// `AUTH_PROVIDER` says which (with commas between several); without it those of `config.yaml`; without those the one whose

@@ -169,7 +169,7 @@ const FAMILY: Table = Table {
         Field::new("name", Shape::Text, "What to call the family in messages").required(),
         Field::new("client_name", Shape::Text, "How the names of its clients start, in any case of letters"),
         Field::new("redirect_schemes", Shape::List(&Shape::Text), "Schemes of their redirect URIs, such as cursor"),
-        Field::new("redirect_hosts", Shape::List(&Shape::Text), "Hosts of their redirect URIs, such as claude.ai"),
+        Field::new("redirect_hosts", Shape::List(&Shape::Text), "Hosts of their https redirect URIs, such as claude.ai"),
         Field::new("registration", Shape::Flag, "May they register? Default: as everybody"),
         Field::new("metadata_documents", Shape::Flag, "Are their documents accepted? Default: as everybody's"),
     ],

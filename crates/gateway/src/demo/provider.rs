@@ -119,6 +119,10 @@ impl Provider for DemoProvider {
         "the demo"
     }
 
+    fn is_issuer(&self, iss: &str) -> bool {
+        iss == ISSUER
+    }
+
     async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
         let request = Request {
             redirect_uri: leg.redirect_uri.to_owned(),
@@ -195,13 +199,13 @@ async fn get(
         name: person.name.into(),
         email: person.email.into(),
         groups: person.groups.iter().map(|group| (*group).into()).collect(),
-        value: person.subject.to_owned(),
+        value: person.subject.into(),
     };
     let page = DemoPeoplePage {
         frame: frame(),
         people: PEOPLE.iter().map(person).collect(),
         action: PATH,
-        hidden: vec![("request".to_owned(), key)],
+        hidden: vec![("request".into(), key.into())],
     };
     pages::respond(StatusCode::OK, &page)
 }
@@ -231,9 +235,9 @@ fn frame() -> Frame {
 fn start_again(id: Option<&RequestId>) -> Response {
     let page = ErrorPage {
         frame: frame(),
-        title: "This sign-in is over".to_owned(),
-        message: "It was used already, or it took longer than ten minutes.".to_owned(),
-        hint: Some("Go back to your application and connect again.".to_owned()),
+        title: "This sign-in is over".into(),
+        message: "It was used already, or it took longer than ten minutes.".into(),
+        hint: Some("Go back to your application and connect again.".into()),
         back: None,
         request_id: id.map_or("none", RequestId::as_str).into(),
     };

@@ -12,8 +12,9 @@ use portunus_core::{
     lifetimes::Lifetimes,
     principal::User,
     secret::{TokenHash, TokenKind, TokenSecret},
-    signin::Login,
+    signin::{BrowserTransaction, Login, Transaction},
     store::{LoginStore, StoreError},
+    text::{Label, Sentence},
 };
 use sha2::Sha256;
 
@@ -21,7 +22,7 @@ use super::{
     cookies::CookieJar,
     house::{BROWSER_COOKIE, EdgeKeys},
     layers::RequestId,
-    pages::{self, ErrorPage, Frame, Label, Page},
+    pages::{self, ErrorPage, Frame, NotToldPage, Page},
 };
 
 /// Names of our cookies, without their prefix.
@@ -50,6 +51,11 @@ pub struct Browser {
 impl Browser {
     pub fn hash(&self) -> TokenHash {
         self.secret.hash()
+    }
+
+    /// The transaction, if this browser began it (threat 8).
+    pub fn own(&self, transaction: Transaction) -> Option<BrowserTransaction> {
+        transaction.of_browser(&self.hash())
     }
 
     /// Adds the cookie to an answer, if it is new.
@@ -122,7 +128,7 @@ impl Desk {
             title: error.title,
             message: error.message,
             hint: error.hint,
-            back: error.back.map(|(label, href)| pages::BackLink { label: Label::from(label), href }),
+            back: error.back,
             request_id: Label::from(request_id.as_str()),
         };
         pages::respond(status, &page)
@@ -130,6 +136,11 @@ impl Desk {
 
     pub fn respond<P: Page>(&self, status: StatusCode, page: &P) -> Response {
         pages::respond(status, page)
+    }
+
+    /// The page for a no that the client must not be told of (threat 59).
+    pub fn not_told(&self, client_name: &str) -> Response {
+        pages::respond(StatusCode::OK, &NotToldPage { frame: self.frame(None), client_name: Label::from(client_name) })
     }
 
     /// The page for a store that cannot be reached: nothing was accepted, nothing is lost.
@@ -144,30 +155,40 @@ impl Desk {
     }
 }
 
-/// What an error page says. Fixed texts only.
+/// What an error page says: fixed texts, which may name somebody's application.
 pub struct PageError {
-    title: String,
-    message: String,
-    hint: Option<String>,
-    back: Option<(String, String)>,
+    title: Sentence,
+    message: Sentence,
+    hint: Option<Sentence>,
+    back: Option<pages::BackLink>,
 }
 
 impl PageError {
-    pub fn new(title: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(title: impl Into<Sentence>, message: impl Into<Sentence>) -> Self {
         Self { title: title.into(), message: message.into(), hint: None, back: None }
     }
 
     /// What the person can do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Sentence>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// A link that tells the client what happened (threat 11: only after the person has seen this page).
+    /// A link that tells the client what happened (threat 11: only after the person has seen this page). Without an address to tell it
+    /// at (threat 59) the person is told what to do.
     #[must_use]
-    pub fn back(mut self, label: impl Into<String>, href: impl Into<String>) -> Self {
-        self.back = Some((label.into(), href.into()));
+    pub fn telling(mut self, client: Option<String>) -> Self {
+        match client {
+            Some(href) => {
+                let label = Label::from("Tell the application, and go back to it");
+                self.back = Some(pages::BackLink { label, href: href.into() });
+            }
+            None if self.hint.is_none() => {
+                self.hint = Some("Nothing was allowed. You can close this window and go back to the application.".into());
+            }
+            None => {}
+        }
         self
     }
 }

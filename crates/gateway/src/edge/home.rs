@@ -60,8 +60,8 @@ async fn page(room: &HomeRoom, user: Option<&User>, csrf: String) -> Result<Home
             None => Vec::new(),
         },
         connect: ConnectHelp::for_url(room.resources.root().as_str()),
-        sign_in_href: "/auth/signin".to_owned(),
-        csrf,
+        sign_in_href: "/auth/signin".into(),
+        csrf: csrf.into(),
         disconnect_action: Some(disconnect::PATH),
     })
 }
@@ -87,8 +87,8 @@ async fn grants(room: &HomeRoom, user: &User) -> Result<Vec<HomeGrant>, StoreErr
         shown.push(HomeGrant {
             client: Label::from(room.directory.name(&grant.client).await?),
             resource: UrlText::from(grant.resources.to_string()),
-            since: when::day(grant.created_at, now),
-            id: grant.id.to_string(),
+            since: when::day(grant.created_at, now).into(),
+            id: grant.id.as_str().into(),
         });
     }
     Ok(shown)

@@ -118,6 +118,16 @@ pub struct ProviderEntry {
     pub label: String,
     /// Must be registered at the provider, to the letter.
     pub redirect_uri: String,
+    /// Another provider answers at the same redirect URI, so that an answer must say whose it is.
+    pub is_shared: bool,
+}
+
+impl ProviderEntry {
+    /// Can an answer with this `iss` be from this provider (RFC 9207)? Where two answer at one redirect URI it must have one
+    /// (threat 54, RFC 9700 section 4.4.2).
+    pub fn admits_issuer(&self, iss: Option<&str>) -> bool {
+        iss.map_or(!self.is_shared, |iss| self.provider.is_issuer(iss))
+    }
 }
 
 impl Providers {

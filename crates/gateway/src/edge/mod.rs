@@ -30,3 +30,4 @@ pub mod secure;
 pub mod server;
 pub mod throttle;
 pub mod tools;
+pub mod transactions;

@@ -37,8 +37,7 @@ pub fn provider_failed(
     };
     let mut page = PageError::new(title, error.public_message());
     if let Purpose::Authorize(request) = purpose {
-        let back = authorize::error_redirect(&request.return_address(), &told(error), public_url.as_str());
-        page = page.back("Tell the application, and go back to it", back);
+        page = page.telling(authorize::error_redirect(&request.return_address(), &told(error), public_url.as_str()));
     }
     desk.error(status, id, page)
 }

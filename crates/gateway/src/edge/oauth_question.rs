@@ -1,69 +1,117 @@
 //! What the consent page shows for an authorization request. What is asked is decided in `portunus_core::oauth::consent`; the page
 //! itself is `pages::consent`.
 
+use axum::response::Response;
+use http::StatusCode;
 use portunus_core::{
     Timestamp,
     client::{Client, ClientSource},
     grant::Consent,
-    oauth::consent::{self, Reach, ScopeWords},
+    oauth::consent::{self, Question, Reach, ScopeWords},
     principal::User,
     resource::Resources,
-    signin::{AuthorizationRequest, Transaction},
+    signin::{AuthorizationRequest, BrowserTransaction},
 };
 use url::Url;
 
 use super::{
     browser::{Browser, Desk},
     house::Providers,
-    pages::{ConsentPage, Label, Origin, ScopeLine, UrlText, when},
+    pages::{ConsentPage, ContinuePage, Destination, Label, Origin, ScopeLine, UrlText, when},
 };
 
 /// Who asks whom for what.
 pub struct Asking<'a> {
-    pub transaction: &'a Transaction,
+    pub transaction: &'a BrowserTransaction,
     pub request: &'a AuthorizationRequest,
     pub client: &'a Client,
-    /// Who sits there, if the request is content with their login.
+    /// The person who is signed in, if the request is content with their login.
     pub user: Option<&'a User>,
     /// What they allowed the client before.
     pub remembered: Option<&'a Consent>,
 }
 
-pub fn page(asking: &Asking<'_>, desk: &Desk, browser: &Browser, resources: &Resources, providers: &Providers) -> ConsentPage {
-    let Asking { transaction, request, client, user, remembered } = *asking;
-    let question = consent::question(request, client, remembered, resources);
-    let Reach { servers, services } = &question.reach;
-    let servers: Vec<_> = servers.iter().map(|name| Label::from(name.as_str())).chain(services.iter().map(Label::from)).collect();
-    ConsentPage {
-        frame: desk.frame(user),
-        client_name: Label::from(client.display_name()),
-        client_id: UrlText::from(client.id.as_str()),
-        client_uri: client.client_uri.as_deref().map(UrlText::from),
-        origin: origin(client, desk.clock.now()),
-        resources: request.resources.iter().map(|resource| UrlText::from(resource.as_str())).collect(),
-        servers,
-        scopes: lines(question.scopes),
-        kept: lines(question.kept),
-        has_changed: question.has_changed,
-        redirect_uri: UrlText::from(request.redirect_uri.as_str()),
-        redirect_host: UrlText::from(question.redirect_host),
-        is_local: question.is_local,
-        user: user.map(|user| Label::from(user.display_name())),
-        asked: user.map(|user| user.id.to_string()).unwrap_or_default(),
-        provider_label: Label::from(providers.label()),
-        transaction: transaction.id.to_string(),
-        csrf: desk.csrf(browser),
+impl Asking<'_> {
+    /// The page: in short, if the person `has_allowed` all of it before (threat 58).
+    pub fn page(
+        &self,
+        desk: &Desk,
+        browser: &Browser,
+        resources: &Resources,
+        providers: &Providers,
+        has_allowed: bool,
+    ) -> Response {
+        let question = consent::question(self.request, self.client, self.remembered, resources);
+        match (question.allowed_at, self.user) {
+            (Some(at), Some(user)) if has_allowed => {
+                desk.respond(StatusCode::OK, &self.continue_page(question, at, user, desk, browser))
+            }
+            _ => desk.respond(StatusCode::OK, &self.consent_page(question, desk, browser, providers)),
+        }
+    }
+
+    fn consent_page(&self, question: Question, desk: &Desk, browser: &Browser, providers: &Providers) -> ConsentPage {
+        let Self { transaction, request, client, user, .. } = *self;
+        ConsentPage {
+            frame: desk.frame(user),
+            client_name: Label::from(client.display_name()),
+            client_id: UrlText::from(client.id.as_str()),
+            client_uri: client.client_uri.as_deref().map(UrlText::from),
+            origin: origin(client, desk.clock.now()),
+            resources: request.resources.iter().map(|resource| UrlText::from(resource.as_str())).collect(),
+            servers: servers(&question.reach),
+            scopes: lines(question.scopes),
+            kept: lines(question.kept),
+            has_changed: question.has_changed,
+            redirect_uri: UrlText::from(request.redirect_uri.as_str()),
+            destination: Destination::from(&question.recipient),
+            is_local: question.is_local,
+            user: user.map(|user| Label::from(user.display_name())),
+            asked: user.map(|user| UrlText::from(user.id.as_str())).unwrap_or_default(),
+            provider_label: Label::from(providers.label()),
+            transaction: UrlText::from(transaction.id.as_str()),
+            csrf: desk.csrf(browser).into(),
+        }
+    }
+
+    fn continue_page(
+        &self,
+        question: Question,
+        allowed_at: Timestamp,
+        user: &User,
+        desk: &Desk,
+        browser: &Browser,
+    ) -> ContinuePage {
+        let Self { transaction, request, client, .. } = *self;
+        ContinuePage {
+            frame: desk.frame(Some(user)),
+            client_name: Label::from(client.display_name()),
+            client_id: UrlText::from(client.id.as_str()),
+            allowed: when::day(allowed_at, desk.clock.now()).into(),
+            servers: servers(&question.reach),
+            scopes: lines(question.scopes),
+            redirect_uri: UrlText::from(request.redirect_uri.as_str()),
+            destination: Destination::from(&question.recipient),
+            user: Label::from(user.display_name()),
+            asked: UrlText::from(user.id.as_str()),
+            transaction: UrlText::from(transaction.id.as_str()),
+            csrf: desk.csrf(browser).into(),
+        }
     }
 }
 
+fn servers(Reach { servers, services }: &Reach) -> Vec<Label> {
+    servers.iter().map(|name| Label::from(name.as_str())).chain(services.iter().map(Label::from)).collect()
+}
+
 fn lines(scopes: Vec<ScopeWords>) -> Vec<ScopeLine> {
-    let line = |scope: ScopeWords| ScopeLine { name: Label::from(scope.scope), words: scope.words, is_new: scope.is_new };
+    let line = |scope: ScopeWords| ScopeLine { name: Label::from(scope.scope), words: scope.words.into(), is_new: scope.is_new };
     scopes.into_iter().map(line).collect()
 }
 
 fn origin(client: &Client, now: Timestamp) -> Origin {
     match client.source {
-        ClientSource::Registered => Origin::Registered(when::day(client.created_at, now)),
+        ClientSource::Registered => Origin::Registered(when::day(client.created_at, now).into()),
         ClientSource::Configured => Origin::Configured,
         ClientSource::MetadataDocument => {
             let url = Url::parse(client.id.as_str()).ok();

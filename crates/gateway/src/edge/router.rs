@@ -26,6 +26,7 @@ use super::{
     },
     throttle::{self, Gate, ThrottleRoom},
     tools::{self, ToolsRoom},
+    transactions::Transactions,
 };
 
 /// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
@@ -85,11 +86,17 @@ fn metadata(house: &House) -> Router {
 /// Where people sign in and allow clients.
 fn oauth(house: &House, desk: &Desk) -> Router {
     let stores = &house.ground.stores;
+    let transactions = Transactions {
+        store: Arc::clone(&stores.transactions),
+        clock: Arc::clone(&house.ground.clock),
+        entropy: Arc::clone(&house.ground.entropy),
+        lifetime: house.lifetimes.sign_in,
+    };
     Router::new()
         .merge(authorize::routes(authorize::AuthorizeRoom {
             desk: desk.clone(),
             directory: house.directory(),
-            transactions: Arc::clone(&stores.transactions),
+            transactions: transactions.clone(),
             consents: Arc::clone(&stores.consents),
             grants: Arc::clone(&stores.grants),
             resources: Arc::clone(&house.resources),
@@ -98,19 +105,20 @@ fn oauth(house: &House, desk: &Desk) -> Router {
         }))
         .merge(consent::routes(consent::ConsentRoom {
             desk: desk.clone(),
-            transactions: Arc::clone(&stores.transactions),
+            transactions: transactions.clone(),
+            directory: house.directory(),
             resources: Arc::clone(&house.resources),
         }))
         .merge(signin::routes(signin::SignInRoom {
             desk: desk.clone(),
-            transactions: Arc::clone(&stores.transactions),
+            transactions: transactions.clone(),
             providers: house.providers.clone(),
             public_url: house.resources.public_url().clone(),
             lifetimes: house.lifetimes,
         }))
         .merge(callback::routes(callback::CallbackRoom {
             desk: desk.clone(),
-            transactions: Arc::clone(&stores.transactions),
+            transactions: transactions.clone(),
             logins: Arc::clone(&stores.logins),
             providers: house.providers.clone(),
             resources: Arc::clone(&house.resources),

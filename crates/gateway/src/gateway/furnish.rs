@@ -71,11 +71,17 @@ pub(super) fn house(
 }
 
 fn meet(config: &Config, providers: Vec<ConnectedProvider>) -> Providers {
+    let redirect_uri = |connected: &ConnectedProvider| {
+        let own = || config.public_url.at(&format!("/auth/callback/{}", connected.provider.name()));
+        connected.redirect_uri.clone().unwrap_or_else(own)
+    };
+    let redirect_uris: Vec<String> = providers.iter().map(redirect_uri).collect();
     let entry = |connected: ConnectedProvider| {
+        let redirect_uri = redirect_uri(&connected);
         let provider = connected.provider;
-        let own = || config.public_url.at(&format!("/auth/callback/{}", provider.name()));
         ProviderEntry {
-            redirect_uri: connected.redirect_uri.unwrap_or_else(own),
+            is_shared: redirect_uris.iter().filter(|other| **other == redirect_uri).count() > 1,
+            redirect_uri,
             label: connected.label.unwrap_or_else(|| provider.label().to_owned()),
             provider,
         }

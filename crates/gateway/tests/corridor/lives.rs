@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use portunus_testkit::agent::{Agent, Authorization, Landing, OAuthClient, Page, Request};
+use portunus_testkit::agent::{Agent, Authorization, OAuthClient, Page, Request};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -131,24 +131,18 @@ impl Life<'_> {
         self.model.clients.push(Registered { client, is_remembered: false });
     }
 
-    /// Asked exactly when nobody is signed in, or the person never allowed this client.
+    /// The client proves nothing and is on the person's computer, so a person answers each time (threat 58): the whole question exactly when
+    /// no person is signed in, or this one never allowed the client; else the short one.
     async fn authorize(&mut self, client: usize, allow: bool) {
         let is_signed_in = self.model.login.is_some_and(|end| self.model.now < end);
         let Registered { client: oauth, is_remembered } = &self.model.clients[client];
         let (oauth, must_ask) = (oauth.clone(), !is_signed_in || !is_remembered);
         let authorization = oauth.authorization();
-        let returned = match oauth.begin(&self.browser, &authorization).await {
-            Landing::Page(page) => {
-                assert!(must_ask, "a remembered consent is not asked for again: {page:?}");
-                let decision = if allow { "allow" } else { "deny" };
-                page.form("/auth/consent").submit([("decision", decision)]).await.returned()
-            }
-            Landing::Client(returned) => {
-                assert!(!must_ask, "a code without consent");
-                returned
-            }
-        };
-        if must_ask && !allow {
+        let page = oauth.begin(&self.browser, &authorization).await.page();
+        assert_eq!(page.text().contains("Continue with"), !must_ask, "{page:?}");
+        let decision = if allow { "allow" } else { "deny" };
+        let returned = page.form("/auth/consent").submit([("decision", decision)]).await.returned();
+        if !allow {
             assert_eq!(returned.find("error").as_deref(), Some("access_denied"));
             return;
         }

@@ -69,6 +69,8 @@ pub(crate) struct Setup {
     pub(crate) partner: bool,
     /// The callback's path in place of `/auth/callback/okta`.
     pub(crate) callback: &'static str,
+    /// The callback's path in place of `/auth/callback/partner`.
+    pub(crate) partner_callback: &'static str,
     /// `https://gw.example`: reached through a proxy that ends TLS.
     pub(crate) https: bool,
     pub(crate) lifetimes: Lifetimes,
@@ -102,6 +104,7 @@ impl Default for Setup {
             org: false,
             partner: false,
             callback: "/auth/callback/okta",
+            partner_callback: "/auth/callback/partner",
             https: false,
             lifetimes: Lifetimes::default(),
             proxies: Vec::new(),
@@ -138,6 +141,7 @@ pub(crate) struct World {
     _reserved: ReservedPort,
     org: bool,
     callback: &'static str,
+    partner_callback: &'static str,
     partner: bool,
     zoo: Option<Arc<Zoo>>,
     directory: TempDir,
@@ -195,7 +199,7 @@ impl World {
         let url = if setup.https { "https://gw.example".to_owned() } else { format!("http://localhost:{}", address.port()) };
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_790_000_000)));
         let okta = FakeOkta::start(Options { clock: clock.clone(), ..setup.okta }).await;
-        for path in [setup.callback, "/auth/callback/partner"] {
+        for path in [setup.callback, setup.partner_callback] {
             okta.register_redirect(format!("{url}{path}"));
         }
         okta.register_sign_out(format!("{url}/auth/signout"));
@@ -223,6 +227,7 @@ impl World {
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
         let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);
+        let partner_callback = setup.partner_callback;
         let browsers = Mutex::default();
         let mut world = Self {
             url,
@@ -235,6 +240,7 @@ impl World {
             _reserved: reserved,
             org,
             callback,
+            partner_callback,
             partner,
             zoo,
             directory,
@@ -346,7 +352,8 @@ impl World {
         let issuer = if self.org { self.okta.org_issuer() } else { self.okta.custom_issuer("default") };
         let mut providers = vec![connect(settings("okta", issuer), Some(format!("{}{}", self.url, self.callback)))];
         if self.partner {
-            providers.push(connect(settings("partner", self.okta.org_issuer()), None));
+            let callback = format!("{}{}", self.url, self.partner_callback);
+            providers.push(connect(settings("partner", self.okta.org_issuer()), Some(callback)));
         }
         providers
     }
@@ -399,6 +406,12 @@ impl World {
     /// A new client that was registered for the resource at `path`.
     pub(crate) async fn client(&self, path: &str) -> OAuthClient {
         OAuthClient::register(&self.browser(), &self.at(path)).await
+    }
+
+    /// A new client with an address on the web, where a remembered consent is enough.
+    pub(crate) async fn web_client(&self, path: &str) -> OAuthClient {
+        let metadata = serde_json::json!({"client_name": "Acme Web", "redirect_uris": ["https://app.example/cb"]});
+        OAuthClient::register_as(&self.browser(), &self.at(path), metadata).await
     }
 
     /// A new client and browser, and the tokens that whoever is signed in at Okta gave it.

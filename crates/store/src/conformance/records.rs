@@ -152,6 +152,7 @@ pub(super) fn leg(n: u32) -> ProviderLeg {
         browser: hash("browser", n),
         transaction: transaction(n).id,
         provider: ProviderName::from_text("okta"),
+        redirect_uri: format!("https://gateway.example/auth/callback/{n}"),
         nonce: SecretText::new(format!("nonce {n}")),
         code_verifier: SecretText::new(format!("verifier {n}")),
         expires_at: NOW + MINUTE,

@@ -64,6 +64,7 @@ pub fn leg() -> ProviderLeg {
         browser: TokenHash::of("secret of the browser"),
         transaction: TransactionId::from_text("transaction"),
         provider: ProviderName::from_text("okta"),
+        redirect_uri: "https://gateway.example/auth/callback/okta".to_owned(),
         nonce: SecretText::new("secret of the nonce"),
         code_verifier: SecretText::new("secret of the verifier"),
         expires_at: LATER,

@@ -80,7 +80,11 @@ pub async fn leg_taken_once<B: Backend>() {
     for n in [0, 1] {
         stores.transactions.insert_leg(&leg(n)).await.unwrap();
     }
+    for _ in 0..2 {
+        assert_eq!(stores.transactions.find_leg(&leg(0).state, NOW).await.unwrap(), Some(leg(0)), "a look takes nothing out");
+    }
     assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), Some(leg(0)));
+    assert_eq!(stores.transactions.find_leg(&leg(0).state, NOW).await.unwrap(), None);
     assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), None);
     assert_eq!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap(), Some(leg(1)), "another one");
 }
@@ -90,6 +94,8 @@ pub async fn leg_expires<B: Backend>() {
     let stores = backend.open().await;
     stores.transactions.insert_leg(&leg(1)).await.unwrap();
     let end = leg(1).expires_at;
+    assert!(stores.transactions.find_leg(&leg(1).state, end).await.unwrap().is_none());
+    assert!(stores.transactions.find_leg(&leg(1).state, end - TICK).await.unwrap().is_some());
     assert!(stores.transactions.take_leg(&leg(1).state, end).await.unwrap().is_none());
     assert!(stores.transactions.take_leg(&leg(1).state, end - TICK).await.unwrap().is_some());
 }

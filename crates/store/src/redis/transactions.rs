@@ -56,6 +56,18 @@ impl TransactionStore for RedisTransactionStore {
         self.0.insert(&keys::leg(&leg.state), leg.expires_at, &[("record", &record)]).await
     }
 
+    async fn find_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
+        let (shard, what) = keys::leg(state);
+        let found: (Option<i64>, Option<Vec<u8>>) =
+            self.0.fields(&self.0.keys.record(shard, &what), &["expires_at", "record"]).await?;
+        match found {
+            (Some(end), Some(ciphertext)) if end > now.as_millis() => {
+                open_json(&self.0.sealer, place(state), &ciphertext).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn take_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
         let taken = self.0.take(&keys::leg(state), now).await?;
         taken.map(|ciphertext| open_json(&self.0.sealer, place(state), &ciphertext)).transpose()

@@ -90,6 +90,20 @@ impl TransactionStore for SqliteTransactionStore {
             .await
     }
 
+    async fn find_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
+        let state = *state;
+        let sealer = Arc::clone(&self.0.sealer);
+        self.0
+            .read(move |db| {
+                let ciphertext: Option<Vec<u8>> = db
+                    .prepare_cached("SELECT record FROM legs WHERE state = ?1 AND expires_at > ?2")?
+                    .query_row(params![key(&state), now.as_millis()], |row| row.get(0))
+                    .optional()?;
+                Ok(ciphertext.map(|ciphertext| open_json(&sealer, place(&state), &ciphertext)).transpose()?)
+            })
+            .await
+    }
+
     async fn take_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
         let state = *state;
         let sealer = Arc::clone(&self.0.sealer);

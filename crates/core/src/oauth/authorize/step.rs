@@ -9,7 +9,7 @@ use crate::{
     grant::Consent,
     oauth::{ErrorCode, OAuthError, consent},
     resource::Resources,
-    signin::{AuthorizationRequest, Login, Transaction},
+    signin::{AuthorizationRequest, BrowserTransaction, Login},
 };
 
 /// What comes next for a transaction.
@@ -17,6 +17,8 @@ use crate::{
 pub enum Step {
     /// Ask the person whether they allow the client. Always before the first trip to a provider (threat 1).
     AskConsent,
+    /// The person allowed all of it before, and says once more that it is they who connect the client (threat 58).
+    AskToContinue,
     /// Send the browser to a provider.
     SignIn,
     /// Everything is there: hand out a code.
@@ -29,7 +31,7 @@ pub enum Step {
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
     pub request: &'a AuthorizationRequest,
-    pub transaction: &'a Transaction,
+    pub transaction: &'a BrowserTransaction,
     pub login: Option<&'a Login>,
     /// What the person in `login` allowed this client on this resource before.
     pub remembered: Option<&'a Consent>,
@@ -50,19 +52,23 @@ impl<'a> Standing<'a> {
     }
 
     /// The next step. A remembered consent counts only for the person who is signed in, for the client as it was then, and for
-    /// scopes it covers; one that was given just now only for the person who gave it.
-    pub fn next_step(&self, resources: &Resources) -> Step {
+    /// scopes it covers; one that was given just now only for the person who gave it. Of some clients a remembered one spares the person
+    /// the reading, and not the answer ([`consent::needs_an_answer`]).
+    pub fn next_step(&self, client: &Client, resources: &Resources) -> Step {
         let prompt = self.request.interaction.prompt;
         let login = self.current_login();
         let is_remembered = !prompt.consent
             && login
                 .zip(self.remembered)
                 .is_some_and(|(login, consent)| consent::covers(consent, self.request, &login.user, resources));
-        let is_allowed = is_remembered || self.is_allowed_here(login);
+        let needs_answer = consent::needs_an_answer(client, &self.request.redirect_uri);
+        let is_allowed = self.is_allowed_here(login) || (is_remembered && !needs_answer);
         match (login, is_allowed) {
             (Some(_), true) => Step::IssueCode,
             (None, _) if prompt.none => Step::Refuse(ErrorCode::LoginRequired),
+            (Some(_), false) if prompt.none && is_remembered => Step::Refuse(ErrorCode::InteractionRequired),
             (Some(_), false) if prompt.none => Step::Refuse(ErrorCode::ConsentRequired),
+            (Some(_), false) if is_remembered => Step::AskToContinue,
             (_, false) => Step::AskConsent,
             (None, true) => Step::SignIn,
         }
@@ -89,6 +95,9 @@ impl<'a> Standing<'a> {
 pub fn refusal(code: ErrorCode) -> OAuthError {
     let description = match code {
         ErrorCode::LoginRequired => "the person must sign in, which needs a page",
+        ErrorCode::InteractionRequired => {
+            "the person must answer each time for a program on their own computer, which needs a page"
+        }
         _ => "the person must be asked, which needs a page",
     };
     OAuthError::new(code, description)

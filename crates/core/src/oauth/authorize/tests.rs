@@ -199,11 +199,14 @@ fn t10_answers_carry_iss_and_leave_the_uri_as_it_was_spelt() {
             "https://a.example/?x=%7e",
             "https://a.example/?x=%7e&error=access_denied&error_description=no&iss=https%3A%2F%2Fgw.example&state=a+b",
         ),
-        ("com.app:/cb?", "com.app:/cb?error=access_denied&error_description=no&iss=https%3A%2F%2Fgw.example&state=a+b"),
+        (
+            "http://[::1]:1/cb?",
+            "http://[::1]:1/cb?error=access_denied&error_description=no&iss=https%3A%2F%2Fgw.example&state=a+b",
+        ),
     ];
     for (uri, expected) in cases {
         let address = ReturnAddress { redirect_uri: RedirectUri::parse(uri).unwrap(), state: Some("a b".to_owned()) };
-        assert_eq!(error_redirect(&address, &error, issuer), expected);
+        assert_eq!(error_redirect(&address, &error, issuer).as_deref(), Some(expected));
     }
     let code = TokenSecret::generate(TokenKind::Code, &SeededEntropy::new(1));
     let address = ReturnAddress { redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(), state: None };
@@ -212,12 +215,30 @@ fn t10_answers_carry_iss_and_leave_the_uri_as_it_was_spelt() {
 }
 
 #[test]
+fn t59_an_error_opens_nothing_and_a_code_is_delivered() {
+    let error = OAuthError::new(ErrorCode::AccessDenied, "no");
+    let code = TokenSecret::generate(TokenKind::Code, &SeededEntropy::new(1));
+    let cases = [
+        ("cursor://anysphere.cursor-mcp/oauth/callback", true),
+        ("cursor://anysphere.cursor-deeplink/mcp/install?name=evil", false),
+        ("vscode://file/etc/passwd", false),
+        ("com.example.app:/cb", false),
+    ];
+    for (uri, is_told) in cases {
+        let address = ReturnAddress { redirect_uri: RedirectUri::parse(uri).unwrap(), state: None };
+        assert_eq!(error_redirect(&address, &error, "https://gw.example").is_some(), is_told, "{uri}");
+        assert!(success_redirect(&address, &code, "https://gw.example").starts_with(uri), "the person allowed it: {uri}");
+    }
+}
+
+#[test]
 fn t02_a_departure_binds_state_cookie_and_transaction() {
     let entropy = SeededEntropy::new(3);
     let purpose = Purpose::Authorize(request("mcp"));
     let transaction = begin(purpose, TokenHash::of("browser"), NOW, Duration::from_secs(600), &entropy);
-    let first = depart(&transaction, &ProviderName::from_text("okta"), &entropy);
-    let second = depart(&transaction, &ProviderName::from_text("okta"), &entropy);
+    let callback = "https://gw.example/auth/callback/okta";
+    let first = depart(&transaction, &ProviderName::from_text("okta"), callback, &entropy);
+    let second = depart(&transaction, &ProviderName::from_text("okta"), callback, &entropy);
     assert_eq!(first.leg.transaction, transaction.id);
     assert_eq!(first.leg.browser, first.cookie.hash());
     assert_eq!(first.leg.state, TokenHash::of(first.state.expose()));
@@ -225,4 +246,27 @@ fn t02_a_departure_binds_state_cookie_and_transaction() {
     assert_ne!(first.leg.state, second.leg.state);
     assert_ne!(first.leg.nonce, second.leg.nonce);
     assert_eq!(first.leg.expires_at, NOW + Duration::from_secs(600));
+}
+
+#[test]
+fn t54_t72_an_answer_is_taken_at_its_own_callback_with_its_own_cookie() {
+    let entropy = SeededEntropy::new(3);
+    let transaction = begin(Purpose::Authorize(request("mcp")), TokenHash::of("b"), NOW, Duration::from_secs(600), &entropy);
+    let own = "https://gw.example/auth/callback/okta";
+    let departure = depart(&transaction, &ProviderName::from_text("okta"), own, &entropy);
+    let (cookie, made_up) = (departure.cookie.hash(), TokenHash::of("made up"));
+    let from_before = ProviderLeg { redirect_uri: String::new(), ..departure.leg.clone() };
+    let cases = [
+        (&departure.leg, own, &cookie, true),
+        (&departure.leg, own, &made_up, false),
+        (&departure.leg, "https://gw.example/auth/callback", &cookie, false),
+        (&departure.leg, "https://gw.example/auth/callback/partner", &cookie, false),
+        (&departure.leg, "https://gw.example/auth/callback/okta/", &cookie, false),
+        (&departure.leg, "https://gw.example/auth/callback/OKTA", &cookie, false),
+        (&departure.leg, "", &cookie, false),
+        (&from_before, own, &cookie, false),
+    ];
+    for (leg, callback, cookie, expected) in cases {
+        assert_eq!(leg.is_answered_at(callback, cookie), expected, "{callback}");
+    }
 }

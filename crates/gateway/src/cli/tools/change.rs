@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use portunus_core::pins::Definition;
+use portunus_core::{pins::Definition, text::is_invisible};
 use serde_json::Value;
 
 /// Characters shown of one text, and how many of them before the first that differs.
@@ -107,6 +107,7 @@ pub(super) fn printable(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\'' => shown.push(c),
+            c if is_invisible(c) => shown.extend(c.escape_unicode()),
             _ => shown.extend(c.escape_debug()),
         }
     }

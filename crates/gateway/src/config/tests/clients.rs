@@ -119,6 +119,7 @@ fn switches_that_need_mending() {
         ("families: [{name: a, client_name: A}]", "without a switch"),
         ("families: [{name: a, redirect_schemes: ['cursor://'], registration: true}]", "without `://`"),
         ("families: [{name: a, redirect_hosts: ['https://a/'], registration: true}]", "no URL"),
+        ("families: [{name: a, redirect_hosts: [localhost], registration: false}]", "every program on a person's computer"),
     ];
     for (text, part) in cases {
         okta().yaml(&format!("clients:\n  {text}\n")).one_mistake(&["config.yaml:2", part]);
@@ -158,4 +159,23 @@ fn the_doctor_lists_them_without_their_secrets() {
         assert!(shown.contains(part), "{part:?} is not in\n{shown}");
     }
     assert!(!shown.contains(SECRET));
+}
+
+#[test]
+fn t66_in_the_configuration_too() {
+    for uri in [
+        "https:evil.example",
+        "https:///",
+        "https://@",
+        "HTTPS://app.example/cb",
+        "https://app.example:/cb",
+        "com.example.app:cb",
+    ] {
+        let text = format!("clients: {{configured: [{{client_id: a, redirect_uris: ['{uri}']}}]}}");
+        let mistakes = okta().yaml(&text).mistakes();
+        assert!(
+            mistakes.iter().any(|mistake| mistake.contains("redirect_uris") && mistake.contains(uri)),
+            "{uri}: {mistakes:#?}"
+        );
+    }
 }

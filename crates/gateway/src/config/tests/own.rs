@@ -213,3 +213,27 @@ fn how_long_connections_are_accepted_after_sigterm() {
     okta().env(&[("STOP_DELAY", "5")]).one_mistake(&["STOP_DELAY", "a number with its unit"]);
     okta().env(&[("STOP_DELAY", "1h")]).one_mistake(&["STOP_DELAY", "from 0s to 5m"]);
 }
+
+#[test]
+fn t54_a_callback_of_two_providers_is_a_mistake_if_answers_do_not_say_whose_they_are() {
+    let of = |first: &str, second: &str| {
+        let provider = |name: &str, preset: &str, callback: &str| {
+            let realm = if preset == "keycloak" { "/realms/acme" } else { "" };
+            format!(
+                "  - {{name: {name}, preset: {preset}, issuer: 'https://{name}.example{realm}', client_id: c, client_secret: s, \
+                 redirect_uri: 'https://gw.example{callback}'}}\n"
+            )
+        };
+        let (one, two) = (provider("one", first, "/auth/callback"), provider("two", second, "/auth/callback"));
+        let text = format!("public_url: https://gw.example\nproviders:\n{one}{two}");
+        empty().env(&[("AUTH_SECRET", SECRET)]).yaml(&text)
+    };
+    for (first, second) in [("okta", "keycloak"), ("keycloak", "okta"), ("okta", "okta")] {
+        let mistakes = of(first, second).mistakes();
+        let told = mistakes.iter().any(|it| it.contains("/auth/callback/two") && it.contains("RFC 9207"));
+        assert!(told, "{first} {second}: {mistakes:#?}");
+    }
+    let given = of("keycloak", "oidc");
+    assert!(given.mistakes().is_empty(), "{:#?}", given.mistakes());
+    assert!(given.warnings().iter().any(|warning| warning.contains("share the callback")), "{:#?}", given.warnings());
+}

@@ -23,8 +23,8 @@ use portunus_core::{
     },
     principal::User,
     resource::Resources,
-    signin::{AuthorizationRequest, Login, Purpose, Transaction},
-    store::{ConsentStore, GrantStore, StoreError, TransactionStore},
+    signin::{AuthorizationRequest, BrowserTransaction, Login, Purpose},
+    store::{ConsentStore, GrantStore, StoreError},
 };
 
 use crate::edge::{
@@ -32,15 +32,16 @@ use crate::edge::{
     clients::{ClientDirectory, NoClient},
     house::Providers,
     layers::RequestId,
-    oauth_question::{self, Asking},
+    oauth_question::Asking,
     pages::{BackLink, Label, SignedInPage},
+    transactions::Transactions,
 };
 
 #[derive(Clone)]
 pub struct AuthorizeRoom {
     pub desk: Desk,
     pub directory: ClientDirectory,
-    pub transactions: Arc<dyn TransactionStore>,
+    pub transactions: Transactions,
     pub consents: Arc<dyn ConsentStore>,
     pub grants: Arc<dyn GrantStore>,
     pub resources: Arc<Resources>,
@@ -111,19 +112,12 @@ async fn begin(room: &AuthorizeRoom, id: &RequestId, headers: &HeaderMap, params
             tracing::warn!(client_id = %client.id, %problem, "authorization request refused");
             let back = authorize::error_redirect(&address, &problem, room.resources.public_url().as_str());
             let text = format!("{} sent a request we do not accept: {}.", client.display_name(), problem.description);
-            let error = PageError::new("This request cannot be used", text).back("Tell the application, and go back to it", back);
+            let error = PageError::new("This request cannot be used", text).telling(back);
             return Ok(room.desk.error(StatusCode::BAD_REQUEST, id, error));
         }
     };
     let browser = room.desk.browser(headers);
-    let transaction = authorize::begin(
-        Purpose::Authorize(request.clone()),
-        browser.hash(),
-        room.desk.clock.now(),
-        room.lifetimes.sign_in,
-        &*room.desk.entropy,
-    );
-    room.transactions.insert_transaction(&transaction).await?;
+    let transaction = room.transactions.begin(&browser, Purpose::Authorize(request.clone())).await?;
     go_on(room, id, headers, browser, transaction, &request, client).await
 }
 
@@ -141,8 +135,7 @@ async fn resume(
         Ok(room.desk.error(StatusCode::BAD_REQUEST, id, error))
     };
     let Some(browser) = room.desk.known_browser(headers) else { return expired() };
-    let found = room.transactions.find_transaction(transaction, room.desk.clock.now()).await?;
-    let Some(transaction) = found.filter(|found| found.browser == browser.hash()) else { return expired() };
+    let Some(transaction) = room.transactions.find(&browser, transaction).await? else { return expired() };
     let Purpose::Authorize(request) = transaction.purpose.clone() else { return expired() };
     let client = match room.directory.find(&request.client).await {
         Ok(Some(client)) => client,
@@ -163,7 +156,7 @@ async fn go_on(
     id: &RequestId,
     headers: &HeaderMap,
     browser: Browser,
-    transaction: Transaction,
+    transaction: BrowserTransaction,
     request: &AuthorizationRequest,
     client: Client,
 ) -> Result<Response, StoreError> {
@@ -174,7 +167,7 @@ async fn go_on(
     };
     let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), room.desk.clock.now());
     let standing = Standing { request, transaction: &transaction, login, remembered, now };
-    let step = standing.next_step(&room.resources);
+    let step = standing.next_step(&client, &room.resources);
     tracing::debug!(?step, client_id = %client.id, "authorization goes on");
     match (step, standing.current_login().zip(user.as_ref())) {
         (Step::IssueCode, Some((login, user))) => {
@@ -184,16 +177,16 @@ async fn go_on(
         (Step::SignIn | Step::IssueCode, _) => {
             Ok(browser.accompany(see_other(&format!("/auth/signin?transaction={}", transaction.id))))
         }
-        (Step::AskConsent, person) => {
+        (Step::AskConsent | Step::AskToContinue, person) => {
             let user = person.map(|(_, user)| user);
-            // What somebody allowed is not shown to whoever has not signed in.
+            // What a person allowed is not shown before they have signed in.
             let remembered = remembered.filter(|_| user.is_some());
             let asking = Asking { transaction: &transaction, request, client: &client, user, remembered };
-            let page = oauth_question::page(&asking, &room.desk, &browser, &room.resources, &room.providers);
-            Ok(browser.accompany(room.desk.respond(StatusCode::OK, &page)))
+            let page = asking.page(&room.desk, &browser, &room.resources, &room.providers, step == Step::AskToContinue);
+            Ok(browser.accompany(page))
         }
         (Step::Refuse(code), _) => {
-            room.transactions.take_transaction(&transaction.id, now).await?;
+            room.transactions.take(&transaction).await?;
             Ok(refuse_unseen(room, id, &standing, &client, code))
         }
     }
@@ -206,13 +199,13 @@ fn refuse_unseen(room: &AuthorizeRoom, id: &RequestId, standing: &Standing<'_>, 
     tracing::info!(client_id = %client.id, %refusal, "authorization needs a page, and the client wants none");
     let address = standing.request.return_address();
     let back = authorize::error_redirect(&address, &refusal, room.resources.public_url().as_str());
-    if standing.may_be_told(client) {
-        return see_other(&back);
+    if let Some(back) = back.as_ref().filter(|_| standing.may_be_told(client)) {
+        return see_other(back);
     }
     let text = format!("{} wanted to be let in without asking you, and that cannot be done now.", client.display_name());
     let error = PageError::new("You have not allowed this", text)
         .hint("If you did not expect this, close the page: nothing has happened.")
-        .back("Tell the application, and go back to it", back);
+        .telling(back);
     room.desk.error(StatusCode::BAD_REQUEST, id, error)
 }
 
@@ -220,14 +213,14 @@ fn refuse_unseen(room: &AuthorizeRoom, id: &RequestId, standing: &Standing<'_>, 
 async fn issue_code(
     room: &AuthorizeRoom,
     id: &RequestId,
-    transaction: &Transaction,
+    transaction: &BrowserTransaction,
     request: &AuthorizationRequest,
     login: &Login,
     user: &User,
     consent: Option<Consent>,
 ) -> Result<Response, StoreError> {
     let now = room.desk.clock.now();
-    if room.transactions.take_transaction(&transaction.id, now).await?.is_none() {
+    if !room.transactions.take(transaction).await? {
         let error = PageError::new("This sign-in has ended", "It was finished already.").hint("Go back to the application.");
         return Ok(room.desk.error(StatusCode::BAD_REQUEST, id, error));
     }
@@ -248,7 +241,7 @@ fn signed_in(room: &AuthorizeRoom, user: &User, location: &str) -> Response {
     let page = SignedInPage {
         frame: room.desk.frame(Some(user)),
         name: Label::from(user.display_name()),
-        back: BackLink { label: Label::from("Go back to your application"), href: location.to_owned() },
+        back: BackLink { label: Label::from("Go back to your application"), href: location.into() },
     };
     let mut response = room.desk.respond(StatusCode::OK, &page);
     if let Ok(refresh) = HeaderValue::from_str(&format!("0;url={location}")) {

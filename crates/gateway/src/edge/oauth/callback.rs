@@ -18,8 +18,8 @@ use portunus_core::{
     principal::User,
     resource::Resources,
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
-    signin::{Login, ProviderLeg, Purpose, Transaction},
-    store::{LoginStore, StoreError, TransactionStore},
+    signin::{BrowserTransaction, Login, ProviderLeg, Purpose},
+    store::{LoginStore, StoreError},
 };
 use portunus_identity::provider::{IdentityError, Inbound, LegSecrets, SignedIn};
 
@@ -28,12 +28,16 @@ use crate::edge::{
     house::Providers,
     layers::RequestId,
     oauth_legs,
+    transactions::{ProviderAnswer, Transactions},
 };
+
+/// Where answers of providers come to, or at this path with the provider's name behind it.
+const PATH: &str = "/auth/callback";
 
 #[derive(Clone)]
 pub struct CallbackRoom {
     pub desk: Desk,
-    pub transactions: Arc<dyn TransactionStore>,
+    pub transactions: Transactions,
     pub logins: Arc<dyn LoginStore>,
     pub providers: Providers,
     pub resources: Arc<Resources>,
@@ -41,10 +45,7 @@ pub struct CallbackRoom {
 }
 
 pub fn routes(room: CallbackRoom) -> Router {
-    Router::new()
-        .route("/auth/callback", routing::get(get))
-        .route("/auth/callback/{provider}", routing::get(get_named))
-        .with_state(room)
+    Router::new().route(PATH, routing::get(get)).route(&format!("{PATH}/{{provider}}"), routing::get(get_named)).with_state(room)
 }
 
 async fn get(
@@ -53,7 +54,7 @@ async fn get(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    arrive(&room, &id, &headers, None, &query.unwrap_or_default()).await
+    arrive(&room, &id, &headers, PATH, &query.unwrap_or_default()).await
 }
 
 async fn get_named(
@@ -63,15 +64,15 @@ async fn get_named(
     Path(provider): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    arrive(&room, &id, &headers, Some(&ProviderName::from_text(provider)), &query.unwrap_or_default()).await
+    arrive(&room, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default()).await
 }
 
-async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, named: Option<&ProviderName>, query: &str) -> Response {
+async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, path: &str, query: &str) -> Response {
     let Ok(params) = Params::parse(query.as_bytes()) else { return refuse(room, id) };
     let Some(state) = params.find("state").and_then(|state| TokenSecret::parse(TokenKind::State, state)) else {
         return refuse(room, id);
     };
-    match take_leg(room, headers, named, &state.hash()).await {
+    match take_request(room, headers, &params, path, &state.hash()).await {
         Ok(Some((leg, transaction))) => {
             let answer = sign_in(room, id, headers, &params, &leg, &transaction).await;
             let mut answer = answer.unwrap_or_else(|error| room.desk.store_down(id, &error));
@@ -84,30 +85,35 @@ async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, named:
     }
 }
 
-/// The answer belongs to no trip that this browser is on.
+/// The answer belongs to no request of this browser.
 fn refuse(room: &CallbackRoom, id: &RequestId) -> Response {
-    tracing::warn!("callback refused: unknown, used or expired state, or another browser's");
+    tracing::warn!(
+        "callback refused: unknown, used or expired state, or another browser's, another provider's or at another callback"
+    );
     let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
         .hint("Start again from the application.");
     room.desk.error(StatusCode::BAD_REQUEST, id, error)
 }
 
-/// Takes the trip out, once. Without this browser's own state cookie it is not even touched, so that a stranger who learnt the
-/// state cannot end somebody's sign-in.
-async fn take_leg(
+/// The request that this is the answer to, taken out once. Without this browser's own cookies, at a callback that the provider was not
+/// given, or with the `iss` of another provider nothing is touched, so that a stranger who learnt the state cannot end a sign-in
+/// (threats 54, 72).
+async fn take_request(
     room: &CallbackRoom,
     headers: &HeaderMap,
-    named: Option<&ProviderName>,
+    params: &Params,
+    path: &str,
     state: &TokenHash,
-) -> Result<Option<(ProviderLeg, Transaction)>, StoreError> {
-    let Some(cookie) = room.desk.cookies.find(headers, &oauth_legs::state_cookie(state)) else { return Ok(None) };
-    let Some(cookie) = TokenSecret::parse(TokenKind::Browser, &cookie) else { return Ok(None) };
-    let now = room.desk.clock.now();
-    let Some(leg) = room.transactions.take_leg(state, now).await? else { return Ok(None) };
-    if leg.browser != cookie.hash() || named.is_some_and(|named| *named != leg.provider) {
-        return Ok(None);
-    }
-    Ok(room.transactions.find_transaction(&leg.transaction, now).await?.map(|transaction| (leg, transaction)))
+) -> Result<Option<(ProviderLeg, BrowserTransaction)>, StoreError> {
+    let cookie = room.desk.cookies.find(headers, &oauth_legs::state_cookie(state));
+    let Some(cookie) = cookie.and_then(|cookie| TokenSecret::parse(TokenKind::Browser, &cookie)) else { return Ok(None) };
+    let Some(browser) = room.desk.known_browser(headers) else { return Ok(None) };
+    let callback = room.resources.public_url().at(path);
+    let answer = ProviderAnswer { state, cookie: &cookie.hash(), callback: &callback };
+    let admits = |request: &ProviderLeg| {
+        room.providers.find(&request.provider).is_some_and(|entry| entry.admits_issuer(params.find("iss")))
+    };
+    room.transactions.take_request(&browser, answer, admits).await
 }
 
 async fn sign_in(
@@ -116,7 +122,7 @@ async fn sign_in(
     headers: &HeaderMap,
     params: &Params,
     leg: &ProviderLeg,
-    transaction: &Transaction,
+    transaction: &BrowserTransaction,
 ) -> Result<Response, StoreError> {
     let now = room.desk.clock.now();
     let Some(entry) = room.providers.find(&leg.provider) else { return Ok(refuse(room, id)) };
@@ -126,10 +132,10 @@ async fn sign_in(
         error: params.find("error").map(str::to_owned),
         error_description: params.find("error_description").map(str::to_owned),
     };
-    let secrets = LegSecrets { redirect_uri: &entry.redirect_uri, nonce: &leg.nonce, code_verifier: &leg.code_verifier };
+    let secrets = LegSecrets { redirect_uri: &leg.redirect_uri, nonce: &leg.nonce, code_verifier: &leg.code_verifier };
     let person = match entry.provider.complete(&inbound, &secrets, now).await {
         Ok(person) => person,
-        Err(error) => return failed(room, id, transaction, &error, now).await,
+        Err(error) => return failed(room, id, transaction, &error).await,
     };
     let user = user_of(&person, &leg.provider, now);
     let (cookie, login) = new_login(room, &user, person.id_token, now);
@@ -140,11 +146,11 @@ async fn sign_in(
     tracing::info!(user = %user.id, provider = %leg.provider, groups = user.groups.len(), "signed in");
     let next = match &transaction.purpose {
         Purpose::Authorize(_) => {
-            note_sign_in(room, &transaction.id, login.id, now).await?;
+            note_sign_in(room, headers, &transaction.id, login.id).await?;
             format!("/auth/authorize?transaction={}", transaction.id)
         }
         Purpose::SignIn { return_to } => {
-            room.transactions.take_transaction(&transaction.id, now).await?;
+            room.transactions.take(transaction).await?;
             return_to.as_str().to_owned()
         }
     };
@@ -156,9 +162,10 @@ async fn sign_in(
 
 /// The request may insist that the person signs in for it (`prompt=login`): now they have. Read anew, for they may have been busy in
 /// another tab.
-async fn note_sign_in(room: &CallbackRoom, id: &TransactionId, login: TokenHash, now: Timestamp) -> Result<(), StoreError> {
-    if let Some(transaction) = room.transactions.find_transaction(id, now).await? {
-        room.transactions.update_transaction(&Transaction { signed_in: Some(login), ..transaction }).await?;
+async fn note_sign_in(room: &CallbackRoom, headers: &HeaderMap, id: &TransactionId, login: TokenHash) -> Result<(), StoreError> {
+    let Some(browser) = room.desk.known_browser(headers) else { return Ok(()) };
+    if let Some(transaction) = room.transactions.find(&browser, id).await? {
+        room.transactions.update(&transaction.signed_in(login)).await?;
     }
     Ok(())
 }
@@ -167,11 +174,10 @@ async fn note_sign_in(room: &CallbackRoom, id: &TransactionId, login: TokenHash,
 async fn failed(
     room: &CallbackRoom,
     id: &RequestId,
-    transaction: &Transaction,
+    transaction: &BrowserTransaction,
     error: &IdentityError,
-    now: Timestamp,
 ) -> Result<Response, StoreError> {
-    room.transactions.take_transaction(&transaction.id, now).await?;
+    room.transactions.take(transaction).await?;
     Ok(oauth_legs::provider_failed(&room.desk, id, error, &transaction.purpose, room.resources.public_url()))
 }
 

@@ -18,20 +18,23 @@ use portunus_core::{
         params::Params,
     },
     resource::Resources,
-    signin::{AuthorizationRequest, Purpose, Transaction},
-    store::{StoreError, TransactionStore},
+    signin::{AuthorizationRequest, BrowserTransaction, Purpose},
+    store::StoreError,
 };
 
 use crate::edge::{
     browser::{Desk, PageError, see_other},
+    clients::ClientDirectory,
     layers::RequestId,
     limits,
+    transactions::Transactions,
 };
 
 #[derive(Clone)]
 pub struct ConsentRoom {
     pub desk: Desk,
-    pub transactions: Arc<dyn TransactionStore>,
+    pub transactions: Transactions,
+    pub directory: ClientDirectory,
     pub resources: Arc<Resources>,
 }
 
@@ -47,8 +50,7 @@ async fn post(State(room): State<ConsentRoom>, Extension(id): Extension<RequestI
     }
     let Some(transaction) = form.find("transaction").map(TransactionId::from_text) else { return refuse(&room, &id) };
     let outcome = async {
-        let found = room.transactions.find_transaction(&transaction, room.desk.clock.now()).await?;
-        let Some(transaction) = found.filter(|found| found.browser == browser.hash()) else { return Ok(refuse(&room, &id)) };
+        let Some(transaction) = room.transactions.find(&browser, &transaction).await? else { return Ok(refuse(&room, &id)) };
         let Purpose::Authorize(request) = transaction.purpose.clone() else { return Ok(refuse(&room, &id)) };
         match form.find("decision") {
             Some("allow") => allow(&room, &headers, form.find("asked"), &request, transaction).await,
@@ -73,25 +75,31 @@ async fn allow(
     headers: &HeaderMap,
     asked: Option<&str>,
     request: &AuthorizationRequest,
-    mut transaction: Transaction,
+    transaction: BrowserTransaction,
 ) -> Result<Response, StoreError> {
     let (login, now) = (room.desk.login(headers).await?.map(|(login, _)| login), room.desk.clock.now());
     let standing = Standing { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
     let person = standing.current_login().map(|login| login.user.clone());
     if person.as_ref().map(UserId::as_str) == asked {
-        transaction.consented_at = Some(now);
-        transaction.consented_by = person;
-        room.transactions.update_transaction(&transaction).await?;
+        room.transactions.update(&transaction.clone().consented(now, person)).await?;
     }
     Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)))
 }
 
-/// The client is told, for the person has seen a page (threat 11). A second answer to the same question goes nowhere.
-async fn deny(room: &ConsentRoom, transaction: &Transaction, request: &AuthorizationRequest) -> Result<Response, StoreError> {
-    if room.transactions.take_transaction(&transaction.id, room.desk.clock.now()).await?.is_none() {
+/// The client is told, for the person has seen a page (threat 11); unless its address opens something that this no should not open
+/// (threat 59). A second answer to the same question goes nowhere.
+async fn deny(
+    room: &ConsentRoom,
+    transaction: &BrowserTransaction,
+    request: &AuthorizationRequest,
+) -> Result<Response, StoreError> {
+    if !room.transactions.take(transaction).await? {
         return Ok(see_other("/"));
     }
     tracing::info!(client_id = %request.client, "consent denied");
     let issuer = room.resources.public_url().as_str();
-    Ok(see_other(&authorize::error_redirect(&request.return_address(), &consent::denied(), issuer)))
+    match authorize::error_redirect(&request.return_address(), &consent::denied(), issuer) {
+        Some(back) => Ok(see_other(&back)),
+        None => Ok(room.desk.not_told(&room.directory.name(&request.client).await?)),
+    }
 }

@@ -1,8 +1,6 @@
 //! `GET /auth/signin`: sends the browser to an identity provider, or lets the person choose one. For a client's request only
 //! after consent, because the state cookie is set here (threat 2). The way back is [`super::callback`].
 
-use std::sync::Arc;
-
 use axum::{
     Extension, Router,
     extract::{RawQuery, State},
@@ -15,8 +13,8 @@ use portunus_core::{
     lifetimes::Lifetimes,
     oauth::{authorize, params::Params},
     resource::PublicUrl,
-    signin::{Interaction, LocalPath, Purpose, Transaction},
-    store::{StoreError, TransactionStore},
+    signin::{BrowserTransaction, Interaction, LocalPath, Purpose},
+    store::StoreError,
 };
 use portunus_identity::provider::Outbound;
 
@@ -26,12 +24,13 @@ use crate::edge::{
     layers::RequestId,
     oauth_legs,
     pages::{Label, ProviderChoice, SignInPage},
+    transactions::Transactions,
 };
 
 #[derive(Clone)]
 pub struct SignInRoom {
     pub desk: Desk,
-    pub transactions: Arc<dyn TransactionStore>,
+    pub transactions: Transactions,
     pub providers: Providers,
     pub public_url: PublicUrl,
     pub lifetimes: Lifetimes,
@@ -68,10 +67,7 @@ async fn begin(room: &SignInRoom, id: &RequestId, headers: &HeaderMap, params: &
         return Ok(see_other(return_to.as_str()));
     }
     let browser = room.desk.browser(headers);
-    let purpose = Purpose::SignIn { return_to };
-    let now = room.desk.clock.now();
-    let transaction = authorize::begin(purpose, browser.hash(), now, room.lifetimes.sign_in, &*room.desk.entropy);
-    room.transactions.insert_transaction(&transaction).await?;
+    let transaction = room.transactions.begin(&browser, Purpose::SignIn { return_to }).await?;
     choose(room, id, browser, &transaction, params).await
 }
 
@@ -84,8 +80,7 @@ async fn continue_transaction(
     transaction: &TransactionId,
 ) -> Result<Response, StoreError> {
     let Some(browser) = room.desk.known_browser(headers) else { return Ok(refuse(room, id)) };
-    let found = room.transactions.find_transaction(transaction, room.desk.clock.now()).await?;
-    let Some(transaction) = found.filter(|found| found.browser == browser.hash()) else { return Ok(refuse(room, id)) };
+    let Some(transaction) = room.transactions.find(&browser, transaction).await? else { return Ok(refuse(room, id)) };
     if matches!(transaction.purpose, Purpose::Authorize(_)) && transaction.consented_at.is_none() {
         return Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)));
     }
@@ -97,7 +92,7 @@ async fn choose(
     room: &SignInRoom,
     id: &RequestId,
     browser: Browser,
-    transaction: &Transaction,
+    transaction: &BrowserTransaction,
     params: &Params,
 ) -> Result<Response, StoreError> {
     let named = params.find("provider").map(ProviderName::from_text);
@@ -106,7 +101,7 @@ async fn choose(
     }
     let choice = |entry: &ProviderEntry| ProviderChoice {
         label: Label::from(&entry.label),
-        href: format!("/auth/signin?transaction={}&provider={}", transaction.id, entry.provider.name()),
+        href: format!("/auth/signin?transaction={}&provider={}", transaction.id, entry.provider.name()).into(),
     };
     let providers = room.providers.iter().map(choice).collect();
     let page = SignInPage { frame: room.desk.frame(None), providers, client_name: None };
@@ -117,16 +112,16 @@ async fn choose(
 async fn depart(
     room: &SignInRoom,
     id: &RequestId,
-    transaction: &Transaction,
+    transaction: &BrowserTransaction,
     entry: &ProviderEntry,
 ) -> Result<Response, StoreError> {
-    let departure = authorize::depart(transaction, entry.provider.name(), &*room.desk.entropy);
+    let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*room.desk.entropy);
     let interaction = match &transaction.purpose {
         Purpose::Authorize(request) => request.interaction.clone(),
         Purpose::SignIn { .. } => Interaction::default(),
     };
     let outbound = Outbound {
-        redirect_uri: &entry.redirect_uri,
+        redirect_uri: &departure.leg.redirect_uri,
         state: &departure.state,
         nonce: &departure.leg.nonce,
         code_challenge: &departure.code_challenge,
@@ -139,7 +134,7 @@ async fn depart(
             return Ok(oauth_legs::provider_failed(&room.desk, id, &error, &transaction.purpose, &room.public_url));
         }
     };
-    room.transactions.insert_leg(&departure.leg).await?;
+    room.transactions.insert_request(&departure.leg).await?;
     let cookie_name = oauth_legs::state_cookie(&departure.leg.state);
     let (name, value) = room.desk.cookies.set(&cookie_name, departure.cookie.expose(), room.lifetimes.sign_in);
     let mut response = see_other(url.as_str());

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use super::UrlText;
+
 /// What to paste for one MCP URL of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectHelp {
@@ -19,6 +21,8 @@ pub struct ConnectHelp {
 impl ConnectHelp {
     /// The help for `url`, which is `{public_url}/mcp` or one server's URL below it.
     pub fn for_url(url: &str) -> Self {
+        let url = UrlText::from(url);
+        let url = url.as_str();
         let pretty = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
         Self {
             url: url.to_owned(),

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Label, Page, assets};
+use super::{Frame, Label, Page, UrlText, assets};
 
 /// Somebody to sign in as.
 #[derive(Clone, Debug)]
@@ -11,7 +11,7 @@ pub struct DemoPerson {
     pub email: Label,
     pub groups: Vec<Label>,
     /// What the form posts as `person`.
-    pub value: String,
+    pub value: UrlText,
 }
 
 /// Posts `person` and the hidden fields to `action`.
@@ -21,7 +21,7 @@ pub struct DemoPeoplePage {
     pub frame: Frame,
     pub people: Vec<DemoPerson>,
     pub action: &'static str,
-    pub hidden: Vec<(String, String)>,
+    pub hidden: Vec<(UrlText, UrlText)>,
 }
 
 impl Page for DemoPeoplePage {

@@ -1,18 +1,18 @@
-//! The page for everything that went wrong in front of a person. Its texts are fixed; the log has the detail, under the same
+//! The page for everything that went wrong in front of a person. Its texts are fixed, but for names in them; the log has the detail, under the same
 //! request id.
 
 use askama::Template;
 
-use super::{Frame, Label, Page, assets};
+use super::{Frame, Label, Page, Sentence, UrlText, assets};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "error.html")]
 pub struct ErrorPage {
     pub frame: Frame,
-    pub title: String,
-    pub message: String,
+    pub title: Sentence,
+    pub message: Sentence,
     /// What the person can do about it.
-    pub hint: Option<String>,
+    pub hint: Option<Sentence>,
     /// Leads back to the application, which is told what happened. Only a person follows it (threat 11).
     pub back: Option<BackLink>,
     pub request_id: Label,
@@ -22,7 +22,7 @@ pub struct ErrorPage {
 #[derive(Clone, Debug)]
 pub struct BackLink {
     pub label: Label,
-    pub href: String,
+    pub href: UrlText,
 }
 
 impl Page for ErrorPage {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{ConnectHelp, Frame, Label, Page, UrlText, assets};
+use super::{ConnectHelp, Frame, Label, Page, Sentence, UrlText, assets};
 
 /// Who is signed in.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub struct HomeGrant {
     pub client: Label,
     pub resource: UrlText,
     /// As [`super::when::day`] says it.
-    pub since: String,
-    pub id: String,
+    pub since: Sentence,
+    pub id: UrlText,
 }
 
 /// Signs out by posting `csrf` to `/auth/signout`.
@@ -41,8 +41,8 @@ pub struct HomePage {
     pub servers: Vec<HomeServer>,
     pub grants: Vec<HomeGrant>,
     pub connect: ConnectHelp,
-    pub sign_in_href: String,
-    pub csrf: String,
+    pub sign_in_href: UrlText,
+    pub csrf: UrlText,
     /// Where a grant is ended by posting `grant` and `csrf`; without it the page only lists them.
     pub disconnect_action: Option<&'static str>,
 }

@@ -7,17 +7,19 @@ pub mod consent;
 pub mod demo_people;
 pub mod error;
 pub mod home;
+pub mod not_told;
 pub mod signin;
 pub mod text;
 pub mod when;
 
 pub use connect::ConnectHelp;
-pub use consent::{ConsentPage, Origin, ScopeLine};
+pub use consent::{ConsentPage, ContinuePage, Destination, Origin, ScopeLine};
 pub use demo_people::{DemoPeoplePage, DemoPerson};
 pub use error::{BackLink, ErrorPage};
 pub use home::{HomeGrant, HomePage, HomeServer, HomeUser};
+pub use not_told::NotToldPage;
 pub use signin::{ProviderChoice, SignInPage, SignedInPage, SignedOutPage};
-pub use text::{Label, UrlText};
+pub use text::{Label, Sentence, UrlText};
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};

@@ -2,14 +2,14 @@
 
 use askama::Template;
 
-use super::{BackLink, Frame, Label, Page, assets};
+use super::{BackLink, Frame, Label, Page, UrlText, assets};
 
 /// A button that leads to one identity provider.
 #[derive(Clone, Debug)]
 pub struct ProviderChoice {
     pub label: Label,
     /// A path of ours that starts the trip there.
-    pub href: String,
+    pub href: UrlText,
 }
 
 /// Where shall we send you to sign in?

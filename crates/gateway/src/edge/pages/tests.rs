@@ -25,20 +25,37 @@ fn consent() -> ConsentPage {
         client_name: hostile_label(),
         client_id: hostile_url(),
         client_uri: Some(hostile_url()),
-        origin: Origin::Registered(HOSTILE.to_owned()),
+        origin: Origin::Registered(HOSTILE.into()),
         resources: vec![hostile_url()],
         servers: vec![hostile_label()],
-        scopes: vec![ScopeLine { name: hostile_label(), words: HOSTILE.to_owned(), is_new: true }],
-        kept: vec![ScopeLine { name: hostile_label(), words: HOSTILE.to_owned(), is_new: false }],
+        scopes: vec![ScopeLine { name: hostile_label(), words: HOSTILE.into(), is_new: true }],
+        kept: vec![ScopeLine { name: hostile_label(), words: HOSTILE.into(), is_new: false }],
         has_changed: true,
         redirect_uri: hostile_url(),
-        redirect_host: hostile_url(),
+        destination: Destination::ThisComputer(hostile_url()),
         is_local: true,
         user: Some(hostile_label()),
-        asked: HOSTILE.to_owned(),
+        asked: hostile_url(),
         provider_label: hostile_label(),
-        transaction: HOSTILE.to_owned(),
-        csrf: HOSTILE.to_owned(),
+        transaction: hostile_url(),
+        csrf: hostile_url(),
+    }
+}
+
+fn continued() -> ContinuePage {
+    ContinuePage {
+        frame: frame(),
+        client_name: hostile_label(),
+        client_id: hostile_url(),
+        allowed: HOSTILE.into(),
+        servers: vec![hostile_label(), hostile_label()],
+        scopes: vec![ScopeLine { name: hostile_label(), words: HOSTILE.into(), is_new: false }],
+        redirect_uri: hostile_url(),
+        destination: Destination::Program(hostile_url()),
+        user: hostile_label(),
+        asked: hostile_url(),
+        transaction: hostile_url(),
+        csrf: hostile_url(),
     }
 }
 
@@ -47,57 +64,51 @@ fn home() -> HomePage {
         frame: frame(),
         user: Some(HomeUser { name: hostile_label(), email: Some(hostile_label()), groups: vec![hostile_label()] }),
         servers: vec![HomeServer { name: hostile_label(), url: hostile_url(), kind: "stdio" }],
-        grants: vec![HomeGrant {
-            client: hostile_label(),
-            resource: hostile_url(),
-            since: HOSTILE.to_owned(),
-            id: HOSTILE.to_owned(),
-        }],
+        grants: vec![HomeGrant { client: hostile_label(), resource: hostile_url(), since: HOSTILE.into(), id: hostile_url() }],
         connect: ConnectHelp::for_url(HOSTILE),
-        sign_in_href: HOSTILE.to_owned(),
-        csrf: HOSTILE.to_owned(),
+        sign_in_href: hostile_url(),
+        csrf: hostile_url(),
         disconnect_action: Some("/auth/disconnect"),
     }
 }
 
 fn sign_in() -> SignInPage {
-    let choice = ProviderChoice { label: hostile_label(), href: HOSTILE.to_owned() };
+    let choice = ProviderChoice { label: hostile_label(), href: hostile_url() };
     SignInPage { frame: frame(), providers: vec![choice], client_name: Some(hostile_label()) }
 }
 
 fn people() -> DemoPeoplePage {
     let person =
-        DemoPerson { name: hostile_label(), email: hostile_label(), groups: vec![hostile_label()], value: HOSTILE.to_owned() };
-    DemoPeoplePage {
-        frame: frame(),
-        people: vec![person],
-        action: "/auth/demo",
-        hidden: vec![(HOSTILE.to_owned(), HOSTILE.to_owned())],
-    }
+        DemoPerson { name: hostile_label(), email: hostile_label(), groups: vec![hostile_label()], value: hostile_url() };
+    DemoPeoplePage { frame: frame(), people: vec![person], action: "/auth/demo", hidden: vec![(hostile_url(), hostile_url())] }
 }
 
 fn error() -> ErrorPage {
     ErrorPage {
         frame: frame(),
-        title: HOSTILE.to_owned(),
-        message: HOSTILE.to_owned(),
-        hint: Some(HOSTILE.to_owned()),
-        back: Some(BackLink { label: hostile_label(), href: HOSTILE.to_owned() }),
+        title: HOSTILE.into(),
+        message: HOSTILE.into(),
+        hint: Some(HOSTILE.into()),
+        back: Some(BackLink { label: hostile_label(), href: hostile_url() }),
         request_id: hostile_label(),
     }
 }
 
 fn every_page() -> Vec<(&'static str, String)> {
-    let signed_in = SignedInPage {
-        frame: frame(),
-        name: hostile_label(),
-        back: BackLink { label: hostile_label(), href: HOSTILE.to_owned() },
-    };
+    let signed_in =
+        SignedInPage { frame: frame(), name: hostile_label(), back: BackLink { label: hostile_label(), href: hostile_url() } };
     let signed_out = SignedOutPage { frame: frame(), at_provider: Some(hostile_label()) };
     let welcome = HomePage { user: None, ..home() };
     let origin = Origin::Document(hostile_url());
     let asked_later = ConsentPage { user: None, is_local: false, servers: Vec::new(), origin, ..consent() };
+    let elsewhere = ContinuePage { destination: Destination::ThisComputer(hostile_url()), ..continued() };
+    let program = ConsentPage { destination: Destination::Program(hostile_url()), ..consent() };
+    let not_told = NotToldPage { frame: frame(), client_name: hostile_label() };
     vec![
+        ("consent for a program", program.render().unwrap()),
+        ("continue", continued().render().unwrap()),
+        ("continue elsewhere", elsewhere.render().unwrap()),
+        ("not told", not_told.render().unwrap()),
         ("consent", consent().render().unwrap()),
         ("consent before sign-in", asked_later.render().unwrap()),
         ("home", home().render().unwrap()),
@@ -147,13 +158,34 @@ fn t13_hostile_text_stays_text() {
 fn t13_names_cannot_reorder_or_hide_what_stands_beside_them() {
     let hostile = HOSTILE.repeat(50);
     let page = ConsentPage { client_name: Label::from(&hostile), user: Some(Label::from(&hostile)), ..consent() };
-    let page = ConsentPage { scopes: Vec::new(), kept: Vec::new(), transaction: String::new(), csrf: String::new(), ..page };
-    let page = ConsentPage { origin: Origin::Configured, asked: String::new(), ..page };
     let html = page.render().unwrap();
     for c in ['\u{202E}', '\u{2066}', '\u{200B}', '\0'] {
         assert!(!html.contains(c), "{c:?}");
     }
     assert!(html.contains("%E2%80%AE"), "in an address it is shown as what it is");
+}
+
+#[test]
+fn t64_no_page_can_hold_what_cannot_be_seen() {
+    for (name, html) in every_page() {
+        let hidden = html.chars().find(|c| portunus_core::text::is_invisible(*c));
+        assert_eq!(hidden, None, "{name}");
+    }
+    // Nor can a field be added that could: pages take types that cannot.
+    let sources = [
+        include_str!("consent.rs"),
+        include_str!("demo_people.rs"),
+        include_str!("error.rs"),
+        include_str!("home.rs"),
+        include_str!("not_told.rs"),
+        include_str!("signin.rs"),
+    ];
+    for field in sources.iter().flat_map(|source| source.lines()).filter(|line| line.trim_start().starts_with("pub ")) {
+        assert!(
+            !field.contains("String") && !field.contains("&'static str") || field.contains("kind:") || field.contains("action"),
+            "{field}"
+        );
+    }
 }
 
 #[test]
@@ -179,7 +211,7 @@ fn consent_says_who_what_where() {
         client_name: "Cursor".into(),
         servers: vec!["dice".into(), "uuid".into()],
         redirect_uri: "http://localhost:1234/callback".into(),
-        redirect_host: "localhost".into(),
+        destination: Destination::ThisComputer("localhost".into()),
         user: None,
         provider_label: "Okta".into(),
         transaction: "ptn_txn_1".into(),
@@ -207,6 +239,8 @@ fn consent_says_who_what_where() {
         assert!(html.contains(part), "{part}");
     }
     assert!(html.contains(">new<") && html.contains("stays allowed") && html.contains("has changed"));
+    let program = ConsentPage { destination: Destination::Program("com.evil.app:".into()), ..page.clone() }.render().unwrap();
+    assert!(program.contains("<strong>com.evil.app:</strong>") && program.contains("opens a program on your own computer"));
     let elsewhere = ConsentPage { is_local: false, ..page };
     assert!(!elsewhere.render().unwrap().contains("on your own computer"));
     let first = ConsentPage { scopes: Vec::new(), kept: Vec::new(), has_changed: false, ..elsewhere };

@@ -25,7 +25,8 @@ async fn the_page_says_who_asks_for_what_where_and_whereto() {
 #[tokio::test]
 async fn a_consent_is_remembered_for_the_same_person_client_and_resource() {
     let world = World::start().await;
-    let (client, browser, _) = world.connect("/mcp").await;
+    let (client, browser) = (world.web_client("/mcp").await, world.browser());
+    client.connect(&browser).await;
     let again = client.authorization();
     let Landing::Client(returned) = client.begin(&browser, &again).await else { panic!("asked again") };
     again.check(&returned, &client.discovery);

@@ -10,16 +10,10 @@ use serde_json::json;
 
 use crate::world::World;
 
-/// A client with an address on the web, where anybody's could be.
-async fn web_client(world: &World) -> OAuthClient {
-    let metadata = json!({"client_name": "Acme Web", "redirect_uris": ["https://app.example/cb"]});
-    OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await
-}
-
 #[tokio::test]
 async fn t11_none_shows_no_page_and_tells_only_clients_that_people_know() {
     let world = World::start().await;
-    let (browser, web, local) = (world.browser(), web_client(&world).await, world.client("/mcp").await);
+    let (browser, web, local) = (world.browser(), world.web_client("/mcp").await, world.client("/mcp").await);
     let silent = |client: &OAuthClient| client.authorization().with("prompt", "none");
     let nobody = world.browser();
 
@@ -78,7 +72,8 @@ async fn login_has_the_person_sign_in_again() {
 #[tokio::test]
 async fn an_old_login_is_not_enough_for_max_age() {
     let world = World::start().await;
-    let (client, browser, _) = world.connect("/mcp").await;
+    let (client, browser) = (world.web_client("/mcp").await, world.browser());
+    client.connect(&browser).await;
     let authorization = client.authorization().with("max_age", "300");
     world.clock.advance(Duration::from_secs(300));
     assert!(matches!(client.begin(&browser, &authorization).await, Landing::Client(_)), "young enough");

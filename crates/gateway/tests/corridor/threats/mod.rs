@@ -4,6 +4,7 @@
 mod assertions;
 mod authorize;
 mod between_nodes;
+mod browser_flows;
 mod codes;
 mod confused_deputy;
 mod cookies;

@@ -102,7 +102,7 @@ async fn t32_a_token_for_some_tools_lists_and_calls_those_alone() {
 #[tokio::test]
 async fn a_client_that_needs_more_steps_up() {
     let world = world().await;
-    let (client, browser) = (world.client("/mcp/uuid").await, world.browser());
+    let (client, browser) = (world.web_client("/mcp/uuid").await, world.browser());
     assert!(client.discovery.challenge.contains("scope=\"uuid:say\""), "{}", client.discovery.challenge);
     assert_eq!(client.discovery.resource["scopes_supported"], json!(["mcp", "uuid", "uuid:count", "uuid:say"]));
     let (_, tokens) = granted(&client, &browser, "uuid:say").await;
@@ -118,7 +118,7 @@ async fn a_client_that_needs_more_steps_up() {
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 2})).await, "3");
     assert_eq!(mcp.call_text("echo", json!({"text": "still"})).await, "still");
 
-    // What was allowed is remembered together: either part of it is given without a question.
+    // What was allowed is remembered together: either part of it is given without a question, at an address on the web.
     for scope in ["uuid:say", "uuid:count", "uuid:count uuid:say"] {
         client.begin(&browser, &client.authorization().with("scope", scope)).await.returned().code();
     }
@@ -138,7 +138,8 @@ async fn change(world: &World, client: &OAuthClient, redirect_uris: &[&str]) {
 #[tokio::test]
 async fn t28_a_client_with_other_addresses_is_asked_about_again() {
     let world = World::start().await;
-    let (client, browser, _) = world.connect("/mcp").await;
+    let (client, browser) = (world.web_client("/mcp").await, world.browser());
+    client.connect(&browser).await;
     client.begin(&browser, &client.authorization()).await.returned().code();
 
     change(&world, &client, &[&client.redirect_uri, "https://evil.example/collect"]).await;

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::{
+    client::{ClientAuthMethod, ClientKeys},
     ids::{ClientId, ProviderName, TransactionId, UserId},
     oauth::authorize::tests::{client, request, resources},
     redirect::RedirectUri,
     resource::Resource,
     scope::ScopeSet,
     secret::TokenHash,
-    signin::{Interaction, Prompt, Purpose},
+    signin::{Interaction, Prompt, Purpose, Transaction},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
@@ -29,8 +30,8 @@ fn login(name: &str) -> Login {
     }
 }
 
-fn transaction(request: &AuthorizationRequest) -> Transaction {
-    Transaction {
+fn transaction(request: &AuthorizationRequest) -> BrowserTransaction {
+    BrowserTransaction::begun(Transaction {
         id: TransactionId::from_text("t"),
         purpose: Purpose::Authorize(request.clone()),
         browser: TokenHash::of("browser"),
@@ -39,11 +40,26 @@ fn transaction(request: &AuthorizationRequest) -> Transaction {
         signed_in: None,
         created_at: NOW,
         expires_at: NOW + Duration::from_secs(600),
-    }
+    })
 }
 
-fn step(request: &AuthorizationRequest, transaction: &Transaction, login: Option<&Login>, remembered: Option<&Consent>) -> Step {
-    Standing { request, transaction, login, remembered, now: NOW }.next_step(&resources())
+fn step(
+    request: &AuthorizationRequest,
+    transaction: &BrowserTransaction,
+    login: Option<&Login>,
+    remembered: Option<&Consent>,
+) -> Step {
+    step_of(&client(), request, transaction, login, remembered)
+}
+
+fn step_of(
+    client: &Client,
+    request: &AuthorizationRequest,
+    transaction: &BrowserTransaction,
+    login: Option<&Login>,
+    remembered: Option<&Consent>,
+) -> Step {
+    Standing { request, transaction, login, remembered, now: NOW }.next_step(client, &resources())
 }
 
 fn wishing(prompt: Prompt, max_age: Option<u64>) -> AuthorizationRequest {
@@ -62,7 +78,7 @@ fn t01_consent_comes_before_the_provider_and_before_any_code() {
     let broader = Consent { scopes: ScopeSet::parse("mcp").unwrap(), ..consent.clone() };
     let alice = login("alice");
     let fresh = transaction(&request);
-    let allowed = Transaction { consented_at: Some(NOW), ..fresh.clone() };
+    let allowed = fresh.clone().consented(NOW, None);
     let cases = [
         (&fresh, None, None, Step::AskConsent),
         (&fresh, Some(&alice), None, Step::AskConsent),
@@ -85,8 +101,7 @@ fn t01_consent_comes_before_the_provider_and_before_any_code() {
 #[test]
 fn consent_belongs_to_the_person_who_gave_it() {
     let request = request("mcp");
-    let by =
-        |name: Option<&str>| Transaction { consented_at: Some(NOW), consented_by: name.map(person), ..transaction(&request) };
+    let by = |name: Option<&str>| transaction(&request).consented(NOW, name.map(person));
     let (alice, bob) = (&login("alice"), &login("bob"));
     let cases = [
         (None, Some(alice), Step::IssueCode),
@@ -146,8 +161,12 @@ fn prompts_and_ages() {
         let request = wishing(prompt, max_age);
         let consent = consent::remember(&request, &person("alice"), None, NOW);
         let mut transaction = transaction(&request);
-        transaction.consented_at = (progress >= allowed).then_some(NOW);
-        transaction.signed_in = (progress >= returned).then_some(alice.id);
+        if progress >= allowed {
+            transaction = transaction.consented(NOW, None);
+        }
+        if progress >= returned {
+            transaction = transaction.signed_in(alice.id);
+        }
         let found = step(&request, &transaction, is_signed_in.then_some(&alice), is_remembered.then_some(&consent));
         assert_eq!(found, expected, "case {n}");
     }
@@ -174,4 +193,82 @@ fn t11_who_may_be_told_without_a_page() {
     assert!(told(web, &client(), Some(&consent)));
     assert!(!told(web, &client(), Some(&changed)));
     assert!(!told(web, &client(), Some(&others)));
+}
+
+#[test]
+fn t58_at_an_address_of_this_computer_a_person_answers_each_time() {
+    let methods = [ClientAuthMethod::None, ClientAuthMethod::ClientSecretBasic, ClientAuthMethod::PrivateKeyJwt];
+    let (open, secret, key) = (Step::AskToContinue, Step::IssueCode, Step::IssueCode);
+    let cases = [
+        ("https://app.example/cb", [Step::IssueCode; 3]),
+        ("https://localhost/cb", [open, secret, key]),
+        ("https://127.0.0.1:8443/cb", [open, secret, key]),
+        ("http://localhost:1/cb", [open, secret, key]),
+        ("http://127.0.0.1:4711/cb", [open, secret, key]),
+        ("http://[::1]:1/cb", [open, secret, key]),
+        ("cursor://anysphere.cursor-mcp/oauth/callback", [open, secret, key]),
+        ("com.example.app:/cb", [open, secret, key]),
+        ("com.example.app://app.example/cb", [open, secret, key]),
+    ];
+    let alice = login("alice");
+    for source in [ClientSource::Registered, ClientSource::MetadataDocument, ClientSource::Configured] {
+        for (uri, expected) in &cases {
+            for (method, expected) in methods.into_iter().zip(expected) {
+                // The client has an address on the web too: what counts is the one of this request.
+                let redirect_uris = ["https://app.example/cb", uri].map(|uri| RedirectUri::parse(uri).unwrap()).to_vec();
+                let keys = Some(ClientKeys::Remote("https://app.example/jwks".to_owned()));
+                let client = Client { source, auth_method: method, redirect_uris, keys, ..client() };
+                let redirect_uri = RedirectUri::parse(uri).unwrap();
+                let fingerprint = consent::fingerprint(&client);
+                let request = AuthorizationRequest { redirect_uri, fingerprint, ..request("dice") };
+                let consent = consent::remember(&request, &person("alice"), None, NOW);
+                let (fresh, case) = (transaction(&request), format!("{source:?} {method:?} {uri}"));
+                let step = |request: &AuthorizationRequest, transaction: &BrowserTransaction| {
+                    step_of(&client, request, transaction, Some(&alice), Some(&consent))
+                };
+                assert_eq!(step(&request, &fresh), *expected, "{case}");
+                assert_eq!(step(&request, &fresh.clone().consented(NOW, Some(person("alice")))), Step::IssueCode, "{case}");
+                let unseen = Interaction { prompt: Prompt { none: true, ..Prompt::default() }, ..Interaction::default() };
+                let unseen = AuthorizationRequest { interaction: unseen, ..request.clone() };
+                let expected = match expected {
+                    Step::AskToContinue => Step::Refuse(ErrorCode::InteractionRequired),
+                    other => *other,
+                };
+                assert_eq!(step(&unseen, &transaction(&unseen)), expected, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn t58_the_short_question_is_for_what_was_allowed_and_nothing_more() {
+    let redirect_uri = RedirectUri::parse("http://127.0.0.1:4711/cb").unwrap();
+    let request = AuthorizationRequest { redirect_uri, ..request("dice") };
+    let consent = consent::remember(&request, &person("alice"), None, NOW);
+    let narrower = Consent { scopes: ScopeSet::parse("dice:read").unwrap(), ..consent.clone() };
+    let changed = Consent { fingerprint: TokenHash::of("before"), ..consent.clone() };
+    let others = Consent { user: person("bob"), ..consent.clone() };
+    let ask = Prompt { consent: true, ..Prompt::default() };
+    let asking = AuthorizationRequest { interaction: Interaction { prompt: ask, ..Interaction::default() }, ..request.clone() };
+    let alice = login("alice");
+    let cases = [
+        (&request, Some(&alice), Some(&consent), Step::AskToContinue),
+        (&request, Some(&alice), Some(&narrower), Step::AskConsent),
+        (&request, Some(&alice), Some(&changed), Step::AskConsent),
+        (&request, Some(&alice), Some(&others), Step::AskConsent),
+        (&request, Some(&alice), None, Step::AskConsent),
+        (&request, None, Some(&consent), Step::AskConsent),
+        (&asking, Some(&alice), Some(&consent), Step::AskConsent),
+    ];
+    for (n, (request, login, remembered, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(step(request, &transaction(request), login, remembered), expected, "case {n}");
+    }
+}
+
+#[test]
+fn t08_a_transaction_is_of_the_browser_that_began_it_and_of_no_other() {
+    let begun = transaction(&request("dice"));
+    let of = |browser: &str| Transaction::clone(&begun).of_browser(&TokenHash::of(browser));
+    assert_eq!(of("browser"), Some(begun.clone()));
+    assert_eq!([of("another"), of("")], [None, None]);
 }
