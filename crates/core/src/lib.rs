@@ -1,11 +1,12 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
+//! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
 pub mod bulletin;
 pub mod client;
 pub mod clock;
 pub mod entropy;
+pub mod file_access;
 pub mod grant;
 pub mod ids;
 pub mod lifetimes;
@@ -17,6 +18,7 @@ pub mod pins;
 pub mod pkce;
 pub mod principal;
 pub mod redirect;
+pub mod request;
 pub mod resource;
 pub mod scope;
 pub mod secret;

@@ -14,6 +14,7 @@ pub use self::set::ResourceSet;
 use crate::{
     ids::ServerName,
     oauth::scopes::{ScopeCatalogue, ScopeRule},
+    request::PlainPath,
     scope::{self, Scope, ScopeSet},
 };
 
@@ -182,7 +183,8 @@ impl Resources {
 
     /// Which resource guards the request path `path`? A proxy pattern guards everything below it; `/mcp` and
     /// `/mcp/{server}` guard just themselves. A trailing slash makes no difference.
-    pub fn guarding(&self, path: &str) -> Option<(Resource, &Target)> {
+    pub fn guarding(&self, path: PlainPath<'_>) -> Option<(Resource, &Target)> {
+        let path = path.as_str();
         let bare = path.trim_end_matches('/');
         let entry = self.entries.iter().find(|entry| match &entry.target {
             Target::Proxy { pattern } => bare == entry.path || path.starts_with(pattern.as_str()),
@@ -193,17 +195,21 @@ impl Resources {
 
     /// The resource that a client's `resource` parameter names (RFC 8707 section 2). The scheme, host and port must be ours;
     /// a `server_name` query, which `/mcp` takes, is part of the address of `/mcp`; a fragment is never allowed. The bare
-    /// public URL stands for `/mcp`.
+    /// public URL stands for `/mcp`. The path is taken as it is written, as that of a request is: a `resource` that parsers of URLs
+    /// mend (dot segments, backslashes, missing slashes, user names that are empty) names nothing here (threat 60).
     pub fn parse(&self, requested: &str) -> Result<Resource, UnknownResource> {
         let url = Url::parse(requested).map_err(|_| UnknownResource)?;
-        let is_ours = url.origin() == self.public_url.url.origin() && url.username().is_empty() && url.password().is_none();
-        if !is_ours || requested.contains('#') {
+        let (authority, path) = written_parts(requested).ok_or(UnknownResource)?;
+        let is_as_written = path == url.path() || (path.is_empty() && url.path() == "/");
+        let is_ours = url.origin() == self.public_url.url.origin() && !authority.contains('@');
+        if !is_ours || !is_as_written || requested.contains('#') {
             return Err(UnknownResource);
         }
         if url.path() == "/" && url.query().is_none() {
             return Ok(self.root());
         }
-        let (resource, target) = self.guarding(url.path()).ok_or(UnknownResource)?;
+        let path = PlainPath::parse(path).map_err(|_| UnknownResource)?;
+        let (resource, target) = self.guarding(path).ok_or(UnknownResource)?;
         let query_is_ours = match url.query() {
             None => true,
             Some(query) => *target == Target::All && query.starts_with("server_name="),
@@ -251,6 +257,16 @@ impl Resources {
     }
 }
 
+/// Authority and path of a URL, as they are written.
+fn written_parts(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://").filter(|_| url.bytes().all(|byte| byte.is_ascii_graphic()))?;
+    if !scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return None;
+    }
+    let (rest, _) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    Some(rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,7 +308,7 @@ mod tests {
         ];
         let resources = resources();
         for (path, expected) in cases {
-            let found = resources.guarding(path).map(|(resource, _)| resource);
+            let found = resources.guarding(PlainPath::parse(path).unwrap()).map(|(resource, _)| resource);
             assert_eq!(found.as_ref().map(Resource::as_str), expected, "{path}");
         }
     }
@@ -316,6 +332,29 @@ mod tests {
             ("https://u@gw.example/mcp", None),
             ("https://gw.example/mcp/nobody", None),
             ("mcp", None),
+            ("https://gw.example/", Some("https://gw.example/mcp")),
+            ("https://gw.example/mcp/legacy/a%20b", Some("https://gw.example/mcp/legacy")),
+            // What is written otherwise than it is read (threat 60).
+            ("https://gw.example/mcp/%64ice", None),
+            ("https://gw.example/%6Dcp", None),
+            ("https://gw.example/mcp/legacy/%61", None),
+            ("https://gw.example/mcp/legacy/../dice", None),
+            ("https://gw.example/mcp/./dice", None),
+            ("https://gw.example/mcp/legacy/%2e%2e/dice", None),
+            ("https://gw.example/x/..", None),
+            ("https://gw.example//mcp", None),
+            ("https://gw.example/mcp//dice", None),
+            ("https://gw.example\\mcp\\dice", None),
+            ("https://gw.example/mcp\\dice", None),
+            ("https:/gw.example/mcp", None),
+            ("https:gw.example/mcp", None),
+            ("https:///gw.example/mcp", None),
+            ("https://@gw.example/mcp", None),
+            ("https://:@gw.example/mcp", None),
+            (" https://gw.example/mcp", None),
+            ("https://gw.example/mc\tp", None),
+            ("https://gw.example/mcp\n", None),
+            ("https://gw.example/mcp;x", None),
         ];
         let resources = resources();
         for (requested, expected) in cases {

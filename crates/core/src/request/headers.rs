@@ -1,0 +1,425 @@
+//! Which headers of a client's request may go on to a proxied target (threats 31, 33, 38 and 61): those of [`is_passed`], those that the
+//! route's configuration names ([`HeaderPattern`]), and never those of [`withheld`]. An allow-list, because every product that checks who calls
+//! tells its applications so in headers of its own, and a target that trusts one of them must not get it from a stranger.
+//!
+//! Names are in small letters, as HTTP/2 has them.
+
+use thiserror::Error;
+
+/// Passed on every route: what the body is and which answer is wanted, conditions and ranges, MCP, traces.
+const PASSED: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "baggage",
+    "cache-control",
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-range",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "last-event-id",
+    "mcp-*",
+    "pragma",
+    "prefer",
+    "range",
+    "repr-digest",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "want-content-digest",
+    "want-repr-digest",
+];
+
+/// Why a header never reaches a target from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    Connection,
+    Credential,
+    Identity,
+    Origin,
+    Override,
+    Ours,
+    Underscore,
+}
+
+impl Withheld {
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Connection => "it is about the client's connection to the gateway, which ends here",
+            Self::Credential => "it is what callers prove themselves to the gateway with",
+            Self::Identity => {
+                "it says who is calling, and a client can write any name into it: the gateway says who it is in X-Portunus-User"
+            }
+            Self::Origin => "it says where a request came from, which the gateway does itself",
+            Self::Override => "it asks for another path or method than the ones that were checked",
+            Self::Ours => "the gateway sets it",
+            Self::Underscore => "many servers take an underscore for a dash: it would be another header there",
+        }
+    }
+}
+
+/// Never passed, whatever a route names. Identity headers are listed so that nobody passes one without knowing what it is; those that are
+/// missing here are not passed either, unless a route names them.
+const WITHHELD: &[(Withheld, &[&str])] = &[
+    (
+        Withheld::Connection,
+        &[
+            "connection",
+            "content-length",
+            "early-data",
+            "expect",
+            "http2-settings",
+            "keep-alive",
+            "sec-websocket-*",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ],
+    ),
+    (Withheld::Credential, &["authorization", "cookie", "cookie2", "proxy-*", "dpop", "x-serverless-authorization"]),
+    (
+        Withheld::Identity,
+        &[
+            "cf-*",
+            "client-cert",
+            "client-cert-chain",
+            "fly-*",
+            "gap-auth",
+            "gap-upstream-address",
+            "impersonate-*",
+            "iv-*",
+            "oam-*",
+            "oidc-*",
+            "remote-*",
+            "sm-*",
+            "ssl-*",
+            "tailscale-*",
+            "teleport-*",
+            "x-amzn-mtls-*",
+            "x-amzn-oidc-*",
+            "x-anonymous-consumer",
+            "x-apigateway-*",
+            "x-appengine-*",
+            "x-arr-*",
+            "x-auth-email",
+            "x-auth-groups",
+            "x-auth-name",
+            "x-auth-request-*",
+            "x-auth-roles",
+            "x-auth-subject",
+            "x-auth-user*",
+            "x-authenticated-*",
+            "x-authentik-*",
+            "x-client-cert*",
+            "x-client-dn",
+            "x-client-verify",
+            "x-consumer-*",
+            "x-credential-*",
+            "x-goog-*",
+            "x-id-token",
+            "x-jwt-*",
+            "x-ms-client-*",
+            "x-ms-token-*",
+            "x-pomerium-*",
+            "x-proxy-user*",
+            "x-remote-*",
+            "x-spiffe-*",
+            "x-ssl-*",
+            "x-tls-*",
+            "x-user",
+            "x-user-email",
+            "x-user-groups",
+            "x-user-id",
+            "x-user-name",
+            "x-user-roles",
+            "x-userinfo",
+            "x-username",
+            "x-vouch-*",
+            "x-webauth-*",
+        ],
+    ),
+    (
+        Withheld::Origin,
+        &[
+            "access-control-request-*",
+            "client-ip",
+            "fastly-client-ip",
+            "forwarded",
+            "forwarded-*",
+            "host",
+            "origin",
+            "true-client-ip",
+            "via",
+            "wl-proxy-*",
+            "x-azure-clientip",
+            "x-azure-socketip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "x-envoy-*",
+            "x-forwarded",
+            "x-forwarded-*",
+            "x-host",
+            "x-originating-*",
+            "x-proxyuser-*",
+            "x-real-*",
+        ],
+    ),
+    (
+        Withheld::Override,
+        &[
+            "x-accel-*",
+            "x-http-method",
+            "x-http-method-override",
+            "x-method-override",
+            "x-original-*",
+            "x-override-url",
+            "x-rewrite-url",
+        ],
+    ),
+    (Withheld::Ours, &["portunus-*", "x-portunus-*", "x-request-id"]),
+];
+
+/// Is a header of this name passed on every route?
+pub fn is_passed(name: &str) -> bool {
+    PASSED.iter().any(|pattern| fits(pattern, name)) && withheld(name).is_none()
+}
+
+/// Why a header of this name is passed on no route; `None` if a route may pass it.
+pub fn withheld(name: &str) -> Option<Withheld> {
+    if name.contains('_') {
+        return Some(Withheld::Underscore);
+    }
+    let found = WITHHELD.iter().find(|(_, patterns)| patterns.iter().any(|pattern| fits(pattern, name)));
+    found.map(|(why, _)| *why)
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    }
+}
+
+/// Names of headers that a route passes: one, or all that start alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderPattern(String);
+
+/// Why a text names no headers that may be passed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BadHeaderPattern {
+    #[error("the name of a header, such as X-Acme-Tenant, or the start of one and a `*`, such as X-Acme-*")]
+    Name,
+    #[error("another header: {0} is never passed, for {why}", why = .1.why())]
+    Withheld(String, Withheld),
+    #[error("a longer start: this one fits {0}, which is never passed, for {why}", why = .1.why())]
+    TooWide(&'static str, Withheld),
+}
+
+impl HeaderPattern {
+    /// In any case of letters; a `*` at the end stands for the rest of the name.
+    pub fn parse(text: &str) -> Result<Self, BadHeaderPattern> {
+        let lower = text.to_ascii_lowercase();
+        let start = lower.strip_suffix('*').unwrap_or(&lower);
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^`|~_".contains(&byte);
+        if (start.is_empty() && lower != "*") || !start.bytes().all(is_token) {
+            return Err(BadHeaderPattern::Name);
+        }
+        if let Some(why) = withheld(start) {
+            return Err(BadHeaderPattern::Withheld(text.to_owned(), why));
+        }
+        if start.len() < lower.len() {
+            let mut names = WITHHELD.iter().flat_map(|(why, names)| names.iter().map(move |name| (*why, *name)));
+            if let Some((why, name)) = names.find(|(_, name)| name.starts_with(start)) {
+                return Err(BadHeaderPattern::TooWide(name, why));
+            }
+        }
+        Ok(Self(lower))
+    }
+
+    pub fn fits(&self, name: &str) -> bool {
+        fits(&self.0, name)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t61_what_is_passed_on_every_route() {
+        let passed = [
+            "accept",
+            "accept-encoding",
+            "content-type",
+            "content-encoding",
+            "if-none-match",
+            "range",
+            "mcp-session-id",
+            "mcp-protocol-version",
+            "mcp-method",
+            "mcp-name",
+            "mcp-param-region",
+            "last-event-id",
+            "traceparent",
+            "tracestate",
+            "baggage",
+            "user-agent",
+            "idempotency-key",
+        ];
+        for name in passed {
+            assert!(is_passed(name), "{name}");
+        }
+        let not = [
+            "authorization",
+            "cookie",
+            "host",
+            "origin",
+            "referer",
+            "from",
+            "x-api-key",
+            "x-custom",
+            "x-acme-tenant",
+            "x-whatever-user",
+            "accept-",
+            "mcp",
+            "mcp_session_id",
+            "mcp-session_id",
+            "content-length",
+            "connection",
+            "content-location",
+            "x-mcp-user",
+            "",
+        ];
+        for name in not {
+            assert!(!is_passed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn t61_what_no_route_can_pass() {
+        use Withheld::{Connection, Credential, Identity, Origin, Ours, Override, Underscore};
+        let cases = [
+            ("Authorization", Credential),
+            ("Proxy-Authorization", Credential),
+            ("Proxy-Anything", Credential),
+            ("Cookie", Credential),
+            ("DPoP", Credential),
+            ("X-Serverless-Authorization", Credential),
+            ("Connection", Connection),
+            ("TE", Connection),
+            ("Upgrade", Connection),
+            ("Transfer-Encoding", Connection),
+            ("Content-Length", Connection),
+            ("Host", Origin),
+            ("Forwarded", Origin),
+            ("Via", Origin),
+            ("X-Forwarded-For", Origin),
+            ("X-Forwarded-User", Origin),
+            ("X-Forwarded-Client-Cert", Origin),
+            ("X-Real-IP", Origin),
+            ("True-Client-IP", Origin),
+            ("Origin", Origin),
+            ("X-Original-URL", Override),
+            ("X-Rewrite-URL", Override),
+            ("X-HTTP-Method-Override", Override),
+            ("X-Original-Method", Override),
+            ("X-Portunus-User", Ours),
+            ("X-Portunus-Anything", Ours),
+            ("X-Request-ID", Ours),
+            ("Portunus-Envelope", Ours),
+            ("X-Remote-User", Identity),
+            ("X-Remote-Group", Identity),
+            ("X-Remote-Extra-Scopes", Identity),
+            ("Remote-User", Identity),
+            ("Remote-Groups", Identity),
+            ("X-Auth-Request-Email", Identity),
+            ("X-Goog-Authenticated-User-Email", Identity),
+            ("X-Goog-IAP-JWT-Assertion", Identity),
+            ("X-MS-CLIENT-PRINCIPAL", Identity),
+            ("X-MS-CLIENT-PRINCIPAL-NAME", Identity),
+            ("X-MS-TOKEN-AAD-ID-TOKEN", Identity),
+            ("X-Amzn-Oidc-Data", Identity),
+            ("X-Amzn-Mtls-Clientcert", Identity),
+            ("Cf-Access-Jwt-Assertion", Identity),
+            ("Cf-Access-Authenticated-User-Email", Identity),
+            ("CF-Connecting-IP", Identity),
+            ("X-WebAuth-User", Identity),
+            ("Tailscale-User-Login", Identity),
+            ("Ssl-Client-Cert", Identity),
+            ("Ssl-Client-S-Dn", Identity),
+            ("X-SSL-Client-DN", Identity),
+            ("X-Authentik-Username", Identity),
+            ("X-Pomerium-Jwt-Assertion", Identity),
+            ("X-Vouch-User", Identity),
+            ("Impersonate-User", Identity),
+            ("X-Consumer-Username", Identity),
+            ("X-Userinfo", Identity),
+            ("Teleport-Jwt-Assertion", Identity),
+            ("iv-user", Identity),
+            ("OIDC-Claim-Email", Identity),
+            ("Client-Cert", Identity),
+            ("X-Auth-Username", Identity),
+            ("X_Remote_User", Underscore),
+            ("X-Acme_Tenant", Underscore),
+            ("Remote_User", Underscore),
+        ];
+        for (name, why) in cases {
+            let lower = name.to_ascii_lowercase();
+            assert_eq!(withheld(&lower), Some(why), "{name}");
+            assert!(!is_passed(&lower), "{name}");
+            assert_eq!(HeaderPattern::parse(name), Err(BadHeaderPattern::Withheld(name.to_owned(), why)), "{name}");
+        }
+    }
+
+    #[test]
+    fn t61_what_a_route_may_pass() {
+        let cases = [
+            ("X-Acme-Tenant", "x-acme-tenant", true),
+            ("x-acme-tenant", "x-acme-tenants", false),
+            ("X-Acme-*", "x-acme-tenant", true),
+            ("X-Acme-*", "x-acme-", true),
+            ("X-Acme-*", "x-acme", false),
+            ("X-Acme*", "x-acme", true),
+            ("X-Api-Key", "x-api-key", true),
+            ("Referer", "referer", true),
+            ("X-Auth-Token", "x-auth-token", true),
+        ];
+        for (pattern, name, expected) in cases {
+            assert_eq!(HeaderPattern::parse(pattern).unwrap().fits(name), expected, "{pattern} {name}");
+        }
+        for bad in ["", "X Acme", "X-Acme-*-Id", "*-Acme", "**", "X:", "X-Ac\u{e9}", "X-Acme\n", "(x)"] {
+            assert_eq!(HeaderPattern::parse(bad), Err(BadHeaderPattern::Name), "{bad:?}");
+        }
+        for wide in ["*", "X-*", "x*", "A*", "Co*", "X-F*", "X-Auth-*", "X-Us*", "Prox*", "X-Goo*", "H*"] {
+            assert!(matches!(HeaderPattern::parse(wide), Err(BadHeaderPattern::TooWide(..))), "{wide}");
+        }
+        for inside in ["X-Forwarded*", "X-User*", "X-Forwarded-*", "X-Forwarded-Acme-*", "X-Goog-A*", "Proxy-*", "x_acme_*"] {
+            assert!(matches!(HeaderPattern::parse(inside), Err(BadHeaderPattern::Withheld(..))), "{inside}");
+        }
+    }
+
+    #[test]
+    fn t61_the_lists_do_not_meet() {
+        for pattern in PASSED {
+            let name = pattern.trim_end_matches('*');
+            assert_eq!(withheld(name), None, "{pattern}");
+            for (_, names) in WITHHELD {
+                assert!(!pattern.ends_with('*') || names.iter().all(|withheld| !withheld.starts_with(name)), "{pattern}");
+            }
+        }
+    }
+}
