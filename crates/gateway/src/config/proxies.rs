@@ -1,5 +1,6 @@
 //! Section: guarded reverse-proxy routes (`proxies` of `config.yaml`).
 
+use portunus_core::request::HeaderPattern;
 use url::Url;
 
 use super::{
@@ -7,6 +8,7 @@ use super::{
     mistake::{Report, Where},
     raw::{Raw, Written, written},
     server::without_credentials,
+    tree::Item,
 };
 
 /// First segments of paths that are the gateway's own; `/mcp/…` is checked against the servers.
@@ -34,11 +36,21 @@ pub(super) fn resolve(raw: &Raw<'_>, servers: &[String], report: &mut Report) ->
     for item in items {
         let pattern = written(item.find("pattern")).and_then(|pattern| check_pattern(pattern, servers, &mut seen, report));
         let target = written(item.find("target_url")).and_then(|target| check_target(target, report));
+        let pass_headers = pass_headers(&item, report);
         if let (Some(pattern), Some(target)) = (pattern, target) {
-            routes.push(ProxyRoute { pattern, target });
+            routes.push(ProxyRoute { pattern, target, pass_headers });
         }
     }
     routes
+}
+
+fn pass_headers(route: &Item<'_>, report: &mut Report) -> Vec<HeaderPattern> {
+    let items = route.find("pass_headers").map(|item| item.items()).unwrap_or_default();
+    let names = items.into_iter().filter_map(|item| written(Some(item)));
+    let parsed = names.filter_map(|Written { text, at, .. }| {
+        HeaderPattern::parse(&text).map_err(|bad| report.mistake(at, format!("`{text}`"), bad.to_string())).ok()
+    });
+    parsed.collect()
 }
 
 fn check_pattern(

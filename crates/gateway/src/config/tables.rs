@@ -107,6 +107,11 @@ const PROXY: Table = Table {
         Field::new("pattern", Shape::Text, "A path that starts and ends with a slash, such as /mcp/dice/").required(),
         Field::new("target_url", Shape::Text, "An http or https URL without a trailing slash, such as http://localhost:3000")
             .required(),
+        Field::new(
+            "pass_headers",
+            Shape::List(&Shape::Text),
+            "Headers of clients to pass on beside those that always are: names such as X-Acme-Tenant, or the start of one and a *: X-Acme-*",
+        ),
     ],
 };
 

@@ -1,5 +1,5 @@
-//! The layers round every endpoint, outermost first: a request id and one line in the log; panics become 500; `Host` and
-//! `Origin` (threat 34); headers that every answer carries; failed authentications are counted. [`super::router`] puts them on.
+//! The layers round every endpoint, outermost first: a request id and one line in the log; panics become 500; a path with one reading and
+//! one host (threats 60, 65); `Host` and `Origin` (threat 34); headers that every answer carries; failed authentications are counted. [`super::router`] puts them on.
 //!
 //! They are plain functions, one inside the other. As layers of tower each request would clone and box all that is inside of each of
 //! them, which took more time than what they do.
@@ -13,8 +13,12 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use portunus_core::{Entropy, resource::PublicUrl};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use portunus_core::{
+    Entropy,
+    request::{Authority, BadHost, PlainPath, agreed_host},
+    resource::PublicUrl,
+};
 use serde_json::json;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
@@ -68,6 +72,9 @@ const OPEN_TO_ALL_ORIGINS: [&str; 8] = [
 ];
 /// Paths of load balancers, which know us by address.
 const ANY_HOST: [&str; 3] = ["/health", "/healthz", "/ready"];
+const TWO_READINGS: &str = "the path could be read as another one: it must not have dot segments, empty segments, ';', '\\', encoded \
+                            separators, nor encoded letters, digits, '-', '.', '_' or '~'";
+const ONE_HOST: &str = "the request must name one host: in one Host header, or in its target, the same in both";
 const CORS_METHODS: &str = "GET, POST, PUT, DELETE, OPTIONS";
 const CORS_HEADERS: &str =
     "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
@@ -129,12 +136,32 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "server_error"}))).into_response()
 }
 
-/// `Host` must name us, `Origin` must be ours or allowed (threat 34: DNS rebinding, cross-site requests).
+/// The request must have one meaning: a path that every server reads in the same way (threats 39, 60) and one host (threat 65). That
+/// host must be ours, `Origin` must be ours or allowed (threat 34: DNS rebinding, cross-site requests).
 async fn admit(room: &LayerRoom, request: Request) -> Response {
-    let path = request.uri().path();
-    if !ANY_HOST.contains(&path) && !is_our_host(room, &request) {
-        tracing::warn!(host = ?request.headers().get(header::HOST), "Host is not ours: BASE_URL names it, or allowed_hosts");
-        return refuse("this gateway is not reached by that host name");
+    let path = match PlainPath::parse(request.uri().path()) {
+        Ok(path) => path.as_str(),
+        Err(bad) => {
+            tracing::warn!(%bad, "path refused");
+            return malformed(TWO_READINGS);
+        }
+    };
+    let host = match host_of(room, &request) {
+        Ok(host) => host,
+        Err(bad) => {
+            tracing::warn!(%bad, "host refused");
+            return malformed(ONE_HOST);
+        }
+    };
+    let is_any_fine = ANY_HOST.contains(&path);
+    match host {
+        // HTTP/1.1 must have one (RFC 9112 section 3.2).
+        None if request.version() == Version::HTTP_11 || !is_any_fine => return malformed("there is no Host header"),
+        Some(host) if !is_any_fine && !is_our_host(room, host) => {
+            tracing::warn!(host = host.host(), "Host is not ours: BASE_URL names it, or allowed_hosts");
+            return refuse("this gateway is not reached by that host name");
+        }
+        _ => {}
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
     let sharing = match &origin {
@@ -162,33 +189,33 @@ fn refuse(why: &str) -> Response {
     (StatusCode::FORBIDDEN, Json(json!({"error": "forbidden", "error_description": why}))).into_response()
 }
 
+fn malformed(why: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_request", "error_description": why}))).into_response()
+}
+
 fn is_open(path: &str) -> bool {
     OPEN_TO_ALL_ORIGINS.iter().any(|open| if open.ends_with('/') { path.starts_with(open) } else { path == *open })
 }
 
-fn is_our_host(room: &LayerRoom, request: &Request) -> bool {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
-        (Some(authority), None, _) => authority.as_str(),
-        (_, Some(host), None) => host.to_str().unwrap_or_default(),
-        _ => return false,
-    };
-    let is_named = host.eq_ignore_ascii_case(room.public_url.authority())
+/// The host that the request names.
+fn host_of<'a>(room: &LayerRoom, request: &'a Request) -> Result<Option<Authority<'a>>, BadHost> {
+    let uri = request.uri();
+    let target = (uri.scheme_str(), uri.authority().map(http::uri::Authority::as_str));
+    let hosts = request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    agreed_host(target, hosts, room.public_url.is_https())
+}
+
+fn is_our_host(room: &LayerRoom, host: Authority<'_>) -> bool {
+    let is_https = room.public_url.is_https();
+    let is_named = Authority::parse(room.public_url.authority()).is_some_and(|ours| host.is(ours, is_https))
         || room
             .admission
             .allowed_hosts
             .iter()
-            .any(|allowed| host.eq_ignore_ascii_case(allowed) || host_name(host).eq_ignore_ascii_case(allowed));
+            .filter_map(|allowed| Authority::parse(allowed))
+            .any(|allowed| if allowed.port().is_some() { host.is(allowed, is_https) } else { host.is_host(allowed) });
     // A loopback gateway is reached by any name of this machine: none of them can be rebound to another one.
-    is_named || (room.public_url.is_loopback() && is_loopback_name(host_name(host)))
-}
-
-/// The host without its port.
-fn host_name(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
+    is_named || (room.public_url.is_loopback() && is_loopback_name(host.host()))
 }
 
 fn is_loopback_name(name: &str) -> bool {
@@ -253,7 +280,7 @@ mod tests {
 
     fn room(url: &str) -> LayerRoom {
         let admission = Admission {
-            allowed_hosts: vec!["internal".to_owned()],
+            allowed_hosts: vec!["internal".to_owned(), "10.1.2.3:3000".to_owned()],
             allowed_origins: vec!["https://inspector.example".to_owned()],
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         };
@@ -296,10 +323,14 @@ mod tests {
         let cases = [
             ("https://gw.example", "gw.example", true),
             ("https://gw.example", "GW.example", true),
+            ("https://gw.example", "gw.example:443", true),
+            ("https://gw.example", "gw.example:80", false),
             ("https://gw.example", "gw.example.evil", false),
             ("https://gw.example", "evil", false),
             ("https://gw.example", "localhost", false),
             ("https://gw.example", "internal:8080", true),
+            ("https://gw.example", "10.1.2.3:3000", true),
+            ("https://gw.example", "10.1.2.3", false),
             ("http://localhost:3000", "localhost:3000", true),
             ("http://localhost:3000", "127.0.0.1:3000", true),
             ("http://localhost:3000", "[::1]:3000", true),
@@ -307,11 +338,40 @@ mod tests {
             ("http://localhost:3000", "localhost.evil:3000", false),
         ];
         for (url, host, expected) in cases {
-            let request = Request::builder().uri("/mcp").header("host", host).body(Body::empty()).unwrap();
-            assert_eq!(is_our_host(&room(url), &request), expected, "{url} {host}");
+            assert_eq!(is_our_host(&room(url), Authority::parse(host).unwrap()), expected, "{url} {host}");
         }
-        let twice = Request::builder().uri("/mcp").header("host", "gw.example").header("host", "evil").body(Body::empty());
-        assert!(!is_our_host(&room("https://gw.example"), &twice.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn t65_one_host_or_none() {
+        type V = Version;
+        let cases: [(&str, &[&str], Version, u16); 15] = [
+            ("/", &["gw.example"], V::HTTP_11, 200),
+            ("https://gw.example/", &["GW.example:443"], V::HTTP_11, 200),
+            ("https://gw.example/", &[], V::HTTP_2, 200),
+            ("/", &["gw.example"], V::HTTP_2, 200),
+            ("https://gw.example/", &["evil.example"], V::HTTP_11, 400),
+            ("https://evil.example/", &["gw.example"], V::HTTP_2, 400),
+            ("https://evil.example/", &["evil.example"], V::HTTP_11, 403),
+            ("https://evil.example/", &[], V::HTTP_2, 403),
+            ("/", &[], V::HTTP_11, 400),
+            ("/", &[], V::HTTP_10, 400),
+            // Load balancers may say nothing; what they say must be one thing.
+            ("/health", &["10.9.8.7"], V::HTTP_11, 404),
+            ("/health", &[], V::HTTP_10, 404),
+            ("/health", &[], V::HTTP_11, 400),
+            ("/health", &["gw.example", "gw.example"], V::HTTP_11, 400),
+            ("https://gw.example/health", &["evil.example"], V::HTTP_11, 400),
+        ];
+        for (target, hosts, version, expected) in cases {
+            let mut request = Request::builder().uri(target);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            let request = request.version(version).body(Body::empty()).unwrap();
+            let status = observe(Arc::new(room("https://gw.example")), request).await.status();
+            assert_eq!(status.as_u16(), expected, "{target} {hosts:?} {version:?}");
+        }
     }
 
     #[test]

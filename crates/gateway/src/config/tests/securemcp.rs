@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portunus_core::{lifetimes::Lifetimes, secret::SecretText};
+use portunus_core::{lifetimes::Lifetimes, request::HeaderPattern, secret::SecretText};
 use portunus_store::redis::RedisOptions;
 
 use super::{Given, SECRET, empty, okta};
@@ -59,6 +59,40 @@ fn b4_targets_that_need_mending() {
         okta().yaml(&text).one_mistake(&["config.yaml:3: proxies[0].target_url", part]);
     }
     okta().yaml("proxies:\n  - pattern: /mcp/dice/\n").one_mistake(&["config.yaml:2: proxies[0] | no `target_url`"]);
+}
+
+#[test]
+fn t61_headers_that_a_route_passes() {
+    let route = |names: &str| format!("proxies:\n  - pattern: /a/\n    target_url: http://h\n    pass_headers: {names}\n");
+    let config = okta().yaml(&route("[X-Acme-Tenant, 'X-Acme-*', Referer]")).load();
+    let names: Vec<_> = config.proxies[0].pass_headers.iter().map(HeaderPattern::as_str).collect();
+    assert_eq!(names, ["x-acme-tenant", "x-acme-*", "referer"]);
+    assert!(okta().yaml(&route("[]")).load().proxies[0].pass_headers.is_empty());
+    let cases = [
+        ("Authorization", "what callers prove themselves to the gateway with"),
+        ("cookie", "what callers prove themselves to the gateway with"),
+        ("Proxy-Authorization", "what callers prove themselves to the gateway with"),
+        ("Connection", "it is about the client's connection"),
+        ("Transfer-Encoding", "it is about the client's connection"),
+        ("Host", "it says where a request came from"),
+        ("Forwarded", "it says where a request came from"),
+        ("X-Forwarded-For", "it says where a request came from"),
+        ("X-Portunus-User", "the gateway sets it"),
+        ("X-Request-Id", "the gateway sets it"),
+        ("X-Remote-User", "it says who is calling"),
+        ("X-Amzn-Oidc-Data", "it says who is calling"),
+        ("X-Original-URL", "another path or method"),
+        ("X_Acme_Tenant", "an underscore for a dash"),
+        ("*", "a longer start"),
+        ("X-*", "a longer start"),
+        ("X Acme", "the name of a header, such as X-Acme-Tenant"),
+        ("X-*-Tenant", "the name of a header, such as X-Acme-Tenant"),
+    ];
+    for (name, part) in cases {
+        let text = route(&format!("\n      - X-Fine\n      - {name:?}"));
+        okta().yaml(&text).one_mistake(&["config.yaml:6: proxies[0].pass_headers[1]", &format!("`{name}`"), part]);
+    }
+    okta().yaml(&route("X-Acme-Tenant")).one_mistake(&["config.yaml:4: proxies[0].pass_headers", "a list"]);
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
     routing,
 };
-use http::{StatusCode, header};
+use http::{StatusCode, Uri, header};
 use portunus_core::{
     oauth::metadata::{self, Features},
+    request::PlainPath,
     resource::Resources,
 };
 use serde::Serialize;
@@ -51,8 +52,10 @@ async fn root_resource(State(room): State<MetadataRoom>) -> Response {
 }
 
 /// The path of a request to a resource; every path below a proxied one has that one's document.
-async fn resource(State(room): State<MetadataRoom>, Path(path): Path<String>) -> Response {
-    match room.resources.guarding(&format!("/{path}")) {
+async fn resource(State(room): State<MetadataRoom>, uri: Uri) -> Response {
+    // As it is written: the extractor for paths would decode it.
+    let path = uri.path().strip_prefix(metadata::PROTECTED_RESOURCE).unwrap_or_default();
+    match PlainPath::parse(path).ok().and_then(|path| room.resources.guarding(path)) {
         Some((resource, _)) => document(metadata::protected_resource(&resource, &room.resources)),
         None => (StatusCode::NOT_FOUND, Json(json!({"error": "not_found"}))).into_response(),
     }

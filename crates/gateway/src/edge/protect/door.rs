@@ -11,6 +11,7 @@ use http::StatusCode;
 use portunus_core::{
     oauth::{params::Params, scopes::Operation},
     principal::Principal,
+    request::PlainPath,
     resource::{Resources, Target},
 };
 use portunus_mcp::hub::View;
@@ -40,12 +41,9 @@ pub async fn any(
     Extension(Peer(peer)): Extension<Peer>,
     request: Request,
 ) -> Response {
-    // What is matched is what is forwarded, so a path that could mean two things is refused before it is looked at (threat 39).
-    if let Err(bad) = proxy::check_path(request.uri().path()) {
-        tracing::warn!(%bad, "path refused");
-        return problem(StatusCode::BAD_REQUEST, "invalid_request", "the path contains characters that are not accepted");
-    }
-    let Some((resource, target)) = room.resources.guarding(request.uri().path()) else {
+    // What is matched is what is forwarded. The edge has refused every path that could mean two things (`layers`).
+    let guarding = PlainPath::parse(request.uri().path()).ok().and_then(|path| room.resources.guarding(path));
+    let Some((resource, target)) = guarding else {
         return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
     };
     let Admitted { principal, look_up } = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {

@@ -1,7 +1,14 @@
-//! Which headers pass through the proxy, and which we set (threats 31, 33, 38). Tables and pure functions only.
+//! The headers of a proxied request and of its answer: what passes of them, and what we set (threats 31, 33, 38, 61). Which of a client's may pass at
+//! all is `portunus_core::request::headers`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use portunus_core::resource::PublicUrl;
+use portunus_core::{
+    request::{
+        HeaderPattern,
+        headers::{is_passed, withheld},
+    },
+    resource::PublicUrl,
+};
 
 use super::Caller;
 use crate::edge::percent;
@@ -13,13 +20,15 @@ pub(super) struct Outgoing<'a> {
     /// The pattern without its trailing slash.
     pub(super) prefix: &'a str,
     pub(super) public_url: &'a PublicUrl,
+    /// Headers that this route passes beside those that every route does.
+    pub(super) passed: &'a [HeaderPattern],
     pub(super) caller: Caller<'a>,
 }
 
 impl Outgoing<'_> {
     /// Of the client's headers those that may pass, and ours. `None` when one of ours cannot be written.
     pub(super) fn headers(&self, received: HeaderMap) -> Option<HeaderMap> {
-        let mut sent = passing(received, |name| !is_hop_by_hop(name) && !is_withheld(name));
+        let mut sent = passing(received, |name| self.passes(name.as_str()));
         let Caller { peer, principal, request_id } = self.caller;
         let scheme = if self.public_url.is_https() { "https" } else { "http" };
         let mut state = |name: &'static str, value: HeaderValue| sent.insert(HeaderName::from_static(name), value);
@@ -37,6 +46,10 @@ impl Outgoing<'_> {
             state("x-portunus-email", HeaderValue::from_str(&ascii(email)).ok()?);
         }
         Some(sent)
+    }
+
+    fn passes(&self, name: &str) -> bool {
+        is_passed(name) || (self.passed.iter().any(|pattern| pattern.fits(name)) && withheld(name).is_none())
     }
 }
 
@@ -105,61 +118,44 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
-/// Never reaches a target from a client: credentials meant for us, claims about who is calling or which way they came, and names
-/// with an underscore, which some servers take for the same name with a dash. `Origin` was checked at the edge against our own
-/// URL; beside a `Host` that is the target's it would look like an attack.
-fn is_withheld(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    matches!(
-        name,
-        "authorization"
-            | "cookie"
-            | "cookie2"
-            | "origin"
-            | "host"
-            | "forwarded"
-            | "via"
-            | "x-request-id"
-            | "x-real-ip"
-            | "x-client-ip"
-            | "x-cluster-client-ip"
-            | "x-original-url"
-            | "x-original-host"
-            | "x-rewrite-url"
-            | "x-http-method-override"
-            | "x-method-override"
-            | "x-host"
-            | "true-client-ip"
-            | "cf-connecting-ip"
-            | "fastly-client-ip"
-            | "remote-user"
-            | "x-remote-user"
-            | "x-webauth-user"
-    ) || name.starts_with("x-forwarded-")
-        || name.starts_with("x-portunus-")
-        || name.starts_with("x-auth-request-")
-        || name.starts_with("access-control-request-")
-        || name.contains('_')
-}
-
-/// Never reaches a client from a target: it would speak for our whole origin. Cookies would land beside our login cookie, and
-/// never come back to the target anyway; cross-origin access is the edge's to grant.
+/// Never reaches a client from a target: what speaks for our whole origin or for the connection to us, and what servers in front of us act
+/// upon. Cookies would land beside our login cookie, and never come back to the target anyway; cross-origin access is the edge's to grant;
+/// browsers keep policies and reports for all paths of an origin.
 fn is_kept_from_clients(name: &HeaderName) -> bool {
     let name = name.as_str();
     matches!(
         name,
-        "alt-svc"
+        "accept-ch"
+            | "activate-storage-access"
+            | "alt-svc"
+            | "authentication-info"
             | "clear-site-data"
+            | "critical-ch"
+            | "expect-ct"
+            | "forwarded"
+            | "nel"
+            | "origin-agent-cluster"
             | "public-key-pins"
+            | "public-key-pins-report-only"
+            | "refresh"
+            | "report-to"
+            | "reporting-endpoints"
             | "service-worker-allowed"
             | "set-cookie"
             | "set-cookie2"
+            | "set-login"
+            | "speculation-rules"
             | "strict-transport-security"
+            | "use-as-dictionary"
             | "www-authenticate"
-            | "x-accel-redirect"
-            | "x-sendfile"
-    ) || name.starts_with("access-control-")
-        || name.starts_with("x-portunus-")
+            | "x-lighttpd-send-file"
+            | "x-litespeed-location"
+            | "x-reproxy-url"
+            | "x-request-id"
+    ) || (name.starts_with("x-accel-") && name != "x-accel-buffering")
+        || ["access-control-", "portunus-", "proxy-", "sec-session-", "x-portunus-", "x-sendfile"]
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 /// Visible ASCII stays; the rest, and what separates or encodes (`,`, `%`), is percent-encoded.

@@ -1,9 +1,9 @@
 //! The guarded reverse proxy for `proxies` of `config.yaml`: strips the pattern, forwards the rest byte for byte, streams both
-//! ways. Which paths are fit to forward is decided in [`path`], which headers pass in [`headers`]; who may call is decided before
-//! this room is entered.
+//! ways. Paths are rewritten in [`path`], headers pass through [`headers`]; who may call is decided before.
 
-pub mod headers;
-pub mod path;
+mod headers;
+mod path;
+mod trailers;
 
 use std::{error::Error as _, net::IpAddr, sync::Arc, time::Duration};
 
@@ -15,12 +15,15 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use http_body::Body as _;
 use http_body_util::{LengthLimitError, Limited};
-use portunus_core::{principal::Principal, resource::PublicUrl};
+use portunus_core::{principal::Principal, request::HeaderPattern, resource::PublicUrl};
 use serde_json::json;
 use thiserror::Error;
 
-pub use self::path::{BadPath, check_path};
-use self::{headers::Outgoing, path::Rewrite};
+use self::{
+    headers::Outgoing,
+    path::{NotForwarded, Rewrite},
+    trailers::WithoutTrailers,
+};
 use crate::{config::ProxyRoute, net::ForwardingClient};
 
 /// Limits of one forwarded request.
@@ -50,15 +53,24 @@ pub struct Caller<'a> {
 /// All routes, and what it takes to follow them.
 #[derive(Clone)]
 pub struct ProxyRoutes {
-    routes: Arc<[Rewrite]>,
+    routes: Arc<[Route]>,
     client: ForwardingClient,
     public_url: PublicUrl,
     limits: ProxyLimits,
 }
 
+struct Route {
+    rewrite: Rewrite,
+    /// Headers that pass beside those that pass everywhere.
+    passed: Vec<HeaderPattern>,
+}
+
 impl ProxyRoutes {
     pub fn new(routes: &[ProxyRoute], client: ForwardingClient, public_url: PublicUrl, limits: ProxyLimits) -> Self {
-        let routes = routes.iter().map(|route| Rewrite::new(&route.pattern, &route.target)).collect();
+        let routes = routes
+            .iter()
+            .map(|route| Route { rewrite: Rewrite::new(&route.pattern, &route.target), passed: route.pass_headers.clone() });
+        let routes = routes.collect();
         Self { routes, client, public_url, limits }
     }
 
@@ -71,8 +83,8 @@ impl ProxyRoutes {
     }
 
     async fn try_forward(&self, pattern: &str, request: Request, caller: Caller<'_>) -> Result<Response, Refusal> {
-        let rewrite = self.routes.iter().find(|route| route.pattern() == pattern).ok_or(Refusal::NoRoute)?;
-        let request = self.outgoing(rewrite, request, caller)?;
+        let route = self.routes.iter().find(|route| route.rewrite.pattern() == pattern).ok_or(Refusal::NoRoute)?;
+        let request = self.outgoing(route, request, caller)?;
         let answer = tokio::time::timeout(self.limits.first_byte, self.client.request(request)).await;
         let response = match answer {
             Err(_) => return Err(Refusal::Slow),
@@ -80,11 +92,11 @@ impl ProxyRoutes {
             Ok(Err(error)) => return Err(Refusal::Unreachable(error)),
             Ok(Ok(response)) => response,
         };
-        self.incoming(rewrite, response)
+        self.incoming(&route.rewrite, response)
     }
 
     /// The request as the target shall see it.
-    fn outgoing(&self, rewrite: &Rewrite, request: Request, caller: Caller<'_>) -> Result<Request, Refusal> {
+    fn outgoing(&self, Route { rewrite, passed }: &Route, request: Request, caller: Caller<'_>) -> Result<Request, Refusal> {
         let (mut parts, body) = request.into_parts();
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
@@ -97,12 +109,13 @@ impl ProxyRoutes {
             return Err(Refusal::TooLarge);
         }
         let uri = rewrite.outgoing(&parts.uri)?;
-        let sent = Outgoing { host: rewrite.authority(), prefix: rewrite.prefix(), public_url: &self.public_url, caller };
+        let (host, prefix) = (rewrite.authority(), rewrite.prefix());
+        let sent = Outgoing { host, prefix, public_url: &self.public_url, passed, caller };
         parts.headers = sent.headers(parts.headers).ok_or(Refusal::Headers)?;
         parts.uri = uri;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        Ok(Request::from_parts(parts, Body::new(Limited::new(body, limit))))
+        Ok(Request::from_parts(parts, Body::new(Limited::new(WithoutTrailers(body), limit))))
     }
 
     /// The target's answer as the client shall see it.
@@ -117,7 +130,7 @@ impl ProxyRoutes {
         parts.headers = headers::incoming(parts.headers, |location| rewrite.incoming(location, &self.public_url));
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        Ok(Response::from_parts(parts, Body::new(body)))
+        Ok(Response::from_parts(parts, Body::new(WithoutTrailers(body))))
     }
 }
 
@@ -136,7 +149,7 @@ fn is_too_large(error: &hyper_util::client::legacy::Error) -> bool {
 #[derive(Debug, Error)]
 enum Refusal {
     #[error(transparent)]
-    Path(#[from] BadPath),
+    Path(#[from] NotForwarded),
     #[error("no such route")]
     NoRoute,
     #[error("this method is not forwarded")]
@@ -164,7 +177,7 @@ impl Refusal {
             Self::Path(_) => (
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
-                "The path must not contain dot segments, empty segments, ';', '\\' or encoded separators.",
+                "The path cannot be forwarded: it is too long, not below its route, or could be read as another one.",
             ),
             Self::NoRoute => (StatusCode::NOT_FOUND, "not_found", "There is no such route."),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "This method is not forwarded."),

@@ -48,6 +48,10 @@ async fn echo(request: Request) -> Response {
     let answer_headers = [
         ("set-cookie", "sid=1"),
         ("clear-site-data", "\"*\""),
+        ("nel", "{}"),
+        ("accept-ch", "DPR"),
+        ("x-accel-redirect", "/etc/passwd"),
+        ("x-accel-buffering", "no"),
         ("mcp-session-id", "s1"),
         ("connection", "keep-alive, x-hop"),
         ("x-hop", "1"),
@@ -64,7 +68,8 @@ async fn serve(router: Router) -> Url {
 }
 
 fn routes_to(target: Url, limits: ProxyLimits) -> ProxyRoutes {
-    let route = ProxyRoute { pattern: "/mcp/dice/".into(), target };
+    let pass_headers = ["X-Multi", "X-Acme-*"].map(|text| HeaderPattern::parse(text).unwrap()).to_vec();
+    let route = ProxyRoute { pass_headers, ..ProxyRoute::new("/mcp/dice/", target) };
     let client = forwarding_client(NetSettings::upstream()).unwrap();
     ProxyRoutes::new(&[route], client, PublicUrl::parse("https://gw.example").unwrap(), limits)
 }
@@ -124,6 +129,9 @@ async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
         ("x_custom", "1"),
         ("x-original-url", "/admin"),
         ("origin", "https://evil.example"),
+        ("x-goog-authenticated-user-email", "root@example.com"),
+        ("x-custom", "root"),
+        ("x-acme_tenant", "root"),
         ("connection", "close, X-Secret-Hop, x-portunus-groups"),
         ("x-secret-hop", "1"),
         ("keep-alive", "timeout=5"),
@@ -131,7 +139,11 @@ async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
         ("upgrade", "h2c"),
         ("transfer-encoding", "chunked"),
     ];
-    let mut request = Request::get("/mcp/dice/mcp").header("mcp-session-id", "s1").header("x-multi", "1").header("x-multi", "2");
+    let mut request = Request::get("/mcp/dice/mcp")
+        .header("mcp-session-id", "s1")
+        .header("x-multi", "1")
+        .header("x-multi", "2")
+        .header("x-acme-tenant", "t1");
     for (name, value) in hostile {
         request = request.header(name, value);
     }
@@ -156,6 +168,7 @@ async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
         ("x-portunus-email", "alice@example.com"),
         ("x-portunus-groups", "engineering,Z%C3%BCrich%2C%20HQ"),
         ("mcp-session-id", "s1"),
+        ("x-acme-tenant", "t1"),
     ];
     for (name, value) in expected {
         assert_eq!(values(&seen, name), [value], "{name}");
@@ -167,10 +180,20 @@ async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
 async fn answers_lose_what_would_speak_for_our_origin() {
     let routes = proxied(Router::new().fallback(echo)).await;
     let response = send(&routes, Request::get("/mcp/dice/").body(Body::empty()).unwrap()).await;
-    for absent in ["set-cookie", "clear-site-data", "x-hop", "connection", "access-control-allow-origin"] {
+    for absent in [
+        "set-cookie",
+        "clear-site-data",
+        "nel",
+        "accept-ch",
+        "x-accel-redirect",
+        "x-hop",
+        "connection",
+        "access-control-allow-origin",
+    ] {
         assert!(!response.headers().contains_key(absent), "{absent}");
     }
     assert_eq!(response.headers()["mcp-session-id"], "s1");
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
 }
 

@@ -13,8 +13,7 @@ use crate::world::{Setup, World};
 async fn a_client_at_b5s_address_signs_in_and_calls() {
     let legacy = FixtureServer::start().await;
     let target = legacy.url().join("/").unwrap();
-    let world =
-        World::of(Setup { proxies: vec![ProxyRoute { pattern: "/mcp/legacy/".to_owned(), target }], ..Setup::default() }).await;
+    let world = World::of(Setup { proxies: vec![ProxyRoute::new("/mcp/legacy/", target)], ..Setup::default() }).await;
     let (client, browser, tokens) = world.connect("/mcp/legacy/mcp").await;
     assert_eq!(client.discovery.resource["resource"], world.at("/mcp/legacy"), "one resource for all below the pattern");
     let mcp = McpClient::connect(&browser, &world.at("/mcp/legacy/mcp"), &tokens.access).await;

@@ -1,10 +1,12 @@
-//! What passes through to servers, and what never does: tokens, cookies, spoofed identities, strange paths.
+//! What passes through to servers, and what never does: tokens, cookies, spoofed identities, strange paths. Paths with a second spelling are
+//! [`super::paths`]'.
 
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, extract::Request as Incoming};
 use http::HeaderMap;
 use portunus::config::ProxyRoute;
+use portunus_core::request::HeaderPattern;
 use portunus_testkit::agent::{Agent, McpClient, Request, Tokens, raw};
 use serde_json::json;
 use url::Url;
@@ -12,13 +14,13 @@ use url::Url;
 use crate::world::{Setup, UUID_CREDENTIAL, World};
 
 /// A service behind a `proxies` route that notes what reaches it.
-struct Service {
-    target: Url,
+pub(super) struct Service {
+    pub(super) target: Url,
     seen: Arc<Mutex<Vec<(String, HeaderMap)>>>,
 }
 
 impl Service {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let seen: Arc<Mutex<Vec<(String, HeaderMap)>>> = Arc::default();
@@ -31,11 +33,11 @@ impl Service {
         Self { target, seen }
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 
-    fn last(&self) -> (String, HeaderMap) {
+    pub(super) fn last(&self) -> (String, HeaderMap) {
         self.seen.lock().unwrap().last().expect("something reached the service").clone()
     }
 }
@@ -43,7 +45,7 @@ impl Service {
 /// A world with the service at `/mcp/legacy/`, and somebody who may use it.
 async fn with_service() -> (World, Service, Agent, Tokens) {
     let service = Service::start().await;
-    let proxies = vec![ProxyRoute { pattern: "/mcp/legacy/".to_owned(), target: service.target.clone() }];
+    let proxies = vec![ProxyRoute::new("/mcp/legacy/", service.target.clone())];
     let world = World::of(Setup { proxies, ..Setup::default() }).await;
     let (_, browser, tokens) = world.connect("/mcp/legacy/").await;
     (world, service, browser, tokens)
@@ -191,5 +193,104 @@ async fn t39_paths_that_could_mean_two_things_are_refused() {
         assert!([400, 404].contains(&status), "{path}: {status}");
     }
     assert_eq!(service.count(), before, "none of them reached the service");
+    world.close().await;
+}
+
+/// What products that check who calls tell the applications behind them, and what else no application should get from a stranger.
+const NOT_PASSED: &[&str] = &[
+    "X-Remote-User",
+    "X-Remote-Group",
+    "Remote-User",
+    "Remote-Groups",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Client-Cert",
+    "X-Auth-Request-User",
+    "X-Auth-Request-Access-Token",
+    "X-Goog-Authenticated-User-Email",
+    "X-Goog-IAP-JWT-Assertion",
+    "X-MS-CLIENT-PRINCIPAL",
+    "X-MS-CLIENT-PRINCIPAL-NAME",
+    "X-MS-TOKEN-AAD-ID-TOKEN",
+    "X-Amzn-Oidc-Data",
+    "X-Amzn-Oidc-Identity",
+    "X-Amzn-Mtls-Clientcert",
+    "Cf-Access-Jwt-Assertion",
+    "Cf-Access-Authenticated-User-Email",
+    "Tailscale-User-Login",
+    "X-Webauth-User",
+    "X-WebAuth-Groups",
+    "Ssl-Client-Cert",
+    "Ssl-Client-S-Dn",
+    "X-SSL-Client-Verify",
+    "X-Authentik-Username",
+    "X-Pomerium-Jwt-Assertion",
+    "X-Vouch-User",
+    "X-Consumer-Username",
+    "X-Credential-Identifier",
+    "X-Authenticated-Userid",
+    "X-Userinfo",
+    "X-Id-Token",
+    "Impersonate-User",
+    "Impersonate-Group",
+    "X-Appengine-User-Email",
+    "OIDC-Claim-Email",
+    "Teleport-Jwt-Assertion",
+    "Client-Cert",
+    "iv-user",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-HTTP-Method-Override",
+    "X-Envoy-Original-Path",
+    "X-Real-IP",
+    "True-Client-IP",
+    "Forwarded",
+    "From",
+    "Referer",
+    "X-Api-Key",
+    "X-Nobody-Ever-Heard-Of",
+    "X-Acme_Tenant",
+    "X_Acme_Tenant",
+    "Mcp_Session_Id",
+];
+
+#[tokio::test]
+async fn t61_a_proxied_request_carries_what_is_listed_and_no_more() {
+    let (open, closed) = (Service::start().await, Service::start().await);
+    let pass_headers = ["X-Acme-*", "x-tenant"].map(|text| HeaderPattern::parse(text).unwrap()).to_vec();
+    let proxies = vec![
+        ProxyRoute { pass_headers, ..ProxyRoute::new("/mcp/open/", open.target.clone()) },
+        ProxyRoute::new("/mcp/closed/", closed.target.clone()),
+    ];
+    let world = World::of(Setup { proxies, ..Setup::default() }).await;
+    let passed = [
+        ("accept", "application/json, text/event-stream"),
+        ("accept-language", "de"),
+        ("if-none-match", "\"1\""),
+        ("range", "bytes=0-1"),
+        ("mcp-session-id", "s1"),
+        ("mcp-protocol-version", "2025-11-25"),
+        ("mcp-param-region", "eu"),
+        ("last-event-id", "7"),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ];
+    for (path, service, passes_more) in [("/mcp/open/", &open, true), ("/mcp/closed/", &closed, false)] {
+        let (_, browser, tokens) = world.connect(path).await;
+        let request = Request::get(&world.at(&format!("{path}x"))).without_cookies().bearer(&tokens.access);
+        let request = NOT_PASSED.iter().fold(request, |request, name| request.header(name, "root"));
+        let request = passed.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = request.header("x-acme-tenant", "t1").header("X-Tenant", "t2").header("x-tenants", "root");
+        browser.send(request).await.expect(200);
+        let (_, headers) = service.last();
+        for (name, value) in passed {
+            assert_eq!(headers[name], value, "{path}");
+        }
+        for (name, value) in [("x-acme-tenant", "t1"), ("x-tenant", "t2")] {
+            assert_eq!(headers.get(name).map(|found| found == value), passes_more.then_some(true), "{path} {name}: {headers:?}");
+        }
+        assert!(!format!("{headers:?}").contains("root"), "{path}: {headers:?}");
+        assert_eq!(headers["x-portunus-user"], world.user("alice").as_str());
+        assert_eq!(service.count(), 1);
+    }
     world.close().await;
 }
