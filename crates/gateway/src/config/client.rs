@@ -14,7 +14,7 @@ use super::{
     clients::{flag, texts},
     mistake::{Report, Where},
     placeholder::is_placeholder,
-    raw::{Raw, Written, WrittenSecret, written},
+    raw::{Content, Raw, Written, WrittenSecret, written},
     shape::quoted,
     tree::Item,
 };
@@ -117,7 +117,7 @@ impl Reading<'_, '_> {
 
     fn keys(&mut self) -> Option<ClientKeys> {
         let uri = self.field("jwks_uri");
-        let set = self.raw.secret_of((self.field("jwks"), self.field("jwks_file")), self.report);
+        let set = self.raw.text_of((self.field("jwks"), self.field("jwks_file")), Content::Plain, self.report);
         let at = uri.as_ref().map(|uri| uri.at.clone()).or_else(|| set.as_ref().map(|set| set.at.clone()))?;
         let set = match set.map(|set| serde_json::from_str(set.text.expose())).transpose() {
             Ok(set) => set,

@@ -2,6 +2,7 @@
 //! checked [`Config`]. Every mistake of a reading is reported at once ([`Mistakes`]). What the settings mean to a person is
 //! described in `docs/configuration.md`.
 
+mod access;
 mod auth_secret;
 mod cidr;
 mod client;
@@ -16,6 +17,7 @@ mod lifetimes;
 mod limits;
 mod log;
 mod mistake;
+mod mounts;
 mod near;
 mod pinning;
 mod placeholder;
@@ -42,13 +44,15 @@ mod yaml;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use portunus_core::{lifetimes::Lifetimes, oauth::scopes::ScopeRule, resource::PublicUrl, secret::SecretText};
+use portunus_core::{
+    lifetimes::Lifetimes, oauth::scopes::ScopeRule, request::HeaderPattern, resource::PublicUrl, secret::SecretText,
+};
 use portunus_identity::settings::ProviderSettings;
 use portunus_mcp::spec::ServerSpec;
 use portunus_store::redis::RedisOptions;
@@ -56,6 +60,7 @@ use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
 pub use self::{
+    access::{ReadFile, Writable},
     cidr::{BadCidr, Cidr},
     clients::ClientsConfig,
     cluster::ClusterConfig,
@@ -135,6 +140,15 @@ pub struct ProxyRoute {
     pub pattern: String,
     /// http or https. Has no trailing slash as it was written; `Url` shows one when there is no path.
     pub target: Url,
+    /// Headers of clients that go on to the target beside those that always do (threat 61).
+    pub pass_headers: Vec<HeaderPattern>,
+}
+
+impl ProxyRoute {
+    /// A route that passes no more headers than every route does.
+    pub fn new(pattern: impl Into<String>, target: Url) -> Self {
+        Self { pattern: pattern.into(), target, pass_headers: Vec::new() }
+    }
 }
 
 /// Where things are kept.
@@ -199,7 +213,8 @@ pub struct ConfigArgs {
 
 /// Reads files, so that tests need none.
 pub trait Files {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The file at this path, and who else could change it.
+    fn read(&self, path: &Path) -> io::Result<ReadFile>;
 }
 
 /// The machine's files.
@@ -207,8 +222,8 @@ pub trait Files {
 pub struct Disk;
 
 impl Files for Disk {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+    fn read(&self, path: &Path) -> io::Result<ReadFile> {
+        access::read(path)
     }
 }
 

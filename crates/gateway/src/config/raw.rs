@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portunus_core::secret::SecretText;
+use portunus_core::{file_access::FileKind, secret::SecretText};
 
 use super::{
     Files, Sources,
+    access::{ReadFile, Writable},
     environment::{Environment, Variable},
     json,
     mistake::{Report, Where},
@@ -25,7 +26,26 @@ pub(super) struct Raw<'a> {
     pub(super) config: Document,
     pub(super) mcp: Document,
     pub(super) cwd: &'a Path,
+    files: Guarded<'a>,
+}
+
+/// Allows files that others can write. Of the process's environment alone: a file cannot vouch for itself.
+pub(super) const ALLOW_WRITABLE_FILES: &str = "ALLOW_WRITABLE_FILES";
+
+/// What a file holds for the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Plain,
+    /// Should not be read by everybody either.
+    Secret,
+}
+
+/// The files, as far as they are the gateway's own (threat 67): one that others could change is a mistake and is not used.
+#[derive(Clone, Copy)]
+struct Guarded<'a> {
     files: &'a dyn Files,
+    cwd: &'a Path,
+    allows_writable: bool,
 }
 
 /// A setting as it was written.
@@ -47,7 +67,9 @@ pub(super) struct WrittenSecret {
 impl<'a> Raw<'a> {
     /// Reads all files. What cannot be read is reported, and missing in what follows.
     pub(super) fn read(sources: &'a Sources<'_>, report: &mut Report) -> Self {
-        let reader = Reader { sources, report };
+        let allows_writable = allows_writable(sources, report);
+        let files = Guarded { files: sources.files, cwd: &sources.cwd, allows_writable };
+        let reader = Reader { sources, files, report };
         reader.read()
     }
 
@@ -88,15 +110,21 @@ impl<'a> Raw<'a> {
         })
     }
 
-    /// A file that a setting names.
-    pub(super) fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.files.read(&self.cwd.join(path))
+    /// A file that a setting names. Somebody else's is reported, and `None`.
+    pub(super) fn read_file(&self, written: &Written, content: Content, report: &mut Report) -> io::Result<Option<Vec<u8>>> {
+        self.files.read(Path::new(&written.text), content, &written.at, report)
     }
 
     /// A secret that was written itself, or by the name of its file; not both.
-    pub(super) fn secret_of(
+    pub(super) fn secret_of(&self, ways: (Option<Written>, Option<Written>), report: &mut Report) -> Option<WrittenSecret> {
+        self.text_of(ways, Content::Secret, report)
+    }
+
+    /// The same for what need be no secret.
+    pub(super) fn text_of(
         &self,
         (itself, file): (Option<Written>, Option<Written>),
+        content: Content,
         report: &mut Report,
     ) -> Option<WrittenSecret> {
         match (itself, file) {
@@ -106,8 +134,11 @@ impl<'a> Raw<'a> {
                 report.mistake(file.at, "a file, and the secret itself", "one of the two");
                 Some(WrittenSecret { text: SecretText::new(itself.text), at: itself.at })
             }
-            (None, Some(file)) => match read_text(self.files, &self.cwd.join(&file.text)) {
-                Ok(text) => Some(WrittenSecret { text: SecretText::new(text.trim_end_matches(['\r', '\n'])), at: file.at }),
+            (None, Some(file)) => match self.read_file(&file, content, report).and_then(as_text) {
+                Ok(text) => {
+                    let text = text?;
+                    Some(WrittenSecret { text: SecretText::new(text.trim_end_matches(['\r', '\n'])), at: file.at })
+                }
                 Err(error) => {
                     report.mistake(file.at, format!("{}: {error}", file.text), "a file that holds the secret and can be read");
                     None
@@ -123,8 +154,47 @@ pub(super) fn written(item: Option<Item<'_>>) -> Option<Written> {
     Some(Written { text: item.scalar()?.trim().to_owned(), at: item.at(), variable: None })
 }
 
+impl Guarded<'_> {
+    fn read(&self, path: &Path, content: Content, at: &Where, report: &mut Report) -> io::Result<Option<Vec<u8>>> {
+        let ReadFile { bytes, writable, is_public } = self.files.read(&self.cwd.join(path))?;
+        if is_public && content == Content::Secret {
+            let shown = path.display();
+            report.warning(
+                at.clone(),
+                format!("{shown} holds secrets and can be read by every user of this machine: chmod o-r {shown}"),
+            );
+        }
+        let Some(Writable { path, kind, mode, by }) = writable else { return Ok(Some(bytes)) };
+        let shown = path.display();
+        let what = match kind {
+            FileKind::File => shown.to_string(),
+            FileKind::Folder => format!("the folder {shown} on the way to it"),
+            FileKind::Link => format!("the link {shown} on the way to it"),
+        };
+        let found = format!("{what} can be changed by {by} (mode {mode:04o})");
+        let remedy = format!("{} {shown}", by.remedy());
+        if self.allows_writable {
+            report.warning(
+                at.clone(),
+                format!("{found}, which {ALLOW_WRITABLE_FILES} allows: who can do that can run commands as the gateway"),
+            );
+            return Ok(Some(bytes));
+        }
+        // Several files may lie in one folder: it is said once.
+        if !report.mistakes.iter().any(|mistake| mistake.found == found) {
+            let expected = format!(
+                "files and folders that nobody but the gateway's own user and root can change: {remedy} (or {ALLOW_WRITABLE_FILES}=1 in the environment, \
+                 if all who can change it may run commands as the gateway)"
+            );
+            report.mistake(at.clone(), found, expected);
+        }
+        Ok(None)
+    }
+}
+
 struct Reader<'a, 'r> {
     sources: &'a Sources<'a>,
+    files: Guarded<'a>,
     report: &'r mut Report,
 }
 
@@ -132,12 +202,12 @@ impl<'a> Reader<'a, '_> {
     fn read(mut self) -> Raw<'a> {
         let args = &self.sources.args;
         let mut env = Environment::of_process(&self.sources.env);
-        if let Some((path, text)) = self.file(args.envfile.as_deref(), ".env", "--envfile") {
+        if let Some((path, text)) = self.file(args.envfile.as_deref(), [".env", "--envfile"], Content::Secret) {
             env.add_file(&path, &text, args.envfile.is_some(), self.report);
         }
         let config = self.document(args.config.as_deref(), ["config.yaml", "--config"], yaml::parse, &tables::CONFIG, &env);
         let mcp = self.document(args.mcp_config.as_deref(), ["mcp.json", "--mcp-config"], json::parse, &tables::MCP, &env);
-        Raw { env, config, mcp, cwd: &self.sources.cwd, files: self.sources.files }
+        Raw { env, config, mcp, cwd: &self.sources.cwd, files: self.files }
     }
 
     fn document(
@@ -148,7 +218,7 @@ impl<'a> Reader<'a, '_> {
         table: &'static Table,
         env: &Environment,
     ) -> Document {
-        let Some((path, text)) = self.file(asked, default, flag) else { return Document::default() };
+        let Some((path, text)) = self.file(asked, [default, flag], Content::Plain) else { return Document::default() };
         match parse(&text) {
             Ok(mut root) => {
                 shape::check(table, &mut root, &path, env, self.report);
@@ -164,10 +234,11 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The file that was asked for, or the default one if it exists.
-    fn file(&mut self, asked: Option<&Path>, default: &str, flag: &'static str) -> Option<(PathBuf, String)> {
+    fn file(&mut self, asked: Option<&Path>, [default, flag]: [&'static str; 2], content: Content) -> Option<(PathBuf, String)> {
         let path = asked.map_or_else(|| PathBuf::from(default), Path::to_owned);
-        match read_text(self.sources.files, &self.sources.cwd.join(&path)) {
-            Ok(text) => Some((path, text)),
+        let at = Where::File { path: path.clone(), line: 1, key: String::new() };
+        match self.files.read(&path, content, &at, self.report).and_then(as_text) {
+            Ok(text) => text.map(|text| (path, text)),
             Err(error) if asked.is_none() && error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 let at = if asked.is_some() {
@@ -183,7 +254,20 @@ impl<'a> Reader<'a, '_> {
 }
 
 /// A file's text, without the byte order mark that some editors put in front.
-fn read_text(files: &dyn Files, path: &Path) -> io::Result<String> {
-    let text = String::from_utf8(files.read(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+fn as_text(bytes: Option<Vec<u8>>) -> io::Result<Option<String>> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))?;
+    Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
+}
+
+fn allows_writable(sources: &Sources<'_>, report: &mut Report) -> bool {
+    match sources.env.get(ALLOW_WRITABLE_FILES).map(|text| text.trim()) {
+        Some("1" | "true") => true,
+        None | Some("" | "0" | "false") => false,
+        Some(text) => {
+            let at = Where::Variable { name: ALLOW_WRITABLE_FILES.to_owned() };
+            report.mistake(at, format!("`{text}`"), "1 to allow files that others can change, or 0");
+            false
+        }
+    }
 }

@@ -5,13 +5,14 @@ use super::{
     mistake::{Report, Where},
     near::nearest,
     provider::prefix,
-    raw::Raw,
+    raw::{ALLOW_WRITABLE_FILES, Raw},
     shape::{Field, Shape, Table},
     tables,
 };
 
 /// Variables that are read beside those of the tables and of the providers.
-const OTHERS: [&str; 15] = [
+const OTHERS: [&str; 16] = [
+    "ALLOW_WRITABLE_FILES",
     "AUTH_PROVIDER",
     "DEBUG",
     "HOST",
@@ -44,6 +45,11 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
         if let Some(guess) = nearest(name, known.iter().map(String::as_str)).filter(|_| is_stray) {
             report.warning(variable.at.clone(), format!("{name} is not read: did you mean {guess}?"));
         }
+    }
+    if let Some(variable) = raw.env.find(ALLOW_WRITABLE_FILES).filter(|variable| matches!(variable.at, Where::File { .. })) {
+        let text =
+            format!("{ALLOW_WRITABLE_FILES} counts in the environment of the process alone: a file cannot vouch for itself");
+        report.warning(variable.at.clone(), text);
     }
     if config.servers.is_empty() && config.proxies.is_empty() && report.mistakes.is_empty() {
         let text = "no servers in mcp.json and no proxies in config.yaml: people can sign in, and then there is nothing to use";

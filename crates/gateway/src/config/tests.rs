@@ -1,10 +1,11 @@
 //! Tests of the configuration: the desk they work at is here; the promises of the old systems are in `mcp_s` (rows A of the
-//! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, how mistakes are told in `told`, files that are committed
+//! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, files that others could change in `files`, how mistakes are told in `told`, files that are committed
 //! (examples, schemas, documentation) in `committed`.
 
 mod clients;
 mod cluster;
 mod committed;
+mod files;
 mod mcp_s;
 mod own;
 mod scopes;
@@ -12,12 +13,12 @@ mod securemcp;
 mod told;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
 };
 
-use super::{Config, ConfigArgs, Files, Inspected, Loaded, Sources};
+use super::{Config, ConfigArgs, Files, Inspected, Loaded, ReadFile, Sources, Writable};
 
 /// 44 characters, as `openssl rand -base64 33` prints them.
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
@@ -28,11 +29,17 @@ struct Given {
     args: ConfigArgs,
     env: BTreeMap<String, String>,
     files: BTreeMap<PathBuf, String>,
+    /// What others could change on the way to a file.
+    writable: BTreeMap<PathBuf, Writable>,
+    /// Files that everybody can read.
+    public: BTreeSet<PathBuf>,
 }
 
 impl Files for Given {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.files.get(path).map(|text| text.clone().into_bytes()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn read(&self, path: &Path) -> io::Result<ReadFile> {
+        let text = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let (writable, is_public) = (self.writable.get(path).cloned(), self.public.contains(path));
+        Ok(ReadFile { writable, is_public, ..ReadFile::plain(text.clone().into_bytes()) })
     }
 }
 

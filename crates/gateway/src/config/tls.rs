@@ -1,10 +1,6 @@
 //! Section: the certificate that connections of browsers and clients are secured with, if nothing in front of the gateway does that.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use rustls::{
     ServerConfig,
@@ -18,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     mistake::Report,
-    raw::{Raw, Written},
+    raw::{Content, Raw, Written},
 };
 
 /// A certificate with its key, as its files were when they were read.
@@ -60,8 +56,9 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
             return None;
         }
     };
-    let chain_pem = read(raw, &certificate, "a file with the certificate, and those that vouch for it, as PEM", report);
-    let key_pem = read(raw, &key, "a file with the private key as PEM, which the gateway may read", report);
+    let chain_pem =
+        read(raw, &certificate, Content::Plain, "a file with the certificate, and those that vouch for it, as PEM", report);
+    let key_pem = read(raw, &key, Content::Secret, "a file with the private key as PEM, which the gateway may read", report);
     let (chain_pem, key_pem) = (chain_pem?, key_pem?);
     let contents =
         Sha256::new().chain_update(Sha256::digest(&chain_pem)).chain_update(Sha256::digest(&key_pem)).finalize().into();
@@ -87,9 +84,9 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
     }
 }
 
-fn read(raw: &Raw<'_>, written: &Written, expected: &str, report: &mut Report) -> Option<Vec<u8>> {
-    match raw.read_file(Path::new(&written.text)) {
-        Ok(bytes) => Some(bytes),
+fn read(raw: &Raw<'_>, written: &Written, content: Content, expected: &str, report: &mut Report) -> Option<Vec<u8>> {
+    match raw.read_file(written, content, report) {
+        Ok(bytes) => bytes,
         Err(error) => {
             report.mistake(written.at.clone(), format!("{}: {error}", written.text), expected);
             None

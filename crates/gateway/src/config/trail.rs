@@ -8,7 +8,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::Files;
+use super::{
+    Files,
+    access::{self, ReadFile},
+};
 
 /// Files, and how each looked when it was read. Those that were looked for in vain are among them: they may come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub struct Trail(BTreeMap<PathBuf, Look>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     Absent,
-    There { device: u64, inode: u64, length: u64, changed: (i64, i64), modified: (i64, i64) },
+    There { device: u64, inode: u64, length: u64, changed: (i64, i64), modified: (i64, i64), folders: u64 },
 }
 
 impl Look {
@@ -31,6 +34,8 @@ impl Look {
             length: file.len(),
             changed: (file.ctime(), file.ctime_nsec()),
             modified: (file.mtime(), file.mtime_nsec()),
+            // Whether the file may be used depends on them.
+            folders: access::folders(path),
         })
     }
 }
@@ -60,7 +65,7 @@ impl<'a> Noting<'a> {
 }
 
 impl Files for Noting<'_> {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    fn read(&self, path: &Path) -> io::Result<ReadFile> {
         // Before it is read: what changes meanwhile must not go unnoticed.
         let look = Look::at(path);
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).0.insert(path.to_owned(), look);

@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, ExitStatus},
+    process::{Child, Command, ExitStatus, Output},
     time::Duration,
 };
 
@@ -102,6 +102,13 @@ impl Program {
         let output = tokio::task::spawn_blocking(move || asking.arg("health").output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The program once more, in the same folder, with these arguments and variables.
+    pub(crate) async fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = program(self.folder.path(), &self.env);
+        command.args(arguments).envs(variables.iter().copied());
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
     /// What it has logged so far.
