@@ -1,5 +1,7 @@
 //! Port for registered clients.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::StoreError;
@@ -36,4 +38,11 @@ pub trait ClientStore: Send + Sync {
 
     /// How many clients never redeemed a code.
     async fn count_unused_clients(&self) -> Result<u64, StoreError>;
+
+    /// The ids that the configuration had when it was last remembered. Such clients are not kept here; that they were there is, so that
+    /// their grants can be ended when they are not any more.
+    async fn configured_clients(&self) -> Result<BTreeSet<ClientId>, StoreError>;
+
+    /// Remembers the ids that the configuration has, in place of those before.
+    async fn remember_configured(&self, ids: &BTreeSet<ClientId>) -> Result<(), StoreError>;
 }

@@ -106,7 +106,7 @@ async fn remove(config: &Config, stores: &Stores, client_id: String, now: Timest
         return Ok(format!("{id} is deleted; {grants}.\n"));
     }
     if configured(config, &id).is_some() {
-        return Ok(format!("{grants}. {id} stands in config.yaml: take it out there, and restart the gateway.\n"));
+        return Ok(format!("{grants}. {id} stands in config.yaml: take it out there, or it gets new ones.\n"));
     }
     if id.is_url() {
         let domains = "clients.metadata_documents.domains in config.yaml says whose documents are accepted";

@@ -6,6 +6,7 @@ mod furnish;
 mod node;
 mod records;
 mod reload;
+mod removed_clients;
 
 use std::{sync::Arc, time::Duration};
 
@@ -194,6 +195,7 @@ impl Gateway {
         let bulletins =
             Bulletins::begin(Arc::clone(&ground.stores.bulletins), Arc::clone(ground.tokens.news()), me.clone(), elsewhere);
         let live = Arc::new(reload::Live::open(ground.clone(), machinery, &config, providers, extra));
+        removed_clients::end_their_grants(live.current(), &[]).await;
         let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live), shared));
         let following = tokio::spawn(Arc::clone(&live).follow(me, config, configurations));
         let purge = tokio::spawn(purge(Arc::clone(&live)));

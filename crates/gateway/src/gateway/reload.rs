@@ -14,7 +14,7 @@ use portunus_core::{
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ConnectedProvider, Machinery, furnish};
+use super::{ConnectedProvider, Machinery, furnish, removed_clients};
 use crate::{
     config::Config,
     edge::{
@@ -204,6 +204,12 @@ impl Live {
         self.house.load_full()
     }
 
+    /// The gateway as it is configured then; `None` when it is gone.
+    pub(super) fn current(self: &Arc<Self>) -> impl Fn() -> Option<Arc<House>> + Send + Sync + 'static + use<> {
+        let live = Arc::downgrade(self);
+        move || live.upgrade().map(|live| live.house())
+    }
+
     /// Takes one configuration after the other, and tells other gateways of it. Ends when there can be no more.
     pub(super) async fn follow(
         self: Arc<Self>,
@@ -223,7 +229,10 @@ impl Live {
                 if changes.settings.contains(&"auth_secret") {
                     self.seal_anew().await;
                 }
-                config = new;
+                let before = std::mem::replace(&mut config, new);
+                if changes.settings.contains(&"clients") {
+                    removed_clients::end_their_grants(self.current(), &before.clients.configured).await;
+                }
                 if let Some(node) = me.as_ref().filter(|_| !changes.is_empty()) {
                     self.announce(Generation { node: node.clone(), fingerprint: fingerprint(&config) }).await;
                 }

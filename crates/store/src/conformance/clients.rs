@@ -1,5 +1,7 @@
 //! The port for registered clients.
 
+use std::collections::BTreeSet;
+
 use portunus_core::{
     client::Client,
     store::{ClientDeletion, StoreError},
@@ -141,4 +143,20 @@ pub async fn one_of_many_inserts_wins<B: Backend>() {
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(StoreError::Conflict))).count();
     assert_eq!(refused, RACERS - 1);
+}
+
+pub async fn configured_ones_are_remembered_by_id<B: Backend>() {
+    let backend = B::fresh().await;
+    {
+        let stores = backend.open().await;
+        assert_eq!(stores.clients.configured_clients().await.unwrap(), BTreeSet::new(), "nothing at first");
+        for ids in [BTreeSet::from([client_id(1), client_id(2)]), BTreeSet::new(), BTreeSet::from([client_id(2), client_id(3)])] {
+            stores.clients.remember_configured(&ids).await.unwrap();
+            assert_eq!(stores.clients.configured_clients().await.unwrap(), ids);
+        }
+        assert_eq!(stores.clients.find_client(&client_id(2)).await.unwrap(), None, "they are not kept");
+    }
+    let stores = backend.open().await;
+    let after_a_restart = stores.clients.configured_clients().await.unwrap();
+    assert_eq!(after_a_restart, BTreeSet::from([client_id(2), client_id(3)]));
 }

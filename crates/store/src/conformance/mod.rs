@@ -76,7 +76,8 @@ macro_rules! conformance_suite {
     ($backend:ident) => {
         $crate::conformance_suite! { @port $backend
             clients: kept_whole, id_taken, absent, touched, listed_newest_first, updated_only_while_there,
-            deleted_with_all_it_was_given, deleted_though_never_kept, unused_are_counted, one_of_many_inserts_wins
+            deleted_with_all_it_was_given, deleted_though_never_kept, unused_are_counted, one_of_many_inserts_wins,
+            configured_ones_are_remembered_by_id
         }
         $crate::conformance_suite! { @port $backend
             logins: kept_whole, id_taken, expire, user_is_as_last_described, taken_once, one_of_many_takers_wins,

@@ -1,7 +1,7 @@
 //! Registered clients. They share one slot with the epochs of clients, so that deleting one and revoking all it was given is one
 //! step.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use portunus_core::{
@@ -12,7 +12,7 @@ use portunus_core::{
 };
 
 use super::{
-    database::{Database, answer, hmget},
+    database::{Database, answer, get, hmget},
     epochs::{EPOCH_MILLIS, Epoch},
     grants_of::swept,
     script::{self, Call},
@@ -76,6 +76,20 @@ impl ClientStore for RedisClientStore {
         command.arg(&key);
         let [count] = self.0.connection.read(&key, [command]).await?;
         answer(count)
+    }
+
+    async fn configured_clients(&self) -> Result<BTreeSet<ClientId>, StoreError> {
+        let key = self.0.keys.configured_clients();
+        let [kept] = self.0.connection.read(&key, [get(&key)]).await?;
+        let kept: Option<String> = answer(kept)?;
+        Ok(kept.map(|text| from_json("meta", &text)).transpose()?.unwrap_or_default())
+    }
+
+    async fn remember_configured(&self, ids: &BTreeSet<ClientId>) -> Result<(), StoreError> {
+        let key = self.0.keys.configured_clients();
+        let mut command = redis::cmd("SET");
+        command.arg(&key).arg(to_json(ids)?);
+        self.0.connection.write(&key, command).await.map(drop)
     }
 }
 

@@ -270,6 +270,11 @@ impl Keys {
         self.meta("unfinished-import")
     }
 
+    /// The ids of the clients that the configuration had.
+    pub(super) fn configured_clients(&self) -> String {
+        self.meta("configured-clients")
+    }
+
     /// All keys of ours, for what looks for them: `*` may follow.
     pub(super) fn pattern(&self) -> String {
         format!("{}:{{", self.prefix)

@@ -1,6 +1,6 @@
 //! Registered clients.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use portunus_core::{
@@ -94,6 +94,29 @@ impl ClientStore for SqliteClientStore {
                     .prepare_cached("SELECT count(*) FROM clients WHERE last_used_at IS NULL")?
                     .query_row([], |row| row.get(0))?;
                 Ok(u64::try_from(count).unwrap_or_default())
+            })
+            .await
+    }
+
+    async fn configured_clients(&self) -> Result<BTreeSet<ClientId>, StoreError> {
+        self.0
+            .read(|db| {
+                let kept: Option<String> = db
+                    .prepare_cached("SELECT CAST(value AS TEXT) FROM meta WHERE key = 'configured_clients'")?
+                    .query_row([], |row| row.get(0))
+                    .optional()?;
+                Ok(kept.map(|text| from_json("meta", &text)).transpose()?.unwrap_or_default())
+            })
+            .await
+    }
+
+    async fn remember_configured(&self, ids: &BTreeSet<ClientId>) -> Result<(), StoreError> {
+        let text = to_json(ids)?;
+        self.0
+            .write(move |db| {
+                db.prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('configured_clients', CAST(?1 AS BLOB))")?
+                    .execute([text])?;
+                Ok(())
             })
             .await
     }

@@ -1,0 +1,66 @@
+//! Clients that were taken out of the configuration: what they were given ends, without a command. At a reload, and at start for those that went
+//! while no gateway ran. The store remembers which there were.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use portunus_core::{
+    bulletin::Bulletin,
+    client::Client,
+    ids::ClientId,
+    store::{GrantsOf, StoreError},
+};
+
+use crate::edge::house::House;
+
+/// After a failure.
+const RETRY_EVERY: Duration = Duration::from_secs(2);
+/// Longer than a request for a token takes: one that began with the configuration before may keep its grant after the first round.
+const SECOND_ROUND: Duration = Duration::from_secs(60);
+
+/// Ends the grants of clients that were configured and are not any more. `before`: those of the configuration until now; `current`: the gateway
+/// as it is configured then, `None` when it is gone. What fails is tried again until it is done, or the gateway is gone.
+pub(super) async fn end_their_grants(current: impl Fn() -> Option<Arc<House>> + Send + Sync + 'static, before: &[Client]) {
+    let known: BTreeSet<_> = before.iter().map(|client| client.id.clone()).collect();
+    let Some(house) = current() else { return };
+    let is_any_removed = known.difference(&configured(&house)).next().is_some();
+    let first = end(&house, &known).await;
+    if let Err(error) = &first {
+        tracing::warn!(%error, "grants of clients that were taken out of the configuration could not be ended: tried again");
+    }
+    if first.is_err() || is_any_removed {
+        tokio::spawn(later(current, known, first.is_err()));
+    }
+}
+
+async fn later(current: impl Fn() -> Option<Arc<House>> + Send + Sync, known: BTreeSet<ClientId>, mut has_failed: bool) {
+    while has_failed {
+        tokio::time::sleep(RETRY_EVERY).await;
+        let Some(house) = current() else { return };
+        has_failed = end(&house, &known).await.is_err();
+    }
+    tokio::time::sleep(SECOND_ROUND).await;
+    let Some(house) = current() else { return };
+    if let Err(error) = end(&house, &known).await {
+        tracing::warn!(%error, "grants of clients that were taken out of the configuration could not be looked for a second time");
+    }
+}
+
+/// The store forgets which clients there were only when their grants have ended: what breaks off in between is done again.
+async fn end(house: &House, known: &BTreeSet<ClientId>) -> Result<(), StoreError> {
+    let (stores, present) = (&house.ground.stores, configured(house));
+    let remembered = stores.clients.configured_clients().await?;
+    for id in remembered.union(known).filter(|id| !present.contains(id)) {
+        let of = GrantsOf::Client(id.clone());
+        let revoked = stores.grants.revoke_grants(&of, house.ground.clock.now()).await?;
+        house.ground.tokens.forget(Bulletin::Grants(of));
+        tracing::info!(client_id = %id, revoked, "a client was taken out of the configuration: what it was given is revoked");
+    }
+    if remembered != present {
+        stores.clients.remember_configured(&present).await?;
+    }
+    Ok(())
+}
+
+fn configured(house: &House) -> BTreeSet<ClientId> {
+    house.configured_clients.iter().map(|client| client.id.clone()).collect()
+}
