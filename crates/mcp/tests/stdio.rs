@@ -13,7 +13,7 @@ use portunus_mcp::{
     upstream::{Call, Event, Holder, News, Options, Person, UpstreamError},
     wire::{self, Outcome, Payload},
 };
-use portunus_testkit::figures::Figures;
+use portunus_testkit::figures::{Figures, Limit};
 use serde_json::json;
 use support::{call, connect, eventually, fixture, is_running, payload, pool, pool_with, program, quick, spec, tool, try_call};
 use tokio::sync::mpsc;
@@ -139,11 +139,13 @@ async fn f5_a_crash_fails_its_callers_and_is_followed_by_a_pause() {
     let connection = connect(&pool).await.unwrap();
     let pid = call(&connection, "process", json!({})).await;
     let hanging = try_call(&connection, "hang", json!({}));
-    let (hung, (crashed, took)) = tokio::join!(hanging, async {
+    let (hung, (crashed, began)) = tokio::join!(hanging, async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         let began = Instant::now();
-        (try_call(&connection, "crash", json!({})).await, began.elapsed())
+        (try_call(&connection, "crash", json!({})).await, began)
     });
+    // Both have failed by now, the one that hung too.
+    let took = began.elapsed();
     for outcome in [hung, crashed] {
         let Err(UpstreamError::Closed { detail }) = outcome else { panic!("{outcome:?}") };
         assert!(detail.contains("exit status: 3"), "{detail}");
@@ -154,7 +156,11 @@ async fn f5_a_crash_fails_its_callers_and_is_followed_by_a_pause() {
     let again = connect(&pool).await.unwrap();
     assert_ne!(call(&again, "process", json!({})).await, pid);
     let figures = Figures::of("F5", "-", "a child that exits: its calls fail, the next start waits");
-    figures.and_spread("calls failed after", &[took]).and("the pause", format!("{retry_in:.1?}")).report();
+    let limit = Limit::now(Duration::from_secs(1));
+    figures
+        .within("calls failed after", &[took], limit)
+        .at_most("the pause, ms", retry_in.as_millis(), pause.as_millis())
+        .report();
 }
 
 #[tokio::test]
@@ -180,6 +186,7 @@ async fn f5_pauses_grow() {
     let options = Options { backoff_min: Duration::from_millis(30), backoff_max: Duration::from_millis(200), ..quick() };
     let pool = pool_with(spec("fixture", program("false", &[])), options);
     let mut pauses = Vec::new();
+    // bounded: each turn starts the program once, which fails, or waits for a pause of at most `backoff_max`.
     while pauses.len() < 5 {
         match connect(&pool).await {
             Err(UpstreamError::Backoff { retry_in, .. }) => tokio::time::sleep(retry_in).await,
@@ -192,6 +199,22 @@ async fn f5_pauses_grow() {
     }
     assert!(pauses.iter().max() > Some(&Duration::from_millis(60)), "{pauses:?}");
     assert!(pauses.iter().all(|pause| *pause <= Duration::from_millis(200)), "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f5_pauses_grow_from_half_a_second_to_half_a_minute() {
+    let pool = pool_with(spec("fixture", program("/no/such/program", &[])), Options::default());
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let failed = connect(&pool).await.err();
+        assert!(matches!(failed, Some(UpstreamError::Spawn { .. })), "{failed:?}");
+        let Err(UpstreamError::Backoff { retry_in, .. }) = connect(&pool).await else { panic!("no pause") };
+        pauses.push(retry_in.as_millis());
+        tokio::time::advance(retry_in).await;
+    }
+    assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    let figures = Figures::of("F5", "-", "a program that cannot be started, by a clock that is moved");
+    figures.exactly("the first pause", pauses[0], 500).exactly("the longest pause", pauses[7], 30_000).report();
 }
 
 #[tokio::test]
@@ -224,9 +247,12 @@ async fn a_silent_program_is_ended_after_the_connect_timeout() {
 async fn f5_a_flood_on_stderr_holds_nothing_up() {
     let pool = pool(fixture());
     let connection = connect(&pool).await.unwrap();
-    assert_eq!(call(&connection, "noise", json!({"lines": 50_000})).await, "done");
-    assert_eq!(call_echo(&connection, 2).await, "text 2");
-    Figures::of("F5", "-", "a child that floods stderr, and answers").and("lines", 50_000).report();
+    let mut answered = usize::from(call(&connection, "noise", json!({"lines": 50_000})).await == "done");
+    answered += usize::from(call_echo(&connection, 2).await == "text 2");
+    Figures::of("F5", "-", "a child that floods stderr, and answers")
+        .and("lines", 50_000)
+        .exactly("calls answered", answered, 2)
+        .report();
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
 //! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
 //! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the way to them; [`zoo`] are hosts of strangers; [`log`] captures
-//! what is logged; [`figures`] notes what fault tests measured; [`port`] keeps ports free.
+//! what is logged; [`figures`] notes what fault tests measured, and holds it to its bounds; [`port`] keeps ports free; [`mod@wait`] waits, with
+//! an end.
 
 #[expect(clippy::expect_used, reason = "test-only: what was not expected should stop the test that met it")]
 pub mod agent;
@@ -25,5 +26,6 @@ pub mod port;
 pub mod redis;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod signer;
+pub mod wait;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod zoo;

@@ -19,13 +19,20 @@ pub(crate) struct Caller {
 
 /// How long pings took.
 pub(crate) struct Pings {
-    pub(crate) median: Duration,
-    p99: Duration,
+    median: Duration,
+    pub(crate) p99: Duration,
 }
 
 impl fmt::Display for Pings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.2?} (median), {:.2?} (p99)", self.median, self.p99)
+    }
+}
+
+impl Pings {
+    fn of(mut took: Vec<Duration>) -> Self {
+        took.sort_unstable();
+        Self { median: took[took.len() / 2], p99: took[took.len() * 99 / 100] }
     }
 }
 
@@ -79,17 +86,23 @@ impl Caller {
         }
     }
 
-    /// So many pings, one after the other, each answered.
-    pub(crate) async fn pings(&mut self, count: u32) -> Pings {
-        let mut took = Vec::new();
+    /// So many pings here and as many there, in turn: whatever else the machine does meanwhile, it does to both.
+    pub(crate) async fn pings_beside(&mut self, other: &mut Self, count: u32) -> (Pings, Pings) {
+        let (mut here, mut there) = (Vec::new(), Vec::new());
         for n in 0..count {
-            let began = Instant::now();
-            let (head, body) = self.post(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#)).await;
-            took.push(began.elapsed());
-            assert_eq!(body, format!(r#"{{"jsonrpc":"2.0","id":{n},"result":{{}}}}"#), "{head}");
+            here.push(self.ping(n).await);
+            there.push(other.ping(n).await);
         }
-        took.sort_unstable();
-        Pings { median: took[took.len() / 2], p99: took[took.len() * 99 / 100] }
+        (Pings::of(here), Pings::of(there))
+    }
+
+    /// One ping, answered.
+    pub(crate) async fn ping(&mut self, n: u32) -> Duration {
+        let began = Instant::now();
+        let (head, body) = self.post(&format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#)).await;
+        let took = began.elapsed();
+        assert_eq!(body, format!(r#"{{"jsonrpc":"2.0","id":{n},"result":{{}}}}"#), "{head}");
+        took
     }
 
     async fn post(&mut self, body: &str) -> (String, String) {

@@ -23,7 +23,7 @@ use portunus_core::{
     token::AccessToken,
 };
 use portunus_store::{seal::Sealer, sqlite};
-use portunus_testkit::port::ReservedPort;
+use portunus_testkit::{port::ReservedPort, wait::eventually};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -64,10 +64,12 @@ impl Gateway {
     }
 
     async fn wait_until_ready(&mut self) {
-        while TcpStream::connect(self.address).await.is_err() {
-            assert!(self.child.try_wait().unwrap().is_none(), "the program ended");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let (address, child) = (self.address, &mut self.child);
+        eventually("the program listens", async || {
+            assert!(child.try_wait().unwrap().is_none(), "the program ended");
+            TcpStream::connect(address).await.is_ok()
+        })
+        .await;
     }
 
     /// The memory that the program has in use, as the kernel counts it.

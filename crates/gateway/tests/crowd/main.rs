@@ -1,8 +1,9 @@
 //! Crowds at the real program: many who listen and say nothing ([`f8_idle_streams_cost_little`]), many who are slow on purpose
 //! ([`f9_slow_sockets_hold_nobody_up`]). The program is started here, with records that have people and tokens in them already ([`gateway`]).
 //!
-//! How many come, `PORTUNUS_CROWD` says: by default few enough for any machine. Figures are printed; what is asserted, a busy machine cannot
-//! break. Durations in absolute numbers are the benchmark's business.
+//! How many come, `PORTUNUS_CROWD` says: by default few enough for any machine. Those who are well-behaved ask the crowded gateway and another
+//! one that nobody else asks, in turn: so what a busy machine does, it does to both, and the ratio of the two is the crowd's doing.
+//! Durations in absolute numbers are the benchmark's business.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
@@ -11,9 +12,9 @@ mod gateway;
 
 use std::time::Duration;
 
-use caller::Caller;
+use caller::{Caller, Pings};
 use gateway::Gateway;
-use portunus_testkit::figures::Figures;
+use portunus_testkit::figures::{Figures, Limit};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -23,6 +24,51 @@ use tokio::{
 const STREAMS_EACH: usize = 50;
 /// The gateway gives a head ten seconds and a body thirty; a busy machine gets two minutes.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Pings of one comparison. A comparison in which the machine was busy with something else in the wrong moment is made again, so many times.
+const PINGS: u32 = 500;
+const COMPARISONS: usize = 5;
+/// The 99th percentile of pings may at most double (F9), and is at most this on an idle machine (F8).
+const RATIO: f64 = 2.0;
+const P99: Duration = Duration::from_millis(50);
+/// How long slow sockets are kept at most (F9), and a little more for the last of them to be looked at.
+const GIVEN_UP: Duration = Duration::from_secs(33);
+
+/// Pings at a crowded gateway, and at one that is not.
+struct Comparison {
+    crowded: Pings,
+    alone: Pings,
+}
+
+impl Comparison {
+    /// The best of several: a crowd that slows pings down does so every time.
+    async fn best(crowded: &mut Caller, alone: &mut Caller) -> Self {
+        let mut best: Option<Self> = None;
+        for _ in 0..COMPARISONS {
+            let (here, there) = crowded.pings_beside(alone, PINGS).await;
+            let next = Self { crowded: here, alone: there };
+            if best.as_ref().is_none_or(|best| next.ratio() < best.ratio()) {
+                best = Some(next);
+            }
+            if best.as_ref().is_some_and(|best| best.ratio() <= RATIO) {
+                break;
+            }
+        }
+        best.unwrap()
+    }
+
+    fn ratio(&self) -> f64 {
+        self.crowded.p99.as_secs_f64() / self.alone.p99.as_secs_f64()
+    }
+
+    fn figures(&self, figures: Figures) -> Figures {
+        figures
+            .and("pings", &self.crowded)
+            .and("pings at the other gateway", &self.alone)
+            .at_most("p99 of pings, as a ratio", (self.ratio() * 100.0).round() / 100.0, RATIO)
+            .within("p99 of pings", &[self.crowded.p99], Limit::now(P99))
+    }
+}
 
 /// How many come, in multiples of two people's streams.
 fn crowd() -> usize {
@@ -34,9 +80,7 @@ fn crowd() -> usize {
 async fn f8_idle_streams_cost_little() {
     let total = crowd();
     gateway::lift_file_limit();
-    let gateway = Gateway::start(total / STREAMS_EACH + 1).await;
-    let before = Caller::greeted(&gateway, 0).await.pings(500).await;
-
+    let (gateway, quiet) = (Gateway::start(total / STREAMS_EACH + 1).await, Gateway::start(1).await);
     let mut streams = Vec::with_capacity(total);
     let mut memory = vec![gateway.resident_kib()];
     for half in 0..2 {
@@ -47,14 +91,13 @@ async fn f8_idle_streams_cost_little() {
         }
         memory.push(gateway.resident_kib());
     }
-    let during = Caller::greeted(&gateway, 0).await.pings(500).await;
+    let (mut good, mut elsewhere) = (Caller::greeted(&gateway, 0).await, Caller::greeted(&quiet, 0).await);
+    let pings = Comparison::best(&mut good, &mut elsewhere).await;
     // The second half alone: what the first one made the program do for the first time is not the streams'.
     let each = memory[2].saturating_sub(memory[1]) * 1024 / (total as u64 / 2);
-    let figures = Figures::of("F8", "sqlite", "idle streams").and("streams", total).and("KiB each", each / 1024);
-    let figures = figures.and("resident KiB", format!("{memory:?}"));
-    figures.and("pings before", &before).and("pings meanwhile", &during).report();
-    assert!(each <= 30 * 1024, "{each} bytes for each stream");
-    assert!(during.median <= before.median * 20, "pings took {before}, and with the streams {during}");
+    let figures = Figures::of("F8", "sqlite", "idle streams").at_least("streams", total, 1_000);
+    let figures = figures.and("resident KiB", format!("{memory:?}")).at_most("bytes each", each, 30 * 1024);
+    pings.figures(figures).report();
     // They are streams still: a message of the gateway's own, the comment that keeps them alive, comes on each.
     for stream in &mut streams {
         tokio::time::timeout(PATIENCE, stream.hears(": keep-alive")).await.expect("a stream is alive");
@@ -65,9 +108,8 @@ async fn f8_idle_streams_cost_little() {
 async fn f9_slow_sockets_hold_nobody_up() {
     let total = crowd() / 5;
     gateway::lift_file_limit();
-    let gateway = Gateway::start(2).await;
-    let mut good = Caller::greeted(&gateway, 0).await;
-    let before = good.pings(500).await;
+    let (gateway, quiet) = (Gateway::start(2).await, Gateway::start(1).await);
+    let (mut good, mut elsewhere) = (Caller::greeted(&gateway, 0).await, Caller::greeted(&quiet, 0).await);
     let starts = [
         String::new(),
         "POST /mcp HTTP/1.1\r\nHost: loc".to_owned(),
@@ -83,18 +125,17 @@ async fn f9_slow_sockets_hold_nobody_up() {
         stream.write_all(starts[n % starts.len()].as_bytes()).await.unwrap();
         slow.push(stream);
     }
-    let during = good.pings(500).await;
-    assert!(during.median <= before.median * 20, "pings took {before}, and with the slow ones {during}");
     let came = std::time::Instant::now();
+    let pings = Comparison::best(&mut good, &mut elsewhere).await;
     for mut stream in slow {
         let mut answer = Vec::new();
         let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
         assert!(ended.is_ok(), "a slow connection is still open");
         assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
     }
-    let figures = Figures::of("F9", "sqlite", "slow sockets").and("sockets", total);
-    let figures = figures.and("pings before", &before).and("pings meanwhile", &during);
-    figures.and("the last one was gone after", format!("{:.1?}", came.elapsed())).report();
+    let took = came.elapsed();
     // Its own connection was idle for that long, and idle ones are closed.
-    Caller::greeted(&gateway, 0).await.pings(10).await;
+    Caller::greeted(&gateway, 0).await.ping(0).await;
+    let figures = Figures::of("F9", "sqlite", "slow sockets").at_least("sockets", total, 200);
+    pings.figures(figures).within("given up after", &[took], Limit::now(GIVEN_UP)).report();
 }

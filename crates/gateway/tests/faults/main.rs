@@ -3,8 +3,8 @@
 //! the process and what is around it, [`client`] uses it, [`history`] is what clients were told, and [`checker`] says what must not be in
 //! it. What faults do to parts of the house is tested with those parts; `docs/attacks.md` names all of it.
 //!
-//! `PORTUNUS_KILLS` says how often each harm is done, `PORTUNUS_SEED` makes chance repeat itself. Figures are printed and kept
-//! ([`portunus_testkit::figures`]); what is asserted, a busy machine cannot break.
+//! `PORTUNUS_KILLS` says how often each harm is done, `PORTUNUS_SEED` makes chance repeat itself. Figures are kept with the
+//! bounds that they must keep ([`portunus_testkit::figures`]), which a busy machine cannot break.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it stands")]
 

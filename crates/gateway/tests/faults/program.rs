@@ -24,6 +24,7 @@ use portunus_testkit::{
     fault_proxy::FaultProxy,
     okta::{FakeOkta, Options},
     port::ReservedPort,
+    wait::eventually,
 };
 use tempfile::TempDir;
 
@@ -200,10 +201,7 @@ pub(crate) async fn is_ready(address: SocketAddr) -> bool {
 /// How long it takes from now on until a gateway says so.
 pub(crate) async fn until_ready(address: SocketAddr) -> Duration {
     let began = Instant::now();
-    while !is_ready(address).await {
-        assert!(began.elapsed() < PATIENCE, "the gateway does not become ready");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the gateway becomes ready", async || is_ready(address).await).await;
     began.elapsed()
 }
 

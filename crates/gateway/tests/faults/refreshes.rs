@@ -60,8 +60,8 @@ async fn at_all_of(surroundings: &Surroundings, gateways: usize, store: &str) {
     client.tokens(next);
     Figures::of("F12", store, "refreshes of one token at once")
         .and("gateways", gateways)
-        .and("refreshes", answers.len())
-        .and("rotations", successors.len())
-        .and("families revoked", 1 - grants.len())
+        .exactly("refreshes", answers.len(), AT_ONCE)
+        .exactly("rotations", successors.len(), 1)
+        .exactly("families revoked", 1 - grants.len(), 0)
         .report();
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use portunus_testkit::{
     agent::{McpClient, Page},
-    figures::Figures,
+    figures::{Figures, Limit},
     okta::{Bend, Endpoint, Fault, Person},
     redis::Server,
 };
@@ -13,22 +13,33 @@ use serde_json::json;
 
 use crate::world::{Setup, World};
 
+/// How long a person may wait for the page that says that the provider cannot be reached (F3), on an idle machine.
+const PAGE: Duration = Duration::from_secs(5);
+
 /// Begins an authorization with a new client, allows it, and gives the page it ends at, with what the client is told when the
 /// person follows the way back.
 async fn fails(world: &World) -> (Page, Option<String>) {
+    let (page, told, _) = fails_after(world).await;
+    (page, told)
+}
+
+/// The same with the time from the person's consent, which leads to the provider and back, to the page.
+async fn fails_after(world: &World) -> (Page, Option<String>, Duration) {
     let (client, browser) = (world.client("/mcp").await, world.browser());
     let authorization = client.authorization();
     let consent = client.begin(&browser, &authorization).await.page();
+    let began = Instant::now();
     let page = consent.form("/auth/consent").submit([("decision", "allow")]).await.page();
+    let took = began.elapsed();
     assert!(page.text().contains(page.header("x-request-id")), "the page has the request id: {page:?}");
     assert!(browser.cookie("_login").is_none(), "nobody is signed in");
     if page.links().is_empty() {
-        return (page, None);
+        return (page, None, took);
     }
     let returned = page.click("Tell the application").await.returned();
     authorization.check(&returned, &client.discovery);
     let error = returned.find("error");
-    (page, error)
+    (page, error, took)
 }
 
 #[tokio::test]
@@ -48,11 +59,13 @@ async fn f3_an_okta_that_is_down_is_a_503_page_and_tokens_go_on() {
 async fn f3_an_okta_that_hangs_is_a_503_page_within_the_deadline() {
     let world = World::start().await;
     world.okta.fail(Endpoint::Token, Fault::Hang);
-    let failing = tokio::time::timeout(Duration::from_secs(30), fails(&world));
-    let (page, told) = failing.await.expect("there is a deadline");
+    world.okta.fail(Endpoint::Token, Fault::Hang);
+    let (page, told, took) = fails_after(&world).await;
     assert_eq!(page.status, 503);
     assert_eq!(told.as_deref(), Some("temporarily_unavailable"));
     world.close().await;
+    let figures = Figures::of("F3", "sqlite", "the provider hangs");
+    figures.within("time to the page", &[took], Limit::now(PAGE)).report();
 }
 
 #[tokio::test]
@@ -78,26 +91,28 @@ async fn f3_tokens_work_and_sign_ins_are_refused_over_each_store() {
         let world = World::over(redis, Setup::default()).await;
         let (client, browser, tokens) = world.connect("/mcp/uuid").await;
         let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
-        let (mut calls, mut answered) = (0, Vec::new());
+        let (mut calls, mut wrong, mut answered) = (0, 0, Vec::new());
         for fault in [Fault::Status(500), Fault::Garbage, Fault::Hang] {
             world.okta.fail(Endpoint::Token, fault);
-            let began = Instant::now();
             let calling = async {
                 for _ in 0..20 {
-                    assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 1})).await, "2", "{fault:?}");
+                    let answer = mcp.call("add", json!({"a": 1, "b": 1})).await;
+                    wrong += usize::from(answer["result"]["content"][0]["text"] != "2");
                     calls += 1;
                 }
             };
-            let ((page, _), ()) = tokio::join!(fails(&world), calling);
+            let ((page, _, took), ()) = tokio::join!(fails_after(&world), calling);
             let expected = if fault == Fault::Garbage { 502 } else { 503 };
             assert_eq!(page.status.as_u16(), expected, "{fault:?}");
-            answered.push(began.elapsed());
+            answered.push(took);
             client.tokens(client.refresh(tokens.refresh()).await);
         }
         world.close().await;
         let figures = Figures::of("F3", store, "the provider answers 500, nonsense, nothing; others call and refresh meanwhile");
-        let figures = figures.and("sign-ins refused with a page", answered.len()).and("calls answered", format!("{calls} of 60"));
-        figures.and_spread("time to the page", &answered).report();
+        let figures = figures.exactly("calls", calls, 60).exactly("calls that failed", wrong, 0);
+        // The longest counts: only one of the faults takes time.
+        let longest = answered.iter().max().copied().unwrap_or_default();
+        figures.within("time to the page", &[longest], Limit::now(PAGE)).report();
     }
 }
 
@@ -106,11 +121,14 @@ async fn f4_keys_rotate_and_a_flood_comes_over_each_store() {
     let redis = Server::start(&[]);
     for (store, redis) in [("sqlite", None), ("redis", Some(&redis))] {
         let world = World::over(redis, Setup::default()).await;
-        for _ in 0..10 {
-            world.connect("/mcp").await;
-            world.okta.rotate_keys();
+        let mut signed_in = 0;
+        for rotation in 0..=10 {
+            if rotation > 0 {
+                world.okta.rotate_keys();
+            }
+            let (client, browser) = (world.client("/mcp").await, world.browser());
+            signed_in += usize::from(client.authorize(&browser, &client.authorization()).await.find("code").is_some());
         }
-        world.connect("/mcp").await;
         let (before, began) = (world.okta.count(Endpoint::Keys), Instant::now());
         for _ in 0..30 {
             world.okta.bend_next(Bend::UnknownKid);
@@ -121,12 +139,11 @@ async fn f4_keys_rotate_and_a_flood_comes_over_each_store() {
         // One for the flood, and on a machine so busy that it lasts, one more for each ten seconds.
         let windows = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
         let fetches = world.okta.count(Endpoint::Keys) - before;
-        assert!(fetches <= 1 + windows, "{fetches} fetches");
         world.connect("/mcp").await;
         world.close().await;
         let figures = Figures::of("F4", store, "a new key before each sign-in; then 30 at once with keys that nobody publishes");
-        let figures = figures.and("sign-ins across rotations", "11 of 11").and("fetches of keys for them", before);
-        figures.and("refused", 30).and("fetches of keys for those", fetches).report();
+        let figures = figures.exactly("sign-ins that failed", 11 - signed_in, 0).at_most("fetches of keys for them", before, 11);
+        figures.and("refused", 30).at_most("fetches of keys for the flood", fetches, 1 + windows).report();
     }
 }
 

@@ -11,13 +11,14 @@ use std::{
 
 use futures::future::join_all;
 use portunus_testkit::{
-    agent::{Agent, Page, Request},
-    figures::Figures,
+    agent::{Agent, McpClient, Page, Request},
+    figures::{Figures, Limit, control},
+    wait::{eventually, in_time},
 };
 use serde_json::json;
 
 use crate::{
-    program::{PATIENCE, Program, until},
+    program::{Program, until},
     world::{Setup, World},
 };
 
@@ -28,15 +29,13 @@ async fn readiness(url: &str) -> Page {
 
 /// The first answer that is not 200.
 async fn no_longer_ready(url: &str) -> Page {
-    let waiting = async {
-        loop {
-            let answer = readiness(url).await;
-            if answer.status != 200 {
-                return answer;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it says that it stops")
+    let mut last = readiness(url).await;
+    eventually("it says that it stops", async || {
+        last = readiness(url).await;
+        last.status != 200
+    })
+    .await;
+    last
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,12 +50,17 @@ async fn f11_sigterm_under_load_loses_nothing() {
     let long = mcp.message(&json!({"jsonrpc": "2.0", "id": "long", "method": "tools/call", "params": long}));
     let long = tokio::spawn(send(&browser, long));
     let (mcp, calls, enough) = (Arc::new(mcp), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let wrong = Arc::new(AtomicUsize::new(0));
     let load: Vec<_> = (0..8)
         .map(|_| {
             let (mcp, calls, enough) = (Arc::clone(&mcp), Arc::clone(&calls), Arc::clone(&enough));
+            let wrong = Arc::clone(&wrong);
             tokio::spawn(async move {
+                // bounded: by what is waited for below, each in time.
                 while !enough.load(Ordering::SeqCst) {
-                    assert_eq!(mcp.call_text("uuid_echo", json!({"text": "still here"})).await, "still here");
+                    let answer = mcp.call("uuid_echo", json!({"text": "still here"})).await;
+                    let is_right = answer["result"]["content"][0]["text"] == "still here";
+                    wrong.fetch_add(usize::from(!is_right), Ordering::SeqCst);
                     calls.fetch_add(1, Ordering::SeqCst);
                 }
             })
@@ -69,6 +73,7 @@ async fn f11_sigterm_under_load_loses_nothing() {
     assert_eq!((answer.status.as_u16(), answer.json()), (503, json!({"status": "stopping"})));
     assert_eq!(answer.header("connection"), "close");
     let noticed = told.elapsed();
+    let controls = [control(), control(), control()];
     // Whoever comes now is served: those of the load, and somebody new from the first request on.
     let before = calls.load(Ordering::SeqCst);
     until(|| calls.load(Ordering::SeqCst) > before + 16).await;
@@ -85,11 +90,40 @@ async fn f11_sigterm_under_load_loses_nothing() {
     stream.await.unwrap().expect(200);
     let code = program.end().await.code();
     assert_eq!(code, Some(0));
+    // At once: the next answer but for the signal's way, within half a second of an idle machine.
+    let at_once = Limit::of(Duration::from_millis(500), &controls);
     Figures::of("F11", "sqlite", "SIGTERM under load, then a second one with a call and a stream under way")
-        .and("/ready says 503 after", format!("{noticed:.2?}"))
+        .within("/ready says 503 after", &[noticed], at_once)
         .and("calls served", calls.load(Ordering::SeqCst))
-        .and("failed", 0)
-        .and("exit", 0)
+        .exactly("calls that failed", wrong.load(Ordering::SeqCst), 0)
+        .exactly("exit", code.unwrap_or(-1), 0)
+        .report();
+}
+
+#[tokio::test]
+async fn f11_what_does_not_end_is_cut_off_after_25_seconds() {
+    let mut world = World::start().await;
+    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let before = world.uuid.seen().len();
+    let hang = json!({"jsonrpc": "2.0", "id": "for ever", "method": "tools/call", "params": {"name": "hang"}});
+    let (agent, call) = (browser.clone(), mcp.message(&hang));
+    let hanging = tokio::spawn(async move { agent.try_send(call).await });
+    eventually("the call reaches the server", async || world.uuid.seen().len() > before).await;
+    world.begin_to_stop().await;
+    eventually("it takes no more connections", async || tokio::net::TcpStream::connect(world.address).await.is_err()).await;
+    // From here on nothing happens but that time passes, which it does at once.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let answer = in_time("the call is cut off", hanging).await.unwrap();
+    let took = began.elapsed();
+    tokio::time::resume();
+    world.stop().await;
+    assert!(answer.as_ref().is_err() || !answer.as_ref().is_ok_and(|page| page.body.contains("result")), "{took:?}: {answer:?}");
+    world.close().await;
+    Figures::of("F11", "sqlite", "SIGTERM with a call under way that never ends, by a clock that is moved")
+        .at_least("the last request ended after", took.as_secs(), 20)
+        .at_most("the last request ended after", took.as_secs(), 25)
         .report();
 }
 
