@@ -77,7 +77,8 @@ export async function front(kind, folder, ports) {
   const { ended, stop } = start(...run, { env, log });
   let gone = false;
   ended.then(() => { gone = true; });
-  while (!(await accepts(tls))) {
+  for (let attempt = 0; !(await accepts(tls)); attempt += 1) {
+    if (attempt > 3000) throw new Error(`${kind} does not listen: ${fs.readFileSync(log, 'utf8')}`);
     if (gone) throw new Error(`${kind} ended: ${fs.readFileSync(log, 'utf8')}`);
     await new Promise((resolve) => { setTimeout(resolve, 20); });
   }

@@ -79,6 +79,7 @@ export async function connectMcpRemote(url, { folder, person = 'alice' }) {
 
   // Opens every URL that mcp-remote hands to its browser; its own callback listener is part of the walk.
   async function watchBrowser() {
+    // bounded: by the connecting that it is watched for, which has a time limit of its own.
     for (;;) {
       if (done) return new Promise(() => {});
       const lines = fs.existsSync(opened) ? fs.readFileSync(opened, 'utf8').trim().split('\n') : [];

@@ -1,5 +1,5 @@
 """The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
-what no file may contain, where links of documents lead, and that attacks and their tests know each other. Run by `./test house`. Licences and banned crates are checked
+what no file may contain, where links of documents lead, that attacks and their tests know each other, and that loops of tests have an end (loops.py). Run by `./test house`. Licences and banned crates are checked
 next door, in licences.py.
 
 Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+import loops
 
 # Who may depend on whom. A dev-dependency on the testkit is free to all but the testkit's own dependency.
 ARROWS = {
@@ -238,6 +240,9 @@ check_endpoints_apart()
 check_words()
 check_links()
 check_attacks()
+loops.check(tracked, finding)
+if loops.self_test() is False:
+    finding("tests/lint/loops.py", "does not find what it should")
 if findings:
     print(*findings, sep="\n")
     print(f"house: {len(findings)} findings")

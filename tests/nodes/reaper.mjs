@@ -8,6 +8,8 @@ import { NEWS_MS } from './turns.mjs';
 const REST_MS = [300, 2500];
 /** For a request to come, before which a node dies; nobody may be asking just now. */
 const REQUEST_MS = 2000;
+/** Longer than any death, or any work in calm. */
+const WAIT_MS = 600_000;
 
 export class Reaper {
   #settled;
@@ -70,17 +72,23 @@ export class Reaper {
   async calm(work) {
     this.#calm += 1;
     try {
-      while (this.#striking) await pause(50);
+      await this.#until('the last death is over', () => !this.#striking);
       return await work();
     } finally {
       this.#calm -= 1;
     }
   }
 
+  async #until(what, isSo) {
+    for (const until = Date.now() + WAIT_MS; !isSo(); await pause(50)) {
+      if (Date.now() > until) throw new Error(`waited in vain: ${what}`);
+    }
+  }
+
   async #work(nodes) {
     for (let turn = 0; !this.#stopped; turn += 1) {
       await pause(REST_MS[0] + Math.random() * (REST_MS[1] - REST_MS[0]));
-      while (this.#calm > 0) await pause(50);
+      await this.#until('there was calm for long enough', () => this.#calm === 0);
       if (this.#stopped) return;
       this.#striking = true;
       try {

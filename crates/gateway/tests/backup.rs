@@ -24,7 +24,7 @@ use portunus_store::{
     seal::Sealer,
     sqlite,
 };
-use portunus_testkit::redis::Server;
+use portunus_testkit::{redis::Server, wait::eventually};
 use tempfile::TempDir;
 
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
@@ -73,9 +73,7 @@ fn records(folder: &Path) -> Stores {
 
 /// The threads of a store that was dropped end a moment later.
 async fn closed(folder: &Path) {
-    while sqlite::is_in_use(&folder.join("mcp.sqlite")).unwrap() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    eventually("the records are closed", async || !sqlite::is_in_use(&folder.join("mcp.sqlite")).unwrap()).await;
 }
 
 async fn in_redis(server: &Server) -> Stores {

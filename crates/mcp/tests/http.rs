@@ -82,13 +82,10 @@ async fn notifications_come_on_the_get_stream() {
     let mut events = connection.events();
     eventually("the stream is open", || async { server.seen().iter().any(|request| request.method == Method::GET) }).await;
     call(&connection, "change_tools", json!({})).await;
-    loop {
-        if let Event::Notification { method, .. } = events.recv().await.unwrap()
-            && method == "notifications/tools/list_changed"
-        {
-            break;
-        }
-    }
+    eventually("the change is told", async || {
+        matches!(events.recv().await, Ok(Event::Notification { method, .. }) if method == "notifications/tools/list_changed")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ fn mark(number: usize) -> Mark {
 
 impl Board {
     async fn up(&self) -> Result<(), StoreError> {
+        // bounded: by the test, which lets it go on before it ends.
         while self.hangs.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(10)).await;
         }

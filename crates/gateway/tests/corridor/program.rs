@@ -13,6 +13,7 @@ use portunus_testkit::{
     mcp_servers::{FixtureServer, HttpOptions},
     okta::{FakeOkta, Options},
     port::ReservedPort,
+    wait::eventually,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -140,10 +141,5 @@ fn program(folder: &Path, env: &[(String, String)]) -> Command {
 
 /// Waits until it is so.
 pub(crate) async fn until(is_so: impl Fn() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it becomes so");
+    eventually("it becomes so", async || is_so()).await;
 }

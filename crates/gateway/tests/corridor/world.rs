@@ -44,6 +44,7 @@ use portunus_testkit::{
     okta::{FakeOkta, Options},
     port::ReservedPort,
     redis::Server,
+    wait::eventually,
     zoo::Zoo,
 };
 use reqwest::Certificate;
@@ -439,12 +440,7 @@ impl World {
 
     /// Waits until the gateway has ended by itself.
     pub(crate) async fn ended(&self) {
-        let ended = async {
-            while !self.running.as_ref().unwrap().task.is_finished() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the gateway ends");
+        eventually("the gateway ends", async || self.running.as_ref().unwrap().task.is_finished()).await;
     }
 
     /// Stops the gateway, as SIGINT does.

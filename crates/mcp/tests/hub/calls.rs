@@ -7,6 +7,7 @@ use std::{
 
 use http::StatusCode;
 use portunus_mcp::hub::{HubSettings, View};
+use portunus_testkit::wait::eventually;
 use serde_json::json;
 
 use super::{
@@ -104,9 +105,7 @@ async fn a_cancelled_call_is_cancelled_at_the_server_and_has_no_response() {
         let client = Arc::clone(&client);
         async move { client.post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_wait"}}"#).await }
     });
-    while fakes.script("dice").heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty()).await;
     let again = client.post(r#"{"jsonrpc":"2.0","id":"w","method":"tools/call","params":{"name":"dice_roll"}}"#).await;
     assert_eq!(again.status, StatusCode::BAD_REQUEST, "the id is taken");
     other.notify("notifications/cancelled", r#"{"requestId":"w"}"#).await;
@@ -127,9 +126,7 @@ async fn a_broken_connection_cancels_nothing() {
         let client = Arc::clone(&client);
         async move { client.call("wait").await }
     });
-    while fakes.script("dice").heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty()).await;
     waiting.abort();
     let _ = waiting.await;
     tokio::time::sleep(Duration::from_millis(100)).await;

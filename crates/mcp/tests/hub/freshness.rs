@@ -6,6 +6,7 @@ use portunus_mcp::{
     hub::{Hub, HubSettings, View},
     spec::Isolation,
 };
+use portunus_testkit::wait::eventually;
 use serde_json::{Value, json};
 
 use super::{
@@ -64,9 +65,7 @@ async fn a_list_is_kept_as_long_as_its_server_says_but_for_changes() {
     fakes.script("dice").set("tools/list", &[r#"{"name":"throw"}"#]);
     assert_eq!(names(&list(&client).await), ["dice_roll"]);
     fakes.says("dice", "notifications/tools/list_changed", None);
-    while names(&list(&client).await) != ["dice_throw"] {
-        tokio::task::yield_now().await;
-    }
+    eventually("the new list", async || names(&list(&client).await) == ["dice_throw"]).await;
     assert_eq!(fetched(&fakes, "dice"), 2);
 }
 
@@ -88,9 +87,7 @@ async fn the_merged_list_is_as_fresh_as_its_least_fresh_part() {
     assert!((1..=30_000).contains(&first), "{first}");
     fakes.script("short").hint(r#","ttlMs":3600000"#);
     fakes.says("short", "notifications/tools/list_changed", None);
-    while ttl().await <= 30_000 {
-        tokio::task::yield_now().await;
-    }
+    eventually("the new list", async || ttl().await > 30_000).await;
     assert_eq!(ttl().await, 60_000, "no longer than what the gateway itself adds");
     let shown = list(&client).await;
     assert_eq!(shown["cacheScope"], "private", "who may see what is decided for each person");
@@ -127,16 +124,15 @@ async fn t37_a_private_list_of_a_shared_server_is_shown_to_nobody_else() {
     fakes.says("dice", "notifications/tools/list_changed", None);
     fakes.script("dice").set("tools/list", &[r#"{"name":"new"}"#]);
     for client in [&alice, &bob] {
-        while names(&list(client).await) != ["dice_new"] {
-            tokio::task::yield_now().await;
-        }
+        eventually("the new list", async || names(&list(client).await) == ["dice_new"]).await;
     }
     fakes.script("dice").hint(r#","ttlMs":3600000,"cacheScope":"public""#);
     fakes.says("dice", "notifications/tools/list_changed", None);
-    while fetched(&fakes, "dice") < 5 {
+    eventually("the list is fetched anew", async || {
         list(&alice).await;
-        tokio::task::yield_now().await;
-    }
+        fetched(&fakes, "dice") >= 5
+    })
+    .await;
     list(&bob).await;
     assert_eq!(fetched(&fakes, "dice"), 5, "it is everybody's again");
 

@@ -34,6 +34,7 @@ struct Shelf {
 
 impl Shelf {
     async fn take_time(slowly: &AtomicBool) {
+        // bounded: by the test, which lets it go on before it ends.
         while slowly.load(Ordering::SeqCst) {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }

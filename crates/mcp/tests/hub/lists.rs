@@ -9,6 +9,7 @@ use portunus_mcp::{
     hub::{HubSettings, View},
     spec::Isolation,
 };
+use portunus_testkit::wait::eventually;
 use serde_json::json;
 
 use super::{
@@ -58,7 +59,8 @@ async fn pages_of_a_merged_list() {
     let settings = HubSettings { page_size: 4, ..HubSettings::default() };
     let client = Client::all(&hub(&Fakes::new(scripts), settings), "alice").await;
     let (mut names, mut sizes, mut params) = (Vec::new(), Vec::new(), json!({}));
-    loop {
+    for page in 0.. {
+        assert!(page < 20, "the pages have no end");
         let page = client.result("tools/list", params.clone()).await;
         let tools = page["tools"].as_array().unwrap();
         sizes.push(tools.len());
@@ -109,9 +111,7 @@ async fn a_server_that_is_down_is_left_out_until_it_is_back() {
     let client = Client::all(&hub(&fakes, HubSettings::default()), "alice").await;
     assert_eq!(client.tools().await, ["dice_roll"]);
     fakes.script("dead").down.store(false, Ordering::SeqCst);
-    while client.tools().await != ["dead_x", "dice_roll"] {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the list of the dead one", async || client.tools().await == ["dead_x", "dice_roll"]).await;
     // Once known, a list outlives its server.
     fakes.script("dead").down.store(true, Ordering::SeqCst);
     fakes.breaks("dead");
@@ -162,9 +162,7 @@ async fn a_list_that_comes_late_is_told() {
     assert_eq!(first.tools().await, ["dice_roll"]);
     let mut stream = first.listen().await;
     fakes.script("late").down.store(false, Ordering::SeqCst);
-    while second.tools().await.len() < 2 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("the list of the late one", async || second.tools().await.len() == 2).await;
     assert!(stream.next().await.unwrap().contains("notifications/tools/list_changed"));
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use portunus_mcp::{hub::HubSettings, spec::Isolation};
+use portunus_testkit::wait::eventually;
 use serde_json::json;
 
 use super::{
@@ -93,9 +94,7 @@ async fn a_new_connection_is_told_of_the_subscriptions() {
     client.result("resources/subscribe", json!({ "uri": "file:///a" })).await;
     fakes.breaks("one");
     client.result("resources/read", json!({ "uri": "file:///a" })).await;
-    while fakes.script("one").heard("resources/subscribe").len() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    eventually("it subscribes again", async || fakes.script("one").heard("resources/subscribe").len() == 2).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use futures::StreamExt as _;
 use http::StatusCode;
 use portunus_mcp::hub::{Hub, HubSettings};
+use portunus_testkit::wait::in_time;
 
 use super::{
     client::{Client, Events, caller, hub, initialize, text, until},
@@ -135,7 +136,7 @@ async fn what_cannot_be_taken_up_is_refused() {
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "404 would end the session");
     assert!(text(answer).contains("send the request again"));
     fakes.script("dice").go_on.notify_one();
-    while events.next().await.is_some() {}
+    in_time("the stream ends", async { while events.next().await.is_some() {} }).await;
     let answer = client.take_up(events.last.as_ref().unwrap()).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "nothing comes after the response");
     let mut unknown = Events::of(client.take_up("g99-5").await);

@@ -8,6 +8,7 @@ use portunus_mcp::{
     hub::{Caller, HubSettings, View},
     spec::Isolation,
 };
+use portunus_testkit::wait::eventually;
 use serde_json::json;
 
 use super::{
@@ -73,9 +74,7 @@ async fn delete_ends_the_session_its_streams_and_its_children() {
         let client = Arc::clone(&client);
         async move { client.post(r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"wait"}}"#).await.status }
     });
-    while fakes.script("own").heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the call arrives", async || !fakes.script("own").heard("tools/call").is_empty()).await;
     let answer = client.hub.delete(client.caller.clone(), &client.headers()).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert_eq!(stream.next().await, None, "the stream ends");
@@ -93,13 +92,12 @@ async fn idle_sessions_end() {
     let idle = Client::all(&hub, "alice").await;
     let listening = Client::all(&hub, "alice").await;
     let _stream = listening.listen().await;
-    loop {
+    eventually("the idle session is gone", async || {
         // Looking at a session keeps it alive: leave it alone for long enough.
         tokio::time::sleep(Duration::from_millis(900)).await;
-        if status(&idle, idle.caller.clone()).await.0 == StatusCode::NOT_FOUND {
-            break;
-        }
-    }
+        status(&idle, idle.caller.clone()).await.0 == StatusCode::NOT_FOUND
+    })
+    .await;
     assert_eq!(status(&listening, listening.caller.clone()).await.0, StatusCode::OK, "an open stream is use");
 }
 
@@ -154,9 +152,7 @@ async fn t47_streams_and_calls_per_user_are_bounded() {
         let client = Arc::clone(&client);
         async move { client.call("wait").await }
     });
-    while fakes.script("dice").heard("tools/call").is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty()).await;
     let refused = other.post(r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"roll"}}"#).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
     let body: serde_json::Value = serde_json::from_str(&text(refused)).unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portunus_mcp::{hub::HubSettings, spec::Isolation};
+use portunus_testkit::wait::eventually;
 use serde_json::json;
 
 use super::{
@@ -80,9 +81,7 @@ async fn each_session_has_a_level_and_the_server_hears_the_lowest() {
     assert_eq!(quiet.error("logging/setLevel", json!({ "level": "chatty" })).await.0, -32602);
     fakes.breaks("dice");
     loud.call("roll").await;
-    while fakes.script("dice").heard("logging/setLevel").len() < 3 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the level is set again", async || fakes.script("dice").heard("logging/setLevel").len() == 3).await;
 }
 
 #[tokio::test]

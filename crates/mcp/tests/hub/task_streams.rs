@@ -1,6 +1,7 @@
 //! What servers tell of tasks, and who hears it.
 
 use portunus_mcp::hub::HubSettings;
+use portunus_testkit::wait::eventually;
 use serde_json::{Value, json};
 
 use super::{
@@ -31,9 +32,7 @@ async fn a_task_is_heard_of_by_whoever_listens_to_it() {
     assert!(heard.contains(r#""params":{"taskId":"a", "status":"completed","n":1.0,"_meta":"#), "{heard}");
     assert!(quiet.is_silent().await, "not even of an id of its own that another server uses");
     drop(events);
-    while fakes.script("one").heard("leave") != ["a"] {
-        tokio::task::yield_now().await;
-    }
+    eventually("the task is left", async || fakes.script("one").heard("leave") == ["a"]).await;
 }
 
 #[tokio::test]
@@ -44,9 +43,7 @@ async fn a_server_that_comes_back_is_asked_to_tell_again() {
     let (_events, _) = client.listen(json!({"taskIds": ["a"]})).await;
     fakes.breaks("one");
     let _ = client.error("tasks/get", json!({"taskId": "a"})).await;
-    while fakes.script("one").heard("follow").len() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    eventually("the task is followed again", async || fakes.script("one").heard("follow").len() == 2).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,7 @@
 //! What the tests of upstream servers share: specs of fixture servers, pools, calls.
 #![expect(dead_code, clippy::unwrap_used, reason = "each test file uses its own part, and may stop where it stands")]
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
@@ -23,6 +19,8 @@ use portunus_mcp::{
     wire::{Outcome, Payload},
 };
 use portunus_testkit::mcp_servers::fixture_binary;
+#[allow(unused_imports, reason = "each test file uses its own part")]
+pub(crate) use portunus_testkit::wait::eventually;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -108,15 +106,6 @@ pub(crate) async fn try_call(connection: &Connection, name: &str, arguments: Val
 pub(crate) async fn call(connection: &Connection, name: &str, arguments: Value) -> String {
     let result = try_call(connection, name, arguments).await.unwrap();
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}")).to_owned()
-}
-
-/// Waits until `check` says yes.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
-    let start = Instant::now();
-    while !check().await {
-        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// Is there such a process, not counting dead ones that nobody has fetched?

@@ -108,6 +108,7 @@ fn end_of_tag(html: &str, start: usize) -> Option<usize> {
 
 fn attributes(mut rest: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
+    // bounded: each turn takes something off `rest`.
     loop {
         rest = rest.trim_start();
         let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());

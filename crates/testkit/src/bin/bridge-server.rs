@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Not `std::io::copy`: that has the kernel move the bytes, which locks the pipe for as long as none come, and its other end hangs.
 fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     let mut buffer = [0; 8192];
+    // bounded: ends with what it reads from.
     loop {
         match from.read(&mut buffer)? {
             0 => return Ok(()),

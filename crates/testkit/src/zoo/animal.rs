@@ -55,6 +55,7 @@ impl Animal {
             Self::Liar { declared, body } => to.write_all(&whole(200, "application/json", &[], *declared, body)).await,
             Self::Endless => {
                 to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+                // bounded: by the reader, whose end is an error here. That it gives up is what is tested.
                 loop {
                     to.write_all(b"400\r\n").await?;
                     to.write_all(&[b' '; 1024]).await?;
@@ -63,6 +64,7 @@ impl Animal {
             }
             Self::Talkative => {
                 to.write_all(b"HTTP/1.1 200 OK\r\n").await?;
+                // bounded: by the reader, whose end is an error here. That it gives up is what is tested.
                 loop {
                     to.write_all(b"x-more: ").await?;
                     to.write_all(&[b'x'; 1024]).await?;

@@ -8,6 +8,7 @@ use portunus_testkit::{
     agent::{Agent, McpClient, Page, Request},
     mcp_servers::fixture_binary,
     okta::Person,
+    wait::eventually,
 };
 use serde_json::{Value, json};
 
@@ -166,15 +167,6 @@ async fn a_node_that_leaves_gives_its_shared_child_up_at_once() {
     world.close().await;
 }
 
-async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !check().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect(what);
-}
-
 /// Longer than any test: a second signal ends it.
 const LONG: Duration = Duration::from_secs(600);
 
@@ -240,12 +232,7 @@ async fn the_last_node_serves_whoever_comes_until_it_stops() {
 }
 
 async fn says_that_it_stops(agent: &Agent, ready: Request) {
-    let waiting = async {
-        while agent.send(ready.clone()).await.status != 503 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it says that it stops");
+    eventually("it says that it stops", async || agent.send(ready.clone()).await.status == 503).await;
 }
 
 async fn send(agent: &Agent, request: Request) -> Page {

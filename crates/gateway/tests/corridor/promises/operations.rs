@@ -9,6 +9,7 @@ use http::Method;
 use portunus_testkit::{
     agent::{Agent, McpClient, Page, Request},
     mcp_servers::fixture_binary,
+    wait::eventually,
 };
 use serde_json::json;
 
@@ -76,9 +77,7 @@ async fn a_stop_ends_children_and_open_streams() {
     let slow = json!({"name": "uuid_slow", "arguments": {"steps": 10, "step_ms": 100}});
     let slow = mcp.message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow}));
     let slow = tokio::spawn(send(&browser, slow));
-    while world.uuid.seen().len() == before {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the call reaches the server", async || world.uuid.seen().len() > before).await;
     world.stop().await;
     assert!(!is_alive(&child), "the child ends with the gateway");
     // It was killed, but nobody could wait for its end: it is not ours.

@@ -8,6 +8,7 @@ use portunus_store::redis::{RedisAddress, RedisOptions};
 use portunus_testkit::{
     agent::{McpClient, OAuthClient, Request, Tokens},
     redis::{Cluster, Server},
+    wait::eventually,
 };
 
 use crate::world::{Setup, World};
@@ -27,12 +28,7 @@ async fn status(world: &World, url: &str, tokens: &Tokens) -> u16 {
 
 /// Until it answers so.
 async fn until(world: &World, url: &str, tokens: &Tokens, expected: u16) {
-    let waiting = async {
-        while status(world, url, tokens).await != expected {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{url} never says {expected}"));
+    eventually(&format!("{url} says {expected}"), async || status(world, url, tokens).await == expected).await;
 }
 
 /// Connected twice, and both tokens known to the second node.
@@ -119,6 +115,7 @@ async fn t19_revoked_at_one_node_is_refused_by_another_though_it_is_cut_off_agai
     let redis = Server::start(&[]);
     let world = two_nodes_on(&redis.address()).await;
     let cutting = async {
+        // bounded: by the select below, of which the other half has an end.
         loop {
             let _: u64 = redis.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
             tokio::time::sleep(Duration::from_millis(50)).await;

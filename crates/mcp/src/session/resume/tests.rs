@@ -17,6 +17,7 @@ fn feed() -> (mpsc::UnboundedSender<Bytes>, Feed) {
 /// What there is after this event now, without waiting; whether that was the end.
 fn read(stream: &Resumable, reader: &Reader, mut after: u64) -> (Vec<(u64, Bytes)>, bool) {
     let mut got = Vec::new();
+    // bounded: by what the stream holds; nothing is waited for.
     loop {
         match std::future::poll_fn(|cx| stream.poll_after(reader, after, cx)).now_or_never() {
             Some(Step::Message(id, message)) => {

@@ -11,9 +11,7 @@ async fn furnished() -> (TempDir, PathBuf) {
     let (dir, path) = place();
     furnish(&open(&path, sealer(&[SECRET])).unwrap()).await;
     // Its threads end a moment later.
-    while super::super::is_in_use(&path).unwrap() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    portunus_testkit::wait::eventually("the records are closed", async || !super::super::is_in_use(&path).unwrap()).await;
     (dir, path)
 }
 

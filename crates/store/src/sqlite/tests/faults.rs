@@ -25,6 +25,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     fill(&stores).await;
     limit_pages(&database, 1).await;
     let mut written = Vec::new();
+    // bounded: by the assertion.
     let refused = loop {
         assert!(written.len() < 2000, "the disk never filled");
         let id = format!("client {}", written.len());

@@ -198,8 +198,6 @@ async fn who_else_has_it_open_is_seen() {
     assert!(super::super::is_in_use(&path).unwrap(), "looking changes nothing");
     drop(stores);
     // Its threads end a moment later.
-    while super::super::is_in_use(&path).unwrap() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    portunus_testkit::wait::eventually("the records are closed", async || !super::super::is_in_use(&path).unwrap()).await;
     assert_all_opens(&open(&path, sealer(&[SECRET])).unwrap()).await;
 }

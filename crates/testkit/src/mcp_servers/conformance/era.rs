@@ -115,6 +115,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for OneEra<T> {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        // bounded: ends with the client's messages.
         loop {
             let mut message = self.inner.receive().await?;
             let ClientJsonRpcMessage::Request(request) = &mut message else { return Some(message) };
