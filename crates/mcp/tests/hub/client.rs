@@ -1,6 +1,9 @@
 //! A client of the hub that adds nothing to what it sends and hides nothing of what it gets.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
@@ -17,6 +20,7 @@ use portunus_mcp::{
     answer::{Answer, Body},
     hub::{Caller, Hub, HubSettings, Seal, Servers, View},
 };
+use portunus_testkit::wait::{PATIENCE, eventually};
 use serde_json::{Value, json};
 
 use super::fake::{Fakes, name};
@@ -25,16 +29,25 @@ pub(crate) fn hub(fakes: &Arc<Fakes>, settings: HubSettings) -> Arc<Hub> {
     Hub::new(settings, fakes.specs(), Arc::clone(fakes) as Arc<dyn Servers>, Arc::new(SeededEntropy::new(7)), Arc::new(Wax))
 }
 
-/// A seal that hides nothing, but opens for the same thing alone.
+/// A seal that hides nothing, but opens for the same thing alone, and only what is whole.
 pub(crate) struct Wax;
+
+impl Wax {
+    fn check(bound_to: &[u8], plain: &[u8]) -> [u8; 8] {
+        let mut hasher = DefaultHasher::new();
+        (bound_to, plain).hash(&mut hasher);
+        hasher.finish().to_be_bytes()
+    }
+}
 
 impl Seal for Wax {
     fn seal(&self, bound_to: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
-        Some([bound_to, plain].concat())
+        Some([plain, &Self::check(bound_to, plain)].concat())
     }
 
     fn open(&self, bound_to: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-        sealed.strip_prefix(bound_to).map(<[u8]>::to_vec)
+        let (plain, check) = sealed.split_last_chunk()?;
+        (*check == Self::check(bound_to, plain)).then(|| plain.to_vec())
     }
 }
 
@@ -190,13 +203,7 @@ pub(crate) fn text(answer: Answer) -> String {
 
 /// Waits for something that happens by itself, in the time of a busy machine.
 pub(crate) async fn until(what: &str, happened: impl Fn() -> bool) {
-    for _ in 0..6_000 {
-        if happened() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    panic!("waited in vain: {what}");
+    eventually(what, async || happened()).await;
 }
 
 pub(crate) struct Events {
@@ -216,8 +223,10 @@ impl Events {
 
     /// The next message, comments aside; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<String> {
+        // bounded: each event comes in time, or the test stops there.
         loop {
-            let event = String::from_utf8(self.stream.next().await?.to_vec()).unwrap();
+            let event = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an event, or the end of the stream")?;
+            let event = String::from_utf8(event.to_vec()).unwrap();
             if !event.starts_with(':') {
                 let rest = event.strip_prefix("event: message\n").unwrap();
                 let (id, data) = match rest.strip_prefix("id: ").and_then(|rest| rest.split_once('\n')) {

@@ -1,20 +1,30 @@
 //! A modern client's request that waits for its client's input, because its legacy server asked something: the retry goes on in the process where
-//! it waits, and is told that it is lost in any other.
+//! it waits, and is told that it is lost in any other. The state that it brings is good for its own request, once and for ten minutes (MCP
+//! 2026-07-28, multi round-trip requests, server requirements 4 and 5). At a running gateway, with its true seal: `t36_` of the gateway.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use portunus_core::entropy::SeededEntropy;
+use portunus_core::{
+    entropy::SeededEntropy,
+    ids::{ClientId, UserId},
+    principal::Principal,
+    resource::Resource,
+};
 use portunus_mcp::{
-    hub::{Hub, HubSettings, Servers},
+    hub::{Caller, Hub, HubSettings, Servers, View},
     upstream::{Options, Upstreams},
 };
 use serde_json::{Value, json};
 
 use super::{
     client::Wax,
+    fake::name,
     modern::Modern,
     real::support::{client, program, spec},
 };
+
+/// How long a person may think.
+const THINKING: Duration = Duration::from_secs(600);
 
 /// Answers the handshake, asks for the roots in the middle of a call, and answers that with what it was told.
 const SERVER: &str = r#"
@@ -28,7 +38,10 @@ const SERVER: &str = r#"
     esac; done"#;
 
 fn process(seed: u64) -> Arc<Hub> {
-    let specs = vec![spec("child", program("sh", &["-c", SERVER]))];
+    let mut child = spec("child", program("sh", &["-c", SERVER]));
+    // Its call is not over while a person thinks.
+    child.request_timeout = THINKING * 10;
+    let specs = vec![child];
     let pool = Arc::new(Upstreams::new(specs.clone(), client(), Options::default()));
     Hub::new(HubSettings::default(), specs, pool as Arc<dyn Servers>, Arc::new(SeededEntropy::new(seed)), Arc::new(Wax))
 }
@@ -68,4 +81,148 @@ async fn elsewhere_it_is_told_that_the_request_is_lost() {
     strange["name"] = json!("child_other");
     let (code, _) = elsewhere.error("tools/call", strange).await;
     assert_eq!(code, -32602, "of another request nothing is said");
+}
+
+/// The same caller with something else about them.
+fn other(caller: &Caller, change: impl FnOnce(&mut Principal)) -> Caller {
+    let mut principal = (*caller.principal).clone();
+    change(&mut principal);
+    Caller { principal: Arc::new(principal), ..caller.clone() }
+}
+
+/// What one retry of it has that the request had not; each case changes one thing alone.
+struct Changed {
+    what: &'static str,
+    caller: Caller,
+    method: &'static str,
+    params: Value,
+}
+
+/// Who asks, or for what, is another one.
+fn foreign(caller: &Caller, retry: &Value) -> Vec<Changed> {
+    let case =
+        |what, caller: &Caller, method, params: &Value| Changed { what, caller: caller.clone(), method, params: params.clone() };
+    let by = |what, change: &dyn Fn(&mut Principal)| case(what, &other(caller, change), "tools/call", retry);
+    let with = |what, change: &dyn Fn(&mut Value)| {
+        let mut params = retry.clone();
+        change(&mut params);
+        case(what, caller, "tools/call", &params)
+    };
+    let alone = Caller { view: View::One(name("child")), ..caller.clone() };
+    vec![
+        by("user", &|it| it.user = UserId::from_text("bob")),
+        by("client", &|it| it.client = ClientId::from_text("ptn_client_other")),
+        by("resource", &|it| it.resource = Resource::from_stored("https://gateway.test/mcp/child".to_owned())),
+        case("view", &alone, "tools/call", retry),
+        case("method", caller, "prompts/get", retry),
+        case("method, of a tool's kind", caller, "completion/complete", retry),
+        with("name", &|it| it["name"] = json!("child_other")),
+        with("an argument more", &|it| it["arguments"] = json!({"amount": 1, "to": "harbour", "more": null})),
+        with("an argument less", &|it| it["arguments"] = json!({"amount": 1})),
+        with("another argument", &|it| it["arguments"] = json!({"amount": 2, "to": "harbour"})),
+        with("an argument of another type", &|it| it["arguments"] = json!({"amount": "1", "to": "harbour"})),
+        with("no arguments", &|it| it["arguments"] = json!({})),
+        with("a member beside the arguments", &|it| it["task"] = json!({"ttl": 1})),
+    ]
+}
+
+/// States that are none, or not quite the one that was given out.
+fn altered(state: &str) -> Vec<String> {
+    let mut altered =
+        vec!["ptn-rs1.".to_owned(), format!("{state}A"), format!("{state}="), state.replacen("ptn-rs1.", "ptn-rs1..", 1)];
+    for at in (8..state.len()).step_by(7) {
+        let mut bytes = state.as_bytes().to_vec();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        altered.push(String::from_utf8(bytes).unwrap());
+        altered.push(state[..at].to_owned());
+    }
+    altered
+}
+
+/// Asks with arguments, and gives the retry.
+async fn asked_with_arguments(client: &Modern) -> Value {
+    let arguments = json!({"amount": 1, "to": "harbour"});
+    let asked = client.result("tools/call", json!({"name": "child_where", "arguments": arguments})).await;
+    let question = asked["inputRequests"].as_object().unwrap().keys().next().unwrap();
+    let answers = json!({question: {"roots": []}});
+    json!({"name": "child_where", "arguments": arguments, "requestState": asked["requestState"], "inputResponses": answers})
+}
+
+/// The request goes on with this.
+async fn goes_on(client: &Modern, retry: Value) {
+    assert_eq!(client.result("tools/call", retry).await["content"][0]["text"], "there");
+}
+
+#[tokio::test]
+async fn a_state_is_good_for_its_own_request_alone() {
+    let hub = process(1);
+    let mut client = modern(&hub);
+    let (caller, retry) = (client.caller.clone(), asked_with_arguments(&client).await);
+    for Changed { what, caller, method, params } in foreign(&caller, &retry) {
+        client.caller = caller;
+        let (code, message) = client.error(method, params).await;
+        assert_eq!(code, -32602, "{what}: {message}");
+        assert!(message.contains("`requestState` is not valid for this request"), "{what}: {message}");
+    }
+    client.caller = caller;
+    for state in altered(retry["requestState"].as_str().unwrap()) {
+        let mut params = retry.clone();
+        params["requestState"] = state.clone().into();
+        let (code, message) = client.error("tools/call", params).await;
+        assert_eq!(code, -32602, "{state}: {message}");
+    }
+    // What they tried has changed nothing: it is good still, however it is spelt and whatever is beside it.
+    let mut spelt = retry.clone();
+    spelt["arguments"] = json!({"to": "harbour", "amount": 1});
+    goes_on(&client, spelt).await;
+    let (code, message) = client.error("tools/call", retry).await;
+    assert_eq!(code, -32602, "once: {message}");
+}
+
+#[tokio::test]
+async fn a_state_is_good_for_ten_minutes() {
+    for (waited, is_good) in [(THINKING - Duration::from_secs(1), true), (THINKING + Duration::from_secs(1), false)] {
+        let client = modern(&process(1));
+        let retry = asked_with_arguments(&client).await;
+        tokio::time::pause();
+        tokio::time::advance(waited).await;
+        tokio::time::resume();
+        if is_good {
+            goes_on(&client, retry).await;
+        } else {
+            let (code, message) = client.error("tools/call", retry).await;
+            assert_eq!(code, -32602, "{message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_many_retries_at_once_one_goes_on() {
+    let client = Arc::new(modern(&process(1)));
+    let retry = asked_with_arguments(&client).await;
+    let retries = (0..20).map(|_| {
+        let (client, retry) = (Arc::clone(&client), retry.clone());
+        async move { serde_json::from_str::<Value>(&client.raw("tools/call", retry).await).unwrap() }
+    });
+    let answers = futures::future::join_all(retries).await;
+    let went_on = answers.iter().filter(|answer| answer["result"]["content"][0]["text"] == "there").count();
+    let refused = answers.iter().filter(|answer| answer["error"]["code"] == -32602).count();
+    assert_eq!((went_on, refused), (1, 19), "{answers:?}");
+}
+
+#[tokio::test]
+async fn another_persons_process_gives_nothing_away_about_a_state() {
+    let here = modern(&process(1));
+    let retry = asked_with_arguments(&here).await;
+    let mut elsewhere = modern(&process(2));
+    // Whose it is learns that it is lost; whose it is not learns nothing.
+    let lost: Value = serde_json::from_str(&elsewhere.raw("tools/call", retry.clone()).await).unwrap();
+    assert_eq!((&lost["error"]["code"], &lost["error"]["data"]["retriable"]), (&json!(-32603), &json!(true)), "{lost}");
+    let caller = elsewhere.caller.clone();
+    for Changed { what, caller, method, params } in foreign(&caller, &retry) {
+        elsewhere.caller = caller;
+        let (code, message) = elsewhere.error(method, params).await;
+        assert_eq!(code, -32602, "{what}: {message}");
+    }
+    goes_on(&here, retry).await;
 }

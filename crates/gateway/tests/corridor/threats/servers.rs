@@ -6,7 +6,9 @@ use portunus_core::secret::SecretText;
 use portunus_mcp::spec::{EnvPart, EnvValue, Isolation, Transport};
 use portunus_testkit::{
     agent::{McpClient, Request},
+    figures::Figures,
     mcp_servers::fixture_binary,
+    wait::eventually,
 };
 use serde_json::{Value, json};
 
@@ -85,6 +87,42 @@ async fn t44_a_child_sees_a_short_list_and_its_own() {
     world.close().await;
 }
 
+/// One upstream of an aggregate session dies: the others answer, and it is initialised anew on its next call.
+#[tokio::test]
+async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_nothing() {
+    let (world, mcp) = with_child().await;
+    let first = mcp.call_text("child_process", json!({})).await;
+    let (before, session) = (mcp.tools().await, mcp.session.clone());
+    // It has served for a while; what dies right after its start is left alone instead (F5).
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    let (crashed, other) =
+        tokio::join!(mcp.call("child_crash", json!({})), mcp.call_text("uuid_echo", json!({"text": "meanwhile"})));
+    let message = crashed["error"]["message"].as_str().unwrap_or_else(|| panic!("{crashed}"));
+    assert!(message.contains(r#"server "child""#), "its own call is told: {message}");
+    let mut failed_elsewhere = usize::from(other != "meanwhile");
+    let other = mcp.call("uuid_add", json!({"a": 1, "b": 1})).await;
+    failed_elsewhere += usize::from(other["result"]["content"][0]["text"] != "2");
+    let (mut asked, mut second) = (0, None);
+    eventually("the dead one answers", async || {
+        asked += 1;
+        let answer = mcp.call("child_process", json!({})).await;
+        second = answer["result"]["content"][0]["text"].as_str().map(str::to_owned);
+        second.is_some()
+    })
+    .await;
+    assert_ne!(second.unwrap(), first, "another process");
+    assert_eq!(mcp.tools().await, before, "nothing is missing from the list");
+    assert_eq!(mcp.session, session);
+    assert_eq!(world.grants("alice").await, 1);
+    world.close().await;
+    Figures::of("F13", "sqlite", "one server of an aggregate session dies, at a gateway")
+        .exactly("calls of the others that failed", failed_elsewhere, 0)
+        .exactly("calls until the dead one answers", asked, 1)
+        .report();
+}
+
 /// With one child for each session, whoever opens sessions starts processes.
 #[tokio::test]
 async fn t47_one_person_has_so_many_children_and_no_more() {
@@ -124,12 +162,7 @@ async fn t47_one_person_has_so_many_children_and_no_more() {
     // What has no work left makes room.
     let client = busy.pop().unwrap();
     client.request("resources/unsubscribe", json!({"uri": "memo://one"})).await;
-    let again = async {
-        // A list that could not be fetched is left alone for a moment.
-        while !merged.call("child_echo", json!({"text": "x"})).await["result"].is_object() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), again).await.expect("there is room again");
+    // A list that could not be fetched is left alone for a moment.
+    eventually("there is room again", async || merged.call("child_echo", json!({"text": "x"})).await["result"].is_object()).await;
     world.close().await;
 }
