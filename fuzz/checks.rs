@@ -27,7 +27,7 @@ use portunus_core::{
     redirect::RedirectUri,
     resource::{PublicUrl, Resources},
 };
-use portunus_mcp::wire::{self, Message};
+use portunus_mcp::wire::{self, Message, Outcome, Response, WireError};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -193,13 +193,40 @@ pub(crate) fn mcp_json(data: &[u8]) {
     inspect("mcp.json", data);
 }
 
-/// A message that is read can be written again, and its payload is the bytes that came.
+/// A message that is read, be it a request, a notification, a result or an error, can be written again and is the same; its payload is the
+/// bytes that came. What is refused is refused with a code of JSON-RPC, in an answer that can be read and does not grow with the message.
 pub(crate) fn wire(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
-    let Ok(Message::Request(request)) = wire::parse(&bytes) else { return };
-    let again = wire::request(&request.id, &request.method, request.params.as_ref());
-    let Ok(Message::Request(second)) = wire::parse(&again) else { panic!("what was written can be read") };
-    assert_eq!(second.method, request.method);
-    let bytes_of = |params: &Option<wire::Payload>| params.as_ref().map(|params| params.as_bytes().to_vec());
-    assert_eq!(bytes_of(&second.params), bytes_of(&request.params));
+    let message = match wire::parse(&bytes) {
+        Ok(message) => message,
+        Err(error) => return refused(&error),
+    };
+    let (again, payload) = match &message {
+        Message::Request(request) => {
+            let written = wire::request(&request.id, &request.method, request.params.as_ref());
+            (written, request.params.as_ref())
+        }
+        Message::Notification(notification) => {
+            (wire::notification(&notification.method, notification.params.as_ref()), notification.params.as_ref())
+        }
+        Message::Response(Response { id, outcome: Outcome::Result(result) }) => {
+            let id = id.as_ref().expect("a result says whose it is");
+            (wire::result(id, result), Some(result))
+        }
+        Message::Response(Response { id, outcome: Outcome::Error(error) }) => (wire::error_raw(id.as_ref(), error), Some(error)),
+    };
+    assert_eq!(wire::parse(&again).as_ref(), Ok(&message), "what was written is what was read");
+    if let Some(payload) = payload {
+        let (whole, part) = (bytes.as_ptr_range(), payload.as_bytes().as_ptr_range());
+        assert!(whole.start <= part.start && part.end <= whole.end, "a payload is a slice of its message");
+    }
+}
+
+fn refused(error: &WireError) {
+    const CODES: [i64; 3] = [wire::code::PARSE_ERROR, wire::code::INVALID_REQUEST, wire::code::INVALID_PARAMS];
+    assert!(CODES.contains(&error.code()), "{error:?}");
+    let text = error.to_string();
+    assert!(text.len() < 512 && !text.contains(char::is_control), "{text}");
+    let answer = wire::parse(&wire::error(None, error.code(), &text, None));
+    assert!(matches!(answer, Ok(Message::Response(Response { id: None, outcome: Outcome::Error(_) }))), "{answer:?}");
 }

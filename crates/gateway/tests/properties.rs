@@ -58,6 +58,12 @@ const MCP_JSON: &[&str] = &[
 const MESSAGES: &[&str] = &[
     r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"n":1.0e5,"s":"\u00e9"}}}"#,
     r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#,
+    r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":0.50}}"#,
+    r#"{"result":{"content":[{"type":"text","text":"\u00e9"}]},"id":1.0e2,"jsonrpc":"2.0"}"#,
+    r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x","data":[1,null]}}"#,
+    r#"{"jsonrpc":"2.0","id":"b","error":"of any shape"}"#,
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","Method":"tools/call"}"#,
+    r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
 ];
 
 const DOCUMENTS: &[&str] = &[
