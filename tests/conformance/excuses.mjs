@@ -1,12 +1,13 @@
-// What may fail, and why: entries of a committed file, each with its reason. An entry must keep failing: once what it excuses passes
-// everywhere it speaks of, or even in one of those places, it is stale and has to go.
+// What may fail, and why: entries of a committed file, each with its reason, and each for single checks of one scenario: what else the
+// scenario looks at has to pass. An entry must keep failing: once a check that it excuses passes in one of the places it speaks of, it is
+// stale and has to go.
 import fs from 'node:fs';
 
 const KEYS = new Set(['revision', 'servers', 'transport', 'scenario', 'checks', 'reason']);
 
 /**
- * Entries are `{ revision, servers, transport?, scenario, checks?, reason }`: the client's revision, the servers without their transport,
- * one scenario, and either all of it or the checks that are named. Each server needs the entry by itself, or it is stale.
+ * Entries are `{ revision, servers, transport?, scenario, checks, reason }`: the client's revision, the servers without their transport,
+ * one scenario, and the checks of it that fail. Each server needs the entry by itself, or it is stale.
  */
 export class Excuses {
   #entries;
@@ -14,8 +15,9 @@ export class Excuses {
   constructor(file) {
     this.#entries = JSON.parse(fs.readFileSync(file, 'utf8')).flatMap(({ servers = [], ...entry }) => {
       const unknown = Object.keys(entry).filter((key) => !KEYS.has(key));
-      if (unknown.length > 0 || servers.length === 0 || !entry.reason) {
-        throw new Error(`${file}: ${JSON.stringify({ servers, ...entry })} needs servers and a reason, and has nothing but ${[...KEYS]}`);
+      const names = Array.isArray(entry.checks) && entry.checks.length > 0 && entry.checks.every((check) => typeof check === 'string' && check);
+      if (unknown.length > 0 || servers.length === 0 || !entry.reason || !names) {
+        throw new Error(`${file}: ${JSON.stringify({ servers, ...entry })} needs servers, checks and a reason, and has nothing but ${[...KEYS]}`);
       }
       return servers.map((server) => ({ ...entry, server, used: 0, passed: [] }));
     });
@@ -33,8 +35,7 @@ export class Excuses {
       entry.used += 1;
       const where = `${place.server} ${place.transport}`;
       const covered = problems.filter((problem) => covers(entry, problem));
-      if (!entry.checks && covered.length === 0) entry.passed.push(where);
-      for (const check of entry.checks ?? []) {
+      for (const check of entry.checks) {
         if (!covered.some((problem) => problem.check === check)) entry.passed.push(`${where}: ${check}`);
       }
     }
@@ -62,4 +63,4 @@ export class Excuses {
   }
 }
 
-const covers = (entry, { check }) => !entry.checks || entry.checks.includes(check);
+const covers = (entry, { check }) => entry.checks.includes(check);

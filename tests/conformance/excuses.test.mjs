@@ -21,10 +21,12 @@ function excuses(...entries) {
   return new Excuses(file);
 }
 
-const entry = { revision: '2026-07-28', servers: ['ts-legacy'], scenario: 'caching', reason: 'there is none' };
+const entry = { revision: '2026-07-28', servers: ['ts-legacy'], scenario: 'caching', checks: ['one', 'two'], reason: 'there is none' };
 
-test('a whole scenario, one check of it, or one transport is excused', () => {
+test('the checks that are named are excused, on every transport or on one', () => {
   assert.deepEqual(excuses(entry).apply(stdio, 'caching', problems), { excused: problems, open: [] });
+  const more = [...problems, { check: 'three', message: 'broken' }];
+  assert.deepEqual(excuses(entry).apply(stdio, 'caching', more).open, [more[2]], 'another check of the same scenario');
   assert.deepEqual(excuses({ ...entry, checks: ['two'] }).apply(stdio, 'caching', problems), { excused: [problems[1]], open: [problems[0]] });
   assert.deepEqual(excuses({ ...entry, transport: 'http' }).apply(stdio, 'caching', problems).open, problems);
 });
@@ -40,7 +42,7 @@ test('an entry is stale once something it excuses passes, or nobody asks about i
   whole.apply(stdio, 'caching', problems);
   assert.deepEqual(whole.stale(), []);
   whole.apply(http, 'caching', []);
-  assert.deepEqual(whole.stale(), ['caching (2026-07-28 at ts-legacy): passes now at ts-legacy http']);
+  assert.deepEqual(whole.stale(), ['caching (2026-07-28 at ts-legacy): passes now at ts-legacy http: one, ts-legacy http: two']);
 
   const part = excuses({ ...entry, checks: ['one', 'three'] });
   part.apply(stdio, 'caching', problems);
@@ -60,7 +62,11 @@ test('an entry for two servers is stale once one of them does not need it', () =
   const half = both();
   half.apply(stdio, 'caching', problems);
   half.apply({ ...stdio, server: 'rmcp-legacy' }, 'caching', []);
-  assert.deepEqual(half.stale(), ['caching (2026-07-28 at rmcp-legacy): passes now at rmcp-legacy stdio']);
+  assert.deepEqual(half.stale(), ['caching (2026-07-28 at rmcp-legacy): passes now at rmcp-legacy stdio: one, rmcp-legacy stdio: two']);
+});
+
+test('an entry for a whole scenario is refused', () => {
+  for (const checks of [undefined, [], [''], 'one', null]) assert.throws(() => excuses({ ...entry, checks }), /checks/);
 });
 
 test('an entry without a reason, or with a key that means nothing, is refused', () => {

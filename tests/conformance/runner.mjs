@@ -19,6 +19,9 @@ const LIMIT_MS = 600_000;
 /** A file's time may be older than the clock's by as much. */
 const TICK_MS = 10;
 
+/** The check that fails of a scenario whose own checks were all skipped. */
+export const NOTHING_LOOKED_AT = 'nothing-looked-at';
+
 /** What a check's status says of a finding; the other statuses are none. */
 const FINDINGS = { FAILURE: '', WARNING: 'SHOULD: ', SKIPPED: 'not looked at: ' };
 
@@ -76,10 +79,15 @@ function collectChecks(results) {
   return new Map(left.map((one) => [one.scenario, one]));
 }
 
-function outcome({ checks, began, ended } = {}, missing) {
+/** What came of a scenario, by what its checks say. One that looked at nothing has proved nothing, which is a problem of its own. */
+export function outcome({ checks, began, ended } = {}, missing) {
   if (!checks) return { looked: true, problems: [{ check: 'no-result', message: missing }], began, ended };
   const looked = checks.some(({ status }) => status !== 'SKIPPED');
-  const problems = looked ? checks.filter(({ status }) => status in FINDINGS) : [];
+  if (!looked) {
+    const skipped = checks.map(({ id, errorMessage = 'no reason given' }) => `${id}: ${errorMessage}`).join('; ');
+    return { looked, problems: [{ check: NOTHING_LOOKED_AT, message: `every check was skipped: ${skipped || 'there is none'}` }], began, ended };
+  }
+  const problems = checks.filter(({ status }) => status in FINDINGS);
   return {
     looked,
     problems: problems.map(({ id, status, errorMessage = 'no reason given' }) => ({ check: id, message: FINDINGS[status] + errorMessage })),
