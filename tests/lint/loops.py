@@ -53,7 +53,10 @@ def unbounded(text, endless, loop, waits, flag=None):
             does_wait = waits.search("\n".join(block(lines, n))) or (flag and flag.search(found["condition"]))
             if not does_wait:
                 continue
-        if not BOUND.search("\n".join(block(lines, n))) and not (n > 0 and SAID.search(lines[n - 1])):
+        # A future that loops is often bounded right behind it.
+        body = block(lines, n)
+        behind = lines[n + len(body) : n + len(body) + 2]
+        if not BOUND.search("\n".join(body + behind)) and not (n > 0 and SAID.search(lines[n - 1])):
             yield n + 1
 
 
@@ -93,6 +96,7 @@ CASES = [
     ("x.rs", "    while read < answer.len() {\n        read += 1;\n    }\n", []),
     ("x.rs", "    while let Some(line) = lines.next() {\n        say(line);\n    }\n", []),
     ("x.rs", "    //! Then loop { comes\n", []),
+    ("x.rs", "    let waiting = async {\n        while !is_so() {\n            sleep(STEP).await;\n        }\n    };\n    tokio::time::timeout(LIMIT, waiting).await;\n", []),
     ("x.mjs", "  for (;;) {\n    await pause(1);\n  }\n", [1]),
     ("x.mjs", "  while (true) {\n    step();\n  }\n", [1]),
     ("x.mjs", "  while (this.#calm > 0) await pause(50);\n", [1]),
