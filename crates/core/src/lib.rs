@@ -1,7 +1,8 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
+//! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`admission`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
+pub mod admission;
 pub mod bulletin;
 pub mod client;
 pub mod clock;

@@ -23,6 +23,9 @@ pub struct User {
     pub email: Option<String>,
     pub email_verified: bool,
     pub groups: Vec<String>,
+    /// Google's claim `hd`: the domain of the organisation that the account belongs to ([`crate::admission`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosted_domain: Option<String>,
     pub signed_in_at: Timestamp,
 }
 

@@ -23,6 +23,7 @@ fn found() -> FoundAccess {
         email: None,
         email_verified: false,
         groups: Vec::new(),
+        hosted_domain: None,
         signed_in_at: now,
     };
     let grant = Grant {

@@ -145,6 +145,7 @@ fn person(n: usize, signed_in_at: Timestamp) -> User {
         email: None,
         email_verified: false,
         groups: Vec::new(),
+        hosted_domain: None,
         signed_in_at,
     }
 }

@@ -99,6 +99,7 @@ pub(super) fn user(n: u32) -> User {
         email: even(n, "alice@acme.example".to_owned()),
         email_verified: n.is_multiple_of(2),
         groups: vec!["engineering".to_owned(), "Größe, \"quoted\"".to_owned()],
+        hosted_domain: even(n, "acme.example".to_owned()),
         signed_in_at: NOW,
     }
 }

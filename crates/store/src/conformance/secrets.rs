@@ -42,6 +42,7 @@ pub fn user() -> User {
         email: None,
         email_verified: false,
         groups: vec![],
+        hosted_domain: None,
         signed_in_at: NOW,
     }
 }

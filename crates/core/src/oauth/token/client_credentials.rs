@@ -66,9 +66,14 @@ pub fn is_service(client: &Client) -> bool {
         && client.may_use(GrantType::ClientCredentials)
 }
 
+/// The issuer of the users that are clients which act for themselves, and no people.
+pub fn service_issuer(public_url: &PublicUrl) -> String {
+    public_url.at("/clients")
+}
+
 /// The client as a user. No identity provider can have this issuer, so no person ever has this id (threat 42).
 fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User {
-    let issuer = public_url.at("/clients");
+    let issuer = service_issuer(public_url);
     User {
         id: UserId::of(&issuer, client.id.as_str()),
         provider: ProviderName::from_text("clients"),
@@ -78,6 +83,7 @@ fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User
         email: None,
         email_verified: false,
         groups: client.groups.clone(),
+        hosted_domain: None,
         signed_in_at: now,
     }
 }

@@ -14,9 +14,9 @@ use serde::Serialize;
 
 pub use self::{
     authenticate::{AuthenticatedClient, ClientCredentials, Proof, authenticate, credentials},
-    client_credentials::{ServiceGrant, client_credentials, is_service},
+    client_credentials::{ServiceGrant, client_credentials, is_service, service_issuer},
     code::{CheckedCode, Redemption, check_code, code_replayed, redeem},
-    refresh::{Exchange, REFRESH_REFUSED, RefreshRefused, refresh, refresh_refused},
+    refresh::{Exchange, REFRESH_REFUSED, RefreshRefused, not_admitted, refresh, refresh_refused},
 };
 use crate::{
     clock::Timestamp,

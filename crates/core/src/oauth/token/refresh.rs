@@ -74,6 +74,11 @@ pub fn refresh_refused() -> OAuthError {
     invalid_grant(REFRESH_REFUSED)
 }
 
+/// The answer about a person who may not sign in any more. Only the client whose token it is gets so far.
+pub fn not_admitted() -> OAuthError {
+    invalid_grant("the person may not sign in at this gateway any more")
+}
+
 fn narrowed_scopes(form: &Params, grant: &Grant) -> Result<ScopeSet, OAuthError> {
     let bad = |description: String| OAuthError::new(ErrorCode::InvalidScope, description);
     let Some(asked) = form.find("scope") else { return Ok(grant.scopes.clone()) };

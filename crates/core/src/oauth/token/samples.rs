@@ -55,6 +55,7 @@ pub(in crate::oauth) fn user() -> User {
         email: None,
         email_verified: false,
         groups: Vec::new(),
+        hosted_domain: None,
         signed_in_at: NOW,
     }
 }

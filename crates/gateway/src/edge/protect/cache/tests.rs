@@ -29,6 +29,7 @@ pub(crate) fn found(name: &str) -> FoundAccess {
         email: None,
         email_verified: false,
         groups: Vec::new(),
+        hosted_domain: None,
         signed_in_at: now,
     };
     let grant = Grant {
