@@ -8,6 +8,7 @@ const MAX_GROUPS: usize = 1000;
 const MAX_GROUP_LENGTH: usize = 256;
 const MAX_NAME_LENGTH: usize = 256;
 const MAX_EMAIL_LENGTH: usize = 320;
+const MAX_DOMAIN_LENGTH: usize = 253;
 
 /// Claims of the ID token, and where it has none, of userinfo.
 #[derive(Debug)]
@@ -46,8 +47,28 @@ impl<'a> Claims<'a> {
         (email, is_verified)
     }
 
-    pub(crate) fn groups(&self, claim: &str) -> Vec<String> {
+    /// The groups, and whether they are all there are.
+    pub(crate) fn groups(&self, claim: &str) -> (Vec<String>, bool) {
         groups(self.find(claim))
+    }
+
+    /// The domain of the Workspace or Cloud organisation that a Google account belongs to. Userinfo is not asked: the signature of the ID
+    /// token is over what decides who is admitted.
+    pub(crate) fn hosted_domain(&self) -> Option<String> {
+        let domain = self.id_token.get("hd")?.as_str()?;
+        (1..=MAX_DOMAIN_LENGTH).contains(&domain.len()).then(|| domain.to_owned())
+    }
+
+    /// Microsoft's way to say that it verified the address: the optional claim `xms_edov`, the domain's owner being verified. It vouches for
+    /// an address of the same ID token.
+    pub(crate) fn is_email_of_verified_domain(&self) -> bool {
+        let is_so = match self.id_token.get("xms_edov") {
+            Some(Value::Bool(verified)) => *verified,
+            Some(Value::Number(verified)) => verified.as_u64() == Some(1),
+            Some(Value::String(verified)) => matches!(verified.as_str(), "1" | "true"),
+            _ => false,
+        };
+        is_so && self.id_token.get("email").and_then(Value::as_str).and_then(email).is_some()
     }
 }
 
@@ -68,8 +89,8 @@ pub(crate) fn email(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// Texts only, each once, within limits. One text alone counts as a list of one.
-fn groups(value: Option<&Value>) -> Vec<String> {
+/// Texts only, each once, within limits, and whether none was left out for their number. One text alone counts as a list of one.
+fn groups(value: Option<&Value>) -> (Vec<String>, bool) {
     let listed = match value {
         Some(Value::Array(groups)) => groups.as_slice(),
         Some(one @ Value::String(_)) => std::slice::from_ref(one),
@@ -86,12 +107,12 @@ fn groups(value: Option<&Value>) -> Vec<String> {
                 kept = MAX_GROUPS,
                 "more groups than we keep; narrow the provider's groups claim"
             );
-            break;
+            return (groups, false);
         } else if !groups.iter().any(|known| known == group) {
             groups.push(group.to_owned());
         }
     }
-    groups
+    (groups, true)
 }
 
 #[cfg(test)]
@@ -124,11 +145,13 @@ mod tests {
             (json!(7), vec![]),
         ];
         for (value, expected) in cases {
-            assert_eq!(groups(Some(&value)), expected, "{value}");
+            let expected = expected.into_iter().map(str::to_owned).collect();
+            assert_eq!(groups(Some(&value)), (expected, true), "{value}");
         }
         let many: Vec<_> = (0..2000).map(|n| n.to_string()).collect();
-        assert_eq!(groups(Some(&json!(many))).len(), MAX_GROUPS);
-        assert!(groups(Some(&json!(["x".repeat(300)]))).is_empty());
+        let (kept, is_whole) = groups(Some(&json!(many)));
+        assert_eq!((kept.len(), is_whole), (MAX_GROUPS, false));
+        assert!(groups(Some(&json!(["x".repeat(300)]))).0.is_empty());
     }
 
     #[test]
@@ -139,9 +162,45 @@ mod tests {
         let claims = Claims { id_token: &id_token, userinfo: Some(&userinfo) };
         assert_eq!(claims.name().as_deref(), Some("Alice"));
         assert_eq!(claims.email(), (None, false), "another source does not stand in for a bad address");
-        assert_eq!(claims.groups("groups"), ["u"]);
-        assert_eq!(claims.groups("realm_access.roles"), ["r"]);
-        assert_eq!(claims.groups("https://a.b/groups"), ["g"]);
-        assert!(claims.groups("nobody.knows").is_empty());
+        assert_eq!(claims.groups("groups").0, ["u"]);
+        assert_eq!(claims.groups("realm_access.roles").0, ["r"]);
+        assert_eq!(claims.groups("https://a.b/groups").0, ["g"]);
+        assert!(claims.groups("nobody.knows").0.is_empty());
+    }
+
+    #[test]
+    fn t53_a_hosted_domain_comes_from_the_id_token_alone() {
+        let userinfo = map(&json!({"hd": "acme.com", "email": "a@acme.com", "xms_edov": true}));
+        for (id_token, expected) in [
+            (json!({"hd": "acme.com"}), Some("acme.com")),
+            (json!({}), None),
+            (json!({"hd": ""}), None),
+            (json!({"hd": ["acme.com"]}), None),
+            (json!({"hd": true}), None),
+            (json!({"hd": "a".repeat(300)}), None),
+        ] {
+            let id_token = map(&id_token);
+            let claims = Claims { id_token: &id_token, userinfo: Some(&userinfo) };
+            assert_eq!(claims.hosted_domain().as_deref(), expected, "{id_token:?}");
+            assert!(!claims.is_email_of_verified_domain());
+        }
+    }
+
+    #[test]
+    fn t53_microsoft_vouches_for_an_address_by_a_claim_of_its_own() {
+        for (id_token, expected) in [
+            (json!({"email": "a@acme.com", "xms_edov": true}), true),
+            (json!({"email": "a@acme.com", "xms_edov": "1"}), true),
+            (json!({"email": "a@acme.com", "xms_edov": 1}), true),
+            (json!({"email": "a@acme.com", "xms_edov": false}), false),
+            (json!({"email": "a@acme.com", "xms_edov": "0"}), false),
+            (json!({"email": "a@acme.com"}), false),
+            (json!({"email": "a@b@acme.com", "xms_edov": true}), false),
+            (json!({"xms_edov": true}), false),
+        ] {
+            let id_token = map(&id_token);
+            let claims = Claims { id_token: &id_token, userinfo: None };
+            assert_eq!(claims.is_email_of_verified_domain(), expected, "{id_token:?}");
+        }
     }
 }

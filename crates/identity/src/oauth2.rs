@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use async_trait::async_trait;
-use portunus_core::{Timestamp, ids::ProviderName, secret::SecretText};
+use portunus_core::{Timestamp, admission::Unread, ids::ProviderName, secret::SecretText};
 use reqwest::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::timeout;
@@ -55,6 +55,45 @@ struct GithubEmail {
 #[derive(Deserialize)]
 struct GithubOrg {
     login: String,
+    /// Only memberships have one. An invitation that is not accepted is `pending`.
+    state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct GithubTeam {
+    slug: String,
+    organization: GithubOrg,
+    state: Option<String>,
+}
+
+/// What a list of the API holds.
+struct Listed {
+    names: Vec<String>,
+    is_whole: bool,
+}
+
+fn is_active(state: Option<&str>) -> bool {
+    state.is_none_or(|state| state == "active")
+}
+
+impl GithubOrg {
+    /// `None` for what must not count as a membership.
+    fn name(self) -> Option<String> {
+        (is_active(self.state.as_deref()) && is_name(&self.login)).then_some(self.login)
+    }
+}
+
+impl GithubTeam {
+    fn name(self) -> Option<String> {
+        let is_member = is_active(self.state.as_deref()) && is_name(&self.slug);
+        let organisation = self.organization.name().filter(|_| is_member)?;
+        Some(format!("{organisation}/{}", self.slug))
+    }
+}
+
+/// With a slash in it, the name of one thing could be that of another.
+fn is_name(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && !text.chars().any(|c| c == '/' || c.is_control())
 }
 
 impl GithubProvider {
@@ -134,33 +173,49 @@ impl GithubProvider {
     async fn person(&self, token: &SecretText) -> Result<SignedIn, IdentityError> {
         let user: GithubUser =
             self.ask("/user", token).await?.ok_or_else(|| self.blame.unverified("the API does not know its own token"))?;
-        // Both need scopes that an administrator may have taken out.
-        let emails: Vec<GithubEmail> = self.ask("/user/emails", token).await?.unwrap_or_default();
-        let primary = emails.into_iter().find(|email| email.primary && email.verified);
+        // These need scopes that an administrator may have taken out.
+        let emails: Option<Vec<GithubEmail>> = self.ask("/user/emails", token).await?;
+        let organisations = self.list("/user/orgs", token, |org: GithubOrg| org.name()).await?;
+        let teams = self.list("/user/teams", token, |team: GithubTeam| team.name()).await?;
+        let unread = Unread { email: emails.is_none(), groups: !(organisations.is_whole && teams.is_whole) };
+        let primary = emails.into_iter().flatten().find(|email| email.primary && email.verified);
         let email = primary.and_then(|email| claims::email(&email.email));
+        let mut groups = organisations.names;
+        groups.extend(teams.names);
         Ok(SignedIn {
             issuer: self.issuer.clone(),
             subject: user.id.to_string(),
             name: user.name.filter(|name| !name.is_empty()).or(Some(user.login)),
             email_verified: email.is_some(),
             email,
-            groups: self.organisations(token).await?,
+            groups,
+            hosted_domain: None,
+            unread,
             id_token: None,
         })
     }
 
-    async fn organisations(&self, token: &SecretText) -> Result<Vec<String>, IdentityError> {
-        let mut logins = Vec::new();
+    /// Names from a list of the API, page by page. A list that the token may not read, and one that goes on after the last page that is
+    /// asked for, is not whole: an account that is not in it may be a member all the same.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &SecretText,
+        name: impl Fn(T) -> Option<String> + Send,
+    ) -> Result<Listed, IdentityError> {
+        let mut names = Vec::new();
         for page in 1..=MAX_PAGES {
-            let path = format!("/user/orgs?per_page={PAGE}&page={page}");
-            let orgs: Vec<GithubOrg> = self.ask(&path, token).await?.unwrap_or_default();
-            let is_last = orgs.len() < PAGE;
-            logins.extend(orgs.into_iter().map(|org| org.login));
+            let Some(items) = self.ask::<Vec<T>>(&format!("{path}?per_page={PAGE}&page={page}"), token).await? else {
+                return Ok(Listed { names, is_whole: false });
+            };
+            let is_last = items.len() < PAGE;
+            names.extend(items.into_iter().filter_map(&name));
             if is_last {
-                break;
+                return Ok(Listed { names, is_whole: true });
             }
         }
-        Ok(logins)
+        tracing::warn!(provider = %self.blame.provider(), path, pages = MAX_PAGES, "GitHub's list goes on; the rest is not read");
+        Ok(Listed { names, is_whole: false })
     }
 
     /// Asks the API; `None` when the token's scopes do not reach so far.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portunus_core::{Timestamp, ids::ProviderName, secret::SecretText};
+use portunus_core::{Timestamp, admission::Unread, ids::ProviderName, secret::SecretText};
 use tokio::time::timeout;
 use url::Url;
 
@@ -244,13 +244,17 @@ impl OidcProvider {
         };
         let claims = Claims { id_token: found, userinfo: more.as_ref() };
         let (email, email_verified) = claims.email();
+        let is_microsoft = self.settings.preset == Preset::MicrosoftEntraId;
+        let (groups, are_all_groups) = claims.groups(groups_claim);
         Ok(SignedIn {
             issuer: metadata.issuer.clone(),
             subject: verified.subject().to_owned(),
             name: claims.name(),
             email,
-            email_verified,
-            groups: claims.groups(groups_claim),
+            email_verified: email_verified || (is_microsoft && claims.is_email_of_verified_domain()),
+            groups,
+            hosted_domain: claims.hosted_domain(),
+            unread: Unread { email: false, groups: !are_all_groups },
             id_token: Some(id_token.clone()),
         })
     }

@@ -2,7 +2,7 @@
 //! how they are configured lives in [`crate::settings`].
 
 use async_trait::async_trait;
-use portunus_core::{Timestamp, ids::ProviderName, pkce::CodeChallenge, secret::SecretText};
+use portunus_core::{Timestamp, admission::Unread, ids::ProviderName, pkce::CodeChallenge, secret::SecretText};
 use thiserror::Error;
 use url::Url;
 
@@ -18,7 +18,8 @@ pub trait Provider: Send + Sync {
     async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError>;
 
     /// Can an answer with this `iss` be from this provider (RFC 9207 section 2.4)? Told by the settings alone, so that an answer of
-    /// another provider uses nothing up (threat 54); [`complete`](Self::complete) compares it with the metadata too.
+    /// another provider uses nothing up (threat 54); [`complete`](Self::complete) compares it with the metadata too. People of another issuer
+    /// are not this provider's either, whatever it is called (threat 53).
     fn is_issuer(&self, iss: &str) -> bool;
 
     /// Makes a person of what the provider sent back to our callback: checks `iss` (RFC 9207), exchanges the code, verifies the
@@ -73,7 +74,12 @@ pub struct SignedIn {
     /// Has exactly one `@`, or is left out (threat 42).
     pub email: Option<String>,
     pub email_verified: bool,
+    /// GitHub: the organisations, and the teams as `organisation/team`.
     pub groups: Vec<String>,
+    /// Google's claim `hd`, from the ID token alone.
+    pub hosted_domain: Option<String>,
+    /// What the provider did not tell of the above, though it was asked.
+    pub unread: Unread,
     /// The raw ID token, for `id_token_hint`.
     pub id_token: Option<SecretText>,
 }

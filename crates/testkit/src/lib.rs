@@ -1,4 +1,4 @@
-//! Test-only: what tests put around the gateway. [`okta`] is a fake identity provider; [`mcp_servers`] are MCP servers to put
+//! Test-only: what tests put around the gateway. [`okta`] and [`github`] are fake identity providers; [`mcp_servers`] are MCP servers to put
 //! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
 //! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the way to them; [`zoo`] are hosts of strangers; [`log`] captures
 //! what is logged; [`figures`] notes what fault tests measured, and holds it to its bounds; [`port`] keeps ports free; [`mod@wait`] waits, with
@@ -11,6 +11,8 @@ pub mod era_client;
 pub mod fault_proxy;
 #[expect(clippy::expect_used, reason = "test-only: figures that are lost would be missed only later")]
 pub mod figures;
+#[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
+pub mod github;
 #[expect(clippy::expect_used, reason = "test-only: a broken fixture should stop the test that uses it")]
 pub mod log;
 pub mod mcp_servers;

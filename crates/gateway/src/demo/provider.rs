@@ -19,6 +19,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderValue, StatusCode, header};
 use portunus_core::{
     Clock, Entropy, Timestamp,
+    admission::Unread,
     entropy::random_bytes,
     ids::ProviderName,
     pkce::CodeChallenge,
@@ -160,6 +161,8 @@ impl Provider for DemoProvider {
             email: Some(person.email.to_owned()),
             email_verified: true,
             groups: person.groups.iter().map(ToString::to_string).collect(),
+            hosted_domain: None,
+            unread: Unread::default(),
             id_token: None,
         })
     }

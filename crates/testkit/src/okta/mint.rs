@@ -221,12 +221,13 @@ fn claims(state: &State, code: &Code) -> Map<String, Value> {
         }
         if has("email") {
             put("email", json!(person.email));
-            put("email_verified", json!(true));
+            put("email_verified", json!(person.email_verified));
         }
     }
     if groups_in_id_token(state, code.server, has("groups")) {
         put("groups", json!(person.groups));
     }
+    claims.extend(person.more_claims.iter().cloned());
     claims
 }
 

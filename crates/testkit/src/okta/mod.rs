@@ -12,6 +12,7 @@ mod token;
 use std::{sync::Arc, time::Duration};
 
 use portunus_core::clock::{Clock, SystemClock};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub use mint::Bend;
@@ -63,7 +64,10 @@ pub struct Person {
     pub subject: String,
     pub name: String,
     pub email: String,
+    pub email_verified: bool,
     pub groups: Vec<String>,
+    /// Claims of the ID token beside Okta's own, such as Google's `hd`.
+    pub more_claims: Vec<(String, Value)>,
     /// Is the person assigned to the application?
     pub assigned: bool,
 }
@@ -77,6 +81,8 @@ impl Person {
             subject: format!("00u1{username}"),
             name: format!("{}{rest} Example", first.to_uppercase()),
             email: format!("{username}@acme.example"),
+            email_verified: true,
+            more_claims: Vec::new(),
             groups: groups.iter().map(|&group| group.to_owned()).collect(),
             assigned: true,
         }

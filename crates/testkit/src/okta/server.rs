@@ -120,7 +120,7 @@ async fn userinfo(Extract(state): Okta, Extension(server): Extension<Server>, he
     }
     if has("email") {
         put("email", json!(access.person.email));
-        put("email_verified", json!(true));
+        put("email_verified", json!(access.person.email_verified));
     }
     if server == Server::Custom && state.options.custom_groups == GroupsClaim::Userinfo {
         put("groups", json!(access.person.groups));
