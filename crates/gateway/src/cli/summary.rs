@@ -3,7 +3,13 @@
 
 use std::fmt::Write as _;
 
-use portunus_core::{oauth::ways::Domain, pins::Pinning, scope::Scope, text::visible};
+use portunus_core::{
+    admission::{Allow, DomainOf, Organisation},
+    oauth::ways::Domain,
+    pins::Pinning,
+    scope::Scope,
+    text::visible,
+};
 use portunus_identity::settings::Preset;
 use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use url::Url;
@@ -101,7 +107,7 @@ fn providers(config: &Config, text: &mut String) {
     if config.providers.is_empty() {
         text.push_str("  no identity provider\n");
     }
-    for ProviderConfig { settings, label } in &config.providers {
+    for ProviderConfig { settings, label, allow } in &config.providers {
         let label = label.as_ref().map_or_else(String::new, |label| format!(", shown as {label:?}"));
         let _ = writeln!(text, "  {} ({}{label})", settings.name, preset(settings.preset));
         line(text, "  issuer", &settings.issuer);
@@ -113,10 +119,32 @@ fn providers(config: &Config, text: &mut String) {
         if let Some(claim) = &settings.groups_claim {
             line(text, "  groups claim", claim);
         }
+        admitted(allow, text);
         let callback = config.public_url.at(&format!("/auth/callback/{}", settings.name));
         text.push_str("    register there, letter for letter:\n");
         line(text, "    sign-in", settings.redirect_uri.as_ref().unwrap_or(&callback));
         line(text, "    sign-out", config.public_url.at("/auth/signout"));
+    }
+}
+
+/// Who may sign in there.
+fn admitted(allow: &Allow, text: &mut String) {
+    let rule = match allow {
+        Allow::Anyone => return line(text, "  admits", "every account that can sign in there"),
+        Allow::Only(rule) => rule,
+    };
+    let by = match rule.domain_of {
+        DomainOf::VerifiedEmail => "domains of verified e-mail addresses",
+        DomainOf::HostedDomain => "hosted domains (hd)",
+    };
+    let lists = [
+        (by, list(rule.domains.iter(), "")),
+        ("groups", list(rule.groups.iter(), "")),
+        ("organisations", list(rule.organisations.iter().map(Organisation::as_str), "")),
+        ("people", list(rule.people.iter(), "")),
+    ];
+    for (name, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+        line(text, "  admits", format_args!("{name}: {list}"));
     }
 }
 

@@ -3,6 +3,7 @@
 //! described in `docs/configuration.md`.
 
 mod access;
+mod allow;
 mod auth_secret;
 mod cidr;
 mod client;
@@ -51,7 +52,8 @@ use std::{
 };
 
 use portunus_core::{
-    lifetimes::Lifetimes, oauth::scopes::ScopeRule, request::HeaderPattern, resource::PublicUrl, secret::SecretText,
+    admission::Allow, lifetimes::Lifetimes, oauth::scopes::ScopeRule, request::HeaderPattern, resource::PublicUrl,
+    secret::SecretText,
 };
 use portunus_identity::settings::ProviderSettings;
 use portunus_mcp::spec::ServerSpec;
@@ -126,11 +128,12 @@ pub struct Config {
     pub production: bool,
 }
 
-/// A provider, and what the sign-in page calls it if not by its preset's label.
+/// A provider, what the sign-in page calls it if not by its preset's label, and whose accounts are admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderConfig {
     pub settings: ProviderSettings,
     pub label: Option<String>,
+    pub allow: Allow,
 }
 
 /// A guarded reverse proxy: requests below `pattern` go to `target`, the pattern stripped.

@@ -5,7 +5,7 @@ use portunus_core::{ids::ProviderName, resource::PublicUrl, secret::SecretText};
 use portunus_identity::settings::{Preset, ProviderSettings};
 
 use super::{
-    ProviderConfig, issuer,
+    ProviderConfig, allow, issuer,
     log::not_one_of,
     mistake::Report,
     placeholder::is_placeholder,
@@ -62,6 +62,16 @@ impl Reading<'_, '_> {
         let scopes = self.scopes();
         let groups_claim = self.field("groups_claim").map(|written| written.text);
         let label = self.field("label").map(|written| written.text);
+        let allow = allow::Reader {
+            raw: self.raw,
+            named: self.named,
+            preset,
+            issuer: issuer.as_deref(),
+            scopes: scopes.as_deref(),
+            is_local: public_url.is_loopback(),
+            report: self.report,
+        };
+        let allow = allow.resolve();
         let name = ProviderName::from_text(&self.named.name);
         let settings = ProviderSettings {
             name,
@@ -73,7 +83,7 @@ impl Reading<'_, '_> {
             groups_claim,
             redirect_uri,
         };
-        Some(ProviderConfig { settings, label })
+        Some(ProviderConfig { settings, label, allow })
     }
 
     /// A setting of this provider: its variables win over its entry in `config.yaml`.

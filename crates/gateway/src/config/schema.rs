@@ -60,6 +60,7 @@ fn of_shape(shape: &Shape) -> Map<String, Value> {
         Shape::Size => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": r"^[0-9]|\$\{" }] }),
         Shape::Rate => json!({ "type": "string", "pattern": r"^\s*[0-9]+ */|^unlimited$|\$\{" }),
         Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, reference] }),
+        Shape::WordOr(words, table) => json!({ "anyOf": [{ "enum": words }, of_table(table), reference] }),
         Shape::List(inner) => json!({ "type": "array", "items": of_shape(inner) }),
         Shape::Map(inner) => json!({ "type": "object", "additionalProperties": of_shape(inner) }),
         Shape::Table(table) => return of_table(table),

@@ -33,6 +33,8 @@ pub(super) enum Shape {
     /// A number of times in a time.
     Rate,
     Choice(&'static [&'static str]),
+    /// One of these words, or a table.
+    WordOr(&'static [&'static str], &'static Table),
     List(&'static Shape),
     /// Keys that the writer of the file makes up.
     Map(&'static Shape),
@@ -97,7 +99,12 @@ impl Walk<'_> {
 
     fn value(&mut self, shape: &'static Shape, node: &mut Node, key: &str) {
         match shape {
+            // Nothing says neither the word nor the table, and must not be taken for having said nothing.
+            Shape::WordOr(..) if node.value == Value::Null => {
+                self.report.mistake(self.at(node.line, key), "nothing", expected(shape, &node.value))
+            }
             _ if node.value == Value::Null => {}
+            Shape::WordOr(_, table) if matches!(node.value, Value::Map(_)) => self.table(table, node, key),
             Shape::List(inner) => self.list(inner, node, key),
             Shape::Map(inner) => self.map(inner, node, key),
             Shape::Table(table) => self.table(table, node, key),
@@ -110,7 +117,8 @@ impl Walk<'_> {
             | Shape::Duration
             | Shape::Size
             | Shape::Rate
-            | Shape::Choice(_) => self.scalar(shape, node, key),
+            | Shape::Choice(_)
+            | Shape::WordOr(..) => self.scalar(shape, node, key),
         }
     }
 
@@ -248,6 +256,7 @@ fn expected(shape: &Shape, found: &Value) -> String {
         Shape::Size => quantity::SIZE.to_owned(),
         Shape::Rate => quantity::RATE.to_owned(),
         Shape::Choice(choices) => format!("one of {}", quoted(choices, ", ")),
+        Shape::WordOr(words, table) => format!("{}, or a group of keys: {}", quoted(words, ", "), names(table)),
         _ if matches!(found, Value::Number(_) | Value::Flag(_)) => "text: put it in quotes".to_owned(),
         _ => "text".to_owned(),
     }

@@ -30,8 +30,23 @@ const OTHERS: [&str; 16] = [
     "TOKEN_EXPIRATION_TIME",
 ];
 /// Ends of a provider's variables.
-const SUFFIXES: [&str; 9] =
-    ["ID", "SECRET", "SECRET_FILE", "ISSUER", "TENANT_ID", "LABEL", "SCOPES", "GROUPS_CLAIM", "REDIRECT_URI"];
+const SUFFIXES: [&str; 15] = [
+    "ID",
+    "SECRET",
+    "SECRET_FILE",
+    "ISSUER",
+    "TENANT_ID",
+    "LABEL",
+    "SCOPES",
+    "GROUPS_CLAIM",
+    "REDIRECT_URI",
+    "ALLOW",
+    "ALLOWED_DOMAINS",
+    "ALLOWED_GROUPS",
+    "ALLOWED_ORGANISATIONS",
+    "ALLOWED_ORGANIZATIONS",
+    "ALLOWED_PEOPLE",
+];
 /// Variables of Auth.js that need no counterpart here.
 const NOT_NEEDED: [&str; 3] = ["AUTH_URL", "AUTH_TRUST_HOST", "AUTH_REDIRECT_PROXY_URL"];
 

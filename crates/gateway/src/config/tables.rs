@@ -1,7 +1,10 @@
 //! Every key of `config.yaml` and `mcp.json`, with the variables that set the same: the one table that the parser, the JSON
 //! Schemas and the tests of the documentation go by.
 
-use super::shape::{Field, Shape, Table};
+use super::{
+    allow::ANYONE,
+    shape::{Field, Shape, Table},
+};
 
 /// `config.yaml`.
 pub(super) const CONFIG: Table = Table {
@@ -97,6 +100,35 @@ const PROVIDER: Table = Table {
         Field::new("groups_claim", Shape::Text, "The claim that lists groups. Default: groups"),
         Field::new("label", Shape::Text, "What the sign-in page calls it"),
         Field::new("redirect_uri", Shape::Text, "The callback registered there, if it is {public_url}/auth/callback"),
+        Field::new(
+            "allow",
+            Shape::WordOr(&[ANYONE], &ALLOW),
+            "Who may sign in: those that fit any of the lists; or `anyone`. Needed where anyone can have an account. Default: every account",
+        ),
+    ],
+};
+
+const ALLOW: Table = Table {
+    doc: "Who may sign in: an account that fits any of the lists",
+    one_of: &[],
+    fields: &[
+        Field::new(
+            "domains",
+            Shape::List(&Shape::Text),
+            "Domains of verified e-mail addresses, at Google of its Workspace accounts: acme.com, without those below it",
+        ),
+        Field::new(
+            "groups",
+            Shape::List(&Shape::Text),
+            "Groups, as the provider spells them: engineering, at GitLab acme/platform",
+        ),
+        Field::new("organisations", Shape::List(&Shape::Text), "GitHub: organisations and teams: acme, acme/platform"),
+        Field::new("organizations", Shape::List(&Shape::Text), "The same in another spelling"),
+        Field::new(
+            "people",
+            Shape::List(&Shape::Text),
+            "Single accounts, by verified e-mail address, or by what the provider calls them (sub)",
+        ),
     ],
 };
 

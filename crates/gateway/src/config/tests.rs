@@ -2,6 +2,7 @@
 //! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, files that others could change in `files`, how mistakes are told in `told`, files that are committed
 //! (examples, schemas, documentation) in `committed`.
 
+mod allow;
 mod clients;
 mod cluster;
 mod committed;

@@ -103,6 +103,11 @@ impl<'a> Item<'a> {
         numbered.map(|(index, node)| self.child(node, format!("{}[{index}]", self.key))).collect()
     }
 
+    /// Is it a list that was written with nothing in it?
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(&self.node.value, Value::List(nodes) if nodes.is_empty())
+    }
+
     /// A scalar as text.
     pub(super) fn scalar(&self) -> Option<String> {
         match &self.node.value {

@@ -61,7 +61,10 @@ fn keys(table: &Table, names: &mut BTreeSet<&'static str>) {
     for field in table.fields {
         names.insert(field.name);
         match &field.shape {
-            Shape::Table(inner) | Shape::List(Shape::Table(inner)) | Shape::Map(Shape::Table(inner)) => keys(inner, names),
+            Shape::Table(inner)
+            | Shape::WordOr(_, inner)
+            | Shape::List(Shape::Table(inner))
+            | Shape::Map(Shape::Table(inner)) => keys(inner, names),
             _ => {}
         }
     }
