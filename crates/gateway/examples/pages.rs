@@ -4,8 +4,8 @@ use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use portunus::edge::pages::{
     BackLink, ConnectHelp, ConsentPage, ContinuePage, DemoPeoplePage, DemoPerson, Destination, ErrorPage, Frame, HomeGrant,
-    HomePage, HomeServer, HomeUser, Label, NotToldPage, Origin, ProviderChoice, ScopeLine, SignInPage, SignedInPage,
-    SignedOutPage, assets, respond,
+    HomePage, HomeServer, HomeUser, Label, NotAdmittedPage, NotToldPage, Origin, ProviderChoice, ScopeLine, SignInPage,
+    SignedInPage, SignedOutPage, assets, respond,
 };
 use tokio::net::TcpListener;
 
@@ -25,6 +25,7 @@ async fn main() -> std::io::Result<()> {
         .route("/signed-in", get(async || signed_in()))
         .route("/signed-out", get(async || signed_out()))
         .route("/error", get(async || error()))
+        .route("/not-admitted", get(async || not_admitted()))
         .route("/people", get(async || people()))
         .merge(assets::routes());
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
@@ -155,6 +156,19 @@ fn error() -> Response {
         request_id: "01JZ9X4T8Q".into(),
     };
     respond(StatusCode::BAD_REQUEST, &page)
+}
+
+fn not_admitted() -> Response {
+    let page = NotAdmittedPage {
+        frame: Frame::default(),
+        provider: "GitHub".into(),
+        account: "octocat@home.example".into(),
+        subject: "583231".into(),
+        another: "/auth/signin?transaction=ptn_txn_x&account=another".into(),
+        back: Some(BackLink { label: "Go back to Cursor".into(), href: "https://www.cursor.com/callback".into() }),
+        request_id: "01JZ9X4T8Q".into(),
+    };
+    respond(StatusCode::FORBIDDEN, &page)
 }
 
 fn people() -> Response {

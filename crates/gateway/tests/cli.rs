@@ -62,6 +62,34 @@ fn three_mistakes_in_a_file_are_named_with_their_lines_and_exit_is_2() {
 }
 
 #[test]
+fn t53_github_alone_is_a_mistake_that_says_what_to_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let github = [
+        ("AUTH_SECRET", SECRET),
+        ("BASE_URL", "https://mcp.acme.com"),
+        ("AUTH_PROVIDER", "github"),
+        ("AUTH_GITHUB_ID", "Iv1.0123456789abcdef"),
+        ("AUTH_GITHUB_SECRET", "not-to-be-seen"),
+    ];
+    for command in ["check", "serve"] {
+        let output = portunus(folder.path(), &[command], &github);
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{command}: {text}");
+        for part in ["1 mistake", "AUTH_GITHUB_ALLOWED_ORGANISATIONS=acme", "AUTH_GITHUB_ALLOW=anyone"] {
+            assert!(text.contains(part), "{command}: {part:?} is not in\n{text}");
+        }
+    }
+    let named = [&github[..], &[("AUTH_GITHUB_ALLOWED_ORGANISATIONS", "acme")]].concat();
+    let output = portunus(folder.path(), &["check"], &named);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("organisations: acme"), "{}", text(&output));
+    let local = [&github[..], &[("BASE_URL", "http://localhost:3000")]].concat();
+    let output = portunus(folder.path(), &["check"], &local);
+    assert_eq!(output.status.code(), Some(0), "a first try works: {}", text(&output));
+    assert!(text(&output).contains("anyone in the world can have an account at GitHub"), "{}", text(&output));
+}
+
+#[test]
 fn a_good_configuration_is_shown_without_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mcp.json"), r#"{"mcpServers": {"dice": {"command": "dice", "args": ["--key", "hidden"]}}}"#)

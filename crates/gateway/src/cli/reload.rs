@@ -45,7 +45,12 @@ impl Providers {
             || portunus_identity::connect(wanted.settings.clone(), self.http.clone()),
             |(_, known)| known.provider.clone(),
         );
-        ConnectedProvider { provider, redirect_uri: wanted.settings.redirect_uri.clone(), label: wanted.label.clone() }
+        ConnectedProvider {
+            provider,
+            redirect_uri: wanted.settings.redirect_uri.clone(),
+            label: wanted.label.clone(),
+            allow: wanted.allow.clone(),
+        }
     }
 }
 

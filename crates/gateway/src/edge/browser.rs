@@ -20,7 +20,7 @@ use sha2::Sha256;
 
 use super::{
     cookies::CookieJar,
-    house::{BROWSER_COOKIE, EdgeKeys},
+    house::{BROWSER_COOKIE, EdgeKeys, Providers},
     layers::RequestId,
     pages::{self, ErrorPage, Frame, NotToldPage, Page},
 };
@@ -35,6 +35,7 @@ pub struct Desk {
     pub cookies: CookieJar,
     pub keys: EdgeKeys,
     pub logins: Arc<dyn LoginStore>,
+    pub providers: Providers,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub lifetimes: Lifetimes,
@@ -84,8 +85,14 @@ impl Desk {
         Some(Browser { secret, set_cookie: None })
     }
 
-    /// Who is signed in with this browser.
+    /// Who is signed in with this browser, and is still admitted: a login from before a rule was made stricter counts as none, so its person
+    /// signs in again and is judged by what the provider says of them then (threat 53).
     pub async fn login(&self, headers: &HeaderMap) -> Result<Option<(Login, User)>, StoreError> {
+        Ok(self.any_login(headers).await?.filter(|(_, user)| self.providers.admit(user)))
+    }
+
+    /// The login of this browser, admitted or not.
+    pub async fn any_login(&self, headers: &HeaderMap) -> Result<Option<(Login, User)>, StoreError> {
         let Some(value) = self.cookies.find(headers, LOGIN) else { return Ok(None) };
         let Some(secret) = TokenSecret::parse(TokenKind::Login, &value) else { return Ok(None) };
         let now = self.clock.now();
@@ -172,6 +179,13 @@ impl PageError {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Sentence>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// A link to a page of ours.
+    #[must_use]
+    pub fn leading(mut self, label: &str, path: String) -> Self {
+        self.back = Some(pages::BackLink { label: Label::from(label), href: path.into() });
         self
     }
 

@@ -6,11 +6,13 @@ use std::{sync::Arc, time::Duration};
 use hkdf::Hkdf;
 use portunus_core::{
     Clock, Entropy,
+    admission::{Allow, NotAdmitted},
     client::Client,
     ids::{ProviderName, ServerName},
     lifetimes::Lifetimes,
-    oauth::ways::Ways,
-    resource::Resources,
+    oauth::{token::service_issuer, ways::Ways},
+    principal::User,
+    resource::{PublicUrl, Resources},
     secret::SecretText,
     store::Stores,
 };
@@ -107,9 +109,13 @@ pub struct Admission {
     pub trusted_proxies: Vec<Cidr>,
 }
 
-/// The identity providers, in the order they are offered.
+/// The identity providers, in the order they are offered, and with them who may sign in.
 #[derive(Clone)]
-pub struct Providers(Arc<Vec<ProviderEntry>>);
+pub struct Providers {
+    entries: Arc<Vec<ProviderEntry>>,
+    /// Clients that act for themselves are users too, of no provider.
+    service_issuer: String,
+}
 
 /// A provider and where it sends people back to.
 pub struct ProviderEntry {
@@ -120,6 +126,8 @@ pub struct ProviderEntry {
     pub redirect_uri: String,
     /// Another provider answers at the same redirect URI, so that an answer must say whose it is.
     pub is_shared: bool,
+    /// Whose accounts are admitted (threat 53).
+    pub allow: Allow,
 }
 
 impl ProviderEntry {
@@ -130,22 +138,57 @@ impl ProviderEntry {
     }
 }
 
+/// What the configuration of now says of a person, as their provider last described them.
+pub enum Standing {
+    Admitted,
+    /// The provider's rule does not fit them.
+    NotAdmitted(NotAdmitted),
+    /// The provider they signed in at is not configured any more, or is another one under the same name.
+    NoProvider,
+}
+
 impl Providers {
-    pub fn new(entries: Vec<ProviderEntry>) -> Self {
-        Self(Arc::new(entries))
+    pub fn new(entries: Vec<ProviderEntry>, public_url: &PublicUrl) -> Self {
+        Self { entries: Arc::new(entries), service_issuer: service_issuer(public_url) }
+    }
+
+    /// What is stored of a person, judged by the rules of now.
+    pub fn standing(&self, user: &User) -> Standing {
+        if user.issuer == self.service_issuer {
+            return Standing::Admitted;
+        }
+        match self.find(&user.provider).filter(|entry| entry.provider.is_issuer(&user.issuer)) {
+            None => Standing::NoProvider,
+            Some(entry) => entry.allow.decide(user).map_or_else(Standing::NotAdmitted, |_| Standing::Admitted),
+        }
+    }
+
+    /// May the person be given anything new: a code, tokens, a page?
+    pub fn admit(&self, user: &User) -> bool {
+        match self.standing(user) {
+            Standing::Admitted => true,
+            Standing::NotAdmitted(why) => {
+                tracing::info!(user = %user.id, provider = %user.provider, %why, "no longer admitted");
+                false
+            }
+            Standing::NoProvider => {
+                tracing::info!(user = %user.id, provider = %user.provider, "no longer admitted: there is no such provider");
+                false
+            }
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &ProviderEntry> {
-        self.0.iter()
+        self.entries.iter()
     }
 
     pub fn find(&self, name: &ProviderName) -> Option<&ProviderEntry> {
-        self.0.iter().find(|entry| entry.provider.name() == name)
+        self.entries.iter().find(|entry| entry.provider.name() == name)
     }
 
     /// The provider, if there is just one to choose from.
     pub fn only(&self) -> Option<&ProviderEntry> {
-        match self.0.as_slice() {
+        match self.entries.as_slice() {
             [only] => Some(only),
             _ => None,
         }

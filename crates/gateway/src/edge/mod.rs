@@ -2,6 +2,7 @@
 //! server, [`protect`] the door that everything behind a token lies behind, [`mcp`] and [`proxy`] what is behind it, [`pages`]
 //! what people see.
 
+pub mod admission;
 pub mod assertions;
 pub mod body;
 pub mod browser;

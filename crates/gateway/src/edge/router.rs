@@ -35,6 +35,7 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
         cookies: CookieJar::new(house.resources.public_url()),
         keys: house.keys.clone(),
         logins: Arc::clone(&house.ground.stores.logins),
+        providers: house.providers.clone(),
         clock: Arc::clone(&house.ground.clock),
         entropy: Arc::clone(&house.ground.entropy),
         lifetimes: house.lifetimes,
@@ -49,6 +50,7 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
         grants: Arc::clone(&house.ground.stores.grants),
         cache: house.ground.tokens.clone(),
         resources: Arc::clone(&house.resources),
+        providers: house.providers.clone(),
         clock: Arc::clone(&house.ground.clock),
     };
     // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
@@ -166,6 +168,7 @@ fn tokens(house: &House, bearer: &Bearer) -> Router {
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
             resources: Arc::clone(&house.resources),
+            providers: house.providers.clone(),
             clock: Arc::clone(&house.ground.clock),
             entropy: Arc::clone(&house.ground.entropy),
             lifetimes: house.lifetimes,
@@ -180,6 +183,7 @@ fn tokens(house: &House, bearer: &Bearer) -> Router {
             gate,
             grants: Arc::clone(&stores.grants),
             logins: Arc::clone(&stores.logins),
+            providers: house.providers.clone(),
             public_url: house.resources.public_url().clone(),
             clock: Arc::clone(&house.ground.clock),
         }))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portunus_core::{ids::ServerName, pins::Pinning, resource::Resources};
+use portunus_core::{admission::Allow, ids::ServerName, pins::Pinning, resource::Resources};
 use portunus_identity::provider::Provider;
 use portunus_mcp::{hub, spec::Transport};
 
@@ -25,11 +25,13 @@ pub struct ConnectedProvider {
     pub redirect_uri: Option<String>,
     /// What to call it in place of its own label.
     pub label: Option<String>,
+    /// Whose accounts are admitted.
+    pub allow: Allow,
 }
 
 impl From<Arc<dyn Provider>> for ConnectedProvider {
     fn from(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, redirect_uri: None, label: None }
+        Self { provider, redirect_uri: None, label: None, allow: Allow::Anyone }
     }
 }
 
@@ -83,10 +85,11 @@ fn meet(config: &Config, providers: Vec<ConnectedProvider>) -> Providers {
             is_shared: redirect_uris.iter().filter(|other| **other == redirect_uri).count() > 1,
             redirect_uri,
             label: connected.label.unwrap_or_else(|| provider.label().to_owned()),
+            allow: connected.allow,
             provider,
         }
     };
-    Providers::new(providers.into_iter().map(entry).collect())
+    Providers::new(providers.into_iter().map(entry).collect(), &config.public_url)
 }
 
 const fn kind(transport: &Transport) -> &'static str {

@@ -25,6 +25,7 @@ use portunus::{
 };
 use portunus_core::{
     Clock as _, Timestamp,
+    admission::Allow,
     clock::FixedClock,
     grant::Grant,
     ids::{ProviderName, ServerName, UserId},
@@ -39,6 +40,7 @@ use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
 use portunus_store::redis::{RedisAddress, RedisOptions};
 use portunus_testkit::{
     agent::{Agent, OAuthClient, Tokens},
+    github::{self, FakeGithub},
     log::Log,
     mcp_servers::{FixtureServer, HttpOptions},
     okta::{FakeOkta, Options},
@@ -66,6 +68,12 @@ pub(crate) struct Setup {
     pub(crate) okta: Options,
     /// Sign in at the org server in place of the custom one.
     pub(crate) org: bool,
+    /// Which kind of provider the gateway takes that Okta for.
+    pub(crate) preset: Preset,
+    /// Sign in there, at the provider `github`, in place of Okta. The callback's path has to fit.
+    pub(crate) github: Option<FakeGithub>,
+    /// Whose accounts are admitted.
+    pub(crate) allow: Allow,
     /// A second provider, `partner`, at the same Okta's org server.
     pub(crate) partner: bool,
     /// The callback's path in place of `/auth/callback/okta`.
@@ -103,6 +111,9 @@ impl Default for Setup {
         Self {
             okta: Options::default(),
             org: false,
+            preset: Preset::Okta,
+            github: None,
+            allow: Allow::Anyone,
             partner: false,
             callback: "/auth/callback/okta",
             partner_callback: "/auth/callback/partner",
@@ -140,7 +151,12 @@ pub(crate) struct World {
     pub(crate) config: Config,
     /// The gateway's port stays its own between a stop and the next start.
     _reserved: ReservedPort,
-    org: bool,
+    /// Counts from the next [`World::reload`] on.
+    pub(crate) allow: Allow,
+    pub(crate) github: Option<FakeGithub>,
+    preset: Preset,
+    /// Counts from the next [`World::reload`] on.
+    pub(crate) org: bool,
     callback: &'static str,
     partner_callback: &'static str,
     partner: bool,
@@ -229,6 +245,7 @@ impl World {
         };
         let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);
         let partner_callback = setup.partner_callback;
+        let (allow, github, preset) = (setup.allow, setup.github, setup.preset);
         let browsers = Mutex::default();
         let mut world = Self {
             url,
@@ -239,6 +256,9 @@ impl World {
             log,
             config,
             _reserved: reserved,
+            allow,
+            github,
+            preset,
             org,
             callback,
             partner_callback,
@@ -337,7 +357,7 @@ impl World {
     fn providers(&self) -> Vec<ConnectedProvider> {
         let settings = |name: &str, issuer: String| ProviderSettings {
             name: ProviderName::from_text(name),
-            preset: Preset::Okta,
+            preset: self.preset,
             client_id: self.okta.client_id().to_owned(),
             client_secret: Some(SecretText::new(self.okta.client_secret())),
             issuer,
@@ -348,8 +368,18 @@ impl World {
         let http = net::client(NetSettings::identity()).unwrap();
         let connect = |settings, redirect_uri| {
             let label = Some(format!("Acme {}", ProviderSettings::clone(&settings).name));
-            ConnectedProvider { provider: portunus_identity::connect(settings, http.clone()), redirect_uri, label }
+            let provider = portunus_identity::connect(settings, http.clone());
+            ConnectedProvider { provider, redirect_uri, label, allow: self.allow.clone() }
         };
+        if let Some(github) = &self.github {
+            let settings = ProviderSettings {
+                preset: Preset::Github,
+                client_id: github::CLIENT_ID.to_owned(),
+                client_secret: Some(SecretText::new(github::CLIENT_SECRET)),
+                ..settings("github", github.issuer().to_owned())
+            };
+            return vec![connect(settings, None)];
+        }
         let issuer = if self.org { self.okta.org_issuer() } else { self.okta.custom_issuer("default") };
         let mut providers = vec![connect(settings("okta", issuer), Some(format!("{}{}", self.url, self.callback)))];
         if self.partner {

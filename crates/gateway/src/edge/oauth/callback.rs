@@ -12,6 +12,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Timestamp,
+    admission::NotAdmitted,
     ids::{ProviderName, TransactionId, UserId},
     lifetimes::Lifetimes,
     oauth::params::Params,
@@ -24,8 +25,9 @@ use portunus_core::{
 use portunus_identity::provider::{IdentityError, Inbound, LegSecrets, SignedIn};
 
 use crate::edge::{
+    admission,
     browser::{Desk, LOGIN, PageError, see_other},
-    house::Providers,
+    house::{ProviderEntry, Providers},
     layers::RequestId,
     oauth_legs,
     transactions::{ProviderAnswer, Transactions},
@@ -138,8 +140,11 @@ async fn sign_in(
         Err(error) => return failed(room, id, transaction, &error).await,
     };
     let user = user_of(&person, &leg.provider, now);
+    if let Err(why) = entry.allow.decide(&user) {
+        return not_admitted(room, id, transaction, entry, &person, &user, &why).await;
+    }
     let (cookie, login) = new_login(room, &user, person.id_token, now);
-    if let Some((old, _)) = room.desk.login(headers).await? {
+    if let Some((old, _)) = room.desk.any_login(headers).await? {
         room.logins.take_login(&old.id).await?;
     }
     room.logins.insert_login(&user, &login).await?;
@@ -158,6 +163,26 @@ async fn sign_in(
     let mut response = see_other(&next);
     response.headers_mut().append(name, value);
     Ok(response)
+}
+
+/// The account gets nothing: no login, no code, no record. If it has a record, from when it was admitted, that says from now on what the
+/// provider says now, so that its tokens are not renewed either (threat 53).
+async fn not_admitted(
+    room: &CallbackRoom,
+    id: &RequestId,
+    transaction: &BrowserTransaction,
+    entry: &ProviderEntry,
+    person: &SignedIn,
+    user: &User,
+    why: &NotAdmitted,
+) -> Result<Response, StoreError> {
+    if entry.allow.depends_on(person.unread) {
+        return Ok(admission::not_checked(&room.desk, id, user, transaction, why));
+    }
+    if room.logins.find_user(&user.id).await?.is_some_and(|known| known.provider == user.provider) {
+        room.logins.insert_user(user).await?;
+    }
+    Ok(admission::not_admitted(&room.desk, id, entry, user, transaction, room.resources.public_url(), why))
 }
 
 /// The request may insist that the person signs in for it (`prompt=login`): now they have. Read anew, for they may have been busy in
@@ -191,6 +216,7 @@ fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
         email: person.email.clone(),
         email_verified: person.email_verified,
         groups: person.groups.clone(),
+        hosted_domain: person.hosted_domain.clone(),
         signed_in_at: now,
     }
 }

@@ -22,6 +22,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
+    house::Providers,
     layers::Peer,
     limits,
     oauth_answers::{self, Failure},
@@ -33,6 +34,7 @@ pub struct IntrospectRoom {
     pub gate: ClientGate,
     pub grants: Arc<dyn GrantStore>,
     pub logins: Arc<dyn LoginStore>,
+    pub providers: Providers,
     pub public_url: PublicUrl,
     pub clock: Arc<dyn Clock>,
 }
@@ -59,7 +61,7 @@ async fn look(room: &IntrospectRoom, peer: IpAddr, headers: &HeaderMap, body: &[
     let now = room.clock.now();
     match presented(&form)? {
         Some(Presented::Access(hash)) => {
-            let found = room.grants.find_access(&hash, now).await?;
+            let found = room.grants.find_access(&hash, now).await?.filter(|found| room.providers.admit(&found.user));
             Ok(introspect::of_access(&client, found, now, &room.public_url))
         }
         Some(Presented::Refresh(hash)) => {
@@ -68,6 +70,7 @@ async fn look(room: &IntrospectRoom, peer: IpAddr, headers: &HeaderMap, body: &[
                 Some(found) => room.logins.find_user(&found.grant.user).await?,
                 None => None,
             };
+            let found = found.filter(|_| user.as_ref().is_some_and(|user| room.providers.admit(user)));
             Ok(introspect::of_refresh(&client, found, user.as_ref(), now, &room.public_url))
         }
         None => Ok(Introspection::INACTIVE),

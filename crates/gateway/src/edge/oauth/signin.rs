@@ -19,6 +19,7 @@ use portunus_core::{
 use portunus_identity::provider::Outbound;
 
 use crate::edge::{
+    admission::{ACCOUNT, ANOTHER},
     browser::{Browser, Desk, PageError, see_other},
     house::{ProviderEntry, Providers},
     layers::RequestId,
@@ -96,24 +97,28 @@ async fn choose(
     params: &Params,
 ) -> Result<Response, StoreError> {
     let named = params.find("provider").map(ProviderName::from_text);
+    let is_another = params.find(ACCOUNT) == Some(ANOTHER);
     if let Some(entry) = named.map_or_else(|| room.providers.only(), |name| room.providers.find(&name)) {
-        return Ok(browser.accompany(depart(room, id, transaction, entry).await?));
+        return Ok(browser.accompany(depart(room, id, transaction, entry, is_another).await?));
     }
+    let account = if is_another { format!("&{ACCOUNT}={ANOTHER}") } else { String::new() };
     let choice = |entry: &ProviderEntry| ProviderChoice {
         label: Label::from(&entry.label),
-        href: format!("/auth/signin?transaction={}&provider={}", transaction.id, entry.provider.name()).into(),
+        href: format!("/auth/signin?transaction={}&provider={}{account}", transaction.id, entry.provider.name()).into(),
     };
     let providers = room.providers.iter().map(choice).collect();
     let page = SignInPage { frame: room.desk.frame(None), providers, client_name: None };
     Ok(browser.accompany(room.desk.respond(StatusCode::OK, &page)))
 }
 
-/// Off to the provider: the secrets of the trip are kept, the state cookie is set.
+/// Off to the provider: the secrets of the trip are kept, the state cookie is set. A person who was refused with one account is asked for
+/// another, and not for the one that the client expects.
 async fn depart(
     room: &SignInRoom,
     id: &RequestId,
     transaction: &BrowserTransaction,
     entry: &ProviderEntry,
+    is_another: bool,
 ) -> Result<Response, StoreError> {
     let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*room.desk.entropy);
     let interaction = match &transaction.purpose {
@@ -125,8 +130,8 @@ async fn depart(
         state: &departure.state,
         nonce: &departure.leg.nonce,
         code_challenge: &departure.code_challenge,
-        fresh: interaction.is_fresh(),
-        login_hint: interaction.login_hint.as_deref(),
+        fresh: is_another || interaction.is_fresh(),
+        login_hint: interaction.login_hint.as_deref().filter(|_| !is_another),
     };
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,

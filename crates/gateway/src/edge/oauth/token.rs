@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Clock, Entropy,
     bulletin::Bulletin,
-    ids::GrantId,
+    ids::{GrantId, UserId},
     lifetimes::Lifetimes,
     oauth::{
         ErrorCode, OAuthError,
@@ -27,6 +27,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
+    house::Providers,
     layers::Peer,
     limits,
     oauth_answers::{self, Failure},
@@ -42,6 +43,7 @@ pub struct TokenRoom {
     pub grants: Arc<dyn GrantStore>,
     pub cache: TokenCache,
     pub resources: Arc<Resources>,
+    pub providers: Providers,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub lifetimes: Lifetimes,
@@ -92,6 +94,7 @@ async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -
     if let Some(grant) = &checked.found.redeemed {
         return revoke_replayed(room, client, grant).await;
     }
+    admit(room, &checked.found.code.user).await?;
     let redemption = token::redeem(client, &checked, now, &room.lifetimes, &*room.entropy);
     let written = room
         .grants
@@ -122,6 +125,13 @@ async fn revoke(room: &TokenRoom, grant: &GrantId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Nothing new for a person whom the configuration does not admit any more, by what their provider said last (threat 53). The grant stays:
+/// if it was the rule that was wrong, mending it is enough.
+async fn admit(room: &TokenRoom, user: &UserId) -> Result<(), Failure> {
+    let is_admitted = room.logins.find_user(user).await?.is_some_and(|user| room.providers.admit(&user));
+    if is_admitted { Ok(()) } else { Err(token::not_admitted().into()) }
+}
+
 async fn refresh(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
     let now = room.clock.now();
     let presented = form.require("refresh_token")?;
@@ -130,8 +140,14 @@ async fn refresh(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) 
         Some(hash) => room.grants.find_refresh(hash, now).await?,
         None => None,
     };
+    let user = found.as_ref().map(|found| found.grant.user.clone());
     match token::refresh(client, form, found, &room.resources, now, &room.lifetimes, &*room.entropy) {
-        Ok(exchange) => rotate(room, hash, exchange).await,
+        Ok(exchange) => {
+            if let Some(user) = user {
+                admit(room, &user).await?;
+            }
+            rotate(room, hash, exchange).await
+        }
         Err(RefreshRefused::Error(problem)) => Err(problem.into()),
         Err(RefreshRefused::Reuse(grant)) => refuse_reuse(room, &grant).await,
     }

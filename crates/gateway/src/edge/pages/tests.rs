@@ -94,6 +94,18 @@ fn error() -> ErrorPage {
     }
 }
 
+fn not_admitted() -> NotAdmittedPage {
+    NotAdmittedPage {
+        frame: frame(),
+        provider: hostile_label(),
+        account: hostile_label(),
+        subject: hostile_label(),
+        another: hostile_url(),
+        back: Some(BackLink { label: hostile_label(), href: hostile_url() }),
+        request_id: hostile_label(),
+    }
+}
+
 fn every_page() -> Vec<(&'static str, String)> {
     let signed_in =
         SignedInPage { frame: frame(), name: hostile_label(), back: BackLink { label: hostile_label(), href: hostile_url() } };
@@ -118,6 +130,7 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("signed out", signed_out.render().unwrap()),
         ("people", people().render().unwrap()),
         ("error", error().render().unwrap()),
+        ("not admitted", not_admitted().render().unwrap()),
     ]
 }
 

@@ -20,7 +20,10 @@ use portunus_core::{
 use serde_json::json;
 
 use super::cache::{Entry, TokenCache};
-use crate::edge::throttle::FailedAuthentication;
+use crate::edge::{
+    house::{Providers, Standing},
+    throttle::FailedAuthentication,
+};
 
 /// Lets requests with a valid token for a resource through.
 #[derive(Clone)]
@@ -28,6 +31,7 @@ pub struct Bearer {
     pub grants: Arc<dyn GrantStore>,
     pub cache: TokenCache,
     pub resources: Arc<Resources>,
+    pub providers: Providers,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -60,7 +64,14 @@ impl Bearer {
     async fn find_live(&self, token: &TokenHash, resource: &Resource) -> Result<Option<Arc<Entry>>, StoreError> {
         let now = self.clock.now();
         let found = self.find(token).await?;
-        Ok(found.filter(|entry| entry.found.token.expires_at > now && entry.found.token.resource == *resource))
+        Ok(found.filter(|entry| {
+            entry.found.token.expires_at > now && entry.found.token.resource == *resource && self.is_admitted(&entry.found)
+        }))
+    }
+
+    /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone live out their hour, and are not renewed.
+    fn is_admitted(&self, found: &FoundAccess) -> bool {
+        !matches!(self.providers.standing(&found.user), Standing::NotAdmitted(_))
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {

@@ -1,6 +1,7 @@
 //! The threats, by where they strike. Each test makes its attack, and asserts the behaviour and what the store holds afterwards;
 //! that nothing secret reached log or disk is asserted by `World::close`.
 
+mod admission;
 mod assertions;
 mod authorize;
 mod between_nodes;
