@@ -110,6 +110,16 @@ fn t53_at_google_the_hosted_domain_decides_alone() {
 }
 
 #[test]
+fn t53_a_record_from_before_hosted_domains_were_kept_has_none() {
+    let mut record = serde_json::to_value(hosted("alice@acme.com", "acme.com")).unwrap();
+    assert_eq!(record["hosted_domain"], "acme.com");
+    record.as_object_mut().unwrap().remove("hosted_domain");
+    let user: User = serde_json::from_value(record).unwrap();
+    let rule = Rule { domain_of: DomainOf::HostedDomain, ..domains(&["acme.com"]) };
+    assert!(!admits(&rule, &user), "its person signs in once more");
+}
+
+#[test]
 fn t53_groups_are_whole_and_organisations_do_not_tell_capitals() {
     let cases = [
         (groups(&["eng"]), &["eng"][..], true),

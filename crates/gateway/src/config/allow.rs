@@ -234,12 +234,11 @@ impl Reader<'_, '_> {
             return;
         }
         let expected = format!("who may sign in, for {why}: {}", self.what_to_name(true));
-        match &self.named.item {
-            Some(item) => self.report.mistake(item.at(), "no `allow`", expected),
-            None => {
-                let first = self.keys()[0].to_ascii_uppercase();
-                self.report.missing(self.variable(&format!("ALLOWED_{first}")), expected);
-            }
+        if let Some(item) = &self.named.item {
+            self.report.mistake(item.at(), "no `allow`", expected);
+        } else {
+            let first = self.keys()[0].to_ascii_uppercase();
+            self.report.missing(self.variable(&format!("ALLOWED_{first}")), expected);
         }
     }
 

@@ -101,7 +101,7 @@ impl Walk<'_> {
         match shape {
             // Nothing says neither the word nor the table, and must not be taken for having said nothing.
             Shape::WordOr(..) if node.value == Value::Null => {
-                self.report.mistake(self.at(node.line, key), "nothing", expected(shape, &node.value))
+                self.report.mistake(self.at(node.line, key), "nothing", expected(shape, &node.value));
             }
             _ if node.value == Value::Null => {}
             Shape::WordOr(_, table) if matches!(node.value, Value::Map(_)) => self.table(table, node, key),
