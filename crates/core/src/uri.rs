@@ -121,7 +121,7 @@ impl<'a> Authority<'a> {
         if !is_address && !host.is_empty() && !is_name(host, is_web) {
             return Err(BadUri::Host);
         }
-        if is_address && !host[1..].strip_suffix(']').is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok()) {
+        if is_address && host[1..].strip_suffix(']').is_none_or(|inner| inner.parse::<std::net::Ipv6Addr>().is_err()) {
             return Err(BadUri::Host);
         }
         let port = match after.strip_prefix(':') {
