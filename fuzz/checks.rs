@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use portunus::config::{Config, ConfigArgs, Files, Sources};
+use portunus::config::{Config, ConfigArgs, Files, ReadFile, Sources};
 use portunus_core::{
     Timestamp,
     client::{Client, GrantType},
@@ -165,8 +165,8 @@ struct OneFile<'a> {
 }
 
 impl Files for OneFile<'_> {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path.ends_with(self.name) { Ok(self.content.to_vec()) } else { Err(io::ErrorKind::NotFound.into()) }
+    fn read(&self, path: &Path) -> io::Result<ReadFile> {
+        if path.ends_with(self.name) { Ok(ReadFile::plain(self.content.to_vec())) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
 
