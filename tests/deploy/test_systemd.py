@@ -53,6 +53,11 @@ class Systemd(unittest.TestCase):
         # Otherwise the calls under way at child processes would end with SIGTERM.
         self.assertEqual((self.only("KillMode"), self.only("KillSignal")), ("mixed", "SIGTERM"))
 
+    def test_servers_can_be_confined(self):
+        allowed = " ".join(self.settings["SystemCallFilter"]).split()
+        for call in ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"]:
+            self.assertIn(call, allowed)
+
     def test_nothing_secret_is_in_the_environment(self):
         text = UNIT.read_text() + (DEPLOY / "systemd/environment").read_text()
         self.assertEqual(re.findall(r"\w*(?:SECRET|PASSWORD)=", text), [])

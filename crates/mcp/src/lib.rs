@@ -4,6 +4,7 @@
 mod aggregate;
 pub mod allow;
 pub mod answer;
+pub mod child;
 mod endpoint;
 pub mod era;
 pub mod face;
@@ -11,6 +12,7 @@ pub mod hub;
 mod mirror;
 pub mod pins;
 pub mod records;
+pub mod sandbox;
 mod session;
 pub mod shared;
 pub mod spec;

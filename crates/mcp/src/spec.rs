@@ -6,6 +6,8 @@ use http::HeaderName;
 use portunus_core::{ids::ServerName, secret::SecretText};
 use url::Url;
 
+use crate::sandbox::Sandbox;
+
 /// An MCP server behind the gateway: an entry of `mcp.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
@@ -30,6 +32,7 @@ pub enum Transport {
         /// The server's own variables, added to a short allow-list (threat 44).
         env: BTreeMap<String, EnvValue>,
         cwd: Option<PathBuf>,
+        sandbox: Sandbox,
     },
     /// Streamable HTTP.
     Http { url: Url, headers: Vec<(HeaderName, SecretText)> },

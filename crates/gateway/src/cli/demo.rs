@@ -21,7 +21,11 @@ use portunus_core::{
     secret::{SecretText, TokenKind, TokenSecret},
 };
 use portunus_identity::provider::Provider;
-use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_mcp::{
+    child::Launcher,
+    sandbox::Sandbox,
+    spec::{Isolation, ServerSpec, Transport},
+};
 use tokio::{net::TcpListener, sync::mpsc};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -65,7 +69,10 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let directory = Scratch::create(&*entropy)?;
     let config = config(listener.local_addr()?, uuid, &directory.0, &*entropy, log)?;
     let people = Arc::new(DemoProvider::new(config.public_url.clone(), clock, entropy));
-    let gateway = Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true).await?;
+    let mut gateway = Gateway::build(&config, vec![(Arc::clone(&people) as Arc<dyn Provider>).into()], true).await?;
+    if let Some(launcher) = Launcher::of_this_process()? {
+        gateway = gateway.supervised_by(launcher);
+    }
     std::io::stdout().write_all(welcome(&config.public_url).as_bytes())?;
     // Its configuration is no file.
     let (_none, configurations) = mpsc::channel(1);
@@ -98,6 +105,7 @@ fn config(
         args: vec!["demo-server".to_owned(), "dice".to_owned()],
         env: BTreeMap::new(),
         cwd: None,
+        sandbox: Sandbox::default(),
     };
     let uuid = Transport::Http { url: format!("http://{uuid}/mcp").parse()?, headers: Vec::new() };
     let public_url = PublicUrl::parse(&format!("http://localhost:{}", address.port()))?;

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr};
 
 use anyhow::Context as _;
 use axum::Router;
+use portunus_mcp::child::Launcher;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
@@ -30,6 +31,9 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
     let listener = listen(&config)?;
     let mut providers = Providers::new(net::client(NetSettings::identity())?);
     let mut gateway = Gateway::build(&config, providers.connect(&config.providers), false).await?;
+    if let Some(launcher) = Launcher::of_this_process()? {
+        gateway = gateway.supervised_by(launcher);
+    }
     if let StoreConfig::Redis(redis) = &config.store {
         gateway = gateway.join(listen_to_nodes(&config.cluster, &redis.address.to_string())?, config.cluster.url.clone()).await?;
     }

@@ -11,7 +11,10 @@ use portunus_core::{
     text::visible,
 };
 use portunus_identity::settings::Preset;
-use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_mcp::{
+    sandbox::{Confine, Sandbox},
+    spec::{Isolation, ServerSpec, Transport},
+};
 use url::Url;
 
 use crate::config::{ClientsConfig, ClusterConfig, Config, LogFormat, Names, ProviderConfig, Rate, StoreConfig, show_duration};
@@ -217,13 +220,29 @@ fn reached(server: &ServerSpec) -> String {
         Isolation::Session => "one for each session",
     };
     match &server.transport {
-        Transport::Stdio { command, args, env, .. } => {
+        Transport::Stdio { command, args, env, sandbox, .. } => {
             let variables = list(env.keys(), "none");
-            format!("stdio: {command} with {} arguments; variables: {variables}; {shared}", args.len())
+            let restricted = restricted(sandbox);
+            format!("stdio: {command} with {} arguments; variables: {variables}; {shared}{restricted}", args.len())
         }
         Transport::Http { url, headers } => format!("http: {}; {} headers; {shared}", shown(url), headers.len()),
         Transport::Sse { url, headers } => format!("sse: {}; {} headers; {shared}", shown(url), headers.len()),
     }
+}
+
+fn restricted(sandbox: &Sandbox) -> String {
+    let mut text = String::new();
+    if let Some(user) = &sandbox.run_as {
+        let _ = write!(text, "; runs as {} (uid {}, gid {})", user.name, user.uid, user.gid);
+    }
+    if let Some(Confine { read, write, connect, .. }) = &sandbox.confine {
+        let _ = write!(text, "; confined: reads {}, writes {}", list(read.iter(), "nothing"), list(write.iter(), "nothing"));
+        let _ = match connect {
+            Some(ports) => write!(text, ", connects to {}", list(ports.iter().map(u16::to_string), "nothing")),
+            None => write!(text, ", connects anywhere"),
+        };
+    }
+    text
 }
 
 /// A URL without its query, which may hold a key.

@@ -27,6 +27,7 @@ mod providers;
 mod proxies;
 mod quantity;
 mod raw;
+mod sandbox;
 mod schema;
 mod scopes;
 mod server;
@@ -71,6 +72,7 @@ pub use self::{
     pinning::PinningRules,
     proxies::OWN_PATHS,
     quantity::show_duration,
+    sandbox::{Machine, ThisMachine},
     schema::{config_schema, mcp_schema},
     tls::TlsConfig,
     trail::Trail,
@@ -218,6 +220,11 @@ pub struct ConfigArgs {
 pub trait Files {
     /// The file at this path, and who else could change it.
     fn read(&self, path: &Path) -> io::Result<ReadFile>;
+
+    /// Where they are.
+    fn machine(&self) -> &dyn Machine {
+        &ThisMachine
+    }
 }
 
 /// The machine's files.
@@ -295,7 +302,10 @@ impl Config {
     /// Reads the whole configuration and goes on past every mistake.
     pub fn inspect(sources: &Sources<'_>) -> Inspected {
         let mut report = Report::default();
-        let raw = Raw::read(sources, &mut report);
+        let noting = Noting::new(sources.files);
+        let Sources { args, env, cwd, .. } = sources;
+        let noted = Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting };
+        let raw = Raw::read(&noted, &mut report);
         let server = server::resolve(&raw, &mut report);
         let servers = servers::resolve(&raw, &mut report);
         let providers = providers::resolve(&raw, &server.public_url, &mut report);
@@ -327,6 +337,11 @@ impl Config {
             production: server.production,
         };
         stray::warn(&raw, &draft, &mut report);
+        let mut own_files = noting.paths();
+        if let StoreConfig::Sqlite { path } = &draft.store {
+            own_files.push(cwd.join(path));
+        }
+        sandbox::warn_of_own_files(&raw, &own_files, &mut report);
         let Report { mut mistakes, warnings } = report;
         mistakes.sort_by(|a, b| a.at.cmp(&b.at));
         Inspected { draft, warnings, mistakes: Mistakes(mistakes) }

@@ -9,7 +9,7 @@ use std::{
 use portunus_core::{file_access::FileKind, secret::SecretText};
 
 use super::{
-    Files, Sources,
+    Files, Machine, Sources,
     access::{ReadFile, Writable},
     environment::{Environment, Variable},
     json,
@@ -108,6 +108,10 @@ impl<'a> Raw<'a> {
             let root = self.config.root();
             self.secret_of((written(root.find_path(path)), written(root.find_path(&file_path))), report)
         })
+    }
+
+    pub(super) fn machine(&self) -> &dyn Machine {
+        self.files.files.machine()
     }
 
     /// A file that a setting names. Somebody else's is reported, and `None`.

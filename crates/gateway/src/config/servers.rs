@@ -14,6 +14,7 @@ use super::{
     pinning,
     placeholder::is_placeholder,
     raw::{Raw, Written, written},
+    sandbox,
     server::without_credentials,
     tables,
     tree::Item,
@@ -133,6 +134,7 @@ impl Reading<'_, '_> {
             }
             (None, Some(url)) => {
                 self.without(&["args", "cwd"], "url");
+                self.without(&sandbox::KEYS, "url");
                 if let Some(env) = self.item.find("env").filter(|env| !env.entries().is_empty()) {
                     self.report.warning(env.at(), "not used: a server with a url has an environment of its own");
                 }
@@ -167,7 +169,8 @@ impl Reading<'_, '_> {
         }
         let env = self.env();
         let cwd = written(self.item.find("cwd")).map(|cwd| self.raw.cwd.join(cwd.text));
-        Some(Transport::Stdio { command: command.text, args, env, cwd })
+        let sandbox = sandbox::resolve(self.raw, self.item, self.report);
+        Some(Transport::Stdio { command: command.text, args, env, cwd, sandbox })
     }
 
     fn env(&mut self) -> BTreeMap<String, EnvValue> {

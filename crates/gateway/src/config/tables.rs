@@ -363,6 +363,24 @@ pub(super) const MCP: Table = Table {
 pub(super) const TYPES: &[&str] = &["stdio", "http", "streamable-http", "sse"];
 pub(super) const ISOLATIONS: &[&str] = &["user", "shared", "session"];
 
+const CONFINE: Table = Table {
+    doc: "What a confined program may open and connect to",
+    one_of: &[],
+    fields: &[
+        Field::new("read", Shape::List(&Shape::Text), "Files and folders that it may read and execute. Default: none"),
+        Field::new(
+            "write",
+            Shape::List(&Shape::Text),
+            "Files and folders that it may read, execute, change, create and remove. Default: none",
+        ),
+        Field::new(
+            "connect",
+            Shape::List(&Shape::Count),
+            "TCP ports that it may connect to; it may then listen on none. [] is none at all. Default: the network is not restricted",
+        ),
+    ],
+};
+
 const SERVER: Table = Table {
     doc: "An MCP server: a program to start (`command`), or an address (`url`)",
     one_of: &["command", "url"],
@@ -379,6 +397,21 @@ const SERVER: Table = Table {
             "Its environment, beside PATH, HOME and a few others. `${user.sub}` and `${user.email}` are the person whose process it is",
         ),
         Field::new("cwd", Shape::Text, "The directory it is started in"),
+        Field::new(
+            "run_as",
+            Shape::Text,
+            "The user it runs as: user or user:group, by names or numbers. The gateway needs the right to change users. Default: the gateway's own",
+        ),
+        Field::new(
+            "confine",
+            Shape::Table(&CONFINE),
+            "A Landlock sandbox: beside the system's programs and libraries it may open what is named here, and nothing else",
+        ),
+        Field::new(
+            "confine_if_possible",
+            Shape::Flag,
+            "On a kernel that cannot do all that `confine` asks for: start it with what the kernel can do, with a warning. Default: false, an error",
+        ),
         Field::new("url", Shape::Text, "The address of a server that speaks HTTP"),
         Field::new("type", Shape::Choice(TYPES), "With url: http (Streamable HTTP, the default) or sse. With command: stdio"),
         Field::new("headers", Shape::Map(&Shape::Secret), "Headers to send with every request to the url"),

@@ -9,6 +9,7 @@ mod committed;
 mod files;
 mod mcp_s;
 mod own;
+mod sandbox;
 mod scopes;
 mod securemcp;
 mod told;
@@ -19,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, ConfigArgs, Files, Inspected, Loaded, ReadFile, Sources, Writable};
+use super::{Config, ConfigArgs, Files, Inspected, Loaded, Machine, ReadFile, Sources, Writable};
 
 /// 44 characters, as `openssl rand -base64 33` prints them.
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
@@ -34,6 +35,7 @@ struct Given {
     writable: BTreeMap<PathBuf, Writable>,
     /// Files that everybody can read.
     public: BTreeSet<PathBuf>,
+    machine: sandbox::FakeMachine,
 }
 
 impl Files for Given {
@@ -41,6 +43,10 @@ impl Files for Given {
         let text = self.files.get(path).ok_or(io::ErrorKind::NotFound)?;
         let (writable, is_public) = (self.writable.get(path).cloned(), self.public.contains(path));
         Ok(ReadFile { writable, is_public, ..ReadFile::plain(text.clone().into_bytes()) })
+    }
+
+    fn machine(&self) -> &dyn Machine {
+        &self.machine
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Files,
+    Files, Machine,
     access::{self, ReadFile},
 };
 
@@ -59,6 +59,11 @@ impl<'a> Noting<'a> {
         Self { files, noted: Mutex::default() }
     }
 
+    /// The files that were asked for so far.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).0.keys().cloned().collect()
+    }
+
     pub(super) fn trail(self) -> Trail {
         self.noted.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,5 +75,9 @@ impl Files for Noting<'_> {
         let look = Look::at(path);
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).0.insert(path.to_owned(), look);
         self.files.read(path)
+    }
+
+    fn machine(&self) -> &dyn Machine {
+        self.files.machine()
     }
 }

@@ -20,6 +20,7 @@ use portunus_core::{
     store::{Stores, Upkeep},
 };
 use portunus_mcp::{
+    child::Launcher,
     hub::{self, Hub, HubSettings},
     shared::SharedServers,
     upstream::{self, Upstreams},
@@ -172,6 +173,13 @@ impl Gateway {
     #[must_use]
     pub fn that_trusts_for(mut self, look_ups: Duration) -> Self {
         self.ground.tokens = TokenCache::that_trusts_for(look_ups);
+        self
+    }
+
+    /// Has children started by `launcher`, each below a supervisor.
+    #[must_use]
+    pub fn supervised_by(self, launcher: Launcher) -> Self {
+        self.machinery.upstreams.supervise(launcher);
         self
     }
 

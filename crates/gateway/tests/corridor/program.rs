@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Output},
     time::Duration,
@@ -51,9 +52,13 @@ impl Program {
 
     /// The same, with these files in its folder.
     pub(crate) async fn start_with(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
+        Self::start_in(TempDir::new().unwrap(), &By::default(), variables, files).await
+    }
+
+    /// The same, in a folder that is there, and started in a certain way.
+    pub(crate) async fn start_in(folder: TempDir, by: &By, variables: &[(&str, &str)], files: &[(&str, &str)]) -> Self {
         let okta = FakeOkta::start(Options::default()).await;
         let server = FixtureServer::start_with(HttpOptions { name: "uuid".to_owned(), ..HttpOptions::default() }).await;
-        let folder = TempDir::new().unwrap();
         let servers = json!({"mcpServers": {"uuid": {"url": server.url().as_str()}}});
         fs::write(folder.path().join("mcp.json"), servers.to_string()).unwrap();
         let reserved = ReservedPort::any();
@@ -79,10 +84,17 @@ impl Program {
         ];
         let env: Vec<_> =
             everybody.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let child = program(folder.path(), &env).stderr(fs::File::create(folder.path().join("log")).unwrap()).spawn().unwrap();
+        by.hand_over(folder.path());
+        let mut command = by.program(folder.path(), &env);
+        let child = command.stderr(fs::File::create(folder.path().join("log")).unwrap()).spawn().unwrap();
         let program = Self { process: Process(child), url, okta, server, folder, env, _reserved: reserved };
         until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
         program
+    }
+
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     pub(crate) fn at(&self, path: &str) -> String {
@@ -130,6 +142,65 @@ impl Program {
             status
         });
         tokio::time::timeout(PATIENCE, waited).await.expect("the program ends").unwrap()
+    }
+}
+
+/// How the program is started: by itself, unless told otherwise.
+#[derive(Default)]
+pub(crate) struct By {
+    /// A program, and its arguments, that then becomes or starts the program.
+    pub(crate) way: Vec<String>,
+    /// As a user that is not root, who owns its folder.
+    pub(crate) as_nobody: bool,
+}
+
+impl By {
+    /// The user `nobody`, on every Linux.
+    pub(crate) const NOBODY: u32 = 65534;
+
+    pub(crate) fn nobody() -> Self {
+        Self { as_nobody: true, ..Self::default() }
+    }
+
+    pub(crate) fn way(words: &[&str]) -> Self {
+        Self { way: words.iter().map(|&word| word.to_owned()).collect(), ..Self::default() }
+    }
+
+    /// Tests that are not root's run as such a user already.
+    fn changes_user(&self) -> bool {
+        self.as_nobody && portunus_mcp::child::is_root()
+    }
+
+    fn hand_over(&self, folder: &Path) {
+        if self.changes_user() {
+            hand_over(folder);
+        }
+    }
+
+    pub(crate) fn program(&self, folder: &Path, env: &[(String, String)]) -> Command {
+        let mut command = program(folder, env);
+        if let Some((first, rest)) = self.way.split_first() {
+            let (inner, mut outer) = (command, Command::new(first));
+            outer.args(rest).arg(inner.get_program()).current_dir(folder).env_clear();
+            outer.envs(env.iter().map(|(name, value)| (name, value))).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            command = outer;
+        }
+        if self.changes_user() {
+            // It may not be allowed to where the program is built.
+            let mut own = Command::new(folder.join("portunus"));
+            fs::copy(env!("CARGO_BIN_EXE_portunus"), folder.join("portunus")).unwrap();
+            own.current_dir(folder).env_clear().envs(env.iter().map(|(name, value)| (name, value)));
+            command = own;
+            command.uid(Self::NOBODY).gid(Self::NOBODY);
+        }
+        command
+    }
+}
+
+fn hand_over(path: &Path) {
+    std::os::unix::fs::chown(path, Some(By::NOBODY), Some(By::NOBODY)).unwrap();
+    if path.is_dir() {
+        fs::read_dir(path).unwrap().for_each(|entry| hand_over(&entry.unwrap().path()));
     }
 }
 

@@ -36,7 +36,11 @@ use portunus_core::{
     store::{GrantsOf, Stores},
 };
 use portunus_identity::{Preset, ProviderSettings};
-use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_mcp::{
+    child::Launcher,
+    sandbox::Sandbox,
+    spec::{Isolation, ServerSpec, Transport},
+};
 use portunus_store::redis::{RedisAddress, RedisOptions};
 use portunus_testkit::{
     agent::{Agent, OAuthClient, Tokens},
@@ -318,7 +322,8 @@ impl World {
 
     async fn gateway(&self, clock: Arc<FixedClock>) -> Gateway {
         let built = Box::pin(Gateway::build_with(&self.config, self.providers(), false, clock, Arc::new(OsEntropy)));
-        let mut gateway = built.await.unwrap().that_trusts_for(TRUST);
+        let launcher = Launcher::of(env!("CARGO_BIN_EXE_portunus").into());
+        let mut gateway = built.await.unwrap().that_trusts_for(TRUST).supervised_by(launcher);
         if let Some(zoo) = &self.zoo {
             gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();
         }
@@ -553,7 +558,10 @@ impl Outside for Enclosure {
 /// A server that is a child process.
 pub(crate) fn stdio(name: &str, command: &str, args: &[&str]) -> ServerSpec {
     let args = args.iter().map(|&arg| arg.to_owned()).collect();
-    server(name, Transport::Stdio { command: command.to_owned(), args, env: BTreeMap::new(), cwd: None })
+    server(
+        name,
+        Transport::Stdio { command: command.to_owned(), args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() },
+    )
 }
 
 fn http_server(name: &str, fixture: &FixtureServer) -> ServerSpec {

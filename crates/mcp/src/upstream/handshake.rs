@@ -132,8 +132,8 @@ async fn open(
     person: &Person,
 ) -> Result<Arc<dyn Link>, UpstreamError> {
     match &spec.transport {
-        Transport::Stdio { command, args, env, cwd } => {
-            StdioLink::spawn(command, args, &person.fill_in(env)?, cwd.as_deref(), inbox, hello)
+        Transport::Stdio { command, args, env, cwd, sandbox } => {
+            StdioLink::spawn(command, args, &person.fill_in(env)?, cwd.as_deref(), sandbox, inbox, hello)
         }
         Transport::Http { url, headers } => HttpLink::open(http.clone(), url.clone(), headers, inbox, hello),
         Transport::Sse { url, headers } => SseLink::open(http.clone(), url.clone(), headers, inbox, hello).await,

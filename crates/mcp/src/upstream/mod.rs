@@ -20,7 +20,11 @@ mod requests;
 mod sse;
 mod stdio;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use portunus_core::{
     ids::{ServerName, UserId},
@@ -29,6 +33,7 @@ use portunus_core::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    child::Launcher,
     face::Face,
     records::SessionRecords,
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
@@ -132,6 +137,8 @@ pub(crate) struct Hello {
     pub(crate) on_request: Arc<dyn ServerRequests>,
     /// Where sessions with servers are written down, if they are.
     pub(crate) records: Option<Arc<dyn SessionRecords>>,
+    /// How children are started; unset, they run without a supervisor.
+    pub(crate) launcher: Arc<OnceLock<Launcher>>,
     /// The longest message taken from a server.
     pub(crate) max_message: usize,
     /// How long a server has to end by itself.

@@ -15,6 +15,7 @@ use portunus_core::ids::{ServerName, UserId};
 use portunus_mcp::{
     era::Era,
     hub::{Peer, Servers},
+    sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
     upstream::{Call, ConnectionKey, Event, Holder, News, Owner, ServerInfo, UpstreamError},
     wire::{Outcome, Payload},
@@ -158,6 +159,7 @@ impl Fakes {
                 args: Vec::new(),
                 env: std::collections::BTreeMap::default(),
                 cwd: None,
+                sandbox: Sandbox::default(),
             },
             isolation: script.isolation,
             request_timeout: Duration::from_secs(30),

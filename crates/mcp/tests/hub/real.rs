@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use portunus_core::entropy::SeededEntropy;
 use portunus_mcp::{
     hub::{Hub, HubSettings, Servers},
+    sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
     upstream::{Options, Upstreams},
 };
@@ -38,8 +39,14 @@ impl World {
         let web = FixtureServer::start_with(HttpOptions { name: "web".to_owned(), page_size: 3, ..HttpOptions::default() }).await;
         let command = fixture_binary().to_str().unwrap().to_owned();
         let args = ["--stdio", "--name", "child", "--page-size", "2"].map(str::to_owned).to_vec();
-        let child = Transport::Stdio { command, args, env: BTreeMap::new(), cwd: None };
-        let absent = Transport::Stdio { command: "no-such-program".to_owned(), args: vec![], env: BTreeMap::new(), cwd: None };
+        let child = Transport::Stdio { command, args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() };
+        let absent = Transport::Stdio {
+            command: "no-such-program".to_owned(),
+            args: vec![],
+            env: BTreeMap::new(),
+            cwd: None,
+            sandbox: Sandbox::default(),
+        };
         let specs = vec![
             spec("child", child),
             spec("absent", absent),

@@ -14,6 +14,7 @@ use portunus_core::{
 };
 use portunus_mcp::{
     face::Face,
+    sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
     upstream::{Call, Connection, Holder, HttpClient, Options, Person, UpstreamError, Upstreams},
     wire::{Outcome, Payload},
@@ -44,7 +45,7 @@ pub(crate) fn spec(server: &str, transport: Transport) -> ServerSpec {
 
 pub(crate) fn program(command: &str, args: &[&str]) -> Transport {
     let args = args.iter().map(|&arg| arg.to_owned()).collect();
-    Transport::Stdio { command: command.to_owned(), args, env: BTreeMap::new(), cwd: None }
+    Transport::Stdio { command: command.to_owned(), args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() }
 }
 
 pub(crate) fn fixture() -> ServerSpec {

@@ -24,6 +24,7 @@ use portunus_mcp::{
     answer::{Answer, Body},
     era::Era,
     hub::{Caller, Hub, HubSettings, Seal, Servers, View},
+    sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
     upstream::{Options, Upstreams},
 };
@@ -86,7 +87,13 @@ impl World {
 fn spec(name: &str, peer: &Peer) -> ServerSpec {
     let transport = if peer.is_child {
         let command = bridge_binary().to_str().unwrap().to_owned();
-        Transport::Stdio { command, args: vec![peer.port.to_string()], env: BTreeMap::new(), cwd: None }
+        Transport::Stdio {
+            command,
+            args: vec![peer.port.to_string()],
+            env: BTreeMap::new(),
+            cwd: None,
+            sandbox: Sandbox::default(),
+        }
     } else {
         let url = format!("http://127.0.0.1:{}/mcp", peer.port).parse().unwrap();
         Transport::Http { url, headers: Vec::new() }

@@ -30,6 +30,23 @@ pub fn bridge_binary() -> PathBuf {
     built("bridge-server")
 }
 
+/// The `probing-server` program: its one tool `run` gives `script` to a shell and answers with all that the shell wrote, as an intruder in a
+/// server would. It keeps nothing open but its three streams.
+///
+/// # Panics
+/// When it has not been built.
+pub fn probing_binary() -> PathBuf {
+    built("probing-server")
+}
+
+/// The `without-landlock` program, which becomes the program that its arguments name, on what looks like a kernel without Landlock.
+///
+/// # Panics
+/// When it has not been built.
+pub fn without_landlock_binary() -> PathBuf {
+    built("without-landlock")
+}
+
 fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));
     let beside = test.ancestors().skip(1).take(3).map(|folder| folder.join(program));

@@ -280,7 +280,7 @@ fn a6_the_mcp_json_of_the_guide() {
     let config = given.load();
     let names: Vec<_> = config.servers.iter().map(|server| server.name.as_str()).collect();
     assert_eq!(names, ["filesystem", "github"]);
-    let Transport::Stdio { command, args, env, cwd } = &config.servers[1].transport else { panic!("stdio") };
+    let Transport::Stdio { command, args, env, cwd, .. } = &config.servers[1].transport else { panic!("stdio") };
     assert_eq!((command.as_str(), args.as_slice(), cwd), ("npx", &["-y".to_owned(), "x".to_owned()][..], &None));
     let [EnvPart::Text(token)] = &env["GITHUB_PERSONAL_ACCESS_TOKEN"].0[..] else { panic!("one text") };
     assert_eq!(token.expose(), "your-github-token");

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use portunus_core::{resource::PublicUrl, secret::SecretText};
-use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_mcp::{
+    sandbox::Sandbox,
+    spec::{Isolation, ServerSpec, Transport},
+};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
@@ -17,6 +20,7 @@ fn server(name: &str, argument: &str) -> ServerSpec {
             args: vec![argument.to_owned()],
             env: BTreeMap::new(),
             cwd: None,
+            sandbox: Sandbox::default(),
         },
         isolation: Isolation::User,
         request_timeout: Duration::from_secs(1),

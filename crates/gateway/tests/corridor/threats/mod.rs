@@ -6,6 +6,8 @@ mod assertions;
 mod authorize;
 mod between_nodes;
 mod browser_flows;
+mod children;
+mod children_left;
 mod codes;
 mod confused_deputy;
 mod cookies;

@@ -24,6 +24,7 @@ use self::{
 };
 use super::{Call, Connection, ConnectionKey, Hello, Holder, HttpClient, Owner, Person, UpstreamError, handshake};
 use crate::{
+    child::Launcher,
     era::Era,
     spec::{ServerSpec, Transport},
     sync::locked,
@@ -64,6 +65,7 @@ impl Upstreams {
             tasks: tasks.clone(),
             on_request: Arc::clone(&options.on_request),
             records: options.records.clone(),
+            launcher: Arc::default(),
             max_message: options.max_message,
             close_grace: options.close_grace,
             hurry: CancellationToken::new(),
@@ -81,6 +83,11 @@ impl Upstreams {
             eras: Mutex::default(),
         };
         Self { pool: Arc::new(pool) }
+    }
+
+    /// Children are started by `launcher` from now on. To be said once, before the first of them.
+    pub fn supervise(&self, launcher: Launcher) {
+        let _ = self.pool.hello.launcher.set(launcher);
     }
 
     /// The servers, in the order of the configuration.
@@ -188,6 +195,9 @@ impl Upstreams {
             tracing::warn!("some servers have not ended in time: killing them");
             self.pool.hello.hurry.cancel();
             let _ = tokio::time::timeout(last_moment, self.pool.tasks.wait()).await;
+        }
+        if let Some(launcher) = self.pool.hello.launcher.get() {
+            launcher.children.settle(last_moment).await;
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a child process sees of our environment: nothing but a short list (threat 44). Its own variables come from `mcp.json`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+
+use crate::sandbox::RunAs;
 
 /// What programs need to find their files, and nothing that is ever a secret.
 const ALLOWED: [&str; 24] = [
@@ -32,9 +34,31 @@ const ALLOWED: [&str; 24] = [
     "PIP_CACHE_DIR",
 ];
 
-/// Those of `all` that every child gets.
-pub(super) fn allowed(all: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (OsString, OsString)> {
-    all.filter(|(name, _)| ALLOWED.iter().any(|allowed| name == allowed))
+/// Of these, what is about the system and not about the gateway's user.
+const OF_THE_SYSTEM: [&str; 11] = [
+    "PATH",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TERM",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+];
+
+/// Those of `all` that every child gets. One that runs as another user gets that user's own in place of those that are about the gateway's.
+pub(super) fn allowed(
+    all: impl Iterator<Item = (OsString, OsString)>,
+    run_as: Option<&RunAs>,
+) -> impl Iterator<Item = (OsString, OsString)> {
+    let list: &[&str] = if run_as.is_some() { &OF_THE_SYSTEM } else { &ALLOWED };
+    let own = run_as.map(|user| {
+        [("HOME", &user.home), ("USER", &user.login), ("LOGNAME", &user.login)].map(|(name, value)| (name.into(), value.into()))
+    });
+    all.filter(|(name, _)| list.iter().any(|allowed| name.as_os_str() == OsStr::new(allowed))).chain(own.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -44,7 +68,29 @@ mod tests {
     #[test]
     fn t44_only_the_list_passes() {
         let all = ["PATH", "AUTH_SECRET", "HOME", "AWS_SECRET_ACCESS_KEY", "path", "PATH_X"].map(|n| (n.into(), "v".into()));
-        let names: Vec<_> = allowed(all.into_iter()).map(|(name, _)| name).collect();
+        let names: Vec<_> = allowed(all.into_iter(), None).map(|(name, _)| name).collect();
         assert_eq!(names, ["PATH", "HOME"]);
+    }
+
+    #[test]
+    fn t52_another_user_gets_nothing_that_is_about_the_gateways() {
+        let user = RunAs {
+            name: "7:1".to_owned(),
+            login: "tools".to_owned(),
+            uid: 7,
+            gid: 1,
+            groups: Vec::new(),
+            home: "/srv/tools".to_owned(),
+        };
+        let all = ALLOWED.map(|name| (name.into(), "the-gateways".into()));
+        let given: Vec<(OsString, OsString)> = allowed(all.into_iter(), Some(&user)).collect();
+        for (name, value) in &given {
+            let is_known = OF_THE_SYSTEM.iter().any(|of_system| name.as_os_str() == OsStr::new(of_system));
+            assert!(is_known || value != "the-gateways", "{name:?}");
+        }
+        for (name, value) in [("HOME", "/srv/tools"), ("USER", "tools"), ("LOGNAME", "tools")] {
+            assert!(given.contains(&(name.into(), value.into())), "{name}");
+        }
+        assert_eq!(given.iter().filter(|(name, _)| name == "HOME").count(), 1);
     }
 }

@@ -1,26 +1,20 @@
 //! A child process that speaks newline-delimited JSON on its standard streams (MCP, transports, stdio). It is started from the
-//! configuration's argv and nothing else (threat 43), in a process group of its own with a short environment (threat 44), and
-//! never outlives its link.
+//! configuration's argv and nothing else (threat 43), with a short environment (threat 44), and never outlives its link. How it is started and
+//! ended is [`process`]'s.
 
 mod chatter;
 mod environment;
 mod lines;
+mod process;
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    process::{ExitStatus, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, process::ExitStatus, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use portunus_core::secret::SecretText;
-use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
 use tokio::{
     io::{AsyncRead, AsyncWriteExt},
-    process::{ChildStdin, Command},
+    process::ChildStdin,
     sync::mpsc,
     task::JoinHandle,
     time::timeout,
@@ -30,12 +24,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::{
     chatter::Chatter,
     lines::{Line, Lines},
+    process::{Child, Program, Started},
 };
 use super::{
     Hello, UpstreamError,
     inbox::Inbox,
     link::{Link, Outgoing},
 };
+use crate::{child::launch, sandbox::Sandbox};
 
 /// How many messages may wait for a child that does not read.
 const QUEUE: usize = 64;
@@ -45,7 +41,6 @@ const STDERR_LINE: usize = 8 * 1024;
 const LAST_OUTPUT: Duration = Duration::from_millis(300);
 /// How long the system may take to end what was killed.
 const AFTER_KILL: Duration = Duration::from_secs(2);
-const SIGTERM: i32 = 15;
 
 pub(super) struct StdioLink {
     queue: mpsc::Sender<Bytes>,
@@ -61,17 +56,15 @@ impl StdioLink {
         args: &[String],
         env: &BTreeMap<String, SecretText>,
         cwd: Option<&Path>,
+        sandbox: &Sandbox,
         inbox: &Arc<Inbox>,
         hello: &Hello,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
-        let failed = |what: &str| UpstreamError::Spawn { detail: format!("{command}: {what}") };
-        let mut child = start(command, args, env, cwd).map_err(|error| failed(&error.to_string()))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) =
-            (child.0.stdin().take(), child.0.stdout().take(), child.0.stderr().take())
-        else {
-            return Err(failed("no pipes"));
-        };
-        tracing::debug!(server = %inbox.key.server, pid = child.0.id(), "started a child process");
+        let program = Program { server: &inbox.key.server, command, args, env, cwd, sandbox };
+        let started = program.start(hello.launcher.get());
+        let Started { child, stdin, stdout, stderr, first } =
+            started.map_err(|error| UpstreamError::Spawn { detail: format!("{command}: {error}") })?;
+        tracing::debug!(server = %inbox.key.server, pid = child.id(), "started a child process");
         let chatter = Arc::new(Chatter::new(inbox.key.server.clone(), env));
         let (queue, queued) = mpsc::channel(QUEUE);
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
@@ -79,7 +72,7 @@ impl StdioLink {
             child,
             inbox: Arc::clone(inbox),
             chatter: Arc::clone(&chatter),
-            writer: tokio::spawn(write(stdin, queued, Arc::clone(inbox))),
+            writer: tokio::spawn(write(stdin, first, queued, Arc::clone(inbox))),
             reader: tokio::spawn(read(stdout, hello.max_message, Arc::clone(inbox), Arc::clone(&chatter))),
             listener: tokio::spawn(listen(stderr, chatter)),
             closing: closing.clone(),
@@ -123,37 +116,11 @@ fn one_line(message: Bytes) -> Bytes {
     message.iter().map(|byte| if breaks(byte) { b' ' } else { *byte }).collect()
 }
 
-fn start(command: &str, args: &[String], env: &BTreeMap<String, SecretText>, cwd: Option<&Path>) -> std::io::Result<Child> {
-    let mut command = Command::new(command);
-    command.args(args).env_clear().envs(environment::allowed(std::env::vars_os()));
-    command.envs(env.iter().map(|(name, value)| (name, value.expose())));
-    if let Some(cwd) = cwd {
-        command.current_dir(cwd);
+async fn write(mut stdin: ChildStdin, first: Vec<u8>, mut queued: mpsc::Receiver<Bytes>, inbox: Arc<Inbox>) {
+    if stdin.write_all(&first).await.is_err() {
+        return;
     }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut wrap = CommandWrap::from(command);
-    wrap.wrap(ProcessGroup::leader()).wrap(KillOnDrop);
-    wrap.spawn().map(Child)
-}
-
-/// A child and its process group, which are gone when this is dropped.
-struct Child(Box<dyn ChildWrapper>);
-
-impl Child {
-    /// Waits for the child itself, whatever its own children do.
-    async fn exited(&mut self) -> std::io::Result<ExitStatus> {
-        self.0.inner_mut().wait().await
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        // The group may be gone already.
-        let _ = self.0.start_kill();
-    }
-}
-
-async fn write(mut stdin: ChildStdin, mut queued: mpsc::Receiver<Bytes>, inbox: Arc<Inbox>) {
+    drop(first);
     while let Some(line) = queued.recv().await {
         let written = async {
             stdin.write_all(&line).await?;
@@ -169,8 +136,15 @@ async fn write(mut stdin: ChildStdin, mut queued: mpsc::Receiver<Bytes>, inbox: 
 
 async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, chatter: Arc<Chatter>) {
     let mut lines = Lines::new(stdout, max);
+    let mut is_first = true;
     loop {
-        match lines.next().await {
+        let line = lines.next().await;
+        if let (true, Ok(Some(Line::Whole(line)))) = (std::mem::take(&mut is_first), &line)
+            && let Some(detail) = launch::read_failure(line)
+        {
+            return inbox.close(&UpstreamError::Spawn { detail });
+        }
+        match line {
             Ok(Some(Line::Whole(line))) => match line.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') => inbox.deliver(&Bytes::from(line), None),
                 Some(_) => chatter.line("stdout", &line),
@@ -239,17 +213,16 @@ impl Supervisor {
         self.inbox.close(&UpstreamError::closed(format!("the child ended: {status}; last words: {}", self.chatter.last_words())));
     }
 
-    /// Closed input first, then SIGTERM, then SIGKILL; the whole group goes in any case.
+    /// Closed input first, then SIGTERM, then SIGKILL; all that came of the program goes in any case.
     async fn end(mut self) {
         self.writer.abort();
         let _ = (&mut self.writer).await;
         if !self.ends_in_grace().await {
-            let _ = self.child.0.signal(SIGTERM);
+            self.child.terminate();
             self.ends_in_grace().await;
         }
-        let _ = self.child.0.start_kill();
-        if timeout(AFTER_KILL, self.child.0.wait()).await.is_err() {
-            tracing::warn!(server = %self.inbox.key.server, pid = self.child.0.id(), "a killed child has not ended yet");
+        if !self.child.kill(AFTER_KILL).await {
+            tracing::warn!(server = %self.inbox.key.server, pid = self.child.id(), "a killed child has not ended yet");
         }
         self.inbox.close(&UpstreamError::closed("closed"));
         self.reader.abort();

@@ -1,0 +1,151 @@
+//! Section: what the program of a server may do (`run_as`, `confine` and `confine_if_possible` of `mcp.json`), and whether this machine can
+//! see to it.
+
+use std::path::{Path, PathBuf};
+
+use portunus_mcp::{
+    child,
+    sandbox::{Confine, Landlock, RunAs, Sandbox},
+};
+
+use super::{
+    mistake::Report,
+    raw::{Raw, Written, written},
+    tree::Item,
+};
+
+/// Keys of a server that has a `command`.
+pub(super) const KEYS: [&str; 3] = ["run_as", "confine", "confine_if_possible"];
+
+/// What the configuration asks of the machine that it is read on, so that tests need no particular one.
+pub trait Machine {
+    /// The user of `user[:group]`; or what is wrong with it.
+    fn user(&self, text: &str) -> Result<RunAs, String>;
+    /// May this process start children as other users?
+    fn may_change_user(&self) -> bool;
+    fn is_root(&self) -> bool;
+    fn landlock(&self) -> Landlock;
+}
+
+/// The machine that the program runs on.
+#[derive(Clone, Copy, Debug)]
+pub struct ThisMachine;
+
+impl Machine for ThisMachine {
+    fn user(&self, text: &str) -> Result<RunAs, String> {
+        child::user(text)
+    }
+
+    fn may_change_user(&self) -> bool {
+        child::may_change_user()
+    }
+
+    fn is_root(&self) -> bool {
+        child::is_root()
+    }
+
+    fn landlock(&self) -> Landlock {
+        child::landlock()
+    }
+}
+
+/// Of one entry with a `command`.
+pub(super) fn resolve(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Sandbox {
+    let run_as = written(item.find("run_as"));
+    if run_as.is_none() && raw.machine().is_root() {
+        let text = "runs as root, as the gateway does, and can read the gateway's files: set `run_as`, or start the gateway as another user";
+        report.warning(item.at(), text);
+    }
+    Sandbox { run_as: run_as.and_then(|written| user(raw, &written, report)), confine: confine(raw, item, report) }
+}
+
+fn user(raw: &Raw<'_>, Written { text, at, .. }: &Written, report: &mut Report) -> Option<RunAs> {
+    match raw.machine().user(text) {
+        Err(found) => {
+            report.mistake(at.clone(), found, "another user of this machine than root: user or user:group, by names or numbers");
+            None
+        }
+        Ok(_) if !raw.machine().may_change_user() => {
+            report.mistake(
+                at.clone(),
+                format!("`{text}`, and this process has no right to start another user's"),
+                child::MISSING_RIGHTS,
+            );
+            None
+        }
+        Ok(user) => Some(user),
+    }
+}
+
+fn confine(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Option<Confine> {
+    let if_possible = written(item.find("confine_if_possible"));
+    let Some(confine) = item.find("confine") else {
+        if let Some(Written { at, .. }) = if_possible {
+            report.warning(at, "not used without `confine`");
+        }
+        return None;
+    };
+    let at = confine.at();
+    let confine = Confine {
+        read: paths(raw, &confine, "read", report),
+        write: paths(raw, &confine, "write", report),
+        connect: confine.find("connect").map(|list| ports(&list, report)),
+        if_possible: if_possible.is_some_and(|written| written.text == "true"),
+    };
+    match raw.machine().landlock().supports(&confine) {
+        Err(missing) if confine.if_possible => report.warning(at, format!("in force only as far as possible: {missing}")),
+        Err(missing) => report.mistake(
+            at,
+            missing.to_string(),
+            "a kernel that can do it; or `confine_if_possible: true`, to start the server all the same",
+        ),
+        Ok(()) => {}
+    }
+    Some(confine)
+}
+
+fn paths(raw: &Raw<'_>, confine: &Item<'_>, key: &str, report: &mut Report) -> Vec<String> {
+    let items = confine.find(key).map(|list| list.items()).unwrap_or_default();
+    let path = |item: &Item<'_>| {
+        let text = item.scalar()?;
+        if text.is_empty() || text.contains('\0') || text.starts_with('~') {
+            report.mistake(item.at(), format!("`{}`", text.escape_debug()), "the path of a file or folder, with no `~` in front");
+            return None;
+        }
+        Some(raw.cwd.join(text).to_string_lossy().into_owned())
+    };
+    items.iter().filter_map(path).collect()
+}
+
+fn ports(list: &Item<'_>, report: &mut Report) -> Vec<u16> {
+    let port = |item: &Item<'_>| {
+        let text = item.scalar()?;
+        let port = text.parse().ok().filter(|port: &u16| *port != 0);
+        if port.is_none() {
+            report.mistake(item.at(), format!("`{text}`"), "a TCP port: a whole number from 1 to 65535");
+        }
+        port
+    };
+    list.items().iter().filter_map(port).collect()
+}
+
+/// A sandbox that the gateway's own files are inside of protects nothing that is in them. `own` are the files that the configuration was read
+/// from, and the database.
+pub(super) fn warn_of_own_files(raw: &Raw<'_>, own: &[PathBuf], report: &mut Report) {
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let own: Vec<(&PathBuf, PathBuf)> = own.iter().map(|path| (path, resolved(path))).collect();
+    let root = raw.mcp.root();
+    let servers = ["mcpServers", "servers"].into_iter().filter_map(|key| root.find(key)).flat_map(|item| item.entries());
+    for (_, server) in servers {
+        let Some(confine) = server.find("confine") else { continue };
+        let lists = ["read", "write"].into_iter().filter_map(|key| confine.find(key));
+        for item in lists.flat_map(|list| list.items()) {
+            let Some(listed) = item.scalar().map(|text| raw.cwd.join(text)) else { continue };
+            let inside = resolved(&listed);
+            let covered = own.iter().find(|(path, resolved)| path.starts_with(&listed) || resolved.starts_with(&inside));
+            if let Some((path, _)) = covered {
+                report.warning(item.at(), format!("the gateway's own {} is in there, so the server may read it", path.display()));
+            }
+        }
+    }
+}
