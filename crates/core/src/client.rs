@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    address_block::AddressTag,
     clock::Timestamp,
     ids::ClientId,
     redirect::{self, RedirectUri},
@@ -157,6 +158,9 @@ pub struct Client {
     /// Configured clients only: may introspect every token (RFC 7662).
     #[serde(default)]
     pub trusted: bool,
+    /// Where it registered from. Of the never-used clients the oldest of the address that has most go first (threat 55).
+    #[serde(default)]
+    pub registered_from: Option<AddressTag>,
     pub created_at: Timestamp,
     /// When the client last redeemed a code; a client that never did is purged after its time.
     pub last_used_at: Option<Timestamp>,
@@ -186,6 +190,7 @@ impl Client {
             registration_token: None,
             groups: Vec::new(),
             trusted: false,
+            registered_from: None,
             created_at,
             last_used_at: None,
         }

@@ -2,6 +2,7 @@
 //! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`admission`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
+pub mod address_block;
 pub mod admission;
 pub mod bulletin;
 pub mod client;

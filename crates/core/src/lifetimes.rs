@@ -25,7 +25,7 @@ pub struct Lifetimes {
     pub login: Duration,
     /// A browser's login, from its last use; `None` sets no such limit.
     pub login_idle: Option<Duration>,
-    /// A registered client that never redeemed a code.
+    /// A registered client that never redeemed a code. Anybody can make one, so they do not last (threat 55).
     pub unused_client: Duration,
 }
 
@@ -58,7 +58,7 @@ impl Default for Lifetimes {
             sign_in: 10 * MINUTE,
             login: 7 * DAY,
             login_idle: None,
-            unused_client: 90 * DAY,
+            unused_client: DAY,
         }
     }
 }

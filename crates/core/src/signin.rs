@@ -6,6 +6,7 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    address_block::AddressTag,
     clock::Timestamp,
     ids::{ClientId, ProviderName, TransactionId, UserId},
     lifetimes::Lifetimes,
@@ -113,6 +114,12 @@ pub struct Transaction {
     /// The login that this transaction's trip to a provider ended with.
     #[serde(default)]
     pub signed_in: Option<TokenHash>,
+    /// Where it was begun from: so many of one address may be open at once (threat 63).
+    #[serde(default)]
+    pub begun_from: Option<AddressTag>,
+    /// How often the browser was sent to a provider for it.
+    #[serde(default)]
+    pub departures: u32,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
 }

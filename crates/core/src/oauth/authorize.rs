@@ -172,6 +172,8 @@ pub fn begin(
         consented_at: None,
         consented_by: None,
         signed_in: None,
+        begun_from: None,
+        departures: 0,
         created_at: now,
         expires_at: now + lifetime,
     })

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
+    address_block::AddressTag,
     clock::Timestamp,
     ids::TransactionId,
     secret::TokenHash,
@@ -13,6 +14,9 @@ use crate::{
 #[async_trait]
 pub trait TransactionStore: Send + Sync {
     async fn insert_transaction(&self, transaction: &Transaction) -> Result<(), StoreError>;
+
+    /// Deletes the oldest transactions that were begun from this address until at most `most` are left (threat 63). Gives how many went.
+    async fn trim_transactions(&self, begun_from: &AddressTag, most: u64) -> Result<u64, StoreError>;
 
     async fn find_transaction(&self, id: &TransactionId, now: Timestamp) -> Result<Option<Transaction>, StoreError>;
 

@@ -10,7 +10,7 @@ use portunus_core::{
 
 use super::{
     Backend, RACERS, race,
-    records::{MINUTE, NOW, client, client_id, code, consent, grant, granted, hash, resources, user},
+    records::{MINUTE, NOW, TICK, address, client, client_id, code, consent, grant, granted, hash, resources, user},
 };
 
 pub async fn kept_whole<B: Backend>() {
@@ -130,6 +130,52 @@ pub async fn unused_are_counted<B: Backend>() {
     stores.clients.touch_client(&client_id(3), NOW).await.unwrap();
     stores.clients.touch_client(&client_id(3), NOW + MINUTE).await.unwrap();
     assert_eq!(stores.clients.count_unused_clients().await.unwrap(), 4);
+}
+
+/// Of those that were never used the oldest go first, of the address that has most of them: a flood drives out itself (threat 55).
+pub async fn unused_go_oldest_first_of_who_has_most<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let insert = async |n: u32, from: Option<u32>| {
+        let client = Client { registered_from: from.map(address), created_at: NOW + TICK * n, ..client(n) };
+        stores.clients.insert_client(&client).await.unwrap();
+    };
+    // One honest client long before, a used one and a deleted one of the flood's own address, then the flood, and one more honest one.
+    insert(1, Some(1)).await;
+    for n in 2..10 {
+        insert(n, Some(2)).await;
+    }
+    insert(10, Some(3)).await;
+    stores.clients.touch_client(&client_id(2), NOW).await.unwrap();
+    stores.clients.delete_client(&client_id(3), NOW).await.unwrap();
+    assert_eq!(stores.clients.trim_unused_clients(8).await.unwrap(), 0, "as many as may be");
+    assert_eq!(stores.clients.trim_unused_clients(5).await.unwrap(), 3);
+    let left = async || {
+        let mut left = Vec::new();
+        for n in 1..=10 {
+            if stores.clients.find_client(&client_id(n)).await.unwrap().is_some() {
+                left.push(n);
+            }
+        }
+        left
+    };
+    assert_eq!(left().await, [1, 2, 7, 8, 9, 10]);
+    // Now each address has one: the oldest of all goes.
+    stores.clients.trim_unused_clients(2).await.unwrap();
+    assert_eq!(left().await, [2, 9, 10], "each in turn, and none that was used");
+    stores.clients.trim_unused_clients(0).await.unwrap();
+    assert_eq!((left().await, stores.clients.count_unused_clients().await.unwrap()), (vec![2], 0));
+}
+
+pub async fn unused_ones_without_an_address_go_too<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    for n in 1..5 {
+        let client = Client { registered_from: None, created_at: NOW + TICK * n, ..client(n) };
+        stores.clients.insert_client(&client).await.unwrap();
+    }
+    assert_eq!(stores.clients.trim_unused_clients(1).await.unwrap(), 3);
+    assert!(stores.clients.find_client(&client_id(4)).await.unwrap().is_some(), "the newest");
 }
 
 pub async fn one_of_many_inserts_wins<B: Backend>() {

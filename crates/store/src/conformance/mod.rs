@@ -77,7 +77,7 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @port $backend
             clients: kept_whole, id_taken, absent, touched, listed_newest_first, updated_only_while_there,
             deleted_with_all_it_was_given, deleted_though_never_kept, unused_are_counted, one_of_many_inserts_wins,
-            configured_ones_are_remembered_by_id
+            configured_ones_are_remembered_by_id, unused_go_oldest_first_of_who_has_most, unused_ones_without_an_address_go_too
         }
         $crate::conformance_suite! { @port $backend
             logins: kept_whole, id_taken, expire, user_is_as_last_described, taken_once, one_of_many_takers_wins,
@@ -85,7 +85,7 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             transactions: kept_whole, id_taken, expire, updated_only_while_there, taken_once, leg_taken_once, leg_expires,
-            one_of_many_takers_wins, one_of_many_leg_takers_wins
+            one_of_many_takers_wins, one_of_many_leg_takers_wins, the_oldest_of_an_address_go_first
         }
         $crate::conformance_suite! { @port $backend
             consents: kept_whole, one_for_each_user_client_and_resource, deleted_for_a_client

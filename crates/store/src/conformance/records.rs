@@ -1,9 +1,10 @@
 //! Sample records, each told from its like by a number. What is optional is set in even ones and absent in odd ones.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use portunus_core::{
     Timestamp,
+    address_block::{AddressBlock, AddressTag},
     client::{ApplicationType, Client, ClientAuthMethod, ClientKeys, ClientSource, GrantType},
     grant::{Consent, Grant},
     ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
@@ -66,6 +67,7 @@ pub(super) fn client(n: u32) -> Client {
         registration_token: even(n, hash("registration token", n)),
         groups: vec![],
         trusted: false,
+        registered_from: even(n, address(n)),
         name: even(n, "Zwölf \"Boxkämpfer\" <b>\u{1F511}</b>".to_owned()),
         redirect_uris: vec![redirect_uri(n), RedirectUri::parse("cursor://anysphere.cursor/callback").unwrap()],
         auth_method: if n.is_multiple_of(2) { ClientAuthMethod::ClientSecretBasic } else { ClientAuthMethod::None },
@@ -82,6 +84,11 @@ pub(super) fn client(n: u32) -> Client {
         created_at: NOW,
         last_used_at: None,
     }
+}
+
+/// An address that somebody comes from.
+pub(super) fn address(n: u32) -> AddressTag {
+    AddressBlock::of(IpAddr::from(n.to_be_bytes())).tag()
 }
 
 pub(super) fn user_id(n: u32) -> UserId {
@@ -142,6 +149,8 @@ pub(super) fn transaction(n: u32) -> Transaction {
         consented_at: even(n, NOW),
         consented_by: even(n, user(n).id),
         signed_in: even(n, hash("login", n)),
+        begun_from: even(n, address(n)),
+        departures: n,
         created_at: NOW,
         expires_at: NOW + MINUTE,
     }

@@ -7,7 +7,7 @@ use portunus_core::{
 
 use super::{
     Backend, race,
-    records::{HOUR, NOW, TICK, hash, leg, transaction},
+    records::{HOUR, NOW, TICK, address, hash, leg, transaction},
 };
 
 pub async fn kept_whole<B: Backend>() {
@@ -72,6 +72,29 @@ pub async fn taken_once<B: Backend>() {
     assert_eq!(stores.transactions.take_transaction(&id, NOW).await.unwrap(), None);
     assert_eq!(stores.transactions.find_transaction(&id, NOW).await.unwrap(), None);
     assert!(stores.transactions.find_transaction(&transaction(1).id, NOW).await.unwrap().is_some(), "another one");
+}
+
+/// What one address has begun and not finished has a bound, and the oldest go first (threat 63).
+pub async fn the_oldest_of_an_address_go_first<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let of =
+        |n: u32, from: Option<u32>| Transaction { begun_from: from.map(address), created_at: NOW + TICK * n, ..transaction(n) };
+    for n in 0..6 {
+        stores.transactions.insert_transaction(&of(n, Some(1))).await.unwrap();
+    }
+    for (n, from) in [(6, Some(2)), (7, None)] {
+        stores.transactions.insert_transaction(&of(n, from)).await.unwrap();
+    }
+    stores.transactions.take_transaction(&transaction(5).id, NOW).await.unwrap();
+    let prolonged = Transaction { expires_at: NOW + HOUR, ..of(1, Some(1)) };
+    assert!(stores.transactions.update_transaction(&prolonged).await.unwrap());
+    assert_eq!(stores.transactions.trim_transactions(&address(1), 5).await.unwrap(), 0, "what is over does not count");
+    assert_eq!(stores.transactions.trim_transactions(&address(1), 3).await.unwrap(), 2);
+    for (n, is_left) in [(0, false), (1, false), (2, true), (3, true), (4, true), (6, true), (7, true)] {
+        let found = stores.transactions.find_transaction(&transaction(n).id, NOW).await.unwrap();
+        assert_eq!(found.is_some(), is_left, "{n}");
+    }
 }
 
 pub async fn leg_taken_once<B: Backend>() {

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
+    address_block::AddressTag,
     client::Client,
     ids::ClientId,
     store::{ClientDeletion, ClientStore, GrantsOf, StoreError},
@@ -24,6 +25,9 @@ pub(super) struct RedisClientStore(pub(super) Arc<Database>);
 /// Longer than any code lives: all that a client can have been given that was never used.
 const CODE_MILLIS: i64 = 24 * 3600 * 1000;
 
+/// More than a registration adds, so that a smaller limit is reached soon.
+const TRIMMED_AT_ONCE: u64 = 32;
+
 pub(super) const FIELDS: [&str; 2] = ["record", "last_used_at"];
 pub(super) type Fields = (Option<String>, Option<i64>);
 
@@ -33,8 +37,12 @@ impl ClientStore for RedisClientStore {
         let keys = &self.0.keys;
         let created_at = client.created_at.as_millis();
         let call = Call::new(&script::INSERT_CLIENT).key(keys.client(&client.id)).key(keys.clients()).key(keys.unused_clients());
+        let call = call.key(keys.unused_by_address()).key(keys.unused_of_address());
         let call = call.arg(client.id.as_str()).arg(to_json(client)?).arg(created_at).arg(newest_first(client.created_at));
         let call = call.arg(client.last_used_at.map_or_else(String::new, |at| at.as_millis().to_string()));
+        let address = client.registered_from.as_ref().map_or("", AddressTag::as_str);
+        // The time has as many digits as any has, so that texts are in its order.
+        let call = call.arg(address).arg(format!("{address} {:016} {}", created_at.max(0), client.id));
         if self.0.run::<bool>(&call).await? { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
@@ -66,8 +74,26 @@ impl ClientStore for RedisClientStore {
     }
 
     async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
-        let call = Call::new(&script::TOUCH_CLIENT).key(self.0.keys.client(id)).key(self.0.keys.unused_clients());
+        let keys = &self.0.keys;
+        let call = Call::new(&script::TOUCH_CLIENT).key(keys.client(id)).key(keys.unused_clients());
+        let call = call.key(keys.unused_by_address()).key(keys.unused_of_address());
         self.0.run(&call.arg(id.as_str()).arg(now.as_millis())).await
+    }
+
+    async fn trim_unused_clients(&self, most: u64) -> Result<u64, StoreError> {
+        let keys = &self.0.keys;
+        let lists = [keys.unused_by_address(), keys.unused_of_address()];
+        let mut deleted = 0;
+        for _ in 0..TRIMMED_AT_ONCE {
+            let find = Call::new(&script::OLDEST_UNUSED).key(keys.unused_clients());
+            let find = lists.iter().cloned().fold(find, Call::key).arg(most);
+            let Some(id) = self.0.run::<Option<String>>(&find).await? else { break };
+            let delete = Call::new(&script::PURGE_CLIENTS).key(keys.clients()).key(keys.unused_clients());
+            let delete = lists.iter().cloned().fold(delete, Call::key).key(keys.client(&ClientId::from_text(&id)));
+            // Whenever it registered: one that is used by now stays.
+            deleted += self.0.run::<u64>(&delete.arg(i64::MAX).arg(id)).await?;
+        }
+        Ok(deleted)
     }
 
     async fn count_unused_clients(&self) -> Result<u64, StoreError> {
@@ -108,7 +134,12 @@ pub(super) fn read_client((record, last_used_at): Fields) -> Result<Option<Clien
 async fn delete(database: Arc<Database>, id: ClientId, now: Timestamp) -> Result<ClientDeletion, StoreError> {
     let keys = &database.keys;
     let call = Call::new(&script::DELETE_CLIENT).key(keys.client(&id)).key(keys.clients()).key(keys.unused_clients());
-    let call = call.key(keys.client_epoch(&id)).arg(id.as_str()).arg(now.as_millis());
+    let call = call
+        .key(keys.client_epoch(&id))
+        .key(keys.unused_by_address())
+        .key(keys.unused_of_address())
+        .arg(id.as_str())
+        .arg(now.as_millis());
     let call = call.arg(EPOCH_MILLIS).arg(CODE_MILLIS);
     let (was_there, epoch): (bool, String) = database.run(&call).await?;
     let grants_revoked = swept(&database, &GrantsOf::Client(id), &Epoch::read(Some(epoch)), now).await?;

@@ -8,6 +8,7 @@
 use std::fmt::Display;
 
 use portunus_core::{
+    address_block::AddressTag,
     ids::{ClientId, GrantId, ServerName, TransactionId, UserId},
     secret::TokenHash,
     store::StoreError,
@@ -227,6 +228,21 @@ impl Keys {
 
     pub(super) fn unused_clients(&self) -> String {
         self.among("clients", "unused")
+    }
+
+    /// The addresses that have unused clients, by how many.
+    pub(super) fn unused_by_address(&self) -> String {
+        self.among("clients", "unused-by-address")
+    }
+
+    /// The unused clients of each address, oldest first: `address time id`, in the order of the text.
+    pub(super) fn unused_of_address(&self) -> String {
+        self.among("clients", "unused-of-address")
+    }
+
+    /// The transactions that were begun from an address, by when.
+    pub(super) fn begun_from(&self, address: &AddressTag) -> String {
+        self.in_shard(Shard::of_text(address.as_str()), format_args!("begun-from:{}", address.as_str()))
     }
 
     pub(super) fn pins(&self, server: &ServerName) -> String {

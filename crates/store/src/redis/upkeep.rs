@@ -121,7 +121,8 @@ async fn purge_clients(database: &Database, unused_since: Timestamp) -> Result<u
     let mut total = 0;
     loop {
         let ids: Vec<String> = database.up_to(&unused, &format!("({}", unused_since.as_millis())).await?;
-        let mut call = Call::new(&script::PURGE_CLIENTS).key(all.clone()).key(unused.clone()).arg(unused_since.as_millis());
+        let mut call = Call::new(&script::PURGE_CLIENTS).key(all.clone()).key(unused.clone());
+        call = call.key(database.keys.unused_by_address()).key(database.keys.unused_of_address()).arg(unused_since.as_millis());
         for id in &ids {
             call = call.key(database.keys.client(&ClientId::from_text(id))).arg(id);
         }

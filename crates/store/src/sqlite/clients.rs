@@ -17,6 +17,16 @@ use crate::record::{from_json, to_json};
 
 pub(super) struct SqliteClientStore(pub(super) Arc<Database>);
 
+const COUNT_UNUSED: &str = "SELECT count(*) FROM clients WHERE last_used_at IS NULL";
+/// The oldest one of the address that has most; of several such, of the one whose oldest is the oldest.
+const TRIM_UNUSED: &str = "DELETE FROM clients WHERE id = (
+         SELECT id FROM clients WHERE last_used_at IS NULL AND registered_from IS (
+             SELECT registered_from FROM clients WHERE last_used_at IS NULL
+             GROUP BY registered_from ORDER BY count(*) DESC, min(created_at) LIMIT 1)
+         ORDER BY created_at, id LIMIT 1)";
+/// More than a registration adds, so that a smaller limit is reached soon, and few enough that other writers need not wait.
+const TRIMMED_AT_ONCE: u64 = 32;
+
 #[async_trait]
 impl ClientStore for SqliteClientStore {
     async fn insert_client(&self, client: &Client) -> Result<(), StoreError> {
@@ -87,12 +97,25 @@ impl ClientStore for SqliteClientStore {
             .await
     }
 
+    async fn trim_unused_clients(&self, most: u64) -> Result<u64, StoreError> {
+        self.0
+            .write(move |db| {
+                let count: i64 = db.prepare_cached(COUNT_UNUSED)?.query_row([], |row| row.get(0))?;
+                let excess = u64::try_from(count).unwrap_or_default().saturating_sub(most).min(TRIMMED_AT_ONCE);
+                let mut trim = db.prepare_cached(TRIM_UNUSED)?;
+                let mut deleted = 0;
+                for _ in 0..excess {
+                    deleted += trim.execute([])? as u64;
+                }
+                Ok(deleted)
+            })
+            .await
+    }
+
     async fn count_unused_clients(&self) -> Result<u64, StoreError> {
         self.0
             .read(|db| {
-                let count: i64 = db
-                    .prepare_cached("SELECT count(*) FROM clients WHERE last_used_at IS NULL")?
-                    .query_row([], |row| row.get(0))?;
+                let count: i64 = db.prepare_cached(COUNT_UNUSED)?.query_row([], |row| row.get(0))?;
                 Ok(u64::try_from(count).unwrap_or_default())
             })
             .await

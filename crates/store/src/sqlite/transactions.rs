@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
+    address_block::AddressTag,
     ids::TransactionId,
     secret::TokenHash,
     signin::{ProviderLeg, Transaction},
@@ -32,6 +33,22 @@ impl TransactionStore for SqliteTransactionStore {
                 db.prepare_cached("INSERT INTO transactions (id, expires_at, record) VALUES (?1, ?2, ?3)")?
                     .execute(params![id, expires_at, record])?;
                 Ok(())
+            })
+            .await
+    }
+
+    async fn trim_transactions(&self, begun_from: &AddressTag, most: u64) -> Result<u64, StoreError> {
+        let (begun_from, most) = (begun_from.as_str().to_owned(), i64::try_from(most).unwrap_or(i64::MAX));
+        self.0
+            .write(move |db| {
+                // By the order of insertion: a transaction's end moves.
+                let deleted = db
+                    .prepare_cached(
+                        "DELETE FROM transactions WHERE id IN (
+                             SELECT id FROM transactions WHERE begun_from = ?1 ORDER BY rowid DESC LIMIT -1 OFFSET ?2)",
+                    )?
+                    .execute(params![begun_from, most])?;
+                Ok(deleted as u64)
             })
             .await
     }

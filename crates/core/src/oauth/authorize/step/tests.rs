@@ -38,6 +38,8 @@ fn transaction(request: &AuthorizationRequest) -> BrowserTransaction {
         consented_at: None,
         consented_by: None,
         signed_in: None,
+        begun_from: None,
+        departures: 0,
         created_at: NOW,
         expires_at: NOW + Duration::from_secs(600),
     })
