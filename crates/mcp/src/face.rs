@@ -55,6 +55,32 @@ impl Face {
         Self(canonical(&Value::Object(known)).to_string().into())
     }
 
+    /// What MCP itself defines of it, without options: there are few different ones.
+    pub(crate) fn basic(&self) -> Self {
+        let declared: Value = serde_json::from_str(&self.0).unwrap_or_default();
+        let has = |path: &str| declared.pointer(path).is_some();
+        let part = |paths: &[&str]| {
+            let parts = paths.iter().filter(|path| has(path)).filter_map(|path| path.rsplit('/').next());
+            Value::Object(parts.map(|part| (part.to_owned(), json!({}))).collect())
+        };
+        let mut basic = Map::new();
+        for (name, parts) in [
+            ("roots", &[][..]),
+            ("sampling", &["/sampling/tools"][..]),
+            ("elicitation", &["/elicitation/form", "/elicitation/url"][..]),
+        ] {
+            if declared.get(name).is_some() {
+                basic.insert(name.to_owned(), part(parts));
+            }
+        }
+        Self(canonical(&Value::Object(basic)).to_string().into())
+    }
+
+    pub(crate) fn is_basic(&self) -> bool {
+        // Longer than the longest of them.
+        self.0.len() <= 128 && self.basic() == *self
+    }
+
     /// The capabilities, as a client declares them.
     pub fn capabilities(&self) -> Payload {
         Payload::trusted(bytes::Bytes::copy_from_slice(self.0.as_bytes()))

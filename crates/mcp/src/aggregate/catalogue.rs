@@ -121,7 +121,9 @@ impl Catalogue {
     /// Forgets what nobody has wanted for long.
     pub(crate) fn sweep(&self, now: Instant) {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-        shelves.kept.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
+        let Shelves { kept, private } = &mut *shelves;
+        kept.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
+        private.retain(|(face, kind)| kept.keys().any(|key| key.1 == *face && key.2 == *kind));
     }
 }
 

@@ -4,7 +4,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use http::{HeaderMap, StatusCode};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -60,6 +63,7 @@ impl Inner {
             return reply::modern_answer(&request.id, reply);
         }
         let face = Face::of(sound.head.meta.client_capabilities.as_ref());
+        let face = self.capability_sets.admit(&caller.principal.user, face, Instant::now());
         if request.method == "subscriptions/listen" {
             return changes::answer(self, caller, request, face).await;
         }

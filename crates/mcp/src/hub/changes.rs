@@ -62,7 +62,7 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
             Err(problem) => tracing::debug!(?problem, "a resource is left out of a subscription"),
         }
     }
-    let followed = open.follow(tasks).await;
+    let followed = open.follow(tasks.into_iter().take(hub.settings.max_subscriptions).collect()).await;
     let first = open.acknowledgement(filter, &agreed, &followed);
     let keep_alive = hub.settings.keep_alive;
     answers::events(stream::unfold((Some(open), Some(first)), move |(open, first)| async move {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
 use portunus_core::ids::ServerName;
+use tokio::time::Instant;
 
 use super::{
     Asker, Caller, Inner, View,
@@ -21,6 +22,9 @@ use crate::{
     wire::{self, Outcome, Payload, Request, WireError},
 };
 
+/// What a client may say of itself, in bytes; longer ones count as if it had said nothing (threat 56).
+pub(crate) const MAX_CLIENT_INFO: usize = 8 * 1024;
+
 impl Inner {
     /// Answers with a new session, or with an error and none. A server that is down is told of in a JSON-RPC error with HTTP
     /// status 200, as any server that refuses to initialize would: the gateway itself is fine, and a 5xx would have clients
@@ -35,6 +39,7 @@ impl Inner {
             Ok(introduction) => introduction,
             Err(error) => return answers::wire_error(id, &error),
         };
+        let face = self.capability_sets.admit(&caller.principal.user, face, Instant::now());
         // Before a server is started for it: what is not going to be a session must cost nothing.
         let Ok(_opening) = room.opening(self.settings.max_sessions_per_user) else { return answers::too_many(id, "sessions") };
         let session = Session::new(SessionId::generate(&*self.entropy), caller, kind, face, Arc::clone(&room.kept));
@@ -95,7 +100,10 @@ fn introduction(params: Option<&Payload>) -> Result<(Face, Kind, &'static str), 
     for (key, value) in params.map(wire::members).transpose()?.unwrap_or_default() {
         match &*key {
             "capabilities" => capabilities = Some(value),
-            "clientInfo" if value.as_str().starts_with('{') => client_info = value.detached(),
+            // Kept as long as the session; what is longer than any that was seen says nothing that anybody needs.
+            "clientInfo" if value.as_str().starts_with('{') && value.as_str().len() <= MAX_CLIENT_INFO => {
+                client_info = value.detached();
+            }
             _ => {}
         }
     }

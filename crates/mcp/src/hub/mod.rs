@@ -26,6 +26,7 @@ use crate::{
 
 pub(crate) mod ask;
 pub(crate) mod capabilities;
+mod capability_sets;
 pub(crate) mod changes;
 mod clients;
 pub(crate) mod connect;
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTable,
     pub(crate) task_watches: task_watch::TaskWatches,
     pub(crate) watches: connect::Watches,
+    pub(crate) capability_sets: capability_sets::CapabilitySets,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) seal: Arc<dyn Seal>,
     pub(crate) waiting: waiting::Waiting,
@@ -97,6 +99,7 @@ impl Hub {
             servers,
             sessions: Sessions::new(),
             watches: connect::Watches::default(),
+            capability_sets: capability_sets::CapabilitySets::default(),
             waiting: waiting::Waiting::new(&*entropy),
             entropy,
             seal,
@@ -219,6 +222,7 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
         for entry in &hub.roster.load().entries {
             entry.lists.sweep(Instant::now());
         }
+        hub.capability_sets.sweep(Instant::now());
         hub.sweep_waiting();
     }
 }

@@ -70,6 +70,9 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// Bytes of the URIs that one session is subscribed to.
+pub(crate) const MAX_SUBSCRIBED_BYTES: usize = 256 * 1024;
+
 type Hold = Box<dyn Any + Send + Sync>;
 
 /// How the client got to know the gateway.
@@ -231,8 +234,11 @@ impl Session {
     pub(crate) fn subscribe(&self, server: &ServerName, uri: &str, cap: usize) -> Result<(), Full> {
         let mut held = locked(&self.subscriptions);
         let wanted = (server.clone(), uri.to_owned());
-        if held.len() >= cap && !held.contains_key(&wanted) {
-            return Err(Full);
+        if !held.contains_key(&wanted) {
+            let bytes: usize = held.keys().map(|(_, uri)| uri.len()).sum();
+            if held.len() >= cap || bytes + uri.len() > MAX_SUBSCRIBED_BYTES {
+                return Err(Full);
+            }
         }
         held.entry(wanted).or_default();
         Ok(())

@@ -49,12 +49,19 @@ impl SseLink {
         }
         let mut body = response.into_body().into_data_stream().boxed();
         let mut decoder = Decoder::new(hello.max_message);
-        let mut early = Vec::new();
+        let mut early = Early::default();
         let endpoint = loop {
             let chunk = body.next().await.ok_or_else(|| UpstreamError::protocol("the stream ended before its endpoint event"))?;
-            early.extend(decoder.feed(&chunk.map_err(|error| unreachable(&error))?)?);
-            if let Some(at) = early.iter().position(|event| event.kind == "endpoint") {
-                break endpoint(&url, &early.swap_remove(at).data)?;
+            let mut found = None;
+            for event in decoder.feed(&chunk.map_err(|error| unreachable(&error))?)? {
+                match event.kind.as_str() {
+                    "endpoint" if found.is_none() => found = Some(endpoint(&url, &event.data)?),
+                    "message" => early.add(event, hello.max_message)?,
+                    _ => {}
+                }
+            }
+            if let Some(found) = found {
+                break found;
             }
         };
         let endpoint = Target::new(http, endpoint, &mut headers)?;
@@ -63,11 +70,32 @@ impl SseLink {
             let closed = inbox.closed().clone();
             let reason = tokio::select! {
                 () = closed.cancelled() => return,
-                reason = pump(body, decoder, &early, &inbox) => reason,
+                reason = pump(body, decoder, &early.events, &inbox) => reason,
             };
             inbox.close(&reason);
         });
         Ok(Arc::new(Self { endpoint, headers, version: OnceLock::new() }))
+    }
+}
+
+/// Messages that came before the endpoint, which a server has no reason to send: a few are kept, no larger together than one may be
+/// (threat 56).
+#[derive(Default)]
+struct Early {
+    events: Vec<ServerEvent>,
+    bytes: usize,
+}
+
+const MAX_EARLY: usize = 32;
+
+impl Early {
+    fn add(&mut self, event: ServerEvent, max_bytes: usize) -> Result<(), UpstreamError> {
+        self.bytes += event.data.len();
+        if self.events.len() >= MAX_EARLY || self.bytes > max_bytes {
+            return Err(UpstreamError::protocol("too much came on the event stream before its endpoint event"));
+        }
+        self.events.push(event);
+        Ok(())
     }
 }
 
@@ -139,6 +167,15 @@ impl Link for SseLink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t56_what_comes_before_the_endpoint_has_a_bound() {
+        let event = |length: usize| ServerEvent { kind: "message".to_owned(), data: vec![b'x'; length], id: None };
+        let mut early = Early::default();
+        assert!((0..MAX_EARLY).all(|_| early.add(event(1), 100).is_ok()) && early.add(event(1), 100).is_err());
+        let mut early = Early::default();
+        assert!(early.add(event(60), 100).is_ok() && early.add(event(41), 100).is_err());
+    }
 
     #[test]
     fn endpoints_stay_at_their_origin() {

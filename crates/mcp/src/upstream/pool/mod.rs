@@ -301,8 +301,8 @@ impl Pool {
             Ok(room) => return Ok(room),
             Err(why) => why,
         };
-        let whose = room::person(key).filter(|_| why == NoRoom::Share);
-        if self.close_one_idle(is_child, whose).await {
+        let whose = room::person(key).filter(|_| why != NoRoom::Pool);
+        if self.close_one_idle(is_child && why != NoRoom::ConnectionShare, whose).await {
             // The room of the closed one is free as soon as its watcher has seen the end.
             for _ in 0..100 {
                 if let Ok(room) = self.rooms.take(key, is_child) {
@@ -311,8 +311,8 @@ impl Pool {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
-        let Some(user) = whose else {
-            tracing::warn!(server = %spec.name, "no room for another connection: raise the limit or shorten the idle time");
+        let Some(user) = whose.filter(|_| why == NoRoom::Share) else {
+            tracing::warn!(server = %spec.name, ?why, "no room for another connection: raise the limit or shorten the idle time");
             return Err(UpstreamError::TooMany);
         };
         let limit = self.rooms.max_share();

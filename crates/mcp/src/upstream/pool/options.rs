@@ -18,6 +18,8 @@ pub struct Options {
     pub max_children_per_user: usize,
     /// How many connections may be open, children included.
     pub max_connections: usize,
+    /// How many of them may be one person's (threat 56).
+    pub max_connections_per_user: usize,
     /// The longest message taken from a server, in bytes.
     pub max_message: usize,
     /// The pause after a first failure; it doubles up to `backoff_max`.
@@ -35,6 +37,7 @@ impl Default for Options {
             max_children: 256,
             max_children_per_user: 64,
             max_connections: 4096,
+            max_connections_per_user: 256,
             max_message: 16 * 1024 * 1024,
             backoff_min: Duration::from_millis(500),
             backoff_max: Duration::from_secs(30),

@@ -23,6 +23,9 @@ pub(super) struct Rooms {
     children: Arc<Semaphore>,
     shares: Shares,
     max_share: AtomicUsize,
+    /// Of connections, children included.
+    connection_shares: Shares,
+    max_connection_share: usize,
 }
 
 /// How many children each person has; who has none is not in it.
@@ -33,6 +36,8 @@ type Shares = Arc<Mutex<HashMap<UserId, usize>>>;
 pub(super) enum NoRoom {
     /// The person has as many children as one may have.
     Share,
+    /// The person has as many connections as one may have.
+    ConnectionShare,
     Pool,
 }
 
@@ -41,6 +46,7 @@ pub(super) struct Room {
     _connection: OwnedSemaphorePermit,
     _child: Option<OwnedSemaphorePermit>,
     _share: Option<Share>,
+    _connection_share: Option<Share>,
 }
 
 struct Share {
@@ -63,6 +69,8 @@ impl Rooms {
             children: Arc::new(Semaphore::new(options.max_children)),
             shares: Shares::default(),
             max_share: AtomicUsize::new(options.max_children_per_user),
+            connection_shares: Shares::default(),
+            max_connection_share: options.max_connections_per_user,
         }
     }
 
@@ -77,22 +85,26 @@ impl Rooms {
     }
 
     pub(super) fn take(&self, key: &ConnectionKey, is_child: bool) -> Result<Room, NoRoom> {
-        let share = person(key).filter(|_| is_child).map(|user| self.share(user)).transpose()?;
+        let share = person(key).filter(|_| is_child).map(|user| share_of(&self.shares, user, self.max_share())).transpose();
+        let share = share.map_err(|()| NoRoom::Share)?;
+        let of_connections = |user| share_of(&self.connection_shares, user, self.max_connection_share);
+        let connection_share = person(key).map(of_connections).transpose().map_err(|()| NoRoom::ConnectionShare)?;
         let full = |_| NoRoom::Pool;
         let connection = Arc::clone(&self.connections).try_acquire_owned().map_err(full)?;
         let child = is_child.then(|| Arc::clone(&self.children).try_acquire_owned()).transpose().map_err(full)?;
-        Ok(Room { _connection: connection, _child: child, _share: share })
+        Ok(Room { _connection: connection, _child: child, _share: share, _connection_share: connection_share })
     }
+}
 
-    fn share(&self, user: &UserId) -> Result<Share, NoRoom> {
-        let mut shares = locked(&self.shares);
-        let taken = shares.get(user).copied().unwrap_or_default();
-        if taken >= self.max_share() {
-            return Err(NoRoom::Share);
-        }
-        shares.insert(user.clone(), taken + 1);
-        Ok(Share { shares: Arc::clone(&self.shares), user: user.clone() })
+fn share_of(shares: &Shares, user: &UserId, most: usize) -> Result<Share, ()> {
+    let mut held = locked(shares);
+    let taken = held.get(user).copied().unwrap_or_default();
+    if taken >= most {
+        return Err(());
     }
+    held.insert(user.clone(), taken + 1);
+    drop(held);
+    Ok(Share { shares: Arc::clone(shares), user: user.clone() })
 }
 
 impl Drop for Share {
