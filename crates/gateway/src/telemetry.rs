@@ -1,8 +1,10 @@
 //! The log: where it goes, in which form, how much of it. Fields and levels are described in `docs/LOGGING.md`; the settings
 //! are read in [`crate::config`].
 
+mod cut;
 mod levels;
 mod line;
+mod text;
 mod visible;
 
 use std::io::{self, IsTerminal as _};
@@ -25,7 +27,7 @@ pub fn init(settings: LogSettings) {
     let registry = tracing_subscriber::registry().with(Levels);
     let started = match settings.format {
         LogFormat::Json => registry.with(layer.fmt_fields(SpanMembers).event_format(JsonLine)).try_init(),
-        LogFormat::Text => registry.with(layer.with_ansi(io::stderr().is_terminal())).try_init(),
+        LogFormat::Text => registry.with(layer.fmt_fields(text::fields()).with_ansi(io::stderr().is_terminal())).try_init(),
     };
     if started.is_err() {
         tracing::debug!("the log was started already");

@@ -18,6 +18,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use super::cut::Cut;
+
 /// `{"timestamp":…,"level":…,` the event's fields `,"target":…,"span":{` the innermost span's fields `,"name":…}}`.
 pub(super) struct JsonLine;
 
@@ -92,13 +94,15 @@ impl Visit for Members<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.member(field, |out| {
             out.write_char('"')?;
-            write!(Escaped(out), "{value:?}")?;
+            let mut cut = Cut::new(Escaped(out));
+            write!(cut, "{value:?}")?;
+            cut.finish()?;
             out.write_char('"')
         });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, |out| quoted(out, value));
+        self.member(field, |out| quoted_within(out, value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -121,6 +125,15 @@ impl Visit for Members<'_> {
             None => out.write_str("null"),
         });
     }
+}
+
+/// What comes from outside.
+fn quoted_within(out: &mut Writer<'_>, text: &str) -> fmt::Result {
+    out.write_char('"')?;
+    let mut cut = Cut::new(Escaped(out));
+    cut.write_str(text)?;
+    cut.finish()?;
+    out.write_char('"')
 }
 
 fn quoted(out: &mut Writer<'_>, text: &str) -> fmt::Result {
@@ -208,6 +221,23 @@ mod tests {
             tracing::info!(parent: &inner, "a parent that was named");
             tracing::info!(absent = None::<&str>, present = Some(1_u64), "options");
         });
+    }
+
+    #[test]
+    fn t63_a_long_value_is_no_long_line() {
+        let page = Page::default();
+        let out = page.clone();
+        let subscriber = fmt().with_writer(move || out.clone()).fmt_fields(SpanMembers).event_format(JsonLine).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let long = "/x".repeat(30_000);
+            let span = tracing::info_span!("request", request_id = long.as_str());
+            span.in_scope(|| tracing::info!(path = long, debug = ?long, display = %long, error = ?vec![1_u8; 60_000], "{long}"));
+        });
+        let lines = page.lines();
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        assert!(line.len() < 7 * super::super::cut::MAX_FIELD, "{} bytes", line.len());
+        assert_eq!(line.matches("bytes more").count(), 6);
+        serde_json::from_str::<serde_json::Value>(&line.replacen("{,", "{", 1)).unwrap();
     }
 
     #[test]
