@@ -1,5 +1,5 @@
 """The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
-what no file may contain, where links of documents lead, that attacks and their tests know each other, and that loops of tests have an end (loops.py). Run by `./test house`. Licences and banned crates are checked
+what no file may contain, where links of documents lead, that attacks and their tests know each other, that docs/limits.md says what the code says, and that loops of tests have an end (loops.py). Run by `./test house`. Licences and banned crates are checked
 next door, in licences.py.
 
 Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
@@ -233,6 +233,55 @@ def check_doc_examples():
             is_open ^= bool(fence)
 
 
+LIMITS = Path("docs/limits.md")
+UNITS = {"": 1, "KiB": 1024, "MiB": 1024 * 1024, "s": 1}
+# Collections that live longer than one function, and channels.
+GROWS = re.compile(
+    r"^\s*(?:pub(?:\([^)]*\))? )?\w+: .*\b(?:HashMap|HashSet|BTreeMap|VecDeque|Cache)<.*,$"
+    r"|struct \w+\(.*\b(?:HashMap|HashSet|BTreeMap|VecDeque)<"
+    r"|\b(?:mpsc|broadcast)::(?:unbounded_)?channel\b",
+    re.M,
+)
+
+
+def constant(path, name):
+    """The value of a constant, or of a field's default: products of numbers, or seconds."""
+    text = Path(path).read_text(encoding="utf-8")
+    found = re.findall(rf"\bconst {name}: [^=]+= ([^;]+);", text) or re.findall(rf"^ +{name}: ([^,]+),$", text, re.M)
+    for expression in found:
+        expression = expression.replace("_", "").replace("Duration::fromsecs", "")
+        if re.fullmatch(r"[\d *()]+", expression):
+            return eval(expression)  # noqa: S307 - digits, stars and parentheses
+    return None
+
+
+def check_limits():
+    """docs/limits.md says what the code says, and lists every file that keeps a collection."""
+    text = LIMITS.read_text(encoding="utf-8")
+    figures = re.findall(r"`([\w/.]+\.rs)::(\w+)` = (\d+)(?: (KiB|MiB|s)\b)?", text)
+    for path, name, number, unit in figures:
+        if not Path(path).is_file():
+            finding(LIMITS, f"names {path}, which is not there")
+            continue
+        value = constant(path, name)
+        if value != int(number) * UNITS[unit]:
+            finding(LIMITS, f"says {number} {unit} of {name} in {path}, where it is {value}")
+    for path in re.findall(r"`(crates/[\w/.]+\.rs)`", text):
+        if not Path(path).is_file():
+            finding(LIMITS, f"names {path}, which is not there")
+    for path in tracked(*(f"crates/{crate}/src/*.rs" for crate in ("gateway", "mcp", "identity", "store"))):
+        apart = {"cli", "config", "demo", "conformance"} & set(Path(path).parts)
+        if apart or is_test_file(path) or path in text:
+            continue
+        code = Path(path).read_text(encoding="utf-8")
+        tests = INLINE_TESTS.search(code)
+        for match in GROWS.finditer(code[: tests.start()] if tests else code):
+            line = code.count("\n", 0, match.start()) + 1
+            finding(f"{path}:{line}", f"keeps a collection or a queue: say in {LIMITS} what bounds it")
+            break
+    print(f"limits: {len(figures)} figures")
+
+
 check_arrows()
 check_doc_examples()
 check_sizes()
@@ -243,6 +292,7 @@ check_attacks()
 loops.check(tracked, finding)
 if loops.self_test() is False:
     finding("tests/lint/loops.py", "does not find what it should")
+check_limits()
 if findings:
     print(*findings, sep="\n")
     print(f"house: {len(findings)} findings")

@@ -124,6 +124,9 @@ pub struct Transaction {
     pub expires_at: Timestamp,
 }
 
+/// Requests to a provider for one transaction: people change their minds, and press the back button.
+const MAX_DEPARTURES: u32 = 20;
+
 /// A transaction of the browser that sent the request at hand (threat 8). It is made where that was checked, and nowhere else: whatever
 /// goes on with a transaction takes this in place of a [`Transaction`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +142,18 @@ impl BrowserTransaction {
     #[must_use]
     pub fn consented(self, at: Timestamp, by: Option<UserId>) -> Self {
         Self(Transaction { consented_at: Some(at), consented_by: by, ..self.0 })
+    }
+
+    /// The same, begun from this address.
+    #[must_use]
+    pub fn begun_from(self, address: AddressTag) -> Self {
+        Self(Transaction { begun_from: Some(address), ..self.0 })
+    }
+
+    /// The transaction with its browser sent to a provider once more; `None` if that was too often (threat 63).
+    pub fn departed(&self) -> Option<Self> {
+        let departures = self.0.departures + 1;
+        (departures <= MAX_DEPARTURES).then(|| Self(Transaction { departures, ..self.0.clone() }))
     }
 
     /// The transaction once its person has signed in.

@@ -17,7 +17,9 @@ use portunus_mcp::{
 };
 use url::Url;
 
-use crate::config::{ClientsConfig, ClusterConfig, Config, LogFormat, Names, ProviderConfig, Rate, StoreConfig, show_duration};
+use crate::config::{
+    ClientsConfig, ClusterConfig, Config, Limits, LogFormat, Names, ProviderConfig, Rate, StoreConfig, show_duration,
+};
 
 /// The whole configuration.
 pub fn summary(config: &Config) -> String {
@@ -96,6 +98,9 @@ fn general(config: &Config, text: &mut String) {
     ];
     let limits: Vec<String> = limits.iter().map(|(name, limit)| format!("{name} {}", rate(*limit))).collect();
     line(text, "limits by address", limits.join(", "));
+    let Limits { connections_per_address, connections_per_user, requests_per_address, requests_per_user, .. } = config.limits;
+    let at_once = format!("{connections_per_address} connections, {requests_per_address} requests of one address");
+    line(text, "at once", format_args!("{at_once}; {connections_per_user} and {requests_per_user} of one person"));
     line(text, "largest body", format_args!("{} bytes", config.body_limit));
     line(text, "processes", format_args!("{} of one person, at most", config.children_per_user));
 }

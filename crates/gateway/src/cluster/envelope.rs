@@ -66,6 +66,11 @@ pub(super) struct Unread<T> {
 }
 
 impl<T> Unread<T> {
+    /// What it said: good for deciding how much to read, and for nothing else.
+    pub(super) const fn said(&self) -> &T {
+        &self.said
+    }
+
     pub(super) fn with_body(self, body: &[u8]) -> Result<T, Rejected> {
         if self.body == digest(body) { Ok(self.said) } else { Err(Rejected::Body) }
     }

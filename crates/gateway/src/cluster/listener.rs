@@ -1,6 +1,6 @@
 //! Takes errands in from other nodes, on an address of its own that clients have no business with.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -11,7 +11,7 @@ use axum::{
 };
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use portunus_core::ids::UserId;
+use portunus_core::{address_block::AddressBlock, ids::UserId};
 use portunus_mcp::shared::SharedServers;
 use tokio::net::TcpListener;
 
@@ -22,10 +22,22 @@ use super::{
     relay::{ENVELOPE, PATH, REFUSED},
     servers,
 };
-use crate::edge::{body, mcp::McpRoom, secure::Secure, server};
+use crate::edge::{
+    body::{self, ByteBudget},
+    connections::{Connection, Connections, Rules},
+    keyed_limit::KeyedLimit,
+    layers::ConnectedFrom,
+    mcp::McpRoom,
+    secure::Secure,
+    server,
+};
 
 /// What an order has beside the parameters that a client sent.
 const AROUND: usize = 256 * 1024;
+/// Connections of one address on which no node has proven itself yet (threat 62). Those of nodes do not count.
+const CONNECTIONS_PER_ADDRESS: usize = 4096;
+/// Bytes of orders from one node, whosever messages they carry: each person's are counted at the node that took them from outside (threat 56).
+const BYTES_PER_NODE: usize = 256 * 1024 * 1024;
 
 /// What errands and orders need.
 #[derive(Clone)]
@@ -38,18 +50,36 @@ pub struct Room {
 
 /// Serves until `stop` resolves, and what is under way to its end.
 pub async fn serve(listener: TcpListener, room: Room, stop: impl Future<Output = ()>) -> io::Result<()> {
-    let router = Router::new().route(PATH, routing::post(take)).route(servers::PATH, routing::post(take_order)).with_state(room);
-    server::run(listener, Secure::default(), router, stop, std::future::ready(())).await
+    let rules = Rules { per_address: CONNECTIONS_PER_ADDRESS, per_user: CONNECTIONS_PER_ADDRESS, trusted_proxies: Vec::new() };
+    let held = KeyedLimit::default();
+    let router = Router::new().route(PATH, routing::post(take)).route(servers::PATH, routing::post(take_order));
+    let router = router.with_state(Listening { room, held });
+    server::run(listener, Secure::default(), Connections::new(rules), router, stop, std::future::ready(())).await
 }
 
-async fn take(State(room): State<Room>, request: Request) -> Response {
+/// The room, and what is held of bodies.
+#[derive(Clone)]
+struct Listening {
+    room: Room,
+    held: KeyedLimit<AddressBlock>,
+}
+
+/// Only a node with our secret comes as far as this.
+fn is_a_node(request: &http::request::Parts) {
+    if let Some(connection) = request.extensions.get::<Arc<Connection>>() {
+        connection.trusted();
+    }
+}
+
+async fn take(State(Listening { room, .. }): State<Listening>, request: Request) -> Response {
     let mcp = (room.mcp)();
     let (parts, body) = request.into_parts();
     let unread = match room.member.envelopes.open(&room.member.me.id, envelope(&parts.headers), &parts.headers) {
         Ok(unread) => unread,
         Err(rejected) => return not_ours(rejected),
     };
-    let body = match body::read(body, mcp.body_limit).await {
+    is_a_node(&parts);
+    let body = match body::read_within(body, mcp.body_limit, mcp.shares.budget(&unread.said().principal.user)).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -65,13 +95,16 @@ async fn take(State(room): State<Room>, request: Request) -> Response {
     mcp.here(Errand { what, principal: Arc::new(principal), reach, view, headers, body }).await
 }
 
-async fn take_order(State(room): State<Room>, request: Request) -> Response {
+async fn take_order(State(Listening { room, held }): State<Listening>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let unread = match room.member.envelopes.open_order(&room.member.me.id, envelope(&parts.headers)) {
         Ok(unread) => unread,
         Err(rejected) => return not_ours(rejected),
     };
-    let body = match body::read(body, (room.mcp)().body_limit + AROUND).await {
+    is_a_node(&parts);
+    let from = parts.extensions.get::<ConnectedFrom>().map_or(IpAddr::from([0, 0, 0, 0]), |from| from.0);
+    let budget = ByteBudget { held: &held, whose: &AddressBlock::of(from), most: BYTES_PER_NODE };
+    let body = match body::read_within(body, (room.mcp)().body_limit + AROUND, budget).await {
         Ok(body) => body,
         Err(response) => return *response,
     };

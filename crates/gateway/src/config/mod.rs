@@ -333,7 +333,7 @@ impl Config {
             trusted_proxies: server.trusted_proxies,
             body_limit: server.body_limit,
             children_per_user: limits::children_per_user(&raw, &mut report),
-            limits: limits::resolve(&raw, &mut report),
+            limits: limits::resolve(&raw, server.body_limit, &mut report),
             production: server.production,
         };
         stray::warn(&raw, &draft, &mut report);

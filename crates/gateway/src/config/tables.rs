@@ -182,7 +182,11 @@ const REGISTRATION: Table = Table {
     one_of: &[],
     fields: &[
         Field::new("enabled", Shape::Flag, "May clients register? Default: true"),
-        Field::new("max_unused", Shape::Count, "Registered clients that were never used, at most. Default: 10000"),
+        Field::new(
+            "max_unused",
+            Shape::Count,
+            "Registered clients that were never used, at most: one more drives out the oldest of the address that has most. Default: 10000",
+        ),
     ],
 };
 
@@ -322,7 +326,7 @@ const LIFETIMES: Table = Table {
         Field::new("sign_in", Shape::Duration, "A sign-in in flight. Default: 10m"),
         Field::new("login", Shape::Duration, "A browser's login, from its sign-in. Default: 7d"),
         Field::new("login_idle", Shape::Duration, "A browser's login, from its last use. Default: no such limit"),
-        Field::new("unused_client", Shape::Duration, "A registered client that was never used. Default: 90d"),
+        Field::new("unused_client", Shape::Duration, "A registered client that was never used. Default: 1d"),
     ],
 };
 
@@ -345,6 +349,24 @@ const LIMITS: Table = Table {
         Field::new("authorize", Shape::Rate, "Sign-ins and authorizations begun. Default: 300/m"),
         Field::new("token", Shape::Rate, "Tokens exchanged, revoked or introspected. Default: 1200/m"),
         Field::new("token_client", Shape::Rate, "The same, by one client there. Default: 300/m"),
+        Field::new(
+            "connections_per_address",
+            Shape::Count,
+            "Open connections of one address on which nobody has signed in yet. Default: 1024",
+        ),
+        Field::new("connections_per_user", Shape::Count, "Open connections of one person. Default: 512"),
+        Field::new(
+            "requests_per_address",
+            Shape::Count,
+            "Requests of one address under way that have not proven who asks. Default: 256",
+        ),
+        Field::new("requests_per_user", Shape::Count, "Requests of one person under way, proxied ones included. Default: 128"),
+        Field::new("bytes_per_user", Shape::Size, "Bytes of one person's messages that are kept at once. Default: 32MiB"),
+        Field::new(
+            "sign_ins_per_address",
+            Shape::Count,
+            "Sign-ins and authorizations that one address has begun and not finished. Default: 1000",
+        ),
         Field::new("failures", Shape::Rate, "Wrong secrets, assertions and access tokens. Default: 120/m"),
     ],
 };

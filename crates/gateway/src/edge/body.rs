@@ -1,38 +1,121 @@
 //! Reading a request's body within its bounds, of size and of time (threats 23, 46). Bodies that stream through are `proxy`'s.
 
-use std::time::Duration;
+use std::{hash::Hash, time::Duration};
 
 use axum::{
-    Json,
+    BoxError, Json,
     body::Body,
     extract::Request,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 
-use super::limits;
+use super::{
+    keyed_limit::{KeyedLimit, Permit},
+    limits,
+};
 
 /// How long reading a body may take altogether.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole body, of at most `limit` bytes; or the answer for one that is too large, too slow, or breaks off.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Box<Response>> {
-    let refuse = |status: StatusCode, why: &str| {
-        Err(Box::new((status, Json(json!({"error": "invalid_request", "error_description": why}))).into_response()))
-    };
     match tokio::time::timeout(TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is larger than is accepted here (limits.body in config.yaml for MCP messages)",
-        ),
-        Ok(Err(_)) => refuse(StatusCode::BAD_REQUEST, "the body could not be read"),
-        Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
+        Ok(Err(error)) => Err(broken(&error)),
+        Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
     }
+}
+
+fn broken(error: &BoxError) -> Box<Response> {
+    if error.is::<LengthLimitError>() {
+        let why = "the body is larger than is accepted here (limits.body in config.yaml for MCP messages)";
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, why);
+    }
+    refuse(StatusCode::BAD_REQUEST, "the body could not be read")
+}
+
+fn refuse(status: StatusCode, why: &str) -> Box<Response> {
+    Box::new((status, Json(json!({"error": "invalid_request", "error_description": why}))).into_response())
+}
+
+/// How many bytes of bodies one person, or one node, may have in memory at once (threat 56).
+pub struct ByteBudget<'a, K> {
+    pub held: &'a KeyedLimit<K>,
+    pub whose: &'a K,
+    pub most: usize,
+}
+
+/// The whole body of a request whose sender is known. Each byte counts for the sender as soon as it has come, and for as long as any part of
+/// the body is kept anywhere; past the budget the answer is 429.
+pub async fn read_within<K>(body: Body, limit: usize, budget: ByteBudget<'_, K>) -> Result<Bytes, Box<Response>>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+{
+    let reading = async {
+        let Some(mut permit) = budget.held.acquire(budget.whose, 0, budget.most) else { return Ok(Err(over_budget())) };
+        let mut body = std::pin::pin!(Limited::new(body, limit));
+        let mut whole = Whole::default();
+        while let Some(frame) = body.frame().await {
+            if let Ok(chunk) = frame?.into_data() {
+                if !permit.grow(chunk.len(), budget.most) {
+                    return Ok(Err(over_budget()));
+                }
+                whole.add(chunk);
+            }
+        }
+        Ok(Ok(Bytes::from_owner(Counted { bytes: whole.into_bytes(), _permit: permit })))
+    };
+    match tokio::time::timeout(TIMEOUT, reading).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => Err(broken(&error)),
+        Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
+    }
+}
+
+/// What was read of a body so far: most come in one piece, which is not copied.
+#[derive(Default)]
+struct Whole {
+    first: Bytes,
+    more: Vec<u8>,
+}
+
+impl Whole {
+    fn add(&mut self, chunk: Bytes) {
+        if self.first.is_empty() {
+            self.first = chunk;
+        } else {
+            self.more.extend_from_slice(&chunk);
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { Bytes::from([&self.first[..], &self.more].concat()) }
+    }
+}
+
+/// A body and what it counts for: slices of it keep both.
+struct Counted<K: Eq + Hash + Clone> {
+    bytes: Bytes,
+    _permit: Permit<K>,
+}
+
+impl<K: Eq + Hash + Clone> AsRef<[u8]> for Counted<K> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn over_budget() -> Box<Response> {
+    let body = json!({
+        "error": "too_many_requests",
+        "error_description": "your messages under way take as much memory as they may (limits.bytes_per_user): wait for some to end",
+    });
+    Box::new((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], Json(body)).into_response())
 }
 
 /// A layer for endpoints that take forms and metadata: they see the body once it is all there.
@@ -56,6 +139,32 @@ mod tests {
         let router = Router::new().route("/", endpoint).layer(middleware::from_fn(whole));
         let request = Request::builder().method("POST").uri("/").body(body).unwrap();
         router.oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn t56_bytes_of_one_person_have_a_bound_and_count_as_long_as_they_are_kept() {
+        let held = KeyedLimit::<u8>::default();
+        let read = |whose: &'static u8, length: usize| {
+            let budget = ByteBudget { held: &held, whose, most: 100 };
+            read_within(Body::from(vec![b'x'; length]), 80, budget)
+        };
+        let first = read(&1, 60).await.unwrap();
+        assert_eq!((first.len(), held.held(&1)), (60, 60));
+        assert_eq!(read(&1, 50).await.unwrap_err().status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(read(&2, 81).await.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!((held.held(&1), held.held(&2)), (60, 0), "what was refused is given back");
+        assert!(read(&2, 80).await.is_ok(), "another person");
+        let piece = first.slice(10..12);
+        drop(first);
+        assert_eq!(held.held(&1), 60, "a piece keeps the whole in memory");
+        drop(piece);
+        assert_eq!(held.held(&1), 0);
+        let chunks = futures::stream::iter((0..5).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789"))));
+        let endless = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+        let budget = ByteBudget { held: &held, whose: &1, most: 100 };
+        let body = Body::from_stream(futures::StreamExt::chain(chunks, endless));
+        let slow = read_within(body, 80, budget).await.unwrap_err();
+        assert_eq!((slow.status(), held.held(&1)), (StatusCode::REQUEST_TIMEOUT, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,11 +2,12 @@
 //! finds its clients here. What a document must say is `portunus_core::oauth::document`, whose documents are welcome
 //! `portunus_core::oauth::ways`; documents are fetched and kept by [`crate::net::guarded`].
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use portunus_core::{
     Clock,
-    client::Client,
+    address_block::AddressBlock,
+    client::{Client, ClientSource},
     ids::ClientId,
     oauth::{
         ErrorCode, OAuthError,
@@ -14,12 +15,15 @@ use portunus_core::{
         ways::{Way, Ways},
     },
     outside_url::OutsideUrl,
-    store::{ClientStore, StoreError},
+    store::{ClientStore, GrantStore, GrantsOf, StoreError},
 };
 use thiserror::Error;
 
 use super::oauth_answers::Failure;
-use crate::net::guarded::{Content, GuardedFetcher};
+use crate::net::{
+    askers::Asker,
+    guarded::{Content, GuardedFetcher},
+};
 
 /// Finds clients by their id. Clones are the same directory.
 #[derive(Clone)]
@@ -32,6 +36,7 @@ struct Inner {
     ways: Arc<Ways>,
     fetcher: Arc<GuardedFetcher>,
     store: Arc<dyn ClientStore>,
+    grants: Arc<dyn GrantStore>,
     clock: Arc<dyn Clock>,
 }
 
@@ -67,36 +72,44 @@ impl ClientDirectory {
         ways: Arc<Ways>,
         fetcher: Arc<GuardedFetcher>,
         store: Arc<dyn ClientStore>,
+        grants: Arc<dyn GrantStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let configured = configured.into_iter().map(|client| (client.id.clone(), client)).collect();
-        Self { inner: Arc::new(Inner { configured, ways, fetcher, store, clock }) }
+        Self { inner: Arc::new(Inner { configured, ways, fetcher, store, grants, clock }) }
     }
 
     /// The client with this id: of the configuration, else of the document at this URL, else of the store. No client that is stored
     /// has an id like a URL (threat 29).
-    pub async fn find(&self, id: &ClientId) -> Result<Option<Client>, NoClient> {
+    pub async fn find(&self, id: &ClientId, peer: IpAddr) -> Result<Option<Client>, NoClient> {
         if let Some(client) = self.inner.configured.get(id) {
             return Ok(Some(client.clone()));
         }
         if id.is_url() {
-            return self.load_document(id).await.map(Some);
+            return self.load_document(id, peer).await.map(Some);
         }
         Ok(self.inner.store.find_client(id).await?)
     }
 
-    async fn load_document(&self, id: &ClientId) -> Result<Client, NoClient> {
+    async fn load_document(&self, id: &ClientId, peer: IpAddr) -> Result<Client, NoClient> {
         let Inner { ways, fetcher, clock, .. } = &*self.inner;
         let url = DocumentUrl::parse(id.as_str()).map_err(|bad| NoClient::Refused(bad.to_string()))?;
         ways.admit_document(&url).map_err(|problem| NoClient::Refused(problem.description))?;
         let outside = OutsideUrl::parse(url.as_str()).map_err(|bad| NoClient::Refused(format!("the client_id {bad}")))?;
-        let body = fetcher.load(&outside, Content::ClientDocument).await.map_err(|error| {
-            if error.is_passing() {
-                return NoClient::Unreachable;
+        // Whether it is in use is asked only when something has to be fetched.
+        let body = match fetcher.peek(&outside, Content::ClientDocument).await {
+            Some(body) => body,
+            None => {
+                let asker = Asker { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
+                fetcher.load(&outside, Content::ClientDocument, asker).await.map_err(|error| {
+                    if error.is_passing() {
+                        return NoClient::Unreachable;
+                    }
+                    let problem = "the client_id is a URL, but what stands there is no client metadata document that we accept";
+                    NoClient::Refused(problem.to_owned())
+                })?
             }
-            let problem = "the client_id is a URL, but what stands there is no client metadata document that we accept";
-            NoClient::Refused(problem.to_owned())
-        })?;
+        };
         let client = document::client_of(&url, &body, clock.now()).map_err(|bad| {
             tracing::warn!(client_id = %id, %bad, "a client metadata document was refused");
             NoClient::Refused(match bad {
@@ -107,6 +120,21 @@ impl ClientDirectory {
         })?;
         ways.admit(Way::MetadataDocument, &client).map_err(|problem| NoClient::Refused(problem.description))?;
         Ok(client)
+    }
+
+    /// For whom the client's keys are fetched, when somebody at this address says that they are it.
+    pub async fn asker(&self, client: &Client, peer: IpAddr) -> Result<Asker, StoreError> {
+        let in_use = match client.source {
+            ClientSource::Configured => true,
+            ClientSource::Registered => client.last_used_at.is_some(),
+            ClientSource::MetadataDocument => self.is_in_use(&client.id).await?,
+        };
+        Ok(Asker { address: AddressBlock::of(peer), in_use })
+    }
+
+    /// Has anybody allowed it something that is still good?
+    async fn is_in_use(&self, id: &ClientId) -> Result<bool, StoreError> {
+        Ok(!self.inner.grants.list_grants(&GrantsOf::Client(id.clone()), 1).await?.is_empty())
     }
 
     /// What to call the client in a list; nothing is fetched for it.

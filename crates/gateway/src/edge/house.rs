@@ -7,8 +7,9 @@ use hkdf::Hkdf;
 use portunus_core::{
     Clock, Entropy,
     admission::{Allow, NotAdmitted},
+    address_block::AddressBlock,
     client::Client,
-    ids::{ProviderName, ServerName},
+    ids::{ProviderName, ServerName, UserId},
     lifetimes::Lifetimes,
     oauth::{token::service_issuer, ways::Ways},
     principal::User,
@@ -21,10 +22,21 @@ use portunus_mcp::hub::Hub;
 use sha2::Sha256;
 
 use super::{
-    assertions::Assertions, clients::ClientDirectory, health::Stopping, mcp::McpRoom, places::Places, protect::cache::TokenCache,
-    proxy::ProxyRoutes, throttle::Throttle,
+    assertions::Assertions,
+    clients::ClientDirectory,
+    connections::Connections,
+    health::Stopping,
+    keyed_limit::KeyedLimit,
+    mcp::{McpRoom, Shares},
+    protect::cache::TokenCache,
+    proxy::ProxyRoutes,
+    throttle::Throttle,
 };
-use crate::{cluster::Cluster, config::Cidr, net::guarded::GuardedFetcher};
+use crate::{
+    cluster::Cluster,
+    config::{Cidr, Limits},
+    net::guarded::GuardedFetcher,
+};
 
 /// What stays as long as the process does, whatever the configuration.
 #[derive(Clone)]
@@ -33,8 +45,10 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub hub: Arc<Hub>,
-    /// Messages of each user that are under way.
-    pub places: Places,
+    /// What each address, and each person, has under way. It goes on to count when limits change.
+    pub counts: Counts,
+    /// Connections from outside.
+    pub connections: Connections,
     /// Tokens that were looked up a while ago.
     pub tokens: TokenCache,
     /// The other gateways on the same store.
@@ -45,6 +59,14 @@ pub struct Ground {
     pub fetcher: Arc<GuardedFetcher>,
     /// Shows the demo's banner on every page.
     pub demo: bool,
+}
+
+/// Counts of what is under way.
+#[derive(Clone, Default)]
+pub struct Counts {
+    pub requests_by_address: KeyedLimit<AddressBlock>,
+    pub requests_by_user: KeyedLimit<UserId>,
+    pub bytes_by_user: KeyedLimit<UserId>,
 }
 
 /// Everything the endpoints need.
@@ -59,6 +81,8 @@ pub struct House {
     pub server_kinds: Vec<(ServerName, &'static str)>,
     pub admission: Admission,
     pub body_limit: usize,
+    /// What one address and one person may have.
+    pub limits: Limits,
     /// Counts what addresses and clients ask for.
     pub throttle: Throttle,
     /// How clients may come to be.
@@ -78,7 +102,12 @@ impl House {
             hub: Arc::clone(&self.ground.hub),
             resources: Arc::clone(&self.resources),
             body_limit: self.body_limit,
-            places: self.ground.places.clone(),
+            shares: Shares {
+                requests: self.ground.counts.requests_by_user.clone(),
+                bytes: self.ground.counts.bytes_by_user.clone(),
+                requests_per_user: self.limits.requests_per_user,
+                bytes_per_user: self.limits.bytes_per_user,
+            },
             cluster: self.ground.cluster.clone(),
         }
     }
@@ -90,6 +119,7 @@ impl House {
             Arc::clone(&self.ways),
             Arc::clone(&self.ground.fetcher),
             Arc::clone(&self.ground.stores.clients),
+            Arc::clone(&self.ground.stores.grants),
             Arc::clone(&self.ground.clock),
         )
     }

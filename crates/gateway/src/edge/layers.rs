@@ -1,10 +1,17 @@
 //! The layers round every endpoint, outermost first: a request id and one line in the log; panics become 500; a path with one reading and
-//! one host (threats 60, 65); `Host` and `Origin` (threat 34); headers that every answer carries; failed authentications are counted. [`super::router`] puts them on.
+//! one host (threats 60, 65); `Host` and `Origin` (threat 34); headers that every answer carries; requests under way are counted by
+//! address (threat 62), and so are failed authentications. [`super::router`] puts them on.
 //!
 //! They are plain functions, one inside the other. As layers of tower each request would clone and box all that is inside of each of
 //! them, which took more time than what they do.
 
-use std::{any::Any, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json, Router,
@@ -16,6 +23,7 @@ use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use portunus_core::{
     Entropy,
+    address_block::AddressBlock,
     request::{Authority, BadHost, PlainPath, agreed_host},
     resource::PublicUrl,
 };
@@ -27,6 +35,7 @@ use url::Url;
 use super::{
     health::{self, Stopping},
     house::Admission,
+    keyed_limit::{KeyedLimit, Permit},
     throttle::{self, Throttle},
 };
 
@@ -46,7 +55,18 @@ pub struct Peer(pub IpAddr);
 
 /// The address at the other end of the connection, as the server sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Connection(pub IpAddr);
+pub struct ConnectedFrom(pub IpAddr);
+
+/// A request counts among those of its address that are under way, until it is answered or has proven who asks: then it is released, and counts
+/// as theirs (threat 62).
+#[derive(Clone)]
+pub struct AddressPermit(Arc<Mutex<Option<Permit<AddressBlock>>>>);
+
+impl AddressPermit {
+    pub fn release(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
 
 /// What the layers need to know.
 pub struct LayerRoom {
@@ -54,6 +74,10 @@ pub struct LayerRoom {
     pub admission: Admission,
     pub entropy: Arc<dyn Entropy>,
     pub throttle: Throttle,
+    /// Requests of each address that are under way.
+    pub requests: KeyedLimit<AddressBlock>,
+    /// So many at most.
+    pub requests_per_address: usize,
     pub stopping: Stopping,
     /// What they stand round.
     pub endpoints: Router,
@@ -85,7 +109,7 @@ pub async fn observe(room: Arc<LayerRoom>, mut request: Request) -> Response {
     let mut bytes = [0; 12];
     room.entropy.fill(&mut bytes);
     let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
-    let connection = request.extensions().get::<Connection>().map(|connection| connection.0);
+    let connection = request.extensions().get::<ConnectedFrom>().map(|connection| connection.0);
     let peer = connection.map(|address| peer(address, request.headers(), &room.admission));
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(Peer(peer.unwrap_or(IpAddr::from([0, 0, 0, 0]))));
@@ -260,13 +284,21 @@ async fn harden(room: &LayerRoom, request: Request) -> Response {
     response
 }
 
-/// The endpoint's answer, unless too many before it failed to prove themselves.
-async fn ask(room: &LayerRoom, request: Request) -> Response {
+/// The endpoint's answer, unless as many requests of its address as may be are under way, or too many before it failed to prove themselves.
+async fn ask(room: &LayerRoom, mut request: Request) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
+    let block = AddressBlock::of(peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address));
+    let Some(permit) = room.requests.acquire(&block, 1, room.requests_per_address) else {
+        tracing::info!("as many requests of one address as may be are under way: limits.requests_per_address");
+        return throttle::TooMany(Duration::from_secs(1)).answer();
+    };
+    let permit = AddressPermit(Arc::new(Mutex::new(Some(permit))));
+    request.extensions_mut().insert(permit.clone());
     let response = match room.endpoints.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
+    permit.release();
     throttle::failures(&room.throttle, peer, response)
 }
 
@@ -290,6 +322,8 @@ mod tests {
             admission,
             entropy: Arc::new(SeededEntropy::new(1)),
             throttle: Throttle::new(&Limits::UNLIMITED),
+            requests: KeyedLimit::default(),
+            requests_per_address: 1,
             endpoints: Router::new().route("/panics", routing::get(panics)).route("/", routing::get(async || "here")),
         }
     }

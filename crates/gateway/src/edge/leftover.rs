@@ -110,7 +110,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::edge::{secure::Secure, server};
+    use crate::{
+        config::Limits,
+        edge::{
+            connections::{Connections, Rules},
+            secure::Secure,
+            server,
+        },
+    };
 
     async fn settled<B: Body<Data = Bytes> + Unpin>(body: B, headers: &HeaderMap) -> bool {
         let (lent, lender) = lend(body, headers);
@@ -162,7 +169,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let router = Router::new().route("/", routing::post(async || StatusCode::UNAUTHORIZED));
-        let serving = tokio::spawn(server::run(listener, Secure::default(), router, future::pending(), async {}));
+        let connections = Connections::new(Rules::new(&Limits::default(), &[]));
+        let serving = tokio::spawn(server::run(listener, Secure::default(), connections, router, future::pending(), async {}));
 
         for _ in 0..3 {
             client.write_all(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n").await.unwrap();

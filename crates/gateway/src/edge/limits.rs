@@ -2,8 +2,10 @@
 
 use http::{HeaderMap, header};
 
-/// The most bytes of a form or of client metadata: no honest one is near it (threat 23).
+/// The most bytes of a form: no honest one is near it (threat 23).
 pub const FORM: usize = 64 * 1024;
+/// The most bytes of what a client says of itself, its keys included. Strangers fill the disk with it: `max_unused` times (threat 63).
+pub const CLIENT_METADATA: usize = 16 * 1024;
 
 /// Is the body declared as JSON?
 pub fn is_json(headers: &HeaderMap) -> bool {

@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
-use portunus_core::{oauth::scopes::Reach, principal::Principal, resource::Resources};
+use portunus_core::{ids::UserId, oauth::scopes::Reach, principal::Principal, resource::Resources};
 use portunus_mcp::{
     answer::{self, Answer},
     hub::{Caller, Hub, View},
@@ -19,8 +19,8 @@ use portunus_mcp::{
 use serde_json::json;
 
 use super::{
-    body,
-    places::Places,
+    body::{self, ByteBudget},
+    keyed_limit::{KeyedLimit, Permit},
     protect::scope::{self, ScopeAllow},
     tools,
 };
@@ -32,26 +32,44 @@ pub struct McpRoom {
     pub resources: Arc<Resources>,
     /// The most bytes of a message (threat 47).
     pub body_limit: usize,
-    pub places: Places,
+    pub shares: Shares,
     pub cluster: Cluster,
 }
 
-/// Messages of one user that may be under way at once, from the first byte of the body to the head of the answer.
-pub const MESSAGES_PER_USER: usize = 128;
+/// What each person has of the gateway at once: requests under way, messages from the first byte of the body to the head of the answer,
+/// proxied ones to the last byte of it; and bytes of bodies, as long as they are kept (threats 47, 56, 62).
+#[derive(Clone)]
+pub struct Shares {
+    pub requests: KeyedLimit<UserId>,
+    pub bytes: KeyedLimit<UserId>,
+    pub requests_per_user: usize,
+    pub bytes_per_user: usize,
+}
+
+impl Shares {
+    /// `Err` is the answer for somebody who has as many requests under way as they may.
+    pub fn request(&self, user: &UserId) -> Result<Permit<UserId>, Box<Response>> {
+        self.requests.acquire(user, 1, self.requests_per_user).ok_or_else(|| Box::new(too_many()))
+    }
+
+    pub const fn budget<'a>(&'a self, user: &'a UserId) -> ByteBudget<'a, UserId> {
+        ByteBudget { held: &self.bytes, whose: user, most: self.bytes_per_user }
+    }
+}
 
 impl McpRoom {
     /// A request on an MCP endpoint, its token already checked.
     pub async fn serve(&self, principal: Arc<Principal>, reach: Reach, view: View, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         // Taken before the body is read: what it holds counts too. Given back with the head of the answer.
-        let mut place = None;
+        let mut permit = None;
         let body = match parts.method {
             Method::POST => {
-                place = self.places.take(&principal.user);
-                if place.is_none() {
-                    return too_many();
+                match self.shares.request(&principal.user) {
+                    Ok(taken) => permit = Some(taken),
+                    Err(response) => return *response,
                 }
-                match body::read(body, self.body_limit).await {
+                match body::read_within(body, self.body_limit, self.shares.budget(&principal.user)).await {
                     Ok(bytes) => bytes,
                     Err(response) => return *response,
                 }
@@ -65,7 +83,7 @@ impl McpRoom {
         };
         let response =
             self.run(Errand { what: What::Mcp(parts.method), principal, reach, view, headers: parts.headers, body }).await;
-        drop(place);
+        drop(permit);
         response
     }
 
@@ -95,7 +113,7 @@ impl McpRoom {
 }
 
 fn too_many() -> Response {
-    let body = json!({"error": "too_many_requests", "error_description": "too many messages of yours are under way: wait for some to end"});
+    let body = json!({"error": "too_many_requests", "error_description": "too many requests of yours are under way: wait for some to end"});
     (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], Json(body)).into_response()
 }
 

@@ -35,9 +35,10 @@ impl ClientGate {
         let form = Params::parse(body).map_err(OAuthError::from)?;
         let mut presented = token::credentials(basic(headers)?, &form)?;
         self.throttle.check_client(peer, &presented.client_id)?;
-        let client = self.directory.find(&ClientId::from_text(&presented.client_id)).await?;
+        let client = self.directory.find(&ClientId::from_text(&presented.client_id), peer).await?;
         if let (Proof::UncheckedAssertion(jwt), Some(client)) = (&presented.proof, &client) {
-            presented.proof = Proof::Assertion(self.assertions.verify(client, jwt).await?);
+            let asker = self.directory.asker(client, peer).await?;
+            presented.proof = Proof::Assertion(self.assertions.verify(client, asker, jwt).await?);
         }
         Ok((form, token::authenticate(client, &presented)?))
     }

@@ -76,6 +76,8 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
         entropy: Arc::clone(&house.ground.entropy),
         stopping: house.ground.stopping.clone(),
         throttle: house.throttle.clone(),
+        requests: house.ground.counts.requests_by_address.clone(),
+        requests_per_address: house.limits.requests_per_address,
         endpoints,
     }
 }
@@ -93,6 +95,7 @@ fn oauth(house: &House, desk: &Desk) -> Router {
         clock: Arc::clone(&house.ground.clock),
         entropy: Arc::clone(&house.ground.entropy),
         lifetime: house.lifetimes.sign_in,
+        per_address: house.limits.sign_ins_per_address,
     };
     Router::new()
         .merge(authorize::routes(authorize::AuthorizeRoom {

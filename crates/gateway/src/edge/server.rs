@@ -4,6 +4,7 @@ use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, t
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::Version;
+use http_body::Body as _;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,15 +17,31 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::watch,
 };
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt as _};
 
-use super::{layers::Connection, leftover, secure::Secure};
+use super::{
+    connections::{Busy, Connection, Connections},
+    held_body::until_sent,
+    layers::ConnectedFrom,
+    leftover,
+    secure::Secure,
+};
 
 /// How long the head of a request may take to arrive (threat 46).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be without a request, whatever else comes on it (threat 62).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The longest head of a request, and what is read ahead of a connection or written ahead to it.
+const BUFFER: usize = 64 * 1024;
+/// Bytes of bodies that may be on their way in on one connection of HTTP/2, and on one stream of it, before anything reads them.
+const H2_CONNECTION_WINDOW: u32 = 256 * 1024;
+const H2_STREAM_WINDOW: u32 = 64 * 1024;
+/// Requests that may be under way on one connection of HTTP/2.
+const H2_STREAMS: u32 = 256;
+/// Answers of which so much is known to be all are sent and done with; larger ones keep their connection from being idle until they are sent.
+const SENT_AT_ONCE: u64 = 64 * 1024;
 /// How long requests under way may take to end once we are told to stop (F11).
 pub const DRAIN: Duration = Duration::from_secs(25);
 
@@ -37,26 +54,39 @@ impl<S: Service<Request, Response = Response, Error = Infallible, Future: Send> 
 pub async fn run(
     listener: TcpListener,
     secure: Secure,
+    connections: Connections,
     endpoints: impl Answering,
     stop: impl Future<Output = ()>,
     ending: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(256);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .max_concurrent_streams(H2_STREAMS)
+        .max_header_list_size(u32::try_from(BUFFER).unwrap_or(u32::MAX))
+        .max_send_buf_size(BUFFER)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .initial_stream_window_size(H2_STREAM_WINDOW);
     let mut stop = std::pin::pin!(stop);
     let builder = Arc::new(builder);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => {
-                    let visitor = Visitor { address, builder: Arc::clone(&builder), watcher: graceful.watcher() };
-                    visitor.receive(stream, secure.now(), endpoints.clone());
-                }
+                Ok((stream, address)) => match connections.open(address.ip().to_canonical()) {
+                    Some(connection) => {
+                        let visitor = Visitor { address, connection, builder: Arc::clone(&builder), watcher: graceful.watcher() };
+                        visitor.receive(stream, secure.now(), endpoints.clone());
+                    }
+                    None => tracing::debug!(peer = %address, "a connection is refused: its address has as many as it may, all in use"),
+                },
                 Err(error) => {
                     // Out of descriptors, or a peer that left already: neither is a reason to stop, both pass.
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    let made_room = connections.shed();
+                    tracing::warn!(%error, made_room, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -74,6 +104,7 @@ pub async fn run(
 /// Somebody who has just connected.
 struct Visitor {
     address: SocketAddr,
+    connection: Arc<Connection>,
     builder: Arc<auto::Builder<TokioExecutor>>,
     watcher: Watcher,
 }
@@ -103,43 +134,44 @@ impl Visitor {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         endpoints: impl Answering,
     ) -> impl Future<Output = ()> + Send {
-        let Self { address, builder, watcher } = self;
-        let (asked, first_request) = watch::channel(false);
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            asked.send_replace(true);
-            call(endpoints.clone(), request, address)
-        });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let watched = watcher.watch(connection.into_owned());
+        let Self { address, connection, builder, watcher } = self;
+        let counted = Arc::clone(&connection);
+        let service =
+            service_fn(move |request: hyper::Request<Incoming>| call(endpoints.clone(), request, address, counted.begin()));
+        let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let watched = watcher.watch(serving.into_owned());
         async move {
             tokio::select! {
                 ended = watched => if let Err(error) = ended {
                     tracing::debug!(%error, peer = %address, "a connection ended early");
                 },
-                () = silence(first_request) => tracing::debug!(peer = %address, "a connection asked for nothing"),
+                // hyper's own timer starts with the first line of a request, and HTTP/2's with its handshake: a connection that says nothing
+                // at all has neither (threat 46).
+                why = connection.over(HEADER_TIMEOUT, IDLE_TIMEOUT) => tracing::debug!(peer = %address, "{why}"),
             }
         }
     }
 }
 
-/// Resolves when no request has come in time. hyper's own timer starts with the first line of a request, and HTTP/2's with its
-/// handshake: a connection that says nothing at all has neither (threat 46).
-async fn silence(mut first_request: watch::Receiver<bool>) {
-    let came = tokio::time::timeout(HEADER_TIMEOUT, first_request.wait_for(|asked| *asked)).await.is_ok();
-    if came {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn call(endpoints: impl Answering, request: hyper::Request<Incoming>, address: SocketAddr) -> Result<Response, Infallible> {
+async fn call(
+    endpoints: impl Answering,
+    request: hyper::Request<Incoming>,
+    address: SocketAddr,
+    busy: Busy,
+) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
     let (body, lender) = leftover::lend(body, &head.headers);
     let closes_silently = head.version < Version::HTTP_2;
     let mut request = Request::from_parts(head, Body::new(body));
-    request.extensions_mut().insert(Connection(address.ip().to_canonical()));
+    request.extensions_mut().insert(ConnectedFrom(address.ip().to_canonical()));
+    request.extensions_mut().insert(Arc::clone(busy.connection()));
     let mut response = endpoints.oneshot(request).await?;
     if closes_silently {
         lender.settle(response.headers_mut()).await;
     }
-    Ok(response)
+    if response.body().size_hint().exact().is_some_and(|length| length <= SENT_AT_ONCE) {
+        return Ok(response);
+    }
+    // Its connection is not idle until the last byte is sent.
+    Ok(until_sent(response, busy))
 }

@@ -24,7 +24,7 @@ use governor::{
     state::keyed::HashMapStateStore,
 };
 use http::{HeaderValue, StatusCode, header};
-use portunus_core::secret::TokenHash;
+use portunus_core::{address_block::AddressBlock, secret::TokenHash};
 
 use super::{
     browser::{Desk, PageError},
@@ -94,18 +94,14 @@ impl Throttle {
 /// Who is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    block: u128,
+    block: AddressBlock,
     /// The start of the hash of its id, which may be of any length.
     client: u64,
 }
 
 impl Key {
     fn of(peer: IpAddr) -> Self {
-        let block = match peer.to_canonical() {
-            IpAddr::V4(address) => u128::from(address.to_ipv6_mapped()),
-            IpAddr::V6(address) => u128::from(address) & !u128::from(u64::MAX),
-        };
-        Self { block, client: 0 }
+        Self { block: AddressBlock::of(peer), client: 0 }
     }
 
     fn and_client(self, id: &str) -> Self {

@@ -2,10 +2,11 @@
 //! the store for one, and a [`BrowserTransaction`] is made only where the browser's cookie was compared (threats 8, 72). What comes
 //! next for one is decided by `portunus_core::oauth::authorize`.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use portunus_core::{
     Clock, Entropy,
+    address_block::AddressBlock,
     ids::TransactionId,
     oauth::authorize,
     secret::TokenHash,
@@ -22,6 +23,8 @@ pub struct Transactions {
     pub entropy: Arc<dyn Entropy>,
     /// How long a person may take.
     pub lifetime: Duration,
+    /// How many one address may have begun and not finished (threat 63).
+    pub per_address: usize,
 }
 
 /// An answer of a provider, as far as the gateway's own doorstep shows it.
@@ -36,10 +39,16 @@ pub struct ProviderAnswer<'a> {
 }
 
 impl Transactions {
-    /// A new one, of this browser.
-    pub async fn begin(&self, browser: &Browser, purpose: Purpose) -> Result<BrowserTransaction, StoreError> {
+    /// A new one, of this browser. If its address has too many that nobody finished, the oldest of them go.
+    pub async fn begin(&self, browser: &Browser, purpose: Purpose, peer: IpAddr) -> Result<BrowserTransaction, StoreError> {
+        let address = AddressBlock::of(peer).tag();
         let transaction = authorize::begin(purpose, browser.hash(), self.clock.now(), self.lifetime, &*self.entropy);
+        let transaction = transaction.begun_from(address.clone());
         self.store.insert_transaction(&transaction).await?;
+        let dropped = self.store.trim_transactions(&address, u64::try_from(self.per_address).unwrap_or(u64::MAX)).await?;
+        if dropped > 0 {
+            tracing::warn!(%peer, dropped, "sign-ins of one address that nobody finished made room: limits.sign_ins_per_address");
+        }
         Ok(transaction)
     }
 
@@ -59,9 +68,16 @@ impl Transactions {
         Ok(self.store.take_transaction(&transaction.id, self.clock.now()).await?.is_some())
     }
 
-    /// Keeps a request to a provider, made for a transaction of this browser.
-    pub async fn insert_request(&self, request: &ProviderLeg) -> Result<(), StoreError> {
-        self.store.insert_leg(request).await
+    /// Keeps a request to a provider, made for a transaction of this browser; `false` if it was sent to one too often, or is over.
+    pub async fn insert_request(&self, transaction: &BrowserTransaction, request: &ProviderLeg) -> Result<bool, StoreError> {
+        let Some(departed) = transaction.departed() else {
+            tracing::warn!("a sign-in was sent to a provider too often");
+            return Ok(false);
+        };
+        if !self.store.update_transaction(&departed).await? {
+            return Ok(false);
+        }
+        self.store.insert_leg(request).await.map(|()| true)
     }
 
     /// The request that the answer is to, taken out once, and its transaction. Everything is compared first, and `admits` asked: with

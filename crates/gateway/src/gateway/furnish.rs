@@ -64,6 +64,7 @@ pub(super) fn house(
             StoreConfig::Sqlite { .. } => config.lifetimes,
         },
         body_limit: config.body_limit,
+        limits: config.limits,
         throttle,
         ways: Arc::new(config.clients.ways.clone()),
         configured_clients: config.clients.configured.clone(),

@@ -43,7 +43,13 @@ use crate::{
     cli::signals::{StopSignal, linger},
     cluster::{Cluster, Home, Member, MemberParts, Neighbours},
     config::Config,
-    edge::{health::Stopping, house::Ground, mcp::MESSAGES_PER_USER, places::Places, protect::cache::TokenCache, server},
+    edge::{
+        connections::{Connections, Rules},
+        health::Stopping,
+        house::{Counts, Ground},
+        protect::cache::TokenCache,
+        server,
+    },
     net::{
         self, ForwardingClient, NetSettings,
         guarded::{GuardedFetcher, Internet, Outside},
@@ -132,7 +138,8 @@ impl Gateway {
             clock,
             entropy,
             hub,
-            places: Places::new(MESSAGES_PER_USER),
+            counts: Counts::default(),
+            connections: Connections::new(Rules::new(&config.limits, &config.trusted_proxies)),
             tokens: TokenCache::new(),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
@@ -218,7 +225,9 @@ impl Gateway {
             until = Instant::now() + server::DRAIN;
         };
         let ending = async { hub.shutdown().await };
-        let served = server::run(listener, live.secure.clone(), live.front.endpoints(), stopping, ending).await;
+        let served =
+            server::run(listener, live.secure.clone(), ground.connections.clone(), live.front.endpoints(), stopping, ending)
+                .await;
         following.abort();
         purge.abort();
         drop(bulletins);

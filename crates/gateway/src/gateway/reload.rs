@@ -18,6 +18,7 @@ use super::{ConnectedProvider, Machinery, furnish, removed_clients};
 use crate::{
     config::Config,
     edge::{
+        connections::Rules,
         front::Front,
         house::{Ground, House},
         router,
@@ -257,6 +258,7 @@ impl Live {
         pins.reconfigure(furnish::pinning(new));
         before.ground.hub.reconfigure(furnish::names(new), new.servers.clone());
         self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
+        before.ground.connections.change(Rules::new(&new.limits, &new.trusted_proxies));
         self.front.change(front);
         self.house.store(Arc::new(house));
         upstreams.reconfigure(new.servers.clone());

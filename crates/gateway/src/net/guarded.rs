@@ -1,29 +1,36 @@
 //! The guarded fetcher: the one way to URLs that we did not configure, which are clients' metadata documents and key sets (threats
 //! 26, 27; `docs/decisions/0012-urls-of-strangers.md`). Which URLs and addresses will do are rules of
-//! `portunus_core::{outside_url, net_address}`; what is kept is next door in [`super::shelf`].
+//! `portunus_core::{outside_url, net_address}`; what is kept is next door in
+//! [`super::response_cache`], who may have how much fetched in [`super::askers`].
 
 use std::{error::Error as _, io, iter, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use portunus_core::{Clock, net_address, outside_url::OutsideUrl};
+use portunus_core::{Clock, address_block::AddressBlock, net_address, outside_url::OutsideUrl};
 use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
 };
 use thiserror::Error;
 use tokio::{
-    sync::Semaphore,
+    task_local,
     time::{Instant, timeout_at},
 };
 
-use super::{NetError, freshness, shelf::Shelf};
+use super::{
+    NetError,
+    askers::{Asker, Budgets, Places},
+    freshness,
+    response_cache::{ResponseCache, State},
+};
 
 /// How long a fetch may take in all, waiting for others included.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How many fetches, and look-ups of names, are under way at once.
-const AT_ONCE: usize = 16;
+/// How long to wait, of that, for a place among the fetches of the same address.
+const WAIT_FOR_A_PLACE: Duration = Duration::from_secs(4);
+const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 /// A name with more addresses than these is not looked at any further.
 const MAX_ADDRESSES: usize = 32;
 
@@ -37,10 +44,18 @@ pub enum Content {
 }
 
 impl Content {
-    const fn limit(self) -> usize {
+    pub const fn limit(self) -> usize {
         match self {
             Self::ClientDocument => 5 * 1024,
             Self::KeySet => 64 * 1024,
+        }
+    }
+
+    /// How long it is still used when it is fresh no longer and cannot be fetched. Keys for an hour alone: one may have been given up.
+    const fn stale_for(self) -> Duration {
+        match self {
+            Self::ClientDocument => Duration::from_secs(24 * 60 * 60),
+            Self::KeySet => Duration::from_secs(60 * 60),
         }
     }
 }
@@ -50,7 +65,7 @@ impl Content {
 pub enum FetchError {
     #[error("too many fetches are under way")]
     Busy,
-    #[error("its host was asked too often")]
+    #[error("too much was fetched for this address of late")]
     TooOften,
     #[error("it took longer than {} s", DEADLINE.as_secs())]
     Timeout,
@@ -113,59 +128,74 @@ impl Outside for Internet {
 pub struct GuardedFetcher {
     client: Client,
     clock: Arc<dyn Clock>,
-    permits: Semaphore,
-    shelf: Shelf,
+    places: Places,
+    budgets: Budgets,
+    cache: ResponseCache,
 }
 
 impl GuardedFetcher {
     pub fn new(outside: Arc<dyn Outside>, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
         let roots = outside.roots();
-        let resolver = PublicOnly { outside, lookups: Arc::new(Semaphore::new(AT_ONCE)) };
+        let resolver = PublicOnly { outside, lookups: Places::new() };
         let client = super::guarded_client(Arc::new(resolver), roots, DEADLINE)?;
-        Ok(Self { client, clock, permits: Semaphore::new(AT_ONCE), shelf: Shelf::new() })
+        Ok(Self { client, clock, places: Places::new(), budgets: Budgets::new(), cache: ResponseCache::new() })
     }
 
-    /// What the URL holds: from memory while it is fresh.
-    pub async fn load(&self, url: &OutsideUrl, content: Content) -> Result<Bytes, FetchError> {
-        self.fetch(url, content, false).await
+    /// What the URL holds, if that is known and fresh: nothing is fetched.
+    pub async fn peek(&self, url: &OutsideUrl, content: Content) -> Option<Bytes> {
+        self.cache.peek(&key(url, content), self.clock.now()).await
+    }
+
+    /// What the URL holds: from memory while it is fresh, and for a while after if it cannot be fetched.
+    pub async fn load(&self, url: &OutsideUrl, content: Content, asker: Asker) -> Result<Bytes, FetchError> {
+        self.fetch(url, content, asker, false).await
     }
 
     /// What the URL holds by now, for somebody who did not find what they look for in what [`Self::load`] gave. At most one fetch in
     /// ten seconds, however many ask (threat 21).
-    pub async fn reload(&self, url: &OutsideUrl, content: Content) -> Result<Bytes, FetchError> {
-        self.fetch(url, content, true).await
+    pub async fn reload(&self, url: &OutsideUrl, content: Content, asker: Asker) -> Result<Bytes, FetchError> {
+        self.fetch(url, content, asker, true).await
     }
 
-    async fn fetch(&self, url: &OutsideUrl, content: Content, anew: bool) -> Result<Bytes, FetchError> {
+    async fn fetch(&self, url: &OutsideUrl, content: Content, asker: Asker, anew: bool) -> Result<Bytes, FetchError> {
         let deadline = Instant::now() + DEADLINE;
-        let slot = self.shelf.slot(&format!("{content:?} {url}")).await;
+        let slot = self.cache.slot(&key(url, content), asker.in_use).await;
         let mut state = timeout_at(deadline, slot.lock()).await.map_err(|_| FetchError::Busy)?;
         let now = self.clock.now();
         if let Some(body) = if anew { state.newest(now) } else { state.fresh(now) } {
             return Ok(body);
         }
+        // An old copy does until a fetch works again: nobody is locked out by those who keep the URL's host busy, or us.
+        let stale = |error: FetchError, state: &State, now| match state.stale(now, content.stale_for()) {
+            Some(body) if error.is_passing() => Ok(body),
+            _ => Err(error),
+        };
         if let Some(error) = state.failure(now) {
-            return Err(error);
+            return stale(error, &state, now);
         }
-        if !self.shelf.admit(url.host(), now).await {
-            tracing::warn!(%url, "a stranger's URL is not fetched: its host was asked too often");
-            return Err(FetchError::TooOften);
+        if !self.budgets.admit(asker, url.host(), now) {
+            tracing::warn!(%url, "a stranger's URL is not fetched: too much was fetched for this address of late");
+            return stale(FetchError::TooOften, &state, now);
         }
-        let outcome = match timeout_at(deadline, self.ask(url, content)).await {
+        let outcome = match timeout_at(deadline, ASKER.scope(asker, self.ask(url, content, asker))).await {
             Ok(outcome) => outcome,
             Err(_) => Err(FetchError::Timeout),
         };
-        state.note(&outcome, self.clock.now());
+        // Nobody's failure to get a place says anything about the URL.
+        if outcome != Err(FetchError::Busy) {
+            state.note(&outcome, self.clock.now());
+        }
         match &outcome {
             Ok((body, lifetime)) => tracing::debug!(%url, bytes = body.len(), ?lifetime, "fetched"),
             Err(error) => tracing::warn!(%url, %error, "a stranger's URL could not be fetched"),
         }
-        outcome.map(|(body, _)| body)
+        outcome.map(|(body, _)| body).or_else(|error| stale(error, &state, self.clock.now()))
     }
 
     /// One request, and an answer that is what it must be.
-    async fn ask(&self, url: &OutsideUrl, content: Content) -> Result<(Bytes, Duration), FetchError> {
-        let _permit = self.permits.acquire().await.map_err(|_| FetchError::Busy)?;
+    async fn ask(&self, url: &OutsideUrl, content: Content, asker: Asker) -> Result<(Bytes, Duration), FetchError> {
+        let waiting = tokio::time::timeout(WAIT_FOR_A_PLACE, self.places.take(asker)).await;
+        let _place = waiting.ok().flatten().ok_or(FetchError::Busy)?;
         let request = self.client.get(url.url().clone()).header(header::ACCEPT, "application/json");
         let mut response = request.send().await.map_err(|error| trouble(&error))?;
         if response.status() != StatusCode::OK {
@@ -186,6 +216,10 @@ impl GuardedFetcher {
         }
         Ok((body.into(), lifetime))
     }
+}
+
+fn key(url: &OutsideUrl, content: Content) -> String {
+    format!("{content:?} {url}")
 }
 
 /// Exactly one `Content-Type`, and it is JSON or a kind of it; nothing encoded, for a small bomb is a large body.
@@ -216,17 +250,24 @@ fn trouble(error: &reqwest::Error) -> FetchError {
 /// The only resolver of the client: gives addresses if all of a name's are public, and those are what it connects to.
 struct PublicOnly {
     outside: Arc<dyn Outside>,
-    lookups: Arc<Semaphore>,
+    lookups: Places,
+}
+
+task_local! {
+    /// For whom the client is asked just now: it hands nothing on to its resolver.
+    static ASKER: Asker;
 }
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        let (outside, lookups) = (Arc::clone(&self.outside), Arc::clone(&self.lookups));
+        let (outside, lookups) = (Arc::clone(&self.outside), self.lookups.clone());
+        // Nobody, if the client asks in a task of its own: then they share what one address has.
+        let asker = ASKER.try_with(|asker| *asker).unwrap_or(Asker { address: AddressBlock::of(NOBODY), in_use: false });
         Box::pin(async move {
-            let permit = lookups.acquire_owned().await?;
+            let place = lookups.take(asker).await.ok_or(FetchError::Busy)?;
             // A task of its own: a look-up that nobody waits for any more occupies a thread until it is over, and counts as long.
             let lookup = tokio::spawn(async move {
-                let _permit = permit;
+                let _place = place;
                 let found = outside.lookup(name.as_str()).await;
                 let found = found.map_err(|error| FetchError::Unresolved(error.to_string()))?;
                 let routed: Vec<_> = check_addresses(&found)?.iter().map(|&address| outside.route(address)).collect();

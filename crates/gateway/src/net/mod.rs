@@ -2,9 +2,10 @@
 //! identity providers, `portunus-mcp` to MCP servers, `edge/proxy` to the targets of `proxies`. URLs that are not in our
 //! configuration are asked by [`guarded`] alone.
 
+pub mod askers;
 mod freshness;
 pub mod guarded;
-mod shelf;
+pub mod response_cache;
 
 use std::{sync::Arc, time::Duration};
 

@@ -25,7 +25,10 @@ use serde_json::Value;
 
 use self::keys::KeySet;
 use super::oauth_answers::Failure;
-use crate::net::guarded::{Content, FetchError, GuardedFetcher};
+use crate::net::{
+    askers::Asker,
+    guarded::{Content, FetchError, GuardedFetcher},
+};
 
 /// All the algorithms that are ever accepted: `assertion::ALGORITHMS`, as the library calls them. Neither `none` nor a keyed hash.
 const ALLOWED: [Algorithm; 5] = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
@@ -65,9 +68,9 @@ impl Assertions {
     }
 
     /// Proves that `client` signed this assertion, for us, just now and for this one use. A client without keys proves nothing.
-    pub async fn verify(&self, client: &Client, jwt: &SecretText) -> Result<VerifiedAssertion, Failure> {
+    pub async fn verify(&self, client: &Client, asker: Asker, jwt: &SecretText) -> Result<VerifiedAssertion, Failure> {
         let signed = read_header(jwt.expose()).map_err(assertion::refuse)?;
-        let claims = self.check_signature(client, &signed).await?;
+        let claims = self.check_signature(client, asker, &signed).await?;
         let now = self.clock.now();
         let sound = assertion::check(&claims, &client.id, &self.audiences, now)?;
         let is_first_use = self.used.use_once(sound.key(), sound.forget_at(), now).await?;
@@ -77,16 +80,16 @@ impl Assertions {
         Ok(sound.once(is_first_use)?)
     }
 
-    async fn check_signature(&self, client: &Client, signed: &Signed<'_>) -> Result<Claims, Failure> {
+    async fn check_signature(&self, client: &Client, asker: Asker, signed: &Signed<'_>) -> Result<Claims, Failure> {
         let outcome = match &client.keys {
             None => Err(Flaw::Refused("the client has no keys here")),
             Some(ClientKeys::Inline(set)) => check_with(&read_keys(set)?, signed),
             Some(ClientKeys::Remote(uri)) => {
                 let url = OutsideUrl::parse(uri).map_err(|bad| assertion::refuse(&format!("jwks_uri {bad}")))?;
-                let keys = fetched(self.fetcher.load(&url, Content::KeySet).await)?;
+                let keys = fetched(self.fetcher.load(&url, Content::KeySet, asker).await)?;
                 match check_with(&keys, signed) {
                     // The client may have changed its keys since; the fetcher sees to it that nobody makes us ask all the time.
-                    Err(Flaw::NoKey) => check_with(&fetched(self.fetcher.reload(&url, Content::KeySet).await)?, signed),
+                    Err(Flaw::NoKey) => check_with(&fetched(self.fetcher.reload(&url, Content::KeySet, asker).await)?, signed),
                     outcome => outcome,
                 }
             }

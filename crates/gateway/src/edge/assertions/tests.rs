@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::*;
-use crate::net::guarded::tests::Enclosure;
+use crate::net::guarded::tests::{ASKER, Enclosure};
 
 const NOW: i64 = 1_800_000_000;
 const ISSUER: &str = "https://gw.example";
@@ -50,7 +50,7 @@ impl Bench {
     async fn verify(&self, keys: ClientKeys, jwt: &str) -> Result<(), OAuthError> {
         let blank = Client::new(ClientId::from_text("c1"), Timestamp::from_secs(NOW));
         let client = Client { auth_method: ClientAuthMethod::PrivateKeyJwt, keys: Some(keys), ..blank };
-        match self.assertions.verify(&client, &SecretText::new(jwt)).await {
+        match self.assertions.verify(&client, ASKER, &SecretText::new(jwt)).await {
             Ok(verified) => {
                 assert_eq!(*verified.client(), client.id);
                 Ok(())

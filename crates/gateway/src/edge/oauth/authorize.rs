@@ -1,7 +1,7 @@
 //! `GET /auth/authorize`: the authorization endpoint (RFC 6749 section 4.1.1), and the place every step of a sign-in returns to.
 //! It alone decides what comes next; the rules are `portunus_core::oauth::authorize`.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Extension, Router,
@@ -31,7 +31,7 @@ use crate::edge::{
     browser::{Browser, Desk, PageError, see_other},
     clients::{ClientDirectory, NoClient},
     house::Providers,
-    layers::RequestId,
+    layers::{Peer, RequestId},
     oauth_question::Asking,
     pages::{BackLink, Label, SignedInPage},
     transactions::Transactions,
@@ -56,6 +56,7 @@ pub fn routes(room: AuthorizeRoom) -> Router {
 async fn get(
     State(room): State<AuthorizeRoom>,
     Extension(id): Extension<RequestId>,
+    Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -64,8 +65,8 @@ async fn get(
         Err(bad) => return refuse(&room, &id, &bad.to_string()),
     };
     let outcome = match params.find("transaction") {
-        Some(transaction) => resume(&room, &id, &headers, &TransactionId::from_text(transaction)).await,
-        None => begin(&room, &id, &headers, &params).await,
+        Some(transaction) => resume(&room, &id, peer, &headers, &TransactionId::from_text(transaction)).await,
+        None => begin(&room, &id, peer, &headers, &params).await,
     };
     outcome.unwrap_or_else(|error| room.desk.store_down(&id, &error))
 }
@@ -95,9 +96,15 @@ fn no_client(room: &AuthorizeRoom, id: &RequestId, error: NoClient) -> Result<Re
 }
 
 /// A new request of a client.
-async fn begin(room: &AuthorizeRoom, id: &RequestId, headers: &HeaderMap, params: &Params) -> Result<Response, StoreError> {
+async fn begin(
+    room: &AuthorizeRoom,
+    id: &RequestId,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, StoreError> {
     let Some(client_id) = params.find("client_id") else { return Ok(refuse(room, id, "client_id is missing")) };
-    let client = match room.directory.find(&ClientId::from_text(client_id)).await {
+    let client = match room.directory.find(&ClientId::from_text(client_id), peer).await {
         Ok(Some(client)) => client,
         Ok(None) => return Ok(refuse(room, id, "the client_id is not registered here; the application must register again")),
         Err(error) => return no_client(room, id, error),
@@ -117,7 +124,7 @@ async fn begin(room: &AuthorizeRoom, id: &RequestId, headers: &HeaderMap, params
         }
     };
     let browser = room.desk.browser(headers);
-    let transaction = room.transactions.begin(&browser, Purpose::Authorize(request.clone())).await?;
+    let transaction = room.transactions.begin(&browser, Purpose::Authorize(request.clone()), peer).await?;
     go_on(room, id, headers, browser, transaction, &request, client).await
 }
 
@@ -125,6 +132,7 @@ async fn begin(room: &AuthorizeRoom, id: &RequestId, headers: &HeaderMap, params
 async fn resume(
     room: &AuthorizeRoom,
     id: &RequestId,
+    peer: IpAddr,
     headers: &HeaderMap,
     transaction: &TransactionId,
 ) -> Result<Response, StoreError> {
@@ -137,7 +145,7 @@ async fn resume(
     let Some(browser) = room.desk.known_browser(headers) else { return expired() };
     let Some(transaction) = room.transactions.find(&browser, transaction).await? else { return expired() };
     let Purpose::Authorize(request) = transaction.purpose.clone() else { return expired() };
-    let client = match room.directory.find(&request.client).await {
+    let client = match room.directory.find(&request.client, peer).await {
         Ok(Some(client)) => client,
         Ok(None) => return expired(),
         Err(error) => return no_client(room, id, error),

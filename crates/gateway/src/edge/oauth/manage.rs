@@ -48,7 +48,7 @@ pub struct ManageRoom {
 pub fn routes(room: ManageRoom) -> Router {
     Router::new()
         .route(&format!("{}/{{client_id}}", register::PATH), routing::get(get).put(put).delete(delete))
-        .layer(DefaultBodyLimit::max(limits::FORM))
+        .layer(DefaultBodyLimit::max(limits::CLIENT_METADATA))
         .with_state(room)
 }
 

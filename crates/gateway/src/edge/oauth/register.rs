@@ -1,29 +1,30 @@
 //! `POST /auth/register`: dynamic client registration (RFC 7591). The rules are `portunus_core::oauth::register`; what a client
 //! may do with its registration later is answered in [`super::manage`].
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
     response::Response,
     routing,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Clock, Entropy,
+    address_block::AddressBlock,
     oauth::{
-        ErrorCode, OAuthError,
+        OAuthError,
         client_metadata::ClientMetadata,
         register::{self, Registration},
         ways::{Way, Ways},
     },
     resource::PublicUrl,
-    store::ClientStore,
+    store::{ClientStore, StoreError},
 };
 
-use crate::edge::{limits, oauth_answers};
+use crate::edge::{layers::Peer, limits, oauth_answers};
 
 #[derive(Clone)]
 pub struct RegisterRoom {
@@ -39,15 +40,20 @@ pub fn routes(room: RegisterRoom) -> Router {
     Router::new()
         .route(register::PATH, routing::post(post))
         .route("/register", routing::post(post))
-        .layer(DefaultBodyLimit::max(limits::FORM))
+        .layer(DefaultBodyLimit::max(limits::CLIENT_METADATA))
         .with_state(room)
 }
 
-async fn post(State(room): State<RegisterRoom>, headers: HeaderMap, body: Bytes) -> Response {
+async fn post(
+    State(room): State<RegisterRoom>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if !limits::is_json(&headers) {
         return oauth_answers::not_json();
     }
-    let registration = match registration(&room, &body) {
+    let registration = match registration(&room, peer, &body) {
         Ok(registration) => registration,
         Err(problem) => {
             tracing::info!(%problem, "registration refused");
@@ -60,27 +66,26 @@ async fn post(State(room): State<RegisterRoom>, headers: HeaderMap, body: Bytes)
             tracing::info!(client_id = %client.id, client_name = client.name, redirect_uris = ?client.redirect_uris, "client registered");
             oauth_answers::no_store(StatusCode::CREATED, &registration.response(&room.public_url))
         }
-        Err(response) => *response,
+        Err(error) => oauth_answers::store_down(&error),
     }
 }
 
-fn registration(room: &RegisterRoom, body: &[u8]) -> Result<Registration, OAuthError> {
+fn registration(room: &RegisterRoom, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
     room.ways.check_open(Way::Registration)?;
-    let registration = register::register(ClientMetadata::parse(body)?, room.clock.now(), &*room.entropy)?;
+    let mut registration = register::register(ClientMetadata::parse(body)?, room.clock.now(), &*room.entropy)?;
+    registration.client.registered_from = Some(AddressBlock::of(peer).tag());
     room.ways.admit(Way::Registration, &registration.client)?;
     Ok(registration)
 }
 
-/// Keeps the client, unless too many that never were used are waiting (threat 25).
-async fn keep(room: &RegisterRoom, registration: &Registration) -> Result<(), Box<Response>> {
-    let store_down = |error| Box::new(oauth_answers::store_down(&error));
-    if room.clients.count_unused_clients().await.map_err(store_down)? >= room.max_unused_clients {
-        tracing::warn!(limit = room.max_unused_clients, "registration refused: too many clients that were never used");
-        let problem = OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many registrations are waiting; try again later");
-        let mut response = oauth_answers::error(&problem, false);
-        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("600"));
-        return Err(Box::new(response));
+/// Keeps the client. Nobody is refused because others registered too many: of those that were never used, the oldest of the address that has
+/// most go (threats 25, 55).
+async fn keep(room: &RegisterRoom, registration: &Registration) -> Result<(), StoreError> {
+    room.clients.insert_client(&registration.client).await?;
+    let dropped = room.clients.trim_unused_clients(room.max_unused_clients).await?;
+    if dropped > 0 {
+        let limit = room.max_unused_clients;
+        tracing::warn!(limit, dropped, "clients that were never used made room for new ones: clients.registration.max_unused");
     }
-    room.clients.insert_client(&registration.client).await.map_err(store_down)
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! `GET /auth/signin`: sends the browser to an identity provider, or lets the person choose one. For a client's request only
 //! after consent, because the state cookie is set here (threat 2). The way back is [`super::callback`].
 
+use std::net::IpAddr;
+
 use axum::{
     Extension, Router,
     extract::{RawQuery, State},
@@ -22,7 +24,7 @@ use crate::edge::{
     admission::{ACCOUNT, ANOTHER},
     browser::{Browser, Desk, PageError, see_other},
     house::{ProviderEntry, Providers},
-    layers::RequestId,
+    layers::{Peer, RequestId},
     oauth_legs,
     pages::{Label, ProviderChoice, SignInPage},
     transactions::Transactions,
@@ -44,13 +46,14 @@ pub fn routes(room: SignInRoom) -> Router {
 async fn get(
     State(room): State<SignInRoom>,
     Extension(id): Extension<RequestId>,
+    Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
     let Ok(params) = Params::parse(query.unwrap_or_default().as_bytes()) else { return refuse(&room, &id) };
     let outcome = match params.find("transaction") {
         Some(transaction) => continue_transaction(&room, &id, &headers, &params, &TransactionId::from_text(transaction)).await,
-        None => begin(&room, &id, &headers, &params).await,
+        None => begin(&room, &id, peer, &headers, &params).await,
     };
     outcome.unwrap_or_else(|error| room.desk.store_down(&id, &error))
 }
@@ -62,13 +65,19 @@ fn refuse(room: &SignInRoom, id: &RequestId) -> Response {
 }
 
 /// The person came by themselves.
-async fn begin(room: &SignInRoom, id: &RequestId, headers: &HeaderMap, params: &Params) -> Result<Response, StoreError> {
+async fn begin(
+    room: &SignInRoom,
+    id: &RequestId,
+    peer: IpAddr,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, StoreError> {
     let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::home);
     if room.desk.login(headers).await?.is_some() {
         return Ok(see_other(return_to.as_str()));
     }
     let browser = room.desk.browser(headers);
-    let transaction = room.transactions.begin(&browser, Purpose::SignIn { return_to }).await?;
+    let transaction = room.transactions.begin(&browser, Purpose::SignIn { return_to }, peer).await?;
     choose(room, id, browser, &transaction, params).await
 }
 
@@ -139,7 +148,9 @@ async fn depart(
             return Ok(oauth_legs::provider_failed(&room.desk, id, &error, &transaction.purpose, &room.public_url));
         }
     };
-    room.transactions.insert_request(&departure.leg).await?;
+    if !room.transactions.insert_request(transaction, &departure.leg).await? {
+        return Ok(refuse(room, id));
+    }
     let cookie_name = oauth_legs::state_cookie(&departure.leg.state);
     let (name, value) = room.desk.cookies.set(&cookie_name, departure.cookie.expose(), room.lifetimes.sign_in);
     let mut response = see_other(url.as_str());

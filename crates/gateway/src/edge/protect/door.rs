@@ -22,7 +22,9 @@ use super::{
     scope, watch,
 };
 use crate::edge::{
-    layers::{Peer, RequestId},
+    connections::Connection,
+    held_body::until_sent,
+    layers::{AddressPermit, Peer, RequestId},
     mcp::McpRoom,
     proxy::{self, ProxyRoutes},
 };
@@ -50,12 +52,23 @@ pub async fn any(
         Ok(admitted) => admitted,
         Err(refused) => return room.bearer.refusal(&refused, &resource),
     };
+    // Whoever has proven themselves is counted by themselves, not by their address.
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+        connection.proven(&principal.user);
+    }
+    if let Some(permit) = request.extensions().get::<AddressPermit>() {
+        permit.release();
+    }
     let reach = room.resources.catalogue().reach(&principal.scopes);
     let view = match target {
         Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
+            let permit = match room.mcp.shares.request(&principal.user) {
+                Ok(permit) => permit,
+                Err(response) => return *response,
+            };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
             let response = room.proxy.forward(pattern, request, caller).await;
-            return watch::while_valid(&room.bearer, look_up, &resource, response);
+            return watch::while_valid(&room.bearer, look_up, &resource, until_sent(response, permit));
         }
         Target::Proxy { .. } => return insufficient_scope(&room, &principal),
         // The configuration no longer has any of the token's scopes.

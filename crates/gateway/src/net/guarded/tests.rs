@@ -1,11 +1,16 @@
 //! The fetcher among the animals of the zoo (threats 26, 27). That the gateway uses it, and for what, is tested in
 //! `tests/strangers`.
 
+use std::net::Ipv4Addr;
+
 use portunus_core::{Timestamp, clock::FixedClock};
 use portunus_testkit::zoo::{Animal, Zoo};
 use serde_json::json;
 
 use super::*;
+
+/// Somebody who asks.
+pub(crate) const ASKER: Asker = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 1)), in_use: false };
 
 /// The zoo in place of the Internet.
 pub(crate) struct Enclosure(pub(crate) Arc<Zoo>);
@@ -41,7 +46,7 @@ impl Visit {
     }
 
     async fn load(&self, text: &str) -> Result<Bytes, FetchError> {
-        self.fetcher.load(&url(text), Content::ClientDocument).await
+        self.fetcher.load(&url(text), Content::ClientDocument, ASKER).await
     }
 }
 
@@ -73,7 +78,7 @@ async fn many_who_want_the_same_fetch_it_once() {
     let all: Vec<_> = (0..50)
         .map(|_| {
             let fetcher = Arc::clone(&visit.fetcher);
-            tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument).await })
+            tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await })
         })
         .collect();
     for one in all {
@@ -87,7 +92,7 @@ async fn reloading_has_a_pace() {
     let visit = Visit::begin().await;
     let keys = "https://app.zoo.example/jwks.json";
     visit.zoo.keep(keys, Animal::honest(json!({"keys": []})));
-    let reload = || async { visit.fetcher.reload(&url(keys), Content::KeySet).await.unwrap() };
+    let reload = || async { visit.fetcher.reload(&url(keys), Content::KeySet, ASKER).await.unwrap() };
     for _ in 0..20 {
         reload().await;
     }
@@ -230,4 +235,64 @@ async fn t26_a_host_is_not_hammered() {
     assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::TooOften));
     visit.clock.advance(Duration::from_secs(60));
     assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::Status(404)));
+}
+
+#[tokio::test]
+async fn t55_what_one_asker_uses_up_no_other_lacks() {
+    let visit = Visit::begin().await;
+    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    for n in 0..30 {
+        let _ = visit.load(&format!("https://app.zoo.example/{n}.json")).await;
+    }
+    assert_eq!(visit.load(HONEST).await, Err(FetchError::TooOften), "the one who flooded waits");
+    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok(), "the same host, another asker");
+    assert!(visit.load(HONEST).await.is_ok(), "what is known needs no fetch");
+}
+
+#[tokio::test]
+async fn t55_hosts_that_hang_keep_nobody_elses_places() {
+    let visit = Visit::begin().await;
+    let mut hanging = Vec::new();
+    for n in 0..20 {
+        let text = format!("https://sleep-{n}.zoo.example/c");
+        visit.zoo.keep(&text, Animal::Asleep);
+        let fetcher = Arc::clone(&visit.fetcher);
+        hanging.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
+    }
+    // Until the flood has all the places that it gets.
+    while visit.zoo.visits().len() < super::super::askers::AT_ONCE_PER_ADDRESS {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
+    let used = "https://used.zoo.example/c";
+    visit.zoo.keep(used, Animal::honest(json!({})));
+    let in_use = Asker { in_use: true, ..ASKER };
+    assert!(visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(), "its own place, whoever asks");
+    for one in hanging {
+        assert!(matches!(one.await.unwrap(), Err(FetchError::Timeout | FetchError::Busy | FetchError::TooOften)));
+    }
+}
+
+#[tokio::test]
+async fn t55_an_old_copy_does_while_a_fetch_fails() {
+    let visit = Visit::begin().await;
+    let headers = vec![("cache-control", "max-age=60".to_owned())];
+    visit.zoo.keep(HONEST, Animal::Honest(json!({"v": 1}), headers));
+    visit.load(HONEST).await.unwrap();
+    let says = |status| Animal::Says { status, content_type: "application/json", headers: vec![], body: "{}".to_owned() };
+    visit.zoo.keep(HONEST, says(503));
+    visit.clock.advance(Duration::from_secs(61));
+    assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
+    visit.clock.advance(Duration::from_secs(24 * 60 * 60));
+    assert_eq!(visit.load(HONEST).await, Err(FetchError::Status(503)), "a day is enough");
+
+    let gone = "https://app.zoo.example/gone.json";
+    visit.zoo.keep(gone, Animal::honest(json!({})));
+    visit.load(gone).await.unwrap();
+    visit.zoo.keep(gone, says(404));
+    visit.clock.advance(Duration::from_secs(601));
+    assert_eq!(visit.load(gone).await, Err(FetchError::Status(404)), "its host says that there is none any more");
 }

@@ -5,6 +5,7 @@ mod admission;
 mod assertions;
 mod authorize;
 mod between_nodes;
+mod bounds;
 mod browser_flows;
 mod children;
 mod children_left;
