@@ -197,6 +197,29 @@ fn limits_by_address() {
 }
 
 #[test]
+fn t62_what_one_address_and_one_person_may_have_at_once() {
+    let text = "limits:\n  body: 1MiB\n  connections_per_address: 1\n  connections_per_user: 2\n  requests_per_address: 3\n  requests_per_user: 4\n  \
+                sign_ins_per_address: 5\n  bytes_per_user: 6MiB\n";
+    let limits = okta().yaml(text).load().limits;
+    let counts = (limits.connections_per_address, limits.connections_per_user, limits.requests_per_address);
+    assert_eq!((counts, limits.requests_per_user, limits.sign_ins_per_address), ((1, 2, 3), 4, 5));
+    assert_eq!(limits.bytes_per_user, 6 * 1024 * 1024);
+    for name in
+        ["connections_per_address", "connections_per_user", "requests_per_address", "requests_per_user", "sign_ins_per_address"]
+    {
+        for bad in ["0", "-1", "1.5", "unlimited"] {
+            let given = okta().yaml(&format!("limits:\n  {name}: {bad}\n"));
+            given.one_mistake(&[&format!("config.yaml:2: limits.{name}"), bad]);
+        }
+    }
+    // A message has to fit: what is set must be as large as one, and what is not set is.
+    okta()
+        .yaml("limits:\n  bytes_per_user: 1MiB\n")
+        .one_mistake(&["config.yaml:2: limits.bytes_per_user", "limits.body is 4194304 bytes"]);
+    assert_eq!(okta().yaml("limits:\n  body: 100MiB\n").load().limits.bytes_per_user, 200 * 1024 * 1024);
+}
+
+#[test]
 fn a_share_of_nothing_is_a_mistake() {
     for text in ["0", "-1", "1.5", "many"] {
         okta().yaml(&format!("limits:\n  children_per_user: {text}\n")).one_mistake(&["config.yaml:2", "a whole number"]);

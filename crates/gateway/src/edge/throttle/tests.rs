@@ -8,7 +8,8 @@ fn rate(count: u32) -> Rate {
 
 fn throttle(count: u32) -> Throttle {
     let limit = Some(rate(count));
-    let limits = Limits { registration: limit, authorize: limit, token: limit, token_client: limit, failures: limit };
+    let limits =
+        Limits { registration: limit, authorize: limit, token: limit, token_client: limit, failures: limit, ..Limits::default() };
     Throttle::new(&limits)
 }
 
