@@ -36,8 +36,8 @@ impl AddressBlock {
     }
 }
 
-/// A name for an [`AddressBlock`] in records, by which they are counted: the start of its hash, so that no record spells out where somebody
-/// was. Whoever has the records can still try all addresses: it is no secret.
+/// A name for an [`AddressBlock`] in records, by which they are counted: the start of its hash, so that no record spells an address
+/// out. It is no secret: all addresses can be tried.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AddressTag(String);

@@ -37,7 +37,7 @@ pub trait ClientStore: Send + Sync {
     async fn touch_client(&self, id: &ClientId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Deletes clients that never redeemed a code until at most `most` are left, or a portion of them if there are many more: each time the
-    /// oldest one of the address that has most of them, so that whoever floods loses their own (threat 55). Gives how many went.
+    /// oldest one of the address that has most of them, so that a flood drives out itself (threat 55). Gives how many went.
     async fn trim_unused_clients(&self, most: u64) -> Result<u64, StoreError>;
 
     /// How many clients never redeemed a code.

@@ -51,7 +51,7 @@ pub struct Limits {
     pub token_client: Option<Rate>,
     /// Requests with a wrong secret, assertion or access token. Right ones are never held up by wrong ones.
     pub failures: Option<Rate>,
-    /// Open connections of one address on which nobody has proven who they are yet (threat 62).
+    /// Open connections of one address without a request yet that proved its sender (threat 62).
     pub connections_per_address: usize,
     /// Open connections of one person.
     pub connections_per_user: usize,

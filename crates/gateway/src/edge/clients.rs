@@ -122,7 +122,7 @@ impl ClientDirectory {
         Ok(client)
     }
 
-    /// For whom the client's keys are fetched, when somebody at this address says that they are it.
+    /// On whose behalf the client's keys are fetched, for an assertion that came from this address.
     pub async fn asker(&self, client: &Client, peer: IpAddr) -> Result<Asker, StoreError> {
         let in_use = match client.source {
             ClientSource::Configured => true,
@@ -132,7 +132,7 @@ impl ClientDirectory {
         Ok(Asker { address: AddressBlock::of(peer), in_use })
     }
 
-    /// Has anybody allowed it something that is still good?
+    /// Does the client have a live grant?
     async fn is_in_use(&self, id: &ClientId) -> Result<bool, StoreError> {
         Ok(!self.inner.grants.list_grants(&GrantsOf::Client(id.clone()), 1).await?.is_empty())
     }

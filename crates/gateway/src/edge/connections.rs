@@ -1,6 +1,6 @@
 //! Connections, by whose they are (threat 62). One belongs to the address it came from until a request on it has proven who asks; then it is
 //! that person's. An address, and a person, has so many and no more: one more closes the longest idle of theirs, and is refused only when
-//! none of them is idle. So whoever takes descriptors takes their own. Connections of trusted proxies carry everybody's requests and are not
+//! none of them is idle. A flood takes descriptors of its own address alone. Connections of trusted proxies carry requests of many addresses and are not
 //! counted: their requests are, by the address that is forwarded.
 //!
 //! The server opens and closes them ([`super::server`]); the door says whose they are ([`super::protect::door`]).
@@ -114,7 +114,7 @@ impl Connections {
         Some(Arc::new(Connection { connections: self.clone(), id, state, holder: Mutex::new(holder) }))
     }
 
-    /// Closes the longest idle connection of whoever has most: for when there are no more descriptors. `false` if none of theirs is idle.
+    /// Closes the longest idle connection of the holder with most connections: for when descriptors run out. `false` if none of them is idle.
     pub fn shed(&self) -> bool {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.values_mut().max_by_key(|connections| connections.len()).is_some_and(end_longest_idle)

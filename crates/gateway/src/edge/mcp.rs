@@ -47,7 +47,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// `Err` is the answer for somebody who has as many requests under way as they may.
+    /// `Err` is the answer when the person has as many requests under way as allowed.
     pub fn request(&self, user: &UserId) -> Result<Permit<UserId>, Box<Response>> {
         self.requests.acquire(user, 1, self.requests_per_user).ok_or_else(|| Box::new(too_many()))
     }

@@ -1,6 +1,6 @@
-//! Who has the guarded fetcher fetch, and how much of it each may use (threat 55). Whoever asks is counted by address: so many fetches in a
-//! minute, fewer of one host, and so many at once. What one address uses up, no other lacks. Documents of clients that people have allowed
-//! something are nobody's in particular: they have places of their own, and only their URL's own pace.
+//! Budgets of the guarded fetcher (threat 55). An asker is counted by address: so many fetches in a minute, fewer of one host, and so many at
+//! once. What one address uses up, no other lacks. Documents of clients with grants are no asker's: they have places of their own, and only
+//! their URL's own pace.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -31,10 +31,10 @@ pub const MAX_COUNTS: u64 = 16_384;
 pub const AT_ONCE_PER_ADDRESS: usize = 4;
 pub const AT_ONCE: usize = 256;
 pub const AT_ONCE_IN_USE: usize = 32;
-/// How often somebody who has all their places taken looks for a free one.
+/// How often an asker without a free place looks for one.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
-/// How often somebody asked since the beginning of a window.
+/// Fetches since the beginning of a window.
 struct Count {
     since: Timestamp,
     fetches: u32,

@@ -1,4 +1,4 @@
-//! How long an answer may be kept (RFC 9111 sections 4.2 and 5.2, for a cache that serves many). Where it is kept: [`super::shelf`].
+//! How long an answer may be kept (RFC 9111 sections 4.2 and 5.2, for a cache that serves many). Where it is kept: [`super::response_cache`].
 
 use std::time::{Duration, SystemTime};
 

@@ -165,7 +165,7 @@ impl GuardedFetcher {
         if let Some(body) = if anew { state.newest(now) } else { state.fresh(now) } {
             return Ok(body);
         }
-        // An old copy does until a fetch works again: nobody is locked out by those who keep the URL's host busy, or us.
+        // An old copy does until a fetch works again: keeping the URL's host busy, or the fetcher, locks no user of the client out.
         let stale = |error: FetchError, state: &State, now| match state.stale(now, content.stale_for()) {
             Some(body) if error.is_passing() => Ok(body),
             _ => Err(error),
@@ -181,7 +181,7 @@ impl GuardedFetcher {
             Ok(outcome) => outcome,
             Err(_) => Err(FetchError::Timeout),
         };
-        // Nobody's failure to get a place says anything about the URL.
+        // Not getting a place says nothing about the URL.
         if outcome != Err(FetchError::Busy) {
             state.note(&outcome, self.clock.now());
         }
@@ -261,7 +261,7 @@ task_local! {
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let (outside, lookups) = (Arc::clone(&self.outside), self.lookups.clone());
-        // Nobody, if the client asks in a task of its own: then they share what one address has.
+        // Unknown if the client resolves in a task of its own: such look-ups share what one address has.
         let asker = ASKER.try_with(|asker| *asker).unwrap_or(Asker { address: AddressBlock::of(NOBODY), in_use: false });
         Box::pin(async move {
             let place = lookups.take(asker).await.ok_or(FetchError::Busy)?;

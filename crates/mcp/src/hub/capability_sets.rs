@@ -10,7 +10,7 @@ use crate::{face::Face, sync::locked};
 
 /// Sets of one person that are told apart; more than their applications have.
 pub(crate) const MAX_PER_USER: usize = 16;
-/// A set that nobody declared for so long is forgotten, as are the lists that were kept for it.
+/// A set that was not declared for so long is forgotten, as are the lists that were kept for it.
 pub(crate) const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
 /// What each person's clients declared lately.
@@ -38,7 +38,7 @@ impl CapabilitySets {
         declared
     }
 
-    /// Forgets what nobody declared for long.
+    /// Forgets what was not declared for long.
     pub(crate) fn sweep(&self, now: Instant) {
         locked(&self.0).retain(|_, known| {
             known.retain(|(_, used_at)| now.duration_since(*used_at) < FORGET_AFTER);

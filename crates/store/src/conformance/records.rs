@@ -86,7 +86,7 @@ pub(super) fn client(n: u32) -> Client {
     }
 }
 
-/// An address that somebody comes from.
+/// An address to come from.
 pub(super) fn address(n: u32) -> AddressTag {
     AddressBlock::of(IpAddr::from(n.to_be_bytes())).tag()
 }

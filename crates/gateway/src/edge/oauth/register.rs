@@ -78,8 +78,8 @@ fn registration(room: &RegisterRoom, peer: IpAddr, body: &[u8]) -> Result<Regist
     Ok(registration)
 }
 
-/// Keeps the client. Nobody is refused because others registered too many: of those that were never used, the oldest of the address that has
-/// most go (threats 25, 55).
+/// Keeps the client. No registration is refused because others registered too many: of the clients that were never used, the oldest of the
+/// address with most of them go (threats 25, 55).
 async fn keep(room: &RegisterRoom, registration: &Registration) -> Result<(), StoreError> {
     room.clients.insert_client(&registration.client).await?;
     let dropped = room.clients.trim_unused_clients(room.max_unused_clients).await?;

@@ -52,7 +52,7 @@ pub async fn any(
         Ok(admitted) => admitted,
         Err(refused) => return room.bearer.refusal(&refused, &resource),
     };
-    // Whoever has proven themselves is counted by themselves, not by their address.
+    // A proven request counts for its person, no longer for its address.
     if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
         connection.proven(&principal.user);
     }

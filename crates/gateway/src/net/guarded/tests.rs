@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 
-/// Somebody who asks.
+/// An asker.
 pub(crate) const ASKER: Asker = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 1)), in_use: false };
 
 /// The zoo in place of the Internet.
@@ -295,4 +295,43 @@ async fn t55_an_old_copy_does_while_a_fetch_fails() {
     visit.zoo.keep(gone, says(404));
     visit.clock.advance(Duration::from_secs(601));
     assert_eq!(visit.load(gone).await, Err(FetchError::Status(404)), "its host says that there is none any more");
+}
+
+/// Names that take for ever to look up, and one that does not.
+struct SlowNames {
+    waiting: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait]
+impl Outside for SlowNames {
+    async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        if host.starts_with("slow") {
+            self.waiting.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::future::pending::<()>().await;
+        }
+        Ok(vec![IpAddr::from([127, 0, 0, 1])])
+    }
+}
+
+#[tokio::test]
+async fn t55_names_that_hang_keep_nobody_elses_look_ups() {
+    let names = Arc::new(SlowNames { waiting: std::sync::atomic::AtomicUsize::new(0) });
+    let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
+    let fetcher = Arc::new(GuardedFetcher::new(Arc::clone(&names) as Arc<dyn Outside>, clock).unwrap());
+    let load = |text: String, asker| {
+        let fetcher = Arc::clone(&fetcher);
+        async move { fetcher.load(&url(&text), Content::ClientDocument, asker).await }
+    };
+    let hanging: Vec<_> = (0..12).map(|n| tokio::spawn(load(format!("https://slow-{n}.example/c"), ASKER))).collect();
+    while names.waiting.load(std::sync::atomic::Ordering::SeqCst) < super::super::askers::AT_ONCE_PER_ADDRESS {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    for asker in [other, Asker { in_use: true, ..ASKER }] {
+        let quick = load(format!("https://quick-{}.example/c", asker.in_use), asker).await;
+        assert!(matches!(quick, Err(FetchError::SpecialAddress { .. })), "it was looked up: {quick:?}");
+    }
+    for one in hanging {
+        one.abort();
+    }
 }
