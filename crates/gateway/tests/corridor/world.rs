@@ -122,7 +122,8 @@ impl Default for Setup {
             callback: "/auth/callback/okta",
             partner_callback: "/auth/callback/partner",
             https: false,
-            lifetimes: Lifetimes::default(),
+            // Tests move the clock by weeks and restart the gateway, and their clients have not always been used by then.
+            lifetimes: Lifetimes { unused_client: Duration::from_secs(90 * 24 * 60 * 60), ..Lifetimes::default() },
             proxies: Vec::new(),
             more_servers: Vec::new(),
             allowed_origins: Vec::new(),

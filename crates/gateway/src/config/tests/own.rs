@@ -185,6 +185,7 @@ fn a_public_client_is_possible_and_told() {
 #[test]
 fn limits_by_address() {
     assert_eq!(okta().load().limits, Limits::default());
+    assert_eq!(okta().load().lifetimes.unused_client, Duration::from_secs(24 * 60 * 60), "strangers make them");
     let text = "limits:\n  registration: 10/h\n  authorize: 5/s\n  token: unlimited\n  failures: 1000 / 10m\n";
     let limits = okta().yaml(text).load().limits;
     let shown = [limits.registration, limits.authorize, limits.token, limits.token_client, limits.failures];
