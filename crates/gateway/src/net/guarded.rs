@@ -3,12 +3,18 @@
 //! `portunus_core::{outside_url, net_address}`; what is kept is next door in
 //! [`super::response_cache`], who may have how much fetched in [`super::askers`].
 
-use std::{error::Error as _, io, iter, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    io, iter,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use portunus_core::{Clock, address_block::AddressBlock, net_address, outside_url::OutsideUrl};
+use portunus_core::{Clock, net_address, outside_url::OutsideUrl};
 use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -21,16 +27,15 @@ use tokio::{
 
 use super::{
     NetError,
-    askers::{Asker, Budgets, Places},
+    askers::{Asker, Budgets, Place, Places},
     freshness,
-    response_cache::{ResponseCache, State},
+    response_cache::{ResponseCache, Slot, State},
 };
 
-/// How long a fetch may take in all, waiting for others included.
+/// How long a fetch may take.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How long to wait, of that, for a place among the fetches of the same address.
-const WAIT_FOR_A_PLACE: Duration = Duration::from_secs(4);
-const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+/// How long a fetch may wait before it begins: for places of its asker, and for another fetch of the same URL.
+const WAIT: Duration = Duration::from_secs(5);
 /// A name with more addresses than these is not looked at any further.
 const MAX_ADDRESSES: usize = 32;
 
@@ -129,6 +134,7 @@ pub struct GuardedFetcher {
     client: Client,
     clock: Arc<dyn Clock>,
     places: Places,
+    lookups: Places,
     budgets: Budgets,
     cache: ResponseCache,
 }
@@ -136,9 +142,16 @@ pub struct GuardedFetcher {
 impl GuardedFetcher {
     pub fn new(outside: Arc<dyn Outside>, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
         let roots = outside.roots();
-        let resolver = PublicOnly { outside, lookups: Places::new() };
+        let resolver = PublicOnly { outside };
         let client = super::guarded_client(Arc::new(resolver), roots, DEADLINE)?;
-        Ok(Self { client, clock, places: Places::new(), budgets: Budgets::new(), cache: ResponseCache::new() })
+        Ok(Self {
+            client,
+            clock,
+            places: Places::new(),
+            lookups: Places::new(),
+            budgets: Budgets::new(),
+            cache: ResponseCache::new(),
+        })
     }
 
     /// What the URL holds, if that is known and fresh: nothing is fetched.
@@ -158,44 +171,60 @@ impl GuardedFetcher {
     }
 
     async fn fetch(&self, url: &OutsideUrl, content: Content, asker: Asker, anew: bool) -> Result<Bytes, FetchError> {
-        let deadline = Instant::now() + DEADLINE;
+        let patience = Instant::now() + WAIT;
         let slot = self.cache.slot(&key(url, content), asker.in_use).await;
-        let mut state = timeout_at(deadline, slot.lock()).await.map_err(|_| FetchError::Busy)?;
-        let now = self.clock.now();
-        if let Some(body) = if anew { state.newest(now) } else { state.fresh(now) } {
-            return Ok(body);
+        if let Ok(state) = slot.try_lock()
+            && let Some(known) = self.known(&state, content, anew)
+        {
+            return known;
         }
-        // An old copy does until a fetch works again: keeping the URL's host busy, or the fetcher, locks no user of the client out.
-        let stale = |error: FetchError, state: &State, now| match state.stale(now, content.stale_for()) {
-            Some(body) if error.is_passing() => Ok(body),
-            _ => Err(error),
-        };
-        if let Some(error) = state.failure(now) {
-            return stale(error, &state, now);
+        // Places come first: an asker without one must not keep the URL from others while it waits (threat 55).
+        let place = timeout_at(patience, self.places.take(asker)).await.ok().flatten();
+        let lookup = timeout_at(patience, self.lookups.take(asker)).await.ok().flatten();
+        let locked = timeout_at(patience, slot.lock()).await;
+        let (Some(_place), Some(lookup), Ok(mut state)) = (place, lookup, locked) else { return self.busy(&slot, content) };
+        if let Some(known) = self.known(&state, content, anew) {
+            return known;
         }
-        if !self.budgets.admit(asker, url.host(), now) {
+        if !self.budgets.admit(asker, url.host(), self.clock.now()) {
             tracing::warn!(%url, "a stranger's URL is not fetched: too much was fetched for this address of late");
-            return stale(FetchError::TooOften, &state, now);
+            return self.stale_or(FetchError::TooOften, &state, content);
         }
-        let outcome = match timeout_at(deadline, ASKER.scope(asker, self.ask(url, content, asker))).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(FetchError::Timeout),
-        };
-        // Not getting a place says nothing about the URL.
-        if outcome != Err(FetchError::Busy) {
-            state.note(&outcome, self.clock.now());
-        }
+        let asking = LOOKUP.scope(Mutex::new(Some(lookup)), self.ask(url, content));
+        let outcome = tokio::time::timeout(DEADLINE, asking).await.unwrap_or(Err(FetchError::Timeout));
+        state.note(&outcome, self.clock.now());
         match &outcome {
             Ok((body, lifetime)) => tracing::debug!(%url, bytes = body.len(), ?lifetime, "fetched"),
             Err(error) => tracing::warn!(%url, %error, "a stranger's URL could not be fetched"),
         }
-        outcome.map(|(body, _)| body).or_else(|error| stale(error, &state, self.clock.now()))
+        outcome.map(|(body, _)| body).or_else(|error| self.stale_or(error, &state, content))
+    }
+
+    /// What needs no fetch: an answer that is fresh, or the failure of a moment ago.
+    fn known(&self, state: &State, content: Content, anew: bool) -> Option<Result<Bytes, FetchError>> {
+        let now = self.clock.now();
+        let found = if anew { state.newest(now) } else { state.fresh(now) };
+        found.map(Ok).or_else(|| state.failure(now).map(|error| self.stale_or(error, state, content)))
+    }
+
+    /// An old copy does until a fetch works again: keeping the URL's host busy, or the fetcher, locks no user of the client out.
+    fn stale_or(&self, error: FetchError, state: &State, content: Content) -> Result<Bytes, FetchError> {
+        match state.stale(self.clock.now(), content.stale_for()) {
+            Some(body) if error.is_passing() => Ok(body),
+            _ => Err(error),
+        }
+    }
+
+    /// There was no place in time. That says nothing about the URL.
+    fn busy(&self, slot: &Slot, content: Content) -> Result<Bytes, FetchError> {
+        match slot.try_lock() {
+            Ok(state) => self.stale_or(FetchError::Busy, &state, content),
+            Err(_) => Err(FetchError::Busy),
+        }
     }
 
     /// One request, and an answer that is what it must be.
-    async fn ask(&self, url: &OutsideUrl, content: Content, asker: Asker) -> Result<(Bytes, Duration), FetchError> {
-        let waiting = tokio::time::timeout(WAIT_FOR_A_PLACE, self.places.take(asker)).await;
-        let _place = waiting.ok().flatten().ok_or(FetchError::Busy)?;
+    async fn ask(&self, url: &OutsideUrl, content: Content) -> Result<(Bytes, Duration), FetchError> {
         let request = self.client.get(url.url().clone()).header(header::ACCEPT, "application/json");
         let mut response = request.send().await.map_err(|error| trouble(&error))?;
         if response.status() != StatusCode::OK {
@@ -250,21 +279,19 @@ fn trouble(error: &reqwest::Error) -> FetchError {
 /// The only resolver of the client: gives addresses if all of a name's are public, and those are what it connects to.
 struct PublicOnly {
     outside: Arc<dyn Outside>,
-    lookups: Places,
 }
 
 task_local! {
-    /// For whom the client is asked just now: it hands nothing on to its resolver.
-    static ASKER: Asker;
+    /// The place of the one look-up of the fetch under way: the client hands nothing on to its resolver.
+    static LOOKUP: Mutex<Option<Place>>;
 }
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        let (outside, lookups) = (Arc::clone(&self.outside), self.lookups.clone());
-        // Unknown if the client resolves in a task of its own: such look-ups share what one address has.
-        let asker = ASKER.try_with(|asker| *asker).unwrap_or(Asker { address: AddressBlock::of(NOBODY), in_use: false });
+        let outside = Arc::clone(&self.outside);
+        let place = LOOKUP.try_with(|place| place.lock().unwrap_or_else(PoisonError::into_inner).take()).ok().flatten();
         Box::pin(async move {
-            let place = lookups.take(asker).await.ok_or(FetchError::Busy)?;
+            let place = place.ok_or(FetchError::Busy)?;
             // A task of its own: a look-up that nobody waits for any more occupies a thread until it is over, and counts as long.
             let lookup = tokio::spawn(async move {
                 let _place = place;

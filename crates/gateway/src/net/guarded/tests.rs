@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use portunus_core::{Timestamp, clock::FixedClock};
+use portunus_core::{Timestamp, address_block::AddressBlock, clock::FixedClock};
 use portunus_testkit::zoo::{Animal, Zoo};
 use serde_json::json;
 
@@ -332,6 +332,34 @@ async fn t55_names_that_hang_keep_nobody_elses_look_ups() {
         assert!(matches!(quick, Err(FetchError::SpecialAddress { .. })), "it was looked up: {quick:?}");
     }
     for one in hanging {
+        one.abort();
+    }
+}
+
+/// A flood that has no place must not keep the URL that it asks for from others.
+#[tokio::test]
+async fn t55_who_waits_for_a_place_holds_no_url() {
+    let visit = Visit::begin().await;
+    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    let mut flood = Vec::new();
+    for n in 0..super::super::askers::AT_ONCE_PER_ADDRESS {
+        let text = format!("https://sleep-{n}.zoo.example/c");
+        visit.zoo.keep(&text, Animal::Asleep);
+        let fetcher = Arc::clone(&visit.fetcher);
+        flood.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
+    }
+    while visit.zoo.visits().len() < super::super::askers::AT_ONCE_PER_ADDRESS {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for _ in 0..10 {
+        let fetcher = Arc::clone(&visit.fetcher);
+        flood.push(tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await }));
+    }
+    tokio::task::yield_now().await;
+    let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
+    assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
+    assert!(flood.iter().take(4).all(|one| !one.is_finished()), "served while the flood waits");
+    for one in flood {
         one.abort();
     }
 }
