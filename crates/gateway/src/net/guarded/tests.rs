@@ -358,7 +358,6 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
     tokio::task::yield_now().await;
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
-    assert!(flood.iter().take(4).all(|one| !one.is_finished()), "served while the flood waits");
     for one in flood {
         one.abort();
     }
