@@ -37,10 +37,12 @@ pub struct Rules {
 }
 
 impl Rules {
-    pub fn new(limits: &Limits, trusted_proxies: &[Cidr]) -> Self {
+    /// `descriptors` are all that the process may have: one holder gets a quarter of them at most.
+    pub fn new(limits: &Limits, trusted_proxies: &[Cidr], descriptors: Option<usize>) -> Self {
+        let share = descriptors.map_or(usize::MAX, |all| (all / 4).max(1));
         Self {
-            per_address: limits.connections_per_address,
-            per_user: limits.connections_per_user,
+            per_address: limits.connections_per_address.min(share),
+            per_user: limits.connections_per_user.min(share),
             trusted_proxies: trusted_proxies.to_vec(),
         }
     }

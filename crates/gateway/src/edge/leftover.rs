@@ -169,7 +169,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let router = Router::new().route("/", routing::post(async || StatusCode::UNAUTHORIZED));
-        let connections = Connections::new(Rules::new(&Limits::default(), &[]));
+        let connections = Connections::new(Rules::new(&Limits::default(), &[], None));
         let serving = tokio::spawn(server::run(listener, Secure::default(), connections, router, future::pending(), async {}));
 
         for _ in 0..3 {

@@ -54,7 +54,7 @@ use crate::{
         self, ForwardingClient, NetSettings,
         guarded::{GuardedFetcher, Internet, Outside},
     },
-    os::OsEntropy,
+    os::{OsEntropy, descriptors},
     pins::PinBook,
     records::StoredSessions,
 };
@@ -139,7 +139,7 @@ impl Gateway {
             entropy,
             hub,
             counts: Counts::default(),
-            connections: Connections::new(Rules::new(&config.limits, &config.trusted_proxies)),
+            connections: Connections::new(Rules::new(&config.limits, &config.trusted_proxies, descriptors())),
             tokens: TokenCache::new(),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),

@@ -25,7 +25,7 @@ use crate::{
         secure::Secure,
         throttle::Throttle,
     },
-    telemetry,
+    os, telemetry,
 };
 
 /// A configuration to go on with, without mistakes.
@@ -258,7 +258,7 @@ impl Live {
         pins.reconfigure(furnish::pinning(new));
         before.ground.hub.reconfigure(furnish::names(new), new.servers.clone());
         self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
-        before.ground.connections.change(Rules::new(&new.limits, &new.trusted_proxies));
+        before.ground.connections.change(Rules::new(&new.limits, &new.trusted_proxies, os::descriptors()));
         self.front.change(front);
         self.house.store(Arc::new(house));
         upstreams.reconfigure(new.servers.clone());

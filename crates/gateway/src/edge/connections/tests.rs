@@ -10,6 +10,18 @@ fn connections(per_address: usize, per_user: usize) -> Connections {
     Connections::new(Rules { per_address, per_user, trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()] })
 }
 
+#[test]
+fn t62_one_holder_gets_a_quarter_of_the_descriptors() {
+    let rules = |descriptors| {
+        let rules = Rules::new(&Limits::default(), &[], descriptors);
+        (rules.per_address, rules.per_user)
+    };
+    assert_eq!(rules(None), (1024, 512));
+    assert_eq!(rules(Some(65_536)), (1024, 512));
+    assert_eq!(rules(Some(1024)), (256, 256));
+    assert_eq!(rules(Some(1)), (1, 1));
+}
+
 const FIRST: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(120);
 
