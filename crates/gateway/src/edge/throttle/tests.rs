@@ -13,6 +13,10 @@ fn throttle(count: u32) -> Throttle {
     Throttle::new(&limits)
 }
 
+fn key(n: u128) -> Key {
+    Key::of(IpAddr::from((n << 64).to_be_bytes()))
+}
+
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
@@ -62,17 +66,17 @@ fn t25_a_stranger_cannot_use_up_what_a_client_may_do() {
 fn t25_memory_has_a_bound() {
     let limiter = Limiter::new(rate(1));
     for n in 0..50 {
-        limiter.check(Key { block: n, client: 0 }).unwrap();
+        limiter.check(key(n)).unwrap();
     }
     let keyed = Arc::clone(&limiter.keyed.read().unwrap());
     limiter.tidy(&keyed, 50);
-    assert!(limiter.check(Key { block: 0, client: 0 }).is_err(), "it is still remembered");
+    assert!(limiter.check(key(0)).is_err(), "it is still remembered");
     limiter.tidy(&keyed, 49);
-    assert!(limiter.check(Key { block: 0, client: 0 }).is_ok(), "counting began anew");
+    assert!(limiter.check(key(0)).is_ok(), "counting began anew");
 
     let quick = Limiter::new(Rate { count: NonZeroU32::new(1_000_000).unwrap(), per: Duration::from_secs(1) });
     for n in 0..TIDY_EVERY * 20 {
-        quick.check(Key { block: n as u128, client: 0 }).unwrap();
+        quick.check(key(n as u128)).unwrap();
     }
     let remembered = quick.keyed.read().unwrap().len();
     assert!(remembered < TIDY_EVERY * 10, "{remembered} addresses of long ago are remembered");
