@@ -423,10 +423,10 @@ async fn t63_sign_ins_that_nobody_finishes_have_a_cap_by_address() {
     for _ in 0..5 {
         from(&world.browser(), "2001:db8::66", Request::get(&world.at("/auth/signin"))).await;
     }
+    let now = portunus_core::Clock::now(&*world.clock);
     let is_open = async |id: &str| {
-        let found =
-            world.stores().transactions.find_transaction(&TransactionId::from_text(id), portunus_core::Clock::now(&*world.clock));
-        found.await.unwrap().is_some()
+        let id = TransactionId::from_text(id);
+        world.stores().transactions.find_transaction(&id, now).await.unwrap().is_some()
     };
     let mut open = 0;
     for id in &flood {
