@@ -79,7 +79,7 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
         Err(rejected) => return not_ours(rejected),
     };
     is_a_node(&parts);
-    let body = match body::read_within(body, mcp.body_limit, mcp.shares.budget(&unread.said().principal.user)).await {
+    let body = match body::read_within(body, mcp.body_limit, &mcp.shares.budget(&unread.said().principal.user)).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -104,7 +104,7 @@ async fn take_order(State(Listening { room, held }): State<Listening>, request: 
     is_a_node(&parts);
     let from = parts.extensions.get::<ConnectedFrom>().map_or(IpAddr::from([0, 0, 0, 0]), |from| from.0);
     let budget = ByteBudget { held: &held, whose: &AddressBlock::of(from), most: BYTES_PER_NODE };
-    let body = match body::read_within(body, (room.mcp)().body_limit + AROUND, budget).await {
+    let body = match body::read_within(body, (room.mcp)().body_limit + AROUND, &budget).await {
         Ok(body) => body,
         Err(response) => return *response,
     };

@@ -52,7 +52,7 @@ pub struct ByteBudget<'a, K> {
 
 /// The whole body of a request whose sender is known. Each byte counts for the sender as soon as it has come, and for as long as any part of
 /// the body is kept anywhere; past the budget the answer is 429.
-pub async fn read_within<K>(body: Body, limit: usize, budget: ByteBudget<'_, K>) -> Result<Bytes, Box<Response>>
+pub async fn read_within<K>(body: Body, limit: usize, budget: &ByteBudget<'_, K>) -> Result<Bytes, Box<Response>>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
 {
@@ -146,7 +146,7 @@ mod tests {
         let held = KeyedLimit::<u8>::default();
         let read = |whose: &'static u8, length: usize| {
             let budget = ByteBudget { held: &held, whose, most: 100 };
-            read_within(Body::from(vec![b'x'; length]), 80, budget)
+            async move { read_within(Body::from(vec![b'x'; length]), 80, &budget).await }
         };
         let first = read(&1, 60).await.unwrap();
         assert_eq!((first.len(), held.held(&1)), (60, 60));
@@ -163,7 +163,7 @@ mod tests {
         let endless = futures::stream::pending::<Result<Bytes, std::io::Error>>();
         let budget = ByteBudget { held: &held, whose: &1, most: 100 };
         let body = Body::from_stream(futures::StreamExt::chain(chunks, endless));
-        let slow = read_within(body, 80, budget).await.unwrap_err();
+        let slow = read_within(body, 80, &budget).await.unwrap_err();
         assert_eq!((slow.status(), held.held(&1)), (StatusCode::REQUEST_TIMEOUT, 0));
     }
 

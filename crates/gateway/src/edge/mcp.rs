@@ -69,7 +69,7 @@ impl McpRoom {
                     Ok(taken) => permit = Some(taken),
                     Err(response) => return *response,
                 }
-                match body::read_within(body, self.body_limit, self.shares.budget(&principal.user)).await {
+                match body::read_within(body, self.body_limit, &self.shares.budget(&principal.user)).await {
                     Ok(bytes) => bytes,
                     Err(response) => return *response,
                 }
