@@ -15,7 +15,7 @@ use portunus_core::{
     Clock, Entropy,
     address_block::AddressBlock,
     oauth::{
-        OAuthError,
+        ErrorCode, OAuthError,
         client_metadata::ClientMetadata,
         register::{self, Registration},
         ways::{Way, Ways},
@@ -40,7 +40,7 @@ pub fn routes(room: RegisterRoom) -> Router {
     Router::new()
         .route(register::PATH, routing::post(post))
         .route("/register", routing::post(post))
-        .layer(DefaultBodyLimit::max(limits::CLIENT_METADATA))
+        .layer(DefaultBodyLimit::max(limits::FORM))
         .with_state(room)
 }
 
@@ -72,7 +72,12 @@ async fn post(
 
 fn registration(room: &RegisterRoom, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
     room.ways.check_open(Way::Registration)?;
-    let mut registration = register::register(ClientMetadata::parse(body)?, room.clock.now(), &*room.entropy)?;
+    let metadata = ClientMetadata::parse(body)?;
+    if body.len() > limits::CLIENT_METADATA {
+        let problem = format!("the metadata is longer than {} bytes", limits::CLIENT_METADATA);
+        return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, problem));
+    }
+    let mut registration = register::register(metadata, room.clock.now(), &*room.entropy)?;
     registration.client.registered_from = Some(AddressBlock::of(peer).tag());
     room.ways.admit(Way::Registration, &registration.client)?;
     Ok(registration)

@@ -56,6 +56,9 @@ async fn t55_a_flood_of_registrations_drives_out_only_its_own() {
         }
         agent.keep_secret(page.json()["registration_access_token"].as_str().unwrap());
     }
+    let large = json!({"redirect_uris": ["http://127.0.0.1/cb"], "jwks": {"keys": [], "padding": "x".repeat(20_000)}});
+    let refused = from(&agent, GOOD, Request::json(&world.at("/auth/register"), &large)).await.expect(400);
+    assert_eq!(refused.error(), "invalid_client_metadata");
     let kept = world.stores().clients.list_clients(100).await.unwrap();
     assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 5, "the disk has a bound");
     assert_eq!(kept.iter().filter(|client| flood.contains(&client.id.to_string())).count(), 3, "two are of other addresses");
