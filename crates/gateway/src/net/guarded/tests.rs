@@ -4,7 +4,10 @@
 use std::net::Ipv4Addr;
 
 use portunus_core::{Timestamp, address_block::AddressBlock, clock::FixedClock};
-use portunus_testkit::zoo::{Animal, Zoo};
+use portunus_testkit::{
+    wait::eventually,
+    zoo::{Animal, Zoo},
+};
 use serde_json::json;
 
 use super::*;
@@ -261,9 +264,7 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
         hanging.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
     // Until the flood has all the places that it gets.
-    while visit.zoo.visits().len() < super::super::askers::AT_ONCE_PER_ADDRESS {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the flood has its places", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
     visit.zoo.keep(HONEST, Animal::honest(json!({})));
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
@@ -323,9 +324,8 @@ async fn t55_names_that_hang_keep_nobody_elses_look_ups() {
         async move { fetcher.load(&url(&text), Content::ClientDocument, asker).await }
     };
     let hanging: Vec<_> = (0..12).map(|n| tokio::spawn(load(format!("https://slow-{n}.example/c"), ASKER))).collect();
-    while names.waiting.load(std::sync::atomic::Ordering::SeqCst) < super::super::askers::AT_ONCE_PER_ADDRESS {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let waiting = || names.waiting.load(std::sync::atomic::Ordering::SeqCst);
+    eventually("the flood has its look-ups", async || waiting() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     for asker in [other, Asker { in_use: true, ..ASKER }] {
         let quick = load(format!("https://quick-{}.example/c", asker.in_use), asker).await;
@@ -348,9 +348,7 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
-    while visit.zoo.visits().len() < super::super::askers::AT_ONCE_PER_ADDRESS {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the flood has its places", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
     for _ in 0..10 {
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await }));
