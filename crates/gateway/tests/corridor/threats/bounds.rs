@@ -297,7 +297,8 @@ async fn t62_proxied_requests_count_for_their_person() {
             let request = Request::get(&world.at(&format!("/mcp/silent/hang/{n}"))).without_cookies().bearer(&alice.access);
             let browser = browser.clone();
             tokio::spawn(async move {
-                // A quick one may have its place just now. bounded: by what is waited for below, in time.
+                // A quick one may have its place just now.
+                // bounded: by what is waited for below, in time.
                 while browser.try_send(request.clone()).await.is_ok_and(|page| page.status == 429) {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
