@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use hkdf::Hkdf;
 use portunus_core::{
     Clock, Entropy,
-    admission::{Allow, NotAdmitted},
     address_block::AddressBlock,
+    admission::{Allow, NotAdmitted},
     client::Client,
     ids::{ProviderName, ServerName, UserId},
     lifetimes::Lifetimes,
