@@ -289,7 +289,8 @@ async fn silent_server() -> Url {
 #[tokio::test]
 async fn t62_proxied_requests_count_for_their_person() {
     let limits = Limits { requests_per_user: 3, ..Limits::default() };
-    let proxies = vec![ProxyRoute { pattern: "/mcp/silent/".to_owned(), target: silent_server().await }];
+    let target = silent_server().await;
+    let proxies = vec![ProxyRoute { pattern: "/mcp/silent/".to_owned(), target, pass_headers: Vec::new() }];
     let world = World::of(Setup { limits, proxies, ..Setup::default() }).await;
     let (_, browser, alice) = world.connect("/mcp/silent/quick").await;
     let waiting: Vec<_> = (0..3)
