@@ -78,6 +78,7 @@ impl Display for Limit {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a figure and its bound are written where they are told")]
 impl Figures {
     /// `row` is the fault's, as `F1`; `store` what the records were in; `done` what was done to it.
     pub fn of(row: &'static str, store: &str, done: &str) -> Self {

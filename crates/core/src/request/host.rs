@@ -109,10 +109,13 @@ pub fn agreed_host<'a>(
 mod tests {
     use super::*;
 
+    /// Scheme and authority of the target, the `Host` headers, and what comes of them.
+    type Case = ((Option<&'static str>, Option<&'static str>), &'static [&'static str], Result<Option<&'static str>, BadHost>);
+
     #[test]
     fn t65_target_and_host_must_agree() {
         let https = (Some("https"), Some("gw.example"));
-        let cases: [((Option<&str>, Option<&str>), &[&str], Result<Option<&str>, BadHost>); 34] = [
+        let cases: [Case; 34] = [
             ((None, None), &["gw.example"], Ok(Some("gw.example"))),
             ((None, None), &[], Ok(None)),
             (https, &[], Ok(Some("gw.example"))),
