@@ -1,5 +1,5 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`principal`], [`admission`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
+//! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`refresh`], [`principal`], [`admission`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
 pub mod address_block;
@@ -20,6 +20,7 @@ pub mod pins;
 pub mod pkce;
 pub mod principal;
 pub mod redirect;
+pub mod refresh;
 pub mod request;
 pub mod resource;
 pub mod scope;

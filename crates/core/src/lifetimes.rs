@@ -14,10 +14,13 @@ pub struct Lifetimes {
     pub access_token: Duration,
     /// A refresh token, from its own minting: each rotation starts it anew.
     pub refresh_token: Duration,
-    /// How long a used refresh token still yields the same successor (threat 17).
+    /// How long a used refresh token still yields the current pair, wherever it comes from (threat 17).
     pub refresh_grace: Duration,
+    /// How long it does if it comes from the address of the family's latest rotation (FB16); `None` is no longer than the grace.
+    pub refresh_reuse: Option<Duration>,
     /// What a person allowed a client, whatever becomes of its tokens: after this long they are asked to sign in again.
     pub grant: Duration,
+    /// An authorization code that was not redeemed (FB15).
     pub authorization_code: Duration,
     /// A sign-in in flight, from the authorization request to the provider's answer.
     pub sign_in: Duration,
@@ -40,6 +43,11 @@ impl Lifetimes {
         Self { refresh_grace: self.refresh_grace + CLOCKS_APART, ..self }
     }
 
+    /// How long an access token must live yet to be handed out again: one that ends at once is of no use to a client.
+    pub fn least_left(&self) -> Duration {
+        MINUTE.min(self.access_token / 4)
+    }
+
     /// When a login ends that began at `created_at` and was last used at `last_seen`.
     pub fn login_end(&self, created_at: Timestamp, last_seen: Timestamp) -> Timestamp {
         let end = created_at + self.login;
@@ -53,8 +61,9 @@ impl Default for Lifetimes {
             access_token: 60 * MINUTE,
             refresh_token: 30 * DAY,
             refresh_grace: Duration::from_secs(30),
+            refresh_reuse: Some(DAY),
             grant: 90 * DAY,
-            authorization_code: MINUTE,
+            authorization_code: 5 * MINUTE,
             sign_in: 10 * MINUTE,
             login: 7 * DAY,
             login_idle: None,

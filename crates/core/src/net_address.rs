@@ -5,6 +5,33 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// What one subscriber has: an address of IPv4, however it is written, or a /64 of IPv6. Where a /64 is what many share, because each of its
+/// addresses stands for another host's of IPv4 or for another host on the link, it is the whole address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AddressBlock(u128);
+
+impl AddressBlock {
+    pub fn of(address: IpAddr) -> Self {
+        let v6 = match address.to_canonical() {
+            IpAddr::V4(address) => return Self::of_v4(address),
+            IpAddr::V6(address) => address,
+        };
+        match special_use_v6(v6) {
+            Some("NAT64") => embedded_v4(v6).map_or(Self(v6.to_bits()), Self::of_v4),
+            Some("NAT64, local use" | "link-local" | "Teredo") => Self(v6.to_bits()),
+            _ => Self(v6.to_bits() & !u128::from(u64::MAX)),
+        }
+    }
+
+    fn of_v4(address: Ipv4Addr) -> Self {
+        Self(address.to_ipv6_mapped().to_bits())
+    }
+
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
 /// Why an address is no public one: the name of its block, for the log.
 pub type SpecialUse = &'static str;
 

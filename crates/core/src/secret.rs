@@ -1,5 +1,5 @@
 //! Secrets: text that never prints ([`SecretText`]), the tokens we mint ([`TokenSecret`]) and what we keep of them
-//! ([`TokenHash`]). Identifiers that may be seen live in [`crate::ids`].
+//! ([`TokenHash`]). How refresh tokens hang together is in [`crate::refresh`]. Identifiers that may be seen live in [`crate::ids`].
 
 use std::fmt;
 
@@ -78,7 +78,8 @@ impl TokenKind {
     }
 }
 
-/// A secret we mint: prefix, 256 random bits in base64url (43 characters), CRC-32 of what stands before it (6 characters).
+/// A secret we mint: prefix, 256 random bits in base64url (43 characters), CRC-32 of what stands before it (6 characters). A refresh
+/// token's body is longer ([`crate::refresh`]).
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenSecret(SecretText);
 
@@ -87,7 +88,12 @@ const CHECK: usize = 6;
 
 impl TokenSecret {
     pub fn generate(kind: TokenKind, entropy: &dyn Entropy) -> Self {
-        let mut text = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random_bytes(entropy)));
+        Self::from_body(kind, &random_bytes(entropy))
+    }
+
+    /// The secret with these bytes as its body: what [`crate::refresh`] makes again when it is asked for.
+    pub(crate) fn from_body(kind: TokenKind, body: &[u8]) -> Self {
+        let mut text = format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(body));
         text.push_str(&checksum(&text));
         Self(SecretText::new(text))
     }
@@ -95,12 +101,14 @@ impl TokenSecret {
     /// Takes a presented secret if it has the exact shape of `kind`: any added, cut or mistyped character makes it `None`
     /// without a look into the store (threat 22).
     pub fn parse(kind: TokenKind, presented: &str) -> Option<Self> {
-        let body = presented.strip_prefix(kind.prefix())?;
-        if body.len() != BODY + CHECK || !body.is_ascii() {
-            return None;
-        }
-        let (head, check) = presented.split_at(presented.len() - CHECK);
-        (checksum(head) == check).then(|| Self(SecretText::new(presented)))
+        let (body, _) = split(kind, presented)?;
+        (body.len() == BODY).then(|| Self(SecretText::new(presented)))
+    }
+
+    /// The bytes of the body of a presented secret, whatever their number: its kind says how many there have to be.
+    pub(crate) fn parse_body(kind: TokenKind, presented: &str) -> Option<Vec<u8>> {
+        let (body, _) = split(kind, presented)?;
+        URL_SAFE_NO_PAD.decode(body).ok()
     }
 
     pub fn expose(&self) -> &str {
@@ -116,6 +124,14 @@ impl fmt::Debug for TokenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
+}
+
+/// Body and checksum of a secret of this kind, if the one fits the other.
+fn split(kind: TokenKind, presented: &str) -> Option<(&str, &str)> {
+    let rest = presented.strip_prefix(kind.prefix()).filter(|rest| rest.is_ascii())?;
+    let (body, check) = rest.split_at_checked(rest.len().checked_sub(CHECK)?)?;
+    let head = presented.get(..kind.prefix().len() + body.len())?;
+    (checksum(head) == check).then_some((body, check))
 }
 
 fn checksum(text: &str) -> String {

@@ -1,4 +1,5 @@
-//! What the store keeps of codes and tokens: hashes, never the secrets (those are [`crate::secret::TokenSecret`]).
+//! What the store keeps of codes and access tokens: hashes, never the secrets (those are [`crate::secret::TokenSecret`]). Refresh tokens are
+//! kept by families: [`crate::refresh`].
 
 use serde::{Deserialize, Serialize};
 
@@ -56,19 +57,10 @@ pub struct FoundAccess {
     pub user: User,
 }
 
-/// A refresh token of a grant; rotated at each use (OAuth 2.1 section 4.3.1).
+/// A refresh token of before there were families ([`crate::refresh`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshToken {
     pub hash: TokenHash,
     pub grant: GrantId,
     pub expires_at: Timestamp,
-}
-
-/// A refresh token as found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundRefresh {
-    pub token: RefreshToken,
-    pub grant: Grant,
-    /// When it was exchanged for its successor, if it was.
-    pub used_at: Option<Timestamp>,
 }

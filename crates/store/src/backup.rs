@@ -25,7 +25,7 @@ pub use self::{read::Reader, write::Writer};
 use crate::seal::{Place, SealError};
 
 /// The format this build writes, and the latest it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// No line is longer, so that whoever reads one needs no more memory than this.
 const LONGEST_LINE: usize = 64 * 1024 * 1024;

@@ -1,7 +1,15 @@
 //! Records as every store holds them: JSON, or JSON sealed where the record's type holds secrets. The sealing itself is
 //! [`crate::seal`].
 
-use portunus_core::{principal::User, secret::TokenHash, store::StoreError};
+use portunus_core::{
+    Timestamp,
+    grant::Grant,
+    principal::User,
+    refresh::RefreshFamily,
+    secret::{SecretText, TokenHash},
+    store::StoreError,
+    token::AccessToken,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -28,6 +36,21 @@ pub(crate) fn seal_json<T: Serialize>(sealer: &Sealer, place: Place<'_>, record:
 pub(crate) fn open_json<T: DeserializeOwned>(sealer: &Sealer, place: Place<'_>, ciphertext: &[u8]) -> Result<T, StoreError> {
     let json = sealer.open(place, ciphertext).map_err(not_opened)?;
     serde_json::from_slice(&json).map_err(|error| unreadable(place.table, &error))
+}
+
+/// The secret of a family of refresh tokens, once its seal is off.
+pub(crate) fn read_family_secret(plaintext: &[u8]) -> Result<SecretText, StoreError> {
+    let text =
+        std::str::from_utf8(plaintext).map_err(|_| StoreError::Corrupt("the secret of a family is not text".to_owned()))?;
+    Ok(SecretText::new(text))
+}
+
+/// Until when a redeemed code is remembered: as long as its grant may live, a replay ends it (threat 70).
+pub(crate) fn remembered_until(grant: &Grant, access: &AccessToken, refresh: Option<&RefreshFamily>) -> Timestamp {
+    match refresh {
+        Some(family) => grant.expires_at.unwrap_or(family.expires_at).max(access.expires_at),
+        None => access.expires_at,
+    }
 }
 
 pub(crate) fn not_opened(error: SealError) -> StoreError {

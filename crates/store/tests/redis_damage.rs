@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use portunus_core::{Timestamp, secret::TokenHash, store::RecordKind};
 use portunus_store::{
-    conformance::archive::furnish,
+    conformance::archive::{family_id, furnish},
     inspection::{Inspection, Problem},
     redis::{OpenError, inspect},
 };
@@ -37,14 +37,15 @@ fn key(place: &Place, end: &str) -> String {
     keys[0].clone()
 }
 
-/// Runs a command in which `@end` stands for the one key with this end, `#text` for a hash.
+/// Runs a command in which `@end` stands for the one key with this end, `#text` for a hash, `%n` for the refresh tokens of grant `n`.
 fn plant(place: &Place, command: &[&str]) {
     let words: Vec<String> = command
         .iter()
         .map(|word| match (word.strip_prefix('@'), word.strip_prefix('#')) {
-            (Some(end), _) => match end.split_once('#') {
-                Some((kind, text)) => key(place, &format!("{kind}{}", TokenHash::of(text))),
-                None => key(place, end),
+            (Some(end), _) => match (end.split_once('#'), end.split_once('%')) {
+                (Some((kind, text)), _) => key(place, &format!("{kind}{}", TokenHash::of(text))),
+                (_, Some((kind, n))) => key(place, &format!("{kind}{}", family_id(n.parse().unwrap()))),
+                _ => key(place, end),
             },
             (_, Some(text)) => TokenHash::of(text).to_string(),
             _ => (*word).to_owned(),
@@ -58,7 +59,7 @@ fn find<'a>(problems: &'a [Problem], kind: Option<RecordKind>, what: &str) -> Op
     problems.iter().find(|problem| problem.kind == kind && problem.what.contains(what))
 }
 
-const CASES: [(&[&str], RecordKind, &str); 29] = [
+const CASES: [(&[&str], RecordKind, &str); 30] = [
     // Records that cannot be read.
     (&["HSET", "@{clients}:client:client 1", "record", "{}"], RecordKind::Client, "cannot be read: clients.record"),
     (&["HSET", "@*:grant:grant 1", "record", "x"], RecordKind::Grant, "cannot be read: grants.record"),
@@ -67,19 +68,20 @@ const CASES: [(&[&str], RecordKind, &str); 29] = [
     (&["HSET", "@*:leg:#state 1", "record", "x"], RecordKind::Leg, "cannot be read: not a sealed value"),
     (&["HSET", "@*:login:#login 5", "record", "x"], RecordKind::Login, "cannot be read: not a sealed value"),
     (&["HSET", "@*:session:#session 1", "state", "x"], RecordKind::Session, "cannot be read: not a sealed value"),
-    (&["HSET", "@*:successor:#refresh 1", "record", "x"], RecordKind::Grant, "cannot be read: not a sealed value"),
+    (&["HSET", "@*:family:%1", "secret", "x"], RecordKind::Grant, "cannot be read: not a sealed value"),
+    (&["HSET", "@*:family:%1", "state", "x"], RecordKind::Grant, "cannot be read: family.state"),
     (&["HSET", "@*:access:#access 0", "scopes", "\""], RecordKind::Grant, "cannot be read: access.scopes"),
     // What belongs to them.
     (&["DEL", "@*:grant:grant 0"], RecordKind::AccessToken, "of a grant that is not there"),
     (&["DEL", "@*:grant:grant 0"], RecordKind::RefreshToken, "of a grant that is not there"),
     (&["DEL", "@*:grant:grant 0"], RecordKind::Grant, "gone before it expired"),
-    (&["DEL", "@*:refresh:#refresh 10"], RecordKind::RefreshToken, "gone before it expired"),
+    (&["DEL", "@*:family:%0"], RecordKind::RefreshToken, "gone before it expired"),
     (&["DEL", "@*:session:#session 1"], RecordKind::Session, "gone before it expired"),
     (&["HSET", "@*:grant:grant 1", "epoch_of_user", "7:1"], RecordKind::Grant, "of an epoch that has not come"),
     (&["SET", "@*:epoch-of-user:*", "many"], RecordKind::Grant, "its epoch is no epoch"),
     // What leads to them.
     (&["DEL", "@*:to-access:#access 0"], RecordKind::AccessToken, "no pointer leads to it"),
-    (&["SET", "@*:to-refresh:#refresh 0", "grant 0 00"], RecordKind::RefreshToken, "no pointer leads to it"),
+    (&["SET", "@*:to-family:%0", "grant 0 00"], RecordKind::RefreshToken, "no pointer leads to it"),
     (&["DEL", "@*:to-grant:grant 0"], RecordKind::Grant, "no pointer leads to it"),
     (&["DEL", "@*:to-login:#login 5"], RecordKind::Login, "no pointer leads to it"),
     (&["DEL", "@*:grants-of-client:client 0"], RecordKind::Grant, "not in the list of its client"),
@@ -146,11 +148,11 @@ async fn a_live_grant_of_a_registered_client_that_is_gone_is_found() {
 async fn seals_are_counted_by_secret_and_stay_as_they_are() {
     let place = furnished().await;
     let with = |secrets: &'static [&'static str]| inspect(place.options(), sealer_of(secrets), NOW);
-    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 12]);
-    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 12], "looking seals nothing anew");
+    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 14]);
+    assert_eq!(with(&["new", SECRET]).await.unwrap().seals, [0, 14], "looking seals nothing anew");
     assert!(matches!(with(&["another"]).await, Err(OpenError::WrongSecret { .. })));
     drop(portunus_store::redis::open(place.options(), sealer_of(&["new", SECRET])).await.unwrap());
-    assert_eq!(with(&["new"]).await.unwrap().seals, [12]);
+    assert_eq!(with(&["new"]).await.unwrap().seals, [14]);
 }
 
 #[tokio::test]

@@ -10,11 +10,12 @@ use std::{
 
 use portunus_core::{
     bulletin::Bulletin,
+    refresh::{PresentedRefresh, RefreshKey, Standing},
     secret::TokenHash,
-    store::{Redeemed, Rotated, StoreError, Stores},
+    store::{Redeemed, StoreError, Stores},
 };
 use portunus_store::{
-    conformance::secrets::{NOW, access, code, fill, grant, rotation},
+    conformance::secrets::{NOW, access, change, code, family, fill, grant},
     redis::{RedisAddress, RedisOptions, open},
 };
 use portunus_testkit::{
@@ -41,7 +42,7 @@ async fn assert_unavailable(stores: &Stores) {
     let (hash, id) = (TokenHash::of("secret of the refresh token"), grant().id);
     let calls: [Call<'_>; 7] = [
         Box::pin(async { stores.grants.find_access(&hash, NOW).await.map(drop) }),
-        Box::pin(async { stores.grants.rotate_refresh(&hash, &rotation(9)).await.map(drop) }),
+        Box::pin(async { stores.grants.change_family(&change(&family(), 9)).await.map(drop) }),
         Box::pin(async { stores.grants.revoke_grant(&id, NOW).await.map(drop) }),
         Box::pin(async { stores.clients.count_unused_clients().await.map(drop) }),
         Box::pin(async { stores.assertions.use_once(&hash, NOW, NOW).await.map(drop) }),
@@ -69,8 +70,9 @@ async fn assert_nothing_lost(stores: &Stores) {
     let again = stores.grants.redeem_code(&code, &grant(), &access("secret of the access token, again"), None, NOW).await;
     assert_eq!(again.unwrap(), Redeemed::Already(grant().id));
     assert_eq!(stores.grants.find_access(&TokenHash::of("secret of the access token, again"), NOW).await.unwrap(), None);
-    let used = stores.grants.find_refresh(&TokenHash::of("secret of the refresh token"), NOW).await.unwrap().unwrap();
-    assert_eq!(used.used_at, Some(NOW));
+    let found = stores.grants.find_refresh(&RefreshKey::Family(family().id), NOW).await.unwrap().unwrap();
+    let used = PresentedRefresh::parse(family().token().expose()).unwrap();
+    assert_eq!(found.standing(&used), Standing::Used { generations: 1, at: Some(NOW) });
     assert!(stores.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
 }
 
@@ -243,8 +245,7 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
         .report();
     assert_nothing_lost(&stores).await;
     assert_eq!(stores.grants.find_code(&code.hash, NOW).await.unwrap().unwrap().code, code);
-    let next = stores.grants.rotate_refresh(&TokenHash::of("secret of the successor 1"), &rotation(2)).await.unwrap();
-    assert_eq!(next, Rotated::Fresh);
+    assert!(stores.grants.change_family(&change(&change(&family(), 1).after, 2)).await.unwrap());
 
     assert_ne!(stores.bulletins.mark().await.unwrap(), begun, "another server has other marks, though nothing was told");
     let mut hearing = stores.bulletins.listen().await.unwrap();

@@ -141,3 +141,38 @@ fn t27_ipv4_hidden_in_ipv6_is_found() {
     }
     assert_eq!(embedded_v4("2606:4700::1".parse().unwrap()), None);
 }
+
+#[test]
+fn fb16_an_address_is_what_one_subscriber_has() {
+    let same = [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("192.0.2.1", "64:ff9b::192.0.2.1"),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
+        ("fd00:1:2:3::1", "fd00:1:2:3::2"),
+        ("2002:c000:201::1", "2002:c000:201::2"),
+        ("fe80::1", "fe80::1"),
+    ];
+    let other = [
+        ("192.0.2.1", "192.0.2.2"),
+        ("127.0.0.1", "127.0.0.2"),
+        ("127.0.0.1", "::1"),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::1".replace("1:2", "2:1").as_str()),
+        ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2"),
+        ("64:ff9b:1::192.0.2.1", "64:ff9b:1::192.0.2.2"),
+        ("fe80::1", "fe80::2"),
+        ("2001:0:1:2::1", "2001:0:1:2::2"),
+        // The holder of a /64 may write any address of IPv4 into it.
+        ("192.0.2.1", "2001:db8:1:2:0:5efe:192.0.2.1"),
+        ("192.0.2.1", "2001:db8:1:2:200:5efe:192.0.2.1"),
+    ]
+    .map(|(one, other)| (one.to_owned(), other.to_owned()));
+    let block = |text: &str| AddressBlock::of(text.parse().unwrap());
+    for (one, other) in same {
+        assert_eq!(block(one), block(other), "{one} {other}");
+    }
+    for (one, other) in other {
+        assert_ne!(block(&one), block(&other), "{one} {other}");
+    }
+}

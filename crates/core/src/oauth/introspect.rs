@@ -8,9 +8,10 @@ use crate::{
     clock::Timestamp,
     grant::Grant,
     principal::User,
+    refresh::{FoundRefresh, PresentedRefresh, Standing},
     resource::{PublicUrl, ResourceSet},
     scope::ScopeSet,
-    token::{FoundAccess, FoundRefresh},
+    token::FoundAccess,
 };
 
 /// The answer.
@@ -60,16 +61,18 @@ pub fn of_access(client: &AuthenticatedClient, found: Option<FoundAccess>, now: 
 /// `user` is the grant's.
 pub fn of_refresh(
     client: &AuthenticatedClient,
-    found: Option<FoundRefresh>,
+    (presented, found): (&PresentedRefresh, Option<FoundRefresh>),
     user: Option<&User>,
     now: Timestamp,
     issuer: &PublicUrl,
 ) -> Introspection {
-    let Some(FoundRefresh { token, grant, used_at }) = found else { return Introspection::INACTIVE };
-    if !may_see(client, &grant) || !grant.is_live(now) || token.expires_at <= now || used_at.is_some() {
+    let found = found.filter(|found| found.standing(presented) == Standing::Current && found.expires_at() > now);
+    let Some(found) = found else { return Introspection::INACTIVE };
+    let grant = &found.grant;
+    if !may_see(client, grant) || !grant.is_live(now) {
         return Introspection::INACTIVE;
     }
-    about_user(about(&grant, &grant.scopes, grant.resources.clone(), token.expires_at, issuer), user)
+    about_user(about(grant, &grant.scopes, grant.resources.clone(), found.expires_at(), issuer), user)
 }
 
 fn may_see(client: &AuthenticatedClient, grant: &Grant) -> bool {

@@ -5,13 +5,19 @@ use super::{ErrorCode, OAuthError, token::AuthenticatedClient};
 use crate::{
     grant::Grant,
     ids::GrantId,
+    refresh::{FoundRefresh, PresentedRefresh, Standing},
     secret::TokenHash,
-    token::{FoundAccess, FoundRefresh},
+    token::FoundAccess,
 };
 
-/// Which grant a refresh token ends: one that was used already does too, for whoever sends it wants to be gone. `None` for a token
-/// that is not known (any more), which is as good as revoked (section 2.2).
-pub fn of_refresh(client: &AuthenticatedClient, found: Option<FoundRefresh>) -> Result<Option<GrantId>, OAuthError> {
+/// Which grant a refresh token ends: one that was used already does too, for the client that sends it wants to be gone. `None` for a token
+/// that is not known (any more), or that was made up, which is as good as revoked (section 2.2).
+pub fn of_refresh(
+    client: &AuthenticatedClient,
+    presented: &PresentedRefresh,
+    found: Option<FoundRefresh>,
+) -> Result<Option<GrantId>, OAuthError> {
+    let found = found.filter(|found| found.standing(presented) != Standing::Unknown);
     let Some(found) = found else { return Ok(None) };
     check_own(client, &found.grant)?;
     Ok(Some(found.grant.id))
@@ -40,7 +46,7 @@ mod tests {
         ids::ClientId,
         oauth::{
             authorize::tests::client,
-            token::samples::{found_access, found_refresh, proven},
+            token::samples::{current, forged, found_access, found_refresh, proven},
         },
     };
 
@@ -48,14 +54,16 @@ mod tests {
     fn t16_a_client_ends_its_own_tokens_only() {
         let own = proven(&client());
         let thief = proven(&Client { id: ClientId::from_text("thief"), ..client() });
-        let (access, refresh) = (found_access(), found_refresh(None));
+        let (access, refresh) = (found_access(), found_refresh());
+        let sent = current(&refresh);
         assert_eq!(of_access(&own, Some(access.clone())), Ok(Some(access.token.hash)));
-        assert_eq!(of_refresh(&own, Some(refresh.clone())), Ok(Some(refresh.grant.id.clone())));
+        assert_eq!(of_refresh(&own, &sent, Some(refresh.clone())), Ok(Some(refresh.grant.id.clone())));
+        assert_eq!(of_refresh(&own, &forged(&refresh), Some(refresh.clone())), Ok(None), "one that was made up ends nothing");
         assert_eq!(of_access(&thief, Some(access)).unwrap_err().code, ErrorCode::InvalidGrant);
-        assert_eq!(of_refresh(&thief, Some(refresh)).unwrap_err().code, ErrorCode::InvalidGrant);
+        assert_eq!(of_refresh(&thief, &sent, Some(refresh)).unwrap_err().code, ErrorCode::InvalidGrant);
         for client in [&own, &thief] {
             assert_eq!(
-                (of_access(client, None), of_refresh(client, None)),
+                (of_access(client, None), of_refresh(client, &sent, None)),
                 (Ok(None), Ok(None)),
                 "unknown is as good as revoked"
             );

@@ -17,7 +17,8 @@ use crate::{
     grant::{Consent, Grant},
     ids::{GrantId, UserId},
     principal::User,
-    secret::{SecretText, TokenHash},
+    refresh::RefreshFamily,
+    secret::TokenHash,
     signin::{Login, ProviderLeg, Transaction},
     token::{AccessToken, AuthorizationCode, RefreshToken},
 };
@@ -32,10 +33,12 @@ pub enum Record {
     Transaction(Transaction),
     Leg(ProviderLeg),
     Consent(Consent),
-    /// With the grant it became, if it was redeemed.
+    /// With the grant it became, if it was redeemed, and until when it is remembered then.
     Code {
         code: AuthorizationCode,
         redeemed: Option<GrantId>,
+        #[serde(default)]
+        kept_until: Option<Timestamp>,
     },
     Grant(GrantWithTokens),
     Assertion {
@@ -53,14 +56,17 @@ pub enum Record {
     },
 }
 
-/// A grant and its tokens as they were at one moment: a used token without its successor, or the other way round, would be two tokens
-/// that work or none.
+/// A grant and its tokens as they were at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantWithTokens {
     pub grant: Grant,
     /// When the last token it ever had expires.
     pub tokens_until: Timestamp,
     pub access: Vec<AccessToken>,
+    #[serde(default)]
+    pub family: Option<RefreshFamily>,
+    /// Tokens of before there were families.
+    #[serde(default)]
     pub refresh: Vec<KeptRefresh>,
 }
 
@@ -71,18 +77,9 @@ pub struct KeptRefresh {
 }
 
 /// A refresh token that was exchanged: it stays, so that its reuse is seen (threat 18).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedRefresh {
     pub at: Timestamp,
-    /// What it was exchanged for, while the grace window is open (threat 17).
-    pub successor: Option<KeptSuccessor>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptSuccessor {
-    pub secret: SecretText,
-    /// The end of the grace window.
-    pub until: Timestamp,
 }
 
 fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -182,7 +179,7 @@ impl Census {
             Record::Session { .. } => RecordKind::Session,
             Record::Grant(grant) => {
                 self.add(RecordKind::AccessToken, grant.access.len() as u64);
-                self.add(RecordKind::RefreshToken, grant.refresh.len() as u64);
+                self.add(RecordKind::RefreshToken, grant.refresh.len() as u64 + u64::from(grant.family.is_some()));
                 RecordKind::Grant
             }
         };

@@ -1,7 +1,5 @@
 //! Port for grants with their codes and tokens: in one port because redeeming and rotating touch all of them in one atomic step.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +8,9 @@ use crate::{
     clock::Timestamp,
     grant::Grant,
     ids::{ClientId, GrantId, UserId},
-    secret::{SecretText, TokenHash},
-    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode, FoundRefresh, RefreshToken},
+    refresh::{FoundRefresh, RefreshFamily, RefreshKey},
+    secret::TokenHash,
+    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
 };
 
 /// How redeeming a code ended.
@@ -25,29 +24,15 @@ pub enum Redeemed {
     Unknown,
 }
 
-/// What to write when a refresh token is exchanged.
+/// What the exchange of a refresh token writes: all of it, or nothing.
 #[derive(Clone, Debug)]
-pub struct Rotation {
-    pub successor: RefreshToken,
-    /// The successor itself, kept sealed for the grace window: parallel callers must all receive it (threat 17).
-    pub successor_secret: SecretText,
+pub struct FamilyChange {
+    /// The family as it was found; `None` if the grant had none yet.
+    pub before: Option<RefreshFamily>,
+    pub after: RefreshFamily,
+    /// An access token that was issued for it.
     pub access: AccessToken,
     pub now: Timestamp,
-    pub grace: Duration,
-}
-
-/// How exchanging a refresh token ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rotated {
-    /// This call was the first: successor and access token are kept.
-    Fresh,
-    /// Used before, within the grace window: this is the successor that was handed out then. The new access token is kept, the
-    /// new successor is not.
-    Repeated { successor_secret: SecretText },
-    /// Used before, and the grace window is over; nothing was written. The caller revokes the grant.
-    Reused(GrantId),
-    /// No such token, expired, or its grant is revoked.
-    Unknown,
 }
 
 /// Whose grants.
@@ -66,7 +51,7 @@ pub enum GrantsOf {
 pub trait GrantStore: Send + Sync {
     async fn insert_code(&self, code: &AuthorizationCode) -> Result<(), StoreError>;
 
-    /// A code that has not expired at `now`, redeemed or not.
+    /// A code that has not expired at `now`, or that was redeemed: such a one is kept for as long as its grant may live.
     async fn find_code(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundCode>, StoreError>;
 
     /// One atomic step: if the code is there, unexpired and unredeemed, marks it redeemed and keeps grant and tokens.
@@ -75,7 +60,7 @@ pub trait GrantStore: Send + Sync {
         hash: &TokenHash,
         grant: &Grant,
         access: &AccessToken,
-        refresh: Option<&RefreshToken>,
+        refresh: Option<&RefreshFamily>,
         now: Timestamp,
     ) -> Result<Redeemed, StoreError>;
 
@@ -85,11 +70,12 @@ pub trait GrantStore: Send + Sync {
     /// A live access token (unexpired, its grant not revoked) with its grant and user.
     async fn find_access(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, StoreError>;
 
-    /// A refresh token that has not expired, used or not, its grant revoked or not.
-    async fn find_refresh(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError>;
+    /// What a refresh token is about, used or not, its grant revoked or not; `None` if no token of the family is of use at `now`.
+    async fn find_refresh(&self, key: &RefreshKey, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError>;
 
-    /// One atomic step: exchanges the refresh token under `hash` as [`Rotated`] tells.
-    async fn rotate_refresh(&self, hash: &TokenHash, rotation: &Rotation) -> Result<Rotated, StoreError>;
+    /// One atomic step: keeps the family as it is after an exchange, and the access token with it. `false`, and nothing was written, if the
+    /// family is not as it was found, or if its grant is revoked: the caller looks again.
+    async fn change_family(&self, change: &FamilyChange) -> Result<bool, StoreError>;
 
     /// Revokes the grant; its tokens are dead from the next look-up on. `false` if it was unknown or revoked before.
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError>;

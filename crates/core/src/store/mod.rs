@@ -18,15 +18,15 @@ mod transactions;
 use std::sync::Arc;
 
 pub use archive::{
-    Archive, ArchiveError, Census, GrantWithTokens, KeptRefresh, KeptSuccessor, Record, RecordKind, RecordSink, RecordSource,
-    Unreadable, UsedRefresh,
+    Archive, ArchiveError, Census, GrantWithTokens, KeptRefresh, Record, RecordKind, RecordSink, RecordSource, Unreadable,
+    UsedRefresh,
 };
 pub use assertions::AssertionStore;
 use async_trait::async_trait;
 pub use bulletins::{BulletinStore, Hearing};
 pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
-pub use grants::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation};
+pub use grants::{FamilyChange, GrantStore, GrantsOf, Redeemed};
 pub use logins::LoginStore;
 pub use nodes::NodeStore;
 pub use pins::{PinRecord, PinStore};

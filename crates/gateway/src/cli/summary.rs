@@ -78,6 +78,7 @@ fn general(config: &Config, text: &mut String) {
         ("login", lifetimes.login),
         ("unused client", lifetimes.unused_client),
     ];
+    named.extend(lifetimes.refresh_reuse.map(|reuse| ("refresh reuse", reuse)));
     named.extend(lifetimes.login_idle.map(|idle| ("unused login", idle)));
     let shown: Vec<String> = named.iter().map(|(name, value)| format!("{name} {}", show_duration(*value))).collect();
     line(text, "lifetimes", shown.join(", "));

@@ -6,7 +6,7 @@ use portunus_core::lifetimes::Lifetimes;
 
 use super::{
     mistake::Report,
-    quantity::{DURATION, parse_duration, show_duration},
+    quantity::{DURATION, DURATION_OR_OFF, parse_duration, show_duration},
     raw::{Raw, Written},
 };
 
@@ -34,6 +34,9 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Lifetimes {
             set(value, parsed, DURATION, &written, (shortest, longest), report);
         }
     }
+    if let Some(written) = raw.setting("lifetimes.refresh_reuse", report) {
+        resolve_reuse(&mut lifetimes, &written, report);
+    }
     lifetimes.login_idle = (!login_idle.is_zero()).then_some(login_idle);
     if let Some(written) = raw.variable(&["TOKEN_EXPIRATION_TIME"], report) {
         let parsed = written.text.parse().ok().map(Duration::from_millis);
@@ -55,6 +58,17 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Lifetimes {
         }
     }
     lifetimes
+}
+
+/// A time, or none at all.
+fn resolve_reuse(lifetimes: &mut Lifetimes, written: &Written, report: &mut Report) {
+    if written.text == "off" {
+        lifetimes.refresh_reuse = None;
+        return;
+    }
+    let mut reuse = Duration::ZERO;
+    set(&mut reuse, parse_duration(&written.text), DURATION_OR_OFF, written, (SECOND, 7 * DAY), report);
+    lifetimes.refresh_reuse = (!reuse.is_zero()).then_some(reuse);
 }
 
 fn set(

@@ -4,6 +4,8 @@ use std::{num::NonZeroU32, time::Duration};
 
 /// What to write for a duration.
 pub(super) const DURATION: &str = "a number with its unit, such as 30s, 60m, 12h or 30d";
+/// What to write for a duration that there need not be.
+pub(super) const DURATION_OR_OFF: &str = "`off`, or a number with its unit, such as 30m, 12h or 7d";
 /// What to write for a rate.
 pub(super) const RATE: &str = "a number and a time of a day at most, such as 60/m, 5/s or 1000/10m; or unlimited";
 /// What to write for a size.

@@ -57,6 +57,7 @@ fn of_shape(shape: &Shape) -> Map<String, Value> {
         Shape::Seconds => json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, reference] }),
         Shape::Count => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, reference] }),
         Shape::Duration => json!({ "type": "string", "pattern": r"^\s*[0-9]+ *[A-Za-z]|\$\{" }),
+        Shape::DurationOrOff => json!({ "type": "string", "pattern": r"^\s*[0-9]+ *[A-Za-z]|^off$|\$\{" }),
         Shape::Size => json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": r"^[0-9]|\$\{" }] }),
         Shape::Rate => json!({ "type": "string", "pattern": r"^\s*[0-9]+ */|^unlimited$|\$\{" }),
         Shape::Choice(choices) => json!({ "anyOf": [{ "enum": choices }, reference] }),

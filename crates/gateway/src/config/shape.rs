@@ -28,6 +28,8 @@ pub(super) enum Shape {
     Count,
     /// A number with a unit of time.
     Duration,
+    /// The same, or `off`.
+    DurationOrOff,
     /// A number of bytes, or a number with a unit.
     Size,
     /// A number of times in a time.
@@ -115,6 +117,7 @@ impl Walk<'_> {
             | Shape::Seconds
             | Shape::Count
             | Shape::Duration
+            | Shape::DurationOrOff
             | Shape::Size
             | Shape::Rate
             | Shape::Choice(_)
@@ -253,6 +256,7 @@ fn expected(shape: &Shape, found: &Value) -> String {
         Shape::Seconds => "a number of seconds, without quotes".to_owned(),
         Shape::Count => "a whole number, without quotes".to_owned(),
         Shape::Duration => quantity::DURATION.to_owned(),
+        Shape::DurationOrOff => quantity::DURATION_OR_OFF.to_owned(),
         Shape::Size => quantity::SIZE.to_owned(),
         Shape::Rate => quantity::RATE.to_owned(),
         Shape::Choice(choices) => format!("one of {}", quoted(choices, ", ")),

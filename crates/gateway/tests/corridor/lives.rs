@@ -190,13 +190,17 @@ impl Life<'_> {
             }
             _ => oauth.redeem(&oauth.authorization().with("resource", &self.world.at(PATHS[*path])), text).await,
         };
-        if how != How::Soundly || self.model.now >= *expires {
+        if how != How::Soundly {
             return refused(&answer);
         }
+        // However late (threat 70).
         if let Some(grant) = *grant {
             refused(&answer);
             self.model.grants[grant].is_revoked = true;
             return;
+        }
+        if self.model.now >= *expires {
+            return refused(&answer);
         }
         let (client, path, scope) = (*client, *path, *scope);
         let access = self.model.clients[client].client.tokens(answer.clone()).access;
@@ -214,7 +218,8 @@ impl Life<'_> {
         let now = self.model.now;
         if self.model.access.iter().all(|access| access.text != tokens.access) {
             let text = tokens.access.clone();
-            self.model.access.push(Access { text, grant, scope, expires: now + ACCESS, is_revoked: false });
+            let expires = now + i64::try_from(tokens.expires_in).unwrap();
+            self.model.access.push(Access { text, grant, scope, expires, is_revoked: false });
         }
         let text = tokens.refresh().to_owned();
         if self.model.refresh.iter().all(|refresh| refresh.text != text) {
@@ -222,7 +227,8 @@ impl Life<'_> {
         }
     }
 
-    /// One successor, however many ask within the grace window; after it, reuse ends the grant (threat 17, F12). Scopes may become fewer.
+    /// One successor, however many ask; a used token gets the current pair for a day, and ends the grant after it (threat 17, F12, FB16).
+    /// Scopes may become fewer.
     async fn refresh(&mut self, token: usize, times: usize, narrower: bool, by_another: bool) {
         let Refresh { text, grant, .. } = &self.model.refresh[token];
         let (text, grant) = (text.clone(), *grant);
@@ -243,9 +249,11 @@ impl Life<'_> {
         }
         for answer in answers {
             self.keep(grant, asked.unwrap_or(whole), answer.clone());
-            let successor = self.model.used(token);
-            assert_eq!(oauth.tokens(answer).refresh(), self.model.refresh[successor].text, "one successor for all");
+            let current = self.model.current(grant);
+            assert_eq!(oauth.tokens(answer).refresh(), self.model.refresh[current].text, "the current one for all");
+            assert_ne!(current, token, "never the one that was used");
         }
+        self.model.refresh[token].used.get_or_insert(self.model.now);
     }
 
     /// An access token ends alone; another client ends nothing (threat 16).
@@ -259,8 +267,8 @@ impl Life<'_> {
 
     /// A refresh token ends its whole grant, used or not.
     async fn revoke_refresh(&mut self, token: usize, by_another: bool) {
-        let Refresh { text, grant, expires, .. } = &self.model.refresh[token];
-        let (text, grant, is_known) = (text.clone(), *grant, self.model.now < *expires);
+        let Refresh { text, grant, .. } = &self.model.refresh[token];
+        let (text, grant, is_known) = (text.clone(), *grant, self.model.is_known(token));
         let is_live = is_known && !self.model.grants[grant].is_revoked;
         let ended = self.revoke(self.model.grants[grant].client, &text, by_another, is_live).await;
         self.model.grants[grant].is_revoked |= ended && is_known;

@@ -440,6 +440,14 @@ impl World {
         agent
     }
 
+    /// The same client at another address: a thief with its tokens, or a copy of it.
+    pub(crate) fn elsewhere(&self, client: &OAuthClient) -> OAuthClient {
+        let address = IpAddr::from([127, 0, 0, 2]);
+        let agent = Agent::at_address(Some(address), [("https://gw.example", self.address)]);
+        self.browsers.lock().unwrap().push(agent.clone());
+        OAuthClient { agent, ..client.clone() }
+    }
+
     /// A new client that was registered for the resource at `path`.
     pub(crate) async fn client(&self, path: &str) -> OAuthClient {
         OAuthClient::register(&self.browser(), &self.at(path)).await

@@ -13,7 +13,7 @@ use portunus_core::{
 
 use super::{
     Backend, race,
-    records::{NOW, client, client_id, granted, hash, login, rotation, user},
+    records::{NOW, client, client_id, granted, hash, login, rotate, user},
 };
 
 /// For what comes at once, unless it never does.
@@ -89,8 +89,8 @@ pub async fn the_mark_stays_where_nothing_is_told<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let begun = mark(&stores).await;
-    let grant = granted(&stores, 1).await;
-    stores.grants.rotate_refresh(&hash("refresh", 1), &rotation(2, &grant, NOW)).await.unwrap();
+    granted(&stores, 1).await;
+    assert!(rotate(&stores, 1, 2, NOW).await);
     stores.grants.find_access(&hash("access", 1), NOW).await.unwrap();
     stores.logins.take_login(&login(1).id).await.unwrap();
     assert!(!stores.grants.revoke_access(&hash("access", 77)).await.unwrap());

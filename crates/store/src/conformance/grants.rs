@@ -7,14 +7,15 @@ use portunus_core::{
     grant::Grant,
     ids::GrantId,
     principal::User,
+    refresh::FoundRefresh,
     signin::Login,
     store::{GrantStore, GrantsOf, Redeemed, StoreError, Stores},
-    token::{FoundAccess, FoundCode, FoundRefresh},
+    token::{FoundAccess, FoundCode},
 };
 
 use super::{
     Backend, RACERS, race,
-    records::{HOUR, NOW, TICK, access, code, grant, grant_as, granted, hash, login, refresh, user},
+    records::{HOUR, NOW, TICK, access, code, family, grant, grant_as, granted, hash, login, refresh_key, user},
 };
 
 pub async fn code_kept_whole<B: Backend>() {
@@ -48,7 +49,39 @@ pub async fn code_expires<B: Backend>() {
     assert_eq!(redeem(&stores, 1, &grant(1), end).await, Redeemed::Unknown);
     assert!(stores.grants.find_code(&hash("code", 1), end - TICK).await.unwrap().is_some());
     assert_eq!(redeem(&stores, 1, &grant(1), end - TICK).await, Redeemed::Fresh);
-    assert_eq!(redeem(&stores, 1, &grant(1), end).await, Redeemed::Unknown, "expired counts before redeemed");
+}
+
+/// A replay ends the grant for as long as that lives (threat 70): so long a redeemed code is remembered, and no longer.
+pub async fn a_redeemed_code_is_remembered_as_long_as_its_grant<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    // Grant 2 says when it ends, grant 1 does not.
+    for (n, end) in [(1, NOW + 24 * HOUR), (2, NOW + 48 * HOUR)] {
+        let grant = granted(&stores, n).await;
+        for now in [code(n).expires_at, NOW + HOUR, end - TICK] {
+            stores.upkeep.purge(now, Timestamp::from_millis(0)).await.unwrap();
+            let found = stores.grants.find_code(&hash("code", n), now).await.unwrap();
+            assert_eq!(found, Some(FoundCode { code: code(n), redeemed: Some(grant.id.clone()) }), "{n} at {now}");
+        }
+        let other = Grant { id: GrantId::from_text("other"), ..grant.clone() };
+        let access = access(50, &other);
+        let again = stores.grants.redeem_code(&hash("code", n), &other, &access, None, end - TICK).await.unwrap();
+        assert_eq!(again, Redeemed::Already(grant.id));
+        assert_eq!(stores.grants.find_code(&hash("code", n), end).await.unwrap(), None);
+        stores.upkeep.purge(end, Timestamp::from_millis(0)).await.unwrap();
+        assert_eq!(stores.grants.find_code(&hash("code", n), NOW).await.unwrap(), None, "deleted");
+    }
+    // One that became a grant without refresh tokens ends with its access token; one that became nothing in its own time.
+    let alone = grant(3);
+    stores.logins.insert_login(&user(3), &login(3)).await.unwrap();
+    stores.grants.insert_code(&code(3)).await.unwrap();
+    stores.grants.redeem_code(&hash("code", 3), &alone, &access(3, &alone), None, NOW).await.unwrap();
+    stores.grants.insert_code(&code(4)).await.unwrap();
+    stores.upkeep.purge(NOW + HOUR - TICK, Timestamp::from_millis(0)).await.unwrap();
+    assert!(stores.grants.find_code(&hash("code", 3), NOW + HOUR - TICK).await.unwrap().is_some());
+    assert_eq!(stores.grants.find_code(&hash("code", 4), NOW).await.unwrap(), None, "never redeemed");
+    stores.upkeep.purge(NOW + HOUR, Timestamp::from_millis(0)).await.unwrap();
+    assert_eq!(stores.grants.find_code(&hash("code", 3), NOW).await.unwrap(), None);
 }
 
 /// Redeems code 1 for access token and refresh token `n` of `grant`.
@@ -57,7 +90,7 @@ async fn redeem(stores: &Stores, n: u32, grant: &Grant, now: Timestamp) -> Redee
 }
 
 async fn redeem_at(grants: &Arc<dyn GrantStore>, n: u32, grant: &Grant, now: Timestamp) -> Result<Redeemed, StoreError> {
-    grants.redeem_code(&hash("code", 1), grant, &access(n, grant), Some(&refresh(n, grant)), now).await
+    grants.redeem_code(&hash("code", 1), grant, &access(n, grant), Some(&family(n, grant)), now).await
 }
 
 pub async fn redeeming_keeps_grant_and_tokens<B: Backend>() {
@@ -70,15 +103,14 @@ pub async fn redeeming_keeps_grant_and_tokens<B: Backend>() {
         assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), Some(grant.clone()));
         let found = stores.grants.find_access(&hash("access", n), NOW).await.unwrap();
         assert_eq!(found, Some(FoundAccess { token: access(n, &grant), grant: grant.clone(), user: user(n) }));
-        let found = stores.grants.find_refresh(&hash("refresh", n), NOW).await.unwrap();
-        assert_eq!(found, Some(FoundRefresh { token: refresh(n, &grant), grant, used_at: None }));
+        let found = stores.grants.find_refresh(&refresh_key(n), NOW).await.unwrap();
+        assert_eq!(found, Some(FoundRefresh { family: Some(family(n, &grant)), grant, earlier: None }));
     }
     assert_eq!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap(), None);
-    assert_eq!(stores.grants.find_refresh(&hash("refresh", 2), NOW).await.unwrap(), None);
+    assert_eq!(stores.grants.find_refresh(&refresh_key(2), NOW).await.unwrap(), None);
     assert_eq!(stores.grants.find_grant(&grant(2).id).await.unwrap(), None);
     // One kind of token is not another.
     assert_eq!(stores.grants.find_access(&hash("refresh", 1), NOW).await.unwrap(), None);
-    assert_eq!(stores.grants.find_refresh(&hash("access", 1), NOW).await.unwrap(), None);
 }
 
 pub async fn redeeming_without_refresh<B: Backend>() {
@@ -90,7 +122,7 @@ pub async fn redeeming_without_refresh<B: Backend>() {
     let redeemed = stores.grants.redeem_code(&hash("code", 1), &grant, &access(1, &grant), None, NOW).await.unwrap();
     assert_eq!(redeemed, Redeemed::Fresh);
     assert!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some());
-    assert_eq!(stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap(), None);
+    assert_eq!(stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap(), None);
 }
 
 pub async fn redeemed_once<B: Backend>() {
@@ -101,7 +133,7 @@ pub async fn redeemed_once<B: Backend>() {
     assert_eq!(redeem(&stores, 2, &second, NOW).await, Redeemed::Already(first.id.clone()));
     assert_eq!(stores.grants.find_grant(&second.id).await.unwrap(), None);
     assert_eq!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap(), None);
-    assert_eq!(stores.grants.find_refresh(&hash("refresh", 2), NOW).await.unwrap(), None);
+    assert_eq!(stores.grants.find_refresh(&refresh_key(2), NOW).await.unwrap(), None);
     assert!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some(), "revoking is the caller's decision");
 
     stores.grants.revoke_grant(&first.id, NOW).await.unwrap();
@@ -115,7 +147,7 @@ pub async fn nothing_to_redeem<B: Backend>() {
     assert_eq!(redeem(&stores, 1, &grant(1), NOW).await, Redeemed::Unknown);
     assert_eq!(stores.grants.find_grant(&grant(1).id).await.unwrap(), None);
     assert_eq!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap(), None);
-    assert_eq!(stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap(), None);
+    assert_eq!(stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap(), None);
 }
 
 pub async fn failed_redeeming_is_undone<B: Backend>() {
@@ -173,9 +205,9 @@ pub async fn access_expires<B: Backend>() {
     let end = access(1, &grant).expires_at;
     assert!(stores.grants.find_access(&hash("access", 1), end - TICK).await.unwrap().is_some());
     assert!(stores.grants.find_access(&hash("access", 1), end).await.unwrap().is_none());
-    let end = refresh(1, &grant).expires_at;
-    assert!(stores.grants.find_refresh(&hash("refresh", 1), end - TICK).await.unwrap().is_some());
-    assert!(stores.grants.find_refresh(&hash("refresh", 1), end).await.unwrap().is_none());
+    let end = family(1, &grant).expires_at;
+    assert!(stores.grants.find_refresh(&refresh_key(1), end - TICK).await.unwrap().is_some());
+    assert!(stores.grants.find_refresh(&refresh_key(1), end).await.unwrap().is_none());
 }
 
 pub async fn access_gives_the_user_as_last_described<B: Backend>() {
@@ -197,7 +229,7 @@ pub async fn revoking_ends_access<B: Backend>() {
 
     let revoked = Grant { revoked_at: Some(NOW + TICK), ..doomed };
     assert_eq!(stores.grants.find_grant(&revoked.id).await.unwrap(), Some(revoked.clone()));
-    let found = stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap().unwrap();
+    let found = stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().unwrap();
     assert_eq!(found.grant, revoked, "a refresh token is found, and shows that its grant is revoked");
 
     assert!(stores.grants.find_access(&hash("access", 2), NOW).await.unwrap().is_some(), "another grant");

@@ -91,7 +91,7 @@ macro_rules! conformance_suite {
             consents: kept_whole, one_for_each_user_client_and_resource, deleted_for_a_client
         }
         $crate::conformance_suite! { @port $backend
-            grants: code_kept_whole, code_taken, code_expires, redeeming_keeps_grant_and_tokens, redeeming_without_refresh,
+            grants: code_kept_whole, code_taken, code_expires, a_redeemed_code_is_remembered_as_long_as_its_grant, redeeming_keeps_grant_and_tokens, redeeming_without_refresh,
             redeemed_once, nothing_to_redeem, failed_redeeming_is_undone, one_of_many_redeemers_wins,
             one_of_many_redeemers_at_two_gateways_wins, access_expires, access_gives_the_user_as_last_described,
             revoking_ends_access, revoked_once, listed_newest_first
@@ -101,9 +101,11 @@ macro_rules! conformance_suite {
             listed_by_whose_they_are, revoking_beats_redeeming, one_token_ends_alone
         }
         $crate::conformance_suite! { @port $backend
-            rotation: first_use_keeps_successor_and_access, repeated_within_grace, reused_after_grace, no_grace_at_all,
-            nothing_to_rotate, revoked_is_unknown, failed_rotation_is_undone, chain_of_successors, one_of_many_rotations_wins,
-            one_of_many_rotations_at_two_gateways_wins, one_of_many_rotations_without_grace_wins
+            rotation: an_exchange_keeps_family_and_access, a_family_changes_only_as_it_was_found, nothing_to_exchange,
+            revoked_changes_no_more, failed_exchange_is_undone, one_of_many_exchanges_wins,
+            one_of_many_exchanges_at_two_gateways_wins, fb16_a_thousand_exchanges_cost_what_ten_do,
+            tokens_of_earlier_versions_are_found_and_become_a_family, one_of_many_makes_the_family_of_an_earlier_grant,
+            a_hash_is_no_family
         }
         $crate::conformance_suite! { @port $backend
             assertions: used_once, a_refused_use_prolongs_nothing, one_of_many_uses_wins, one_of_many_uses_at_two_gateways_wins,
@@ -126,7 +128,7 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,
-            successor_is_repeated_after_a_restart, revoked_grant_stays_revoked, taken_stays_taken
+            the_current_pair_is_made_again_after_a_restart, revoked_grant_stays_revoked, taken_stays_taken
         }
         $crate::conformance_suite! { @port $backend
             archive: everything_comes_over, nothing_is_added_or_lost_on_the_way, what_was_there_is_replaced,
@@ -137,7 +139,7 @@ macro_rules! conformance_suite {
             nothing_is_wrong_with_a_store_in_use
         }
         $crate::conformance_suite! { @port $backend
-            upkeep: well, expired_is_deleted, living_is_left_alone, used_refresh_tokens_stay_until_they_expire,
+            upkeep: well, expired_is_deleted, living_is_left_alone, refresh_tokens_stay_until_the_last_one_expires,
             grant_goes_with_its_last_token, unused_clients_go
         }
     };

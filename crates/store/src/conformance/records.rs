@@ -6,24 +6,26 @@ use portunus_core::{
     Timestamp,
     address_block::{AddressBlock, AddressTag},
     client::{ApplicationType, Client, ClientAuthMethod, ClientKeys, ClientSource, GrantType},
+    entropy::SeededEntropy,
     grant::{Consent, Grant},
     ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
+    lifetimes::Lifetimes,
     pkce::CodeChallenge,
     principal::User,
     redirect::RedirectUri,
+    refresh::{RefreshFamily, RefreshKey},
     resource::{Resource, ResourceSet},
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
     signin::{AuthorizationRequest, Interaction, LocalPath, Login, Prompt, ProviderLeg, Purpose, Transaction},
-    store::{Redeemed, Rotation, Stores},
-    token::{AccessToken, AuthorizationCode, RefreshToken},
+    store::{FamilyChange, Redeemed, Stores},
+    token::{AccessToken, AuthorizationCode},
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_123);
 pub(super) const TICK: Duration = Duration::from_millis(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
-pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 fn even<T>(n: u32, value: T) -> Option<T> {
     n.is_multiple_of(2).then_some(value)
@@ -219,24 +221,32 @@ pub(super) fn access(n: u32, of: &Grant) -> AccessToken {
     }
 }
 
-/// Refresh token `n`, of the grant `of`.
-pub(super) fn refresh(n: u32, of: &Grant) -> RefreshToken {
-    RefreshToken { hash: hash("refresh", n), grant: of.id.clone(), expires_at: NOW + 24 * HOUR }
+/// What refresh tokens live here.
+fn lifetimes() -> Lifetimes {
+    Lifetimes { refresh_token: 24 * HOUR, ..Lifetimes::default() }
 }
 
-pub(super) fn successor_secret(n: u32) -> SecretText {
-    SecretText::new(format!("the successor numbered {n}"))
+/// The refresh tokens `n`, of the grant `of`, before the first exchange.
+pub(super) fn family(n: u32, of: &Grant) -> RefreshFamily {
+    RefreshFamily::begin(of, None, NOW, &lifetimes(), &SeededEntropy::new(u64::from(n)))
 }
 
-/// An exchange for refresh token `n` and access token `n` of the grant `of`.
-pub(super) fn rotation(n: u32, of: &Grant, now: Timestamp) -> Rotation {
-    Rotation {
-        successor: refresh(n, of),
-        successor_secret: successor_secret(n),
-        access: AccessToken { expires_at: now + HOUR, ..access(n, of) },
-        now,
-        grace: GRACE,
-    }
+/// How the refresh tokens `n` are found.
+pub(super) fn refresh_key(n: u32) -> RefreshKey {
+    RefreshKey::Family(family(n, &grant(n)).id)
+}
+
+/// An exchange of the current token of `before`, if there is one, for the next one and access token `n`.
+pub(super) fn change(before: Option<&RefreshFamily>, n: u32, of: &Grant, now: Timestamp) -> FamilyChange {
+    let begun = before.cloned().unwrap_or_else(|| family(n, of));
+    let after = begun.rotated(of, None, now, &lifetimes()).unwrap();
+    FamilyChange { before: before.cloned(), after, access: AccessToken { expires_at: now + HOUR, ..access(n, of) }, now }
+}
+
+/// Exchanges the current one of the refresh tokens `of`; access token `n` comes with it. `false` if there is none that may be.
+pub(super) async fn rotate(stores: &Stores, of: u32, n: u32, now: Timestamp) -> bool {
+    let Some(found) = stores.grants.find_refresh(&refresh_key(of), now).await.unwrap() else { return false };
+    stores.grants.change_family(&change(found.family.as_ref(), n, &found.grant, now)).await.unwrap()
 }
 
 /// Everything numbered `n`, up to a grant with its first tokens; the login and the redeemed code are there too.
@@ -250,7 +260,7 @@ pub(super) async fn granted(stores: &Stores, n: u32) -> Grant {
 pub(super) async fn grant_as(stores: &Stores, n: u32, grant: &Grant) {
     stores.logins.insert_login(&user(n), &login(n)).await.unwrap();
     stores.grants.insert_code(&code(n)).await.unwrap();
-    let (access, refresh) = (access(n, grant), refresh(n, grant));
+    let (access, refresh) = (access(n, grant), family(n, grant));
     let redeemed = stores.grants.redeem_code(&hash("code", n), grant, &access, Some(&refresh), NOW).await.unwrap();
     assert_eq!(redeemed, Redeemed::Fresh);
 }

@@ -1,12 +1,15 @@
 //! What must outlive a process: everything acknowledged, and above all that what was used once stays used (threat 18).
 
-use portunus_core::store::{Redeemed, Rotated};
+use portunus_core::{
+    refresh::{PresentedRefresh, Standing},
+    store::Redeemed,
+};
 
 use super::{
     Backend,
     records::{
-        GRACE, NOW, access, client, client_id, code, consent, grant, granted, hash, leg, login, refresh, resources, rotation,
-        successor_secret, transaction, user,
+        NOW, access, change, client, client_id, code, consent, family, grant, granted, hash, leg, login, refresh_key, resources,
+        rotate, transaction, user,
     },
 };
 
@@ -33,8 +36,8 @@ pub async fn everything_is_kept<B: Backend>() {
     assert_eq!(stores.grants.find_grant(&grant(0).id).await.unwrap(), Some(grant(0)));
     let found = stores.grants.find_access(&hash("access", 0), NOW).await.unwrap().unwrap();
     assert_eq!((found.token, found.user), (access(0, &grant(0)), user(0)));
-    let found = stores.grants.find_refresh(&hash("refresh", 0), NOW).await.unwrap().unwrap();
-    assert_eq!((found.token, found.used_at), (refresh(0, &grant(0)), None));
+    let found = stores.grants.find_refresh(&refresh_key(0), NOW).await.unwrap().unwrap();
+    assert_eq!((found.family, found.earlier), (Some(family(0, &grant(0))), None));
 }
 
 pub async fn redeemed_code_stays_redeemed<B: Backend>() {
@@ -48,32 +51,26 @@ pub async fn redeemed_code_stays_redeemed<B: Backend>() {
 
 pub async fn used_refresh_token_stays_used<B: Backend>() {
     let backend = B::fresh().await;
-    let grant = {
+    let first = {
         let stores = backend.open().await;
         let grant = granted(&stores, 1).await;
-        let rotated = stores.grants.rotate_refresh(&hash("refresh", 1), &rotation(2, &grant, NOW)).await.unwrap();
-        assert_eq!(rotated, Rotated::Fresh);
-        grant
+        assert!(rotate(&stores, 1, 2, NOW).await);
+        family(1, &grant)
     };
     let stores = backend.open().await;
-    let found = stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap().unwrap();
-    assert_eq!(found.used_at, Some(NOW));
-    let late = rotation(3, &grant, NOW + GRACE);
-    let rotated = stores.grants.rotate_refresh(&hash("refresh", 1), &late).await.unwrap();
-    assert_eq!(rotated, Rotated::Reused(grant.id));
+    let found = stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().unwrap();
+    let used = PresentedRefresh::parse(first.token().expose()).unwrap();
+    assert_eq!(found.standing(&used), Standing::Used { generations: 1, at: Some(NOW) });
+    assert!(!stores.grants.change_family(&change(Some(&first), 3, &found.grant, NOW)).await.unwrap());
 }
 
-pub async fn successor_is_repeated_after_a_restart<B: Backend>() {
+pub async fn the_current_pair_is_made_again_after_a_restart<B: Backend>() {
     let backend = B::fresh().await;
-    let grant = {
-        let stores = backend.open().await;
-        let grant = granted(&stores, 1).await;
-        stores.grants.rotate_refresh(&hash("refresh", 1), &rotation(2, &grant, NOW)).await.unwrap();
-        grant
-    };
-    let stores = backend.open().await;
-    let repeated = stores.grants.rotate_refresh(&hash("refresh", 1), &rotation(3, &grant, NOW)).await.unwrap();
-    assert_eq!(repeated, Rotated::Repeated { successor_secret: successor_secret(2) });
+    let grant = granted(&backend.open().await, 1).await;
+    let exchange = change(Some(&family(1, &grant)), 2, &grant, NOW);
+    assert!(backend.open().await.grants.change_family(&exchange).await.unwrap());
+    let found = backend.open().await.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().unwrap();
+    assert_eq!(found.family.unwrap().token().expose(), exchange.after.token().expose());
 }
 
 pub async fn revoked_grant_stays_revoked<B: Backend>() {

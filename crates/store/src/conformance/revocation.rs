@@ -3,15 +3,14 @@
 
 use portunus_core::{
     grant::{Consent, Grant},
-    store::{GrantsOf, Redeemed, Rotated, StoreError, Stores},
+    store::{GrantsOf, Redeemed, StoreError, Stores},
     token::{AccessToken, AuthorizationCode, FoundAccess},
 };
 
 use super::{
     Backend, RACERS, race,
     records::{
-        HOUR, NOW, TICK, access, client_id, code, consent, grant, grant_as, granted, hash, login, refresh, resources, rotation,
-        user,
+        HOUR, NOW, TICK, access, client_id, code, consent, family, grant, grant_as, granted, hash, login, resources, rotate, user,
     },
 };
 
@@ -80,8 +79,8 @@ async fn living(stores: &Stores) -> Vec<u32> {
         let is_live = stores.grants.find_access(&hash("access", n), NOW).await.unwrap().is_some();
         let has_code = stores.grants.find_code(&hash("code", 100 + n), NOW).await.unwrap().is_some();
         assert_eq!(is_live, has_code, "{n}");
-        let rotated = stores.grants.rotate_refresh(&hash("refresh", n), &rotation(200 + n, &grant(n), NOW)).await.unwrap();
-        assert_eq!(is_live, rotated != Rotated::Unknown, "{n}");
+        let rotated = rotate(stores, n, 200 + n, NOW).await;
+        assert_eq!(is_live, rotated, "{n}");
         if is_live {
             living.push(n);
         }
@@ -156,7 +155,7 @@ pub async fn revoking_beats_redeeming<B: Backend>() {
         let n = u32::try_from(number).unwrap();
         let grant = Grant { user: user(1).id, ..grant(n) };
         async move {
-            let (access, refresh) = (access(n, &grant), refresh(n, &grant));
+            let (access, refresh) = (access(n, &grant), family(n, &grant));
             let redeemed = grants.redeem_code(&hash("code", n), &grant, &access, Some(&refresh), NOW).await.unwrap();
             assert_ne!(redeemed, Redeemed::Already(grant.id));
             if number % 10 == 0 {
@@ -175,8 +174,7 @@ pub async fn one_token_ends_alone<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let grant = granted(&stores, 1).await;
-    let rotated = stores.grants.rotate_refresh(&hash("refresh", 1), &rotation(2, &grant, NOW)).await.unwrap();
-    assert_eq!(rotated, Rotated::Fresh);
+    assert!(rotate(&stores, 1, 2, NOW).await);
     let outcomes = race(|_| {
         let grants = stores.grants.clone();
         async move { grants.revoke_access(&hash("access", 1)).await.unwrap() }

@@ -1,23 +1,24 @@
 //! One of everything that holds or once held a secret, for the tests of each store beside the suite: what stands in its files, and
 //! what opens with which `AUTH_SECRET`. Every secret's text begins with "secret of the".
 
-use std::time::Duration;
-
 use portunus_core::{
     Timestamp,
     client::{Client, GrantType},
+    entropy::SeededEntropy,
     grant::Grant,
     ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
+    lifetimes::Lifetimes,
     node::KeptSession,
     pkce::CodeChallenge,
     principal::User,
     redirect::RedirectUri,
+    refresh::{RefreshFamily, RefreshKey},
     resource::Resource,
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
     signin::{Login, ProviderLeg},
-    store::{Redeemed, Rotated, Rotation, Stores},
-    token::{AccessToken, AuthorizationCode, RefreshToken},
+    store::{FamilyChange, Redeemed, Stores},
+    token::{AccessToken, AuthorizationCode},
 };
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -110,19 +111,17 @@ pub fn access(secret: &str) -> AccessToken {
     }
 }
 
-pub fn refresh(secret: &str) -> RefreshToken {
-    RefreshToken { hash: TokenHash::of(secret), grant: grant().id, expires_at: LATER }
+/// The refresh tokens of [`grant`], before the first exchange.
+pub fn family() -> RefreshFamily {
+    let begun = RefreshFamily::begin(&grant(), None, NOW, &Lifetimes::default(), &SeededEntropy::new(1));
+    RefreshFamily { secret: SecretText::new("secret of the family of refresh tokens"), ..begun }
 }
 
-pub fn rotation(n: u32) -> Rotation {
-    let successor = format!("secret of the successor {n}");
-    Rotation {
-        successor: refresh(&successor),
-        successor_secret: SecretText::new(successor),
-        access: access(&format!("secret of the next access token {n}")),
-        now: NOW,
-        grace: Duration::from_secs(30),
-    }
+/// The exchange of their current token, number `n` of such.
+pub fn change(before: &RefreshFamily, n: u32) -> FamilyChange {
+    let after = before.rotated(&grant(), None, NOW, &Lifetimes::default()).unwrap();
+    let access = access(&format!("secret of the next access token {n}"));
+    FamilyChange { before: Some(before.clone()), after, access, now: NOW }
 }
 
 pub fn session() -> KeptSession {
@@ -140,19 +139,18 @@ pub async fn fill(stores: &Stores) {
     stores.transactions.insert_leg(&leg()).await.unwrap();
     stores.sessions.keep_session(&TokenHash::of("secret of the session's name"), &session(), LATER).await.unwrap();
     stores.grants.insert_code(&code("secret of the code")).await.unwrap();
-    let (access, refresh) = (access("secret of the access token"), refresh("secret of the refresh token"));
+    let (access, refresh) = (access("secret of the access token"), family());
     let hash = TokenHash::of("secret of the code");
     let redeemed = stores.grants.redeem_code(&hash, &grant(), &access, Some(&refresh), NOW).await.unwrap();
     assert_eq!(redeemed, Redeemed::Fresh);
-    let rotated = stores.grants.rotate_refresh(&TokenHash::of("secret of the refresh token"), &rotation(1)).await.unwrap();
-    assert_eq!(rotated, Rotated::Fresh);
+    assert!(stores.grants.change_family(&change(&family(), 1)).await.unwrap());
 }
 
 /// Everything sealed that [`fill`] left opens.
 pub async fn assert_all_opens(stores: &Stores) {
     assert_eq!(stores.logins.find_login(&login().id, NOW).await.unwrap(), Some((login(), user())));
-    let repeated = stores.grants.rotate_refresh(&TokenHash::of("secret of the refresh token"), &rotation(2)).await.unwrap();
-    assert_eq!(repeated, Rotated::Repeated { successor_secret: SecretText::new("secret of the successor 1") });
+    let found = stores.grants.find_refresh(&RefreshKey::Family(family().id), NOW).await.unwrap().unwrap();
+    assert_eq!(found.family, Some(change(&family(), 1).after));
     let kept = stores.sessions.find_session(&TokenHash::of("secret of the session's name"), NOW).await.unwrap();
     assert_eq!(kept, Some(session()));
     assert_eq!(stores.transactions.take_leg(&leg().state, NOW).await.unwrap(), Some(leg()));

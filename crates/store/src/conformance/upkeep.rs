@@ -4,15 +4,15 @@
 use portunus_core::{
     Timestamp,
     client::Client,
+    refresh::{PresentedRefresh, Standing},
     signin::{Login, ProviderLeg, Transaction},
-    store::{Rotated, Rotation},
-    token::{AuthorizationCode, RefreshToken},
+    token::AuthorizationCode,
 };
 
 use super::{
     Backend,
     records::{
-        GRACE, HOUR, MINUTE, NOW, TICK, access, client, client_id, code, granted, hash, leg, login, refresh, rotation,
+        HOUR, MINUTE, NOW, TICK, access, change, client, client_id, code, family, granted, hash, leg, login, refresh_key,
         transaction, user,
     },
 };
@@ -59,32 +59,28 @@ pub async fn living_is_left_alone<B: Backend>() {
     assert!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap().is_some());
     assert_eq!(stores.grants.find_code(&hash("code", 1), NOW).await.unwrap().unwrap().redeemed, Some(grant.id));
     assert!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some());
-    assert!(stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap().is_some());
+    assert!(stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().is_some());
 }
 
-pub async fn used_refresh_tokens_stay_until_they_expire<B: Backend>() {
+pub async fn refresh_tokens_stay_until_the_last_one_expires<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     let grant = granted(&stores, 1).await;
-    let later = NOW + 2 * HOUR;
-    let fresh = Rotation {
-        successor: RefreshToken { expires_at: later + 48 * HOUR, ..refresh(2, &grant) },
-        ..rotation(2, &grant, later)
-    };
-    assert_eq!(stores.grants.rotate_refresh(&hash("refresh", 1), &fresh).await.unwrap(), Rotated::Fresh);
-
-    let end = refresh(1, &grant).expires_at;
-    stores.upkeep.purge(end - TICK, LONG_AGO).await.unwrap();
-    let found = stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap().unwrap();
-    assert_eq!(found.used_at, Some(later), "its reuse could no longer be seen");
-    let reuse = rotation(3, &grant, later + GRACE);
-    let reused = stores.grants.rotate_refresh(&hash("refresh", 1), &reuse).await.unwrap();
-    assert_eq!(reused, Rotated::Reused(grant.id.clone()));
-
+    let (first, later) = (family(1, &grant), NOW + 2 * HOUR);
+    let exchange = change(Some(&first), 2, &grant, later);
+    assert!(stores.grants.change_family(&exchange).await.unwrap());
+    let end = exchange.after.expires_at;
+    for now in [first.expires_at, end - TICK] {
+        stores.upkeep.purge(now, LONG_AGO).await.unwrap();
+        let found = stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().unwrap();
+        let used = PresentedRefresh::parse(first.token().expose()).unwrap();
+        let expected = Standing::Used { generations: 1, at: Some(later) };
+        assert_eq!(found.standing(&used), expected, "its reuse could no longer be seen");
+        assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), Some(grant.clone()), "a grant stays with its tokens");
+    }
     stores.upkeep.purge(end, LONG_AGO).await.unwrap();
-    assert_eq!(stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap(), None);
-    assert!(stores.grants.find_refresh(&hash("refresh", 2), NOW).await.unwrap().is_some(), "the successor");
-    assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), Some(grant), "a grant stays with its tokens");
+    assert_eq!(stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap(), None);
+    assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), None);
 }
 
 pub async fn grant_goes_with_its_last_token<B: Backend>() {
@@ -94,9 +90,9 @@ pub async fn grant_goes_with_its_last_token<B: Backend>() {
     stores.upkeep.purge(access(1, &grant).expires_at, LONG_AGO).await.unwrap();
     assert_eq!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap(), None);
     assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), Some(grant.clone()));
-    let deleted = stores.upkeep.purge(refresh(1, &grant).expires_at, LONG_AGO).await.unwrap();
-    assert_eq!(deleted, 2, "the refresh token and the grant");
-    assert_eq!(stores.grants.find_refresh(&hash("refresh", 1), NOW).await.unwrap(), None);
+    let deleted = stores.upkeep.purge(family(1, &grant).expires_at, LONG_AGO).await.unwrap();
+    assert_eq!(deleted, 3, "the refresh tokens, the code, and the grant");
+    assert_eq!(stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap(), None);
     assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), None);
 }
 

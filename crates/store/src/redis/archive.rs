@@ -16,7 +16,7 @@ use super::{database::Database, scan::Scan};
 pub(super) struct RedisArchive(pub(super) Arc<Database>);
 
 /// How the keys of records begin, behind the tag.
-const RECORDS: [&str; 13] = [
+const RECORDS: [&str; 14] = [
     "client:",
     "user:",
     "consents-of-user:",
@@ -29,6 +29,7 @@ const RECORDS: [&str; 13] = [
     "login:",
     "access:",
     "refresh:",
+    "family:",
     "grant:",
 ];
 

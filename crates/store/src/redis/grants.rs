@@ -10,25 +10,25 @@ use portunus_core::{
     bulletin::Bulletin,
     grant::Grant,
     ids::GrantId,
+    refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
-    store::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation, StoreError},
-    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode, FoundRefresh, RefreshToken},
+    store::{FamilyChange, GrantStore, GrantsOf, Redeemed, StoreError},
+    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
 };
 
 use super::{
     database::Database,
     epochs::{Epochs, Owners},
     failure::corrupt,
-    grants_of, keys,
+    families, grants_of, keys,
     keys::GrantPlace,
-    rotation::rotate,
     script::{self, Call},
     tokens::{
-        ACCESS_FIELDS, REFRESH_FIELDS, Signposts, access_arguments, access_record, grant_arguments, grant_record, place_from,
-        read_access, read_refresh, refresh_record,
+        ACCESS_FIELDS, Signposts, access_arguments, access_record, family_record, grant_arguments, grant_record, place_from,
+        read_access,
     },
 };
-use crate::record::{from_json, to_json};
+use crate::record::{from_json, remembered_until, to_json};
 
 pub(super) struct RedisGrantStore(pub(super) Arc<Database>);
 
@@ -55,7 +55,7 @@ impl GrantStore for RedisGrantStore {
         hash: &TokenHash,
         grant: &Grant,
         access: &AccessToken,
-        refresh: Option<&RefreshToken>,
+        refresh: Option<&RefreshFamily>,
         now: Timestamp,
     ) -> Result<Redeemed, StoreError> {
         let step = Redemption { hash: *hash, grant: grant.clone(), access: access.clone(), refresh: refresh.cloned(), now };
@@ -79,17 +79,13 @@ impl GrantStore for RedisGrantStore {
         Ok(Some(FoundAccess { token, grant: grant.grant, user: from_json("users", &user)? }))
     }
 
-    async fn find_refresh(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
-        let Some(place) = self.0.place_of(&self.0.keys.refresh_pointer(hash)).await? else { return Ok(None) };
-        let (token, grant) = self.0.token_at(&place, &refresh_record(hash), &REFRESH_FIELDS).await?;
-        let (Some((token, used_at)), Some(grant)) = (read_refresh(*hash, token, &place, now)?, grant) else { return Ok(None) };
-        let present = self.0.present(&Owners::from(&grant.grant)).await?;
-        Ok(Some(FoundRefresh { token, grant: grant.now(&present.epochs), used_at }))
+    async fn find_refresh(&self, key: &RefreshKey, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
+        families::find(&self.0, key, now).await
     }
 
-    async fn rotate_refresh(&self, hash: &TokenHash, rotation: &Rotation) -> Result<Rotated, StoreError> {
-        let (hash, rotation) = (*hash, rotation.clone());
-        self.0.see_through(move |database| async move { rotate(&database, &hash, &rotation).await }).await
+    async fn change_family(&self, change: &FamilyChange) -> Result<bool, StoreError> {
+        let change = change.clone();
+        self.0.see_through(move |database| async move { families::change(&database, &change).await }).await
     }
 
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
@@ -161,11 +157,11 @@ impl Database {
         Ok(present.epochs)
     }
 
-    fn signposts(&self, place: &GrantPlace, grant: &Grant, access: &AccessToken, refresh: Option<&RefreshToken>) -> Signposts {
+    fn signposts(&self, place: &GrantPlace, grant: &Grant, access: &AccessToken, refresh: Option<&RefreshFamily>) -> Signposts {
         let until = refresh.map_or(access.expires_at, |refresh| refresh.expires_at.max(access.expires_at));
         let signposts = Signposts::new(self, place, grant, until).to(self.keys.access_pointer(&access.hash), access.expires_at);
         match refresh {
-            Some(refresh) => signposts.to(self.keys.refresh_pointer(&refresh.hash), refresh.expires_at),
+            Some(family) => signposts.to(self.keys.family_pointer(&family.id), family.expires_at),
             None => signposts,
         }
     }
@@ -176,7 +172,7 @@ struct Redemption {
     hash: TokenHash,
     grant: Grant,
     access: AccessToken,
-    refresh: Option<RefreshToken>,
+    refresh: Option<RefreshFamily>,
     now: Timestamp,
 }
 
@@ -215,17 +211,19 @@ impl Redemption {
         let keys = &database.keys;
         let (shard, code) = keys::code(&self.hash);
         let access = keys.record(shard, &access_record(&self.access.hash));
-        let refresh = self.refresh.as_ref().map(|refresh| (refresh_record(&refresh.hash), refresh.expires_at));
+        let family = self.refresh.as_ref();
         let call = Call::new(&script::REDEEM).key(keys.record(shard, &code)).key(keys.expiry(shard)).key(keys.grants(shard));
         let call = call.key(database.grant_key(place)).key(access.clone());
-        let call = call.key(refresh.as_ref().map_or(access, |(refresh, _)| keys.record(shard, refresh)));
+        let call = call.key(family.map_or(access, |family| keys.record(shard, &family_record(&family.id))));
         let call = call.arg(self.now.as_millis()).arg(self.grant.id.as_str());
         let call = call.arg(super::clients::newest_first(self.grant.created_at)).arg(grant_record(place).name());
-        let call = access_arguments(grant_arguments(call, &self.grant, epochs)?, &self.access);
-        Ok(match refresh {
-            Some((refresh, expires_at)) => call.arg(refresh.name()).arg(expires_at.as_millis()),
-            None => call,
-        })
+        let kept_until = remembered_until(&self.grant, &self.access, family).as_millis();
+        let call = call.arg(code.name()).arg(kept_until);
+        let call = access_arguments(grant_arguments(call, &self.grant, epochs, family)?, &self.access);
+        match family {
+            Some(family) => families::arguments(call, family, database),
+            None => Ok(call),
+        }
     }
 }
 
@@ -246,7 +244,7 @@ async fn insert_grant(database: &Database, grant: &Grant, access: &AccessToken) 
     let call = Call::new(&script::INSERT_GRANT).key(keys.expiry(place.shard)).key(keys.grants(place.shard));
     let call = call.key(database.grant_key(&place)).key(keys.record(place.shard, &access_record(&access.hash)));
     let call = call.arg(grant.id.as_str()).arg(super::clients::newest_first(grant.created_at)).arg(grant_record(&place).name());
-    let call = access_arguments(grant_arguments(call, grant, &epochs)?, access);
+    let call = access_arguments(grant_arguments(call, grant, &epochs, None)?, access);
     let mut signposts = database.signposts(&place, grant, access, None);
     let inserted = match signposts.put_up(database).await {
         Ok(()) => database.run::<bool>(&call).await?,

@@ -10,6 +10,7 @@ use std::fmt::Display;
 use portunus_core::{
     address_block::AddressTag,
     ids::{ClientId, GrantId, ServerName, TransactionId, UserId},
+    refresh::FamilyId,
     secret::TokenHash,
     store::StoreError,
 };
@@ -74,9 +75,12 @@ pub(super) enum Expiring {
     /// A login's hash, and whose it is.
     Login(String, String),
     Access(String),
+    /// A refresh token of before there were families.
     Refresh(String),
-    /// The sealed successor of a used refresh token.
+    /// The sealed successor of such a one: nothing reads it any more.
     Successor(String),
+    /// All refresh tokens of a grant.
+    Family(String),
     Grant(String),
 }
 
@@ -94,6 +98,7 @@ impl Expiring {
             "access" => Self::Access(id),
             "refresh" => Self::Refresh(id),
             "successor" => Self::Successor(id),
+            "family" => Self::Family(id),
             "grant" => Self::Grant(id),
             _ => return None,
         })
@@ -118,6 +123,7 @@ impl Expiring {
             Self::Access(hash) => format!("access:{hash}"),
             Self::Refresh(hash) => format!("refresh:{hash}"),
             Self::Successor(hash) => format!("successor:{hash}"),
+            Self::Family(id) => format!("family:{id}"),
             Self::Grant(id) => format!("grant:{id}"),
         }
     }
@@ -166,6 +172,12 @@ impl Keys {
     /// From a refresh token's hash to its grant.
     pub(super) fn refresh_pointer(&self, hash: &TokenHash) -> String {
         self.in_shard(Shard::of_hash(hash), format_args!("to-refresh:{hash}"))
+    }
+
+    /// From the id of a family of refresh tokens to its grant.
+    pub(super) fn family_pointer(&self, id: &FamilyId) -> String {
+        let id = id.to_string();
+        self.in_shard(Shard::of_text(&id), format_args!("to-family:{id}"))
     }
 
     pub(super) fn grant_pointer(&self, id: &GrantId) -> String {

@@ -29,7 +29,7 @@ script!(UNPOINT: "unpoint.lua");
 script!(LIST_GRANT: "list_grant.lua");
 script!(REDEEM: "grant.lua", "redeem.lua");
 script!(INSERT_GRANT: "grant.lua", "insert_grant.lua");
-script!(ROTATE: "grant.lua", "rotate.lua");
+script!(CHANGE_FAMILY: "grant.lua", "change_family.lua");
 script!(REVOKE_GRANT: "revoke_grant.lua");
 script!(BEGIN_EPOCH: "begin_epoch.lua");
 script!(DELETE_ENTRY: "delete_entry.lua");

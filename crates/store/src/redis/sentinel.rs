@@ -3,17 +3,17 @@
 //! so that the earlier secret can be dropped at the next start.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use portunus_core::secret::TokenHash;
-use portunus_core::store::StoreError;
+use portunus_core::{refresh::FamilyId, secret::TokenHash, store::StoreError};
 use redis::Value;
 
 use super::{
     database::{Database, answer, get, zrange},
     epochs::hget,
+    families,
     keys::{Expiring, Shard},
     logins,
     open::OpenError,
-    rotation, script,
+    script,
     script::Call,
     sessions, transactions,
 };
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The layout this build knows. It moves on when an older build could not live with what a newer one wrote.
-const KNOWN: i64 = 1;
+const KNOWN: i64 = 2;
 const PLACE: Place<'static> = Place { table: "meta", column: "value", key: b"sentinel" };
 const TEXT: &[u8] = b"portunus";
 const AT_ONCE: usize = 16;
@@ -58,6 +58,15 @@ pub(super) async fn check(database: &Database, address: &str, purpose: Purpose) 
         Ok(_) => {}
         Err(SealError::UnknownKey) => return Err(OpenError::WrongSecret { address: address.to_owned() }),
         Err(error) => return Err(OpenError::seal(address, error)),
+    }
+    if found < KNOWN {
+        // An older one would not know the tokens that this one issues.
+        let raise = async {
+            let mut command = redis::cmd("SET");
+            command.arg(&layout).arg(KNOWN);
+            database.connection.write(&layout, command).await
+        };
+        raise.await.map_err(|error| OpenError::store(address, error))?;
     }
     // A current sentinel does not say that all else is: other gateways may have gone on with the earlier secret for a while.
     if database.sealer.has_earlier() || !database.sealer.is_current(&kept) {
@@ -119,13 +128,19 @@ async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreErro
     for name in answer::<Vec<String>>(names)? {
         let Some(what) = Expiring::parse(&name) else { continue };
         // Every kind that has something sealed, the field it is in, and the place it was sealed for.
-        let (hash, field, place): (&String, &str, fn(&TokenHash) -> Place<'_>) = match &what {
+        let by_hash: (&String, &str, fn(&TokenHash) -> Place<'_>) = match &what {
             Expiring::Login(hash, _) => (hash, "record", logins::place),
             Expiring::Leg(hash) => (hash, "record", transactions::place),
-            Expiring::Successor(hash) => (hash, "record", rotation::place),
             Expiring::Session(id) => (id, "state", sessions::place),
+            Expiring::Family(id) => {
+                if let Some(id) = FamilyId::parse(id) {
+                    reseal(database, &database.keys.record(shard, &what), "secret", families::place(&id)).await?;
+                }
+                continue;
+            }
             _ => continue,
         };
+        let (hash, field, place) = by_hash;
         if let Some(hash) = TokenHash::parse(hash) {
             reseal(database, &database.keys.record(shard, &what), field, place(&hash)).await?;
         }

@@ -4,11 +4,12 @@
 use portunus_core::{
     Timestamp,
     grant::Grant,
+    refresh::{EarlierRefresh, FamilyId, RefreshFamily},
     resource::Resource,
     scope::ScopeSet,
     secret::TokenHash,
     store::StoreError,
-    token::{AccessToken, RefreshToken},
+    token::AccessToken,
 };
 use redis::Value;
 
@@ -30,8 +31,8 @@ pub(super) fn refresh_record(hash: &TokenHash) -> Expiring {
     Expiring::Refresh(hash.to_string())
 }
 
-pub(super) fn successor_record(used: &TokenHash) -> Expiring {
-    Expiring::Successor(used.to_string())
+pub(super) fn family_record(id: &FamilyId) -> Expiring {
+    Expiring::Family(id.to_string())
 }
 
 pub(super) fn grant_record(place: &GrantPlace) -> Expiring {
@@ -65,11 +66,17 @@ impl FoundGrant {
 }
 
 /// The fields of a new grant, as arguments after their number.
-pub(super) fn grant_arguments(mut call: Call, grant: &Grant, epochs: &Epochs) -> Result<Call, StoreError> {
+pub(super) fn grant_arguments(
+    mut call: Call,
+    grant: &Grant,
+    epochs: &Epochs,
+    family: Option<&RefreshFamily>,
+) -> Result<Call, StoreError> {
     let mut fields = vec![("record", to_json(grant)?), ("tokens_until", grant.created_at.as_millis().to_string())];
     if let Some(at) = grant.revoked_at {
         fields.push(("revoked_at", at.as_millis().to_string()));
     }
+    fields.extend(family.map(|family| ("family", family.id.to_string())));
     fields.extend(FIELDS.into_iter().zip(epochs.parts().map(str::to_owned)));
     call = call.arg(fields.len() * 2);
     for (field, value) in fields {
@@ -106,20 +113,12 @@ pub(super) fn read_access(
 
 pub(super) const REFRESH_FIELDS: [&str; 3] = ["grant", "expires_at", "used_at"];
 
-/// In the same way, with the time of its use.
-pub(super) fn read_refresh(
-    hash: TokenHash,
-    fields: Value,
-    place: &GrantPlace,
-    now: Timestamp,
-) -> Result<Option<(RefreshToken, Option<Timestamp>)>, StoreError> {
+/// In the same way, a refresh token of before there were families.
+pub(super) fn read_refresh(fields: Value, place: &GrantPlace) -> Result<Option<EarlierRefresh>, StoreError> {
     let (grant, expires_at, used_at): (Option<String>, Option<i64>, Option<i64>) = answer(fields)?;
     let (Some(grant), Some(expires_at)) = (grant, expires_at) else { return Ok(None) };
-    if expires_at <= now.as_millis() || grant != place.id.as_str() {
-        return Ok(None);
-    }
-    let token = RefreshToken { hash, grant: place.id.clone(), expires_at: Timestamp::from_millis(expires_at) };
-    Ok(Some((token, used_at.map(Timestamp::from_millis))))
+    let (expires_at, used_at) = (Timestamp::from_millis(expires_at), used_at.map(Timestamp::from_millis));
+    Ok((grant == place.id.as_str()).then_some(EarlierRefresh { expires_at, used_at }))
 }
 
 /// What leads to a grant and to its tokens from other slots. Written before the one step that decides, and harmless without it;
@@ -185,12 +184,6 @@ impl Signposts {
             }
         }
         outcome
-    }
-
-    /// As [`Signposts::take_down`], after a step that kept only what this pointer leads to.
-    pub(super) async fn take_down_all_but(mut self, pointer: &str, database: &Database) {
-        self.added_pointers.retain(|added| added != pointer);
-        self.take_down(database).await;
     }
 
     /// After a step that is known to have written nothing. Never after one whose outcome is not known.

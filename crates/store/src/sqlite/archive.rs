@@ -20,8 +20,9 @@ use super::{database::Database, failure::Failure};
 const AHEAD: usize = 4;
 
 /// Every table of records.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "access_tokens",
+    "refresh_families",
     "refresh_tokens",
     "codes",
     "grants",

@@ -9,9 +9,10 @@ use portunus_core::{
     bulletin::Bulletin,
     grant::Grant,
     ids::GrantId,
-    secret::{SecretText, TokenHash},
-    store::{GrantStore, GrantsOf, Redeemed, Rotated, Rotation, StoreError},
-    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode, FoundRefresh, RefreshToken},
+    refresh::{FoundRefresh, RefreshFamily, RefreshKey},
+    secret::TokenHash,
+    store::{FamilyChange, GrantStore, GrantsOf, Redeemed, StoreError},
+    token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -19,18 +20,13 @@ use super::{
     bulletins::{post, post_if},
     database::Database,
     failure::Failure,
+    families::{self, SealedFamily},
     grants_of,
-    tokens::{AccessRow, insert_access, insert_grant, insert_refresh, read_access, read_grant},
+    tokens::{AccessRow, insert_access, insert_grant, read_access, read_grant},
 };
-use crate::record::{from_json, key, to_json};
-use crate::seal::{Place, Sealer};
+use crate::record::{from_json, key, remembered_until, to_json};
 
 pub(super) struct SqliteGrantStore(pub(super) Arc<Database>);
-
-/// Where the successor of the refresh token under `used` stands.
-pub(super) fn successor_place(used: &TokenHash) -> Place<'_> {
-    Place { table: "refresh_tokens", column: "successor_secret", key: key(used) }
-}
 
 #[async_trait]
 impl GrantStore for SqliteGrantStore {
@@ -70,12 +66,15 @@ impl GrantStore for SqliteGrantStore {
         hash: &TokenHash,
         grant: &Grant,
         access: &AccessToken,
-        refresh: Option<&RefreshToken>,
+        refresh: Option<&RefreshFamily>,
         now: Timestamp,
     ) -> Result<Redeemed, StoreError> {
         let hash = *hash;
         let record = to_json(grant)?;
-        let (grant, access, refresh) = (grant.clone(), access.clone(), refresh.cloned());
+        let kept_until = remembered_until(grant, access, refresh).as_millis();
+        let refresh = refresh.map(|family| SealedFamily::new(family, &self.0.sealer)).transpose();
+        let refresh = refresh.map_err(|Failure(error)| error)?;
+        let (grant, access) = (grant.clone(), access.clone());
         self.0
             .write(move |db| {
                 let found: Option<Option<String>> = db
@@ -90,10 +89,10 @@ impl GrantStore for SqliteGrantStore {
                 insert_grant(db, &grant, &record)?;
                 insert_access(db, &access)?;
                 if let Some(refresh) = &refresh {
-                    insert_refresh(db, refresh)?;
+                    refresh.insert(db)?;
                 }
-                db.prepare_cached("UPDATE codes SET grant_id = ?2 WHERE hash = ?1")?
-                    .execute(params![key(&hash), grant.id.as_str()])?;
+                db.prepare_cached("UPDATE codes SET grant_id = ?2, expires_at = max(expires_at, ?3) WHERE hash = ?1")?
+                    .execute(params![key(&hash), grant.id.as_str(), kept_until])?;
                 Ok(Redeemed::Fresh)
             })
             .await
@@ -115,26 +114,15 @@ impl GrantStore for SqliteGrantStore {
         self.0.read(move |db| find_access(db, hash, now)).await
     }
 
-    async fn find_refresh(&self, hash: &TokenHash, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
-        let hash = *hash;
-        self.0.read(move |db| find_refresh(db, hash, now)).await
+    async fn find_refresh(&self, key: &RefreshKey, now: Timestamp) -> Result<Option<FoundRefresh>, StoreError> {
+        let (key, sealer) = (*key, Arc::clone(&self.0.sealer));
+        self.0.read(move |db| families::find(db, &key, now, &sealer)).await
     }
 
-    async fn rotate_refresh(&self, hash: &TokenHash, rotation: &Rotation) -> Result<Rotated, StoreError> {
-        let hash = *hash;
-        let sealer = Arc::clone(&self.0.sealer);
-        let ciphertext = sealer
-            .seal(successor_place(&hash), rotation.successor_secret.expose().as_bytes())
-            .map_err(|error| Failure::from(error).0)?;
-        let step = RotationStep {
-            hash,
-            successor: rotation.successor.clone(),
-            ciphertext,
-            access: rotation.access.clone(),
-            now: rotation.now,
-            grace: rotation.grace,
-        };
-        self.0.write(move |db| step.run(db, &sealer)).await
+    async fn change_family(&self, change: &FamilyChange) -> Result<bool, StoreError> {
+        let after = SealedFamily::new(&change.after, &self.0.sealer).map_err(|Failure(error)| error)?;
+        let change = change.clone();
+        self.0.write(move |db| families::change(db, &change, &after)).await
     }
 
     async fn revoke_grant(&self, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
@@ -208,66 +196,4 @@ fn find_access(db: &Connection, hash: TokenHash, now: Timestamp) -> Result<Optio
         Ok(FoundAccess { token, grant, user: from_json("users", &user)? })
     })
     .transpose()
-}
-
-fn find_refresh(db: &Connection, hash: TokenHash, now: Timestamp) -> Result<Option<FoundRefresh>, Failure> {
-    let row: Option<(i64, Option<i64>, String, Option<i64>)> = db
-        .prepare_cached(
-            "SELECT refresh_tokens.expires_at, refresh_tokens.used_at, grants.record, grants.revoked_at
-             FROM refresh_tokens JOIN grants ON grants.id = refresh_tokens.grant_id
-             WHERE refresh_tokens.hash = ?1 AND refresh_tokens.expires_at > ?2",
-        )?
-        .query_row(params![key(&hash), now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-        .optional()?;
-    row.map(|(expires_at, used_at, grant, revoked_at)| {
-        let grant = read_grant(&grant, revoked_at)?;
-        let token = RefreshToken { hash, grant: grant.id.clone(), expires_at: Timestamp::from_millis(expires_at) };
-        Ok(FoundRefresh { token, grant, used_at: used_at.map(Timestamp::from_millis) })
-    })
-    .transpose()
-}
-
-/// A [`Rotation`] on its way to the writer, its successor sealed.
-struct RotationStep {
-    hash: TokenHash,
-    successor: RefreshToken,
-    ciphertext: Vec<u8>,
-    access: AccessToken,
-    now: Timestamp,
-    grace: std::time::Duration,
-}
-
-impl RotationStep {
-    fn run(&self, db: &Connection, sealer: &Sealer) -> Result<Rotated, Failure> {
-        let row: Option<(String, Option<i64>, Option<Vec<u8>>)> = db
-            .prepare_cached(
-                "SELECT refresh_tokens.grant_id, refresh_tokens.used_at, refresh_tokens.successor_secret
-                 FROM refresh_tokens JOIN grants ON grants.id = refresh_tokens.grant_id
-                 WHERE refresh_tokens.hash = ?1 AND refresh_tokens.expires_at > ?2 AND grants.revoked_at IS NULL",
-            )?
-            .query_row(params![key(&self.hash), self.now.as_millis()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?;
-        let (grant, used_at, kept) = match row {
-            None => return Ok(Rotated::Unknown),
-            Some((_, None, _)) => return self.rotate(db),
-            Some((grant, Some(used_at), kept)) => (grant, Timestamp::from_millis(used_at), kept),
-        };
-        match kept {
-            Some(ciphertext) if self.now.since(used_at) < self.grace => {
-                let secret = sealer.open(successor_place(&self.hash), &ciphertext)?;
-                let secret = std::str::from_utf8(&secret).map_err(|_| Failure::corrupt("a successor is not text"))?;
-                insert_access(db, &self.access)?;
-                Ok(Rotated::Repeated { successor_secret: SecretText::new(secret) })
-            }
-            _ => Ok(Rotated::Reused(GrantId::from_text(grant))),
-        }
-    }
-
-    fn rotate(&self, db: &Connection) -> Result<Rotated, Failure> {
-        insert_refresh(db, &self.successor)?;
-        insert_access(db, &self.access)?;
-        db.prepare_cached("UPDATE refresh_tokens SET used_at = ?2, successor_until = ?3, successor_secret = ?4 WHERE hash = ?1")?
-            .execute(params![key(&self.hash), self.now.as_millis(), (self.now + self.grace).as_millis(), self.ciphertext])?;
-        Ok(Rotated::Fresh)
-    }
 }

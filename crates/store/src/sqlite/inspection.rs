@@ -45,7 +45,8 @@ const RULES: [(RecordKind, &str, &str, &str); 12] = [
         RecordKind::Grant,
         "ends before its last token",
         "SELECT id FROM grants WHERE tokens_until < (SELECT max(expires_at) FROM
-         (SELECT expires_at, grant_id FROM access_tokens UNION ALL SELECT expires_at, grant_id FROM refresh_tokens)
+         (SELECT expires_at, grant_id FROM access_tokens UNION ALL SELECT expires_at, grant_id FROM refresh_tokens
+          UNION ALL SELECT expires_at, grant_id FROM refresh_families)
          WHERE grant_id = grants.id)",
         "it cannot be deleted in its time; revoke it: portunus grants revoke ID",
     ),
@@ -70,9 +71,9 @@ const RULES: [(RecordKind, &str, &str, &str); 12] = [
     ),
     (
         RecordKind::RefreshToken,
-        "has a successor, and was not used",
-        "SELECT hash FROM refresh_tokens WHERE used_at IS NULL AND successor_secret IS NOT NULL",
-        CHANGED,
+        "of a grant that is not there",
+        "SELECT id FROM refresh_families WHERE grant_id NOT IN (SELECT id FROM grants)",
+        NOT_WHOLE,
     ),
     (
         RecordKind::Consent,

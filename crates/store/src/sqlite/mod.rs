@@ -9,6 +9,7 @@ mod connection;
 mod consents;
 mod database;
 mod failure;
+mod families;
 mod grants;
 mod grants_of;
 mod inspection;

@@ -17,7 +17,7 @@ const TEXT: &[u8] = b"portunus";
 pub(super) const SEALED: [(&str, &str, &str); 4] = [
     ("logins", "hash", "record"),
     ("legs", "state", "record"),
-    ("refresh_tokens", "hash", "successor_secret"),
+    ("refresh_families", "id", "secret"),
     ("sessions", "id", "state"),
 ];
 

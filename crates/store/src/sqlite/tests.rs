@@ -1,9 +1,10 @@
 //! Tests of what is particular to SQLite; what every store has to do is in [`crate::conformance`]. One file each for damage ([`damage`]), for the database
-//! file and the secret ([`file`]), and for faults while running ([`faults`]).
+//! file and the secret ([`file`]), for faults while running ([`faults`]), and for files of earlier versions ([`upgrade`]).
 
 mod damage;
 mod faults;
 mod file;
+mod upgrade;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 
 use super::{OpenError, open};
 use crate::{
-    conformance::secrets::{NOW, assert_all_opens, client, fill, grant, leg, login, rotation, user},
+    conformance::secrets::{NOW, assert_all_opens, client, fill, grant, leg, login, user},
     seal::Sealer,
 };
 

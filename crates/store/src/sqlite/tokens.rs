@@ -41,6 +41,7 @@ pub(super) fn insert_access(db: &Connection, token: &AccessToken) -> Result<(), 
     prolong(db, token.grant.as_str(), token.expires_at)
 }
 
+/// One of before there were families: out of a backup.
 pub(super) fn insert_refresh(db: &Connection, token: &RefreshToken) -> Result<(), Failure> {
     db.prepare_cached("INSERT INTO refresh_tokens (hash, grant_id, expires_at) VALUES (?1, ?2, ?3)")?.execute(params![
         key(&token.hash),
@@ -51,7 +52,7 @@ pub(super) fn insert_refresh(db: &Connection, token: &RefreshToken) -> Result<()
 }
 
 /// A grant is of use for as long as its longest-lived token.
-fn prolong(db: &Connection, grant: &str, until: Timestamp) -> Result<(), Failure> {
+pub(super) fn prolong(db: &Connection, grant: &str, until: Timestamp) -> Result<(), Failure> {
     db.prepare_cached("UPDATE grants SET tokens_until = ?2 WHERE id = ?1 AND tokens_until < ?2")?
         .execute(params![grant, until.as_millis()])?;
     Ok(())

@@ -15,13 +15,14 @@ use super::{database::Database, sentinel};
 const CHUNK: usize = 500;
 
 /// What is deleted: table, primary key, condition on `?1`. Grants come after their tokens, which refer to them.
-const EXPIRED: [(&str, &str, &str); 9] = [
+const EXPIRED: [(&str, &str, &str); 10] = [
     ("legs", "state", "expires_at <= ?1"),
     ("transactions", "id", "expires_at <= ?1"),
     ("logins", "hash", "expires_at <= ?1"),
     ("codes", "hash", "expires_at <= ?1"),
     ("access_tokens", "hash", "expires_at <= ?1"),
     ("refresh_tokens", "hash", "expires_at <= ?1"),
+    ("refresh_families", "id", "expires_at <= ?1"),
     ("assertions", "hash", "expires_at <= ?1"),
     ("sessions", "id", "expires_at <= ?1"),
     ("grants", "id", "tokens_until <= ?1"),
@@ -53,7 +54,6 @@ impl Upkeep for SqliteUpkeep {
     }
 
     async fn purge(&self, now: Timestamp, unused_since: Timestamp) -> Result<u64, StoreError> {
-        self.wipe_successors(now).await?;
         let mut deleted = 0;
         for rows in EXPIRED {
             deleted += self.delete(rows, now).await?;
@@ -72,16 +72,6 @@ impl SqliteUpkeep {
         let sql: Arc<str> =
             format!("DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {CHUNK})").into();
         self.in_chunks(sql, time).await
-    }
-
-    /// A successor is kept for the grace window only; the used token itself stays, so that its reuse is seen.
-    async fn wipe_successors(&self, now: Timestamp) -> Result<(), StoreError> {
-        let sql = format!(
-            "UPDATE refresh_tokens SET successor_secret = NULL WHERE hash IN
-             (SELECT hash FROM refresh_tokens WHERE successor_secret IS NOT NULL AND successor_until <= ?1 LIMIT {CHUNK})"
-        );
-        self.in_chunks(sql.into(), now).await?;
-        Ok(())
     }
 
     /// Repeats a statement that changes at most [`CHUNK`] rows until it has nothing more to change.

@@ -13,7 +13,7 @@ mod request;
 use std::{
     collections::HashMap,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -84,10 +84,19 @@ impl Agent {
     /// # Panics
     /// If no HTTP client can be made.
     pub fn with_doors<const N: usize>(doors: [(&str, SocketAddr); N]) -> Self {
+        Self::at_address(None, doors)
+    }
+
+    /// The same, its connections made from this address of the machine's own: another machine, as far as a server can tell.
+    ///
+    /// # Panics
+    /// If no HTTP client can be made.
+    pub fn at_address<const N: usize>(address: Option<IpAddr>, doors: [(&str, SocketAddr); N]) -> Self {
         #[expect(clippy::disallowed_methods, reason = "test-only: what the browser is made of is the browser's own business")]
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .local_address(address)
             // No TLS is spoken here; reading the machine's certificates takes longer than many a test.
             .tls_certs_only([])
             .timeout(Duration::from_secs(60))

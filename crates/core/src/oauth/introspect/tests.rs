@@ -6,9 +6,10 @@ use super::*;
 use crate::{
     client::{Client, ClientAuthMethod},
     ids::ClientId,
+    lifetimes::Lifetimes,
     oauth::{
         authorize::tests::{client, resources},
-        token::samples::{NOW, found_access, found_refresh, proven, user},
+        token::samples::{NOW, current, forged, found_access, found_refresh, proven, user},
     },
     secret::TokenHash,
 };
@@ -41,8 +42,10 @@ fn owners_and_the_trusted_are_told() {
     assert_eq!(shown(&ask(&trusted)), expected);
     assert_eq!(shown(&ask(&stranger)), json!({"active": false}));
 
-    let ask =
-        |client: &Client| of_refresh(&proven(client), Some(found_refresh(None)), Some(&user()), NOW, resources.public_url());
+    let ask = |client: &Client| {
+        let found = found_refresh();
+        of_refresh(&proven(client), (&current(&found), Some(found)), Some(&user()), NOW, resources.public_url())
+    };
     let told = shown(&ask(&confidential()));
     assert_eq!((&told["active"], &told["username"], told.get("token_type")), (&json!(true), &json!("Alice"), None));
     assert_eq!(shown(&ask(&stranger)), json!({"active": false}));
@@ -55,17 +58,21 @@ fn what_is_of_no_use_is_inactive_and_nothing_says_why() {
     let end = found_access().token.expires_at;
     let mut revoked = found_access();
     revoked.grant.revoked_at = Some(NOW);
-    let mut revoked_refresh = found_refresh(None);
+    let (found, sent) = (found_refresh(), current(&found_refresh()));
+    let mut revoked_refresh = found.clone();
     revoked_refresh.grant.revoked_at = Some(NOW);
-    let refresh_end = found_refresh(None).token.expires_at;
+    let mut used = found.clone();
+    used.family = used.family.and_then(|family| family.rotated(&found.grant, None, NOW, &Lifetimes::default()));
+    let refresh_end = found.expires_at();
     let cases = [
         of_access(&owner, None, NOW, url),
         of_access(&owner, Some(revoked), NOW, url),
         of_access(&owner, Some(found_access()), end, url),
-        of_refresh(&owner, None, None, NOW, url),
-        of_refresh(&owner, Some(revoked_refresh), Some(&user()), NOW, url),
-        of_refresh(&owner, Some(found_refresh(Some(NOW))), Some(&user()), NOW, url),
-        of_refresh(&owner, Some(found_refresh(None)), Some(&user()), refresh_end, url),
+        of_refresh(&owner, (&sent, None), None, NOW, url),
+        of_refresh(&owner, (&sent, Some(revoked_refresh)), Some(&user()), NOW, url),
+        of_refresh(&owner, (&sent, Some(used)), Some(&user()), NOW, url),
+        of_refresh(&owner, (&forged(&found), Some(found.clone())), Some(&user()), NOW, url),
+        of_refresh(&owner, (&sent, Some(found)), Some(&user()), refresh_end, url),
     ];
     for (n, introspection) in cases.iter().enumerate() {
         assert_eq!(shown(introspection), json!({"active": false}), "case {n}");

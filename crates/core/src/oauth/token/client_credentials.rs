@@ -2,7 +2,7 @@
 //! that stands in the configuration acts for itself, as a user of its own. Everything that guards a person's token guards its
 //! tokens: resource, scope, and the policy for its groups (threat 24). Never a refresh token: the client can ask again.
 
-use super::{Audience, AuthenticatedClient, TokenResponse, mint_access, one_resource};
+use super::{Audience, AuthenticatedClient, Issuing, TokenResponse, mint_access, one_resource};
 use crate::{
     client::{Client, ClientAuthMethod, ClientSource, GrantType},
     clock::Timestamp,
@@ -54,7 +54,7 @@ pub fn client_credentials(
         expires_at: Some(now + lifetimes.access_token),
         revoked_at: None,
     };
-    let (secret, access) = mint_access(&grant, Audience { resource, scopes }, now, lifetimes, entropy);
+    let (secret, access) = mint_access(&grant, Audience { resource, scopes }, &Issuing { now, lifetimes, entropy });
     let answer = TokenResponse::new(&secret, None, &access, now);
     Ok(ServiceGrant { user, grant, access, answer })
 }

@@ -1,19 +1,19 @@
 //! The authorization code grant (RFC 6749 section 4.1.3, OAuth 2.1): is the code the client's own, and what it becomes. That a
 //! code is redeemed once is the store's atomic step.
 
+use std::net::IpAddr;
+
 use crate::{
     client::GrantType,
-    clock::Timestamp,
-    entropy::Entropy,
     grant::Grant,
     ids::GrantId,
-    lifetimes::Lifetimes,
     oauth::{ErrorCode, OAuthError, params::Params},
+    refresh::RefreshFamily,
     resource::Resources,
-    token::{AccessToken, FoundCode, RefreshToken},
+    token::{AccessToken, FoundCode},
 };
 
-use super::{Audience, AuthenticatedClient, TokenResponse, audience, invalid_grant, mint_access, mint_refresh};
+use super::{Audience, AuthenticatedClient, Issuing, TokenResponse, audience, invalid_grant, mint_access};
 
 /// Is the code this client's, for this redirect URI, with this verifier? Says nothing of a second use: that is [`redeem`]'s
 /// and the store's. A request that fails here changes nothing (threat 15).
@@ -37,7 +37,7 @@ pub fn check_code(
     if !code.code_challenge.admits(verifier) {
         return Err(invalid_grant("code_verifier does not fit the code_challenge"));
     }
-    let audience = audience(form, &code.resources, &code.scopes, resources)?;
+    let audience = audience(form, &code.resources, &code.scopes, code.resources.only(), resources)?;
     Ok(CheckedCode { found, audience })
 }
 
@@ -53,18 +53,13 @@ pub struct CheckedCode {
 pub struct Redemption {
     pub grant: Grant,
     pub access: AccessToken,
-    pub refresh: Option<RefreshToken>,
+    pub refresh: Option<RefreshFamily>,
     pub answer: TokenResponse,
 }
 
 /// Turns a checked code into a grant with its tokens. A refresh token only for clients that registered for it.
-pub fn redeem(
-    client: &AuthenticatedClient,
-    checked: &CheckedCode,
-    now: Timestamp,
-    lifetimes: &Lifetimes,
-    entropy: &dyn Entropy,
-) -> Redemption {
+pub fn redeem(client: &AuthenticatedClient, checked: &CheckedCode, address: Option<IpAddr>, issuing: &Issuing<'_>) -> Redemption {
+    let Issuing { now, lifetimes, entropy } = *issuing;
     let code = &checked.found.code;
     let grant = Grant {
         id: GrantId::generate(entropy),
@@ -77,10 +72,16 @@ pub fn redeem(
         expires_at: Some(now + lifetimes.grant),
         revoked_at: None,
     };
-    let (access_secret, access) = mint_access(&grant, checked.audience.clone(), now, lifetimes, entropy);
-    let refresh = client.client().may_use(GrantType::RefreshToken).then(|| mint_refresh(&grant, now, lifetimes, entropy));
-    let answer = TokenResponse::new(&access_secret, refresh.as_ref().map(|(secret, _)| secret.expose()), &access, now);
-    Redemption { access, refresh: refresh.map(|(_, token)| token), answer, grant }
+    let audience = &checked.audience;
+    let mut family =
+        client.client().may_use(GrantType::RefreshToken).then(|| RefreshFamily::begin(&grant, address, now, lifetimes, entropy));
+    let (secret, access) = match &mut family {
+        Some(family) => family.issue(&grant, &audience.resource, &audience.scopes, issuing),
+        None => mint_access(&grant, audience.clone(), issuing),
+    };
+    let refresh = family.as_ref().map(RefreshFamily::token);
+    let answer = TokenResponse::new(&secret, refresh.as_ref().map(|secret| secret.expose()), &access, now);
+    Redemption { access, refresh: family, answer, grant }
 }
 
 /// The answer for a code that was redeemed before (threat 15).

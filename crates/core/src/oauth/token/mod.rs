@@ -8,7 +8,7 @@ mod client_credentials;
 mod code;
 mod refresh;
 #[cfg(test)]
-pub(in crate::oauth) mod samples;
+pub(crate) mod samples;
 
 use serde::Serialize;
 
@@ -16,7 +16,9 @@ pub use self::{
     authenticate::{AuthenticatedClient, ClientCredentials, Proof, authenticate, credentials},
     client_credentials::{ServiceGrant, client_credentials, is_service, service_issuer},
     code::{CheckedCode, Redemption, check_code, code_replayed, redeem},
-    refresh::{Exchange, REFRESH_REFUSED, RefreshRefused, not_admitted, refresh, refresh_refused},
+    refresh::{
+        Exchange, REFRESH_REFUSED, RefreshRefused, RefreshRequest, Reuse, Usage, judge, not_admitted, refresh, refresh_refused,
+    },
 };
 use crate::{
     clock::Timestamp,
@@ -27,7 +29,7 @@ use crate::{
     resource::{Resource, ResourceSet, Resources},
     scope::ScopeSet,
     secret::{SecretText, TokenKind, TokenSecret},
-    token::{AccessToken, RefreshToken},
+    token::AccessToken,
 };
 
 fn invalid_grant(description: &str) -> OAuthError {
@@ -56,10 +58,15 @@ pub struct Audience {
 }
 
 /// The one resource of its grant that a token is for, and what of `scopes` means something there. A `resource` at the token endpoint
-/// must name one of the grant's own (RFC 8707 section 2.2, threat 30), and has to if there are several.
-fn audience(form: &Params, granted: &ResourceSet, scopes: &ScopeSet, resources: &Resources) -> Result<Audience, OAuthError> {
+/// must name one of the grant's own (RFC 8707 section 2.2, threat 30); without one it is the `unnamed`, if there is such a one.
+fn audience(
+    form: &Params,
+    granted: &ResourceSet,
+    scopes: &ScopeSet,
+    unnamed: Option<&Resource>,
+    resources: &Resources,
+) -> Result<Audience, OAuthError> {
     let bad = |description| OAuthError::new(ErrorCode::InvalidTarget, description);
-    let mut picked = granted.only().cloned();
     let mut named = None;
     for text in form.resources() {
         let resource = resources.parse(text).ok().filter(|resource| granted.contains(resource));
@@ -69,8 +76,9 @@ fn audience(form: &Params, granted: &ResourceSet, scopes: &ScopeSet, resources: 
         }
         named = Some(resource);
     }
-    picked = named.or(picked);
-    let resource = picked.ok_or_else(|| bad("this grant is for several resources: name the one that the token is for"))?;
+    let resource = named
+        .or_else(|| unnamed.cloned())
+        .ok_or_else(|| bad("this grant is for several resources: name the one that the token is for"))?;
     if granted.only().is_some() {
         return Ok(Audience { resource, scopes: scopes.clone() });
     }
@@ -81,28 +89,24 @@ fn audience(form: &Params, granted: &ResourceSet, scopes: &ScopeSet, resources: 
     Err(OAuthError::new(ErrorCode::InvalidScope, "none of these scopes means anything on this resource"))
 }
 
-fn mint_access(
-    grant: &Grant,
-    audience: Audience,
-    now: Timestamp,
-    lifetimes: &Lifetimes,
-    entropy: &dyn Entropy,
-) -> (TokenSecret, AccessToken) {
-    let secret = TokenSecret::generate(TokenKind::Access, entropy);
+/// When tokens are issued, for how long, and by which chance.
+#[derive(Clone, Copy)]
+pub struct Issuing<'a> {
+    pub now: Timestamp,
+    pub lifetimes: &'a Lifetimes,
+    pub entropy: &'a dyn Entropy,
+}
+
+/// An access token that belongs to no family of refresh tokens.
+fn mint_access(grant: &Grant, audience: Audience, issuing: &Issuing<'_>) -> (TokenSecret, AccessToken) {
+    let secret = TokenSecret::generate(TokenKind::Access, issuing.entropy);
     let token = AccessToken {
         hash: secret.hash(),
         grant: grant.id.clone(),
         resource: audience.resource,
         scopes: audience.scopes,
-        expires_at: grant.token_end(now, lifetimes.access_token),
+        expires_at: grant.token_end(issuing.now, issuing.lifetimes.access_token),
     };
-    (secret, token)
-}
-
-fn mint_refresh(grant: &Grant, now: Timestamp, lifetimes: &Lifetimes, entropy: &dyn Entropy) -> (TokenSecret, RefreshToken) {
-    let secret = TokenSecret::generate(TokenKind::Refresh, entropy);
-    let token =
-        RefreshToken { hash: secret.hash(), grant: grant.id.clone(), expires_at: grant.token_end(now, lifetimes.refresh_token) };
     (secret, token)
 }
 

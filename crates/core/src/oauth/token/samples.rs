@@ -1,8 +1,8 @@
 //! Samples that the tests of the grants next door share.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
-use super::{AuthenticatedClient, CheckedCode, Redemption, check_code, redeem};
+use super::{AuthenticatedClient, CheckedCode, Issuing, Redemption, check_code, redeem};
 use crate::{
     client::Client,
     clock::Timestamp,
@@ -14,18 +14,19 @@ use crate::{
         params::Params,
     },
     principal::User,
-    secret::TokenHash,
-    token::{AuthorizationCode, FoundAccess, FoundCode, FoundRefresh},
+    refresh::{FoundRefresh, PresentedRefresh, RefreshFamily},
+    secret::{SecretText, TokenHash},
+    token::{AuthorizationCode, FoundAccess, FoundCode},
 };
 
-pub(in crate::oauth) const NOW: Timestamp = Timestamp::from_secs(1_000);
-pub(in crate::oauth) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_000);
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-pub(in crate::oauth) fn form(text: &str) -> Params {
+pub(crate) fn form(text: &str) -> Params {
     Params::parse(text.as_bytes()).unwrap()
 }
 
-pub(in crate::oauth) fn found_code() -> FoundCode {
+pub(crate) fn found_code() -> FoundCode {
     let request = request("mcp");
     let code = AuthorizationCode {
         hash: TokenHash::of("code"),
@@ -41,11 +42,11 @@ pub(in crate::oauth) fn found_code() -> FoundCode {
     FoundCode { code, redeemed: None }
 }
 
-pub(in crate::oauth) fn proven(client: &Client) -> AuthenticatedClient {
+pub(crate) fn proven(client: &Client) -> AuthenticatedClient {
     AuthenticatedClient::assumed(client.clone())
 }
 
-pub(in crate::oauth) fn user() -> User {
+pub(crate) fn user() -> User {
     User {
         id: found_code().code.user,
         provider: ProviderName::from_text("okta"),
@@ -61,21 +62,47 @@ pub(in crate::oauth) fn user() -> User {
 }
 
 /// The code as it is when its own client redeems it.
-pub(in crate::oauth) fn checked(client: &Client, found: FoundCode) -> CheckedCode {
+pub(crate) fn checked(client: &Client, found: FoundCode) -> CheckedCode {
     let form = form(&format!("code_verifier={VERIFIER}"));
     check_code(&proven(client), &form, Some(found), &resources()).unwrap()
 }
 
-fn redemption() -> Redemption {
-    redeem(&proven(&client()), &checked(&client(), found_code()), NOW, &Lifetimes::default(), &SeededEntropy::new(9))
+/// Where the client of the samples is.
+pub(crate) fn home() -> Option<IpAddr> {
+    Some(IpAddr::from([192, 0, 2, 1]))
 }
 
-pub(in crate::oauth) fn found_access() -> FoundAccess {
+pub(crate) fn redemption_of(client: &Client, checked: &CheckedCode) -> Redemption {
+    let (lifetimes, entropy) = (Lifetimes::default(), SeededEntropy::new(9));
+    redeem(&proven(client), checked, home(), &Issuing { now: NOW, lifetimes: &lifetimes, entropy: &entropy })
+}
+
+fn redemption() -> Redemption {
+    redemption_of(&client(), &checked(&client(), found_code()))
+}
+
+pub(crate) fn found_access() -> FoundAccess {
     let Redemption { access, grant, .. } = redemption();
     FoundAccess { token: access, grant, user: user() }
 }
 
-pub(in crate::oauth) fn found_refresh(used_at: Option<Timestamp>) -> FoundRefresh {
+pub(crate) fn family() -> RefreshFamily {
+    redemption().refresh.unwrap()
+}
+
+/// A grant with its first refresh token.
+pub(crate) fn found_refresh() -> FoundRefresh {
     let Redemption { refresh, grant, .. } = redemption();
-    FoundRefresh { token: refresh.unwrap(), grant, used_at }
+    FoundRefresh { grant, family: refresh, earlier: None }
+}
+
+/// The family's current token, as its client sends it.
+pub(crate) fn current(found: &FoundRefresh) -> PresentedRefresh {
+    PresentedRefresh::parse(found.family.as_ref().unwrap().token().expose()).unwrap()
+}
+
+/// A made-up token of the same family: everything is right but the proof.
+pub(crate) fn forged(found: &FoundRefresh) -> PresentedRefresh {
+    let family = RefreshFamily { secret: SecretText::new("guessed"), ..found.family.clone().unwrap() };
+    PresentedRefresh::parse(family.token().expose()).unwrap()
 }

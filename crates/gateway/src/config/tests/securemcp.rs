@@ -211,7 +211,7 @@ fn b8_port_8080_must_be_asked_for() {
 #[test]
 fn b9_lifetimes() {
     assert_eq!(okta().load().lifetimes, Lifetimes::default());
-    let text = "lifetimes:\n  access_token: 15m\n  refresh_token: 7d\n  refresh_grace: 10s\n  authorization_code: 2m\n  grant: 10d\n  \
+    let text = "lifetimes:\n  access_token: 15m\n  refresh_token: 7d\n  refresh_grace: 10s\n  refresh_reuse: 12h\n  authorization_code: 2m\n  grant: 10d\n  \
                 sign_in: 5m\n  login: 12h\n  login_idle: 1h\n  unused_client: 4 weeks\n";
     let lifetimes = okta().yaml(text).load().lifetimes;
     let seconds = |seconds| Duration::from_secs(seconds);
@@ -219,6 +219,7 @@ fn b9_lifetimes() {
         access_token: seconds(900),
         refresh_token: seconds(604_800),
         refresh_grace: seconds(10),
+        refresh_reuse: Some(seconds(43_200)),
         grant: seconds(864_000),
         authorization_code: seconds(120),
         sign_in: seconds(300),
@@ -234,6 +235,22 @@ fn b9_lifetimes() {
         okta().yaml(&text).one_mistake(&["config.yaml:2: lifetimes.access_token", part]);
     }
     okta().yaml("lifetimes:\n  authorization_code: 1h\n").one_mistake(&["from 1s to 10m"]);
+}
+
+#[test]
+fn fb15_fb16_codes_live_five_minutes_and_used_refresh_tokens_are_answered_for_a_day() {
+    let of = |text: &str| okta().yaml(&format!("lifetimes:\n  refresh_reuse: {text}\n"));
+    let lifetimes = okta().load().lifetimes;
+    assert_eq!(lifetimes.authorization_code, Duration::from_secs(300));
+    assert_eq!(lifetimes.refresh_reuse, Some(Duration::from_secs(86_400)));
+    for (text, expected) in [("off", None), ("'off'", None), ("7d", Some(604_800)), ("1s", Some(1)), ("90m", Some(5400))] {
+        assert_eq!(of(text).load().lifetimes.refresh_reuse, expected.map(Duration::from_secs), "{text}");
+    }
+    for (text, part) in
+        [("8d", "from 1s to 7d"), ("0s", "from 1s to 7d"), ("'24'", "`off`, or a number"), ("never", "`off`, or a number")]
+    {
+        of(text).one_mistake(&["config.yaml:2: lifetimes.refresh_reuse", part]);
+    }
 }
 
 #[test]

@@ -64,14 +64,14 @@ async fn look(room: &IntrospectRoom, peer: IpAddr, headers: &HeaderMap, body: &[
             let found = room.grants.find_access(&hash, now).await?.filter(|found| room.providers.admit(&found.user));
             Ok(introspect::of_access(&client, found, now, &room.public_url))
         }
-        Some(Presented::Refresh(hash)) => {
-            let found = room.grants.find_refresh(&hash, now).await?;
+        Some(Presented::Refresh(presented)) => {
+            let found = room.grants.find_refresh(&presented.key(), now).await?;
             let user = match &found {
                 Some(found) => room.logins.find_user(&found.grant.user).await?,
                 None => None,
             };
             let found = found.filter(|_| user.as_ref().is_some_and(|user| room.providers.admit(user)));
-            Ok(introspect::of_refresh(&client, found, user.as_ref(), now, &room.public_url))
+            Ok(introspect::of_refresh(&client, (&presented, found), user.as_ref(), now, &room.public_url))
         }
         None => Ok(Introspection::INACTIVE),
     }

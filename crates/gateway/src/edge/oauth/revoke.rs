@@ -57,8 +57,9 @@ async fn end(room: &RevokeRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) 
     let (form, client) = room.gate.admit(peer, headers, body).await?;
     let now = room.clock.now();
     match presented(&form)? {
-        Some(Presented::Refresh(hash)) => {
-            if let Some(grant) = revoke::of_refresh(&client, room.grants.find_refresh(&hash, now).await?)? {
+        Some(Presented::Refresh(presented)) => {
+            let found = room.grants.find_refresh(&presented.key(), now).await?;
+            if let Some(grant) = revoke::of_refresh(&client, &presented, found)? {
                 room.grants.revoke_grant(&grant, now).await?;
                 room.cache.forget(Bulletin::Grant(grant.clone()));
                 tracing::info!(client_id = %client.client().id, %grant, "grant revoked by its client");

@@ -19,11 +19,12 @@ use portunus_core::{
     oauth::{
         ErrorCode, OAuthError,
         params::Params,
-        token::{self, AuthenticatedClient, RefreshRefused, TokenResponse},
+        token::{self, AuthenticatedClient, Issuing, RefreshRefused, RefreshRequest, Reuse, TokenResponse, Usage},
     },
+    refresh::PresentedRefresh,
     resource::Resources,
-    secret::{TokenHash, TokenKind, TokenSecret},
-    store::{ClientStore, GrantStore, LoginStore, Redeemed, Rotated, StoreError},
+    secret::{TokenKind, TokenSecret},
+    store::{ClientStore, GrantStore, LoginStore, Redeemed, StoreError},
 };
 
 use crate::edge::{
@@ -49,6 +50,12 @@ pub struct TokenRoom {
     pub lifetimes: Lifetimes,
 }
 
+impl TokenRoom {
+    fn issuing(&self) -> Issuing<'_> {
+        Issuing { now: self.clock.now(), lifetimes: &self.lifetimes, entropy: &*self.entropy }
+    }
+}
+
 pub fn routes(room: TokenRoom) -> Router {
     Router::new()
         .route("/auth/token", routing::post(post))
@@ -72,8 +79,8 @@ async fn post(
 async fn answer(room: &TokenRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
     let (form, client) = room.gate.admit(peer, headers, body).await?;
     match form.require("grant_type")? {
-        "authorization_code" => redeem(room, &client, &form).await,
-        "refresh_token" => refresh(room, &client, &form).await,
+        "authorization_code" => redeem(room, &client, &form, peer).await,
+        "refresh_token" => refresh(room, &client, &form, peer).await,
         "client_credentials" => act_for_itself(room, &client, &form).await,
         _ => {
             let problem = "grant_type must be authorization_code, refresh_token or client_credentials";
@@ -82,8 +89,9 @@ async fn answer(room: &TokenRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]
     }
 }
 
-async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
-    let now = room.clock.now();
+async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params, peer: IpAddr) -> Result<TokenResponse, Failure> {
+    let issuing = room.issuing();
+    let now = issuing.now;
     let code = form.require("code")?;
     let hash = TokenSecret::parse(TokenKind::Code, code).map(|secret| secret.hash());
     let found = match &hash {
@@ -95,7 +103,7 @@ async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -
         return revoke_replayed(room, client, grant).await;
     }
     admit(room, &checked.found.code.user).await?;
-    let redemption = token::redeem(client, &checked, now, &room.lifetimes, &*room.entropy);
+    let redemption = token::redeem(client, &checked, Some(peer), &issuing);
     let written = room
         .grants
         .redeem_code(&checked.found.code.hash, &redemption.grant, &redemption.access, redemption.refresh.as_ref(), now)
@@ -132,43 +140,70 @@ async fn admit(room: &TokenRoom, user: &UserId) -> Result<(), Failure> {
     if is_admitted { Ok(()) } else { Err(token::not_admitted().into()) }
 }
 
-async fn refresh(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
-    let now = room.clock.now();
-    let presented = form.require("refresh_token")?;
-    let hash = TokenSecret::parse(TokenKind::Refresh, presented).map(|secret| secret.hash());
-    let found = match &hash {
-        Some(hash) => room.grants.find_refresh(hash, now).await?,
-        None => None,
-    };
-    let user = found.as_ref().map(|found| found.grant.user.clone());
-    match token::refresh(client, form, found, &room.resources, now, &room.lifetimes, &*room.entropy) {
-        Ok(exchange) => {
-            if let Some(user) = user {
-                admit(room, &user).await?;
-            }
-            rotate(room, hash, exchange).await
+/// How often a request looks at its family again because another request changed it first.
+///
+/// Of requests at the same time one succeeds each time, and all that ask for the same then find what that one wrote: as many rounds are
+/// needed as there are different resources and scopes among them.
+const ATTEMPTS: usize = 32;
+
+async fn refresh(room: &TokenRoom, client: &AuthenticatedClient, form: &Params, peer: IpAddr) -> Result<TokenResponse, Failure> {
+    let presented = PresentedRefresh::parse(form.require("refresh_token")?);
+    let Some(presented) = presented else { return Err(token::refresh_refused().into()) };
+    let mut dead = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let issuing = room.issuing();
+        let found = room.grants.find_refresh(&presented.key(), issuing.now).await?;
+        let request =
+            RefreshRequest { client, form, presented: &presented, found: found.as_ref(), address: Some(peer), dead: &dead };
+        let exchange = match token::refresh(request, &room.resources, &issuing) {
+            Ok(exchange) => exchange,
+            Err(RefreshRefused::Error(problem)) => return Err(problem.into()),
+            Err(RefreshRefused::Reuse(grant, reuse)) => return refuse_reuse(room, &grant, reuse).await,
+        };
+        if let Some(found) = &found {
+            admit(room, &found.grant.user).await?;
         }
-        Err(RefreshRefused::Error(problem)) => Err(problem.into()),
-        Err(RefreshRefused::Reuse(grant)) => refuse_reuse(room, &grant).await,
+        let is_done = match &exchange.change {
+            Some(change) => room.grants.change_family(change).await?,
+            // It may have been revoked alone (RFC 7009): then it is not handed out again.
+            None => room.grants.find_access(&exchange.access.hash, issuing.now).await?.is_some(),
+        };
+        if is_done {
+            log_usage(&exchange);
+            return Ok(exchange.answer);
+        }
+        if exchange.change.is_none() {
+            dead.push(exchange.access.hash);
+        }
+    }
+    Err(StoreError::Unavailable("a family of refresh tokens changes all the time".to_owned()).into())
+}
+
+fn log_usage(exchange: &token::Exchange) {
+    let grant = &exchange.grant;
+    match exchange.usage {
+        Usage::First => tracing::info!(%grant, "refresh token used: exchanged"),
+        Usage::Grace { generations } => {
+            tracing::info!(%grant, generations, "refresh token used again within the grace window: the current pair is given");
+        }
+        Usage::SameAddress { generations } => {
+            tracing::info!(%grant, generations, "refresh token used again from the same address: the current pair is given");
+        }
     }
 }
 
-async fn rotate(room: &TokenRoom, hash: Option<TokenHash>, exchange: token::Exchange) -> Result<TokenResponse, Failure> {
-    let Some(hash) = hash else { return Err(token::refresh_refused().into()) };
-    let rotation = &exchange.rotation;
-    let answer = |refresh: &str| TokenResponse::new(&exchange.access_secret, Some(refresh), &rotation.access, rotation.now);
-    match room.grants.rotate_refresh(&hash, rotation).await? {
-        Rotated::Fresh => Ok(answer(rotation.successor_secret.expose())),
-        Rotated::Repeated { successor_secret } => Ok(answer(successor_secret.expose())),
-        Rotated::Reused(grant) => refuse_reuse(room, &grant).await,
-        Rotated::Unknown => Err(token::refresh_refused().into()),
-    }
-}
-
-/// A refresh token came back long after it was exchanged: one of the two holders stole it, so the family ends (threat 17).
-async fn refuse_reuse(room: &TokenRoom, grant: &GrantId) -> Result<TokenResponse, Failure> {
+/// A used refresh token came back from where it should not be, or long after it was exchanged: one of the two holders stole it, so the
+/// family ends (threat 17).
+async fn refuse_reuse(room: &TokenRoom, grant: &GrantId, reuse: Reuse) -> Result<TokenResponse, Failure> {
     revoke(room, grant).await?;
-    tracing::warn!(%grant, "a used refresh token came back: its grant is revoked");
+    match reuse {
+        Reuse::Elsewhere { generations } => {
+            tracing::warn!(%grant, generations, "refresh token used again from another address: its grant is revoked");
+        }
+        Reuse::TooLate { generations } => {
+            tracing::warn!(%grant, generations, "refresh token used again after refresh_reuse: its grant is revoked");
+        }
+    }
     Err(token::refresh_refused().into())
 }
 

@@ -6,11 +6,12 @@ use portunus_core::ids::GrantId;
 use portunus_testkit::agent::{Authorization, OAuthClient};
 
 /// Lifetimes of the gateway by default, in seconds.
-pub(super) const CODE: i64 = 60;
+pub(super) const CODE: i64 = 5 * 60;
 pub(super) const ACCESS: i64 = 60 * 60;
 pub(super) const REFRESH: i64 = 30 * DAY;
 pub(super) const LOGIN: i64 = 7 * DAY;
-const GRACE: i64 = 30;
+/// A used refresh token is answered for so long where its client is, which is everywhere in these lives.
+const REUSE: i64 = DAY;
 const DAY: i64 = 24 * 60 * 60;
 
 /// The resources.
@@ -68,8 +69,8 @@ pub(super) struct Refresh {
     pub(super) text: String,
     pub(super) grant: usize,
     pub(super) expires: i64,
-    /// When it was exchanged, and for which.
-    pub(super) used: Option<(i64, usize)>,
+    /// When it was exchanged.
+    pub(super) used: Option<i64>,
 }
 
 /// The scopes that a request names.
@@ -130,18 +131,23 @@ impl Model {
         !is_revoked && !self.grants[*grant].is_revoked && self.now < *expires
     }
 
-    /// A reuse after the grace window is refused, and ends the grant.
-    pub(super) fn may_refresh(&mut self, token: usize) -> bool {
-        let Refresh { grant, expires, used, .. } = &self.refresh[token];
-        let is_dead = self.now >= *expires || self.grants[*grant].is_revoked;
-        let is_reuse = used.is_some_and(|(at, _)| self.now >= at + GRACE);
-        self.grants[*grant].is_revoked |= is_reuse && !is_dead;
-        !is_dead && !is_reuse
+    /// The current refresh token of a grant.
+    pub(super) fn current(&self, grant: usize) -> usize {
+        self.refresh.iter().rposition(|refresh| refresh.grant == grant).expect("a grant has a refresh token")
     }
 
-    /// It was exchanged, now or before, for the successor that this gives.
-    pub(super) fn used(&mut self, token: usize) -> usize {
-        let latest = (self.now, self.refresh.len() - 1);
-        self.refresh[token].used.get_or_insert(latest).1
+    /// Is the family of a refresh token known, used or not: may its current one be used still?
+    pub(super) fn is_known(&self, token: usize) -> bool {
+        self.now < self.refresh[self.current(self.refresh[token].grant)].expires
+    }
+
+    /// A reuse after a day is refused, and ends the grant.
+    pub(super) fn may_refresh(&mut self, token: usize) -> bool {
+        let Refresh { grant, used, .. } = &self.refresh[token];
+        let (grant, used) = (*grant, *used);
+        let is_dead = !self.is_known(token) || self.grants[grant].is_revoked;
+        let is_reuse = used.is_some_and(|at| self.now >= at + REUSE);
+        self.grants[grant].is_revoked |= is_reuse && !is_dead;
+        !is_dead && !is_reuse
     }
 }

@@ -76,9 +76,11 @@ async fn b6_clients_go_on_after_a_move_to_redis_and_back() {
 
     let refused = ended.refresh(of_ended.refresh()).await.expect(400);
     assert_eq!(refused.error(), "invalid_grant", "revoked before both moves");
-    // Used before both moves: seen as reuse, which ends the whole grant.
+    // Used before both moves: known as used, which gets the current pair where the client is, and ends the whole grant elsewhere.
     world.clock.advance(std::time::Duration::from_secs(3600));
-    assert_eq!(client.refresh(first.refresh()).await.expect(400).error(), "invalid_grant");
+    assert_eq!(client.tokens(client.refresh(first.refresh()).await).refresh(), fourth.refresh());
+    let thief = world.elsewhere(&client);
+    assert_eq!(thief.refresh(first.refresh()).await.expect(400).error(), "invalid_grant");
     assert_eq!(client.refresh(fourth.refresh()).await.expect(400).error(), "invalid_grant");
     world.close().await;
 }

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use portunus_testkit::agent::{Authorization, OAuthClient, Request, Tokens};
+use portunus_core::Clock as _;
+use portunus_testkit::{
+    agent::{Authorization, OAuthClient, Request, Tokens},
+    redis::Server,
+};
+use rusqlite::Connection;
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{Setup, World};
 
 /// Does the token open the door?
 async fn opens(world: &World, client: &OAuthClient, token: &str) -> bool {
@@ -70,10 +75,72 @@ async fn t15_codes_do_not_last() {
     let client = world.client("/mcp").await;
     let authorization = client.authorization();
     let code = client.authorize(&world.browser(), &authorization).await.code();
-    world.clock.advance(Duration::from_secs(60));
+    world.clock.advance(Duration::from_secs(300));
     assert_eq!(client.redeem(&authorization, &code).await.expect(400).error(), "invalid_grant");
     assert_eq!(world.grants("alice").await, 0);
+    world.stores().upkeep.purge(world.clock.now(), world.clock.now()).await.unwrap();
+    let codes: i64 =
+        Connection::open(world.database()).unwrap().query_row("SELECT count(*) FROM codes", [], |row| row.get(0)).unwrap();
+    assert_eq!(codes, 0, "an unredeemed one is deleted");
     world.close().await;
+}
+
+/// People paste the address by hand, minutes later.
+#[tokio::test]
+async fn fb15_a_code_may_be_redeemed_for_five_minutes() {
+    let world = World::start().await;
+    for wait in [0, 61, 299] {
+        let client = world.client("/mcp").await;
+        let authorization = client.authorization();
+        let code = client.authorize(&world.browser(), &authorization).await.code();
+        world.clock.advance(Duration::from_secs(wait));
+        let other = client.authorization();
+        assert_eq!(client.redeem(&other, &code).await.expect(400).error(), "invalid_grant", "bound by PKCE as ever");
+        let tokens = client.tokens(client.redeem(&authorization, &code).await);
+        assert!(opens(&world, &client, &tokens.access).await);
+        assert_eq!(client.redeem(&authorization, &code).await.expect(400).error(), "invalid_grant", "once");
+        assert!(!opens(&world, &client, &tokens.access).await);
+    }
+    world.close().await;
+}
+
+/// A code that comes with its verifier was stolen from the client, however long ago.
+async fn a_late_replay(redis: Option<&Server>) {
+    let mut world = World::over(redis, Setup::default()).await;
+    for wait in [301, 3600, 25 * 86_400] {
+        let (client, authorization, code, tokens) = redeemed(&world).await;
+        world.clock.advance(Duration::from_secs(wait));
+        let mut tokens = client.tokens(client.refresh(tokens.refresh()).await);
+        world.clock.advance(Duration::from_secs(wait));
+        tokens = client.tokens(client.refresh(tokens.refresh()).await);
+        world.stores().upkeep.purge(world.clock.now(), world.clock.now() - Duration::from_secs(90 * 86_400)).await.unwrap();
+        world.stop().await;
+        world.restart().await;
+        // What proves nothing ends nothing, then as before.
+        let stranger = world.client("/mcp").await;
+        assert_eq!(client.redeem(&client.authorization(), &code).await.expect(400).error(), "invalid_grant");
+        assert_eq!(stranger.redeem(&authorization, &code).await.expect(400).error(), "invalid_grant");
+        let elsewhere = OAuthClient { redirect_uri: "https://evil.example/cb".to_owned(), ..client.clone() };
+        assert_eq!(elsewhere.redeem(&authorization, &code).await.expect(400).error(), "invalid_grant");
+        assert!(opens(&world, &client, &tokens.access).await, "{wait}");
+        assert_eq!(world.grants("alice").await, 1);
+        assert_eq!(client.redeem(&authorization, &code).await.expect(400).error(), "invalid_grant");
+        assert_eq!(world.grants("alice").await, 0, "{wait}");
+        assert!(!opens(&world, &client, &tokens.access).await);
+        assert_eq!(client.refresh(tokens.refresh()).await.expect(400).error(), "invalid_grant");
+    }
+    assert!(world.log.text().contains("a code was used twice: its grant is revoked"));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn t70_a_code_replayed_long_after_its_lifetime_ends_the_grant() {
+    a_late_replay(None).await;
+}
+
+#[tokio::test]
+async fn t70_a_code_replayed_long_after_its_lifetime_ends_the_grant_in_redis() {
+    a_late_replay(Some(&Server::start(&[]))).await;
 }
 
 /// Twenty holders of one code, all with the right verifier: one of them stole it, and nobody can tell which. One is served, and

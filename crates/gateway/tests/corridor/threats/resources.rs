@@ -68,9 +68,19 @@ async fn t30_a_token_of_a_grant_for_several_is_for_one() {
     for (path, expected) in [("/mcp/dice", 400), ("/mcp/uuid", 401), ("/mcp", 401)] {
         browser.send(Request::json(&world.at(path), &ping).without_cookies().bearer(&tokens.access)).await.expect(expected);
     }
-    for (resource, code) in [(None, "invalid_target"), (Some(world.at("/mcp")), "invalid_target")] {
-        let refused = refresh(&client, tokens.refresh(), resource.as_deref()).await.expect(400);
-        assert_eq!(refused.error(), code, "{resource:?}");
+    for resource in [world.at("/mcp"), "https://evil.example/mcp".to_owned()] {
+        let refused = refresh(&client, tokens.refresh(), Some(&resource)).await.expect(400);
+        assert_eq!(refused.error(), "invalid_target", "{resource}");
+    }
+    // Without one it is for what the last one was for.
+    let (dice, uuid) = (world.at("/mcp/dice"), world.at("/mcp/uuid"));
+    let mut last = tokens;
+    for (named, is_for) in [(None, "/mcp/dice"), (Some(&uuid), "/mcp/uuid"), (None, "/mcp/uuid"), (Some(&dice), "/mcp/dice")] {
+        last = client.tokens(refresh(&client, last.refresh(), named.map(String::as_str)).await);
+        for path in ["/mcp/dice", "/mcp/uuid"] {
+            let expected = if path == is_for { 400 } else { 401 };
+            browser.send(Request::json(&world.at(path), &ping).without_cookies().bearer(&last.access)).await.expect(expected);
+        }
     }
     world.close().await;
 }

@@ -93,6 +93,7 @@ fn a_quiet_day_is_fine() {
     MadeUp::connected()
         .then(using("a1"), Outcome::Done)
         .then(refresh("r1"), tokens("a2", "r2"))
+        .then(refresh("r1"), tokens("a2", "r2"))
         .then(refresh("r1"), tokens("a3", "r2"))
         .then(using("a1"), Outcome::Done)
         .then(refresh("r2"), tokens("a4", "r4"))

@@ -81,6 +81,8 @@ pub(crate) fn alive(records: &[Record]) -> Vec<String> {
 pub(crate) struct Known {
     handed_out: HashMap<String, u64>,
     grants: HashMap<String, String>,
+    /// The refresh token that an access token came with.
+    pairs: HashMap<String, String>,
     twice: Vec<Violation>,
 }
 
@@ -100,15 +102,17 @@ impl Known {
                         known.twice.push(Violation::RedeemedTwice { code: code.clone() });
                     }
                     known.note_tokens(code, [access, refresh], record);
+                    known.pairs.insert(access.clone(), refresh.clone());
                 }
                 (Operation::Refresh { token }, Outcome::Tokens { access, refresh }) => {
                     let grant = known.grants.get(token).cloned().unwrap_or_default();
-                    // The same successor comes again to whoever asks again; that it is for the same token is checked elsewhere.
-                    if known.grants.get(refresh) == Some(&grant) {
-                        known.note_tokens(&grant, [access], record);
-                    } else {
-                        known.note_tokens(&grant, [access, refresh], record);
+                    // The same pair comes again to all who ask again; that it is for the same token is checked elsewhere.
+                    match (known.pairs.get(access) == Some(refresh), known.grants.get(refresh) == Some(&grant)) {
+                        (true, _) => {}
+                        (false, true) => known.note_tokens(&grant, [access], record),
+                        (false, false) => known.note_tokens(&grant, [access, refresh], record),
                     }
+                    known.pairs.entry(access.clone()).or_insert_with(|| refresh.clone());
                 }
                 _ => {}
             }

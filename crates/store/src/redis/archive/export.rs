@@ -175,7 +175,7 @@ impl Export<'_> {
 
 /// What stands alone in a shard's list, and its fields.
 const KINDS: [(RecordKind, &[&str]); 6] = [
-    (RecordKind::Code, &["record", "epochs", "grant"]),
+    (RecordKind::Code, &["record", "epochs", "grant", "expires_at"]),
     (RecordKind::Transaction, &["record"]),
     (RecordKind::Leg, &["record"]),
     (RecordKind::Assertion, &["expires_at"]),
@@ -191,7 +191,7 @@ const fn kind_of(name: &Expiring) -> Option<RecordKind> {
         Expiring::Assertion(_) => Some(RecordKind::Assertion),
         Expiring::Session(_) => Some(RecordKind::Session),
         Expiring::Login(..) => Some(RecordKind::Login),
-        Expiring::Access(_) | Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Grant(_) => None,
+        Expiring::Access(_) | Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) | Expiring::Grant(_) => None,
     }
 }
 
@@ -239,15 +239,15 @@ pub(super) fn record(sealer: &Sealer, name: &Expiring, fields: Value) -> Result<
 
 /// One that is redeemed says so; one that is not, and whose epochs are over, is dead and is not told.
 async fn code(database: &Database, fields: Value) -> Result<Option<Record>, StoreError> {
-    let (Some(record), Some(epochs), grant): (Option<String>, Option<String>, Option<String>) = answer(fields)? else {
-        return Ok(None);
-    };
+    let (record, epochs, grant, kept_until): (Option<String>, Option<String>, Option<String>, Option<i64>) = answer(fields)?;
+    let (Some(record), Some(epochs)) = (record, epochs) else { return Ok(None) };
     let code: AuthorizationCode = from_json("codes", &record)?;
     let redeemed = grant.map(GrantId::from_text);
     if redeemed.is_none() && database.present(&Owners::from(&code)).await?.epochs != Epochs::parse(&epochs)? {
         return Ok(None);
     }
-    Ok(Some(Record::Code { code, redeemed }))
+    let kept_until = kept_until.map(Timestamp::from_millis).filter(|_| redeemed.is_some());
+    Ok(Some(Record::Code { code, redeemed, kept_until }))
 }
 
 async fn consents_of_user(database: &Database, key: String) -> Result<Vec<Read>, StoreError> {

@@ -8,6 +8,7 @@ use portunus_core::{
     Timestamp,
     ids::GrantId,
     node::KeptSession,
+    refresh::RefreshFamily,
     signin::Login,
     store::{
         ArchiveError, AssertionStore as _, ClientStore as _, ConsentStore as _, GrantWithTokens, KeptRefresh, LoginStore as _,
@@ -22,12 +23,13 @@ use super::super::{
     consents::RedisConsentStore,
     database::Database,
     epochs::Epochs,
-    keys::{self, Expiring, GrantPlace, Shard},
+    families,
+    keys::{self, GrantPlace, Shard},
     logins::{self, RedisLoginStore},
-    pins, rotation,
+    pins,
     script::{self, Call},
     sessions::RedisSessionStore,
-    tokens::{Signposts, access_record, grant_arguments, grant_record, refresh_record, successor_record},
+    tokens::{Signposts, access_record, family_record, grant_arguments, grant_record, refresh_record},
     transactions::RedisTransactionStore,
 };
 use crate::record::{not_opened, seal_json, to_json};
@@ -57,7 +59,7 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         Record::Transaction(transaction) => RedisTransactionStore(shared()).insert_transaction(&transaction).await,
         Record::Leg(leg) => RedisTransactionStore(shared()).insert_leg(&leg).await,
         Record::Consent(consent) => RedisConsentStore(shared()).save_consent(&consent).await,
-        Record::Code { code, redeemed } => keep_code(database, &code, redeemed.as_ref()).await,
+        Record::Code { code, redeemed, kept_until } => keep_code(database, &code, redeemed.as_ref(), kept_until).await,
         Record::Grant(grant) => keep_grant(database, &grant).await,
         Record::Assertion { key, expires_at } => {
             let before = Timestamp::from_millis(i64::MIN);
@@ -93,16 +95,22 @@ fn first_epochs() -> Epochs {
     Epochs::from_parts([None, None, None, None])
 }
 
-async fn keep_code(database: &Database, code: &AuthorizationCode, redeemed: Option<&GrantId>) -> Result<(), StoreError> {
+async fn keep_code(
+    database: &Database,
+    code: &AuthorizationCode,
+    redeemed: Option<&GrantId>,
+    kept_until: Option<Timestamp>,
+) -> Result<(), StoreError> {
     let (record, epochs) = (to_json(code)?, first_epochs().to_text());
     let mut fields = vec![("record", record.as_bytes()), ("epochs", epochs.as_bytes())];
     fields.extend(redeemed.map(|grant| ("grant", grant.as_str().as_bytes())));
-    database.insert(&keys::code(&code.hash), code.expires_at, &fields).await
+    let expires_at = kept_until.unwrap_or(code.expires_at).max(code.expires_at);
+    database.insert(&keys::code(&code.hash), expires_at, &fields).await
 }
 
 /// In the shard of its own id: nothing depends on the code it came from any more.
 async fn keep_grant(database: &Database, kept: &GrantWithTokens) -> Result<(), StoreError> {
-    let GrantWithTokens { grant, tokens_until, access, refresh } = kept;
+    let GrantWithTokens { grant, tokens_until, access, family, refresh } = kept;
     let place = GrantPlace { id: grant.id.clone(), shard: Shard::of_text(grant.id.as_str()) };
     let keys = &database.keys;
     let mut signposts = Signposts::new(database, &place, grant, *tokens_until);
@@ -112,18 +120,31 @@ async fn keep_grant(database: &Database, kept: &GrantWithTokens) -> Result<(), S
     for KeptRefresh { token, .. } in refresh {
         signposts = signposts.to(keys.refresh_pointer(&token.hash), token.expires_at);
     }
+    if let Some(family) = family {
+        signposts = signposts.to(keys.family_pointer(&family.id), family.expires_at);
+    }
     signposts.put_up(database).await?;
     let call = Call::new(&script::IMPORT_GRANT).key(database.grant_key(&place)).key(keys.expiry(place.shard));
     let call = call.key(keys.grants(place.shard)).arg(grant.id.as_str()).arg(newest_first(grant.created_at));
     let call = call.arg(grant_record(&place).name()).arg(tokens_until.as_millis());
-    database.run::<u8>(&grant_arguments(call, grant, &first_epochs())?).await?;
+    database.run::<u8>(&grant_arguments(call, grant, &first_epochs(), family.as_ref())?).await?;
     for token in access {
         keep_access(database, &place, token).await?;
+    }
+    if let Some(family) = family {
+        keep_family(database, &place, family).await?;
     }
     for token in refresh {
         keep_refresh(database, &place, token).await?;
     }
     Ok(())
+}
+
+async fn keep_family(database: &Database, place: &GrantPlace, family: &RefreshFamily) -> Result<(), StoreError> {
+    let sealed = database.sealer.seal(families::place(&family.id), family.secret.expose().as_bytes()).map_err(not_opened)?;
+    let state = family.state.to_bytes();
+    let fields = [("grant", place.id.as_str().as_bytes()), ("secret", sealed.as_slice()), ("state", state.as_slice())];
+    database.insert(&(place.shard, family_record(&family.id)), family.expires_at, &fields).await
 }
 
 async fn keep_access(database: &Database, place: &GrantPlace, token: &AccessToken) -> Result<(), StoreError> {
@@ -140,12 +161,7 @@ async fn keep_refresh(
     let used_at = used.as_ref().map(|used| used.at.as_millis().to_string());
     let mut fields = vec![("grant", place.id.as_str().as_bytes())];
     fields.extend(used_at.as_ref().map(|at| ("used_at", at.as_bytes())));
-    database.insert(&(place.shard, refresh_record(&token.hash)), token.expires_at, &fields).await?;
-    let Some(successor) = used.as_ref().and_then(|used| used.successor.as_ref()) else { return Ok(()) };
-    let secret = successor.secret.expose().as_bytes();
-    let sealed = database.sealer.seal(rotation::place(&token.hash), secret).map_err(not_opened)?;
-    let what: (Shard, Expiring) = (place.shard, successor_record(&token.hash));
-    database.insert(&what, successor.until, &[("record", &sealed)]).await
+    database.insert(&(place.shard, refresh_record(&token.hash)), token.expires_at, &fields).await
 }
 
 async fn keep_pin(database: &Database, pin: &PinRecord) -> Result<(), StoreError> {

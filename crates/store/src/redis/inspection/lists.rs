@@ -34,7 +34,7 @@ const fn kind(name: &Expiring) -> RecordKind {
         Expiring::Session(_) => RecordKind::Session,
         Expiring::Login(..) => RecordKind::Login,
         Expiring::Access(_) => RecordKind::AccessToken,
-        Expiring::Refresh(_) | Expiring::Successor(_) => RecordKind::RefreshToken,
+        Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) => RecordKind::RefreshToken,
         Expiring::Grant(_) => RecordKind::Grant,
     }
 }

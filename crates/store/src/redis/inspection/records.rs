@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use portunus_core::{
     grant::Grant,
     ids::{ClientId, GENERATED_CLIENT, UserId},
+    refresh::FamilyId,
     secret::TokenHash,
     store::{RecordKind, StoreError},
 };
@@ -42,7 +43,7 @@ pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: 
         "session" => (Expiring::Session(id.to_owned()), RecordKind::Session, "state"),
         "access" => (Expiring::Access(id.to_owned()), RecordKind::AccessToken, ""),
         "refresh" => (Expiring::Refresh(id.to_owned()), RecordKind::RefreshToken, ""),
-        "successor" => (Expiring::Successor(id.to_owned()), RecordKind::RefreshToken, "record"),
+        "family" => (Expiring::Family(id.to_owned()), RecordKind::RefreshToken, "secret"),
         "grant" => (Expiring::Grant(id.to_owned()), RecordKind::Grant, ""),
         "login" => match login_name(database, id).await? {
             Some(name) => (name, RecordKind::Login, "record"),
@@ -71,7 +72,9 @@ pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: 
         seen.wrong(of, id, "Redis would never delete it by itself", GOES_ON);
     }
     match &what {
-        Expiring::Access(_) | Expiring::Refresh(_) => token(database, &mut seen, shard, &what, of, &fields).await?,
+        Expiring::Access(_) | Expiring::Refresh(_) | Expiring::Family(_) => {
+            token(database, &mut seen, shard, &what, of, &fields).await?
+        }
         Expiring::Grant(_) => grant(database, &mut seen, &GrantPlace::in_shard(id, shard), fields).await?,
         Expiring::Login(hash, user) => login(database, &mut seen, hash, &UserId::from_text(user)).await?,
         _ => {}
@@ -87,17 +90,21 @@ async fn token(
     of: RecordKind,
     fields: &Fields,
 ) -> Result<(), StoreError> {
-    let (Expiring::Access(id) | Expiring::Refresh(id)) = what else { return Ok(()) };
+    let keys = &database.keys;
+    let (id, pointer) = match what {
+        Expiring::Access(id) => (id, TokenHash::parse(id).map(|hash| keys.access_pointer(&hash))),
+        Expiring::Refresh(id) => (id, TokenHash::parse(id).map(|hash| keys.refresh_pointer(&hash))),
+        Expiring::Family(id) => (id, FamilyId::parse(id).map(|id| keys.family_pointer(&id))),
+        _ => return Ok(()),
+    };
     let place = GrantPlace::in_shard(text(fields, "grant").unwrap_or_default(), shard);
     if !database.is_there(&database.grant_key(&place)).await? {
         seen.wrong(of, id, "of a grant that is not there", DAMAGED);
     }
-    let Some(hash) = TokenHash::parse(id) else {
+    let Some(pointer) = pointer else {
         seen.wrong(of, id, "under no hash", DAMAGED);
         return Ok(());
     };
-    let keys = &database.keys;
-    let pointer = if matches!(what, Expiring::Access(_)) { keys.access_pointer(&hash) } else { keys.refresh_pointer(&hash) };
     if database.pointer(&pointer).await? != Some(place.to_string()) {
         seen.wrong(of, id, "no pointer leads to it", DAMAGED);
     }

@@ -5,9 +5,9 @@ use portunus_core::{
     Timestamp,
     ids::{GrantId, ServerName, UserId},
     pins::{Definition, ToolFingerprint},
-    secret::{SecretText, TokenHash},
+    secret::TokenHash,
     signin::Login,
-    store::{GrantWithTokens, KeptRefresh, KeptSuccessor, PinRecord, Record, RecordKind, StoreError, Unreadable, UsedRefresh},
+    store::{GrantWithTokens, KeptRefresh, PinRecord, Record, RecordKind, StoreError, Unreadable, UsedRefresh},
     token::RefreshToken,
 };
 use rusqlite::{Connection, Row, types::ValueRef};
@@ -18,8 +18,7 @@ use super::super::{
     connection,
     database::Database,
     failure::Failure,
-    grants::successor_place,
-    logins, sessions,
+    families, logins, sessions,
     tokens::{AccessRow, read_access, read_grant},
     transactions,
 };
@@ -91,9 +90,10 @@ impl Export<'_> {
         })?;
         let db = self.db;
         self.each(RecordKind::Grant, "SELECT id, record, revoked_at, tokens_until FROM grants", |row| grant(row, db, sealer))?;
-        self.each(RecordKind::Code, "SELECT hash, record, grant_id FROM codes", |row| {
+        self.each(RecordKind::Code, "SELECT hash, record, grant_id, expires_at FROM codes", |row| {
             let redeemed = row.get::<_, Option<String>>(2)?.map(GrantId::from_text);
-            Ok(Record::Code { code: from_json("codes", &row.get::<_, String>(1)?)?, redeemed })
+            let kept_until = redeemed.is_some().then(|| time(row, 3)).transpose()?;
+            Ok(Record::Code { code: from_json("codes", &row.get::<_, String>(1)?)?, redeemed, kept_until })
         })?;
         self.each(RecordKind::Transaction, "SELECT id, record FROM transactions", |row| {
             Ok(Record::Transaction(from_json("transactions", &row.get::<_, String>(1)?)?))
@@ -187,7 +187,8 @@ fn pin(row: &Row<'_>) -> Result<Record, Failure> {
 
 fn grant(row: &Row<'_>, db: &Connection, sealer: &Sealer) -> Result<Record, Failure> {
     let grant = read_grant(&row.get::<_, String>(1)?, row.get(2)?)?;
-    let mut with_tokens = GrantWithTokens { tokens_until: time(row, 3)?, grant, access: Vec::new(), refresh: Vec::new() };
+    let family = families::of_grant(db, &grant.id, sealer)?;
+    let mut with_tokens = GrantWithTokens { tokens_until: time(row, 3)?, grant, access: Vec::new(), family, refresh: Vec::new() };
     let GrantWithTokens { grant, access, refresh, .. } = &mut with_tokens;
     let mut statement = db.prepare_cached("SELECT hash, expires_at, scopes, resource FROM access_tokens WHERE grant_id = ?1")?;
     let mut rows = statement.query([grant.id.as_str()])?;
@@ -195,26 +196,12 @@ fn grant(row: &Row<'_>, db: &Connection, sealer: &Sealer) -> Result<Record, Fail
         let kept = AccessRow { expires_at: row.get(1)?, scopes: row.get(2)?, resource: row.get(3)? };
         access.push(read_access(hash(row, 0)?, grant, kept)?);
     }
-    let mut statement = db.prepare_cached(
-        "SELECT hash, expires_at, used_at, successor_until, successor_secret FROM refresh_tokens WHERE grant_id = ?1",
-    )?;
+    let mut statement = db.prepare_cached("SELECT hash, expires_at, used_at FROM refresh_tokens WHERE grant_id = ?1")?;
     let mut rows = statement.query([grant.id.as_str()])?;
     while let Some(row) = rows.next()? {
         let token = RefreshToken { hash: hash(row, 0)?, grant: grant.id.clone(), expires_at: time(row, 1)? };
-        let used = match row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis) {
-            None => None,
-            Some(at) => Some(UsedRefresh { at, successor: successor(row, &token.hash, sealer)? }),
-        };
+        let used = row.get::<_, Option<i64>>(2)?.map(|at| UsedRefresh { at: Timestamp::from_millis(at) });
         refresh.push(KeptRefresh { token, used });
     }
     Ok(Record::Grant(with_tokens))
-}
-
-fn successor(row: &Row<'_>, used: &TokenHash, sealer: &Sealer) -> Result<Option<KeptSuccessor>, Failure> {
-    let (Some(until), Some(ciphertext)) = (row.get::<_, Option<i64>>(3)?, row.get::<_, Option<Vec<u8>>>(4)?) else {
-        return Ok(None);
-    };
-    let secret = sealer.open(successor_place(used), &ciphertext)?;
-    let secret = std::str::from_utf8(&secret).map_err(|_| Failure::corrupt("a successor is not text"))?;
-    Ok(Some(KeptSuccessor { secret: SecretText::new(secret), until: Timestamp::from_millis(until) }))
 }

@@ -17,7 +17,7 @@ use super::{
         connection::OpenError,
         database::Database,
         failure::Failure,
-        grants::successor_place,
+        families::SealedFamily,
         logins, sessions,
         tokens::{insert_access, insert_grant, insert_refresh},
         transactions,
@@ -69,7 +69,7 @@ pub(super) fn run(database: &Database, mut orders: Receiver<Order>) -> Result<()
 
 /// A Redis can hold what belongs to a user who is not there. It is dead there too; here it may not even stand.
 fn drop_what_is_nobodys(db: &Connection) -> Result<(), Failure> {
-    for table in ["access_tokens", "refresh_tokens"] {
+    for table in ["access_tokens", "refresh_tokens", "refresh_families"] {
         let sql = "grant_id IN (SELECT id FROM grants WHERE user_id NOT IN (SELECT id FROM users))";
         db.execute(&format!("DELETE FROM {table} WHERE {sql}"), [])?;
     }
@@ -106,11 +106,12 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
                 .execute(params![consent.user.as_str(), client, resources, record])?;
             Ok(())
         }
-        Record::Code { code, redeemed } => {
+        Record::Code { code, redeemed, kept_until } => {
             let record = to_json(&code)?;
+            let kept_until = kept_until.unwrap_or(code.expires_at).max(code.expires_at);
             let grant = redeemed.as_ref().map(portunus_core::ids::GrantId::as_str);
             db.prepare_cached("INSERT OR REPLACE INTO codes (hash, grant_id, expires_at, record) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![key(&code.hash), grant, code.expires_at.as_millis(), record])?;
+                .execute(params![key(&code.hash), grant, kept_until.as_millis(), record])?;
             Ok(())
         }
         Record::Grant(grant) => keep_grant(db, sealer, &grant),
@@ -185,23 +186,19 @@ fn keep_pin(db: &Connection, pin: &PinRecord) -> Result<(), Failure> {
 }
 
 fn keep_grant(db: &Connection, sealer: &Sealer, kept: &GrantWithTokens) -> Result<(), Failure> {
-    let GrantWithTokens { grant, tokens_until, access, refresh } = kept;
+    let GrantWithTokens { grant, tokens_until, access, family, refresh } = kept;
     insert_grant(db, grant, &to_json(grant)?)?;
     for token in access {
         insert_access(db, token)?;
     }
+    if let Some(family) = family {
+        SealedFamily::new(family, sealer)?.insert(db)?;
+    }
     for KeptRefresh { token, used } in refresh {
         insert_refresh(db, token)?;
         let Some(used) = used else { continue };
-        let (until, ciphertext) = match &used.successor {
-            Some(successor) => {
-                let ciphertext = sealer.seal(successor_place(&token.hash), successor.secret.expose().as_bytes())?;
-                (Some(successor.until.as_millis()), Some(ciphertext))
-            }
-            None => (None, None),
-        };
-        db.prepare_cached("UPDATE refresh_tokens SET used_at = ?2, successor_until = ?3, successor_secret = ?4 WHERE hash = ?1")?
-            .execute(params![key(&token.hash), used.at.as_millis(), until, ciphertext])?;
+        db.prepare_cached("UPDATE refresh_tokens SET used_at = ?2 WHERE hash = ?1")?
+            .execute(params![key(&token.hash), used.at.as_millis()])?;
     }
     db.prepare_cached("UPDATE grants SET tokens_until = max(tokens_until, ?2) WHERE id = ?1")?
         .execute(params![grant.id.as_str(), tokens_until.as_millis()])?;

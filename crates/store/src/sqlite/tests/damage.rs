@@ -39,7 +39,7 @@ async fn each_kind_of_damage_is_found_and_named() {
         ("DELETE FROM users WHERE id IN (SELECT user_id FROM logins)", Some(Kind::Login), "of a user who is not there", 5),
         ("DELETE FROM users", Some(Kind::Grant), "of a user who is not there", 5),
         ("DELETE FROM grants WHERE id = 'grant 0'", Some(Kind::AccessToken), "of a grant that is not there", 2),
-        ("DELETE FROM grants WHERE id = 'grant 0'", Some(Kind::RefreshToken), "of a grant that is not there", 2),
+        ("DELETE FROM grants WHERE id = 'grant 0'", Some(Kind::RefreshToken), "of a grant that is not there", 1),
         ("UPDATE grants SET tokens_until = 0 WHERE id = 'grant 1'", Some(Kind::Grant), "ends before its last token", 1),
         (
             "UPDATE grants SET client_id = 'client 9' WHERE id = 'grant 1'",
@@ -53,7 +53,7 @@ async fn each_kind_of_damage_is_found_and_named() {
             "live, of a registered client that",
             1,
         ),
-        ("UPDATE refresh_tokens SET used_at = NULL", Some(Kind::RefreshToken), "has a successor, and was not used", 2),
+        ("UPDATE refresh_families SET state = x'00'", Some(Kind::Grant), "cannot be read: refresh_families.state", 4),
         ("UPDATE clients SET id = 'x' WHERE id = 'client 1'", Some(Kind::Client), "its record names another id", 1),
         (
             "UPDATE consents SET user_id = 'x' WHERE client_id = 'client 1'",
@@ -101,18 +101,18 @@ async fn a_damaged_page_is_found() {
 #[tokio::test]
 async fn seals_are_counted_by_secret_and_stay_as_they_are() {
     let (_dir, path) = furnished().await;
-    assert_eq!(inspect(&path, &sealer(&["new", SECRET])).unwrap().seals, [0, 12]);
+    assert_eq!(inspect(&path, &sealer(&["new", SECRET])).unwrap().seals, [0, 14]);
     let raw = Connection::open(&path).unwrap();
     let earlier = sealer(&["long ago"]).seal(super::super::logins::place(&TokenHash::of("login 0")), b"{}").unwrap();
     raw.execute("UPDATE logins SET record = ?1 WHERE hash = ?2", rusqlite::params![earlier, TokenHash::of("login 0").as_bytes()])
         .unwrap();
     let inspection = inspect(&path, &sealer(&["new", SECRET])).unwrap();
-    assert_eq!(inspection.seals, [0, 11]);
+    assert_eq!(inspection.seals, [0, 13]);
     assert_eq!(inspection.problems[0].what, "cannot be read: sealed with an AUTH_SECRET that is not configured here");
     assert_eq!(inspection.problems[0].ids, [TokenHash::of("login 0").to_string()]);
     // Opening it seals it anew; looking did not.
     drop(open(&path, sealer(&["new", SECRET])).unwrap());
-    assert_eq!(inspect(&path, &sealer(&["new"])).unwrap().seals, [11]);
+    assert_eq!(inspect(&path, &sealer(&["new"])).unwrap().seals, [13]);
 }
 
 #[tokio::test]

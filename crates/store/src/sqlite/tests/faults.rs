@@ -193,22 +193,6 @@ async fn many_expired_records_are_deleted_in_portions() {
 }
 
 #[tokio::test]
-async fn a_successor_is_wiped_when_its_grace_is_over() {
-    let (_dir, database) = database();
-    let stores = bundle(&database);
-    fill(&stores).await;
-    let kept = || async {
-        let sql = "SELECT count(*) FROM refresh_tokens WHERE successor_secret IS NOT NULL";
-        database.read(move |db| Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))?)).await.unwrap()
-    };
-    let grace = rotation(1).grace;
-    stores.upkeep.purge(NOW + grace - std::time::Duration::from_millis(1), NOW).await.unwrap();
-    assert_eq!(kept().await, 1);
-    assert_eq!(stores.upkeep.purge(NOW + grace, NOW).await.unwrap(), 0, "wiped, not deleted");
-    assert_eq!(kept().await, 0);
-}
-
-#[tokio::test]
 async fn a_store_whose_threads_are_gone_is_unavailable() {
     let (_dir, mut database) = database();
     Arc::get_mut(&mut database).unwrap().lose_threads();

@@ -3,11 +3,11 @@
 use super::*;
 use crate::{
     client::{Client, GrantType},
-    entropy::SeededEntropy,
     ids::{ClientId, ServerName},
+    lifetimes::Lifetimes,
     oauth::{
         authorize::tests::{client, resources},
-        token::samples::{NOW, VERIFIER, checked, form, found_code, proven},
+        token::samples::{NOW, VERIFIER, checked, form, found_code, proven, redemption_of},
     },
     scope::ScopeSet,
     secret::TokenHash,
@@ -44,9 +44,8 @@ fn t15_t16_a_code_is_its_clients_alone() {
 
 #[test]
 fn a_redeemed_code_becomes_a_grant_with_tokens() {
-    let entropy = SeededEntropy::new(1);
     let lifetimes = Lifetimes::default();
-    let redemption = redeem(&proven(&client()), &checked(&client(), found_code()), NOW, &lifetimes, &entropy);
+    let redemption = redemption_of(&client(), &checked(&client(), found_code()));
     assert_eq!(redemption.access.expires_at, NOW + lifetimes.access_token);
     assert_eq!(redemption.refresh.as_ref().unwrap().grant, redemption.grant.id);
     let answer = serde_json::to_value(&redemption.answer).unwrap();
@@ -57,7 +56,7 @@ fn a_redeemed_code_becomes_a_grant_with_tokens() {
     assert!(!format!("{:?}", redemption.answer).contains("ptn_"), "no token in debug output");
 
     let no_refresh = Client { grant_types: vec![GrantType::AuthorizationCode], ..client() };
-    let redemption = redeem(&proven(&no_refresh), &checked(&no_refresh, found_code()), NOW, &lifetimes, &entropy);
+    let redemption = redemption_of(&no_refresh, &checked(&no_refresh, found_code()));
     assert!(redemption.refresh.is_none());
     assert!(serde_json::to_value(&redemption.answer).unwrap().get("refresh_token").is_none());
 }
@@ -91,7 +90,7 @@ fn t30_of_several_resources_a_token_is_for_one() {
         let form = form(&format!("code_verifier={VERIFIER}{text}"));
         let checked = check_code(&proven(&client()), &form, Some(for_two(scopes)), &resources());
         let token = checked.map_err(|error| error.code).map(|checked| {
-            let redemption = redeem(&proven(&client()), &checked, NOW, &Lifetimes::default(), &SeededEntropy::new(1));
+            let redemption = redemption_of(&client(), &checked);
             assert_eq!(
                 (redemption.grant.resources, redemption.grant.scopes),
                 (for_two(scopes).code.resources, for_two(scopes).code.scopes)
