@@ -1,5 +1,5 @@
 //! Rules and words of Portunus. No I/O, no runtime, no HTTP, no SQL: the words ([`ids`], [`secret`], [`scope`], [`resource`],
-//! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`refresh`], [`principal`], [`admission`], [`pins`], [`node`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
+//! [`redirect`], [`request`], [`pkce`], [`client`], [`signin`], [`grant`], [`token`], [`refresh`], [`principal`], [`admission`], [`pins`], [`node`], [`task`], [`bulletin`], [`text`], [`uri`]), the OAuth rules ([`oauth`]), and
 //! the ports through which they reach what is kept ([`store`]). Time and chance are arguments ([`clock`], [`entropy`]).
 
 pub mod address_block;
@@ -27,6 +27,7 @@ pub mod scope;
 pub mod secret;
 pub mod signin;
 pub mod store;
+pub mod task;
 pub mod text;
 pub mod token;
 pub mod uri;

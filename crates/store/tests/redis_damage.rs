@@ -59,7 +59,7 @@ fn find<'a>(problems: &'a [Problem], kind: Option<RecordKind>, what: &str) -> Op
     problems.iter().find(|problem| problem.kind == kind && problem.what.contains(what))
 }
 
-const CASES: [(&[&str], RecordKind, &str); 30] = [
+const CASES: [(&[&str], RecordKind, &str); 31] = [
     // Records that cannot be read.
     (&["HSET", "@{clients}:client:client 1", "record", "{}"], RecordKind::Client, "cannot be read: clients.record"),
     (&["HSET", "@*:grant:grant 1", "record", "x"], RecordKind::Grant, "cannot be read: grants.record"),
@@ -76,6 +76,7 @@ const CASES: [(&[&str], RecordKind, &str); 30] = [
     (&["DEL", "@*:grant:grant 0"], RecordKind::RefreshToken, "of a grant that is not there"),
     (&["DEL", "@*:grant:grant 0"], RecordKind::Grant, "gone before it expired"),
     (&["DEL", "@*:family:%0"], RecordKind::RefreshToken, "gone before it expired"),
+    (&["HSET", "@*:task:#task 1", "record", "x"], RecordKind::Task, "cannot be read: tasks.record"),
     (&["DEL", "@*:session:#session 1"], RecordKind::Session, "gone before it expired"),
     (&["HSET", "@*:grant:grant 1", "epoch_of_user", "7:1"], RecordKind::Grant, "of an epoch that has not come"),
     (&["SET", "@*:epoch-of-user:*", "many"], RecordKind::Grant, "its epoch is no epoch"),

@@ -20,6 +20,7 @@ use crate::{
     refresh::RefreshFamily,
     secret::TokenHash,
     signin::{Login, ProviderLeg, Transaction},
+    task::TaskOwnership,
     token::{AccessToken, AuthorizationCode, RefreshToken},
 };
 
@@ -52,6 +53,12 @@ pub enum Record {
         user: UserId,
         #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
         state: Vec<u8>,
+        expires_at: Timestamp,
+    },
+    /// Whose a task is.
+    Task {
+        id: TokenHash,
+        task: TaskOwnership,
         expires_at: Timestamp,
     },
 }
@@ -107,11 +114,12 @@ pub enum RecordKind {
     Leg,
     Assertion,
     Session,
+    Task,
     Pin,
 }
 
 impl RecordKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Client,
         Self::User,
         Self::Login,
@@ -124,6 +132,7 @@ impl RecordKind {
         Self::Leg,
         Self::Assertion,
         Self::Session,
+        Self::Task,
         Self::Pin,
     ];
 
@@ -142,6 +151,7 @@ impl RecordKind {
             Self::Leg => "trips to a provider",
             Self::Assertion => "used assertions",
             Self::Session => "MCP sessions",
+            Self::Task => "owners of tasks",
             Self::Pin => "pinned tools",
         }
     }
@@ -177,6 +187,7 @@ impl Census {
             Record::Assertion { .. } => RecordKind::Assertion,
             Record::Pin(_) => RecordKind::Pin,
             Record::Session { .. } => RecordKind::Session,
+            Record::Task { .. } => RecordKind::Task,
             Record::Grant(grant) => {
                 self.add(RecordKind::AccessToken, grant.access.len() as u64);
                 self.add(RecordKind::RefreshToken, grant.refresh.len() as u64 + u64::from(grant.family.is_some()));

@@ -13,6 +13,7 @@ mod logins;
 mod nodes;
 mod pins;
 mod sessions;
+mod tasks;
 mod transactions;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use logins::LoginStore;
 pub use nodes::NodeStore;
 pub use pins::{PinRecord, PinStore};
 pub use sessions::SessionStore;
+pub use tasks::TaskStore;
 use thiserror::Error;
 pub use transactions::TransactionStore;
 
@@ -62,6 +64,7 @@ pub struct Stores {
     pub pins: Arc<dyn PinStore>,
     pub nodes: Arc<dyn NodeStore>,
     pub sessions: Arc<dyn SessionStore>,
+    pub tasks: Arc<dyn TaskStore>,
     pub bulletins: Arc<dyn BulletinStore>,
     pub upkeep: Arc<dyn Upkeep>,
     pub archive: Arc<dyn Archive>,

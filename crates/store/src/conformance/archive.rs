@@ -22,6 +22,7 @@ use super::{
         HOUR, MINUTE, NOW, access, client, client_id, code, consent, family, grant, granted, hash, leg, login, refresh_key,
         resources, rotate, transaction, user, user_id,
     },
+    tasks,
 };
 
 /// Records on their way, and what was left out.
@@ -107,6 +108,9 @@ pub async fn furnish(stores: &Stores) {
     assert!(stores.assertions.use_once(&hash("assertion", 1), NOW + HOUR, NOW).await.unwrap());
     let session = KeptSession { user: user_id(1), state: vec![0, 1, 254, 255] };
     stores.sessions.keep_session(&hash("session", 1), &session, NOW + HOUR).await.unwrap();
+    for n in 1..3 {
+        stores.tasks.keep_task(&hash("task", n), &tasks::task(n), NOW + HOUR).await.unwrap();
+    }
     let (dice, uuid) = (server("dice"), server("uuid"));
     stores.pins.pin_tools(&dice, &[tool("roll", 1), tool("stats", 1)], NOW).await.unwrap();
     stores.pins.quarantine(&dice, &[tool("roll", 3)], 8, NOW + MINUTE).await.unwrap();
@@ -152,6 +156,9 @@ pub async fn assert_furnished(stores: &Stores) {
     let session = KeptSession { user: user_id(1), state: vec![0, 1, 254, 255] };
     assert_eq!(stores.sessions.find_session(&hash("session", 1), NOW).await.unwrap(), Some(session));
     assert_eq!(stores.sessions.find_session(&hash("session", 1), NOW + HOUR).await.unwrap(), None);
+    let ids = [hash("task", 1), hash("task", 2)];
+    assert_eq!(stores.tasks.find_tasks(&ids, NOW).await.unwrap(), [Some(tasks::task(1)), Some(tasks::task(2))]);
+    assert_eq!(stores.tasks.find_tasks(&ids, NOW + HOUR).await.unwrap(), [None, None]);
     assert_pins(stores).await;
     assert_grants(stores).await;
 }
@@ -237,7 +244,7 @@ pub async fn nothing_is_added_or_lost_on_the_way<B: Backend>() {
     let packed = Crate::of(&stores).await;
     let (census, sorted) = (packed.census(), packed.sorted());
     let counts = RecordKind::ALL.map(|kind| census.of(kind));
-    assert_eq!(counts, [4, 5, 5, 3, 5, 7, 4, 5, 4, 4, 1, 1, 5], "{census:?}");
+    assert_eq!(counts, [4, 5, 5, 3, 5, 7, 4, 5, 4, 4, 1, 1, 2, 5], "{census:?}");
     let stores = new.open().await;
     stores.archive.import(&mut Crate { portions: packed.portions, ..Crate::default() }).await.unwrap();
     assert_eq!(Crate::of(&stores).await.sorted(), sorted);

@@ -22,6 +22,7 @@ pub mod revocation;
 pub mod rotation;
 pub mod secrets;
 pub mod sessions;
+pub mod tasks;
 pub mod transactions;
 pub mod upkeep;
 
@@ -125,6 +126,9 @@ macro_rules! conformance_suite {
         }
         $crate::conformance_suite! { @port $backend
             sessions: kept_whole, expire_unless_touched, deleted_once, found_after_a_restart_and_purged
+        }
+        $crate::conformance_suite! { @port $backend
+            tasks: kept_whole, gone_when_expired_or_deleted, found_after_a_restart_and_purged
         }
         $crate::conformance_suite! { @port $backend
             restarts: everything_is_kept, redeemed_code_stays_redeemed, used_refresh_token_stays_used,

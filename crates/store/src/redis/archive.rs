@@ -26,6 +26,7 @@ const RECORDS: [&str; 14] = [
     "code:",
     "assertion:",
     "session:",
+    "task:",
     "login:",
     "access:",
     "refresh:",

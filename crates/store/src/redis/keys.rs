@@ -72,6 +72,7 @@ pub(super) enum Expiring {
     Code(String),
     Assertion(String),
     Session(String),
+    Task(String),
     /// A login's hash, and whose it is.
     Login(String, String),
     Access(String),
@@ -94,6 +95,7 @@ impl Expiring {
             "code" => Self::Code(id),
             "assertion" => Self::Assertion(id),
             "session" => Self::Session(id),
+            "task" => Self::Task(id),
             "login" => id.split_once(' ').map(|(hash, user)| Self::Login(hash.to_owned(), user.to_owned()))?,
             "access" => Self::Access(id),
             "refresh" => Self::Refresh(id),
@@ -119,6 +121,7 @@ impl Expiring {
             Self::Code(hash) => format!("code:{hash}"),
             Self::Assertion(hash) => format!("assertion:{hash}"),
             Self::Session(hash) => format!("session:{hash}"),
+            Self::Task(hash) => format!("task:{hash}"),
             Self::Login(hash, _) => format!("login:{hash}"),
             Self::Access(hash) => format!("access:{hash}"),
             Self::Refresh(hash) => format!("refresh:{hash}"),
@@ -337,6 +340,10 @@ pub(super) fn assertion(key: &TokenHash) -> (Shard, Expiring) {
 
 pub(super) fn session(id: &TokenHash) -> (Shard, Expiring) {
     (Shard::of_hash(id), Expiring::Session(id.to_string()))
+}
+
+pub(super) fn task(id: &TokenHash) -> (Shard, Expiring) {
+    (Shard::of_hash(id), Expiring::Task(id.to_string()))
 }
 
 pub(super) fn login(hash: &TokenHash, user: &UserId) -> (Shard, Expiring) {

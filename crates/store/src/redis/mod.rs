@@ -28,6 +28,7 @@ mod scan;
 mod script;
 mod sentinel;
 mod sessions;
+mod tasks;
 mod tokens;
 mod transactions;
 mod upkeep;

@@ -23,6 +23,7 @@ use super::{
     pins::RedisPinStore,
     sentinel::{self, Purpose},
     sessions::RedisSessionStore,
+    tasks::RedisTaskStore,
     transactions::RedisTransactionStore,
     upkeep::RedisUpkeep,
 };
@@ -141,6 +142,7 @@ fn bundle(database: &Arc<Database>, address: RedisAddress) -> Stores {
         pins: Arc::new(RedisPinStore(Arc::clone(database))),
         nodes: Arc::new(RedisNodeStore(Arc::clone(database))),
         sessions: Arc::new(RedisSessionStore(Arc::clone(database))),
+        tasks: Arc::new(RedisTaskStore(Arc::clone(database))),
         bulletins: Arc::new(RedisBulletinStore { database: Arc::clone(database), address }),
         upkeep: Arc::new(RedisUpkeep(Arc::clone(database))),
         archive: Arc::new(RedisArchive(Arc::clone(database))),

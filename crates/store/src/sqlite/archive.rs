@@ -34,6 +34,7 @@ const TABLES: [&str; 13] = [
     "legs",
     "assertions",
     "sessions",
+    "tasks",
 ];
 /// Nodes and homes go too when everything is replaced; what is in them is about gateways that are gone.
 const MORE_TABLES: [&str; 3] = ["pins", "nodes", "homes"];

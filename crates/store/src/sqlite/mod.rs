@@ -19,6 +19,7 @@ mod nodes;
 mod pins;
 mod sentinel;
 mod sessions;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -55,6 +56,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         pins: Arc::new(pins::SqlitePinStore(Arc::clone(database))),
         nodes: Arc::new(nodes::SqliteNodeStore(Arc::clone(database))),
         sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
+        tasks: Arc::new(tasks::SqliteTaskStore(Arc::clone(database))),
         bulletins: Arc::new(bulletins::SqliteBulletinStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
         archive: Arc::new(archive::SqliteArchive(Arc::clone(database))),

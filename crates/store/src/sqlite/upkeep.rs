@@ -25,6 +25,7 @@ const EXPIRED: [(&str, &str, &str); 10] = [
     ("refresh_families", "id", "expires_at <= ?1"),
     ("assertions", "hash", "expires_at <= ?1"),
     ("sessions", "id", "expires_at <= ?1"),
+    ("tasks", "id", "expires_at <= ?1"),
     ("grants", "id", "tokens_until <= ?1"),
 ];
 const UNUSED_CLIENTS: (&str, &str, &str) = ("clients", "id", "last_used_at IS NULL AND created_at < ?1");

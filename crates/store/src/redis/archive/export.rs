@@ -174,12 +174,13 @@ impl Export<'_> {
 }
 
 /// What stands alone in a shard's list, and its fields.
-const KINDS: [(RecordKind, &[&str]); 6] = [
+const KINDS: [(RecordKind, &[&str]); 7] = [
     (RecordKind::Code, &["record", "epochs", "grant", "expires_at"]),
     (RecordKind::Transaction, &["record"]),
     (RecordKind::Leg, &["record"]),
     (RecordKind::Assertion, &["expires_at"]),
     (RecordKind::Session, &["state", "user", "expires_at"]),
+    (RecordKind::Task, &["record", "expires_at"]),
     (RecordKind::Login, &["record", "expires_at", "last_seen_at"]),
 ];
 
@@ -190,6 +191,7 @@ const fn kind_of(name: &Expiring) -> Option<RecordKind> {
         Expiring::Leg(_) => Some(RecordKind::Leg),
         Expiring::Assertion(_) => Some(RecordKind::Assertion),
         Expiring::Session(_) => Some(RecordKind::Session),
+        Expiring::Task(_) => Some(RecordKind::Task),
         Expiring::Login(..) => Some(RecordKind::Login),
         Expiring::Access(_) | Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) | Expiring::Grant(_) => None,
     }
@@ -223,6 +225,11 @@ pub(super) fn record(sealer: &Sealer, name: &Expiring, fields: Value) -> Result<
             let id = hash(id)?;
             let state = sealer.open(sessions::place(&id), &state).map_err(not_opened)?.to_vec();
             Some(Record::Session { id, user: UserId::from_text(user), state, expires_at: Timestamp::from_millis(at) })
+        }
+        Expiring::Task(id) => {
+            let (Some(record), Some(at)): (Option<String>, Option<i64>) = answer(fields)? else { return Ok(None) };
+            let (id, task) = (hash(id)?, from_json("tasks", &record)?);
+            Some(Record::Task { id, task, expires_at: Timestamp::from_millis(at) })
         }
         Expiring::Login(id, _) => {
             let (Some(record), Some(at), seen): (Option<Vec<u8>>, Option<i64>, Option<i64>) = answer(fields)? else {

@@ -12,7 +12,7 @@ use portunus_core::{
     signin::Login,
     store::{
         ArchiveError, AssertionStore as _, ClientStore as _, ConsentStore as _, GrantWithTokens, KeptRefresh, LoginStore as _,
-        PinRecord, Record, RecordSource, SessionStore as _, StoreError, TransactionStore as _,
+        PinRecord, Record, RecordSource, SessionStore as _, StoreError, TaskStore as _, TransactionStore as _,
     },
     token::{AccessToken, AuthorizationCode},
 };
@@ -29,6 +29,7 @@ use super::super::{
     pins,
     script::{self, Call},
     sessions::RedisSessionStore,
+    tasks::RedisTaskStore,
     tokens::{Signposts, access_record, family_record, grant_arguments, grant_record, refresh_record},
     transactions::RedisTransactionStore,
 };
@@ -69,6 +70,7 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         Record::Session { id, user, state, expires_at } => {
             RedisSessionStore(shared()).keep_session(&id, &KeptSession { user, state }, expires_at).await
         }
+        Record::Task { id, task, expires_at } => RedisTaskStore(shared()).keep_task(&id, &task, expires_at).await,
     };
     match kept {
         // It came twice, because it was read while it changed.

@@ -32,6 +32,7 @@ const fn kind(name: &Expiring) -> RecordKind {
         Expiring::Code(_) => RecordKind::Code,
         Expiring::Assertion(_) => RecordKind::Assertion,
         Expiring::Session(_) => RecordKind::Session,
+        Expiring::Task(_) => RecordKind::Task,
         Expiring::Login(..) => RecordKind::Login,
         Expiring::Access(_) => RecordKind::AccessToken,
         Expiring::Refresh(_) | Expiring::Successor(_) | Expiring::Family(_) => RecordKind::RefreshToken,

@@ -41,6 +41,7 @@ pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: 
         "code" => (Expiring::Code(id.to_owned()), RecordKind::Code, ""),
         "assertion" => (Expiring::Assertion(id.to_owned()), RecordKind::Assertion, ""),
         "session" => (Expiring::Session(id.to_owned()), RecordKind::Session, "state"),
+        "task" => (Expiring::Task(id.to_owned()), RecordKind::Task, ""),
         "access" => (Expiring::Access(id.to_owned()), RecordKind::AccessToken, ""),
         "refresh" => (Expiring::Refresh(id.to_owned()), RecordKind::RefreshToken, ""),
         "family" => (Expiring::Family(id.to_owned()), RecordKind::RefreshToken, "secret"),

@@ -106,6 +106,10 @@ impl Export<'_> {
             Ok(Record::Assertion { key: hash(row, 0)?, expires_at: time(row, 1)? })
         })?;
         self.each(RecordKind::Session, "SELECT id, user_id, state, expires_at FROM sessions", |row| session(row, sealer))?;
+        self.each(RecordKind::Task, "SELECT id, record, expires_at FROM tasks", |row| {
+            let task = from_json("tasks", &row.get::<_, String>(1)?)?;
+            Ok(Record::Task { id: hash(row, 0)?, task, expires_at: time(row, 2)? })
+        })?;
         let pins = "SELECT server || ' ' || tool, server, tool, fingerprint, seen_at, approved_at, definition FROM pins
                     ORDER BY server, tool, id";
         self.each(RecordKind::Pin, pins, pin)?;

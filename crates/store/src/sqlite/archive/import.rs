@@ -18,7 +18,7 @@ use super::{
         database::Database,
         failure::Failure,
         families::SealedFamily,
-        logins, sessions,
+        logins, sessions, tasks,
         tokens::{insert_access, insert_grant, insert_refresh},
         transactions,
     },
@@ -122,6 +122,7 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
         }
         Record::Pin(pin) => keep_pin(db, &pin),
         Record::Session { id, user, state, expires_at } => keep_session(db, sealer, &id, &user, &state, expires_at),
+        Record::Task { id, task, expires_at } => tasks::keep(db, &id, &task, expires_at),
     }
 }
 

@@ -24,7 +24,7 @@ async fn each_kind_of_damage_is_found_and_named() {
     use RecordKind as Kind;
     let moved =
         "UPDATE logins SET record = (SELECT record FROM logins ORDER BY hash DESC) WHERE hash = (SELECT min(hash) FROM logins)";
-    let cases: [(&str, Option<Kind>, &str, u64); 22] = [
+    let cases: [(&str, Option<Kind>, &str, u64); 23] = [
         ("UPDATE clients SET record = '{}' WHERE id = 'client 1'", Some(Kind::Client), "cannot be read: clients.record", 1),
         ("UPDATE users SET record = '['", Some(Kind::User), "cannot be read: users.record: Eof error", 5),
         ("UPDATE grants SET record = '{}' WHERE id = 'grant 1'", Some(Kind::Grant), "cannot be read: grants.record", 1),
@@ -34,6 +34,7 @@ async fn each_kind_of_damage_is_found_and_named() {
         ("UPDATE legs SET record = x'00'", Some(Kind::Leg), "cannot be read: not a sealed value", 4),
         (moved, Some(Kind::Login), "cannot be read: altered, or moved from another place", 1),
         ("UPDATE sessions SET state = zeroblob(80)", Some(Kind::Session), "cannot be read: not a sealed value", 1),
+        ("UPDATE tasks SET record = '{}'", Some(Kind::Task), "cannot be read: tasks.record", 2),
         ("UPDATE access_tokens SET scopes = '\"'", Some(Kind::Grant), "cannot be read: access_tokens.scopes", 5),
         ("UPDATE pins SET server = '/' WHERE server = 'uuid'", Some(Kind::Pin), "cannot be read: pins.server", 1),
         ("DELETE FROM users WHERE id IN (SELECT user_id FROM logins)", Some(Kind::Login), "of a user who is not there", 5),
