@@ -1,4 +1,4 @@
-//! Between the MCP half, which hands out what a session needs to go on, and the store, which keeps it: names become hashes here, and times
+//! Between the MCP half, which hands out what a session needs to go on and whose a task is, and the store, which keeps it: names become hashes here, and times
 //! are added.
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -6,12 +6,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use portunus_core::{
     Clock,
-    ids::UserId,
+    ids::{ServerName, UserId},
     node::KeptSession,
     secret::TokenHash,
-    store::{SessionStore, StoreError},
+    store::{SessionStore, StoreError, TaskStore},
+    task::TaskOwnership,
 };
-use portunus_mcp::records::{RecordsDown, SessionRecords};
+use portunus_mcp::records::{OwnedTask, RecordsDown, SessionRecords, TaskOwner, TaskRecords};
 
 /// The sessions of the store.
 pub struct StoredSessions {
@@ -22,7 +23,7 @@ pub struct StoredSessions {
 }
 
 fn down(error: &StoreError) -> RecordsDown {
-    tracing::warn!(%error, "MCP sessions: the store could not be used");
+    tracing::warn!(%error, "MCP sessions and tasks: the store could not be used");
     RecordsDown
 }
 
@@ -59,5 +60,58 @@ impl SessionRecords for StoredSessions {
 impl fmt::Debug for StoredSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredSessions").field("keep_for", &self.keep_for).finish_non_exhaustive()
+    }
+}
+
+/// For how long it is kept whose a task is, since it was made: longer than any server keeps one.
+const TASKS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Whose tasks are whose, in the store.
+pub struct StoredTasks {
+    pub store: Arc<dyn TaskStore>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// One task of one owner at one server. The task's id may be a secret, so the name is kept as a hash.
+fn name(owner: &TaskOwner, server: &ServerName, id: &str) -> TokenHash {
+    let parts = [owner.user.as_str(), owner.client.as_str(), server.as_str(), id];
+    TokenHash::of(&format!("task {}", serde_json::json!(parts)))
+}
+
+#[async_trait]
+impl TaskRecords for StoredTasks {
+    async fn keep_task(&self, owner: &TaskOwner, task: &OwnedTask) -> Result<(), RecordsDown> {
+        let kept = TaskOwnership {
+            user: owner.user.clone(),
+            client: owner.client.clone(),
+            server: task.server.clone(),
+            tool: task.tool.clone(),
+        };
+        let id = name(owner, &task.server, &task.id);
+        self.store.keep_task(&id, &kept, self.clock.now() + TASKS_KEPT).await.map_err(|error| down(&error))
+    }
+
+    async fn find_tasks(&self, owner: &TaskOwner, server: &ServerName, ids: &[&str]) -> Result<Vec<OwnedTask>, RecordsDown> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = ids.iter().map(|id| name(owner, server, id)).collect();
+        let found = self.store.find_tasks(&names, self.clock.now()).await.map_err(|error| down(&error))?;
+        let own = ids.iter().zip(found).filter_map(|(id, kept)| {
+            // The name says whose it is; what is written there has to say the same.
+            let kept = kept.filter(|kept| kept.user == owner.user && kept.client == owner.client && kept.server == *server)?;
+            Some(OwnedTask { server: kept.server, id: (*id).to_owned(), tool: kept.tool })
+        });
+        Ok(own.collect())
+    }
+
+    async fn forget_task(&self, owner: &TaskOwner, server: &ServerName, id: &str) -> Result<(), RecordsDown> {
+        self.store.delete_task(&name(owner, server, id)).await.map(drop).map_err(|error| down(&error))
+    }
+}
+
+impl fmt::Debug for StoredTasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredTasks")
     }
 }

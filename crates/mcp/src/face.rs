@@ -10,10 +10,15 @@ use crate::wire::Payload;
 /// Longer declarations are cut down to the capabilities that MCP itself defines.
 const MAX_BYTES: usize = 8 * 1024;
 const KNOWN: [&str; 3] = ["roots", "sampling", "elicitation"];
+/// Extensions that give servers no request of their own.
+const ASKING_NOTHING: [&str; 2] = ["io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"];
 
 /// Client capabilities (MCP, `ClientCapabilities`) as canonical JSON: two clients of the same abilities have the same face.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Face(Arc<str>);
+pub struct Face {
+    text: Arc<str>,
+    can_be_asked: bool,
+}
 
 /// A capability that a request of a server needs of the client.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +32,7 @@ pub struct Missing {
 impl Default for Face {
     /// Nothing but the core protocol.
     fn default() -> Self {
-        Self("{}".into())
+        Self { text: "{}".into(), can_be_asked: false }
     }
 }
 
@@ -40,7 +45,7 @@ impl Face {
         declared.retain(|_, value| value.is_object());
         let whole = canonical(&Value::Object(declared.clone())).to_string();
         if whole.len() <= MAX_BYTES {
-            return Self(whole.into());
+            return Self { text: whole.into(), can_be_asked: asks_something(&declared) };
         }
         let plain = |name: &&str| {
             let Value::Object(parts) = declared.get(*name)? else { return None };
@@ -52,7 +57,13 @@ impl Face {
             Some(((*name).to_owned(), Value::Object(flags)))
         };
         let known: Map<_, _> = KNOWN.iter().filter_map(plain).collect();
-        Self(canonical(&Value::Object(known)).to_string().into())
+        let can_be_asked = asks_something(&known);
+        Self { text: canonical(&Value::Object(known)).to_string().into(), can_be_asked }
+    }
+
+    /// May a server ask this client anything, as far as is known of what the client declared?
+    pub fn can_be_asked(&self) -> bool {
+        self.can_be_asked
     }
 
     /// What MCP itself defines of it, without options: there are few different ones.
@@ -83,12 +94,12 @@ impl Face {
 
     /// The capabilities, as a client declares them.
     pub fn capabilities(&self) -> Payload {
-        Payload::trusted(bytes::Bytes::copy_from_slice(self.0.as_bytes()))
+        Payload::trusted(bytes::Bytes::copy_from_slice(self.text.as_bytes()))
     }
 
     /// What the client lacks to answer this request of a server; `None` when it lacks nothing that we know of.
     pub fn lacks(&self, method: &str, params: Option<&Payload>) -> Option<Missing> {
-        let declared: Value = serde_json::from_str(&self.0).unwrap_or_default();
+        let declared: Value = serde_json::from_str(&self.text).unwrap_or_default();
         let has = |path: &str| declared.pointer(path).is_some();
         let asked = || params.and_then(|params| params.read::<Value>().ok()).unwrap_or_default();
         let missing = |name, required| Some(Missing { name, required });
@@ -118,8 +129,16 @@ impl Face {
 
 impl fmt::Debug for Face {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Face({} bytes)", self.0.len())
+        write!(f, "Face({} bytes)", self.text.len())
     }
+}
+
+/// Everything but the extensions that are known to let servers ask nothing.
+fn asks_something(declared: &Map<String, Value>) -> bool {
+    declared.iter().any(|(name, value)| match (name.as_str(), value) {
+        ("extensions", Value::Object(extensions)) => extensions.keys().any(|name| !ASKING_NOTHING.contains(&name.as_str())),
+        _ => true,
+    })
 }
 
 /// The same value with the keys of every object in order.
@@ -151,6 +170,27 @@ mod tests {
         assert_eq!(Face::of(None), Face::default());
         let long = format!(r#"{{"experimental":{{"x":"{}"}},"elicitation":{{"url":{{"y":1}}}}}}"#, "x".repeat(MAX_BYTES));
         assert_eq!(face(&long), face(r#"{"elicitation":{"url":{}}}"#), "what is too long is cut down");
+    }
+
+    #[test]
+    fn t49_who_can_be_asked() {
+        for (declared, expected) in [
+            ("{}", false),
+            (r#"{"roots":null}"#, false),
+            (r#"{"extensions":{}}"#, false),
+            (r#"{"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":[]},"io.modelcontextprotocol/tasks":{}}}"#, false),
+            (r#"{"roots":{}}"#, true),
+            (r#"{"sampling":{}}"#, true),
+            (r#"{"elicitation":{"url":{}}}"#, true),
+            (r#"{"experimental":{"own/questions":{}}}"#, true),
+            (r#"{"tasks":{}}"#, true),
+            (r#"{"later":{}}"#, true),
+            (r#"{"extensions":{"io.modelcontextprotocol/ui":{},"com.example/asks":{}}}"#, true),
+        ] {
+            assert_eq!(face(declared).can_be_asked(), expected, "{declared}");
+        }
+        let long = format!(r#"{{"experimental":{{"x":"{}"}},"roots":{{}}}}"#, "x".repeat(MAX_BYTES));
+        assert!(face(&long).can_be_asked(), "what is too long is cut down");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use portunus_mcp::{
     shared::{OwnerUnknown, Owners, Pieces, SharedServers, Undelivered},
     spec::{Isolation, ServerSpec},
     upstream::{Call, Event, News, UpstreamError, Upstreams},
-    wire::{Outcome, Payload},
+    wire::Outcome,
 };
 use serde_json::{Value, json};
 use support::{PATIENCE, client, eventually, fixture, holder, is_running, name, payload, program, quick, spec, tool};
@@ -190,27 +190,25 @@ async fn a_call_that_is_cancelled_is_cancelled_at_the_server() {
 }
 
 #[tokio::test]
-async fn what_the_server_asks_is_answered_by_the_client_of_the_call() {
-    let script = r#"read call; echo '{"jsonrpc":"2.0","id":7,"method":"roots/list","params":{"odd": 1.0e2}}'; read roots
-        echo '{"jsonrpc":"2.0","id":"8","method":"elicitation/create"}'; read go
-        echo '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"8"}}'; read end
-        echo "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":[$roots]}"; cat"#;
-    let (_nodes, _owner, other) = Nodes::pair(&child(script)).await;
-    let (sender, mut news) = mpsc::channel(4);
-    let request = other.request("tools/call", None, Call { news: Some(sender), ..Call::default() });
-    let client = async {
-        let Some(News::Ask(ask)) = news.recv().await else { panic!("no question") };
-        assert_eq!((&*ask.method, ask.params.as_ref().unwrap().as_str()), ("roots/list", r#"{"odd": 1.0e2}"#));
-        ask.answer(Ok(Payload::from_json(r#"{"roots": [1.00]}"#).unwrap()));
-        let Some(News::Ask(mut ask)) = news.recv().await else { panic!("no second question") };
-        assert_eq!(ask.method, "elicitation/create");
-        other.notify("notifications/go", None).await.unwrap();
-        tokio::time::timeout(PATIENCE, ask.withdrawn()).await.expect("the second question is withdrawn");
-        other.notify("notifications/end", None).await.unwrap();
-    };
-    let (answer, ()) = tokio::join!(request, client);
-    let Ok(Outcome::Result(result)) = answer else { panic!("{answer:?}") };
-    assert_eq!(result.as_str(), r#"[{"jsonrpc":"2.0","id":7,"result":{"roots": [1.00]}}]"#);
+async fn t50_what_a_shared_server_asks_is_refused_at_once_at_every_node() {
+    let script = r#"read call; echo '{"jsonrpc":"2.0","id":7,"method":"roots/list"}'; read roots
+        echo '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"of this call"}}'
+        echo '{"jsonrpc":"2.0","id":"8","method":"ping"}'; read pong
+        echo "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":[$roots,$pong]}"; cat"#;
+    for node in 0..2 {
+        let (_nodes, owner, other) = Nodes::pair(&child(script)).await;
+        let (sender, mut news) = mpsc::channel(4);
+        let peer = [&owner, &other][node];
+        let mut events = peer.events();
+        let answer = peer.request("tools/call", None, Call { news: Some(sender), ..Call::default() }).await;
+        let Ok(Outcome::Result(result)) = answer else { panic!("{answer:?}") };
+        let result: Value = result.read().unwrap();
+        let refused = result[0]["error"]["message"].as_str().unwrap();
+        assert!(refused.contains("nobody can be asked") && refused.contains("isolation: shared"), "{refused}");
+        assert_eq!(result[1]["result"], json!({}), "a ping is answered");
+        assert!(news.recv().await.is_none(), "not even the only call hears of it");
+        assert!(events.try_recv().is_err(), "nor anybody else");
+    }
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ use crate::{
     },
     os::{OsEntropy, descriptors},
     pins::PinBook,
-    records::StoredSessions,
+    records::{StoredSessions, StoredTasks},
 };
 
 /// How often expired records are deleted.
@@ -124,8 +124,14 @@ impl Gateway {
         let upstream_client = net::upstream_client(NetSettings::upstream())?;
         let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
         let pins = Arc::new(PinBook::new(furnish::pinning(config), Arc::clone(&stores.pins), Arc::clone(&clock)));
-        let settings =
-            HubSettings { names: furnish::names(config), pins: Arc::clone(&pins) as _, records, ..HubSettings::default() };
+        let task_records = Arc::new(StoredTasks { store: Arc::clone(&stores.tasks), clock: Arc::clone(&clock) });
+        let settings = HubSettings {
+            names: furnish::names(config),
+            pins: Arc::clone(&pins) as _,
+            records,
+            task_records,
+            ..HubSettings::default()
+        };
         let seal = Arc::new(records::RequestStates(sealer.clone()));
         let shared = Arc::new(SharedServers::new(Arc::clone(&upstreams)));
         let hub = Hub::new(settings, config.servers.clone(), Arc::clone(&shared) as _, Arc::clone(&entropy), seal);

@@ -39,6 +39,27 @@ pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask) -> Reply {
     }
 }
 
+/// May the caller have this at all? What a list shows is filtered.
+pub(crate) async fn guard(hub: &Arc<Inner>, ask: &Ask) -> Result<(), Problem> {
+    let name = || Ok::<_, Problem>(ask.head()?.name.unwrap_or_default());
+    match ask.method.as_str() {
+        "tools/call" => route::by_name(hub, ask, Kind::Tools, &name()?).await.map(drop),
+        "prompts/get" => route::by_name(hub, ask, Kind::Prompts, &name()?).await.map(drop),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            route::by_uri(hub, ask, &ask.head()?.uri.unwrap_or_default()).await.map(drop)
+        }
+        "completion/complete" => {
+            let reference = ask.head()?.reference.unwrap_or_default();
+            match (reference.name, reference.uri) {
+                (Some(name), _) => route::by_name(hub, ask, Kind::Prompts, &name).await.map(drop),
+                (None, uri) => route::by_template(hub, ask, &uri.unwrap_or_default()).await.map(drop),
+            }
+        }
+        method if dialect::Method::of(method, ask.era).is_some() => tasks::guard(hub, ask).await,
+        _ => Ok(()),
+    }
+}
+
 async fn named(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
     let (Some(name), Some(params)) = (ask.head()?.name, &ask.params) else { return Err(Problem::missing("name")) };
     let found = route::by_name(hub, ask, kind, &name).await?;
@@ -46,11 +67,7 @@ async fn named(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
         quarantine::guard(hub, &found.server, &ask.asker, &found.name).await?;
     }
     let params = wire::replace_name(params, &found.name)?;
-    let reply = ask.forward(hub, &found.server, Some(params)).await;
-    if kind == Kind::Tools {
-        tasks::note_made(hub, ask, &found.server, &found.name, &reply);
-    }
-    reply
+    ask.forward(hub, &found.server, Some(params)).await
 }
 
 async fn resource(hub: &Arc<Inner>, ask: &Ask) -> Reply {

@@ -1,5 +1,5 @@
 //! The lists of all servers, kept for who may see them: everybody for shared servers whose lists are nobody's in particular, else one
-//! user. Answering from here wakes no child process, unless the server wants its list fetched again; fetching, when it must be, is done once
+//! user and client. Answering from here wakes no child process, unless the server wants its list fetched again; fetching, when it must be, is done once
 //! for all who wait. How long a list is good is [`super::shelf`]'s business.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use portunus_core::ids::{ServerName, UserId};
+use portunus_core::ids::{ClientId, ServerName, UserId};
 use tokio::time::Instant;
 
 use super::{
@@ -41,18 +41,18 @@ pub(crate) struct Catalogue {
     shelves: RwLock<Shelves>,
 }
 
-/// Whose list it is. A user's sessions see the same list, also where each has a connection of its own.
+/// Whose list it is. The sessions that a user has with one client see the same list, also where each has a connection of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Keeper {
     Everybody,
-    User(UserId),
+    Client(UserId, ClientId),
 }
 
 impl Keeper {
     fn of_owner(owner: &Owner) -> Self {
         match owner {
             Owner::Everybody => Self::Everybody,
-            Owner::User(user) | Owner::Session(user, _) => Self::User(user.clone()),
+            Owner::Client(user, client) | Owner::Session(user, client, _) => Self::Client(user.clone(), client.clone()),
         }
     }
 }
@@ -68,20 +68,22 @@ struct Place {
 }
 
 impl Shelves {
-    fn keeper(&self, connection: &ConnectionKey, kind: Kind, user: &UserId) -> Keeper {
+    fn keeper(&self, connection: &ConnectionKey, kind: Kind, asker: &Asker) -> Keeper {
         match Keeper::of_owner(&connection.owner) {
-            Keeper::Everybody if self.private.contains(&(connection.face.clone(), kind)) => Keeper::User(user.clone()),
+            Keeper::Everybody if self.private.contains(&(connection.face.clone(), kind)) => {
+                Keeper::Client(asker.user().clone(), asker.client().clone())
+            }
             keeper => keeper,
         }
     }
 }
 
 impl Catalogue {
-    /// Where the user finds the list of this connection's server.
-    fn place(&self, connection: &ConnectionKey, kind: Kind, user: &UserId) -> Place {
+    /// Where the asker finds the list of this connection's server.
+    fn place(&self, connection: &ConnectionKey, kind: Kind, asker: &Asker) -> Place {
         let (keeper, found) = {
             let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
-            let keeper = shelves.keeper(connection, kind, user);
+            let keeper = shelves.keeper(connection, kind, asker);
             let found = shelves.kept.get(&(keeper.clone(), connection.face.clone(), kind)).cloned();
             (keeper, found)
         };
@@ -96,13 +98,13 @@ impl Catalogue {
 
     /// The server said whose list this is: where is it kept from now on? `place` is where it was asked for, on a connection that is
     /// everybody's.
-    fn settle(&self, place: &Place, is_private: bool, connection: &ConnectionKey, user: &UserId) -> Option<Place> {
+    fn settle(&self, place: &Place, is_private: bool, connection: &ConnectionKey, asker: &Asker) -> Option<Place> {
         let mark = (place.face.clone(), place.kind);
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         let is_news = if is_private { shelves.private.insert(mark) } else { shelves.private.remove(&mark) };
         drop(shelves);
         if is_news || (is_private && place.keeper == Keeper::Everybody) {
-            return Some(self.place(connection, place.kind, user));
+            return Some(self.place(connection, place.kind, asker));
         }
         None
     }
@@ -176,7 +178,7 @@ impl Inner {
         let mut looked = false;
         loop {
             // Found anew each time: it may have turned out to be somebody's own.
-            let place = entry.lists.place(&connection, kind, asker.user());
+            let place = entry.lists.place(&connection, kind, asker);
             let mut finished = place.shelf.finished();
             let now = Instant::now();
             match place.shelf.look(now, need, self.settings.catalogue_ttl, deadline) {
@@ -233,7 +235,7 @@ impl Inner {
             }
             let settled = keeping
                 .filter(|_| connection.owner == Owner::Everybody)
-                .and_then(|keeping| entry.lists.settle(&place, keeping.is_private, &connection, asker.user()));
+                .and_then(|keeping| entry.lists.settle(&place, keeping.is_private, &connection, &asker));
             let kept = settled.as_ref().unwrap_or(&place);
             if kept.shelf.finish(Instant::now(), outcome, keeping.and_then(|keeping| keeping.fresh_for)) {
                 let is_told = began.elapsed() < patience;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{answers, sse};
 use crate::{
+    allow::Allow,
     answer::Answer,
     session::{
         Session,
@@ -22,6 +23,8 @@ use crate::{
 /// Dropped with the body of the HTTP response, so when the client is gone, too.
 pub(crate) struct Connection {
     session: Arc<Session>,
+    /// Of the token that this very connection was opened with.
+    allow: Arc<dyn Allow>,
     stream: Arc<Resumable>,
     reader: Reader,
     /// What the client has.
@@ -56,20 +59,26 @@ impl Drop for Get {
 
 impl Connection {
     /// The first connection of a stream.
-    pub(crate) fn begin(session: Arc<Session>, (stream, reader): (Arc<Resumable>, Reader), keep_alive: Duration) -> Self {
+    pub(crate) fn begin(
+        session: Arc<Session>,
+        allow: Arc<dyn Allow>,
+        (stream, reader): (Arc<Resumable>, Reader),
+        keep_alive: Duration,
+    ) -> Self {
         let after = stream.id(0);
         let opening = session.wants_priming().then(|| sse::priming(&stream.name(after)));
-        Self { session, stream, reader, after, keep_alive, get: None, opening }
+        Self { session, allow, stream, reader, after, keep_alive, get: None, opening }
     }
 
     /// The client has come back with the id of the last event that it got.
     pub(crate) fn again(
         session: Arc<Session>,
+        allow: Arc<dyn Allow>,
         (stream, reader): (Arc<Resumable>, Reader),
         after: EventId,
         keep_alive: Duration,
     ) -> Self {
-        Self { session, stream, reader, after, keep_alive, get: None, opening: None }
+        Self { session, allow, stream, reader, after, keep_alive, get: None, opening: None }
     }
 
     /// Nothing has come for so long that something has to be sent.
@@ -94,7 +103,8 @@ impl Connection {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
-        let Self { session, stream, reader, after, keep_alive, get, .. } = self;
+        let Self { session, allow, stream, reader, after, keep_alive, get, .. } = self;
+        let allow = &**allow;
         let is_listening = after.origin == Origin::Listening;
         // With a GET stream open, that one carries what belongs to no request.
         let may_take = || is_listening || !session.has_stream();
@@ -102,7 +112,7 @@ impl Connection {
             biased;
             () = reader.taken_over.cancelled() => None,
             () = closing(get.as_ref().filter(|_| is_listening)) => goodbye(session, get.as_mut()),
-            step = std::future::poll_fn(|cx| stream.poll_after(reader, after.number, cx)) => match step {
+            step = std::future::poll_fn(|cx| stream.poll_after(reader, after.number, allow, cx)) => match step {
                 Step::Message(id, message) => {
                     *after = id;
                     Some(sse::named(&stream.name(id), &message))
@@ -110,8 +120,8 @@ impl Connection {
                 Step::End => None,
             },
             () = session.ended.cancelled() => None,
-            message = session.outbox.next(may_take) => {
-                *after = stream.push(&message);
+            (message, about) = session.outbox.next(allow, may_take) => {
+                *after = stream.push(&message, about);
                 Some(sse::named(&stream.name(*after), &message))
             }
             () = tokio::time::sleep_until(Instant::now() + *keep_alive) => Some(sse::keep_alive()),

@@ -14,10 +14,11 @@ use crate::{
         Asker, Caller, Inner, View,
         ask::Ask,
         keeping::changes_session,
-        reply::{self, Reply},
+        operation::Operation,
+        reply::{self, Problem, Reply},
     },
     session::{Session, table::Place},
-    wire::{self, Message, Notification, Request, code},
+    wire::{self, Message, Notification, Request, Response, code},
 };
 
 /// How much news may wait for a slow client; progress beyond it is dropped.
@@ -37,16 +38,30 @@ impl Inner {
         }
         let session = self.session(caller, map).await?;
         Ok(match message {
-            Message::Request(request) => self.answer(session, request).await,
-            Message::Notification(notification) => self.notice(&session, notification).await,
-            Message::Response(response) => {
-                session.take_answer(response);
-                answers::empty(StatusCode::ACCEPTED)
-            }
+            Message::Request(request) => self.answer(caller, session, request).await,
+            Message::Notification(notification) => self.notice(caller, &session, notification).await,
+            Message::Response(response) => self.take_answer(caller, &session, response).await,
         })
     }
 
-    async fn answer(self: &Arc<Self>, session: Arc<Session>, request: Request) -> Answer {
+    /// The client answers a server. Who may not make the call in which it was asked may not answer for it either (threat 71).
+    async fn take_answer(self: &Arc<Self>, caller: &Caller, session: &Arc<Session>, response: Response) -> Answer {
+        let judged = match session.question(&response) {
+            Some((_, Some(operation))) => self.judge(caller, Asker::session(session), &operation).await,
+            Some((server, None)) => self.judge_answer(caller, &server),
+            None => Ok(()),
+        };
+        match judged {
+            Ok(()) => {
+                session.take_answer(response);
+                answers::empty(StatusCode::ACCEPTED)
+            }
+            Err(Problem::NotGranted(refused)) => reply::refusal(None, refused),
+            Err(_) => answers::bad_request("the question is about what this token does not allow"),
+        }
+    }
+
+    async fn answer(self: &Arc<Self>, caller: &Caller, session: Arc<Session>, request: Request) -> Answer {
         let id = Some(&request.id);
         if request.method == "ping" {
             return answers::json(StatusCode::OK, wire::result(&request.id, &wire::object(&[])));
@@ -68,10 +83,11 @@ impl Inner {
         };
         let (news_in, news) = mpsc::channel(NEWS);
         let (replied, reply) = oneshot::channel();
+        let operation = Operation::of(caller, &request.method, request.params.as_ref());
         let ask = Ask {
             asker: Asker::session(&session),
             view: session.view.clone(),
-            allow: session.allow(),
+            allow: Arc::clone(&caller.allow),
             era: Era::Legacy,
             speaker: Some(Arc::clone(&session)),
             method: request.method,
@@ -84,7 +100,9 @@ impl Inner {
         let call = CallUnderWay { ask, session: Arc::clone(&session), id: request.id.clone(), _place: place };
         tokio::spawn(Arc::clone(self).run(call, replied));
         let keep_alive = self.settings.keep_alive;
-        UnderWay { session, id: request.id, token: meta.progress_token, news, reply, keep_alive }.answer().await
+        let allow = Arc::clone(&caller.allow);
+        let token = meta.progress_token;
+        UnderWay { session, allow, operation, id: request.id, token, news, reply, keep_alive }.answer().await
     }
 
     /// Runs to its end whether or not the client is still there: a broken connection cancels nothing in this era.
@@ -99,7 +117,7 @@ impl Inner {
         let _ = replied.send(reply);
     }
 
-    async fn notice(self: &Arc<Self>, session: &Arc<Session>, notification: Notification) -> Answer {
+    async fn notice(self: &Arc<Self>, caller: &Caller, session: &Arc<Session>, notification: Notification) -> Answer {
         let Notification { method, params } = notification;
         match method.as_str() {
             "notifications/cancelled" => {
@@ -118,7 +136,7 @@ impl Inner {
                 if let View::One(server) = &session.view {
                     // Of the client itself, and so nothing that it could lack.
                     let is_own = matches!(method.as_str(), "notifications/roots/list_changed" | "notifications/progress");
-                    match session.allow().method(server, &method) {
+                    match caller.allow.method(server, &method) {
                         Verdict::Allowed => {}
                         _ if is_own => {}
                         Verdict::NotGranted => {

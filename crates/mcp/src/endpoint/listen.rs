@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     answer::Answer,
-    hub::{Caller, Inner},
+    hub::{
+        Asker, Caller, Inner,
+        reply::{self, Problem},
+    },
     session::resume::{NamedEvent, Origin},
 };
 
@@ -26,15 +29,23 @@ impl Inner {
         let place =
             room.stream_place(self.settings.max_streams_per_user).map_err(|_| Box::new(answers::too_many(None, "streams")))?;
         let keep_alive = self.settings.keep_alive;
+        if let Some(operation) = last.as_ref().and_then(|event| session.resumables.operation(&event.id)) {
+            let judged = self.judge(caller, Asker::session(&session), &operation).await;
+            judged.map_err(|problem| match problem {
+                Problem::NotGranted(refused) => Box::new(reply::refusal(None, refused)),
+                _ => Box::new(answers::stream_unknown()),
+            })?;
+        }
+        let allow = || Arc::clone(&caller.allow);
         let found = last.as_ref().and_then(|event| Some((event.id, session.resumables.take_up(&event.id)?)));
         let connection = match (found, last) {
-            (Some((event, stream)), _) => Connection::again(Arc::clone(&session), stream, event, keep_alive),
+            (Some((event, stream)), _) => Connection::again(Arc::clone(&session), allow(), stream, event, keep_alive),
             (None, Some(NamedEvent { id, request: Some(request) })) if session.resumables.is_lost(&id) => {
                 return Ok(answers::lost(&request));
             }
             // A call's answer is nowhere else to be had; what a listening stream missed is lost, but it can listen on.
             (None, Some(event)) if event.id.origin == Origin::Call => return Err(Box::new(answers::stream_unknown())),
-            (None, _) => Connection::begin(Arc::clone(&session), session.resumables.open_listening(), keep_alive),
+            (None, _) => Connection::begin(Arc::clone(&session), allow(), session.resumables.open_listening(), keep_alive),
         };
         Ok(connection.into_answer_to_get(Get::new(&session, self.closing.clone(), place)))
     }

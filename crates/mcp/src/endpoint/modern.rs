@@ -25,7 +25,7 @@ use crate::{
         ask::Ask,
         changes, discover,
         reply::{self, Problem, Reply},
-        waiting::Waiter,
+        waiting::{Waiter, is_own_state},
     },
     session::table::Place,
     translate::input,
@@ -66,6 +66,11 @@ impl Inner {
         let face = self.capability_sets.admit(&caller.principal.user, face, Instant::now());
         if request.method == "subscriptions/listen" {
             return changes::answer(self, caller, request, face).await;
+        }
+        let is_retry = sound.head.request_state.as_deref().is_some_and(is_own_state);
+        // With a token that may be another by now (threat 71).
+        if is_retry && let Err(problem) = self.judge_retry(caller, Asker::alone(caller, face.clone()), &request).await {
+            return reply::modern_answer(&request.id, Err(problem));
         }
         let waiter = match sound.head.request_state.as_deref().map(|state| self.take_waiting(caller, &request, state)) {
             Some(Err(problem)) => return reply::modern_answer(&request.id, Err(problem)),

@@ -13,8 +13,12 @@ use tokio::{
 
 use super::{answers, connection::Connection};
 use crate::{
+    allow::Allow,
     answer::Answer,
-    hub::reply::{self, Problem, Reply},
+    hub::{
+        operation::Operation,
+        reply::{self, Problem, Reply},
+    },
     session::Session,
     upstream::News,
     wire::{self, Payload, RequestId},
@@ -23,6 +27,9 @@ use crate::{
 /// What is still to come of a call under way.
 pub(crate) struct UnderWay {
     pub(crate) session: Arc<Session>,
+    /// Of the request's token.
+    pub(crate) allow: Arc<dyn Allow>,
+    pub(crate) operation: Arc<Operation>,
     /// The request's.
     pub(crate) id: RequestId,
     /// The client's token, to be put back into notifications of progress.
@@ -71,6 +78,7 @@ impl UnderWay {
     fn stream(self, ready: VecDeque<Bytes>, over: bool) -> Answer {
         let is_silent = ready.is_empty() && !over;
         let (session, id, keep_alive) = (Arc::clone(&self.session), self.id.clone(), self.keep_alive);
+        let (allow, operation) = (Arc::clone(&self.allow), Arc::clone(&self.operation));
         let feed = stream::unfold((self, ready, over), |(mut call, mut ready, mut over)| async move {
             loop {
                 if let Some(message) = ready.pop_front() {
@@ -89,36 +97,36 @@ impl UnderWay {
                 }
             }
         });
-        let opened = session.resumables.open_call(id, feed.boxed());
-        let connection = Connection::begin(session, opened, keep_alive);
+        let opened = session.resumables.open_call(id, operation, feed.boxed());
+        let connection = Connection::begin(session, allow, opened, keep_alive);
         if is_silent { connection.after_silence().into_answer() } else { connection.into_answer() }
     }
 
     /// What came together with the reply goes before it.
     fn late_news(&mut self, ready: &mut VecDeque<Bytes>) {
         while let Ok(news) = self.news.try_recv() {
-            ready.extend(message(&self.session, self.token.as_ref(), news));
+            ready.extend(message(&self.session, &self.operation, self.token.as_ref(), news));
         }
     }
 
     /// The first thing to send. `None`: nothing for so long that something has to be, or something that only waits for a stream.
     async fn next_or_silence(&mut self) -> Option<Next> {
-        let (session, keep_alive) = (Arc::clone(&self.session), self.keep_alive);
+        let (session, allow, keep_alive) = (Arc::clone(&self.session), Arc::clone(&self.allow), self.keep_alive);
         tokio::select! {
             biased;
             next = self.next() => Some(next),
-            () = session.outbox.waits(|| !session.has_stream()) => None,
+            () = session.outbox.waits(&*allow, || !session.has_stream()) => None,
             () = tokio::time::sleep_until(Instant::now() + keep_alive) => None,
         }
     }
 
     async fn next(&mut self) -> Next {
-        let Self { session, token, news, reply, .. } = self;
+        let Self { session, operation, token, news, reply, .. } = self;
         loop {
             tokio::select! {
                 biased;
                 Some(news) = news.recv() => {
-                    if let Some(message) = message(session, token.as_ref(), news) {
+                    if let Some(message) = message(session, operation, token.as_ref(), news) {
                         return Next::Message(message);
                     }
                 }
@@ -130,14 +138,14 @@ impl UnderWay {
 }
 
 /// News as the client gets it; `None` when there is nothing to tell.
-fn message(session: &Arc<Session>, token: Option<&RequestId>, news: News) -> Option<Bytes> {
+fn message(session: &Arc<Session>, operation: &Arc<Operation>, token: Option<&RequestId>, news: News) -> Option<Bytes> {
     match news {
         News::Progress(params) => Some(progress(token, &params)),
         News::Notification { method, params } => {
             let is_quiet = method == "notifications/message" && !session.wants_log(params.as_ref());
             (!is_quiet).then(|| wire::notification(&method, params.as_ref()))
         }
-        News::Ask(ask) => session.pose(ask),
+        News::Ask(ask) => session.pose(ask, Some(Arc::clone(operation))),
     }
 }
 

@@ -19,7 +19,6 @@ use crate::{
     allow::Allow,
     era::Era,
     session::{Session, level::Level},
-    spec::Isolation,
     upstream::News,
     wire::{self, Outcome, ParamsHead, Payload, code},
 };
@@ -157,7 +156,7 @@ impl Inner {
                 tell_uri(&peer, "resources/unsubscribe", &uri).await;
             }
         }
-        if session.can_be_asked() && self.roster.load().entries.iter().any(|entry| entry.spec.isolation == Isolation::Session) {
+        if session.can_be_asked() {
             self.servers.close_session(Asker::session(session).holder()).await;
         }
     }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     aggregate::{kind::Kind as List, route},
+    allow::Allow,
     answer::Answer,
     endpoint::{answers, sse},
     era::Era,
@@ -54,7 +55,8 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
     }
     session.stream_opened();
     // From here on, whoever leaves early has left the stream.
-    let open = Open { hub: Arc::clone(hub), session, id: request.id, _place: place };
+    let allow = Arc::clone(&caller.allow);
+    let open = Open { hub: Arc::clone(hub), session, allow, id: request.id, _place: place };
     let mut agreed = Vec::new();
     for uri in uris.into_iter().take(hub.settings.max_subscriptions) {
         match open.subscribe(&uri).await {
@@ -102,6 +104,7 @@ fn offered(wanted: Filter, declared: &Payload) -> Filter {
 struct Open {
     hub: Arc<Inner>,
     session: Arc<Session>,
+    allow: Arc<dyn Allow>,
     /// Of the request: every message on the stream carries it.
     id: RequestId,
     _place: Place,
@@ -124,7 +127,7 @@ impl Open {
         Ask {
             asker: Asker::session(&self.session),
             view: self.session.view.clone(),
-            allow: self.session.allow(),
+            allow: Arc::clone(&self.allow),
             era: Era::Modern,
             speaker: Some(Arc::clone(&self.session)),
             method: method.to_owned(),
@@ -181,7 +184,7 @@ impl Open {
             biased;
             () = self.session.ended.cancelled() => (self.end(), false),
             () = self.hub.closing.cancelled() => (self.end(), false),
-            message = self.session.outbox.next(|| true) => match wire::parse(&message) {
+            (message, _) = self.session.outbox.next(&*self.allow, || true) => match wire::parse(&message) {
                 Ok(wire::Message::Notification(told)) => (self.tagged(&told.method, told.params.as_ref()), true),
                 // Nothing else is put there.
                 _ => (sse::keep_alive(), true),

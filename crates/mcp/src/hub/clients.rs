@@ -1,4 +1,4 @@
-//! What servers ask outside of any call: it goes to a client that uses the very connection, if there is one that has a stream open.
+//! What servers ask outside of any call: it goes to the one session whose connection it is, if that has a stream open.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -6,8 +6,9 @@ use async_trait::async_trait;
 
 use super::{Hub, Inner};
 use crate::{
+    session::outbox::About,
     upstream::{ConnectionKey, Owner, RpcError, ServerAsk, ServerRequests},
-    wire::Payload,
+    wire::{Payload, code},
 };
 
 /// Made before the servers are, and told of the hub once there is one.
@@ -26,17 +27,23 @@ impl Clients {
 impl ServerRequests for Clients {
     async fn handle(&self, from: &ConnectionKey, method: &str, params: Option<Payload>) -> Result<Payload, RpcError> {
         let hub = self.0.get().and_then(Weak::upgrade);
-        // Whose business it is cannot be told on a connection that everybody shares (threat 37).
-        let hub = hub.filter(|_| from.owner != Owner::Everybody).ok_or_else(RpcError::method_not_found)?;
+        // On a connection of several sessions it could be any one's business (threats 37, 49).
+        let hub = hub.filter(|_| matches!(from.owner, Owner::Session(..))).ok_or_else(nobody)?;
         let mut sessions = hub.concerned(from);
         sessions.retain(|session| {
             session.can_be_asked() && session.has_stream() && session.face.lacks(method, params.as_ref()).is_none()
         });
-        let session = sessions.into_iter().max_by_key(|session| session.last_used()).ok_or_else(RpcError::method_not_found)?;
-        let (ask, answer) = ServerAsk::new(method.to_owned(), params);
-        if let Some(message) = session.pose(ask) {
-            session.outbox.push(&message);
+        let session = sessions.pop().filter(|_| sessions.is_empty()).ok_or_else(nobody)?;
+        let about = About::server(&from.server);
+        let (ask, answer) = ServerAsk::new(from.server.clone(), method.to_owned(), params);
+        if let Some(message) = session.pose(ask, None) {
+            session.outbox.push(&message, Some(&about));
         }
         answer.await.unwrap_or_else(|_| Err(RpcError::method_not_found()))
     }
+}
+
+fn nobody() -> RpcError {
+    let text = "the request belongs to no call, and there is no client that can be asked about anything else";
+    RpcError::new(code::METHOD_NOT_FOUND, text)
 }

@@ -7,17 +7,17 @@ use std::{
     time::Duration,
 };
 
-use portunus_core::ids::{ServerName, UserId};
+use portunus_core::ids::{ClientId, ServerName, UserId};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Caller, Inner, Peer, capabilities};
 use crate::{
     era::Era,
     face::Face,
-    session::{Session, holder_of_client, level::Level},
+    session::{Session, level::Level},
     spec::ServerSpec,
     sync::locked,
-    upstream::{Call, ConnectionKey, Event, Holder, Owner, UpstreamError},
+    upstream::{Call, ConnectionKey, Event, Holder, Owner, Speaker, UpstreamError},
     wire::{self, Payload},
 };
 
@@ -28,7 +28,7 @@ const ASIDE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(crate) struct Watches(Mutex<HashMap<ConnectionKey, Weak<dyn Peer>>>);
 
-/// On whose behalf a server is asked: a session's, one modern request's, or (for `GET /tools`) just a user's.
+/// On whose behalf a server is asked: a session's, one modern request's, or (for `GET /tools`) that of a person at their browser.
 #[derive(Clone, Debug)]
 pub(crate) struct Asker {
     holder: Holder,
@@ -39,18 +39,38 @@ impl Asker {
     pub(crate) fn session(session: &Arc<Session>) -> Self {
         let holder = Holder {
             user: session.user.clone(),
+            client: session.client.clone(),
             session: session.holder_name(),
             face: session.face.clone(),
             person: session.person.clone(),
+            lane: 0,
         };
         Self { holder, session: Some(Arc::clone(session)) }
     }
 
     /// A modern client has no session.
     pub(crate) fn alone(caller: &Caller, face: Face) -> Self {
-        let session = holder_of_client(&caller.principal.client);
-        let holder = Holder { user: caller.principal.user.clone(), session, face, person: caller.person() };
+        let principal = &caller.principal;
+        let (user, client) = (principal.user.clone(), principal.client.clone());
+        let holder = Holder { user, client, session: None, face, person: caller.person(), lane: 0 };
         Self { holder, session: None }
+    }
+
+    /// The same, on another of the client's connections.
+    pub(crate) fn on_lane(&self, lane: u8) -> Self {
+        Self { holder: Holder { lane, ..self.holder.clone() }, session: self.session.clone() }
+    }
+
+    /// Who speaks in a call on its behalf.
+    pub(crate) fn speaker(&self) -> Speaker {
+        match &self.holder.session {
+            Some(session) => Speaker::Session(session.as_str().into()),
+            None => Speaker::Request,
+        }
+    }
+
+    pub(crate) fn client(&self) -> &ClientId {
+        &self.holder.client
     }
 
     pub(crate) fn user(&self) -> &UserId {
@@ -185,12 +205,7 @@ impl Inner {
     pub(crate) fn concerned(&self, key: &ConnectionKey) -> Vec<Arc<Session>> {
         let mut sessions = match &key.owner {
             Owner::Everybody => self.sessions.of_everybody(),
-            Owner::User(user) => self.sessions.of_user(user),
-            Owner::Session(user, name) => {
-                let mut sessions = self.sessions.of_user(user);
-                sessions.retain(|session| session.holder_name() == *name);
-                sessions
-            }
+            Owner::Client(user, _) | Owner::Session(user, ..) => self.sessions.of_user(user),
         };
         let spec = self.spec(&key.server);
         let uses_it = |session: &Arc<Session>| {

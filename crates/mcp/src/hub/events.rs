@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portunus_core::ids::ServerName;
+use portunus_core::ids::{ClientId, ServerName, UserId};
 
 use super::{Inner, View, connect::Asker};
 use crate::{
     aggregate::{catalogue::Keeper, kind::Kind},
-    session::{Kind as SessionKind, Session},
+    session::{Kind as SessionKind, Session, outbox::About},
     upstream::{ConnectionKey, Owner},
     wire::{self, Payload},
 };
@@ -30,26 +30,30 @@ impl Inner {
             self.mark_changed(key, kind);
         }
         let message = wire::notification(method, params);
-        for session in self.hearers(key, method) {
+        let hearers = self.hearers(key, method);
+        // What names neither a call nor anything that a session asked for is told to a session that has nobody beside it (threats 37, 49).
+        let is_alone = key.owner != Owner::Everybody && hearers.iter().filter(|session| session.can_be_asked()).count() == 1;
+        let about = match (method, head.uri.as_deref()) {
+            ("notifications/resources/updated", Some(uri)) => About::resource(&key.server, uri),
+            _ => About::server(&key.server),
+        };
+        for session in hearers {
             let hears = match method {
                 _ if Kind::changed_by(method).next().is_some() => true,
-                "notifications/message" => key.owner != Owner::Everybody && session.wants_log(params),
-                "notifications/resources/updated" => head.uri.as_deref().is_some_and(|uri| {
-                    session.hears_of(&key.server, uri) && session.allow().resource(&key.server, uri).is_allowed()
-                }),
+                "notifications/message" => is_alone && session.wants_log(params),
+                "notifications/resources/updated" => head.uri.as_deref().is_some_and(|uri| session.hears_of(&key.server, uri)),
                 // Its id says which question it is about, and nobody can guess one.
-                "notifications/elicitation/complete" => key.owner != Owner::Everybody,
+                "notifications/elicitation/complete" => is_alone,
                 TASK_CHANGED => head.task_id.as_deref().is_some_and(|task| self.task_watches.has(&session.id, &key.server, task)),
-                // Of revision 2025-11-25: whose task it is about is known when it was made here.
-                "notifications/tasks/status" if session.view == View::All => head
-                    .task_id
-                    .as_deref()
-                    .is_some_and(|task| self.tasks.is_followed_by(&session.user, task, &key.server, &session.id)),
-                // On the merged endpoint nobody could tell which server spoke; on a shared connection, to whom.
-                _ => key.owner != Owner::Everybody && session.view != View::All,
+                // Of revision 2025-11-25: it is told to the session that dealt with the task, which is its owner's.
+                "notifications/tasks/status" => head.task_id.as_deref().is_some_and(|task| {
+                    self.tasks.is_followed_by(&session.user, &session.client, task, &key.server, &session.id)
+                }),
+                // On the merged endpoint nobody could tell which server spoke.
+                _ => is_alone && session.view != View::All,
             };
             if hears && (method == TASK_CHANGED || wants(&session, method)) {
-                session.outbox.push(&message);
+                session.outbox.push(&message, Some(&about));
             }
         }
     }
@@ -65,22 +69,29 @@ impl Inner {
     pub(crate) fn announce_late_list(&self, server: &ServerName, asker: &Asker, kind: Kind, keeper: &Keeper, asker_has_it: bool) {
         let sessions = match keeper {
             Keeper::Everybody => self.sessions.of_everybody(),
-            Keeper::User(user) => self.sessions.of_user(user),
+            Keeper::Client(user, client) => self.sessions_of(user, client),
         };
         let message = wire::notification(kind.changed(), None);
         for session in sessions.iter().filter(|session| session.view == View::All && session.sees(server)) {
             if !(asker_has_it && asker.is(session)) {
-                tell_changed(session, kind, &message);
+                tell_changed(session, kind, &message, Some(&About::server(server)));
             }
         }
     }
 
-    /// A user's list is one for all of the user's sessions, also where each has a connection of its own; all else concerns
+    /// The sessions that the user has with this client.
+    fn sessions_of(&self, user: &UserId, client: &ClientId) -> Vec<Arc<Session>> {
+        let mut sessions = self.sessions.of_user(user);
+        sessions.retain(|session| session.client == *client);
+        sessions
+    }
+
+    /// A client's list is one for all of its user's sessions with it, also where each has a connection of its own; all else concerns
     /// the sessions of the connection.
     fn hearers(&self, key: &ConnectionKey, method: &str) -> Vec<Arc<Session>> {
         match &key.owner {
-            Owner::Session(user, _) if Kind::changed_by(method).next().is_some() => {
-                let mut sessions = self.sessions.of_user(user);
+            Owner::Client(user, client) | Owner::Session(user, client, _) if Kind::changed_by(method).next().is_some() => {
+                let mut sessions = self.sessions_of(user, client);
                 sessions.retain(|session| session.sees(&key.server));
                 sessions
             }
@@ -90,9 +101,9 @@ impl Inner {
 }
 
 /// `message` says that a list changed.
-pub(crate) fn tell_changed(session: &Session, kind: Kind, message: &Bytes) {
+pub(crate) fn tell_changed(session: &Session, kind: Kind, message: &Bytes, about: Option<&About>) {
     if wants(session, kind.changed()) {
-        session.outbox.push(message);
+        session.outbox.push(message, about);
     }
 }
 

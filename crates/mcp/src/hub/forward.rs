@@ -14,7 +14,7 @@ use super::{
     reply::{Problem, Reply},
 };
 use crate::{
-    aggregate::kind::Kind,
+    aggregate::{kind::Kind, tasks},
     era::Era,
     mirror,
     session::{asks, level::Level},
@@ -34,21 +34,25 @@ const MAX_ROUNDS: usize = 16;
 
 /// Sends the request; on a new connection, once, if the server had forgotten the old one and so did nothing.
 pub(crate) async fn forward(hub: &Arc<Inner>, ask: &Ask, server: &ServerName, params: Option<Payload>) -> Reply {
+    let params_of = params.clone();
     let attempts = async {
         match attempt(hub, ask, server, params.clone()).await {
             Err(Problem::Server { error: UpstreamError::SessionExpired, .. }) => attempt(hub, ask, server, params).await,
             other => other,
         }
     };
-    tokio::select! {
+    let reply = tokio::select! {
         biased;
         reply = attempts => reply,
         () = ask.cancel.cancelled() => Err(Problem::server(server, UpstreamError::Cancelled)),
-    }
+    };
+    tasks::note_made(hub, ask, server, params_of.as_ref(), &reply).await;
+    reply
 }
 
 async fn attempt(hub: &Arc<Inner>, ask: &Ask, server: &ServerName, params: Option<Payload>) -> Reply {
     let peer = hub.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+    let (peer, _alone) = hub.lane(ask, server, peer).await;
     let way = Way { hub, ask, server, peer: &*peer };
     if ask.era == Era::Modern && ask.method == "tools/call" {
         way.check_mirrors(params.as_ref()).await?;
@@ -71,7 +75,13 @@ struct Way<'a> {
 
 impl Way<'_> {
     async fn send(&self, params: Option<Payload>, headers: HeaderMap) -> Reply {
-        let call = Call { news: Some(self.ask.news.clone()), cancel: self.ask.cancel.clone(), timeout: None, headers };
+        let call = Call {
+            news: Some(self.ask.news.clone()),
+            speaker: self.ask.asker.speaker(),
+            cancel: self.ask.cancel.clone(),
+            timeout: None,
+            headers,
+        };
         let outcome = self.peer.request(&self.ask.method, params, call).await;
         outcome.map_err(|error| Problem::server(self.server, error))
     }
@@ -166,7 +176,7 @@ impl Way<'_> {
             Era::Modern => request.params.clone(),
         };
         let gone = || Problem::refused(code::INTERNAL_ERROR, "the client did not say what the server wants to know");
-        let (ask, answer) = ServerAsk::new(request.method.clone(), params);
+        let (ask, answer) = ServerAsk::new(self.server.clone(), request.method.clone(), params);
         self.ask.news.send(News::Ask(ask)).await.map_err(|_| gone())?;
         let patience = asks::PATIENCE + Duration::from_secs(5);
         let answer = tokio::time::timeout(patience, answer).await.map_err(|_| gone())?.map_err(|_| gone())?;

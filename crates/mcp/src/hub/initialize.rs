@@ -44,7 +44,7 @@ impl Inner {
         let Ok(_opening) = room.opening(self.settings.max_sessions_per_user) else { return answers::too_many(id, "sessions") };
         let session = Session::new(SessionId::generate(&*self.entropy), caller, kind, face, Arc::clone(&room.kept));
         let session = Arc::new(session);
-        let reply = self.greet(&session, revision).await;
+        let reply = self.greet(caller, &session, revision).await;
         reply::log(&request.method, &reply);
         let Some(message) = reply::message(&request.id, &reply) else {
             return answers::empty(StatusCode::ACCEPTED);
@@ -72,9 +72,9 @@ impl Inner {
         answer
     }
 
-    async fn greet(self: &Arc<Self>, session: &Arc<Session>, revision: &str) -> Reply {
+    async fn greet(self: &Arc<Self>, caller: &Caller, session: &Arc<Session>, revision: &str) -> Reply {
         let result = match &session.view {
-            View::All => aggregate::initialize::result(self, &*session.allow(), revision),
+            View::All => aggregate::initialize::result(self, &*caller.allow, revision),
             View::One(server) => self.introduce_server(server, session, revision).await?,
         };
         Ok(Outcome::Result(result))

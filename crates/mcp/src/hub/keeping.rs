@@ -32,7 +32,6 @@ impl Inner {
             Some(session) => session,
             None => self.take_on(caller, &id).await?,
         };
-        session.set_allow(&caller.allow);
         self.touch_record(&session);
         Ok(session)
     }

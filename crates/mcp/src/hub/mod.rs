@@ -35,7 +35,9 @@ mod events;
 pub(crate) mod forward;
 mod initialize;
 pub(crate) mod keeping;
+mod lanes;
 mod moving;
+pub(crate) mod operation;
 pub(crate) mod reply;
 pub(crate) mod roster;
 mod seal;
@@ -76,6 +78,7 @@ pub(crate) struct Inner {
     pub(crate) task_watches: task_watch::TaskWatches,
     pub(crate) watches: connect::Watches,
     pub(crate) capability_sets: capability_sets::CapabilitySets,
+    lanes: lanes::Lanes,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) seal: Arc<dyn Seal>,
     pub(crate) waiting: waiting::Waiting,
@@ -100,6 +103,7 @@ impl Hub {
             sessions: Sessions::new(),
             watches: connect::Watches::default(),
             capability_sets: capability_sets::CapabilitySets::default(),
+            lanes: lanes::Lanes::default(),
             waiting: waiting::Waiting::new(&*entropy),
             entropy,
             seal,

@@ -125,7 +125,7 @@ impl Inner {
             }
             _ if affected.iter().any(|server| session.sees(server)) => {
                 for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
-                    tell_changed(session, kind, &wire::notification(kind.changed(), None));
+                    tell_changed(session, kind, &wire::notification(kind.changed(), None), None);
                 }
                 self.renew_subscriptions(session, |server| affected.contains(server));
             }

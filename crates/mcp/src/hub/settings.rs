@@ -7,7 +7,7 @@ use portunus_core::{ids::ServerName, principal::Principal};
 use crate::{
     allow::Allow,
     pins::{NoPins, ToolPins},
-    records::{NoRecords, SessionRecords},
+    records::{NoRecords, SessionRecords, TaskRecords},
     upstream::Person,
 };
 
@@ -54,6 +54,8 @@ pub struct HubSettings {
     pub pins: Arc<dyn ToolPins>,
     /// Where sessions are written down.
     pub records: Arc<dyn SessionRecords>,
+    /// Where it is written down whose a task is.
+    pub task_records: Arc<dyn TaskRecords>,
 }
 
 impl Default for HubSettings {
@@ -75,6 +77,7 @@ impl Default for HubSettings {
             keep_alive: Duration::from_secs(15),
             pins: Arc::new(NoPins),
             records: Arc::new(NoRecords),
+            task_records: Arc::new(NoRecords),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     reply::{Problem, Reply, done},
 };
 use crate::{
-    aggregate::{kind::Kind, list, quarantine},
+    aggregate::{kind::Kind, list, quarantine, tasks},
     allow::{Allow, Verdict},
     answer::Wanted,
     era::Era,
@@ -25,23 +25,63 @@ pub(crate) async fn request(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) ->
     if let Some(kind) = Kind::of_method(&ask.method) {
         return listing(hub, server, ask, kind).await;
     }
-    let allow = &*ask.allow;
+    guard(server, ask)?;
     match ask.method.as_str() {
         "tools/call" => {
             let name = ask.head()?.name.ok_or_else(|| Problem::missing("name"))?;
-            check(allow, server, Kind::Tools, &name)?;
             quarantine::guard(hub, server, &ask.asker, &name).await?;
+        }
+        "resources/subscribe" | "resources/unsubscribe" => {
+            let uri = ask.head()?.uri.ok_or_else(|| Problem::missing("uri"))?;
+            let is_begun = ask.method == "resources/subscribe";
+            let way = if is_begun { Subscription::Begin } else { Subscription::End };
+            return hub.subscribe(server, ask, &uri, way).await;
+        }
+        "logging/setLevel" => return set_level(hub, server, ask).await,
+        method if method.starts_with(TASKS) => return tasks::request_one(hub, server, ask).await,
+        _ => {}
+    }
+    ask.forward(hub, server, ask.params.clone()).await
+}
+
+/// Whatever is about tasks is about somebody's tasks.
+const TASKS: &str = "tasks/";
+
+/// May the caller have this at all? What a list shows is filtered, and whose a task is, asked later.
+pub(crate) fn guard(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
+    let allow = &*ask.allow;
+    if Kind::of_method(&ask.method).is_some() {
+        return Ok(());
+    }
+    match ask.method.as_str() {
+        "tools/call" => {
+            let name = ask.head()?.name.ok_or_else(|| Problem::missing("name"))?;
+            check(allow, server, Kind::Tools, &name)
         }
         "prompts/get" => {
             let name = ask.head()?.name.ok_or_else(|| Problem::missing("name"))?;
-            check(allow, server, Kind::Prompts, &name)?;
+            check(allow, server, Kind::Prompts, &name)
         }
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => return resource(hub, server, ask).await,
-        "completion/complete" => check_reference(server, ask)?,
-        "logging/setLevel" => return set_level(hub, server, ask).await,
-        method => check_method(allow, server, method)?,
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            let uri = ask.head()?.uri.ok_or_else(|| Problem::missing("uri"))?;
+            check(allow, server, Kind::Resources, &uri)
+        }
+        "completion/complete" => check_reference(server, ask),
+        "logging/setLevel" => Ok(()),
+        // A stream of changes belongs to the modern era, whose clients have it from the gateway itself.
+        "subscriptions/listen" => Err(Problem::method_not_found(&ask.method)),
+        method if method.starts_with(TASKS) => Ok(()),
+        method => check_method(allow, server, method),
     }
-    ask.forward(hub, server, ask.params.clone()).await
+}
+
+/// May the caller use anything of this server?
+pub(crate) fn check_server(allow: &dyn Allow, server: &ServerName) -> Result<(), Problem> {
+    match allow.server(server) {
+        Verdict::Allowed => Ok(()),
+        Verdict::NotGranted => Err(Problem::not_granted(server, Wanted::Server)),
+        Verdict::Hidden => Err(Problem::invalid_params("there is no such server")),
+    }
 }
 
 /// May this be called, or read?
@@ -119,16 +159,6 @@ pub(crate) fn is_mirrored_soundly(hub: &Inner, ask: &Ask, server: &ServerName, t
             tracing::warn!(%server, tool, %error, "a tool is left out");
             false
         }
-    }
-}
-
-async fn resource(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
-    let uri = ask.head()?.uri.ok_or_else(|| Problem::missing("uri"))?;
-    check(&*ask.allow, server, Kind::Resources, &uri)?;
-    match ask.method.as_str() {
-        "resources/subscribe" => hub.subscribe(server, ask, &uri, Subscription::Begin).await,
-        "resources/unsubscribe" => hub.subscribe(server, ask, &uri, Subscription::End).await,
-        _ => ask.forward(hub, server, ask.params.clone()).await,
     }
 }
 

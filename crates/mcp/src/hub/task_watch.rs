@@ -10,7 +10,7 @@ use std::{
 
 use portunus_core::ids::ServerName;
 
-use super::{Caller, Inner, View, ask::Ask, capabilities, connect::key, reply::Problem, single::check_method};
+use super::{Caller, Inner, View, ask::Ask, capabilities, connect::key, reply::Problem};
 use crate::{
     aggregate::tasks::{self, dialect},
     face::Face,
@@ -85,13 +85,7 @@ impl Inner {
 
     /// The session hears of the task from now on. `ask` is on its behalf.
     pub(crate) async fn watch_task(self: &Arc<Self>, session: &Arc<Session>, ask: &Ask, task: &str) -> Result<(), Problem> {
-        let server = match &session.view {
-            View::One(server) => {
-                check_method(&*ask.allow, server, "tasks/get")?;
-                server.clone()
-            }
-            View::All => tasks::server_of(self, ask, task).await?,
-        };
+        let server = tasks::server_of(self, ask, task).await?;
         let failed = |error| Problem::server(&server, error);
         let peer = self.connect(&server, &ask.asker).await.map_err(failed)?;
         // Before the server is asked: what it says at once is for this session already.

@@ -35,6 +35,11 @@ pub(crate) struct Waiting {
     process: Name,
 }
 
+/// Is it a state that we gave out, as far as one can see?
+pub(crate) fn is_own_state(state: &str) -> bool {
+    state.starts_with(PREFIX)
+}
+
 /// A request, and what its server wants to know.
 pub(crate) struct Waiter {
     pub(crate) exchange: Exchange,

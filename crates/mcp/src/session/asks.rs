@@ -7,10 +7,12 @@ use std::{
     time::Duration,
 };
 
+use portunus_core::ids::ServerName;
 use tokio::sync::oneshot;
 
-use super::Session;
+use super::{Session, outbox::About};
 use crate::{
+    hub::operation::Operation,
     sync::locked,
     upstream::{RpcError, ServerAsk},
     wire::{self, Outcome, Payload, RequestId, Response, code},
@@ -27,7 +29,13 @@ pub(crate) struct Asks(Mutex<Open>);
 #[derive(Default)]
 struct Open {
     last: u64,
-    waiting: HashMap<RequestId, oneshot::Sender<Outcome>>,
+    waiting: HashMap<RequestId, Question>,
+}
+
+struct Question {
+    answered: oneshot::Sender<Outcome>,
+    server: ServerName,
+    operation: Option<Arc<Operation>>,
 }
 
 impl Asks {
@@ -37,8 +45,9 @@ impl Asks {
 }
 
 impl Session {
-    /// Notes a request of a server; gives the message for the client. `None`: it is answered already, with an error.
-    pub(crate) fn pose(self: &Arc<Self>, ask: ServerAsk) -> Option<bytes::Bytes> {
+    /// Notes a request of a server, in the middle of the `operation` if it is about one; gives the message for the client. `None`: it is
+    /// answered already, with an error.
+    pub(crate) fn pose(self: &Arc<Self>, ask: ServerAsk, operation: Option<Arc<Operation>>) -> Option<bytes::Bytes> {
         if let Some(missing) = self.face.lacks(&ask.method, ask.params.as_ref()) {
             ask.answer(Err(RpcError::new(code::METHOD_NOT_FOUND, format!("the client has not declared {}", missing.name))));
             return None;
@@ -53,7 +62,7 @@ impl Session {
             }
             open.last += 1;
             let id = RequestId::number(open.last);
-            open.waiting.insert(id.clone(), answered);
+            open.waiting.insert(id.clone(), Question { answered, server: ask.server.clone(), operation });
             id
         };
         let message = wire::request(&id, &ask.method, ask.params.as_ref());
@@ -67,7 +76,8 @@ impl Session {
             answer = answer => ask.answer(answer.map_err(|_| gone()).and_then(result)),
             () = ask.withdrawn() => {
                 let params = wire::object(&[("requestId", id.raw())]);
-                self.outbox.push(&wire::notification("notifications/cancelled", Some(&params)));
+                let about = About::server(&ask.server);
+                self.outbox.push(&wire::notification("notifications/cancelled", Some(&params)), Some(&about));
             }
             () = self.ended.cancelled() => ask.answer(Err(gone())),
             () = tokio::time::sleep(PATIENCE) => ask.answer(Err(RpcError::new(code::INTERNAL_ERROR, "the client did not answer in time"))),
@@ -75,11 +85,18 @@ impl Session {
         locked(&self.asks.0).waiting.remove(&id);
     }
 
+    /// Who asked what this answers, and in the middle of what.
+    pub(crate) fn question(&self, response: &Response) -> Option<(ServerName, Option<Arc<Operation>>)> {
+        let open = locked(&self.asks.0);
+        let question = open.waiting.get(response.id.as_ref()?)?;
+        Some((question.server.clone(), question.operation.clone()))
+    }
+
     /// The client's answer. One that nobody waits for is passed over.
     pub(crate) fn take_answer(&self, response: Response) {
         let waiting = response.id.and_then(|id| locked(&self.asks.0).waiting.remove(&id));
         if let Some(waiting) = waiting {
-            let _ = waiting.send(response.outcome);
+            let _ = waiting.answered.send(response.outcome);
         }
     }
 }

@@ -21,7 +21,6 @@ use portunus_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    allow::Allow,
     era,
     face::Face,
     hub::{Caller, Peer, View},
@@ -97,11 +96,9 @@ pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) face: Face,
     pub(crate) person: Person,
-    client: ClientId,
+    pub(crate) client: ClientId,
     resource: Resource,
     pub(crate) asks: Asks,
-    /// What the latest request was allowed: messages that servers send on their own account are filtered by it.
-    allow: Mutex<Arc<dyn Allow>>,
     /// Milliseconds on the table's clock.
     last_used: AtomicU64,
     /// On the same clock: when what is written down of it was last prolonged.
@@ -142,7 +139,6 @@ impl Session {
             view: caller.view.clone(),
             client: caller.principal.client.clone(),
             resource: caller.principal.resource.clone(),
-            allow: Mutex::new(Arc::clone(&caller.allow)),
             last_used: AtomicU64::new(0),
             record_touched: AtomicU64::new(0),
             life: 0,
@@ -167,21 +163,13 @@ impl Session {
             && self.view == caller.view
     }
 
-    pub(crate) fn allow(&self) -> Arc<dyn Allow> {
-        Arc::clone(&locked(&self.allow))
-    }
-
-    pub(crate) fn set_allow(&self, allow: &Arc<dyn Allow>) {
-        *locked(&self.allow) = Arc::clone(allow);
-    }
-
-    /// Does this session look at `server`, and may it?
+    /// Does this session look at `server`? Whether it may is for each of its requests and streams to say: two of them can come with
+    /// different tokens (threat 71).
     pub(crate) fn sees(&self, server: &ServerName) -> bool {
-        let in_view = match &self.view {
+        match &self.view {
             View::All => true,
             View::One(name) => name == server,
-        };
-        in_view && self.allow().server(server).is_allowed()
+        }
     }
 
     /// Notes a call under way; `None` when the client already has one of this id.
@@ -223,12 +211,9 @@ impl Session {
         }
     }
 
-    /// The name under which connections of this session alone are kept. A modern client has no session, so it is the client's.
-    pub(crate) fn holder_name(&self) -> String {
-        match &self.kind {
-            Kind::Handshake { .. } => self.id.as_str().to_owned(),
-            Kind::Listening(_) => holder_of_client(&self.client),
-        }
+    /// The name under which connections of this session alone are kept. A modern client has no session.
+    pub(crate) fn holder_name(&self) -> Option<String> {
+        self.can_be_asked().then(|| self.id.as_str().to_owned())
     }
 
     pub(crate) fn subscribe(&self, server: &ServerName, uri: &str, cap: usize) -> Result<(), Full> {
@@ -326,11 +311,6 @@ impl Session {
     pub(crate) fn stream_closed(&self) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// What is kept for one modern client alone. No session has such a name.
-pub(crate) fn holder_of_client(client: &ClientId) -> String {
-    format!("client {}", client.as_str())
 }
 
 impl fmt::Debug for Session {

@@ -4,9 +4,10 @@
 use std::{collections::VecDeque, sync::Mutex};
 
 use bytes::Bytes;
+use portunus_core::ids::ServerName;
 use tokio::sync::Notify;
 
-use crate::sync::locked;
+use crate::{allow::Allow, sync::locked};
 
 const MAX_MESSAGES: usize = 128;
 const MAX_BYTES: usize = 256 * 1024;
@@ -19,59 +20,99 @@ pub(crate) struct Outbox {
 
 #[derive(Default)]
 struct Queue {
-    messages: VecDeque<Bytes>,
+    messages: VecDeque<(Bytes, Option<About>)>,
     bytes: usize,
+}
+
+/// What a message is about: a stream carries it if the token of that very stream allows it (threat 71).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    server: ServerName,
+    resource: Option<String>,
+}
+
+impl About {
+    pub(crate) fn server(server: &ServerName) -> Self {
+        Self { server: server.clone(), resource: None }
+    }
+
+    pub(crate) fn resource(server: &ServerName, uri: &str) -> Self {
+        Self { server: server.clone(), resource: Some(uri.to_owned()) }
+    }
+
+    pub(crate) fn is_allowed(&self, allow: &dyn Allow) -> bool {
+        let resource = self.resource.as_ref().is_none_or(|uri| allow.resource(&self.server, uri).is_allowed());
+        resource && allow.server(&self.server).is_allowed()
+    }
+
+    fn size(&self) -> usize {
+        self.server.as_str().len() + self.resource.as_ref().map_or(0, String::len)
+    }
+}
+
+fn size(message: &Bytes, about: Option<&About>) -> usize {
+    message.len() + about.map_or(0, About::size)
+}
+
+impl Queue {
+    fn find(&self, allow: &dyn Allow) -> Option<usize> {
+        self.messages.iter().position(|(_, about)| about.as_ref().is_none_or(|about| about.is_allowed(allow)))
+    }
 }
 
 impl Outbox {
     /// Adds a message. One that already waits is not added again: "the list changed" needs saying once.
-    pub(crate) fn push(&self, message: &Bytes) {
+    pub(crate) fn push(&self, message: &Bytes, about: Option<&About>) {
         {
             let mut queue = locked(&self.queue);
-            if message.len() > MAX_BYTES || queue.messages.contains(message) {
+            let bytes = size(message, about);
+            let is_there = queue.messages.iter().any(|(held, of)| held == message && of.as_ref() == about);
+            if bytes > MAX_BYTES || is_there {
                 return;
             }
-            while queue.messages.len() >= MAX_MESSAGES || queue.bytes + message.len() > MAX_BYTES {
-                let Some(dropped) = queue.messages.pop_front() else { break };
-                queue.bytes -= dropped.len();
+            while queue.messages.len() >= MAX_MESSAGES || queue.bytes + bytes > MAX_BYTES {
+                let Some((dropped, of)) = queue.messages.pop_front() else { break };
+                queue.bytes -= size(&dropped, of.as_ref());
             }
-            queue.bytes += message.len();
-            queue.messages.push_back(message.clone());
+            queue.bytes += bytes;
+            queue.messages.push_back((message.clone(), about.cloned()));
         }
         self.arrived.notify_waiters();
     }
 
-    pub(crate) fn take(&self) -> Option<Bytes> {
+    /// The oldest message that `allow` lets a stream carry.
+    pub(crate) fn take(&self, allow: &dyn Allow) -> Option<(Bytes, Option<About>)> {
         let mut queue = locked(&self.queue);
-        let message = queue.messages.pop_front()?;
-        queue.bytes -= message.len();
+        let at = queue.find(allow)?;
+        let (message, about) = queue.messages.remove(at)?;
+        queue.bytes -= size(&message, about.as_ref());
         if queue.messages.is_empty() {
             queue.messages = VecDeque::new();
         }
-        Some(message)
+        Some((message, about))
     }
 
-    /// Until there is a message that `may_take` lets the caller have. It stays where it is.
-    pub(crate) async fn waits(&self, may_take: impl Fn() -> bool) {
+    /// Until there is a message that `may_take` and `allow` let the caller have. It stays where it is.
+    pub(crate) async fn waits(&self, allow: &dyn Allow, may_take: impl Fn() -> bool) {
         loop {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);
             arrived.as_mut().enable();
-            if may_take() && !locked(&self.queue).messages.is_empty() {
+            if may_take() && locked(&self.queue).find(allow).is_some() {
                 return;
             }
             arrived.await;
         }
     }
 
-    /// The next message that `may_take` lets the caller have. Safe to drop at any moment: nothing is lost.
-    pub(crate) async fn next(&self, may_take: impl Fn() -> bool) -> Bytes {
+    /// The next message that `may_take` and `allow` let the caller have, and what it is about. Safe to drop at any moment: nothing is lost.
+    pub(crate) async fn next(&self, allow: &dyn Allow, may_take: impl Fn() -> bool) -> (Bytes, Option<About>) {
         loop {
             let arrived = self.arrived.notified();
             tokio::pin!(arrived);
             arrived.as_mut().enable();
             if may_take()
-                && let Some(message) = self.take()
+                && let Some(message) = self.take(allow)
             {
                 return message;
             }

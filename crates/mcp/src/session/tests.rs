@@ -2,23 +2,29 @@
 
 use bytes::Bytes;
 
-use super::{Full, level::Level, outbox::Outbox, table::Sessions};
-use portunus_core::ids::UserId;
+use super::{
+    Full,
+    level::Level,
+    outbox::{About, Outbox},
+    table::Sessions,
+};
+use crate::allow::{Allow, AllowAll, Verdict};
+use portunus_core::ids::{ServerName, UserId};
 
 #[tokio::test]
 async fn an_outbox_keeps_the_newest_and_says_nothing_twice() {
     let outbox = Outbox::default();
-    outbox.push(&Bytes::from_static(b"changed"));
-    outbox.push(&Bytes::from_static(b"changed"));
-    assert_eq!(outbox.next(|| true).await, "changed");
-    assert_eq!(outbox.take(), None);
+    outbox.push(&Bytes::from_static(b"changed"), None);
+    outbox.push(&Bytes::from_static(b"changed"), None);
+    assert_eq!(outbox.next(&AllowAll, || true).await.0, "changed");
+    assert_eq!(outbox.take(&AllowAll), None);
 
     for n in 0..1000 {
-        outbox.push(&Bytes::from(format!("{n:0>1024}")));
+        outbox.push(&Bytes::from(format!("{n:0>1024}")), None);
     }
-    outbox.push(&Bytes::from(vec![b'x'; 1 << 20]));
+    outbox.push(&Bytes::from(vec![b'x'; 1 << 20]), None);
     let mut kept = Vec::new();
-    while let Some(message) = outbox.take() {
+    while let Some((message, _)) = outbox.take(&AllowAll) {
         kept.push(message);
     }
     assert!(kept.len() <= 256 && kept.iter().map(Bytes::len).sum::<usize>() <= 256 * 1024);
@@ -30,17 +36,58 @@ async fn who_waits_is_woken_and_who_may_not_take_leaves_it() {
     let outbox = std::sync::Arc::new(Outbox::default());
     let refused = tokio::spawn({
         let outbox = std::sync::Arc::clone(&outbox);
-        async move { outbox.next(|| false).await }
+        async move { outbox.next(&AllowAll, || false).await }
     });
     let taken = tokio::spawn({
         let outbox = std::sync::Arc::clone(&outbox);
-        async move { outbox.next(|| true).await }
+        async move { outbox.next(&AllowAll, || true).await }
     });
     tokio::task::yield_now().await;
-    outbox.push(&Bytes::from_static(b"one"));
-    assert_eq!(taken.await.unwrap(), "one");
+    outbox.push(&Bytes::from_static(b"one"), None);
+    assert_eq!(taken.await.unwrap().0, "one");
     assert!(!refused.is_finished());
     refused.abort();
+}
+
+/// One server, and of its resources those that begin so.
+struct One(&'static str, &'static str);
+
+impl Allow for One {
+    fn server(&self, server: &ServerName) -> Verdict {
+        (server.as_str() == self.0).into()
+    }
+    fn tool(&self, server: &ServerName, _: &str) -> Verdict {
+        self.server(server)
+    }
+    fn prompt(&self, server: &ServerName, _: &str) -> Verdict {
+        self.server(server)
+    }
+    fn resource(&self, server: &ServerName, uri: &str) -> Verdict {
+        (self.server(server).is_allowed() && uri.starts_with(self.1)).into()
+    }
+    fn method(&self, server: &ServerName, _: &str) -> Verdict {
+        self.server(server)
+    }
+}
+
+#[test]
+fn t71_a_stream_takes_what_its_own_token_allows() {
+    let outbox = Outbox::default();
+    let server = |name| ServerName::parse(name).unwrap();
+    let push = |text: &'static str, about: &About| outbox.push(&Bytes::from_static(text.as_bytes()), Some(about));
+    push("changed", &About::server(&server("a")));
+    push("changed", &About::server(&server("b")));
+    push("changed", &About::server(&server("b")));
+    push("updated x", &About::resource(&server("a"), "a:x"));
+    push("updated y", &About::resource(&server("a"), "a:y"));
+    let take = |allow: &dyn Allow| outbox.take(allow).map(|(message, _)| message);
+    assert_eq!(take(&One("c", "")), None);
+    assert_eq!(take(&One("b", "")).unwrap(), "changed", "of each server it is said once, to who may hear of that server");
+    assert_eq!(take(&One("b", "")), None);
+    assert_eq!(take(&One("a", "a:y")).unwrap(), "changed");
+    assert_eq!(take(&One("a", "a:y")).unwrap(), "updated y", "what stands before it holds it up for nobody");
+    assert_eq!(take(&One("a", "a:y")), None);
+    assert_eq!(take(&AllowAll).unwrap(), "updated x");
 }
 
 #[tokio::test]

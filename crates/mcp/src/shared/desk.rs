@@ -1,4 +1,5 @@
 //! What the owner of shared servers does for other nodes: takes their orders, has its own connections do them, and says what comes of it.
+//! What a shared child asks belongs to nobody, here or at another node: its connection has answered already (threat 50).
 
 use std::{
     collections::HashMap,
@@ -10,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use portunus_core::ids::{ServerName, UserId};
-use tokio::sync::{broadcast::error::RecvError, mpsc, oneshot};
+use portunus_core::ids::{ClientId, ServerName, UserId};
+use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
@@ -24,8 +25,7 @@ use crate::{
     face::Face,
     hub::Peer as _,
     sync::locked,
-    upstream::{Call, Event, Holder, News, Person, RpcError, ServerAsk, UpstreamError, Upstreams},
-    wire::Payload,
+    upstream::{Call, Event, Holder, News, Person, UpstreamError, Upstreams},
 };
 
 /// How much of what is said may wait for its way.
@@ -46,9 +46,6 @@ struct Attachment {
     number: u64,
     desk: Weak<Desk>,
     local: Arc<Local>,
-    /// Questions that its clients have not answered.
-    questions: Mutex<HashMap<u64, oneshot::Sender<Result<Payload, RpcError>>>>,
-    next_question: AtomicU64,
 }
 
 impl Drop for Attachment {
@@ -133,12 +130,6 @@ impl Desk {
                 }),
                 None => say_once(Word::Unknown),
             },
-            Order::Answer(number, question, answer) => {
-                // The call may have ended: then nobody misses the answer.
-                let asked = of(number).and_then(|attachment| locked(&attachment.questions).remove(&question));
-                let taken = asked.is_some_and(|asked| asked.send(answer).is_ok());
-                say_once(if taken { Word::Done } else { Word::Unknown })
-            }
         };
         Some(pieces)
     }
@@ -152,9 +143,11 @@ impl Desk {
         // Of a child that is everybody's it does not matter who asks for it.
         let nobody = Holder {
             user: UserId::from_text("everybody"),
-            session: String::new(),
+            client: ClientId::from_text("everybody"),
+            session: None,
             face: Face::default(),
             person: Person::default(),
+            lane: 0,
         };
         let local = match self.local(server, &nobody).await {
             Ok(local) => local,
@@ -163,13 +156,7 @@ impl Desk {
         let mut events = local.events();
         let _held = local.hold();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let attachment = Arc::new(Attachment {
-            number,
-            desk: Arc::downgrade(self),
-            local: Arc::clone(&local),
-            questions: Mutex::default(),
-            next_question: AtomicU64::new(1),
-        });
+        let attachment = Arc::new(Attachment { number, desk: Arc::downgrade(self), local: Arc::clone(&local) });
         locked(&self.attachments).insert(number, Arc::downgrade(&attachment));
         if words.send(Word::Attached(number, local.info().clone())).await.is_err() || local.is_closed() {
             return;
@@ -200,48 +187,30 @@ impl Attachment {
         let last = loop {
             tokio::select! {
                 biased;
-                Some(news) = news.recv() => self.tell(news, &words).await,
+                Some(news) = news.recv() => tell(news, &words).await,
                 answer = &mut answer => break answer.map_or_else(Word::Failed, Word::Answered),
             }
         };
         while let Ok(news) = news.try_recv() {
-            self.tell(news, &words).await;
+            tell(news, &words).await;
         }
         let _ = words.send(last).await;
     }
+}
 
-    async fn tell(self: &Arc<Self>, news: News, words: &mpsc::Sender<Word>) {
-        let word = match news {
-            News::Progress(params) => Word::Progress(params),
-            News::Notification { method, params } => Word::Notification(method, params),
-            News::Ask(ask) => {
-                let number = self.next_question.fetch_add(1, Ordering::Relaxed);
-                let (sender, answer) = oneshot::channel();
-                locked(&self.questions).insert(number, sender);
-                let word = Word::Question(number, ask.method.clone(), ask.params.clone());
-                let (me, words) = (Arc::clone(self), words.clone());
-                tokio::spawn(async move { me.wait_for_answer(number, ask, answer, words).await });
-                word
-            }
-        };
+/// `None`: it is for nobody.
+fn word_of(news: News) -> Option<Word> {
+    match news {
+        News::Progress(params) => Some(Word::Progress(params)),
+        News::Notification { method, params } => Some(Word::Notification(method, params)),
+        News::Ask(_) => None,
+    }
+}
+
+async fn tell(news: News, words: &mpsc::Sender<Word>) {
+    if let Some(word) = word_of(news) {
         // The node may be gone; its call then ends with it.
         let _ = words.send(word).await;
-    }
-
-    async fn wait_for_answer(
-        &self,
-        number: u64,
-        mut ask: ServerAsk,
-        answer: oneshot::Receiver<Result<Payload, RpcError>>,
-        words: mpsc::Sender<Word>,
-    ) {
-        tokio::select! {
-            answer = answer => ask.answer(answer.unwrap_or_else(|_| Err(RpcError::unanswered()))),
-            () = ask.withdrawn() => drop(words.send(Word::Withdrawn(number)).await),
-            // Nobody is there any more to ask.
-            () = words.closed() => {}
-        }
-        locked(&self.questions).remove(&number);
     }
 }
 

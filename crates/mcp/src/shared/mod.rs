@@ -8,7 +8,6 @@ mod frames;
 mod local;
 mod orders;
 mod peer;
-mod questions;
 
 use std::{
     collections::HashMap,

@@ -11,13 +11,12 @@ use super::{
     Owners, Undelivered,
     frames::Frames,
     orders::{Asked, Order, Word},
-    questions::Questions,
 };
 use crate::{
     face::Face,
     hub::Peer,
     spec::ServerSpec,
-    upstream::{Activity, Call, ConnectionKey, Event, Hold, News, Owner, RpcError, ServerInfo, UpstreamError},
+    upstream::{Activity, Call, ConnectionKey, Event, Hold, News, Owner, ServerInfo, UpstreamError},
     wire::{Outcome, Payload},
 };
 
@@ -75,7 +74,7 @@ impl RelayedPeer {
         max: usize,
     ) -> Result<Attached, UpstreamError> {
         let server = spec.name.clone();
-        let key = ConnectionKey { server: server.clone(), owner: Owner::Everybody, face: Face::default() };
+        let key = ConnectionKey { server: server.clone(), owner: Owner::Everybody, face: Face::default(), lane: 0 };
         let way = Way { owners: Arc::clone(owners), node: node.clone(), server, max };
         let Ok(mut frames) = way.send(&Order::Attach).await else { return Ok(Attached::Undelivered) };
         let (attachment, info) = match next(&mut frames).await {
@@ -163,18 +162,11 @@ async fn listen(
 impl RelayedPeer {
     /// Follows a request to its outcome.
     async fn follow(&self, mut frames: Frames, call: &Call) -> Result<Outcome, UpstreamError> {
-        let mut questions = Questions::default();
         loop {
             let word = tokio::select! {
                 biased;
                 () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
                 word = next(&mut frames) => word,
-                (number, answer) = questions.next() => {
-                    if questions.withdraw(number) {
-                        self.pass_answer(number, answer);
-                    }
-                    continue;
-                }
             };
             let news = match word {
                 Some(Word::Answered(outcome)) => {
@@ -185,19 +177,6 @@ impl RelayedPeer {
                 Some(Word::Unknown) => return Err(self.gone()),
                 Some(Word::Progress(params)) => News::Progress(params),
                 Some(Word::Notification(method, params)) => News::Notification { method, params },
-                Some(Word::Question(number, method, params)) => {
-                    let ask = questions.pose(number, method, params);
-                    // Whoever hears it may take time; the answer of the call must not wait for that.
-                    match &call.news {
-                        Some(news) => drop(news.send(News::Ask(ask)).await),
-                        None => drop(ask),
-                    }
-                    continue;
-                }
-                Some(Word::Withdrawn(number)) => {
-                    questions.withdraw(number);
-                    continue;
-                }
                 _ => return Err(UpstreamError::Lost),
             };
             if let Some(listener) = &call.news {
@@ -205,17 +184,6 @@ impl RelayedPeer {
                 drop(listener.try_send(news));
             }
         }
-    }
-
-    fn pass_answer(&self, number: u64, answer: Option<Result<Payload, RpcError>>) {
-        let answer = answer.unwrap_or_else(|| Err(RpcError::unanswered()));
-        let (way, order) = (Arc::clone(&self.way), Order::Answer(self.attachment, number, answer));
-        tokio::spawn(async move {
-            match way.send(&order).await {
-                Ok(frames) => frames.let_end(),
-                Err(why) => tracing::warn!(server = %way.server, ?why, "an answer did not reach the server that asked"),
-            }
-        });
     }
 }
 

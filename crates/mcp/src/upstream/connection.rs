@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ConnectionKey, Event, Hold, News, UpstreamError,
+    ConnectionKey, Event, Hold, News, Speaker, UpstreamError,
     activity::Activity,
     handshake,
     inbox::{Awaited, Inbox},
@@ -61,6 +61,8 @@ impl ServerInfo {
 pub struct Call {
     /// Hears what the server sends about this call before its answer. Without it, what the server asks is refused.
     pub news: Option<mpsc::Sender<News>>,
+    /// Whose call it is.
+    pub speaker: Speaker,
     /// Cancels the call, at the server too. Dropping the future of the call does the same.
     pub cancel: CancellationToken,
     /// How long to wait since the request or since the last progress; by default the server's `request_timeout`.
@@ -169,6 +171,17 @@ impl Connection {
         drop(self.hold());
     }
 
+    /// Did the server ask something about one of several calls? Then a connection without a past serves the next caller better.
+    pub(super) fn is_spent(&self) -> bool {
+        self.inbox.is_spent()
+    }
+
+    /// Ends a connection that is spent, and its session with it. A caller that was handed it just now gets another.
+    pub(super) async fn retire(&self) {
+        self.forget_record().await;
+        self.inbox.close(&UpstreamError::SessionExpired);
+    }
+
     /// Since when nobody uses the connection; `None` while somebody does.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.activity.idle_since()
@@ -258,7 +271,7 @@ pub(super) async fn ask(
     default_timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
     let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
-    let Awaited { id, mut answer, pulse } = inbox.register(call.news)?;
+    let Awaited { id, mut answer, pulse } = inbox.register(call.news, call.speaker)?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {

@@ -3,13 +3,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use portunus_core::ids::ServerName;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     Call, Connection, ConnectionKey, Hello, News, Person, RpcError, ServerAsk, ServerInfo, UpstreamError,
     connection::ask,
     http::{HttpClient, HttpLink},
-    inbox::{Ask, Asking, Inbox},
+    inbox::{Ask, Asked, Asking, Inbox},
     kept::{Kept, Record},
     link::{Link, Outgoing},
     modern, probe,
@@ -20,7 +21,7 @@ use crate::{
     era::{self, Era},
     face::Face,
     spec::{ServerSpec, Transport},
-    wire::{self, Outcome, Payload, Request, RequestId},
+    wire::{self, Outcome, Payload, Request, RequestId, code},
 };
 
 /// How many requests of one server are worked on at once.
@@ -231,9 +232,9 @@ async fn serve(mut asked: mpsc::Receiver<Ask>, inbox: Arc<Inbox>, link: Arc<dyn 
                         task.abort();
                     }
                 }
-                Some(Ask::Request(request, call)) => {
+                Some(Ask::Request(request, asked)) => {
                     let id = request.id.clone();
-                    let task = working.spawn(answer(request, call, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
+                    let task = working.spawn(answer(request, asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
                     cancels.insert(id, task);
                 }
             },
@@ -243,16 +244,20 @@ async fn serve(mut asked: mpsc::Receiver<Ask>, inbox: Arc<Inbox>, link: Arc<dyn 
 
 async fn answer(
     request: Request,
-    call: Option<u64>,
+    asked: Asked,
     inbox: Arc<Inbox>,
     link: Arc<dyn Link>,
     handler: Arc<dyn super::ServerRequests>,
 ) -> RequestId {
     let Request { id, method, params } = request;
-    let outcome = match (method.as_str(), inbox.find_asked(call)) {
+    let outcome = match (method.as_str(), asked) {
         ("ping", _) => Ok(wire::object(&[])),
-        (_, Some(asking)) => ask_client(&asking, method.clone(), params).await,
-        (_, None) => handler.handle(&inbox.key, &method, params).await,
+        (_, Asked::Caller(asking)) => ask_client(&asking, &inbox.key.server, method.clone(), params).await,
+        (_, Asked::NoCall) => handler.handle(&inbox.key, &method, params).await,
+        (_, Asked::Nobody(why)) => {
+            tracing::info!(server = %inbox.key.server, method, why, "a request of a server was refused");
+            Err(RpcError::new(code::METHOD_NOT_FOUND, why))
+        }
     };
     let message = match &outcome {
         Ok(result) => wire::result(&id, result),
@@ -265,8 +270,8 @@ async fn answer(
 }
 
 /// Hands the request to who listens to the call that it is about.
-async fn ask_client(asking: &Asking, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
-    let (ask, answer) = ServerAsk::new(method, params);
+async fn ask_client(asking: &Asking, server: &ServerName, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
+    let (ask, answer) = ServerAsk::new(server.clone(), method, params);
     asking.news.send(News::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
     answer.await.unwrap_or_else(|_| Err(RpcError::unanswered()))
 }

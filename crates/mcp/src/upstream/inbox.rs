@@ -2,22 +2,23 @@
 //! or a request. Nothing here waits, so no slow caller holds up a connection that others share.
 //!
 //! Some transports carry what a server says about a call on that call's own stream; then it is known whose news it is. On the others
-//! only progress names its call; the rest is taken to be about the newest call that is not held up by a question already. On a connection
-//! of one person's that can be wrong, but tells nobody what is not theirs; on one that everybody shares it must be the only call.
+//! only progress names its call. The rest is never attributed by a guess (threats 49, 50): see [`calls`].
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+mod calls;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use portunus_core::secret::SecretText;
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectionKey, News, Owner, UpstreamError, id_finder::IdFinder};
+pub(super) use self::calls::{Asking, Pulse};
+use self::calls::{Calls, Pending, Subject, Voice};
+use super::{ConnectionKey, News, Owner, Speaker, UpstreamError, chatter::Chatter, id_finder::IdFinder};
 use crate::wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response};
 
 /// How many calls may be in flight on one connection.
@@ -40,55 +41,37 @@ pub enum Event {
 
 /// What the server wants of us.
 pub(super) enum Ask {
-    /// With the call whose stream it came on.
-    Request(Request, Option<u64>),
+    /// With who can be asked, which is told when it comes: a call that begins later is none that it could be about.
+    Request(Request, Asked),
     Cancelled(RequestId),
 }
 
 pub(crate) struct Inbox {
     pub(super) key: ConnectionKey,
-    pending: Mutex<HashMap<u64, Pending>>,
+    calls: Mutex<Calls>,
     next_id: AtomicU64,
+    chatter: OnceLock<Arc<Chatter>>,
+    /// A question could not be attributed: the next caller is better off with a new connection.
+    spent: AtomicBool,
     events: broadcast::Sender<Event>,
     asks: mpsc::Sender<Ask>,
     closed: CancellationToken,
     reason: OnceLock<UpstreamError>,
 }
 
-/// One call that waits for its answer.
-struct Pending {
-    answer: oneshot::Sender<Result<Outcome, UpstreamError>>,
-    news: Option<mpsc::Sender<News>>,
-    pulse: Arc<Pulse>,
+/// Who can be asked what a server wants to know.
+pub(super) enum Asked {
+    Caller(Asking),
+    /// It is about no call, on a connection of one session.
+    NoCall,
+    /// Nobody, and why.
+    Nobody(&'static str),
 }
 
-/// Signs of life of one call, for its clock.
-#[derive(Default)]
-pub(super) struct Pulse {
-    /// Told at each sign of progress.
-    pub(super) beat: Notify,
-    /// How many requests of the server the client is busy with: meanwhile the server is not late.
-    asking: AtomicUsize,
-}
-
-impl Pulse {
-    pub(super) fn waits_for_client(&self) -> bool {
-        self.asking.load(Ordering::Acquire) > 0
-    }
-}
-
-/// The listener of a call that the server asks something about; while this lives, the call's clock stands still.
-pub(super) struct Asking {
-    pub(super) news: mpsc::Sender<News>,
-    pulse: Arc<Pulse>,
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.pulse.asking.fetch_sub(1, Ordering::AcqRel);
-        self.pulse.beat.notify_one();
-    }
-}
+const SHARED: &str = "this server is shared by several people, and the request does not name the call that it is about: nobody can be \
+                      asked (`isolation: shared` in the gateway's configuration)";
+const UNCERTAIN: &str = "the request does not name the call that it is about, and there are or were several: nobody can be asked";
+const OVER: &str = "the call that this request is about is over: nobody can be asked";
 
 /// The caller's end of a [`Pending`].
 pub(super) struct Awaited {
@@ -102,8 +85,10 @@ impl Inbox {
         let (asks, asked) = mpsc::channel(ASKS);
         let inbox = Self {
             key,
-            pending: Mutex::default(),
+            calls: Mutex::default(),
             next_id: AtomicU64::new(1),
+            chatter: OnceLock::new(),
+            spent: AtomicBool::new(false),
             events: broadcast::channel(EVENTS).0,
             asks,
             closed: CancellationToken::new(),
@@ -119,15 +104,15 @@ impl Inbox {
 
     /// Does anybody wait for an answer?
     pub(super) fn is_awaited(&self) -> bool {
-        !self.pending().is_empty()
+        !self.calls().pending.is_empty()
     }
 
     /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
-    pub(super) fn register(&self, news: Option<mpsc::Sender<News>>) -> Result<Awaited, UpstreamError> {
+    pub(super) fn register(&self, news: Option<mpsc::Sender<News>>, speaker: Speaker) -> Result<Awaited, UpstreamError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, awaited) = oneshot::channel();
         let pulse = Arc::new(Pulse::default());
-        let mut pending = self.pending();
+        let pending = &mut self.calls().pending;
         // Asked under the lock: `close` empties the table under the same one.
         if let Some(reason) = self.reason.get() {
             return Err(reason.clone());
@@ -135,27 +120,38 @@ impl Inbox {
         if pending.len() >= MAX_PENDING {
             return Err(UpstreamError::Busy);
         }
-        pending.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse) });
+        let voice = Voice::of(speaker, id, news.is_some());
+        pending.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse), voice });
         Ok(Awaited { id, answer: awaited, pulse })
     }
 
     /// Nobody waits for this answer any more. Was anybody waiting?
     pub(super) fn forget(&self, id: u64) -> bool {
-        self.pending().remove(&id).is_some()
+        self.calls().forget(id)
+    }
+
+    /// Where what reaches no client is written. `secrets` are taken out of it.
+    pub(super) fn chatter<'a>(&self, secrets: impl Iterator<Item = &'a SecretText>) -> Arc<Chatter> {
+        Arc::clone(self.chatter.get_or_init(|| Arc::new(Chatter::new(self.key.server.clone(), secrets))))
+    }
+
+    /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
+    pub(super) fn is_spent(&self) -> bool {
+        self.spent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn awaits(&self, id: u64) -> bool {
-        self.pending().contains_key(&id)
+        self.calls().pending.contains_key(&id)
     }
 
     /// Is there a call whose caller listens to what is said about it?
     pub(super) fn has_heard_calls(&self) -> bool {
-        self.pending().values().any(|call| call.news.is_some())
+        self.calls().pending.values().any(|call| call.news.is_some())
     }
 
     /// Ends one call with an error.
     pub(crate) fn fail(&self, id: u64, error: UpstreamError) {
-        if let Some(pending) = self.pending().remove(&id) {
+        if let Some(pending) = self.calls().pending.remove(&id) {
             let _ = pending.answer.send(Err(error));
         }
     }
@@ -169,7 +165,10 @@ impl Inbox {
         match wire::parse(text) {
             Ok(Message::Response(response)) => self.answer(response),
             Ok(Message::Notification(notification)) => self.notice(notification, call),
-            Ok(Message::Request(request)) => self.ask(Ask::Request(request, call)),
+            Ok(Message::Request(request)) => {
+                let asked = if request.method == "ping" { Asked::NoCall } else { self.find_asked(call) };
+                self.ask(Ask::Request(request, asked));
+            }
             Err(error) => {
                 tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message");
                 if let Some(id) = IdFinder::of(text) {
@@ -180,7 +179,12 @@ impl Inbox {
     }
 
     fn answer(&self, response: Response) {
-        let found = response.id.as_ref().and_then(RequestId::as_u64).and_then(|id| self.pending().remove(&id));
+        let found = response.id.as_ref().and_then(RequestId::as_u64).and_then(|id| {
+            let mut calls = self.calls();
+            // It is done with a call that was given up, too.
+            calls.abandoned.remove(&id);
+            calls.pending.remove(&id)
+        });
         if let Some(pending) = found {
             // The caller may be gone: then nobody misses the answer.
             let _ = pending.answer.send(Ok(response.outcome));
@@ -199,10 +203,11 @@ impl Inbox {
                 }
             }
             _ if is_of_all(&method) => self.tell(method, params),
-            _ => match self.find_listener(call, &method) {
+            _ => match self.hearer(call, &method) {
                 // A listener that is slow misses some of it.
-                Some(news) => drop(news.try_send(News::Notification { method, params })),
-                None => self.tell(method, params),
+                Hearer::Call(news) => drop(news.try_send(News::Notification { method, params })),
+                Hearer::Connection => self.tell(method, params),
+                Hearer::Nobody => self.chatter(std::iter::empty()).unnamed(&method, params.as_ref()),
             },
         }
     }
@@ -213,42 +218,57 @@ impl Inbox {
         let _ = self.events.send(Event::Notification { method, params });
     }
 
-    /// Who hears of the call; of a log message that names no call, the one call that there is.
-    fn find_listener(&self, call: Option<u64>, method: &str) -> Option<mpsc::Sender<News>> {
-        let pending = self.pending();
-        match call {
-            Some(id) => pending.get(&id)?.news.clone(),
-            None if method == "notifications/message" => self.likeliest(&pending)?.news.clone(),
-            None => None,
+    /// Who hears a notification that came on the stream of `call`, or on none's.
+    fn hearer(&self, call: Option<u64>, method: &str) -> Hearer {
+        let calls = self.calls();
+        let is_one_sessions = matches!(self.key.owner, Owner::Session(..));
+        match call.map(|id| calls.pending.get(&id)) {
+            Some(Some(call)) => match &call.news {
+                Some(news) => Hearer::Call(news.clone()),
+                // The gateway's own.
+                None if self.key.owner == Owner::Everybody => Hearer::Nobody,
+                None => Hearer::Connection,
+            },
+            Some(None) if is_one_sessions => Hearer::Connection,
+            Some(None) => Hearer::Nobody,
+            None if method == "notifications/message" => match calls.subject(&self.key.owner) {
+                Subject::Call(call) => call.news.clone().map_or(Hearer::Connection, Hearer::Call),
+                Subject::NoCall => Hearer::Connection,
+                Subject::Uncertain => Hearer::Nobody,
+            },
+            None => Hearer::Connection,
         }
     }
 
-    /// Who is to answer what the server asks about `call`, or about the one call that there is.
-    pub(super) fn find_asked(&self, call: Option<u64>) -> Option<Asking> {
-        let pending = self.pending();
-        let call = match call {
-            Some(id) => pending.get(&id)?,
-            None => self.likeliest(&pending)?,
+    /// Who is to answer what the server asks on the stream of `call`, or on none's.
+    fn find_asked(&self, call: Option<u64>) -> Asked {
+        let calls = self.calls();
+        let is_shared = self.key.owner == Owner::Everybody;
+        let call = match call.map(|id| calls.pending.get(&id)) {
+            Some(Some(call)) if call.news.is_some() => call,
+            Some(found) => {
+                let is_ours = found.is_some() && matches!(self.key.owner, Owner::Session(..));
+                return if is_ours { Asked::NoCall } else { Asked::Nobody(OVER) };
+            }
+            None => match calls.subject(&self.key.owner) {
+                Subject::Call(call) => call,
+                Subject::NoCall => return Asked::NoCall,
+                Subject::Uncertain if is_shared => return Asked::Nobody(SHARED),
+                Subject::Uncertain => {
+                    self.spent.store(true, Ordering::Relaxed);
+                    return Asked::Nobody(UNCERTAIN);
+                }
+            },
         };
-        let news = call.news.clone()?;
-        call.pulse.asking.fetch_add(1, Ordering::AcqRel);
-        Some(Asking { news, pulse: Arc::clone(&call.pulse) })
-    }
-
-    /// The call that an unnamed message is most likely about.
-    fn likeliest<'a>(&self, pending: &'a HashMap<u64, Pending>) -> Option<&'a Pending> {
-        if self.key.owner == Owner::Everybody && pending.len() != 1 {
-            return None;
-        }
-        let heard = pending.iter().filter(|(_, call)| call.news.is_some());
-        heard.max_by_key(|(id, call)| (!call.pulse.waits_for_client(), **id)).map(|(_, call)| call)
+        let Some(news) = call.news.clone() else { return Asked::Nobody(OVER) };
+        Asked::Caller(Asking::about(call, news))
     }
 
     fn progress(&self, params: Option<Payload>) {
         let Some(params) = params else { return };
         let token = wire::params_head(&params).ok().and_then(|head| head.progress_token).and_then(|token| token.as_u64());
-        let pending = self.pending();
-        let Some(pending) = token.and_then(|token| pending.get(&token)) else {
+        let calls = self.calls();
+        let Some(pending) = token.and_then(|token| calls.pending.get(&token)) else {
             tracing::debug!(server = %self.key.server, "ignored progress of no call in flight");
             return;
         };
@@ -268,11 +288,11 @@ impl Inbox {
     /// The connection ended: every call in flight fails now. The first reason stays.
     pub(crate) fn close(&self, reason: &UpstreamError) {
         let waiting = {
-            let mut pending = self.pending();
+            let mut calls = self.calls();
             if self.reason.set(reason.clone()).is_err() {
                 return;
             }
-            std::mem::take(&mut *pending)
+            std::mem::take(&mut calls.pending)
         };
         for (_, pending) in waiting {
             let _ = pending.answer.send(Err(reason.clone()));
@@ -289,9 +309,18 @@ impl Inbox {
         self.reason.get()
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<u64, Pending>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Who hears a notification.
+enum Hearer {
+    Call(mpsc::Sender<News>),
+    /// Those whose connection it is: the hub says which of them.
+    Connection,
+    /// It is written to the gateway's log.
+    Nobody,
 }
 
 /// These concern everybody on the connection, on whichever stream they come.
@@ -306,3 +335,6 @@ fn is_of_all(method: &str) -> bool {
             | "notifications/tasks"
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,13 +49,15 @@ impl Record {
     /// that only one goes on with it.
     pub(super) fn of(records: Option<&Arc<dyn SessionRecords>>, key: &ConnectionKey, spec: &ServerSpec) -> Option<Self> {
         let Transport::Http { url, headers } = &spec.transport else { return None };
-        let (user, session) = match &key.owner {
+        let (user, client, session) = match &key.owner {
+            // Which of a client's lanes another process needs first, nobody can say.
+            Owner::Client(..) | Owner::Session(..) if key.lane > 0 => return None,
             Owner::Everybody => return None,
-            Owner::User(user) => (user, None),
-            Owner::Session(user, session) => (user, Some(session)),
+            Owner::Client(user, client) => (user, client, None),
+            Owner::Session(user, client, session) => (user, client, Some(session)),
         };
         let capabilities = key.face.capabilities();
-        let whose = serde_json::json!([key.server.as_str(), user.as_str(), session, capabilities.as_str()]);
+        let whose = serde_json::json!([key.server.as_str(), user.as_str(), client.as_str(), session, capabilities.as_str()]);
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let target = serde_json::json!([url.as_str(), headers]);
         Some(Self {

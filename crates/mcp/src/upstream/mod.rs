@@ -3,6 +3,7 @@
 //! next door, in `allow`.
 
 mod activity;
+mod chatter;
 mod connection;
 mod error;
 mod handshake;
@@ -27,7 +28,7 @@ use std::{
 };
 
 use portunus_core::{
-    ids::{ServerName, UserId},
+    ids::{ClientId, ServerName, UserId},
     secret::SecretText,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -53,12 +54,16 @@ pub use requests::{NoServerRequests, RpcError, ServerRequests};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
     pub user: UserId,
-    /// The client's session, by whatever name the caller has for it.
-    pub session: String,
+    /// The application: the OAuth client.
+    pub client: ClientId,
+    /// The session of a legacy client. A modern client has none.
+    pub session: Option<String>,
     /// What is declared to the server on the client's behalf.
     pub face: Face,
     /// Of the person, for the variables of a child of their own.
     pub person: Person,
+    /// Which of the client's connections: see [`ConnectionKey::lane`].
+    pub lane: u8,
 }
 
 /// What a server's configured variables may say of the person it works for.
@@ -99,27 +104,54 @@ impl std::fmt::Debug for Person {
 }
 
 impl ConnectionKey {
-    /// The connection that `holder` shares or owns. One child that is shared by everybody has no client that it could ask anything:
-    /// whose call it is about could not be told (threat 37).
+    /// The connection that `holder` shares or owns.
+    ///
+    /// Most messages of a server do not name the call that they are about, so a connection belongs to one person and one client (threat 49).
+    /// Where that client can be asked anything it belongs to one of its sessions: a question that names no call is that session's. A
+    /// connection that everybody shares, on a transport where no message names its call, declares a client that can do nothing.
     pub fn of(spec: &ServerSpec, holder: &Holder) -> Self {
-        let owner = match spec.isolation {
-            Isolation::Shared => Owner::Everybody,
-            Isolation::User => Owner::User(holder.user.clone()),
-            Isolation::Session => Owner::Session(holder.user.clone(), holder.session.clone()),
+        let is_apart = spec.isolation == Isolation::Session || holder.face.can_be_asked();
+        let owner = match (spec.isolation, &holder.session) {
+            (Isolation::Shared, _) => Owner::Everybody,
+            (_, Some(session)) if is_apart => Owner::Session(holder.user.clone(), holder.client.clone(), session.clone()),
+            _ => Owner::Client(holder.user.clone(), holder.client.clone()),
         };
-        let is_one_for_all = owner == Owner::Everybody && !matches!(spec.transport, Transport::Http { .. });
-        let face = if is_one_for_all { Face::default() } else { holder.face.clone() };
-        Self { server: spec.name.clone(), owner, face }
+        let is_shared = owner == Owner::Everybody;
+        let is_unnamed = is_shared && !matches!(spec.transport, Transport::Http { .. });
+        let face = if is_unnamed { Face::default() } else { holder.face.clone() };
+        Self { server: spec.name.clone(), owner, face, lane: if is_shared { 0 } else { holder.lane } }
     }
 }
 
-/// Whom a connection belongs to.
+/// Whom a connection belongs to. No owner but [`Owner::Everybody`] is ever more than one person and one client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     Everybody,
-    User(UserId),
-    /// A session's name is unique across users.
-    Session(UserId, String),
+    Client(UserId, ClientId),
+    /// One session of the client.
+    Session(UserId, ClientId, String),
+}
+
+impl Owner {
+    /// `None`: it is nobody's in particular.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::Everybody => None,
+            Self::Client(user, _) | Self::Session(user, ..) => Some(user),
+        }
+    }
+}
+
+/// Who speaks in a call: what a server says without naming a call goes to the one speaker it can be about, or to none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Speaker {
+    /// The gateway itself: its own requests are no call of a client's.
+    #[default]
+    Gateway,
+    /// A session of a legacy client.
+    Session(Arc<str>),
+    /// One request of a modern client: no two of them are the same speaker.
+    Request,
 }
 
 /// Which connection: the pool has one for each.
@@ -129,6 +161,9 @@ pub struct ConnectionKey {
     pub owner: Owner,
     /// What the server was told that its client can do.
     pub face: Face,
+    /// A modern client's calls that run side by side have a connection each, where a server's questions do not name their call. The first
+    /// one is 0, which is everything else's too.
+    pub lane: u8,
 }
 
 /// What every connection of the pool is made with.

@@ -1,6 +1,7 @@
 //! What a server sends about one call before its answer: progress, notifications, and requests of its own. What belongs to no
 //! call is an [`super::Event`], or goes to [`super::ServerRequests`].
 
+use portunus_core::ids::ServerName;
 use tokio::sync::oneshot;
 
 use super::RpcError;
@@ -22,6 +23,8 @@ pub enum News {
 /// A request of a server (`elicitation/create`, `sampling/createMessage`, `roots/list`), to be answered by the client.
 #[derive(Debug)]
 pub struct ServerAsk {
+    /// Who asks.
+    pub server: ServerName,
     pub method: String,
     pub params: Option<Payload>,
     reply: oneshot::Sender<Result<Payload, RpcError>>,
@@ -29,9 +32,13 @@ pub struct ServerAsk {
 
 impl ServerAsk {
     /// The request, and where its answer will come. A request that is dropped unanswered closes the channel.
-    pub fn new(method: String, params: Option<Payload>) -> (Self, oneshot::Receiver<Result<Payload, RpcError>>) {
+    pub fn new(
+        server: ServerName,
+        method: String,
+        params: Option<Payload>,
+    ) -> (Self, oneshot::Receiver<Result<Payload, RpcError>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { method, params, reply }, answer)
+        (Self { server, method, params, reply }, answer)
     }
 
     /// The server may be gone: then nobody misses the answer.

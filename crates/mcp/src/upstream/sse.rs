@@ -39,6 +39,7 @@ impl SseLink {
         inbox: &Arc<Inbox>,
         hello: &Hello,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
+        inbox.chatter(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let stream = Target::new(http.clone(), url.clone(), &mut headers)?;
         let mut own = headers.clone();

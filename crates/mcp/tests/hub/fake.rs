@@ -212,15 +212,17 @@ impl Servers for Fakes {
     }
 
     async fn close_user(&self, user: &UserId) {
-        self.peers.lock().unwrap().retain(|key, _| match &key.owner {
-            Owner::Everybody => true,
-            Owner::User(owner) | Owner::Session(owner, _) => owner != user,
+        self.peers.lock().unwrap().retain(|key, _| match key.owner.user() {
+            None => true,
+            Some(owner) => owner != user,
         });
     }
 
     async fn close_session(&self, holder: &Holder) {
         self.closed_sessions.lock().unwrap().push(holder.clone());
-        self.peers.lock().unwrap().retain(|key, _| key.owner != Owner::Session(holder.user.clone(), holder.session.clone()));
+        self.peers.lock().unwrap().retain(|key, _| {
+            key.owner != Owner::Session(holder.user.clone(), holder.client.clone(), holder.session.clone().unwrap())
+        });
     }
 }
 

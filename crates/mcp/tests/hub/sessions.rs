@@ -80,7 +80,7 @@ async fn delete_ends_the_session_its_streams_and_its_children() {
     assert_eq!(stream.next().await, None, "the stream ends");
     waiting.await.unwrap();
     let closed = fakes.closed_sessions.lock().unwrap().clone();
-    assert_eq!(closed.iter().map(|holder| holder.session.as_str()).collect::<Vec<_>>(), [client.session.as_str()]);
+    assert_eq!(closed.iter().map(|holder| holder.session.as_deref()).collect::<Vec<_>>(), [Some(client.session.as_str())]);
     assert_eq!(status(&client, client.caller.clone()).await.0, StatusCode::NOT_FOUND);
     assert_eq!(client.hub.delete(client.caller.clone(), &client.headers()).await.status, StatusCode::NOT_FOUND);
 }

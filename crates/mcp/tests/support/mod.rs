@@ -9,7 +9,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use portunus_core::{
-    ids::{ServerName, UserId},
+    ids::{ClientId, ServerName, UserId},
     secret::SecretText,
 };
 use portunus_mcp::{
@@ -79,9 +79,11 @@ pub(crate) fn pool_with(spec: ServerSpec, options: Options) -> Arc<Upstreams> {
 pub(crate) fn holder(user: &str, session: &str) -> Holder {
     Holder {
         user: UserId::of("https://issuer.example", user),
-        session: session.to_owned(),
+        client: ClientId::from_text("ptn_client_test"),
+        session: Some(session.to_owned()),
         face: Face::default(),
         person: Person::default(),
+        lane: 0,
     }
 }
 

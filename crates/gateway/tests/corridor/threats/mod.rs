@@ -20,6 +20,7 @@ mod flood;
 mod headers;
 mod hosts;
 mod identity;
+mod isolation;
 mod pages;
 mod paths;
 mod poisoned_tools;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use portunus_core::ids::ServerName;
 
-use super::dialect;
+use super::{dialect, ownership};
 use crate::{
     aggregate::list,
     hub::{
         Inner,
         ask::Ask,
         reply::{Problem, Reply},
+        single,
     },
-    spec::Isolation,
     wire::{self, Outcome, Payload, WireError},
 };
 
@@ -63,7 +63,7 @@ pub(super) async fn merged(hub: &Arc<Inner>, ask: &Ask, mut servers: Vec<ServerN
         let page = cursor.take().and_then(|cursor| cursor.page);
         match page_of(hub, ask, &server, page).await {
             Ok((listed, more)) => {
-                tasks.extend(listed.into_iter().filter(|task| is_own(hub, ask, &server, task)));
+                tasks.extend(ownership::own_among(hub, ask, &server, listed).await?);
                 if more.is_some() {
                     next = Some(Cursor { server, page: more });
                     break;
@@ -117,10 +117,17 @@ fn read(result: &Payload) -> Result<(Vec<Payload>, Option<Payload>), WireError> 
     Ok((tasks, more))
 }
 
-/// A server that everybody shares lists everybody's tasks: only those that it made for this user are shown.
-fn is_own(hub: &Inner, ask: &Ask, server: &ServerName, task: &Payload) -> bool {
-    let is_shared = hub.spec(server).is_some_and(|spec| spec.isolation == Isolation::Shared);
-    !is_shared || dialect::id(task).is_some_and(|id| hub.tasks.holds(ask.asker.user(), &id, server))
+/// The list of one server, for `/mcp/{server}`: the server's own page, without what is another's.
+pub(super) async fn of_one(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
+    single::check_method(&*ask.allow, server, &ask.method)?;
+    let result = match ask.forward(hub, server, ask.params.clone()).await? {
+        Outcome::Result(result) if ownership::is_common(hub, server) => result,
+        other => return Ok(other),
+    };
+    let (listed, _) = read(&result)?;
+    let own = ownership::own_among(hub, ask, server, listed).await?;
+    let own = list::array(own.iter().map(Payload::as_bytes));
+    Ok(Outcome::Result(wire::replace_member(&result, &["tasks"], &own)?))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Tasks on `/mcp`: what a client asks about a task goes to the server that made it. Which one that is, is remembered when the task is made
-//! ([`table`]); of a task that nobody here remembers, every server that could have made it is asked. Two servers that made the same id
-//! cannot be told apart, so neither is asked. What the two kinds of tasks have in common is in [`dialect`], the merged list in [`list`].
+//! Tasks: what a client asks about one goes to the server that made it, if it is the client's own. Whose a task is, is written down when it
+//! is made ([`ownership`]), and asked by one predicate in every view. Two servers that made the same id for one owner cannot be told apart
+//! on `/mcp`, so neither is asked. What the two kinds of tasks have in common is in [`dialect`], the merged list in [`list`].
 
 use std::sync::Arc;
 
@@ -8,10 +8,13 @@ use portunus_core::ids::ServerName;
 
 pub(crate) mod dialect;
 pub(crate) mod list;
+mod ownership;
 pub(crate) mod table;
 
+pub(crate) use self::ownership::note_made;
 use self::{
     dialect::{EXTENSION, Method},
+    ownership::{is_common, not_found, own_of, owned},
     table::Maker,
 };
 use crate::{
@@ -20,19 +23,18 @@ use crate::{
     era::Era,
     face::Missing,
     hub::{
-        Inner,
+        Inner, View,
         ask::Ask,
         capabilities,
         reply::{Problem, Reply},
     },
-    spec::Isolation,
     wire::{self, Outcome, Payload},
 };
 
 /// The method that tells whether a server has a task.
 const GET: &str = "tasks/get";
 
-/// `tasks/get` and its kin.
+/// `tasks/get` and its kin, on `/mcp`.
 pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask, method: Method) -> Reply {
     let servers = asked(hub, ask, method)?;
     if method == Method::List {
@@ -45,29 +47,56 @@ pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask, method: Method) -> Repl
         _ => ask.forward(hub, &found.server, ask.params.clone()).await,
     };
     if let Ok(Outcome::Result(_)) = &reply {
-        note(hub, ask, &found.server, None, &id);
+        ownership::note_followed(hub, ask, &found.server, &id).await;
     }
     reply
 }
 
+/// The same on `/mcp/{server}`, whatever the method is called: it is about one of the client's own tasks, or about those in a list.
+pub(crate) async fn request_one(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
+    if ask.method == "tasks/list" {
+        return list::of_one(hub, server, ask).await;
+    }
+    let Some(id) = ask.head()?.task_id else {
+        return Err(if Method::of(&ask.method, ask.era).is_some() {
+            Problem::missing("taskId")
+        } else {
+            Problem::method_not_found(&ask.method)
+        });
+    };
+    own_at(hub, server, ask, &id).await?;
+    let reply = ask.forward(hub, server, ask.params.clone()).await;
+    if let Ok(Outcome::Result(_)) = &reply {
+        ownership::note_followed(hub, ask, server, &id).await;
+    }
+    reply
+}
+
+/// May the client follow this task of this server?
+async fn own_at(hub: &Arc<Inner>, server: &ServerName, ask: &Ask, id: &str) -> Result<(), Problem> {
+    match owned(hub, ask, server, id).await? {
+        Some(maker) => permitted(ask, &maker),
+        None if is_common(hub, server) => Err(not_found()),
+        // The child is the client's alone, so whatever tasks it has are.
+        None => permitted(ask, &Maker { server: server.clone(), tool: None, session: None }),
+    }
+}
+
 /// The server of a task that a client wants to hear of.
 pub(crate) async fn server_of(hub: &Arc<Inner>, ask: &Ask, id: &str) -> Result<ServerName, Problem> {
+    if let View::One(server) = &ask.view {
+        return own_at(hub, server, ask, id).await.map(|()| server.clone());
+    }
     let servers = asked(hub, ask, Method::Get)?;
     find(hub, ask, id, servers).await.map(|found| found.server)
 }
 
-/// Remembers the task, if this answer to a call of the tool is one.
-pub(crate) fn note_made(hub: &Inner, ask: &Ask, server: &ServerName, tool: &str, reply: &Reply) {
-    if let Ok(Outcome::Result(result)) = reply
-        && let Some(id) = dialect::made(result)
-    {
-        note(hub, ask, server, Some(tool.to_owned()), &id);
+/// May the caller ask this?
+pub(crate) async fn guard(hub: &Arc<Inner>, ask: &Ask) -> Result<(), Problem> {
+    match ask.head()?.task_id {
+        Some(id) => server_of(hub, ask, &id).await.map(drop),
+        None => Ok(()),
     }
-}
-
-fn note(hub: &Inner, ask: &Ask, server: &ServerName, tool: Option<String>, id: &str) {
-    let session = ask.speaker.as_ref().map(|session| session.id.clone());
-    hub.tasks.note(ask.asker.user(), id, Maker { server: server.clone(), tool, session });
 }
 
 /// The servers that can be asked this, as far as is known of them: one that nobody was connected to yet may be such a one.
@@ -101,16 +130,23 @@ struct Found {
 }
 
 async fn find(hub: &Arc<Inner>, ask: &Ask, id: &str, servers: Vec<ServerName>) -> Result<Found, Problem> {
-    let mut makers = hub.tasks.makers(ask.asker.user(), id);
+    let mut makers = own_of(hub, ask, &servers, id).await?;
     makers.retain(|maker| verdict(ask, maker) != Verdict::Hidden);
     match makers.as_slice() {
         [] => ask_around(hub, ask, id, servers).await,
-        [maker] if verdict(ask, maker).is_allowed() => Ok(Found { server: maker.server.clone(), state: None }),
-        [maker] => {
+        [maker] => permitted(ask, maker).map(|()| Found { server: maker.server.clone(), state: None }),
+        several => Err(ambiguous(several.iter().map(|maker| &maker.server))),
+    }
+}
+
+fn permitted(ask: &Ask, maker: &Maker) -> Result<(), Problem> {
+    match verdict(ask, maker) {
+        Verdict::Allowed => Ok(()),
+        Verdict::NotGranted => {
             let what = maker.tool.clone().map_or(Wanted::Server, Wanted::Tool);
             Err(Problem::not_granted(&maker.server, what))
         }
-        several => Err(ambiguous(several.iter().map(|maker| &maker.server))),
+        Verdict::Hidden => Err(not_found()),
     }
 }
 
@@ -123,10 +159,11 @@ fn verdict(ask: &Ask, maker: &Maker) -> Verdict {
     }
 }
 
-/// Nobody here remembers the task: all at once, the servers are asked for it.
+/// No record says whose the task is. All at once, those servers are asked for it whose process is the client's alone: what another has is
+/// not the client's.
 async fn ask_around(hub: &Arc<Inner>, ask: &Ask, id: &str, mut servers: Vec<ServerName>) -> Result<Found, Problem> {
     let withheld = servers.iter().find(|server| ask.allow.method(server, &ask.method) == Verdict::NotGranted).cloned();
-    servers.retain(|server| ask.allow.method(server, &ask.method).is_allowed() && !is_of_another(hub, ask, server, id));
+    servers.retain(|server| ask.allow.method(server, &ask.method).is_allowed() && !is_common(hub, server));
     if let (true, Some(server)) = (servers.is_empty(), withheld) {
         return Err(Problem::not_granted(&server, Wanted::Server));
     }
@@ -146,12 +183,6 @@ async fn ask_around(hub: &Arc<Inner>, ask: &Ask, id: &str, mut servers: Vec<Serv
         let down = if down.is_empty() { String::new() } else { format!(" (not available now: {})", down.join(", ")) };
         Problem::invalid_params(format!("Task not found{down}"))
     })
-}
-
-/// A server that everybody shares cannot tell whose task is asked for. What is known here counts.
-fn is_of_another(hub: &Inner, ask: &Ask, server: &ServerName, id: &str) -> bool {
-    hub.spec(server).is_some_and(|spec| spec.isolation == Isolation::Shared)
-        && hub.tasks.is_of_another(ask.asker.user(), id, server)
 }
 
 /// The state of the task at this server, if it has such a task.

@@ -21,9 +21,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    allow::{Allow, AllowAll},
+    hub::operation::Operation,
     sync::locked,
     wire::{self, RequestId, code},
 };
+
+use super::outbox::About;
 
 mod event_id;
 
@@ -55,18 +59,25 @@ pub(crate) struct Resumable {
 struct State {
     /// `None` once all of it is in, and for streams that are fed from outside.
     feed: Option<Feed>,
-    kept: VecDeque<(u64, Bytes)>,
+    kept: VecDeque<Kept>,
     bytes: usize,
     budget: Arc<AtomicUsize>,
     /// The number of the newest message.
     last: u64,
     /// Of the request that this answers.
     request: Option<RequestId>,
+    operation: Option<Arc<Operation>>,
     reader: Reader,
     waker: Option<Waker>,
     /// Since when it has been over, or without a reader.
     idle_since: Option<Instant>,
     over: bool,
+}
+
+struct Kept {
+    number: u64,
+    message: Bytes,
+    about: Option<About>,
 }
 
 /// The right to read, until somebody else takes it.
@@ -85,9 +96,9 @@ pub(crate) enum Step {
 
 impl Resumable {
     /// Notes a message from outside of the feed, and names it.
-    pub(crate) fn push(&self, message: &Bytes) -> EventId {
+    pub(crate) fn push(&self, message: &Bytes, about: Option<About>) -> EventId {
         let mut state = locked(&self.state);
-        let number = state.keep(message);
+        let number = state.keep(message, about);
         if let Some(waker) = state.waker.take() {
             waker.wake();
         }
@@ -103,15 +114,16 @@ impl Resumable {
         format!("{id}{}", self.tail)
     }
 
-    /// The first message after number `after`: from what is kept, else from the feed.
-    pub(crate) fn poll_after(&self, reader: &Reader, after: u64, cx: &mut Context<'_>) -> Poll<Step> {
+    /// The first message after number `after` that `allow` lets the reader have: from what is kept, else from the feed.
+    pub(crate) fn poll_after(&self, reader: &Reader, after: u64, allow: &dyn Allow, cx: &mut Context<'_>) -> Poll<Step> {
         let mut state = locked(&self.state);
         if state.reader.generation != reader.generation {
             return Poll::Ready(Step::End);
         }
-        let next = state.kept.partition_point(|(number, _)| *number <= after);
-        if let Some((number, message)) = state.kept.get(next) {
-            return Poll::Ready(Step::Message(self.id(*number), message.clone()));
+        let next = state.kept.partition_point(|kept| kept.number <= after);
+        let may_have = |kept: &&Kept| kept.about.as_ref().is_none_or(|about| about.is_allowed(allow));
+        if let Some(kept) = state.kept.iter().skip(next).find(may_have) {
+            return Poll::Ready(Step::Message(self.id(kept.number), kept.message.clone()));
         }
         if state.over {
             return Poll::Ready(match state.lost(after) {
@@ -121,7 +133,7 @@ impl Resumable {
         }
         match state.feed.as_mut().map(|feed| Pin::new(feed).poll_next(cx)) {
             Some(Poll::Ready(Some(message))) => {
-                let number = state.keep(&message);
+                let number = state.keep(&message, None);
                 Poll::Ready(Step::Message(self.id(number), message))
             }
             Some(Poll::Ready(None)) => {
@@ -139,7 +151,8 @@ impl Resumable {
     pub(crate) async fn drain(self: Arc<Self>, reader: Reader) {
         let mut after = locked(&self.state).last;
         loop {
-            let step = std::future::poll_fn(|cx| self.poll_after(&reader, after, cx));
+            // Nobody gets to see it: whoever comes back for what is kept is judged then.
+            let step = std::future::poll_fn(|cx| self.poll_after(&reader, after, &AllowAll, cx));
             tokio::select! {
                 biased;
                 () = reader.taken_over.cancelled() => return,
@@ -191,7 +204,7 @@ impl State {
     }
 
     /// Numbers a message and keeps it, the oldest ones making room. One too large to be kept is lost to whoever comes back.
-    fn keep(&mut self, message: &Bytes) -> u64 {
+    fn keep(&mut self, message: &Bytes, about: Option<About>) -> u64 {
         self.last += 1;
         while !self.kept.is_empty() && (self.kept.len() >= MAX_EVENTS || self.bytes + message.len() > MAX_STREAM_BYTES) {
             self.drop_oldest();
@@ -200,7 +213,7 @@ impl State {
             let room = |taken: usize| Some(taken + message.len()).filter(|taken| *taken <= MAX_USER_BYTES);
             if self.budget.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok() {
                 self.bytes += message.len();
-                self.kept.push_back((self.last, message.clone()));
+                self.kept.push_back(Kept { number: self.last, message: message.clone(), about });
                 break;
             }
             if self.kept.is_empty() {
@@ -219,7 +232,7 @@ impl State {
     }
 
     fn drop_oldest(&mut self) {
-        if let Some((_, message)) = self.kept.pop_front() {
+        if let Some(Kept { message, .. }) = self.kept.pop_front() {
             self.bytes -= message.len();
             self.budget.fetch_sub(message.len(), Ordering::AcqRel);
         }
@@ -258,8 +271,8 @@ impl Resumables {
     }
 
     /// The answer to a request: `feed` gives all of its messages.
-    pub(crate) fn open_call(&self, request: RequestId, feed: Feed) -> (Arc<Resumable>, Reader) {
-        self.open(Origin::Call, Some(request), Some(feed))
+    pub(crate) fn open_call(&self, request: RequestId, operation: Arc<Operation>, feed: Feed) -> (Arc<Resumable>, Reader) {
+        self.open(Origin::Call, Some((request, operation)), Some(feed))
     }
 
     /// A stream that is fed by [`Resumable::push`] alone.
@@ -267,7 +280,8 @@ impl Resumables {
         self.open(Origin::Listening, None, None)
     }
 
-    fn open(&self, origin: Origin, request: Option<RequestId>, feed: Option<Feed>) -> (Arc<Resumable>, Reader) {
+    fn open(&self, origin: Origin, call: Option<(RequestId, Arc<Operation>)>, feed: Option<Feed>) -> (Arc<Resumable>, Reader) {
+        let (request, operation) = call.unzip();
         let reader = Reader { generation: 0, taken_over: CancellationToken::new() };
         let tail = request.as_ref().map(event_id::tail).unwrap_or_default();
         let state = State {
@@ -277,6 +291,7 @@ impl Resumables {
             budget: Arc::clone(&self.budget),
             last: 0,
             request,
+            operation,
             reader: reader.clone(),
             waker: None,
             idle_since: None,
@@ -288,6 +303,13 @@ impl Resumables {
         self.make_room(&mut streams);
         streams.push(Arc::clone(&stream));
         (stream, reader)
+    }
+
+    /// What the stream of this event answers: whoever comes back for it must be allowed that.
+    pub(crate) fn operation(&self, event: &EventId) -> Option<Arc<Operation>> {
+        let streams = locked(&self.streams);
+        let stream = streams.iter().find(|stream| stream.number == event.stream && stream.origin == event.origin)?;
+        locked(&stream.state).operation.clone()
     }
 
     /// The stream of this event, to be read on after it. `None`: it is not kept, or nothing comes after.

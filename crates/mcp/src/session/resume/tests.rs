@@ -9,6 +9,10 @@ fn streams() -> Resumables {
     Resumables::new(Arc::default())
 }
 
+fn operation() -> Arc<Operation> {
+    Operation::nothing()
+}
+
 fn feed() -> (mpsc::UnboundedSender<Bytes>, Feed) {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     (sender, futures::stream::poll_fn(move |cx| receiver.poll_recv(cx)).boxed())
@@ -19,7 +23,7 @@ fn read(stream: &Resumable, reader: &Reader, mut after: u64) -> (Vec<(u64, Bytes
     let mut got = Vec::new();
     // bounded: by what the stream holds; nothing is waited for.
     loop {
-        match std::future::poll_fn(|cx| stream.poll_after(reader, after, cx)).now_or_never() {
+        match std::future::poll_fn(|cx| stream.poll_after(reader, after, &AllowAll, cx)).now_or_never() {
             Some(Step::Message(id, message)) => {
                 after = id.number;
                 got.push((id.number, message));
@@ -42,12 +46,12 @@ fn event_ids() {
     }
     for request in ["1", "-7.50", r#""seven""#, r#""\u00e9 -""#] {
         let request = RequestId::from_payload(wire::Payload::from_json(request).unwrap()).unwrap();
-        let (stream, _) = streams().open_call(request.clone(), feed().1);
+        let (stream, _) = streams().open_call(request.clone(), operation(), feed().1);
         let event = NamedEvent::parse(&stream.name(stream.id(3))).unwrap();
         assert_eq!((event.id, event.request), (stream.id(3), Some(request)));
     }
     let long = RequestId::from_payload(wire::Payload::from_json(&format!("{:?}", "x".repeat(200))).unwrap()).unwrap();
-    let (stream, _) = streams().open_call(long, feed().1);
+    let (stream, _) = streams().open_call(long, operation(), feed().1);
     assert_eq!(stream.name(stream.id(3)), "c1-3", "no header of any length");
     for bad in [
         "",
@@ -75,7 +79,7 @@ fn event_ids() {
 async fn messages_after_an_event_are_given_again() {
     let all = streams();
     let (sender, feed) = feed();
-    let (stream, reader) = all.open_call(RequestId::number(1), feed);
+    let (stream, reader) = all.open_call(RequestId::number(1), operation(), feed);
     for message in ["a", "b", "c"] {
         sender.send(message.into()).unwrap();
     }
@@ -98,7 +102,7 @@ async fn messages_after_an_event_are_given_again() {
 async fn what_comes_while_nobody_reads_is_kept() {
     let all = streams();
     let (sender, feed) = feed();
-    let (stream, reader) = all.open_call(RequestId::number(1), feed);
+    let (stream, reader) = all.open_call(RequestId::number(1), operation(), feed);
     sender.send("a".into()).unwrap();
     assert_eq!(read(&stream, &reader, 0).0.len(), 1);
     let drain = stream.leave(&reader).expect("somebody reads on");
@@ -115,7 +119,7 @@ async fn what_comes_while_nobody_reads_is_kept() {
 async fn a_new_reader_takes_over_from_the_one_that_kept() {
     let all = streams();
     let (sender, feed) = feed();
-    let (stream, reader) = all.open_call(RequestId::number(1), feed);
+    let (stream, reader) = all.open_call(RequestId::number(1), operation(), feed);
     let drain = stream.leave(&reader).unwrap();
     let draining = tokio::spawn(Arc::clone(&stream).drain(drain));
     tokio::task::yield_now().await;
@@ -130,20 +134,20 @@ fn memory_is_bounded() {
     let all = streams();
     let (stream, reader) = all.open_listening();
     for _ in 0..MAX_EVENTS + 5 {
-        stream.push(&Bytes::from_static(b"x"));
+        stream.push(&Bytes::from_static(b"x"), None);
     }
     let (got, _) = read(&stream, &reader, 0);
     assert_eq!((got.len(), got[0].0), (MAX_EVENTS, 6), "the newest stay");
     let large = Bytes::from(vec![b'x'; MAX_STREAM_BYTES / 2]);
     for _ in 0..4 {
-        stream.push(&large);
+        stream.push(&large, None);
     }
     assert_eq!(all.budget.load(Ordering::Relaxed), MAX_STREAM_BYTES);
     let others: Vec<_> = (0..2 * MAX_USER_BYTES / MAX_STREAM_BYTES)
         .map(|_| {
             let (other, _) = all.open_listening();
-            other.push(&large);
-            other.push(&large);
+            other.push(&large, None);
+            other.push(&large, None);
             other
         })
         .collect();
@@ -157,7 +161,7 @@ fn memory_is_bounded() {
 fn a_response_too_large_to_be_kept_is_answered_for() {
     let all = streams();
     let (sender, feed) = feed();
-    let (stream, reader) = all.open_call(RequestId::number(5), feed);
+    let (stream, reader) = all.open_call(RequestId::number(5), operation(), feed);
     sender.send(Bytes::from(vec![b'x'; MAX_STREAM_BYTES + 1])).unwrap();
     drop(sender);
     let (got, over) = read(&stream, &reader, 0);

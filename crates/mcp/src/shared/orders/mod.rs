@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     era::Era,
-    upstream::{RpcError, ServerInfo, UpstreamError},
+    upstream::{ServerInfo, UpstreamError},
     wire::{self, Outcome, Payload, WireError},
 };
 
@@ -19,8 +19,6 @@ pub(super) enum Order {
     Request(u64, Asked),
     Notify(u64, String, Option<Payload>),
     FollowTask(u64, String, bool),
-    /// The client's answer to a question, by the question's number.
-    Answer(u64, u64, Result<Payload, RpcError>),
 }
 
 /// A request to the server.
@@ -42,9 +40,6 @@ pub(super) enum Word {
     Progress(Payload),
     /// About the request.
     Notification(String, Option<Payload>),
-    Question(u64, String, Option<Payload>),
-    /// The server no longer wants an answer.
-    Withdrawn(u64),
     Answered(Outcome),
     Followed(bool),
     Done,
@@ -75,15 +70,6 @@ impl Order {
                 ("task", wire::quote(task)),
                 ("wanted", is_wanted.to_string()),
             ],
-            Self::Answer(attachment, question, answer) => vec![
-                ("order", wire::quote("answer")),
-                ("attachment", number(attachment)),
-                ("question", number(question)),
-                match answer {
-                    Ok(result) => ("result", result.as_str().to_owned()),
-                    Err(error) => ("error", error.object().as_str().to_owned()),
-                },
-            ],
         };
         write(&members)
     }
@@ -102,13 +88,6 @@ impl Order {
             }
             "notify" => Self::Notify(attachment()?, method?, params),
             "follow" => Self::FollowTask(attachment()?, found.read("task")?, found.read("wanted")?),
-            "answer" => {
-                let answer = match (found.find("result"), found.find("error")) {
-                    (Some(result), _) => Ok(result),
-                    (None, error) => Err(RpcError::read(&error?)),
-                };
-                Self::Answer(attachment()?, found.read("question")?, answer)
-            }
             _ => return None,
         })
     }
@@ -128,12 +107,6 @@ impl Word {
             Self::Event(method, params) => said("word", "event", method, params.as_ref()),
             Self::Progress(params) => with("progress", "params", params.as_str().to_owned()),
             Self::Notification(method, params) => said("word", "notification", method, params.as_ref()),
-            Self::Question(number, method, params) => {
-                let mut members = said("word", "question", method, params.as_ref());
-                members.push(("question", number.to_string()));
-                members
-            }
-            Self::Withdrawn(number) => with("withdrawn", "question", number.to_string()),
             Self::Answered(Outcome::Result(result)) => with("answered", "result", result.as_str().to_owned()),
             Self::Answered(Outcome::Error(error)) => with("answered", "error", error.as_str().to_owned()),
             Self::Followed(follows) => with("followed", "follows", follows.to_string()),
@@ -157,8 +130,6 @@ impl Word {
             "event" => Self::Event(method?, params),
             "progress" => Self::Progress(params?),
             "notification" => Self::Notification(method?, params),
-            "question" => Self::Question(found.read("question")?, method?, params),
-            "withdrawn" => Self::Withdrawn(found.read("question")?),
             "answered" => Self::Answered(match (found.find("result"), found.find("error")) {
                 (Some(result), _) => Outcome::Result(result),
                 (None, error) => Outcome::Error(error?),

@@ -20,20 +20,12 @@ fn orders_are_read_as_they_were_meant() {
         Order::Request(7, Asked { params: None, wants_news: false, ..asked(None) }),
         Order::Notify(8, "notifications/x".to_owned(), params()),
         Order::FollowTask(9, "task \"1\"".to_owned(), true),
-        Order::Answer(1, 2, Ok(payload(ODD))),
-        Order::Answer(1, 2, Err(RpcError::new(-1, "no"))),
     ] {
         let written = order.write();
         let read = Order::read(&written).unwrap_or_else(|| panic!("{order:?}"));
         assert_eq!(read.write(), written, "{order:?}");
     }
-    let whole = r#"{"code":-1,"message":"no","more":[1.00]}"#;
-    let answer = Order::Answer(1, 2, Err(RpcError::read(&payload(whole))));
-    let text = String::from_utf8(answer.write().to_vec()).unwrap();
-    assert!(text.ends_with(&format!(r#","error":{whole}}}"#)), "{text}");
-    for other in
-        ["", "{}", r#"{"order":"dance"}"#, r#"{"order":"request","attachment":1}"#, r#"{"order":"answer","attachment":1}"#]
-    {
+    for other in ["", "{}", r#"{"order":"dance"}"#, r#"{"order":"request","attachment":1}"#] {
         assert!(Order::read(&Bytes::from_static(other.as_bytes())).is_none(), "{other}");
     }
 }
@@ -71,8 +63,6 @@ fn words_are_read_as_they_were_meant() {
         Word::Event("notifications/x".to_owned(), None),
         Word::Progress(payload(ODD)),
         Word::Notification("notifications/message".to_owned(), params()),
-        Word::Question(3, "roots/list".to_owned(), None),
-        Word::Withdrawn(3),
         Word::Answered(Outcome::Result(payload(ODD))),
         Word::Answered(Outcome::Error(payload(ODD))),
         Word::Followed(false),
@@ -81,7 +71,7 @@ fn words_are_read_as_they_were_meant() {
     ] {
         let written = word.write();
         assert!(
-            matches!(word, Word::Followed(_) | Word::Withdrawn(_) | Word::Done | Word::Unknown | Word::Question(..))
+            matches!(word, Word::Followed(_) | Word::Done | Word::Unknown)
                 || String::from_utf8_lossy(&written).contains(ODD)
                 || matches!(word, Word::Event(_, None)),
             "{word:?}"

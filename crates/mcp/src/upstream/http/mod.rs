@@ -90,6 +90,7 @@ impl HttpLink {
         inbox: &Arc<Inbox>,
         hello: &Hello,
     ) -> Result<Self, UpstreamError> {
+        inbox.chatter(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let shared = Shared {
             target: Target::new(http, url, &mut headers)?,

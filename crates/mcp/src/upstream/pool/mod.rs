@@ -109,6 +109,7 @@ impl Upstreams {
             if !self.pool.spec(server).is_some_and(|now| Arc::ptr_eq(&now, &spec)) {
                 continue;
             }
+            place.replace_spent().await;
             match place.next(&self.pool.options)? {
                 Next::Use(connection) => return Ok(connection),
                 Next::LookAgain => {}
@@ -141,16 +142,14 @@ impl Upstreams {
 
     /// The session is over: connections of its own are closed.
     pub async fn close_session(&self, holder: &Holder) {
-        let owner = Owner::Session(holder.user.clone(), holder.session.clone());
+        let Some(session) = holder.session.clone() else { return };
+        let owner = Owner::Session(holder.user.clone(), holder.client.clone(), session);
         self.take_out(|key| key.owner == owner, async |connection| connection.close("the session ended").await).await;
     }
 
     /// The user is gone: connections that are the user's alone are closed; their sessions go on elsewhere if they can.
     pub async fn close_user(&self, user: &UserId) {
-        let is_theirs = |key: &ConnectionKey| match &key.owner {
-            Owner::Everybody => false,
-            Owner::User(owner) | Owner::Session(owner, _) => owner == user,
-        };
+        let is_theirs = |key: &ConnectionKey| key.owner.user() == Some(user);
         self.take_out(is_theirs, async |connection| connection.hand_over("the user went to another node").await).await;
     }
 

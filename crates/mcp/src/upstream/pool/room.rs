@@ -13,10 +13,7 @@ use portunus_core::ids::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Options;
-use crate::{
-    sync::locked,
-    upstream::{ConnectionKey, Owner},
-};
+use crate::{sync::locked, upstream::ConnectionKey};
 
 pub(super) struct Rooms {
     connections: Arc<Semaphore>,
@@ -56,10 +53,7 @@ struct Share {
 
 /// Whose child a connection of this key would be.
 pub(super) fn person(key: &ConnectionKey) -> Option<&UserId> {
-    match &key.owner {
-        Owner::Everybody => None,
-        Owner::User(user) | Owner::Session(user, _) => Some(user),
-    }
+    key.owner.user()
 }
 
 impl Rooms {

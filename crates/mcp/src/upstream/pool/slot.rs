@@ -67,6 +67,18 @@ impl Place {
         }
     }
 
+    /// Takes out a connection on which nothing is certain any more, once nothing is under way on it: the next caller gets a new one.
+    pub(super) async fn replace_spent(&mut self) {
+        if let Phase::Live { connection, .. } = &self.phase
+            && connection.is_spent()
+            && !connection.is_calling()
+            && !connection.is_closed()
+        {
+            connection.retire().await;
+            self.phase = Phase::Empty;
+        }
+    }
+
     pub(super) fn holds(&self, connection: &Arc<Connection>) -> bool {
         matches!(&self.phase, Phase::Live { connection: held, .. } if Arc::ptr_eq(held, connection))
     }

@@ -2,7 +2,6 @@
 //! configuration's argv and nothing else (threat 43), with a short environment (threat 44), and never outlives its link. How it is started and
 //! ended is [`process`]'s.
 
-mod chatter;
 mod environment;
 mod lines;
 mod process;
@@ -22,12 +21,12 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::{
-    chatter::Chatter,
     lines::{Line, Lines},
     process::{Child, Program, Started},
 };
 use super::{
     Hello, UpstreamError,
+    chatter::Chatter,
     inbox::Inbox,
     link::{Link, Outgoing},
 };
@@ -65,7 +64,7 @@ impl StdioLink {
         let Started { child, stdin, stdout, stderr, first } =
             started.map_err(|error| UpstreamError::Spawn { detail: format!("{command}: {error}") })?;
         tracing::debug!(server = %inbox.key.server, pid = child.id(), "started a child process");
-        let chatter = Arc::new(Chatter::new(inbox.key.server.clone(), env));
+        let chatter = inbox.chatter(env.values());
         let (queue, queued) = mpsc::channel(QUEUE);
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {

@@ -1,14 +1,17 @@
-//! What a child writes that is no message: its standard error, and stray lines among its output. It is logged at `debug`, so many
-//! lines a second and no more, with the values of the child's own variables taken out; the last lines are kept for when it fails.
+//! What a server writes that reaches no client: a child's standard error and stray lines among its output, and log messages that name no
+//! call. It is logged, so many lines a second and no more, with the server's own secrets taken out; a child's last lines are kept for when
+//! it fails.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use portunus_core::{ids::ServerName, secret::SecretText};
 use tokio::time::Instant;
+
+use crate::wire::Payload;
 
 const LINES_PER_SECOND: u32 = 50;
 const LONGEST: usize = 1000;
@@ -29,17 +32,31 @@ struct State {
 }
 
 impl Chatter {
-    pub(super) fn new(server: ServerName, env: &BTreeMap<String, SecretText>) -> Self {
-        let secrets = env.values().filter(|value| value.expose().len() >= SHORTEST_SECRET).cloned().collect();
+    /// `secrets` are the server's own: variables, headers. Of a header such as `Bearer …` the last word is one, too.
+    pub(super) fn new<'a>(server: ServerName, secrets: impl Iterator<Item = &'a SecretText>) -> Self {
+        let words = secrets.flat_map(|secret| {
+            let last = secret.expose().rsplit(' ').next().map(SecretText::new);
+            [Some(secret.clone()), last].into_iter().flatten()
+        });
+        let secrets = words.filter(|value| value.expose().len() >= SHORTEST_SECRET).collect();
         Self { server, secrets, state: Mutex::new(State { since: Instant::now(), lines: 0, last: VecDeque::new() }) }
     }
 
     pub(super) fn line(&self, stream: &'static str, line: &[u8]) {
-        self.line_at(Instant::now(), stream, line);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.line_at(&mut state, Instant::now(), stream, line);
     }
 
-    fn line_at(&self, now: Instant, stream: &'static str, line: &[u8]) {
+    /// A message for which no client could be told from others.
+    pub(super) fn unnamed(&self, method: &str, params: Option<&Payload>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_in_time(&mut state, Instant::now()) {
+            let text = self.cleaned(params.map(Payload::as_str).unwrap_or_default().as_bytes());
+            tracing::info!(server = %self.server, method, "a message that names no call was delivered to no client: {text}");
+        }
+    }
+
+    fn is_in_time(&self, state: &mut State, now: Instant) -> bool {
         if now.saturating_duration_since(state.since) >= Duration::from_secs(1) {
             if state.lines > LINES_PER_SECOND {
                 let dropped = state.lines - LINES_PER_SECOND;
@@ -48,7 +65,11 @@ impl Chatter {
             (state.since, state.lines) = (now, 0);
         }
         state.lines = state.lines.saturating_add(1);
-        if state.lines > LINES_PER_SECOND {
+        state.lines <= LINES_PER_SECOND
+    }
+
+    fn line_at(&self, state: &mut State, now: Instant, stream: &'static str, line: &[u8]) {
+        if !self.is_in_time(state, now) {
             return;
         }
         let text = self.cleaned(line);
@@ -82,21 +103,23 @@ mod tests {
 
     #[test]
     fn t48_own_secrets_are_taken_out() {
-        let env = BTreeMap::from([("KEY".to_owned(), SecretText::new("hunter22")), ("MODE".to_owned(), SecretText::new("a"))]);
-        let chatter = Chatter::new(ServerName::parse("s").unwrap(), &env);
+        let secrets = [SecretText::new("hunter22"), SecretText::new("a"), SecretText::new("Bearer hunter33")];
+        let chatter = Chatter::new(ServerName::parse("s").unwrap(), secrets.iter());
         chatter.line("stderr", b"a key hunter22\x1b[1m");
-        assert_eq!(chatter.last_words(), "a key [redacted] [1m");
+        chatter.line("stderr", b"another hunter33");
+        assert_eq!(chatter.last_words(), "a key [redacted] [1m | another [redacted]");
     }
 
     #[test]
     fn a_flood_is_counted_and_not_kept() {
-        let chatter = Chatter::new(ServerName::parse("s").unwrap(), &BTreeMap::new());
+        let chatter = Chatter::new(ServerName::parse("s").unwrap(), std::iter::empty());
         let start = Instant::now();
+        let line = |at, text: &str| chatter.line_at(&mut chatter.state.lock().unwrap(), at, "stderr", text.as_bytes());
         for n in 0..1000 {
-            chatter.line_at(start, "stderr", n.to_string().as_bytes());
+            line(start, &n.to_string());
         }
         assert_eq!(chatter.last_words(), "45 | 46 | 47 | 48 | 49");
-        chatter.line_at(start + Duration::from_secs(2), "stderr", b"later");
+        line(start + Duration::from_secs(2), "later");
         assert!(chatter.last_words().ends_with("later"));
     }
 }

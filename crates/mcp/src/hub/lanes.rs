@@ -1,0 +1,195 @@
+//! A modern client's calls side by side, at a server whose questions do not name their call: each has a connection of its own while it
+//! runs, so that a question is about the one call there is (threat 49). Calls one after the other share the first, and so what the server
+//! remembers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use portunus_core::ids::ServerName;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Inner, Peer, ask::Ask, capabilities};
+use crate::{
+    aggregate::tasks::dialect,
+    era::Era,
+    sync::locked,
+    upstream::{ConnectionKey, Owner},
+};
+
+/// How many connections one client may have to one server: each can be a child process. Further calls wait.
+const MOST: usize = 4;
+/// Most calls are over sooner: waiting for one costs less than a process.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// After so many clients those without a call are forgotten.
+const PURGE_AT: usize = 1024;
+
+/// By the client's first connection.
+pub(crate) struct Lanes {
+    clients: Mutex<HashMap<ConnectionKey, Arc<ClientLanes>>>,
+    patience: Duration,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { clients: Mutex::default(), patience: PATIENCE }
+    }
+}
+
+#[derive(Default)]
+struct ClientLanes {
+    state: Mutex<[State; MOST]>,
+    freed: Notify,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Never used: there is no connection yet.
+    #[default]
+    Closed,
+    Free,
+    Taken,
+}
+
+/// The right to be the only call on a connection.
+pub(crate) struct Lane {
+    of: Arc<ClientLanes>,
+    number: usize,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        locked(&self.of.state)[self.number] = State::Free;
+        self.of.freed.notify_waiters();
+    }
+}
+
+impl Lane {
+    fn number(&self) -> u8 {
+        u8::try_from(self.number).unwrap_or_default()
+    }
+}
+
+impl Lanes {
+    async fn take(&self, first: &ConnectionKey) -> Lane {
+        let of = {
+            let mut clients = locked(&self.clients);
+            if clients.len() >= PURGE_AT {
+                clients.retain(|_, lanes| Arc::strong_count(lanes) > 1);
+            }
+            Arc::clone(clients.entry(first.clone()).or_default())
+        };
+        let opens_at = Instant::now() + self.patience;
+        loop {
+            let freed = of.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            let is_patient = Instant::now() < opens_at;
+            let found = {
+                let mut state = locked(&of.state);
+                let is_usable = |(number, state): (usize, &State)| match state {
+                    State::Free => true,
+                    State::Closed => number == 0 || !is_patient,
+                    State::Taken => false,
+                };
+                let found = (0..MOST).find(|number| is_usable((*number, &state[*number])));
+                if let Some(number) = found {
+                    state[number] = State::Taken;
+                }
+                found
+            };
+            if let Some(number) = found {
+                return Lane { of: Arc::clone(&of), number };
+            }
+            tokio::select! {
+                () = freed => {}
+                () = tokio::time::sleep_until(opens_at), if is_patient => {}
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// The connection for this call: `first`, or another where the call has to be alone, with the right to be so.
+    pub(super) async fn lane(
+        self: &Arc<Self>,
+        ask: &Ask,
+        server: &ServerName,
+        first: Arc<dyn Peer>,
+    ) -> (Arc<dyn Peer>, Option<Lane>) {
+        if !must_be_alone(ask, &*first) {
+            return (first, None);
+        }
+        let lane = self.lanes.take(first.key()).await;
+        if lane.number == 0 {
+            return (first, Some(lane));
+        }
+        match self.connect(server, &ask.asker.on_lane(lane.number())).await {
+            Ok(peer) => (peer, Some(lane)),
+            // No room: the call works, but what the server asks meanwhile may be refused.
+            Err(error) => {
+                tracing::debug!(%server, %error, "a call has no connection of its own");
+                (first, None)
+            }
+        }
+    }
+}
+
+/// A server of the modern era asks in its answers. One that has tasks is asked about them where it made them.
+fn must_be_alone(ask: &Ask, peer: &dyn Peer) -> bool {
+    let is_call = matches!(ask.method.as_str(), "tools/call" | "prompts/get" | "resources/read" | "completion/complete");
+    let info = peer.info();
+    is_call
+        && ask.era == Era::Modern
+        && info.era == Era::Legacy
+        && peer.key().owner != Owner::Everybody
+        && (ask.asker.face().can_be_asked() || ask.level.is_some())
+        && capabilities::extension(&info.capabilities, dialect::EXTENSION).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use portunus_core::ids::{ClientId, UserId};
+
+    use super::*;
+    use crate::face::Face;
+
+    fn key(client: &str) -> ConnectionKey {
+        let owner = Owner::Client(UserId::from_text("alice"), ClientId::from_text(client));
+        ConnectionKey { server: ServerName::parse("dice").unwrap(), owner, face: Face::default(), lane: 0 }
+    }
+
+    #[tokio::test]
+    async fn t49_no_two_calls_share_a_lane() {
+        let lanes = Lanes { patience: Duration::ZERO, ..Lanes::default() };
+        let mut taken = Vec::new();
+        for n in 0..MOST {
+            let lane = lanes.take(&key("one")).await;
+            assert_eq!(lane.number, n, "the lowest that is free");
+            taken.push(lane);
+        }
+        let one = key("one");
+        let other = lanes.take(&key("other")).await;
+        assert_eq!(other.number, 0, "each client has its own");
+        let waiting = tokio::time::timeout(Duration::from_millis(200), lanes.take(&one)).await;
+        assert!(waiting.is_err(), "there are no more");
+        drop(taken.remove(2));
+        assert_eq!(lanes.take(&key("one")).await.number, 2);
+    }
+
+    #[tokio::test]
+    async fn calls_one_after_the_other_and_quick_ones_open_no_lane() {
+        let lanes = Arc::new(Lanes { patience: Duration::from_secs(3600), ..Lanes::default() });
+        for _ in 0..10 {
+            assert_eq!(lanes.take(&key("one")).await.number, 0);
+        }
+        let first = lanes.take(&key("one")).await;
+        let (theirs, next) = (Arc::clone(&lanes), key("one"));
+        let second = tokio::spawn(async move { theirs.take(&next).await });
+        tokio::task::yield_now().await;
+        drop(first);
+        assert_eq!(second.await.unwrap().number, 0);
+    }
+}

@@ -1,0 +1,136 @@
+//! The calls that a server may still say something about, and which of them a message without a name is about: the one that it can be
+//! about, or none (threats 49, 50).
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::{
+    upstream::{News, Owner, Speaker, UpstreamError},
+    wire::Outcome,
+};
+
+/// How many calls that were given up without an answer are remembered; past it, nothing on the connection is attributed any more.
+pub(super) const MAX_ABANDONED: usize = 256;
+
+/// The calls that the server may still say something about.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) pending: HashMap<u64, Pending>,
+    /// Cancelled, or too late: the server may go on with them, and ask, until it has answered.
+    pub(super) abandoned: HashMap<u64, Voice>,
+    /// There were more than can be remembered.
+    lost_track: bool,
+}
+
+/// One call that waits for its answer.
+pub(super) struct Pending {
+    pub(super) answer: oneshot::Sender<Result<Outcome, UpstreamError>>,
+    pub(super) news: Option<mpsc::Sender<News>>,
+    pub(super) pulse: Arc<Pulse>,
+    /// `None`: the gateway's own request, which no client knows of.
+    pub(super) voice: Option<Voice>,
+}
+
+/// Whose call it is: what is said about two calls of one voice may be told on either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Voice {
+    Session(Arc<str>),
+    Request(u64),
+}
+
+impl Voice {
+    pub(super) fn of(speaker: Speaker, id: u64, is_heard: bool) -> Option<Self> {
+        match speaker {
+            Speaker::Session(session) => Some(Self::Session(session)),
+            Speaker::Request => Some(Self::Request(id)),
+            Speaker::Gateway => is_heard.then_some(Self::Request(id)),
+        }
+    }
+}
+
+/// What a message that names no call is about.
+pub(super) enum Subject<'a> {
+    /// It can be about no other call than those of this one's voice.
+    Call(&'a Pending),
+    /// There is no call.
+    NoCall,
+    /// It could be about the call of another.
+    Uncertain,
+}
+
+impl Calls {
+    /// The one call that an unnamed message can be about. Of a connection that everybody shares nothing is ever certain: neither is the
+    /// only call in flight the only one that the server still works on, nor does a server need a call to speak of a person.
+    pub(super) fn subject(&self, owner: &Owner) -> Subject<'_> {
+        let is_one_sessions = matches!(owner, Owner::Session(..));
+        if *owner == Owner::Everybody || (self.lost_track && !is_one_sessions) {
+            return Subject::Uncertain;
+        }
+        let mut voices = self.pending.values().filter_map(|call| call.voice.as_ref()).chain(self.abandoned.values());
+        let Some(first) = voices.next() else { return Subject::NoCall };
+        if voices.any(|other| other != first) {
+            return Subject::Uncertain;
+        }
+        let heard = self.pending.iter().filter(|(_, call)| call.voice.is_some() && call.news.is_some());
+        match heard.max_by_key(|(id, call)| (!call.pulse.waits_for_client(), **id)) {
+            Some((_, call)) => Subject::Call(call),
+            // Its session can be told all the same: the connection has no other.
+            None if is_one_sessions => Subject::NoCall,
+            None => Subject::Uncertain,
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: u64) -> bool {
+        let Some(call) = self.pending.remove(&id) else { return false };
+        if let Some(voice) = call.voice {
+            if self.abandoned.len() < MAX_ABANDONED {
+                self.abandoned.insert(id, voice);
+            } else {
+                self.lost_track = true;
+            }
+        }
+        true
+    }
+}
+
+/// Signs of life of one call, for its clock.
+#[derive(Default)]
+pub(in crate::upstream) struct Pulse {
+    /// Told at each sign of progress.
+    pub(in crate::upstream) beat: Notify,
+    /// How many requests of the server the client is busy with: meanwhile the server is not late.
+    asking: AtomicUsize,
+}
+
+impl Pulse {
+    pub(in crate::upstream) fn waits_for_client(&self) -> bool {
+        self.asking.load(Ordering::Acquire) > 0
+    }
+}
+
+/// The listener of a call that the server asks something about; while this lives, the call's clock stands still.
+pub(in crate::upstream) struct Asking {
+    pub(in crate::upstream) news: mpsc::Sender<News>,
+    pulse: Arc<Pulse>,
+}
+
+impl Asking {
+    pub(super) fn about(call: &Pending, news: mpsc::Sender<News>) -> Self {
+        call.pulse.asking.fetch_add(1, Ordering::AcqRel);
+        Self { news, pulse: Arc::clone(&call.pulse) }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.pulse.asking.fetch_sub(1, Ordering::AcqRel);
+        self.pulse.beat.notify_one();
+    }
+}

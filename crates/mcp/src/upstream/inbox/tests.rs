@@ -1,0 +1,164 @@
+//! Whose a message is that names no call (threats 49, 50).
+
+use portunus_core::ids::{ClientId, ServerName, UserId};
+
+use super::{calls::MAX_ABANDONED, *};
+use crate::face::Face;
+
+fn inbox(owner: Owner) -> Arc<Inbox> {
+    let server = ServerName::parse("dice").unwrap();
+    Inbox::new(ConnectionKey { server, owner, face: Face::default(), lane: 0 }).0
+}
+
+fn client() -> Owner {
+    Owner::Client(UserId::from_text("alice"), ClientId::from_text("editor"))
+}
+
+fn session() -> Owner {
+    Owner::Session(UserId::from_text("alice"), ClientId::from_text("editor"), "s".to_owned())
+}
+
+/// What happens on a connection, in order; calls are numbered from 1.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A call of this session.
+    Of(&'static str),
+    Modern,
+    /// The gateway's own request.
+    Own,
+    Answered(u64),
+    GivenUp(u64),
+}
+
+/// Who is asked, and who hears a log message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Call(u64),
+    Owner,
+    Nobody,
+}
+
+/// Plays the steps; gives who is asked and who is told by a message on no call's stream, or on that of `on`.
+fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
+    let inbox = inbox(owner);
+    let mut heard = Vec::new();
+    let mut awaited = Vec::new();
+    for step in steps {
+        let mut call = |speaker, is_heard: bool| {
+            let (news, hears) = mpsc::channel(4);
+            let call = inbox.register(is_heard.then_some(news), speaker).unwrap();
+            heard.push((call.id, hears));
+            awaited.push(call);
+        };
+        match *step {
+            Step::Of(session) => call(Speaker::Session(session.into()), true),
+            Step::Modern => call(Speaker::Request, true),
+            Step::Own => call(Speaker::Gateway, false),
+            Step::Answered(id) => {
+                inbox.deliver(&Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)), None);
+            }
+            Step::GivenUp(id) => drop(inbox.forget(id)),
+        }
+    }
+    let told = match inbox.hearer(on, "notifications/message") {
+        Hearer::Call(news) => {
+            let found = heard.iter().find(|(_, hears)| {
+                news.try_send(News::Progress(wire::object(&[]))).ok();
+                !hears.is_empty()
+            });
+            Who::Call(found.unwrap().0)
+        }
+        Hearer::Connection => Who::Owner,
+        Hearer::Nobody => Who::Nobody,
+    };
+    for (_, hears) in &mut heard {
+        while hears.try_recv().is_ok() {}
+    }
+    let asked = match inbox.find_asked(on) {
+        Asked::Caller(asking) => {
+            asking.news.try_send(News::Progress(wire::object(&[]))).unwrap();
+            Who::Call(heard.iter().find(|(_, hears)| !hears.is_empty()).unwrap().0)
+        }
+        Asked::NoCall => Who::Owner,
+        Asked::Nobody(_) => Who::Nobody,
+    };
+    (asked, told)
+}
+
+#[test]
+fn t50_nothing_on_a_shared_connection_is_attributed_by_a_guess() {
+    use Step::{Answered, GivenUp, Modern, Of, Own};
+    for steps in [
+        &[][..],
+        &[Of("a")],
+        &[Modern],
+        &[Of("a"), Of("b")],
+        &[Of("a"), Answered(1), Of("b")],
+        &[Of("a"), GivenUp(1), Of("b")],
+        &[Own, Of("a")],
+    ] {
+        assert_eq!(play(Owner::Everybody, steps, None), (Who::Nobody, Who::Nobody), "{steps:?}");
+    }
+    for (steps, on, who) in [
+        (&[Of("a"), Of("b")][..], 2, Who::Call(2)),
+        (&[Of("a"), Of("b"), Answered(2)], 2, Who::Nobody),
+        (&[Of("a"), Of("b"), GivenUp(2)], 2, Who::Nobody),
+        (&[Own], 1, Who::Nobody),
+    ] {
+        assert_eq!(play(Owner::Everybody, steps, Some(on)), (who, who), "on the stream of {on}: {steps:?}");
+    }
+}
+
+#[test]
+fn t49_what_names_no_call_is_attributed_if_it_can_be_about_one_alone() {
+    use Step::{Answered, GivenUp, Modern, Of, Own};
+    for (steps, who) in [
+        (&[][..], Who::Owner),
+        (&[Own], Who::Owner),
+        (&[Modern], Who::Call(1)),
+        (&[Own, Modern], Who::Call(2)),
+        (&[Modern, Modern], Who::Nobody),
+        (&[Modern, Answered(1), Modern], Who::Call(2)),
+        // The server may not have noticed, and goes on with the first.
+        (&[Modern, GivenUp(1), Modern], Who::Nobody),
+        (&[Modern, GivenUp(1)], Who::Nobody),
+        (&[Modern, GivenUp(1), Answered(1), Modern], Who::Call(2)),
+        (&[Own, GivenUp(1), Modern], Who::Call(2)),
+        (&[Of("a")], Who::Call(1)),
+        (&[Of("a"), Of("a")], Who::Call(2)),
+        (&[Of("a"), GivenUp(1), Of("a")], Who::Call(2)),
+        (&[Of("a"), Of("b")], Who::Nobody),
+        (&[Of("a"), GivenUp(1), Of("b")], Who::Nobody),
+        (&[Of("a"), GivenUp(1)], Who::Nobody),
+        (&[Of("a"), Modern], Who::Nobody),
+    ] {
+        assert_eq!(play(client(), steps, None), (who, who), "{steps:?}");
+    }
+}
+
+#[test]
+fn t49_a_connection_of_one_session_is_that_sessions() {
+    use Step::{GivenUp, Of};
+    for (steps, who) in [
+        (&[][..], Who::Owner),
+        (&[Of("s")], Who::Call(1)),
+        (&[Of("s"), Of("s")], Who::Call(2)),
+        (&[Of("s"), GivenUp(1)], Who::Owner),
+        (&[Of("s"), Of("s"), GivenUp(2)], Who::Call(1)),
+    ] {
+        assert_eq!(play(session(), steps, None), (who, who), "{steps:?}");
+    }
+}
+
+#[test]
+fn who_lost_track_of_calls_attributes_nothing() {
+    let mut steps = Vec::new();
+    for id in 1..=u64::try_from(MAX_ABANDONED).unwrap() + 1 {
+        steps.extend([Step::Modern, Step::GivenUp(id)]);
+    }
+    for id in 1..=u64::try_from(MAX_ABANDONED).unwrap() + 1 {
+        steps.push(Step::Answered(id));
+    }
+    steps.push(Step::Modern);
+    assert_eq!(play(client(), &steps, None), (Who::Nobody, Who::Nobody));
+}
