@@ -297,7 +297,9 @@ impl RefreshFamily {
     /// The labels have different lengths, or what follows them a fixed one: no two inputs read the same.
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new(&self.key().into());
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 

@@ -211,7 +211,7 @@ mod tests {
                 let (age, told_age) = (now.since(used_at), now.since(told));
                 assert!(told >= used_at, "never earlier than it was");
                 if age <= DAY {
-                    let fraction = (age - told_age).as_millis() * 100 / (age.as_millis() + 1000);
+                    let fraction = age.abs_diff(told_age).as_millis() * 100 / (age.as_millis() + 1000);
                     assert!(fraction <= 30, "{exchanges} every {apart} s: {generation}, {age:?} ago, is told as {told_age:?}");
                 } else {
                     assert!(told_age > DAY / 2, "{generation}: {told_age:?}");

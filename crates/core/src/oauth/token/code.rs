@@ -80,7 +80,7 @@ pub fn redeem(client: &AuthenticatedClient, checked: &CheckedCode, address: Opti
         None => mint_access(&grant, audience.clone(), issuing),
     };
     let refresh = family.as_ref().map(RefreshFamily::token);
-    let answer = TokenResponse::new(&secret, refresh.as_ref().map(|secret| secret.expose()), &access, now);
+    let answer = TokenResponse::new(&secret, refresh.as_ref().map(crate::secret::TokenSecret::expose), &access, now);
     Redemption { access, refresh: family, answer, grant }
 }
 

@@ -122,7 +122,7 @@ pub fn refresh(request: RefreshRequest<'_>, resources: &Resources, issuing: &Iss
     };
     let kept = current.and_then(|family| {
         let (secret, access) = family.current_access(&audience.resource, &audience.scopes, now, lifetimes)?;
-        (!dead.contains(&access.hash)).then(|| (family, secret, access))
+        (!dead.contains(&access.hash)).then_some((family, secret, access))
     });
     if let Some((family, secret, access)) = kept {
         let answer = TokenResponse::new(&secret, Some(family.token().expose()), &access, now);

@@ -62,6 +62,7 @@ fn code_of(refused: RefreshRefused) -> Option<ErrorCode> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a request is passed as")]
 fn elsewhere() -> Option<IpAddr> {
     Some(IpAddr::from([192, 0, 2, 2]))
 }
@@ -80,10 +81,10 @@ fn t17_fb16_which_use_a_token_is() {
     // Standing, lifetimes, from the same address, from another one.
     let cases = [
         (used(Duration::ZERO), &lifetimes, grace, grace),
-        (used(30 * second - Duration::from_millis(1)), &lifetimes, grace, grace),
+        (used(Duration::from_millis(29_999)), &lifetimes, grace, grace),
         (used(30 * second), &lifetimes, same, far),
         (used(HOUR), &lifetimes, same, far),
-        (used(DAY - second), &lifetimes, same, far),
+        (used(DAY.abs_diff(second)), &lifetimes, same, far),
         (used(DAY), &lifetimes, late, far),
         (used(DAY), &week, same, far),
         (used(7 * DAY), &week, late, far),
@@ -237,7 +238,8 @@ fn fb11_scopes_that_were_not_granted_are_left_out() {
         ("dice uuid", "dice \\ é \t uuid\n", "dice uuid"),
     ];
     for (scopes, asked, expected) in cases {
-        let encoded: String = asked.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded: Vec<_> = asked.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = encoded.concat();
         let text = format!("scope={encoded}");
         let exchange = Try { text: &text, ..Try::of(granted(scopes)) }.at(NOW).unwrap();
         assert_eq!(exchange.access.scopes.to_string(), expected, "{scopes:?} {asked:?}");
