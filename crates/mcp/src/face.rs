@@ -68,7 +68,7 @@ impl Face {
 
     /// What MCP itself defines of it, without options: there are few different ones.
     pub(crate) fn basic(&self) -> Self {
-        let declared: Value = serde_json::from_str(&self.0).unwrap_or_default();
+        let declared: Value = serde_json::from_str(&self.text).unwrap_or_default();
         let has = |path: &str| declared.pointer(path).is_some();
         let part = |paths: &[&str]| {
             let parts = paths.iter().filter(|path| has(path)).filter_map(|path| path.rsplit('/').next());
@@ -84,12 +84,13 @@ impl Face {
                 basic.insert(name.to_owned(), part(parts));
             }
         }
-        Self(canonical(&Value::Object(basic)).to_string().into())
+        let can_be_asked = asks_something(&basic);
+        Self { text: canonical(&Value::Object(basic)).to_string().into(), can_be_asked }
     }
 
     pub(crate) fn is_basic(&self) -> bool {
         // Longer than the longest of them.
-        self.0.len() <= 128 && self.basic() == *self
+        self.text.len() <= 128 && self.basic() == *self
     }
 
     /// The capabilities, as a client declares them.

@@ -48,7 +48,7 @@ impl Inner {
     async fn take_answer(self: &Arc<Self>, caller: &Caller, session: &Arc<Session>, response: Response) -> Answer {
         let judged = match session.question(&response) {
             Some((_, Some(operation))) => self.judge(caller, Asker::session(session), &operation).await,
-            Some((server, None)) => self.judge_answer(caller, &server),
+            Some((server, None)) => Self::judge_answer(caller, &server),
             None => Ok(()),
         };
         match judged {

@@ -75,7 +75,7 @@ impl Inner {
     }
 
     /// May this caller answer what a server asks outside of any call?
-    pub(crate) fn judge_answer(&self, caller: &Caller, server: &ServerName) -> Result<(), Problem> {
+    pub(crate) fn judge_answer(caller: &Caller, server: &ServerName) -> Result<(), Problem> {
         check_server(&*caller.allow, server)
     }
 

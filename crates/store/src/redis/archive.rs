@@ -16,7 +16,7 @@ use super::{database::Database, scan::Scan};
 pub(super) struct RedisArchive(pub(super) Arc<Database>);
 
 /// How the keys of records begin, behind the tag.
-const RECORDS: [&str; 14] = [
+const RECORDS: [&str; 15] = [
     "client:",
     "user:",
     "consents-of-user:",

@@ -20,7 +20,7 @@ use super::{database::Database, failure::Failure};
 const AHEAD: usize = 4;
 
 /// Every table of records.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "access_tokens",
     "refresh_families",
     "refresh_tokens",

@@ -15,7 +15,7 @@ use super::{database::Database, sentinel};
 const CHUNK: usize = 500;
 
 /// What is deleted: table, primary key, condition on `?1`. Grants come after their tokens, which refer to them.
-const EXPIRED: [(&str, &str, &str); 10] = [
+const EXPIRED: [(&str, &str, &str); 11] = [
     ("legs", "state", "expires_at <= ?1"),
     ("transactions", "id", "expires_at <= ?1"),
     ("logins", "hash", "expires_at <= ?1"),
