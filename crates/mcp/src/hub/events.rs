@@ -31,8 +31,8 @@ impl Inner {
         }
         let message = wire::notification(method, params);
         let hearers = self.hearers(key, method);
-        // What names neither a call nor anything that a session asked for is told to a session that has nobody beside it (threats 37, 49).
-        let is_alone = key.owner != Owner::Everybody && hearers.iter().filter(|session| session.can_be_asked()).count() == 1;
+        // What comes here without a name is about no call: of a connection that is not everybody's it is told to those whose it is.
+        let is_own = key.owner != Owner::Everybody;
         let about = match (method, head.uri.as_deref()) {
             ("notifications/resources/updated", Some(uri)) => About::resource(&key.server, uri),
             _ => About::server(&key.server),
@@ -40,17 +40,17 @@ impl Inner {
         for session in hearers {
             let hears = match method {
                 _ if Kind::changed_by(method).next().is_some() => true,
-                "notifications/message" => is_alone && session.wants_log(params),
+                "notifications/message" => is_own && session.wants_log(params),
                 "notifications/resources/updated" => head.uri.as_deref().is_some_and(|uri| session.hears_of(&key.server, uri)),
                 // Its id says which question it is about, and nobody can guess one.
-                "notifications/elicitation/complete" => is_alone,
+                "notifications/elicitation/complete" => is_own,
                 TASK_CHANGED => head.task_id.as_deref().is_some_and(|task| self.task_watches.has(&session.id, &key.server, task)),
                 // Of revision 2025-11-25: it is told to the session that dealt with the task, which is its owner's.
                 "notifications/tasks/status" => head.task_id.as_deref().is_some_and(|task| {
                     self.tasks.is_followed_by(&session.user, &session.client, task, &key.server, &session.id)
                 }),
                 // On the merged endpoint nobody could tell which server spoke.
-                _ => is_alone && session.view != View::All,
+                _ => is_own && session.view != View::All,
             };
             if hears && (method == TASK_CHANGED || wants(&session, method)) {
                 session.outbox.push(&message, Some(&about));

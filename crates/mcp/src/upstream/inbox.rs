@@ -231,12 +231,15 @@ impl Inbox {
             },
             Some(None) if is_one_sessions => Hearer::Connection,
             Some(None) => Hearer::Nobody,
-            None if method == "notifications/message" => match calls.subject(&self.key.owner) {
+            // It names the task that it is about.
+            None if method == "notifications/tasks/status" => Hearer::Connection,
+            None => match calls.subject(&self.key.owner) {
+                // Of what is no log message, the one session has always heard beside its calls.
+                Subject::Call(_) if is_one_sessions && method != "notifications/message" => Hearer::Connection,
                 Subject::Call(call) => call.news.clone().map_or(Hearer::Connection, Hearer::Call),
                 Subject::NoCall => Hearer::Connection,
                 Subject::Uncertain => Hearer::Nobody,
             },
-            None => Hearer::Connection,
         }
     }
 

@@ -100,8 +100,8 @@ async fn a_decision_that_changes_holds_from_the_next_request_on() {
     let hub = hub(&fakes, HubSettings::default());
     let mut client = Client::all(&hub, "alice").await;
     client.call("hidden_open").await;
-    let mut stream = client.listen().await;
     client.caller.allow = std::sync::Arc::new(NoSecrets);
+    let mut stream = client.listen().await;
     assert_eq!(client.error("tools/call", json!({ "name": "hidden_open" })).await.0, -32602);
     assert_eq!(client.tools().await, ["files_open"]);
     fakes.says("hidden", "notifications/tools/list_changed", None);

@@ -27,6 +27,7 @@ use crate::{
         ask::Ask,
         capabilities,
         reply::{Problem, Reply},
+        single::check_method,
     },
     wire::{self, Outcome, Payload},
 };
@@ -58,6 +59,10 @@ pub(crate) async fn request_one(hub: &Arc<Inner>, server: &ServerName, ask: &Ask
         return list::of_one(hub, server, ask).await;
     }
     let Some(id) = ask.head()?.task_id else {
+        if !is_common(hub, server) {
+            check_method(&*ask.allow, server, &ask.method)?;
+            return ask.forward(hub, server, ask.params.clone()).await;
+        }
         return Err(if Method::of(&ask.method, ask.era).is_some() {
             Problem::missing("taskId")
         } else {
