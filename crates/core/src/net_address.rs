@@ -5,12 +5,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What one subscriber has: an address of IPv4, however it is written, or a /64 of IPv6. Where a /64 is what many share, because each of its
-/// addresses stands for another host's of IPv4 or for another host on the link, it is the whole address.
+/// Where one subscriber is: an address of IPv4, however it is written, or a /64 of IPv6. Where many share a /64, because each of its addresses
+/// stands for another host's of IPv4 or for another host on the link, it is the whole address.
+///
+/// Two that are the same are taken for one machine; limits, which must not be evaded, count by [`crate::address_block`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AddressBlock(u128);
+pub struct Subscriber(u128);
 
-impl AddressBlock {
+impl Subscriber {
     pub fn of(address: IpAddr) -> Self {
         let v6 = match address.to_canonical() {
             IpAddr::V4(address) => return Self::of_v4(address),

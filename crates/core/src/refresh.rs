@@ -24,7 +24,7 @@ use crate::{
     grant::Grant,
     ids::GrantId,
     lifetimes::Lifetimes,
-    net_address::AddressBlock,
+    net_address::Subscriber,
     oauth::token::Issuing,
     resource::Resource,
     scope::ScopeSet,
@@ -290,8 +290,8 @@ impl RefreshFamily {
 
     /// What is kept of an address: nothing can be told from it without the family's secret.
     fn address_tag(&self, address: Option<IpAddr>) -> Option<[u8; 16]> {
-        let block = AddressBlock::of(address.filter(|address| !address.is_unspecified())?);
-        Some(truncated(&self.mac(&[ADDRESS_LABEL, &block.to_bytes()])))
+        let subscriber = Subscriber::of(address.filter(|address| !address.is_unspecified())?);
+        Some(truncated(&self.mac(&[ADDRESS_LABEL, &subscriber.to_bytes()])))
     }
 
     /// The labels have different lengths, or what follows them a fixed one: no two inputs read the same.

@@ -168,7 +168,7 @@ fn fb16_an_address_is_what_one_subscriber_has() {
         ("192.0.2.1", "2001:db8:1:2:200:5efe:192.0.2.1"),
     ]
     .map(|(one, other)| (one.to_owned(), other.to_owned()));
-    let block = |text: &str| AddressBlock::of(text.parse().unwrap());
+    let block = |text: &str| Subscriber::of(text.parse().unwrap());
     for (one, other) in same {
         assert_eq!(block(one), block(other), "{one} {other}");
     }
