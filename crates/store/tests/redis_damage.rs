@@ -1,5 +1,6 @@
 //! Damage that is planted in Redis, and what looking through it says. That nothing is said of a store without damage is a part of the
 //! suite.
+#![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 use std::sync::LazyLock;
 

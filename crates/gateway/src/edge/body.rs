@@ -26,12 +26,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Box<Response>> {
     match tokio::time::timeout(TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) => Err(broken(&error)),
-        Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
+        Ok(Err(error)) => Err(Box::new(broken(&error))),
+        Err(_) => Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))),
     }
 }
 
-fn broken(error: &BoxError) -> Box<Response> {
+fn broken(error: &BoxError) -> Response {
     if error.is::<LengthLimitError>() {
         let why = "the body is larger than is accepted here (limits.body in config.yaml for MCP messages)";
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, why);
@@ -39,8 +39,8 @@ fn broken(error: &BoxError) -> Box<Response> {
     refuse(StatusCode::BAD_REQUEST, "the body could not be read")
 }
 
-fn refuse(status: StatusCode, why: &str) -> Box<Response> {
-    Box::new((status, Json(json!({"error": "invalid_request", "error_description": why}))).into_response())
+fn refuse(status: StatusCode, why: &str) -> Response {
+    (status, Json(json!({"error": "invalid_request", "error_description": why}))).into_response()
 }
 
 /// How many bytes of bodies one person, or one node, may have in memory at once (threat 56).
@@ -57,13 +57,13 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
 {
     let reading = async {
-        let Some(mut permit) = budget.held.acquire(budget.whose, 0, budget.most) else { return Ok(Err(over_budget())) };
+        let Some(mut permit) = budget.held.acquire(budget.whose, 0, budget.most) else { return Ok(Err(Box::new(over_budget()))) };
         let mut body = std::pin::pin!(Limited::new(body, limit));
         let mut whole = Whole::default();
         while let Some(frame) = body.frame().await {
             if let Ok(chunk) = frame?.into_data() {
                 if !permit.grow(chunk.len(), budget.most) {
-                    return Ok(Err(over_budget()));
+                    return Ok(Err(Box::new(over_budget())));
                 }
                 whole.add(chunk);
             }
@@ -72,8 +72,8 @@ where
     };
     match tokio::time::timeout(TIMEOUT, reading).await {
         Ok(Ok(body)) => body,
-        Ok(Err(error)) => Err(broken(&error)),
-        Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
+        Ok(Err(error)) => Err(Box::new(broken(&error))),
+        Err(_) => Err(Box::new(refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))),
     }
 }
 
@@ -110,12 +110,12 @@ impl<K: Eq + Hash + Clone> AsRef<[u8]> for Counted<K> {
     }
 }
 
-fn over_budget() -> Box<Response> {
+fn over_budget() -> Response {
     let body = json!({
         "error": "too_many_requests",
         "error_description": "your messages under way take as much memory as they may (limits.bytes_per_user): wait for some to end",
     });
-    Box::new((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], Json(body)).into_response())
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], Json(body)).into_response()
 }
 
 /// A layer for endpoints that take forms and metadata: they see the body once it is all there.

@@ -97,18 +97,17 @@ impl ClientDirectory {
         ways.admit_document(&url).map_err(|problem| NoClient::Refused(problem.description))?;
         let outside = OutsideUrl::parse(url.as_str()).map_err(|bad| NoClient::Refused(format!("the client_id {bad}")))?;
         // Whether it is in use is asked only when something has to be fetched.
-        let body = match fetcher.peek(&outside, Content::ClientDocument).await {
-            Some(body) => body,
-            None => {
-                let asker = Asker { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
-                fetcher.load(&outside, Content::ClientDocument, asker).await.map_err(|error| {
-                    if error.is_passing() {
-                        return NoClient::Unreachable;
-                    }
-                    let problem = "the client_id is a URL, but what stands there is no client metadata document that we accept";
-                    NoClient::Refused(problem.to_owned())
-                })?
-            }
+        let body = if let Some(body) = fetcher.peek(&outside, Content::ClientDocument).await {
+            body
+        } else {
+            let asker = Asker { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
+            fetcher.load(&outside, Content::ClientDocument, asker).await.map_err(|error| {
+                if error.is_passing() {
+                    return NoClient::Unreachable;
+                }
+                let problem = "the client_id is a URL, but what stands there is no client metadata document that we accept";
+                NoClient::Refused(problem.to_owned())
+            })?
         };
         let client = document::client_of(&url, &body, clock.now()).map_err(|bad| {
             tracing::warn!(client_id = %id, %bad, "a client metadata document was refused");

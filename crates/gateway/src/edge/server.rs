@@ -76,13 +76,14 @@ pub async fn run(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => match connections.open(address.ip().to_canonical()) {
-                    Some(connection) => {
+                Ok((stream, address)) => {
+                    if let Some(connection) = connections.open(address.ip().to_canonical()) {
                         let visitor = Visitor { address, connection, builder: Arc::clone(&builder), watcher: graceful.watcher() };
                         visitor.receive(stream, secure.now(), endpoints.clone());
+                    } else {
+                        tracing::debug!(peer = %address, "a connection is refused: its address has as many as it may, all in use");
                     }
-                    None => tracing::debug!(peer = %address, "a connection is refused: its address has as many as it may, all in use"),
-                },
+                }
                 Err(error) => {
                     // Out of descriptors, or a peer that left already: neither is a reason to stop, both pass.
                     let made_room = connections.shed();

@@ -200,7 +200,9 @@ impl By {
 fn hand_over(path: &Path) {
     std::os::unix::fs::chown(path, Some(By::NOBODY), Some(By::NOBODY)).unwrap();
     if path.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| hand_over(&entry.unwrap().path()));
+        for entry in fs::read_dir(path).unwrap() {
+            hand_over(&entry.unwrap().path());
+        }
     }
 }
 

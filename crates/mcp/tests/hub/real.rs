@@ -148,7 +148,10 @@ async fn progress_and_cancellation_reach_real_servers() {
 
         let hang = format!(r#"{{"jsonrpc":"2.0","id":"h{server}","method":"tools/call","params":{{"name":"{server}_hang"}}}}"#);
         let cancelled = async {
-            // The call may not have arrived yet: only what is under way can be cancelled, so say it until it is.
+            // Behind the call on its way to the server: what is cancelled before it gets there is never heard of there.
+            assert_eq!(said(&client, &format!("{server}_add"), json!({"a": 1, "b": 1})).await, "2");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            // It may not have arrived yet all the same: only what is under way can be cancelled, so say it until it is.
             eventually("the call is cancelled", async || {
                 client.notify("notifications/cancelled", &format!(r#"{{"requestId":"h{server}"}}"#)).await;
                 said(&client, &format!("{server}_cancelled"), json!({})).await == "1"

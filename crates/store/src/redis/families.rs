@@ -31,11 +31,12 @@ pub(super) fn place(id: &FamilyId) -> Place<'_> {
 }
 
 pub(super) const FAMILY_FIELDS: [&str; 4] = ["grant", "expires_at", "secret", "state"];
+type FamilyFields = (Option<String>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Database {
     /// `None` if it is not there, or belongs to another grant than its pointer said.
     pub(super) fn read_family(&self, id: FamilyId, fields: Value, of: &GrantId) -> Result<Option<RefreshFamily>, StoreError> {
-        let (grant, expires_at, secret, state): (Option<String>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>) = answer(fields)?;
+        let (grant, expires_at, secret, state): FamilyFields = answer(fields)?;
         let (Some(grant), Some(expires_at), Some(secret), Some(state)) = (grant, expires_at, secret, state) else {
             return Ok(None);
         };

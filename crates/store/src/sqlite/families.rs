@@ -112,30 +112,23 @@ pub(super) fn change(db: &Connection, change: &FamilyChange, after: &SealedFamil
     if !is_live {
         return Ok(false);
     }
-    match before {
-        Some(before) => {
-            let changed = db
-                .prepare_cached("UPDATE refresh_families SET expires_at = ?3, state = ?4 WHERE id = ?1 AND state = ?2")?
-                .execute(params![
-                    family.id.as_bytes(),
-                    before.state.to_bytes(),
-                    family.expires_at.as_millis(),
-                    family.state.to_bytes()
-                ])?;
-            if changed == 0 {
-                return Ok(false);
-            }
-            prolong(db, family.grant.as_str(), family.expires_at)?;
+    if let Some(before) = before {
+        let changed =
+            db.prepare_cached("UPDATE refresh_families SET expires_at = ?3, state = ?4 WHERE id = ?1 AND state = ?2")?.execute(
+                params![family.id.as_bytes(), before.state.to_bytes(), family.expires_at.as_millis(), family.state.to_bytes()],
+            )?;
+        if changed == 0 {
+            return Ok(false);
         }
-        None => {
-            let has_one: bool = db
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM refresh_families WHERE grant_id = ?1)")?
-                .query_row([family.grant.as_str()], |row| row.get(0))?;
-            if has_one {
-                return Ok(false);
-            }
-            after.insert(db)?;
+        prolong(db, family.grant.as_str(), family.expires_at)?;
+    } else {
+        let has_one: bool = db
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM refresh_families WHERE grant_id = ?1)")?
+            .query_row([family.grant.as_str()], |row| row.get(0))?;
+        if has_one {
+            return Ok(false);
         }
+        after.insert(db)?;
     }
     insert_access(db, access)?;
     Ok(true)

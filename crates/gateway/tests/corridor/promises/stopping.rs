@@ -105,6 +105,8 @@ async fn f11_what_does_not_end_is_cut_off_after_25_seconds() {
     let mut world = World::start().await;
     let (_, browser, tokens) = world.connect("/mcp/uuid").await;
     let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    // Whatever is asked of the server first is asked by now: what reaches it next is the call.
+    assert_eq!(mcp.call_text("echo", json!({"text": "before"})).await, "before");
     let before = world.uuid.seen().len();
     let hang = json!({"jsonrpc": "2.0", "id": "for ever", "method": "tools/call", "params": {"name": "hang"}});
     let (agent, call) = (browser.clone(), mcp.message(&hang));

@@ -217,9 +217,8 @@ async fn t62_http2_that_only_pings_is_closed() {
             if stream.write_all(b"\0\0\x08\x06\0\0\0\0\0pingping").await.is_err() {
                 return;
             }
-            match timeout(Duration::from_millis(500), stream.read(&mut buffer)).await {
-                Ok(Ok(0) | Err(_)) => return,
-                _ => {}
+            if let Ok(Ok(0) | Err(_)) = timeout(Duration::from_millis(500), stream.read(&mut buffer)).await {
+                return;
             }
         }
     };
@@ -291,7 +290,7 @@ async fn t62_proxied_requests_count_for_their_person() {
     let limits = Limits { requests_per_user: 3, ..Limits::default() };
     let target = silent_server().await;
     let proxies = vec![ProxyRoute { pattern: "/mcp/silent/".to_owned(), target, pass_headers: Vec::new() }];
-    let world = World::of(Setup { limits, proxies, ..Setup::default() }).await;
+    let world = World::of(Setup { proxies, limits, ..Setup::default() }).await;
     let (_, browser, alice) = world.connect("/mcp/silent/quick").await;
     let waiting: Vec<_> = (0..3)
         .map(|n| {

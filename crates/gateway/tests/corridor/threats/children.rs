@@ -1,7 +1,15 @@
 //! A child is not the gateway (52, 44): what a server that an intruder has got into can read of the gateway and of other servers, as the same
 //! user, as another, and in a sandbox. What it leaves behind is next door, in `children_left`.
 
-use std::{fs, os::linux::net::SocketAddrExt as _, path::Path, process::Command};
+use std::{
+    fs,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::fs::{MetadataExt as _, PermissionsExt as _},
+    },
+    path::Path,
+    process::Command,
+};
 
 use portunus_mcp::child;
 use portunus_testkit::{
@@ -33,7 +41,12 @@ impl Probed {
     async fn start_in(folder: TempDir, by: &By, servers: &[(&str, Value)], files: &[(&str, &str)]) -> Self {
         let files: Vec<_> = files.iter().copied().chain([("mcp.json", &*mcp_json(folder.path(), servers))]).map(owned).collect();
         let files: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        let program = Program::start_in(folder, by, &[("LOG_LEVEL", "debug")], &files).await;
+        let mut variables = vec![("LOG_LEVEL", "debug")];
+        if by.way.iter().any(|word| word == "-Ur") {
+            // In a namespace of users even `/` is another's.
+            variables.push(("ALLOW_WRITABLE_FILES", "1"));
+        }
+        let program = Program::start_in(folder, by, &variables, &files).await;
         let (browser, mcp) = program.connect().await;
         Self { program, browser, mcp }
     }
@@ -79,19 +92,12 @@ impl Probed {
                 // readlink(1) says nothing at all.
                 let is_refused = REFUSED.iter().any(|refusal| said.contains(refusal)) || said.is_empty();
                 assert!(is_refused, "{look} of {whose}: {said:?}");
-                self.holds_no_secret(&said, others);
+                holds_no_secret(&said, others);
             }
             if knows_scopes {
                 let said = self.run(server, &format!("kill -STOP {pid}; kill -KILL {pid}")).await;
                 assert!(said.to_lowercase().contains("not permitted"), "{whose} is signalled: {said:?}");
             }
-        }
-    }
-
-    fn holds_no_secret(&self, said: &str, others: &[&str]) {
-        let secrets = others.iter().map(|other| format!("secret-of-{other}")).chain([AUTH_SECRET.to_owned()]);
-        for secret in secrets {
-            assert!(!said.contains(&secret), "{secret} in {said:?}");
         }
     }
 
@@ -123,7 +129,7 @@ impl Probed {
     pub(super) async fn end(self, servers: &[&str]) {
         assert!(self.mcp.request("ping", json!({})).await["result"].is_object());
         let log = self.program.log();
-        self.holds_no_secret(&log, servers);
+        holds_no_secret(&log, servers);
         drop((self.browser, self.mcp));
         {
             let store = rusqlite::Connection::open(self.program.folder.path().join("mcp.sqlite")).unwrap();
@@ -138,12 +144,18 @@ fn owned((name, text): (&str, &str)) -> (String, String) {
     (name.to_owned(), text.to_owned())
 }
 
+fn holds_no_secret(said: &str, others: &[&str]) {
+    let secrets = others.iter().map(|other| format!("secret-of-{other}")).chain([AUTH_SECRET.to_owned()]);
+    for secret in secrets {
+        assert!(!said.contains(&secret), "{secret} in {said:?}");
+    }
+}
+
 /// With the probing server in it, where any user gets at it.
 pub(super) fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::copy(probing_binary(), folder.path().join("probing-server")).unwrap();
     fs::write(folder.path().join("secret.txt"), "kept-by-the-gateway").unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
     folder
 }
@@ -175,7 +187,6 @@ async fn t52_a_child_of_the_same_user_reads_no_process_but_its_own() {
     let database = probed.program.folder.path().join("mcp.sqlite");
     let said = probed.run("a", &format!("head -c 13 {}", database.display())).await;
     assert_eq!(said, "SQLite format");
-    use std::os::unix::fs::MetadataExt as _;
     assert_eq!(fs::metadata(database).unwrap().mode() & 0o777, 0o600, "and the user's alone");
     probed.end(&["a", "b"]).await;
 }
@@ -259,7 +270,6 @@ async fn t52_a_child_that_runs_as_another_user_reads_nothing_of_the_gateways() {
     let program = TempDir::new().unwrap();
     let shared = program.path().join("probing-server");
     fs::copy(probing_binary(), &shared).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let servers = [
         ("a", json!({"run_as": "daemon", "command": shared})),
@@ -377,7 +387,6 @@ async fn t52_every_command_is_closed_from_its_start() {
     let mut child = command.args(["demo-server", "dice"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let is_closed = || {
-        use std::os::unix::fs::MetadataExt as _;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         // What is not dumpable is root's in /proc.
         status.contains("NoNewPrivs:\t1")

@@ -135,11 +135,10 @@ async fn t47_a_message_past_the_limit_is_413_however_it_is_framed() {
     };
     let declared = |body: &str| format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
     let chunked = |body: &str| {
-        let mut bytes = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
-        for piece in body.as_bytes().chunks(64 * 1024) {
-            bytes += &format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap());
-        }
-        bytes + "0\r\n\r\n"
+        let pieces = body.as_bytes().chunks(64 * 1024);
+        let pieces: Vec<_> =
+            pieces.map(|piece| format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap())).collect();
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", pieces.concat())
     };
     let reached = world.uuid.seen().len();
     for body in [message(limit + 1), message(2 * limit)] {

@@ -153,7 +153,7 @@ async fn t46_frames_without_content_end_nothing_and_do_not_keep_a_body_open() {
             }
             let mut answer = [0; 4096];
             if let Ok(Ok(read)) = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut answer)).await
-                && (read == 0 || answer[..read].windows(9).any(|head| is_the_end(head)))
+                && (read == 0 || answer[..read].windows(9).any(is_the_end))
             {
                 return;
             }

@@ -41,13 +41,13 @@ enum Who {
 /// Plays the steps; gives who is asked and who is told by a message on no call's stream, or on that of `on`.
 fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
     let inbox = inbox(owner);
-    let mut heard = Vec::new();
+    let mut messages = Vec::new();
     let mut awaited = Vec::new();
     for step in steps {
         let mut call = |speaker, is_heard: bool| {
             let (news, hears) = mpsc::channel(4);
             let call = inbox.register(is_heard.then_some(news), speaker).unwrap();
-            heard.push((call.id, hears));
+            messages.push((call.id, hears));
             awaited.push(call);
         };
         match *step {
@@ -62,7 +62,7 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
     }
     let told = match inbox.hearer(on, "notifications/message") {
         Hearer::Call(news) => {
-            let found = heard.iter().find(|(_, hears)| {
+            let found = messages.iter().find(|(_, hears)| {
                 news.try_send(News::Progress(wire::object(&[]))).ok();
                 !hears.is_empty()
             });
@@ -71,13 +71,13 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
         Hearer::Connection => Who::Owner,
         Hearer::Nobody => Who::Nobody,
     };
-    for (_, hears) in &mut heard {
+    for (_, hears) in &mut messages {
         while hears.try_recv().is_ok() {}
     }
     let asked = match inbox.find_asked(on) {
         Asked::Caller(asking) => {
             asking.news.try_send(News::Progress(wire::object(&[]))).unwrap();
-            Who::Call(heard.iter().find(|(_, hears)| !hears.is_empty()).unwrap().0)
+            Who::Call(messages.iter().find(|(_, hears)| !hears.is_empty()).unwrap().0)
         }
         Asked::NoCall => Who::Owner,
         Asked::Nobody(_) => Who::Nobody,

@@ -74,7 +74,7 @@ pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: 
     }
     match &what {
         Expiring::Access(_) | Expiring::Refresh(_) | Expiring::Family(_) => {
-            token(database, &mut seen, shard, &what, of, &fields).await?
+            token(database, &mut seen, shard, &what, of, &fields).await?;
         }
         Expiring::Grant(_) => grant(database, &mut seen, &GrantPlace::in_shard(id, shard), fields).await?,
         Expiring::Login(hash, user) => login(database, &mut seen, hash, &UserId::from_text(user)).await?,

@@ -30,7 +30,9 @@ const EARLIER: [&str; 6] = [
 /// One refresh token was exchanged for another a moment ago, and a code became their grant.
 fn left_by_an_earlier_version(path: &std::path::Path) {
     let db = Connection::open(path).unwrap();
-    EARLIER.into_iter().for_each(|sql| db.execute_batch(sql).unwrap());
+    for sql in EARLIER {
+        db.execute_batch(sql).unwrap();
+    }
     db.pragma_update(None, "application_id", 0x5054_4E53).unwrap();
     db.pragma_update(None, "user_version", 6).unwrap();
     let (user, grant) = (user(), grant());
@@ -44,8 +46,8 @@ fn left_by_an_earlier_version(path: &std::path::Path) {
     let insert = "INSERT INTO refresh_tokens (hash, grant_id, expires_at, used_at, successor_until, successor_secret)
                   VALUES (?1, 'grant', ?2, ?3, ?4, ?5)";
     let sealed: Option<&[u8]> = Some(b"what it was exchanged for, sealed");
-    let used = TokenHash::of("used");
-    db.execute(insert, params![used.as_bytes(), until, NOW.as_millis(), NOW.as_millis() + 30_000, sealed]).unwrap();
+    let exchanged = TokenHash::of("used");
+    db.execute(insert, params![exchanged.as_bytes(), until, NOW.as_millis(), NOW.as_millis() + 30_000, sealed]).unwrap();
     let current = TokenHash::of("current");
     db.execute(insert, params![current.as_bytes(), until, None::<i64>, None::<i64>, None::<Vec<u8>>]).unwrap();
     let code = code("code");

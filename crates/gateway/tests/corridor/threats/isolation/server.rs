@@ -20,7 +20,10 @@ use axum::{
     routing::{get, post},
 };
 use portunus_core::ids::ServerName;
-use portunus_mcp::spec::{Isolation, ServerSpec, Transport};
+use portunus_mcp::{
+    sandbox::Sandbox,
+    spec::{Isolation, ServerSpec, Transport},
+};
 use portunus_testkit::mcp_servers::bridge_binary;
 use serde_json::{Value, json};
 use tokio::{
@@ -66,7 +69,13 @@ impl Server {
         let transport = match kind {
             Kind::Stdio => {
                 let command = bridge_binary().to_str().unwrap().to_owned();
-                Transport::Stdio { command, args: vec![port.to_string()], env: BTreeMap::new(), cwd: None }
+                Transport::Stdio {
+                    command,
+                    args: vec![port.to_string()],
+                    env: BTreeMap::new(),
+                    cwd: None,
+                    sandbox: Sandbox::default(),
+                }
             }
             Kind::Sse => Transport::Sse { url: url("/sse"), headers: Vec::new() },
             Kind::Http => Transport::Http { url: url("/mcp"), headers: Vec::new() },
