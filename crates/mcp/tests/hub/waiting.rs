@@ -12,6 +12,7 @@ use portunus_core::{
 };
 use portunus_mcp::{
     hub::{Caller, Hub, HubSettings, Servers, View},
+    spec::Isolation,
     upstream::{Options, Upstreams},
 };
 use serde_json::{Value, json};
@@ -41,6 +42,7 @@ fn process(seed: u64) -> Arc<Hub> {
     let mut child = spec("child", program("sh", &["-c", SERVER]));
     // Its call is not over while a person thinks.
     child.request_timeout = THINKING * 10;
+    child.isolation = Isolation::User;
     let specs = vec![child];
     let pool = Arc::new(Upstreams::new(specs.clone(), client(), Options::default()));
     Hub::new(HubSettings::default(), specs, pool as Arc<dyn Servers>, Arc::new(SeededEntropy::new(seed)), Arc::new(Wax))
