@@ -265,7 +265,7 @@ async fn a_check_of_the_store_tells_what_there_is_and_what_is_wrong() {
         let told = fine(&check(more));
         for part in [
             "access tokens                    7           -\n",
-            "12 values are sealed under AUTH_SECRET\n",
+            "14 values are sealed under AUTH_SECRET\n",
             "Nothing is wrong.\n",
         ] {
             assert!(told.contains(part), "{part:?} is not in\n{told}");
@@ -273,7 +273,7 @@ async fn a_check_of_the_store_tells_what_there_is_and_what_is_wrong() {
         let rotated = [more, &[("AUTH_SECRET", NEW_SECRET), ("AUTH_SECRET_PREVIOUS", SECRET)]].concat();
         assert!(
             fine(&check(&rotated))
-                .contains("0 values are sealed under AUTH_SECRET\n12 values are sealed under AUTH_SECRET_PREVIOUS")
+                .contains("0 values are sealed under AUTH_SECRET\n14 values are sealed under AUTH_SECRET_PREVIOUS")
         );
         refused(&check(&[more, &[("AUTH_SECRET", NEW_SECRET)]].concat()), "AUTH_SECRET differs");
     }

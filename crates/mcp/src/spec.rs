@@ -55,6 +55,12 @@ pub enum EnvPart {
 }
 
 impl ServerSpec {
+    /// Can a message that names no call arrive after the answer of the call that it is about? On Streamable HTTP it comes on another stream than the
+    /// answer; elsewhere both come on one, in order.
+    pub fn speaks_late(&self) -> bool {
+        matches!(self.transport, Transport::Http { .. })
+    }
+
     /// One child for everybody: among several nodes it runs on one of them.
     pub fn is_shared_child(&self) -> bool {
         self.isolation == Isolation::Shared && matches!(self.transport, Transport::Stdio { .. })

@@ -128,18 +128,18 @@ mod tests {
     fn a_test_sees_its_own_lines_alone() {
         let log = Log::capture();
         let (one, other) = (runtime(), runtime());
-        let wrote = async |runtime: &tokio::runtime::Runtime, answer: u8| {
+        let wrote = async |runtime: &tokio::runtime::Runtime, answer: &'static str| {
             runtime.spawn(async move { tracing::trace!(target: "portunus_testkit", answer, "captured") }).await.unwrap();
             runtime
                 .spawn_blocking(move || tracing::trace!(target: "portunus_testkit", blocking = answer, "captured"))
                 .await
                 .unwrap();
         };
-        one.block_on(wrote(&one, 42));
-        other.block_on(wrote(&other, 43));
+        one.block_on(wrote(&one, "its-own"));
+        other.block_on(wrote(&other, "anothers"));
         let text = one.block_on(async { log.text() });
-        assert!(text.contains("\"answer\":42") && text.contains("\"blocking\":42"), "{text}");
-        assert!(!text.contains("43"), "{text}");
+        assert!(text.contains("\"answer\":\"its-own\"") && text.contains("\"blocking\":\"its-own\""), "{text}");
+        assert!(!text.contains("anothers"), "{text}");
     }
 
     #[test]

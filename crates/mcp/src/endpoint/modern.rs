@@ -25,7 +25,7 @@ use crate::{
         ask::Ask,
         changes, discover,
         reply::{self, Problem, Reply},
-        waiting::{Waiter, is_own_state},
+        waiting::Waiter,
     },
     session::table::Place,
     translate::input,
@@ -67,21 +67,30 @@ impl Inner {
         if request.method == "subscriptions/listen" {
             return changes::answer(self, caller, request, face).await;
         }
-        let is_retry = sound.head.request_state.as_deref().is_some_and(is_own_state);
-        // With a token that may be another by now (threat 71).
-        if is_retry && let Err(problem) = self.judge_retry(caller, Asker::alone(caller, face.clone()), &request).await {
-            return reply::modern_answer(&request.id, Err(problem));
-        }
-        let waiter = match sound.head.request_state.as_deref().map(|state| self.take_waiting(caller, &request, state)) {
-            Some(Err(problem)) => return reply::modern_answer(&request.id, Err(problem)),
-            Some(Ok(waiter)) => waiter,
-            None => None,
+        let waiter = match self.waiter(caller, &request, sound.head.request_state.as_deref(), &face).await {
+            Ok(waiter) => waiter,
+            Err(problem) => return reply::modern_answer(&request.id, Err(problem)),
         };
         let asking = Asking { hub: Arc::clone(self), caller: caller.clone(), request };
         match waiter {
             Some(waiter) => resume(asking, waiter, &sound).await,
             None => self.begin(asking, face, sound).await,
         }
+    }
+
+    /// The request that is retried, if it is one. Whose state it is comes first, so that nothing is started for a stranger; then whether the
+    /// token, which may be another by now, allows the request (threat 71); only then it is taken.
+    async fn waiter(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: &Request,
+        state: Option<&str>,
+        face: &Face,
+    ) -> Result<Option<Waiter>, Problem> {
+        let Some(state) = state else { return Ok(None) };
+        let Some(name) = self.find_waiting(caller, request, state)? else { return Ok(None) };
+        self.judge_retry(caller, Asker::alone(caller, face.clone()), request).await?;
+        self.take_waiting(name).map(Some)
     }
 
     async fn begin(self: &Arc<Self>, asking: Asking, face: Face, sound: Sound) -> Answer {

@@ -31,8 +31,13 @@ impl Inner {
         }
         let message = wire::notification(method, params);
         let hearers = self.hearers(key, method);
-        // What comes here without a name is about no call: of a connection that is not everybody's it is told to those whose it is.
-        let is_own = key.owner != Owner::Everybody;
+        // What comes here without a name is about no call: of a connection that is not everybody's it is told to those whose it is. Where it
+        // may be about a call that has just ended, it is told only if all calls are of one session.
+        let is_certain = hearers.len() <= 1 || !self.spec(&key.server).is_some_and(|spec| spec.speaks_late());
+        let is_own = key.owner != Owner::Everybody && is_certain;
+        if !is_own && method == "notifications/message" {
+            tracing::debug!(server = %key.server, "a log message that names no call is told to no client");
+        }
         let about = match (method, head.uri.as_deref()) {
             ("notifications/resources/updated", Some(uri)) => About::resource(&key.server, uri),
             _ => About::server(&key.server),

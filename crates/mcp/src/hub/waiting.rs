@@ -35,10 +35,8 @@ pub(crate) struct Waiting {
     process: Name,
 }
 
-/// Is it a state that we gave out, as far as one can see?
-pub(crate) fn is_own_state(state: &str) -> bool {
-    state.starts_with(PREFIX)
-}
+/// A request that waits for its client's input, found by a state that is bound to who retries what.
+pub(crate) struct WaitingName(Name);
 
 /// A request, and what its server wants to know.
 pub(crate) struct Waiter {
@@ -75,18 +73,22 @@ impl Inner {
         Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 
-    /// The request that this state belongs to; `Ok(None)` when it is no state of ours, but perhaps a server's.
-    pub(crate) fn take_waiting(&self, caller: &Caller, request: &Request, state: &str) -> Result<Option<Waiter>, Problem> {
+    /// Which request this state belongs to; nothing is taken yet. `Ok(None)` when it is no state of ours, but perhaps a server's.
+    pub(crate) fn find_waiting(&self, caller: &Caller, request: &Request, state: &str) -> Result<Option<WaitingName>, Problem> {
         let Some(encoded) = state.strip_prefix(PREFIX) else { return Ok(None) };
         let opened = URL_SAFE_NO_PAD.decode(encoded).ok().and_then(|sealed| self.seal.open(&bound_to(caller, request), &sealed));
         let named = opened.as_deref().and_then(|opened| opened.split_first_chunk::<16>());
         if named.is_some_and(|(_, process)| process != self.waiting.process) {
             return Err(lost());
         }
-        let waiter = named.and_then(|(name, _)| locked(&self.waiting.waiters).remove(name));
-        let waiter = waiter.filter(|waiter| waiter.until > Instant::now());
-        let spent = "the `requestState` is not valid for this request: altered, used already, or too old. Begin again without it";
-        waiter.map(Some).ok_or_else(|| Problem::invalid_params(spent))
+        let is_there = |name: &Name| locked(&self.waiting.waiters).get(name).is_some_and(|waiter| waiter.until > Instant::now());
+        let found = named.map(|(name, _)| *name).filter(is_there).map(WaitingName);
+        found.map(Some).ok_or_else(spent)
+    }
+
+    /// The request itself, once.
+    pub(crate) fn take_waiting(&self, WaitingName(name): WaitingName) -> Result<Waiter, Problem> {
+        locked(&self.waiting.waiters).remove(&name).filter(|waiter| waiter.until > Instant::now()).ok_or_else(spent)
     }
 
     /// Gives up on clients that did not come back: their requests are cancelled.
@@ -94,6 +96,12 @@ impl Inner {
         let now = Instant::now();
         locked(&self.waiting.waiters).retain(|_, waiter| waiter.until > now);
     }
+}
+
+fn spent() -> Problem {
+    Problem::invalid_params(
+        "the `requestState` is not valid for this request: altered, used already, or too old. Begin again without it",
+    )
 }
 
 fn name(entropy: &dyn Entropy) -> Name {

@@ -12,7 +12,10 @@ use portunus_core::{
     scope::Scope,
 };
 use portunus_mcp::spec::Isolation;
-use portunus_testkit::agent::{Agent, OAuthClient};
+use portunus_testkit::{
+    agent::{Agent, OAuthClient},
+    wait::eventually,
+};
 use serde_json::{Value, json};
 
 use self::{
@@ -160,12 +163,11 @@ async fn t49_a_log_message_reaches_the_application_whose_call_it_is_about() {
         for _ in 0..2 {
             futures::future::join_all(apps.iter().map(async |app| app.call("say", &secret_of(&app.name)).await)).await;
         }
-        // Until what is still on its way has come.
+        let hear_of_their_own = async || apps[..3].iter().all(|app| app.seen().contains(&secret_of(&app.name)));
+        eventually(&format!("{kind:?}: each hears of its own"), hear_of_their_own).await;
+        // What is still on its way to another one takes no longer.
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_apart(kind, &apps);
-        for app in &apps[..3] {
-            assert!(app.seen().contains(&secret_of(&app.name)), "{kind:?}: {} hears of its own", app.name);
-        }
         scene.world.close().await;
     }
 }
