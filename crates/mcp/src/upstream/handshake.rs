@@ -60,7 +60,7 @@ async fn resume(record: &Record, key: &ConnectionKey, spec: &ServerSpec, http: &
     let Transport::Http { url, headers } = &spec.transport else { return None };
     let Kept { session, info, life } = record.find().await?;
     let life = life.checked_add(1).filter(|life| *life < LIVES)?;
-    let (inbox, asked) = Inbox::new(key.clone());
+    let (inbox, asked) = Inbox::new(key.clone(), spec.speaks_late());
     inbox.begin_at(u64::from(life) * IDS_OF_A_LIFE);
     let link = HttpLink::new(http.clone(), url.clone(), headers, &inbox, hello).ok()?;
     let link = link.resume(&session, &info.protocol_version)?;
@@ -93,7 +93,7 @@ async fn begin(
     known: Option<Era>,
     person: &Person,
 ) -> Result<Connection, UpstreamError> {
-    let (inbox, asked) = Inbox::new(key);
+    let (inbox, asked) = Inbox::new(key, spec.speaks_late());
     // That transport belongs to a legacy revision.
     let known = if matches!(spec.transport, Transport::Sse { .. }) { Some(Era::Legacy) } else { known };
     let opening = async {

@@ -81,11 +81,12 @@ pub(super) struct Awaited {
 }
 
 impl Inbox {
-    pub(super) fn new(key: ConnectionKey) -> (Arc<Self>, mpsc::Receiver<Ask>) {
+    /// `speaks_late`: see [`ServerSpec::speaks_late`](crate::spec::ServerSpec::speaks_late).
+    pub(super) fn new(key: ConnectionKey, speaks_late: bool) -> (Arc<Self>, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(ASKS);
         let inbox = Self {
             key,
-            calls: Mutex::default(),
+            calls: Mutex::new(Calls::new(speaks_late)),
             next_id: AtomicU64::new(1),
             chatter: OnceLock::new(),
             spent: AtomicBool::new(false),
@@ -112,16 +113,16 @@ impl Inbox {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, awaited) = oneshot::channel();
         let pulse = Arc::new(Pulse::default());
-        let pending = &mut self.calls().pending;
+        let mut calls = self.calls();
         // Asked under the lock: `close` empties the table under the same one.
         if let Some(reason) = self.reason.get() {
             return Err(reason.clone());
         }
-        if pending.len() >= MAX_PENDING {
+        if calls.pending.len() >= MAX_PENDING {
             return Err(UpstreamError::Busy);
         }
         let voice = Voice::of(speaker, id, news.is_some());
-        pending.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse), voice });
+        calls.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse), voice });
         Ok(Awaited { id, answer: awaited, pulse })
     }
 

@@ -55,6 +55,15 @@ pub(crate) async fn request(hub: &Arc<Inner>, ask: &Ask, method: Method) -> Repl
 
 /// The same on `/mcp/{server}`, whatever the method is called: it is about one of the client's own tasks, or about those in a list.
 pub(crate) async fn request_one(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
+    if ask.era == Era::Modern && is_common(hub, server) {
+        // What no task could change comes before whose the task is: the revision, and what the client declared.
+        if matches!(ask.method.as_str(), "tasks/result" | "tasks/list") {
+            return Err(Problem::method_not_found(&ask.method));
+        }
+        if Method::of(&ask.method, ask.era).is_some() && !dialect::is_declared_by(ask.asker.face()) {
+            return Err(undeclared());
+        }
+    }
     if ask.method == "tasks/list" {
         return list::of_one(hub, server, ask).await;
     }

@@ -27,6 +27,11 @@ pub(super) struct Calls {
     pub(super) abandoned: HashMap<u64, Voice>,
     /// There were more than can be remembered.
     lost_track: bool,
+    /// A message may come after the answer of the call that it is about.
+    speaks_late: bool,
+    /// The session that had the first call, and whether another one had any since.
+    session: Option<Arc<str>>,
+    has_several_sessions: bool,
 }
 
 /// One call that waits for its answer.
@@ -66,11 +71,24 @@ pub(super) enum Subject<'a> {
 }
 
 impl Calls {
+    pub(super) fn new(speaks_late: bool) -> Self {
+        Self { speaks_late, ..Self::default() }
+    }
+
+    pub(super) fn insert(&mut self, id: u64, call: Pending) {
+        if let Some(Voice::Session(session)) = &call.voice {
+            let first = self.session.get_or_insert_with(|| Arc::clone(session));
+            self.has_several_sessions |= first != session;
+        }
+        self.pending.insert(id, call);
+    }
+
     /// The one call that an unnamed message can be about. Of a connection that everybody shares nothing is ever certain: neither is the
     /// only call in flight the only one that the server still works on, nor does a server need a call to speak of a person.
     pub(super) fn subject(&self, owner: &Owner) -> Subject<'_> {
         let is_one_sessions = matches!(owner, Owner::Session(..));
-        if *owner == Owner::Everybody || (self.lost_track && !is_one_sessions) {
+        let is_late = self.speaks_late && self.has_several_sessions;
+        if *owner == Owner::Everybody || ((self.lost_track || is_late) && !is_one_sessions) {
             return Subject::Uncertain;
         }
         let mut voices = self.pending.values().filter_map(|call| call.voice.as_ref()).chain(self.abandoned.values());

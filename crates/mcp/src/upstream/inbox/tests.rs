@@ -7,7 +7,7 @@ use crate::face::Face;
 
 fn inbox(owner: Owner) -> Arc<Inbox> {
     let server = ServerName::parse("dice").unwrap();
-    Inbox::new(ConnectionKey { server, owner, face: Face::default(), lane: 0 }).0
+    Inbox::new(ConnectionKey { server, owner, face: Face::default(), lane: 0 }, false).0
 }
 
 fn client() -> Owner {
@@ -161,4 +161,24 @@ fn who_lost_track_of_calls_attributes_nothing() {
     }
     steps.push(Step::Modern);
     assert_eq!(play(client(), &steps, None), (Who::Nobody, Who::Nobody));
+}
+
+#[test]
+fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
+    let server = ServerName::parse("dice").unwrap();
+    for (speaks_late, sessions, is_told) in
+        [(true, &["a", "b"][..], false), (true, &["a", "a"], true), (false, &["a", "b"], true), (true, &["a"], true)]
+    {
+        let key = ConnectionKey { server: server.clone(), owner: client(), face: Face::default(), lane: 0 };
+        let (inbox, _asked) = Inbox::new(key, speaks_late);
+        let (before, open) = sessions.split_at(sessions.len() - 1);
+        for session in before {
+            let call = inbox.register(None, Speaker::Session((*session).into())).unwrap();
+            inbox.deliver(&Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id)), None);
+        }
+        let (news, _heard) = mpsc::channel(4);
+        let _open = inbox.register(Some(news), Speaker::Session(open[0].into())).unwrap();
+        let hearer = inbox.hearer(None, "notifications/message");
+        assert_eq!(matches!(hearer, Hearer::Call(_)), is_told, "{speaks_late} {sessions:?}");
+    }
 }
