@@ -4,10 +4,16 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 
-import { ROOTS, asking, said, until } from './exercises.mjs';
+import { ROOTS, asking as asked, said, until } from './exercises.mjs';
 
 const DOCUMENT = 'demo://resource/static/document/features.md';
 const PREREQUISITE = 'https://modelcontextprotocol.io';
+
+// What a call was asked about. That the server wants to know the roots, some time after the handshake, is about none.
+async function asking(client, call) {
+  const [result, all] = await asked(client, call);
+  return [result, all.filter(({ method }) => method !== 'roots/list')];
+}
 
 export const WITH_EVERYTHING = {
   async echo({ client }) {
