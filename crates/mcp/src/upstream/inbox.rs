@@ -234,7 +234,7 @@ impl Inbox {
             Some(None) => Hearer::Nobody,
             // It names the task that it is about.
             None if method == "notifications/tasks/status" => Hearer::Connection,
-            None => match calls.subject(&self.key.owner) {
+            None => match calls.subject(&self.key.owner, method == "notifications/message") {
                 // Of what is no log message, the one session has always heard beside its calls.
                 Subject::Call(_) if is_one_sessions && method != "notifications/message" => Hearer::Connection,
                 Subject::Call(call) => call.news.clone().map_or(Hearer::Connection, Hearer::Call),
@@ -254,7 +254,7 @@ impl Inbox {
                 let is_ours = found.is_some() && matches!(self.key.owner, Owner::Session(..));
                 return if is_ours { Asked::NoCall } else { Asked::Nobody(OVER) };
             }
-            None => match calls.subject(&self.key.owner) {
+            None => match calls.subject(&self.key.owner, false) {
                 Subject::Call(call) => call,
                 Subject::NoCall => return Asked::NoCall,
                 Subject::Uncertain if is_shared => return Asked::Nobody(SHARED),

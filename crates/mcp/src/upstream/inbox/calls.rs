@@ -85,14 +85,20 @@ impl Calls {
 
     /// The one call that an unnamed message can be about. Of a connection that everybody shares nothing is ever certain: neither is the
     /// only call in flight the only one that the server still works on, nor does a server need a call to speak of a person.
-    pub(super) fn subject(&self, owner: &Owner) -> Subject<'_> {
+    ///
+    /// `is_log`: a log message, to which nobody has to answer. Requests that a client without sessions gave up do not make it uncertain: servers
+    /// need not answer them, so no later call would hear any; whichever it is about is the same application's.
+    pub(super) fn subject(&self, owner: &Owner, is_log: bool) -> Subject<'_> {
         let is_one_sessions = matches!(owner, Owner::Session(..));
         let is_late = self.speaks_late && self.has_several_sessions;
         if *owner == Owner::Everybody || ((self.lost_track || is_late) && !is_one_sessions) {
             return Subject::Uncertain;
         }
-        let mut voices = self.pending.values().filter_map(|call| call.voice.as_ref()).chain(self.abandoned.values());
-        let Some(first) = voices.next() else { return Subject::NoCall };
+        let given_up = self.abandoned.values().filter(|voice| !is_log || matches!(voice, Voice::Session(_)));
+        let mut voices = self.pending.values().filter_map(|call| call.voice.as_ref()).chain(given_up);
+        let Some(first) = voices.next() else {
+            return if self.abandoned.is_empty() { Subject::NoCall } else { Subject::Uncertain };
+        };
         if voices.any(|other| other != first) {
             return Subject::Uncertain;
         }
