@@ -136,6 +136,11 @@ impl Inbox {
         Arc::clone(self.chatter.get_or_init(|| Arc::new(Chatter::new(self.key.server.clone(), secrets))))
     }
 
+    /// Whether the next question could be about a call that its client gave up: of a client without sessions, which can be asked.
+    pub(super) fn has_given_up_calls(&self) -> bool {
+        matches!(self.key.owner, Owner::Client(..)) && self.key.face.can_be_asked() && self.calls().has_given_up_alone()
+    }
+
     /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
     pub(super) fn is_spent(&self) -> bool {
         self.spent.load(Ordering::Relaxed)

@@ -111,6 +111,11 @@ impl Calls {
         }
     }
 
+    /// Nothing is under way but what was given up.
+    pub(super) fn has_given_up_alone(&self) -> bool {
+        self.pending.is_empty() && !self.abandoned.is_empty()
+    }
+
     pub(super) fn forget(&mut self, id: u64) -> bool {
         let Some(call) = self.pending.remove(&id) else { return false };
         if let Some(voice) = call.voice {
