@@ -173,7 +173,7 @@ impl Connection {
 
     /// Did the server ask something about one of several calls? Then a connection without a past serves the next caller better.
     pub(super) fn is_spent(&self) -> bool {
-        self.inbox.is_spent() || (self.info().era == Era::Legacy && self.inbox.has_given_up_calls())
+        self.inbox.is_spent()
     }
 
     /// Ends a connection that is spent, and its session with it. A caller that was handed it just now gets another.

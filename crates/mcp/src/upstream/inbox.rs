@@ -136,11 +136,6 @@ impl Inbox {
         Arc::clone(self.chatter.get_or_init(|| Arc::new(Chatter::new(self.key.server.clone(), secrets))))
     }
 
-    /// Whether the next question could be about a call that its client gave up: of a client without sessions, which can be asked.
-    pub(super) fn has_given_up_calls(&self) -> bool {
-        matches!(self.key.owner, Owner::Client(..)) && self.key.face.can_be_asked() && self.calls().has_given_up_alone()
-    }
-
     /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
     pub(super) fn is_spent(&self) -> bool {
         self.spent.load(Ordering::Relaxed)
@@ -239,7 +234,7 @@ impl Inbox {
             Some(None) => Hearer::Nobody,
             // It names the task that it is about.
             None if method == "notifications/tasks/status" => Hearer::Connection,
-            None => match calls.subject(&self.key.owner, method == "notifications/message") {
+            None => match calls.subject(&self.key.owner) {
                 // Of what is no log message, the one session has always heard beside its calls.
                 Subject::Call(_) if is_one_sessions && method != "notifications/message" => Hearer::Connection,
                 Subject::Call(call) => call.news.clone().map_or(Hearer::Connection, Hearer::Call),
@@ -259,7 +254,7 @@ impl Inbox {
                 let is_ours = found.is_some() && matches!(self.key.owner, Owner::Session(..));
                 return if is_ours { Asked::NoCall } else { Asked::Nobody(OVER) };
             }
-            None => match calls.subject(&self.key.owner, false) {
+            None => match calls.subject(&self.key.owner) {
                 Subject::Call(call) => call,
                 Subject::NoCall => return Asked::NoCall,
                 Subject::Uncertain if is_shared => return Asked::Nobody(SHARED),

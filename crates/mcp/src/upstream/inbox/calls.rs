@@ -86,15 +86,15 @@ impl Calls {
     /// The one call that an unnamed message can be about. Of a connection that everybody shares nothing is ever certain: neither is the
     /// only call in flight the only one that the server still works on, nor does a server need a call to speak of a person.
     ///
-    /// `is_log`: a log message, to which nobody has to answer. Requests that a client without sessions gave up do not make it uncertain: servers
-    /// need not answer them, so no later call would hear any; whichever it is about is the same application's.
-    pub(super) fn subject(&self, owner: &Owner, is_log: bool) -> Subject<'_> {
+    /// Requests that a client without sessions gave up do not make it uncertain: servers need not answer what was cancelled, and whichever of the
+    /// two it is about is the same application's.
+    pub(super) fn subject(&self, owner: &Owner) -> Subject<'_> {
         let is_one_sessions = matches!(owner, Owner::Session(..));
         let is_late = self.speaks_late && self.has_several_sessions;
         if *owner == Owner::Everybody || ((self.lost_track || is_late) && !is_one_sessions) {
             return Subject::Uncertain;
         }
-        let given_up = self.abandoned.values().filter(|voice| !is_log || matches!(voice, Voice::Session(_)));
+        let given_up = self.abandoned.values().filter(|voice| matches!(voice, Voice::Session(_)));
         let mut voices = self.pending.values().filter_map(|call| call.voice.as_ref()).chain(given_up);
         let Some(first) = voices.next() else {
             return if self.abandoned.is_empty() { Subject::NoCall } else { Subject::Uncertain };
@@ -109,11 +109,6 @@ impl Calls {
             None if is_one_sessions => Subject::NoCall,
             None => Subject::Uncertain,
         }
-    }
-
-    /// Nothing is under way but what was given up.
-    pub(super) fn has_given_up_alone(&self) -> bool {
-        self.pending.is_empty() && !self.abandoned.is_empty()
     }
 
     pub(super) fn forget(&mut self, id: u64) -> bool {
