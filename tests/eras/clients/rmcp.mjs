@@ -77,11 +77,10 @@ const SCRIPTS = {
     assert.equal(seen.text, 'hello Ada');
   },
   async cancel({ run, prefix }) {
-    const count = async () => Number((await run('call', `${prefix}cancelled`, {})).text);
-    const before = await count();
+    // It fails if the server does not notice: that is counted in the same session, whose process the server may be.
     const seen = await run('cancel', `${prefix}slow`, { steps: 100, milliseconds: 300 });
     assert.equal(seen.cancelled, true);
-    for (let attempt = 0; (await count()) !== before + 1; attempt += 1) assert.ok(attempt < 20, 'the server did not notice');
+    assert.ok(seen.counted > 0, JSON.stringify(seen));
   },
   async subscribe({ run, prefix, thing }) {
     const seen = await run('subscribe', `${prefix}touch`, {}, ['--uri', thing]);

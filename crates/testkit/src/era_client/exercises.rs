@@ -259,7 +259,11 @@ async fn progress(client: &mut Client, tool: &str, arguments: JsonObject) -> Res
 
 /// Whether the server saw the cancellation is asked of the conformance server's own counter, if it is that server's slow tool.
 async fn cancel(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
-    let counter = tool.strip_suffix("test_slow").map(|prefix| format!("{prefix}test_cancelled_count"));
+    // Asked in the same session: a server on stdio may be another process in the next.
+    let counter = match tool.strip_suffix("test_slow") {
+        Some(prefix) => Some(format!("{prefix}test_cancelled_count")),
+        None => tool.strip_suffix("slow").map(|prefix| format!("{prefix}cancelled")),
+    };
     let before = counted(client, counter.as_deref()).await?;
     let request = ClientRequest::CallToolRequest(CallToolRequest::new(call_params(tool, arguments)));
     let mut call = client.running.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
