@@ -11,7 +11,6 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
-    bulletin::Bulletin,
     ids::GrantId,
     oauth::params::Params,
     store::{ConsentStore, GrantStore, StoreError},
@@ -65,8 +64,7 @@ async fn disconnect(room: &DisconnectRoom, headers: &HeaderMap, grant: &GrantId)
     let Some((_, user)) = room.desk.login(headers).await? else { return Ok(()) };
     let Some(grant) = room.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
     room.consents.delete_consents(&user.id, &grant.client).await?;
-    room.grants.revoke_grant(&grant.id, room.desk.clock.now()).await?;
-    room.cache.forget(Bulletin::Grant(grant.id.clone()));
+    room.cache.revoke_grant(&room.grants, &grant.id, room.desk.clock.now()).await?;
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");
     Ok(())
 }

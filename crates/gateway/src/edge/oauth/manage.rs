@@ -104,8 +104,9 @@ async fn update(room: &ManageRoom, id: &str, headers: &HeaderMap, body: &[u8]) -
 
 async fn end(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let managed = admit(room, id, headers).await?;
-    let deleted = room.clients.delete_client(&managed.client().id, room.clock.now()).await?;
-    room.cache.forget(Bulletin::Grants(GrantsOf::Client(managed.client().id.clone())));
+    let (clients, client, now) = (Arc::clone(&room.clients), managed.client().id.clone(), room.clock.now());
+    let what = Bulletin::Grants(GrantsOf::Client(client.clone()));
+    let deleted = room.cache.revoke(what, async move { clients.delete_client(&client, now).await }).await?;
     tracing::info!(client_id = %managed.client().id, grants_revoked = deleted.grants_revoked, "client deleted by itself");
     Ok(())
 }

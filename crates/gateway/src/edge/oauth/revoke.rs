@@ -17,7 +17,8 @@ use portunus_core::{
         presented::{Presented, presented},
         revoke,
     },
-    store::GrantStore,
+    secret::TokenHash,
+    store::{GrantStore, StoreError},
 };
 
 use crate::edge::{
@@ -60,19 +61,31 @@ async fn end(room: &RevokeRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) 
         Some(Presented::Refresh(presented)) => {
             let found = room.grants.find_refresh(&presented.key(), now).await?;
             if let Some(grant) = revoke::of_refresh(&client, &presented, found)? {
-                room.grants.revoke_grant(&grant, now).await?;
-                room.cache.forget(Bulletin::Grant(grant.clone()));
+                room.cache.revoke_grant(&room.grants, &grant, now).await?;
                 tracing::info!(client_id = %client.client().id, %grant, "grant revoked by its client");
             }
         }
         Some(Presented::Access(hash)) => {
-            if let Some(hash) = revoke::of_access(&client, room.grants.find_access(&hash, now).await?)? {
-                room.grants.revoke_access(&hash).await?;
-                room.cache.forget(Bulletin::Access(hash));
+            let known = revoke::of_access(&client, room.grants.find_access(&hash, now).await?)?.is_some();
+            end_access(room, hash, known).await?;
+            if known {
                 tracing::info!(client_id = %client.client().id, "access token revoked by its client");
             }
         }
         None => {}
     }
     Ok(())
+}
+
+/// Ends a token that is its client's, or that the store does not know (any more): an attempt before may have ended it and have told nobody,
+/// and then gateways that remember it still let it through.
+async fn end_access(room: &RevokeRoom, hash: TokenHash, is_known: bool) -> Result<(), StoreError> {
+    let grants = Arc::clone(&room.grants);
+    let in_store = async move { grants.revoke_access(&hash).await.map(drop) };
+    if is_known || room.cache.remembers(&hash) {
+        room.cache.revoke(Bulletin::Access(hash), in_store).await
+    } else {
+        // Nothing for this gateway to forget: what was made up must not push out what matters.
+        in_store.await
+    }
 }

@@ -13,7 +13,6 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
     Clock, Entropy,
-    bulletin::Bulletin,
     ids::{GrantId, UserId},
     lifetimes::Lifetimes,
     oauth::{
@@ -128,9 +127,7 @@ async fn revoke_replayed(room: &TokenRoom, client: &AuthenticatedClient, grant: 
 }
 
 async fn revoke(room: &TokenRoom, grant: &GrantId) -> Result<(), StoreError> {
-    room.grants.revoke_grant(grant, room.clock.now()).await?;
-    room.cache.forget(Bulletin::Grant(grant.clone()));
-    Ok(())
+    room.cache.revoke_grant(&room.grants, grant, room.clock.now()).await.map(drop)
 }
 
 /// Nothing new for a person whom the configuration does not admit any more, by what their provider said last (threat 53). The grant stays:

@@ -10,7 +10,15 @@ use std::{
 };
 
 use moka::future::Cache;
-use portunus_core::{bulletin::Bulletin, principal::Principal, secret::TokenHash, token::FoundAccess};
+use portunus_core::{
+    Timestamp,
+    bulletin::Bulletin,
+    ids::GrantId,
+    principal::Principal,
+    secret::TokenHash,
+    store::{GrantStore, StoreError},
+    token::FoundAccess,
+};
 use tokio::time::Instant;
 
 use super::news::News;
@@ -67,9 +75,32 @@ impl TokenCache {
         &self.news
     }
 
-    /// Something was revoked here: that counts at once, for look-ups under way too.
-    pub fn forget(&self, bulletin: Bulletin) {
-        self.news.hear(bulletin);
+    /// Sees a revocation in the store through, and then forgets what it concerns: that counts at once, for look-ups under way too.
+    ///
+    /// Also when the store fails, since it may have revoked before it did; and when the request that wants it is given up meanwhile.
+    pub async fn revoke<T: Send + 'static>(
+        &self,
+        what: Bulletin,
+        in_store: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let news = Arc::clone(&self.news);
+        let work = tokio::spawn(async move {
+            let outcome = in_store.await;
+            news.hear(what);
+            outcome
+        });
+        work.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a revocation panicked or was stopped".to_owned())))
+    }
+
+    /// The same for a grant.
+    pub async fn revoke_grant(&self, grants: &Arc<dyn GrantStore>, grant: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
+        let (grants, id) = (Arc::clone(grants), grant.clone());
+        self.revoke(Bulletin::Grant(grant.clone()), async move { grants.revoke_grant(&id, now).await }).await
+    }
+
+    /// Is there anything remembered of this token, trusted or not?
+    pub fn remembers(&self, hash: &TokenHash) -> bool {
+        self.entries.contains_key(hash)
     }
 
     pub async fn find(&self, hash: &TokenHash) -> Option<Arc<Entry>> {

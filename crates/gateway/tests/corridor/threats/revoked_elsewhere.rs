@@ -128,6 +128,24 @@ async fn t19_revoked_at_one_node_is_refused_by_another_though_it_is_cut_off_agai
     world.close().await;
 }
 
+/// A revocation is two writes in Redis: the token ends, and the gateways are told. Without memory only the first comes about.
+#[tokio::test]
+async fn t19_a_revocation_that_broke_off_is_told_when_it_is_tried_again() {
+    let redis = Server::start(&["--maxmemory-policy", "noeviction"]);
+    let world = two_nodes_on(&redis.address()).await;
+    let [one, other] = connected(&world).await;
+    for ((client, tokens), token) in [(&one, &one.1.access), (&other, other.1.refresh.as_ref().unwrap())] {
+        assert_eq!(status(&world, &world.at("/tools"), tokens).await, 200, "the first node remembers it too");
+        let () = redis.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+        client.send("revocation_endpoint", [("token", token.as_str())]).await.expect(503);
+        let () = redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+        revoke(client, token).await;
+        assert_eq!(status(&world, &world.at("/tools"), tokens).await, 401, "at once where it was done");
+        until(&world, &world.at_node(1, "/tools"), tokens, 401).await;
+    }
+    world.close().await;
+}
+
 #[tokio::test]
 async fn f2_a_gateway_that_cannot_ask_trusts_nothing_it_looked_up() {
     let mut redis = Server::start(&[]);

@@ -76,7 +76,7 @@ fn vouched_for() -> TokenCache {
 async fn t41_what_was_read_before_a_revocation_is_not_kept_after_it() {
     let cache = vouched_for();
     let (one, other) = (cache.ask(), cache.ask());
-    cache.forget(grant("one"));
+    cache.news().hear(grant("one"));
     keep(&cache, one, "one").await;
     keep(&cache, other, "other").await;
     assert!(!knows(&cache, "one").await, "the store was asked before, and answered after");
@@ -100,7 +100,7 @@ async fn t41_whatever_was_revoked_is_looked_up_again() {
         look_up(&cache, "one").await;
         look_up(&cache, "other").await;
         assert!(knows(&cache, "one").await);
-        cache.forget(bulletin.clone());
+        cache.news().hear(bulletin.clone());
         assert!(!knows(&cache, "one").await, "{bulletin:?}");
         assert_eq!(knows(&cache, "other").await, other_stays, "{bulletin:?}");
     }
@@ -110,14 +110,14 @@ async fn t41_whatever_was_revoked_is_looked_up_again() {
 async fn t41_more_than_can_be_remembered_concerns_everything() {
     let cache = vouched_for();
     look_up(&cache, "one").await;
-    cache.forget(grant("one"));
+    cache.news().hear(grant("one"));
     for _ in 0..1000 {
-        cache.forget(grant("another"));
+        cache.news().hear(grant("another"));
     }
     assert!(!knows(&cache, "one").await);
     look_up(&cache, "one").await;
     for _ in 0..10_000 {
-        cache.forget(grant("another"));
+        cache.news().hear(grant("another"));
         assert!(knows(&cache, "one").await, "one that is in use has been looked through each time");
     }
 }
@@ -125,7 +125,7 @@ async fn t41_more_than_can_be_remembered_concerns_everything() {
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_it_hears_that_their_token_is_named() {
     let cache = vouched_for();
-    cache.forget(grant("one"));
+    cache.news().hear(grant("one"));
     let (mut one, mut other) = (found("one"), found("other"));
     (one.grant.login, other.grant.login) = (Some(TokenHash::of("login")), None);
     let since = cache.news().number();
@@ -134,11 +134,11 @@ async fn whoever_waits_for_it_hears_that_their_token_is_named() {
     for bulletin in [grant("another"), Bulletin::Everything, grant("another")] {
         assert!(poll!(&mut waiting).is_pending(), "that was before");
         assert!(poll!(&mut other_waits).is_pending());
-        cache.forget(bulletin);
+        cache.news().hear(bulletin);
     }
-    cache.forget(Bulletin::Grants(GrantsOf::Login(TokenHash::of("login"))));
+    cache.news().hear(Bulletin::Grants(GrantsOf::Login(TokenHash::of("login"))));
     for _ in 0..10 {
-        cache.forget(grant("another"));
+        cache.news().hear(grant("another"));
     }
     assert!(poll!(&mut waiting).is_ready());
     assert!(poll!(&mut other_waits).is_pending());
