@@ -20,6 +20,7 @@ use portunus_core::{
 use portunus_identity::provider::Provider;
 use portunus_mcp::hub::Hub;
 use sha2::Sha256;
+use tokio::sync::watch;
 
 use super::{
     assertions::Assertions,
@@ -51,6 +52,9 @@ pub struct Ground {
     pub connections: Connections,
     /// Tokens that were looked up a while ago.
     pub tokens: TokenCache,
+    /// Who is admitted by the configuration of now: requests and streams that began under an earlier one are judged by it too. `None` until
+    /// the gateway runs.
+    pub admission: watch::Sender<Option<Providers>>,
     /// The other gateways on the same store.
     pub cluster: Cluster,
     /// Has the process been told to stop?

@@ -50,7 +50,7 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
         grants: Arc::clone(&house.ground.stores.grants),
         cache: house.ground.tokens.clone(),
         resources: Arc::clone(&house.resources),
-        providers: house.providers.clone(),
+        admission: house.ground.admission.subscribe(),
         clock: Arc::clone(&house.ground.clock),
     };
     // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.

@@ -147,6 +147,7 @@ impl Gateway {
             counts: Counts::default(),
             connections: Connections::new(Rules::new(&config.limits, &config.trusted_proxies, descriptors())),
             tokens: TokenCache::new(),
+            admission: watch::Sender::default(),
             cluster: Cluster::Alone,
             stopping: Stopping::default(),
             demo,

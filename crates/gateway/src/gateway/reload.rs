@@ -196,6 +196,7 @@ impl Live {
         extra: Router,
     ) -> Self {
         let house = furnish::house(ground, config, providers, machinery.forwarding.clone(), Throttle::new(&config.limits));
+        house.ground.admission.send_replace(Some(house.providers.clone()));
         let front = Front::new(router::build(&house, extra.clone()));
         let secure = Secure::by(config.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
         Self { front, secure, house: ArcSwap::from_pointee(house), machinery, extra }
@@ -260,6 +261,7 @@ impl Live {
         self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
         before.ground.connections.change(Rules::new(&new.limits, &new.trusted_proxies, os::descriptors()));
         self.front.change(front);
+        before.ground.admission.send_replace(Some(house.providers.clone()));
         self.house.store(Arc::new(house));
         upstreams.reconfigure(new.servers.clone());
         telemetry::set_level(new.log.level);

@@ -18,6 +18,7 @@ use portunus_core::{
     token::FoundAccess,
 };
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::cache::{Entry, TokenCache};
 use crate::edge::{
@@ -31,7 +32,8 @@ pub struct Bearer {
     pub grants: Arc<dyn GrantStore>,
     pub cache: TokenCache,
     pub resources: Arc<Resources>,
-    pub providers: Providers,
+    /// Changes with the configuration.
+    pub admission: watch::Receiver<Option<Providers>>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -71,7 +73,8 @@ impl Bearer {
 
     /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone live out their hour, and are not renewed.
     fn is_admitted(&self, found: &FoundAccess) -> bool {
-        !matches!(self.providers.standing(&found.user), Standing::NotAdmitted(_))
+        let providers = self.admission.borrow();
+        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(&found.user), Standing::NotAdmitted(_)))
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {

@@ -1,5 +1,6 @@
 //! Streams outlive the moment their token was checked. So the token is looked up again every now and then, and at once when a
-//! bulletin names it, and a stream whose token has expired or was revoked ends.
+//! bulletin names it or the rules of who is admitted may have changed, and a stream whose token has expired or was revoked, or whose person
+//! is not admitted any more, ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,13 +24,16 @@ pub fn while_valid(bearer: &Bearer, look_up: Arc<Entry>, resource: &Resource, re
     if !is_stream {
         return response;
     }
-    let (bearer, resource) = (bearer.clone(), resource.clone());
+    let (mut bearer, resource) = (bearer.clone(), resource.clone());
     let ended = Box::pin(async move {
+        // The answer may have taken its time to begin: what changed since the look-up is looked at.
+        bearer.admission.mark_changed();
         // Since the look-up, not since now: the answer may have taken its time to begin.
         let mut since = look_up.unconcerned();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
+                Ok(()) = bearer.admission.changed() => {}
                 () = bearer.cache.news().until_named(since, &look_up.found) => {}
             }
             since = bearer.cache.news().number();

@@ -1,5 +1,7 @@
 //! Who may sign in at all: accounts that no rule names, look-alikes of those that one names, and people who are named no longer.
 
+use std::time::Duration;
+
 use portunus_core::{
     admission::{Allow, Domain, DomainOf, Organisation, Person as Named, Rule},
     ids::UserId,
@@ -13,6 +15,9 @@ use portunus_testkit::{
 use serde_json::json;
 
 use crate::world::{Setup, World};
+
+/// Longer than it takes on any machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn domains(names: &[&str]) -> Allow {
     Allow::Only(Rule { domains: names.iter().map(|name| Domain::parse(name).unwrap()).collect(), ..Rule::default() })
@@ -310,7 +315,16 @@ async fn status(world: &World, browser: &Agent, access: &str) -> u16 {
 async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
     let mut world = World::of(Setup { preset: Preset::Oidc, ..Setup::default() }).await;
     let (client, browser, tokens) = world.connect("/mcp").await;
-    McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let listen = Request::get(&mcp.url).without_cookies().bearer(&tokens.access);
+    let listen = listen.header("accept", "text/event-stream").header("mcp-session-id", &mcp.session);
+    let listening = tokio::spawn({
+        let browser = browser.clone();
+        async move { browser.send(listen).await }
+    });
+    // Nothing that the agent shows says that the stream is open.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!listening.is_finished());
     // One code is on its way to its client.
     let (late, authorization) = (world.client("/mcp").await, client.authorization());
     let late_authorization = late.authorization();
@@ -319,6 +333,7 @@ async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
     world.allow = domains(&["other.example"]);
     world.reload().await.unwrap();
     assert_eq!(status(&world, &browser, &tokens.access).await, 401);
+    tokio::time::timeout(PATIENCE, listening).await.expect("the stream ends").unwrap().expect(200);
     let answer = client.refresh(tokens.refresh()).await;
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_grant"));
     let answer = late.redeem(&late_authorization, &code).await;
