@@ -3,13 +3,14 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// A block of addresses. An IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2) is that IPv4 address.
+/// A block of addresses. An IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2), or translated by the well-known prefix of NAT64
+/// (`64:ff9b::/96`, RFC 6052 section 2.1), is that IPv4 address: a /64 would count all of IPv4 as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddressBlock(u128);
 
@@ -17,7 +18,10 @@ impl AddressBlock {
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::of_v4(address),
-            IpAddr::V6(address) => Self(u128::from(address) & !u128::from(u64::MAX)),
+            IpAddr::V6(address) => match embedded_by_nat64(address) {
+                Some(address) => Self::of_v4(address),
+                None => Self(u128::from(address) & !u128::from(u64::MAX)),
+            },
         }
     }
 
@@ -33,6 +37,15 @@ impl AddressBlock {
             let _ = fmt::Write::write_fmt(&mut tag, format_args!("{byte:02x}"));
         }
         AddressTag(tag)
+    }
+}
+
+fn embedded_by_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+            Some(Ipv4Addr::from_bits(u32::try_from(address.to_bits() & u128::from(u32::MAX)).ok()?))
+        }
+        _ => None,
     }
 }
 
@@ -63,6 +76,11 @@ mod tests {
             ("192.0.2.1", "::ffff:192.0.2.1", true),
             ("192.0.2.1", "::ffff:c000:201", true),
             ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "64:ff9b::192.0.2.1", true),
+            ("192.0.2.1", "64:ff9b::192.0.2.2", false),
+            ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false),
+            ("64:ff9b:0:0:0:1::1", "64:ff9b:0:0:0:1::2", true),
+            ("64:ff9b:1::192.0.2.1", "64:ff9b:1::192.0.2.2", true),
             ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true),
             ("2001:db8::1", "2001:db8:0:1::1", false),
             ("2001:db8::1", "2001:db9::1", false),
