@@ -11,6 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
 
@@ -24,6 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole body, of at most `limit` bytes; or the answer for one that is too large, too slow, or breaks off.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Box<Response>> {
+    check_declared(&body, limit)?;
     match tokio::time::timeout(TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) => Err(Box::new(broken(&error))),
@@ -31,10 +33,23 @@ pub async fn read(body: Body, limit: usize) -> Result<Bytes, Box<Response>> {
     }
 }
 
+/// A declared length past the limit is answered before anything is read: a client that expects `100 Continue` would wait for it in vain.
+fn check_declared(body: &Body, limit: usize) -> Result<(), Box<Response>> {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length <= limit) {
+        Ok(())
+    } else {
+        Err(Box::new(too_large()))
+    }
+}
+
+fn too_large() -> Response {
+    let why = "the body is larger than is accepted here (limits.body in config.yaml for MCP messages)";
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
 fn broken(error: &BoxError) -> Response {
     if error.is::<LengthLimitError>() {
-        let why = "the body is larger than is accepted here (limits.body in config.yaml for MCP messages)";
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE, why);
+        return too_large();
     }
     refuse(StatusCode::BAD_REQUEST, "the body could not be read")
 }
@@ -56,6 +71,7 @@ pub async fn read_within<K>(body: Body, limit: usize, budget: &ByteBudget<'_, K>
 where
     K: Eq + Hash + Clone + Send + Sync + 'static,
 {
+    check_declared(&body, limit)?;
     let reading = async {
         let Some(mut permit) = budget.held.acquire(budget.whose, 0, budget.most) else { return Ok(Err(Box::new(over_budget()))) };
         let mut body = std::pin::pin!(Limited::new(body, limit));
@@ -129,10 +145,32 @@ pub async fn whole(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
     use axum::{Router, middleware, routing};
+    use http_body::{Frame, SizeHint};
     use tower::ServiceExt as _;
 
     use super::*;
+
+    /// Declares a length, and never comes.
+    struct Declared(u64);
+
+    impl http_body::Body for Declared {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Pending
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.0)
+        }
+    }
 
     async fn status(body: Body) -> StatusCode {
         let endpoint = routing::post(async |body: Bytes| body.len().to_string());
@@ -173,6 +211,12 @@ mod tests {
         assert_eq!(status(Body::from(vec![b'x'; limits::FORM + 1])).await, StatusCode::PAYLOAD_TOO_LARGE);
         let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
         assert_eq!(status(Body::from_stream(never)).await, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(
+            status(Body::new(Declared(limits::FORM as u64 + 1))).await,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "not a byte was read"
+        );
+        assert_eq!(status(Body::new(Declared(limits::FORM as u64))).await, StatusCode::REQUEST_TIMEOUT);
         let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
         assert_eq!(status(Body::from_stream(broken)).await, StatusCode::BAD_REQUEST);
     }
