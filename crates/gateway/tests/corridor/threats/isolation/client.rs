@@ -72,6 +72,31 @@ impl App {
         tokio::spawn(async move { drop(app.read(answer, &Value::Null).await) })
     }
 
+    /// Begins a call of a tool that asks, as the session's first request, and loses the connection when the question has come. Gives the id of that event, and the
+    /// question.
+    pub(super) async fn begin_and_break_off(&self, tool: &str, who: &str) -> (String, Value) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let params = json!({"name": tool, "arguments": {"who": who}});
+        let mut answer = self.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}), &[]).await;
+        let mut text = String::new();
+        while let Some(chunk) = answer.chunk().await.unwrap() {
+            text.push_str(std::str::from_utf8(&chunk).unwrap());
+            if text.ends_with("\n\n") && text.contains("elicitation/create") {
+                break;
+            }
+        }
+        let last = text.trim_end().rsplit("\n\n").next().unwrap();
+        let field =
+            |name: &str| last.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name} in {text}"));
+        (field("id: ").to_owned(), serde_json::from_str(field("data: ")).unwrap())
+    }
+
+    /// The stream of this event, from there on.
+    pub(super) async fn come_back(&self, event: &str) -> reqwest::Response {
+        let request = self.headed(self.http.get(&self.url)).header("accept", "text/event-stream");
+        request.header("last-event-id", event).send().await.unwrap()
+    }
+
     fn headed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         let request = request.header("authorization", format!("Bearer {}", self.token));
         match &self.session {
@@ -90,7 +115,7 @@ impl App {
     }
 
     /// Reads messages to the answer of this request, answering what is asked meanwhile. `None`: it ended without one.
-    async fn read(&self, mut answer: reqwest::Response, id: &Value) -> Option<Value> {
+    pub(super) async fn read(&self, mut answer: reqwest::Response, id: &Value) -> Option<Value> {
         let is_json = answer.headers().get("content-type").is_some_and(|kind| kind.to_str().unwrap().contains("json"));
         let mut text = String::new();
         while let Ok(Some(chunk)) = answer.chunk().await {
@@ -108,7 +133,7 @@ impl App {
         if is_json { serde_json::from_str(&text).ok() } else { None }
     }
 
-    async fn hear(&self, message: Value) {
+    pub(super) async fn hear(&self, message: Value) {
         self.seen.lock().unwrap().push(message.clone());
         if message["method"].is_string() && !message["id"].is_null() {
             let result = json!({"action": "accept", "content": {"name": self.name}});

@@ -25,6 +25,8 @@ use self::{
 use crate::world::{Setup, World};
 
 const SERVER: &str = "careless";
+/// How long the server may take to answer. Longer than any test, but for those of calls that time out.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A world with such a server, and its people.
 struct Scene {
@@ -35,7 +37,11 @@ struct Scene {
 
 impl Scene {
     async fn of(kind: Kind, isolation: Isolation, setup: Setup) -> Self {
-        let (server, spec) = Server::start(kind, SERVER, isolation).await;
+        Self::with_timeout(kind, isolation, setup, PATIENCE).await
+    }
+
+    async fn with_timeout(kind: Kind, isolation: Isolation, setup: Setup, timeout: Duration) -> Self {
+        let (server, spec) = Server::start(kind, SERVER, isolation, timeout).await;
         let world = World::of(Setup { more_servers: vec![spec], ..setup }).await;
         Self { world, server, kind }
     }
@@ -113,34 +119,62 @@ async fn t49_a_question_reaches_the_application_whose_call_it_is_about() {
     }
 }
 
+/// What the server asks later about calls that are over reaches whose they were, or nobody.
+async fn assert_late_questions_stay_apart(scene: &Scene, apps: &[App]) {
+    let kind = scene.kind;
+    for app in apps {
+        let answer = app.call("late", "").await;
+        // Its own, or nobody's; a new connection has no past.
+        let own = answer == app.name || answer.contains("nobody can be asked") || answer.is_empty();
+        assert!(own, "{kind:?}, {}: {answer}", app.name);
+    }
+    assert_apart(kind, apps);
+    for app in apps {
+        assert_eq!(app.call("ask", &app.name).await, app.name, "{kind:?}: and questions go on being answered");
+    }
+}
+
+impl Scene {
+    /// Two sessions of one client, the same client without one, and another client of the person.
+    async fn company(&self) -> [App; 4] {
+        let path = Self::path();
+        let (editor, agent) = (self.token("alice", &path).await, self.token("alice", &path).await);
+        [
+            self.legacy("Ada", &editor, &path).await,
+            self.legacy("Bea", &editor, &path).await,
+            self.modern("Cid", &editor, &path),
+            self.modern("Dot", &agent, &path),
+        ]
+    }
+}
+
 #[tokio::test]
 async fn t49_what_is_asked_about_a_call_that_was_given_up_reaches_no_other_application() {
     for kind in KINDS {
         let scene = Scene::start(kind, Isolation::User).await;
-        let path = Scene::path();
-        let (editor, agent) = (scene.token("alice", &path).await, scene.token("alice", &path).await);
-        let apps = [
-            scene.legacy("Ada", &editor, &path).await,
-            scene.legacy("Bea", &editor, &path).await,
-            scene.modern("Cid", &editor, &path),
-            scene.modern("Dot", &agent, &path),
-        ];
+        let apps = scene.company().await;
         for app in &apps {
             app.call("say", "").await;
             app.give_up("hang", &app.name, async || tokio::time::sleep(Duration::from_millis(300)).await).await;
         }
-        for app in &apps {
-            let answer = app.call("late", "").await;
-            // Its own, or nobody's; a new connection has no past.
-            let own = answer == app.name || answer.contains("nobody can be asked") || answer.is_empty();
-            assert!(own, "{kind:?}, {}: {answer}", app.name);
-        }
-        assert_apart(kind, &apps);
-        for app in &apps {
-            assert_eq!(app.call("ask", &app.name).await, app.name, "{kind:?}: and questions go on being answered");
-        }
+        assert_late_questions_stay_apart(&scene, &apps).await;
         scene.world.close().await;
     }
+}
+
+#[tokio::test]
+async fn t49_what_is_asked_about_a_call_that_timed_out_reaches_no_other_application() {
+    let all = KINDS.map(async |kind| {
+        let scene = Scene::with_timeout(kind, Isolation::User, Setup::default(), Duration::from_secs(4)).await;
+        let apps = scene.company().await;
+        let hanging = apps.iter().map(|app| app.call("hang", &app.name));
+        for answer in futures::future::join_all(hanging).await {
+            assert!(answer.contains("in time"), "{kind:?}: {answer}");
+        }
+        assert_late_questions_stay_apart(&scene, &apps).await;
+        scene.world.close().await;
+    });
+    futures::future::join_all(all).await;
 }
 
 #[tokio::test]
@@ -360,4 +394,55 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     assert!(scene.server.connections() >= 1);
     assert_eq!(scene.kind, Kind::Stdio);
     scene.world.close().await;
+}
+
+/// A stream is judged by the token it is opened with, and so is whoever comes back to one that broke.
+#[tokio::test]
+async fn t71_a_stream_that_broke_is_taken_up_only_with_a_token_for_its_call() {
+    let scopes = vec![rule("careless:ask", "ask"), rule("careless:say", "say")];
+    for kind in KINDS {
+        let scene = Scene::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
+        scene.world.okta.sign_in_as("alice");
+        let path = Scene::path();
+        let (client, browser) = (scene.world.client(&path).await, scene.world.browser());
+        let asks = granted(&client, &browser, "careless:ask").await;
+        let says = granted(&client, &browser, "careless:say").await;
+        let ask = App::legacy("Ask", &scene.world.at(&path), &asks, json!({"elicitation": {}})).await;
+        let say = ask.with_token(&says);
+        let (event, question) = ask.begin_and_break_off("ask", "Ask").await;
+        assert_eq!(say.come_back(&event).await.status(), 403, "{kind:?}: the call's answer is not for this token");
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"name": "Say"}}});
+        assert_eq!(say.send(&answer, &[]).await.status(), 403, "{kind:?}: nor is its question");
+        let stream = ask.come_back(&event).await;
+        assert_eq!(stream.status(), 200, "{kind:?}");
+        ask.hear(question).await;
+        let answer = ask.read(stream, &json!(1)).await.unwrap();
+        assert_eq!(answer["result"]["content"][0]["text"], "Ask", "{kind:?}: {answer}");
+        scene.world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn t71_a_listening_stream_carries_what_its_own_token_allows() {
+    let other = ScopeRule { server: Some(ServerName::parse("uuid").unwrap()), ..rule("uuid:all", "*") };
+    let scopes = vec![rule("careless:all", "*"), other];
+    for kind in KINDS {
+        let scene = Scene::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
+        scene.world.okta.sign_in_as("alice");
+        let (client, browser) = (scene.world.client("/mcp").await, scene.world.browser());
+        let careless = granted(&client, &browser, "careless:all").await;
+        let uuid = granted(&client, &browser, "uuid:all").await;
+        let app = App::legacy("Ada", &scene.world.at("/mcp"), &careless, json!({})).await;
+        let stranger = app.with_token(&uuid);
+        // The only stream there is, and not one for this.
+        let elsewhere = stranger.listen().await;
+        assert_eq!(app.call("careless_change", "").await, "changed", "{kind:?}");
+        let own = app.with_token(&careless);
+        let here = own.listen().await;
+        eventually("the change is told", async || own.seen().contains("list_changed")).await;
+        assert_eq!(stranger.seen(), "[]", "{kind:?}");
+        elsewhere.abort();
+        here.abort();
+        scene.world.close().await;
+    }
 }

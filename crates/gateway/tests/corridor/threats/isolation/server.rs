@@ -61,7 +61,12 @@ struct Connection {
 
 impl Server {
     /// A server of this kind, and its entry in the configuration.
-    pub(super) async fn start(kind: Kind, name: &str, isolation: Isolation) -> (Arc<Self>, ServerSpec) {
+    pub(super) async fn start(
+        kind: Kind,
+        name: &str,
+        isolation: Isolation,
+        request_timeout: Duration,
+    ) -> (Arc<Self>, ServerSpec) {
         let server = Arc::new(Self::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -100,7 +105,7 @@ impl Server {
             name: ServerName::parse(name).unwrap(),
             transport,
             isolation,
-            request_timeout: patience,
+            request_timeout,
             connect_timeout: patience,
             idle_timeout: patience * 10,
         };
@@ -157,10 +162,10 @@ impl Server {
         let id = message.get("id")?.clone();
         let outcome = match method {
             "initialize" => Ok(json!({"protocolVersion": "2025-11-25", "serverInfo": {"name": "careless", "version": "1"},
-                "capabilities": {"tools": {}, "logging": {}, "tasks": {"list": {}, "cancel": {}}}})),
+                "capabilities": {"tools": {"listChanged": true}, "logging": {}, "tasks": {"list": {}, "cancel": {}}}})),
             "tools/list" => {
-                let tools =
-                    ["ask", "hang", "late", "say", "job"].map(|name| json!({"name": name, "inputSchema": {"type": "object"}}));
+                let tools = ["ask", "hang", "late", "say", "job", "change"]
+                    .map(|name| json!({"name": name, "inputSchema": {"type": "object"}}));
                 Ok(json!({"tools": tools}))
             }
             "tools/call" => self.call(connection, &message["params"]).await?,
@@ -197,6 +202,10 @@ impl Server {
                 let params = json!({"level": "info", "data": who});
                 connection.out.send(json!({"jsonrpc": "2.0", "method": "notifications/message", "params": params})).unwrap();
                 text("said")
+            }
+            "change" => {
+                connection.out.send(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})).unwrap();
+                text("changed")
             }
             "job" => {
                 self.tasks.lock().unwrap().push(who.clone());
