@@ -75,9 +75,10 @@ export const EXERCISES = {
   },
 
   async roots({ client, prefix }) {
-    const [result, asked] = await asking(client, () => client.call(`${prefix}roots`, {}));
+    const [result, asked] = await asking(client, () => client.call(`${prefix}roots`, {}), { roots: true });
     assert.equal(said(result), ROOTS.map(({ name, uri }) => `${name} ${uri}`).join('\n'));
-    assert.deepEqual(asked.map(({ method }) => method), ['roots/list']);
+    assert.ok(asked.length > 0);
+    assert.deepEqual([...new Set(asked.map(({ method }) => method))], ['roots/list']);
   },
 
   async 'prompt that asks'({ client, prefix }) {
@@ -187,10 +188,14 @@ async function touches(client, thing) {
   return Number(/\d+/.exec((await client.read(thing)).contents[0].text)[0]);
 }
 
-export async function asking(client, act) {
+/**
+ * What `act` gives, and what the client was asked meanwhile. Servers may ask for the roots whenever they have started (server-everything does),
+ * and on the merged endpoint all of them start: that is counted only where it is what the exercise is about.
+ */
+export async function asking(client, act, { roots = false } = {}) {
   const before = client.seen.asked.length;
   const result = await act();
-  return [result, client.seen.asked.slice(before)];
+  return [result, client.seen.asked.slice(before).filter(({ method }) => roots || method !== 'roots/list')];
 }
 
 export async function until(what, condition) {

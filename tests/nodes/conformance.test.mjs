@@ -102,14 +102,14 @@ async function again({ revision, place }, scenario, url, results) {
 /** The outcome that counts. */
 async function outcomeOf(cell, person, scenario, outcome, url, results) {
   const failed = (one) => excuses.split({ revision: cell.revision, ...cell.place }, scenario, one.problems).open.length > 0;
-  const harmed = ({ began, ended }) => reaper.hit(person, began, ended) || (DELICATE.test(scenario) && reaper.met(began, ended));
-  const lost = (one) => failed(one) && harmed(one);
+  const harmed = async ({ began, ended }) => (await reaper.hit(person, began, ended)) || (DELICATE.test(scenario) && reaper.met(began, ended));
+  const lost = async (one) => failed(one) && (await harmed(one));
   count.scenarios += 1;
   if (reaper.met(outcome.began, outcome.ended)) count.met += 1;
-  if (!lost(outcome)) return outcome;
+  if (!(await lost(outcome))) return outcome;
   repeated.push(`- ${cell.revision}, ${cell.place.name}, ${scenario}: ${outcome.problems.map(({ message }) => message.replace(/\s+/g, ' ').slice(0, 200)).join('; ')}`);
   const second = await again(cell, scenario, url, `${results}-${scenario}`);
-  if (!lost(second)) return second;
+  if (!(await lost(second))) return second;
   count.calm += 1;
   return reaper.calm(() => again(cell, scenario, url, `${results}-${scenario}-calm`));
 }

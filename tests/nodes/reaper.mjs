@@ -63,8 +63,9 @@ export class Reaper {
     return this.kills.some(({ at, until }) => at <= ended && until >= began);
   }
 
-  /** Did a node die between these times, while a request of this person was under way? */
-  hit(person, began, ended) {
+  /** Did a node die between these times, while a request of this person was under way? Waits until that is known. */
+  async hit(person, began, ended) {
+    await this.#until('whom the last death hit is known', () => this.kills.every(({ at, known }) => at > ended || known < Infinity));
     return this.kills.some(({ at, known, hit }) => at <= ended && known >= began && hit.has(person));
   }
 
