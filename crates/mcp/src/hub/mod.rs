@@ -141,7 +141,8 @@ impl Hub {
                 session.ended.cancel();
                 self.inner.forget(&session).await;
                 self.inner.sessions.remove(&session);
-                self.inner.end_session(&session).await;
+                // A server that takes its time to end holds up nobody.
+                self.inner.end_in_background(session);
                 answers::empty(StatusCode::NO_CONTENT)
             }
             Err(refusal) => *refusal,
@@ -218,7 +219,7 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
         let Some(hub) = hub.upgrade() else { return };
         for session in hub.sessions.take_idle(idle) {
             tracing::debug!(session = ?session.id, "an idle session ends");
-            hub.end_session(&session).await;
+            hub.end_in_background(session);
         }
         for session in hub.sessions.of_everybody() {
             session.resumables.sweep(Instant::now());

@@ -84,6 +84,7 @@ async fn updates_reach_those_who_subscribed() {
     assert!(streams.1.next().await.is_some());
     assert!(streams.0.is_silent().await);
     second.hub.delete(second.caller.clone(), &second.headers()).await;
+    eventually("the server hears of the end", async || !fakes.script("one").heard("resources/unsubscribe").is_empty()).await;
     assert_eq!(fakes.script("one").heard("resources/unsubscribe").len(), 1);
 }
 
