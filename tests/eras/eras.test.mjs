@@ -29,7 +29,7 @@ const all = { ...EXERCISES, [IN_VAIN]: undefined };
 function byTransport(part, meetAll) {
   describe(part, { concurrency: true }, () => {
     for (const transport of ['stdio', 'http']) {
-      describe(transport, () => meetAll((server) => server.transport === transport));
+      describe(transport, { concurrency: 1 }, () => meetAll((server) => server.transport === transport));
     }
   });
 }

@@ -102,6 +102,37 @@ async fn a_stream_that_breaks_off_is_resumed() {
     assert!(matches!(&answer, Ok(Outcome::Result(result)) if result.as_str() == "{}"), "{answer:?}");
 }
 
+/// What a server asks outside a call's own stream is lost while nobody listens.
+#[tokio::test]
+async fn t49_nothing_is_called_before_the_servers_own_stream_is_open() {
+    let is_open = Arc::new(AtomicUsize::new(0));
+    let opening = Arc::clone(&is_open);
+    let handler = move |method: Method, body: Bytes| {
+        let is_open = Arc::clone(&opening);
+        async move {
+            if method == Method::GET {
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                is_open.store(1, Ordering::SeqCst);
+                let silence = futures::stream::pending::<Result<Bytes, Infallible>>();
+                return ([("content-type", "text/event-stream")], Body::from_stream(silence)).into_response();
+            }
+            match asked(&body) {
+                None => StatusCode::ACCEPTED.into_response(),
+                Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
+                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+                Some((id, _)) => {
+                    let open = is_open.load(Ordering::SeqCst);
+                    json_answer(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"open":{open}}}}}"#, id.raw()))
+                }
+            }
+        }
+    };
+    let url = serve(Router::new().route("/mcp", any(handler))).await;
+    let pool = pool(http(&url));
+    let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
+    assert!(matches!(&answer, Ok(Outcome::Result(result)) if result.as_str() == r#"{"open":1}"#), "{answer:?}");
+}
+
 /// A server whose every request but `initialize` is answered with `status` and `body`.
 async fn failing(status: StatusCode, body: &'static str) -> (Url, Arc<Upstreams>) {
     let handler = move |method: Method, body_in: Bytes| async move {

@@ -74,6 +74,7 @@ async fn resume(record: &Record, key: &ConnectionKey, spec: &ServerSpec, http: &
         return None;
     }
     link.initialized(&info.protocol_version);
+    link.listens().await;
     let connection = Connection::new(inbox, link, info, spec.request_timeout);
     connection.keep(record, life).await;
     if !connection.is_kept() {
@@ -163,6 +164,7 @@ pub(super) async fn greet(
     let info = server_info(result)?;
     link.initialized(&info.protocol_version);
     link.send(Outgoing::aside(wire::notification("notifications/initialized", None))).await?;
+    link.listens().await;
     Ok(info)
 }
 

@@ -43,6 +43,10 @@ pub(crate) trait Link: Send + Sync {
     /// The handshake is done. Not called in the modern era, which has none.
     fn initialized(&self, protocol_version: &str);
 
+    /// Waits until what the server says unasked is heard, or cannot be, or takes too long to tell. A question that comes sooner is lost where it
+    /// has a stream of its own.
+    async fn listens(&self) {}
+
     /// The name of the session that the server has begun, if it could go on over another link.
     fn session(&self) -> Option<String> {
         None

@@ -20,7 +20,9 @@ async fn listen(shared: &Shared) {
     let mut place = Place::default();
     let mut pause = FIRST_PAUSE;
     loop {
-        match shared.open_stream(&place).await {
+        let opened = shared.open_stream(&place).await;
+        shared.has_listened.send_replace(true);
+        match opened {
             Ok(response) => {
                 pause = FIRST_PAUSE;
                 if let Err(error) = shared.pump(response, &mut place, None).await {

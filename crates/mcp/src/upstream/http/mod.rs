@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use portunus_core::secret::SecretText;
+use tokio::sync::watch;
 use url::Url;
 
 pub use self::client::HttpClient;
@@ -44,6 +45,8 @@ const EVENT_STREAM: &str = "text/event-stream";
 const ERROR_BODY: usize = 64 * 1024;
 /// How long a stream may go on after its answer, so that its connection can be used again.
 const AFTER_ANSWER: Duration = Duration::from_secs(1);
+/// How long a new connection waits for the answer to its GET, before anything is called.
+const LISTENING: Duration = Duration::from_secs(1);
 /// How long deleting the session may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -63,6 +66,8 @@ struct Shared {
     version: OnceLock<HeaderValue>,
     /// No sessions, no GET stream, no resuming.
     modern: AtomicBool,
+    /// Has the first GET been answered, whatever the answer?
+    has_listened: watch::Sender<bool>,
 }
 
 impl HttpLink {
@@ -100,6 +105,7 @@ impl HttpLink {
             session: OnceLock::new(),
             version: OnceLock::new(),
             modern: AtomicBool::new(false),
+            has_listened: watch::Sender::new(false),
         };
         Ok(Self { shared: Arc::new(shared), deleted: AtomicBool::new(false) })
     }
@@ -149,6 +155,12 @@ impl Link for HttpLink {
             let _ = self.shared.version.set(version);
         }
         tokio::spawn(listen::run(Arc::clone(&self.shared)));
+    }
+
+    async fn listens(&self) {
+        let mut has_listened = self.shared.has_listened.subscribe();
+        // In time or not: there are servers that answer a GET only when they have something to say.
+        let _ = tokio::time::timeout(LISTENING, has_listened.wait_for(|has_listened| *has_listened)).await;
     }
 
     async fn close(&self) {
