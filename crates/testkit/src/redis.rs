@@ -130,7 +130,9 @@ impl Server {
         for word in words {
             command.arg(word);
         }
-        command.query(&mut self.connect().unwrap())
+        // One that is paused, or is becoming another's replica, takes no connection.
+        let mut connection = self.connect().ok_or_else(|| std::io::Error::other("no connection"))?;
+        command.query(&mut connection)
     }
 
     /// Makes it and another one nodes of one Cluster.
