@@ -63,7 +63,7 @@ describe('one child for everybody', () => {
     const reasons = (await calls).map(({ reason }) => reason);
     // Whose home or way in was that node, lost more than the call.
     for (const { message } of reasons) assert.match(message, /send (the request|it) again|fetch failed|terminated|502/);
-    assert.ok(whoLogged(/"the node that runs the server is gone: send the request again"/).length > 0, 'somebody lost the call alone');
+    assert.ok(whoLogged(/"the node that runs the server is gone: the call may or may not have run"/).length > 0, 'somebody lost the call alone');
     await Promise.all(clients.map((client) => client.call('touch')));
     for (const client of clients) assert.equal(await touched(client), `touched ${PEOPLE.length} times`, 'another process, and one');
     assert.equal(owners().length, 2);

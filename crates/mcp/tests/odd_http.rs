@@ -162,8 +162,10 @@ async fn http_errors_are_told_apart() {
             r#"{"error":{"message":"Bad Request: No valid session ID provided"}}"#,
             UpstreamError::SessionExpired,
         ),
-        (StatusCode::BAD_REQUEST, "{}", UpstreamError::Status { status: 400 }),
-        (StatusCode::UNAUTHORIZED, "{}", UpstreamError::Status { status: 401 }),
+        // A ping is refused in the same way.
+        (StatusCode::BAD_REQUEST, "{}", UpstreamError::SessionExpired),
+        (StatusCode::UNAUTHORIZED, "{}", UpstreamError::SessionExpired),
+        (StatusCode::TOO_MANY_REQUESTS, "{}", UpstreamError::Status { status: 429 }),
         (StatusCode::INTERNAL_SERVER_ERROR, "oops", UpstreamError::Status { status: 500 }),
     ] {
         let (_, pool) = failing(status, body).await;
@@ -176,6 +178,161 @@ async fn http_errors_are_told_apart() {
     let (_, pool) = failing(StatusCode::OK, r#"{"jsonrpc":"2.0","id":999,"result":{}}"#).await;
     let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
     assert!(matches!(answer, Err(UpstreamError::Protocol { .. })), "{answer:?}");
+}
+
+/// A server that numbers its sessions: what it says of a request by the session, the method and how often that was called.
+type Says = Arc<dyn Fn(u64, &str, &RequestId) -> Option<Response> + Send + Sync>;
+
+/// An answer to the request of this id.
+type Way = Box<dyn Fn(&RequestId) -> Response + Send + Sync>;
+
+struct Sessions {
+    pool: Arc<Upstreams>,
+    /// Methods as they were called, with their session.
+    calls: Arc<Mutex<Vec<(u64, String)>>>,
+}
+
+impl Sessions {
+    /// `says` gives `None` for an answer that never comes.
+    async fn start(says: Says) -> Self {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let calls: Arc<Mutex<Vec<(u64, String)>>> = Arc::default();
+        let seen = Arc::clone(&calls);
+        let handler = move |method: Method, headers: HeaderMap, body: Bytes| {
+            let (says, begun, seen) = (Arc::clone(&says), Arc::clone(&begun), Arc::clone(&seen));
+            async move {
+                let session = headers.get("mcp-session-id").map_or(0, |id| id.to_str().unwrap()[2..].parse().unwrap());
+                if method == Method::GET {
+                    return if headers.contains_key("last-event-id") {
+                        StatusCode::NOT_FOUND
+                    } else {
+                        StatusCode::METHOD_NOT_ALLOWED
+                    }
+                    .into_response();
+                }
+                let Some((id, method)) = asked(&body) else { return StatusCode::ACCEPTED.into_response() };
+                if method == "initialize" {
+                    let name = format!("s-{}", begun.fetch_add(1, Ordering::SeqCst) + 1);
+                    return ([("content-type", "application/json"), ("mcp-session-id", &*name)], initialize_result(&id))
+                        .into_response();
+                }
+                if method == "server/discover" {
+                    return StatusCode::BAD_REQUEST.into_response();
+                }
+                seen.lock().unwrap().push((session, method.clone()));
+                match says(session, &method, &id) {
+                    Some(response) => response,
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        let url = serve(Router::new().route("/mcp", any(handler))).await;
+        Self { pool: pool(http(&url)), calls }
+    }
+
+    async fn ask(&self, method: &str) -> Result<Outcome, UpstreamError> {
+        self.pool.request(&name("fixture"), &holder("ada", "1"), method, None, Call::default()).await
+    }
+
+    /// The sessions that a method was called in.
+    fn calls(&self, of: &str) -> Vec<u64> {
+        self.calls.lock().unwrap().iter().filter(|(_, method)| method == of).map(|(session, _)| *session).collect()
+    }
+}
+
+fn result(id: &RequestId) -> Response {
+    ([("content-type", "application/json")], format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, id.raw())).into_response()
+}
+
+#[tokio::test]
+async fn fb74_a_call_under_way_is_not_made_again_because_another_finds_the_session_gone() {
+    let server = Sessions::start(Arc::new(|session, method, id| match (session, method) {
+        (1, "runs") => None,
+        (1, _) => Some(StatusCode::NOT_FOUND.into_response()),
+        _ => Some(result(id)),
+    }))
+    .await;
+    let runs = async { server.ask("runs").await };
+    let other = async {
+        eventually("the first one runs", || async { server.calls("runs").len() == 1 }).await;
+        server.ask("other").await
+    };
+    let (runs, other) = tokio::join!(runs, other);
+    let error = runs.unwrap_err();
+    assert!(error.to_string().contains("may or may not have run"), "{error}");
+    assert!(matches!(other, Ok(Outcome::Result(_))), "{other:?}: nothing of this one was done");
+    assert_eq!((server.calls("runs"), server.calls("other")), (vec![1], vec![1, 2]));
+}
+
+#[tokio::test]
+async fn fb74_a_call_whose_stream_broke_is_not_made_again_because_it_cannot_be_resumed() {
+    let server = Sessions::start(Arc::new(|session, method, id| match (session, method) {
+        (1, "runs") => Some(events("id: event-1\nretry: 50\ndata:\n\n".to_owned())),
+        _ => Some(result(id)),
+    }))
+    .await;
+    let error = server.ask("runs").await.unwrap_err();
+    assert!(error.to_string().contains("may or may not have run"), "{error}");
+    assert!(matches!(server.ask("other").await, Ok(Outcome::Result(_))));
+    assert_eq!((server.calls("runs"), server.calls("other")), (vec![1], vec![2]), "a new session for the next one");
+}
+
+#[tokio::test]
+async fn fb31_a_session_that_is_gone_in_other_words_is_begun_anew() {
+    let json = |status: u16, body: &str| {
+        let (status, body) = (StatusCode::from_u16(status).unwrap(), body.to_owned());
+        move |id: &RequestId| (status, [("content-type", "application/json")], body.replace("$id", id.raw())).into_response()
+    };
+    let error = |id: &str, text: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32000,"message":"{text}"}}}}"#);
+    let streamed = |text: String| move |id: &RequestId| events(format!("data: {}\n\n", text.replace("$id", id.raw())));
+    let ways: Vec<Way> = vec![
+        Box::new(json(400, "Bad Request")),
+        Box::new(json(400, &error("null", "Bad Request: Server not initialized"))),
+        Box::new(json(400, &error("$id", "Invalid session ID"))),
+        Box::new(json(401, "{}")),
+        Box::new(json(403, "Forbidden")),
+        Box::new(json(409, "{}")),
+        Box::new(json(410, "")),
+        Box::new(json(422, r#"{"detail":"unknown session"}"#)),
+        Box::new(json(200, &error("$id", "Session not found"))),
+        Box::new(json(200, &error("null", "session expired"))),
+        Box::new(streamed(error("$id", "Session terminated"))),
+    ];
+    for (n, way) in ways.into_iter().enumerate() {
+        let server =
+            Sessions::start(Arc::new(move |session, _, id| if session == 1 { Some(way(id)) } else { Some(result(id)) })).await;
+        let answer = server.ask("x").await;
+        assert!(matches!(answer, Ok(Outcome::Result(_))), "{n}: {answer:?}");
+        assert_eq!(server.calls("x"), [1, 2], "{n}: once more, in a new session");
+    }
+}
+
+#[tokio::test]
+async fn fb31_a_refusal_of_one_request_is_no_end_of_the_session() {
+    let refusals: [fn(&RequestId) -> Response; 4] = [
+        |_| (StatusCode::BAD_REQUEST, "session not found").into_response(),
+        |_| StatusCode::FORBIDDEN.into_response(),
+        |_| StatusCode::TOO_MANY_REQUESTS.into_response(),
+        |id| {
+            json_answer(format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32000,"message":"no such session"}}}}"#, id.raw()))
+        },
+    ];
+    for (n, refusal) in refusals.into_iter().enumerate() {
+        let says = move |_, method: &str, id: &RequestId| Some(if method == "x" { refusal(id) } else { result(id) });
+        let server = Sessions::start(Arc::new(says)).await;
+        let answer = server.ask("x").await;
+        assert!(!matches!(answer, Ok(Outcome::Result(_)) | Err(UpstreamError::SessionExpired)), "{n}: {answer:?}");
+        assert_eq!(server.calls("x"), [1], "{n}: a tool may have run, and does not run twice");
+        assert!(matches!(server.ask("y").await, Ok(Outcome::Result(_))), "{n}");
+        assert_eq!(server.calls("y"), [1], "{n}: the session goes on");
+    }
+    // One that refuses everything in every session is asked twice, and its connection is not kept.
+    let server = Sessions::start(Arc::new(|_, _, _| Some(StatusCode::UNAUTHORIZED.into_response()))).await;
+    for n in 1..3 {
+        let answer = server.ask("x").await;
+        assert!(answer.is_err(), "{answer:?}");
+        assert_eq!(server.calls("x").len(), 2 * n);
+    }
 }
 
 /// A server of 2024-11-05: answers come on the stream that the POSTs' URL was announced on.

@@ -131,7 +131,7 @@ fn unavailable(errand: &Errand, error: &StoreError) -> Response {
     retry(errand, "the gateway cannot reach its store: try again")
 }
 
-const LOST: &str = "the node that worked on this request is gone: send it again";
+const LOST: &str = "the node that worked on this request is gone: it may or may not have run";
 
 fn lost(errand: &Errand) -> Response {
     retry(errand, LOST)

@@ -65,13 +65,13 @@ pub(crate) fn session_unknown() -> Answer {
 
 /// Whoever sees this must not take the session for ended, which is what 404 would say.
 pub(crate) fn stream_unknown() -> Answer {
-    bad_request("the stream of this Last-Event-ID is no longer kept: send the request again")
+    bad_request("the stream of this Last-Event-ID is no longer kept: the request may or may not have run")
 }
 
 /// To whoever comes back for the answer of a call that went with the process it was made in: what a stream would have said, had there been
 /// anybody to say it.
 pub(crate) fn lost(request: &RequestId) -> Answer {
-    let text = "the node that worked on this request is gone: send it again";
+    let text = "the node that worked on this request is gone: it may or may not have run";
     let message = wire::error(Some(request), code::INTERNAL_ERROR, text, Some(&wire::object(&[("retriable", "true")])));
     events(stream::iter([sse::message(&message)]))
 }

@@ -113,7 +113,7 @@ fn name(entropy: &dyn Entropy) -> Name {
 
 /// The process that the request waited in is gone, or the user went on elsewhere.
 fn lost() -> Problem {
-    let message = "the node that worked on this request is gone: send it again, without the `requestState`".to_owned();
+    let message = "the node that worked on this request is gone: it may or may not have run; to make it again, leave out the `requestState`".to_owned();
     Problem::Refused { code: code::INTERNAL_ERROR, message, data: Some(wire::object(&[("retriable", "true")])) }
 }
 

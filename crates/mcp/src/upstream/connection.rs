@@ -179,7 +179,7 @@ impl Connection {
     /// Ends a connection that is spent, and its session with it. A caller that was handed it just now gets another.
     pub(super) async fn retire(&self) {
         self.forget_record().await;
-        self.inbox.close(&UpstreamError::SessionExpired);
+        self.inbox.expire(None);
     }
 
     /// Since when nobody uses the connection; `None` while somebody does.

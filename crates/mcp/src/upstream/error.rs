@@ -32,13 +32,13 @@ pub enum UpstreamError {
     Busy,
     #[error("the server did not answer in time")]
     Timeout,
-    #[error("the connection to the server ended before it answered")]
+    #[error("the connection to the server ended before it answered: the call may or may not have run")]
     Closed { detail: String },
     /// The server forgot the session and did nothing: asking again on a new connection is safe.
     #[error("the session with the server ended")]
     SessionExpired,
     /// Another node had the server, and with it the call: nobody knows what was done.
-    #[error("the node that runs the server is gone: send the request again")]
+    #[error("the node that runs the server is gone: the call may or may not have run")]
     Lost,
     #[error("the call was cancelled")]
     Cancelled,

@@ -291,6 +291,22 @@ impl Inbox {
 
     /// The connection ended: every call in flight fails now. The first reason stays.
     pub(crate) fn close(&self, reason: &UpstreamError) {
+        self.end(reason, |_| reason.clone());
+    }
+
+    /// The session is over, and calls that come later may be made on a new connection. So may `own`, to whose own request the server said just
+    /// that: nothing of it was done. Every other call in flight may have run, and is never made again (FB74).
+    pub(crate) fn expire(&self, own: Option<u64>) {
+        self.end(&UpstreamError::SessionExpired, |id| {
+            if own == Some(id) {
+                UpstreamError::SessionExpired
+            } else {
+                UpstreamError::closed("the session with the server ended while it worked on the call")
+            }
+        });
+    }
+
+    fn end(&self, reason: &UpstreamError, error_of: impl Fn(u64) -> UpstreamError) {
         let waiting = {
             let mut calls = self.calls();
             if self.reason.set(reason.clone()).is_err() {
@@ -298,8 +314,8 @@ impl Inbox {
             }
             std::mem::take(&mut calls.pending)
         };
-        for (_, pending) in waiting {
-            let _ = pending.answer.send(Err(reason.clone()));
+        for (id, pending) in waiting {
+            let _ = pending.answer.send(Err(error_of(id)));
         }
         let _ = self.events.send(Event::Closed(reason.detail().unwrap_or_default().to_owned()));
         self.closed.cancel();

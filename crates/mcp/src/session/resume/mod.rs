@@ -227,7 +227,7 @@ impl State {
     /// In place of a response that was not kept.
     fn lost(&self, after: u64) -> Option<Bytes> {
         let request = self.request.as_ref().filter(|_| after < self.last)?;
-        let text = "the response was too large to be kept while the connection was broken: send the request again";
+        let text = "the request has run, but its response was too large to be kept while the connection was broken";
         Some(wire::error(Some(request), code::INTERNAL_ERROR, text, None))
     }
 

@@ -169,7 +169,7 @@ fn a_response_too_large_to_be_kept_is_answered_for() {
     let (again, new) = all.take_up(&stream.id(0)).unwrap();
     let (got, over) = read(&again, &new, 0);
     let error = std::str::from_utf8(&got[0].1).unwrap();
-    assert!(error.contains(r#""id":5,"error""#) && error.contains("send the request again"), "{error}");
+    assert!(error.contains(r#""id":5,"error""#) && error.contains("the request has run"), "{error}");
     assert!(over && got.len() == 1);
 }
 

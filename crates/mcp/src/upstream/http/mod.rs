@@ -5,6 +5,7 @@
 mod body;
 mod client;
 mod events;
+mod gone;
 mod listen;
 
 use std::{
@@ -47,6 +48,10 @@ const ERROR_BODY: usize = 64 * 1024;
 const AFTER_ANSWER: Duration = Duration::from_secs(1);
 /// How long a new connection waits for the answer to its GET, before anything is called.
 const LISTENING: Duration = Duration::from_secs(1);
+/// How long a server may take to say whether it still has the session.
+const PING: Duration = Duration::from_secs(5);
+/// The largest number that every parser of JSON keeps: no call comes to have it.
+const PING_ID: u64 = (1 << 53) - 1;
 /// How long deleting the session may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -201,7 +206,7 @@ impl Shared {
             return match self.failed(response, awaits).await {
                 // No modern server says this without a reason: it has become another, and did nothing.
                 Err(UpstreamError::Status { status: 400 | 404 | 405 | 406 }) if self.modern.load(Ordering::Relaxed) => {
-                    Err(self.expire())
+                    Err(self.expire(awaits))
                 }
                 other => other,
             };
@@ -215,8 +220,7 @@ impl Shared {
         match content_type(&response) {
             "application/json" => {
                 let body = body::read(response, self.max_message).await?;
-                self.inbox.deliver(&body, Some(id));
-                Ok(())
+                self.take_in(&body, id).await
             }
             EVENT_STREAM => self.stream(response, id).await,
             other => Err(UpstreamError::protocol(format!("an answer of content type {other:?}"))),
@@ -249,7 +253,9 @@ impl Shared {
         let response = self.target.send(Method::GET, self.with_session(headers), Bytes::new()).await?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND && self.session.get().is_some() {
-            return Err(self.expire());
+            // What is under way may have run: the server has forgotten it, and does not say what it did (FB74).
+            self.inbox.expire(None);
+            return Err(UpstreamError::closed("the server no longer has the session that a stream belongs to"));
         }
         if !status.is_success() || content_type(&response) != EVENT_STREAM {
             return Err(UpstreamError::Status { status: status.as_u16() });
@@ -264,8 +270,12 @@ impl Shared {
         while let Some(chunk) = body.next().await {
             for ServerEvent { kind, data, .. } in decoder.feed(&chunk.map_err(|error| unreachable(&error))?)? {
                 // The first event of a resumable stream has an id and no data.
-                if kind == "message" && !data.is_empty() {
-                    self.inbox.deliver(&Bytes::from(data), awaited);
+                if kind != "message" || data.is_empty() {
+                    continue;
+                }
+                match awaited {
+                    Some(id) => self.take_in(&Bytes::from(data), id).await?,
+                    None => self.inbox.deliver(&Bytes::from(data), None),
                 }
             }
             place.note(&decoder);
@@ -277,30 +287,66 @@ impl Shared {
         Ok(())
     }
 
+    /// A message on the way of the answer to this request. That the session is gone is told as an error of JSON-RPC too.
+    async fn take_in(&self, message: &Bytes, id: u64) -> Result<(), UpstreamError> {
+        if self.is_in_session() && gone::is_told(message, id) && self.is_session_gone().await {
+            return Err(self.expire(Some(id)));
+        }
+        self.inbox.deliver(message, Some(id));
+        Ok(())
+    }
+
+    fn is_in_session(&self) -> bool {
+        self.session.get().is_some() && !self.modern.load(Ordering::Relaxed)
+    }
+
     async fn failed(&self, response: Response<Incoming>, awaits: Option<u64>) -> Result<(), UpstreamError> {
         let status = response.status();
         let in_session = self.session.get().is_some();
         if status == StatusCode::NOT_FOUND && in_session {
-            return Err(self.expire());
+            return Err(self.expire(awaits));
         }
         let is_json = content_type(&response) == "application/json";
         let body = body::read(response, ERROR_BODY).await.unwrap_or_default();
-        // Servers made after the older SDKs' examples say 400 where 404 is meant.
-        if status == StatusCode::BAD_REQUEST && in_session && body.to_ascii_lowercase().windows(10).any(|w| w == b"session id") {
-            return Err(self.expire());
+        let answer = match (is_json, wire::parse(&body)) {
+            (true, Ok(Message::Response(answer))) if answer.id.as_ref().and_then(wire::RequestId::as_u64) == awaits => awaits,
+            _ => None,
+        };
+        // In words of its own (FB31): where they could mean that, it is asked.
+        let may_be_gone = self.is_in_session() && gone::may_be(status) && (answer.is_none() || gone::is_said(&body));
+        if may_be_gone && self.is_session_gone().await {
+            return Err(self.expire(awaits));
         }
-        if let (true, Some(id), Ok(Message::Response(answer))) = (is_json, awaits, wire::parse(&body))
-            && answer.id.as_ref().and_then(wire::RequestId::as_u64) == Some(id)
-        {
+        if let Some(id) = answer {
             self.inbox.deliver(&body, Some(id));
             return Ok(());
         }
         Err(UpstreamError::Status { status: status.as_u16() })
     }
 
-    /// The server forgot the session: nothing more can come of this connection.
-    fn expire(&self) -> UpstreamError {
-        self.inbox.close(&UpstreamError::SessionExpired);
+    /// Has the server forgotten the session? A ping tells, which does nothing: a request that was refused for another reason must not be
+    /// made again, nor a connection be kept on which everything is refused.
+    async fn is_session_gone(&self) -> bool {
+        let own = wire::RequestId::number(PING_ID);
+        let ping = wire::request(&own, "ping", Some(&wire::object(&[])));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let asking = async {
+            let response = self.target.send(Method::POST, self.with_session(headers), ping).await.ok()?;
+            if !response.status().is_success() {
+                return Some(gone::may_be(response.status()));
+            }
+            let body = body::read(response, ERROR_BODY).await.ok()?;
+            Some(gone::is_said(&body))
+        };
+        // One that cannot be asked has said nothing.
+        tokio::time::timeout(PING, asking).await.ok().flatten().unwrap_or(false)
+    }
+
+    /// The server forgot the session: nothing more can come of this connection. `own` is the request that it said so to.
+    fn expire(&self, own: Option<u64>) -> UpstreamError {
+        self.inbox.expire(own);
         UpstreamError::SessionExpired
     }
 }
