@@ -152,6 +152,50 @@ fn is_allowed_scheme(scheme: &str) -> bool {
     matches!(scheme, "http" | "https") || is_reverse_domain() || app_schemes::is_known(scheme)
 }
 
+/// Schemes at which a browser runs or opens something by itself.
+const HARMFUL: [&str; 20] = [
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "about",
+    "view-source",
+    "filesystem",
+    "jar",
+    "chrome",
+    "chrome-extension",
+    "resource",
+    "moz-extension",
+    "ws",
+    "wss",
+    "ftp",
+    "mailto",
+    "tel",
+    "sms",
+    "intent",
+];
+
+/// Is it an address of the web, one that does harm, or none that can be read? What is left has a scheme that is only not known here (FB12).
+pub(crate) fn is_dangerous(text: &str) -> bool {
+    scheme_of(text).is_none_or(|scheme| matches!(&*scheme, "http" | "https") || is_harmful(&scheme))
+}
+
+/// Would a browser run or open something at this address?
+pub(crate) fn does_harm(text: &str) -> bool {
+    scheme_of(text).is_some_and(|scheme| is_harmful(&scheme))
+}
+
+fn is_harmful(scheme: &str) -> bool {
+    HARMFUL.contains(&scheme) || scheme.starts_with("ms-")
+}
+
+fn scheme_of(text: &str) -> Option<String> {
+    let scheme = text.split_once(':')?.0.trim().to_ascii_lowercase();
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme.then_some(scheme)
+}
+
 impl fmt::Display for RedirectUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

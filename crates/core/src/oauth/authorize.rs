@@ -113,8 +113,9 @@ fn target(params: &Params, resources: &Resources) -> Result<ResourceSet, OAuthEr
     Ok(set.unwrap_or_else(|| resources.root().into()))
 }
 
-/// The scopes to ask the person for: those the client named that exist on the resource, `mcp` if it named none. Scopes that do
-/// not exist here are left out (RFC 6749 section 3.3); a request for nothing but those is refused. The scopes in a client's own
+/// The scopes to ask the person for: those the client named that exist on the resource, `mcp` if it named none. Scopes that this gateway has
+/// never heard of are left out (RFC 6749 section 3.3), and a request for nothing but those names none: there are clients that always ask for
+/// `openid` (FB10). A request for nothing but scopes of other resources is refused. The scopes in a client's own
 /// metadata are what it asks for when it names none, and no bound: clients write the first challenge's scope there, and have to
 /// ask for more when a call needs more. Those in the configuration are a bound.
 fn scopes(params: &Params, client: &Client, resources: &Resources, target: &ResourceSet) -> Result<ScopeSet, OAuthError> {
@@ -124,6 +125,8 @@ fn scopes(params: &Params, client: &Client, resources: &Resources, target: &Reso
         Some(text) => ScopeSet::parse(text).map_err(|reason| bad(reason.to_string()))?,
         None => ScopeSet::default(),
     };
+    let known = resources.scopes(&resources.root()).union(&available);
+    let asked = asked.intersection(&known);
     let asked_for_access = asked.gives_access();
     let mut granted = asked.intersection(&available);
     if !asked_for_access {

@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     client::{ApplicationType, Client, ClientAuthMethod, GrantType},
     oauth::{ErrorCode, OAuthError, jwks},
-    redirect::RedirectUri,
+    redirect::{self, BadRedirectUri, RedirectUri},
     scope::ScopeSet,
 };
 
@@ -55,12 +55,55 @@ impl ClientMetadata {
 
     /// Checks everything, and gives `client` with all of it in place of what it was before. Secrets are not touched: whoever
     /// calls keeps them in step with the authentication method.
+    /// What is only shown to people, and cannot be shown, is left out, and so are redirect URIs of a scheme that is not known here beside others
+    /// that may be registered; one that would do harm is refused with all of them. The answer tells the client what was registered (RFC 7591 section 3.2.1, FB12).
     pub fn describe(self, client: Client) -> Result<Client, OAuthError> {
+        let this = self.without_empty_members();
+        this.describe_filled(client)
+    }
+
+    /// An empty text says nothing: it counts as left out.
+    fn without_empty_members(mut self) -> Self {
+        let texts = [
+            &mut self.token_endpoint_auth_method,
+            &mut self.application_type,
+            &mut self.client_name,
+            &mut self.client_uri,
+            &mut self.logo_uri,
+            &mut self.policy_uri,
+            &mut self.tos_uri,
+            &mut self.scope,
+            &mut self.jwks_uri,
+            &mut self.software_id,
+            &mut self.software_version,
+            &mut self.software_statement,
+        ];
+        for text in texts {
+            if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+                *text = None;
+            }
+        }
+        let lists = [&mut self.redirect_uris, &mut self.grant_types, &mut self.response_types, &mut self.contacts];
+        for list in lists.into_iter().flatten() {
+            list.retain(|entry| !entry.trim().is_empty());
+        }
+        for list in [&mut self.grant_types, &mut self.response_types] {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                *list = None;
+            }
+        }
+        if self.jwks.as_ref().is_some_and(|keys| keys.as_str().is_some_and(str::is_empty)) {
+            self.jwks = None;
+        }
+        self
+    }
+
+    fn describe_filled(self, client: Client) -> Result<Client, OAuthError> {
         if let Some(statement) = &self.software_statement {
             return Err(refuse_statement(statement));
         }
-        let redirect_uris = redirect_uris(self.redirect_uris.as_deref().unwrap_or_default())?;
-        let application_type = application_type(self.application_type.as_deref(), &redirect_uris)?;
+        let mut redirect_uris = redirect_uris(self.redirect_uris.as_deref().unwrap_or_default())?;
+        let application_type = application_type(self.application_type.as_deref(), &mut redirect_uris)?;
         let auth_method = auth_method(self.token_endpoint_auth_method.as_deref())?;
         let keys = jwks::client_keys(self.jwks, self.jwks_uri).map_err(|bad| bad_metadata(bad.to_string()))?;
         if auth_method == ClientAuthMethod::PrivateKeyJwt && keys.is_none() {
@@ -73,20 +116,20 @@ impl ClientMetadata {
             return Err(bad_metadata(format!("contacts has more than {MAX_CONTACTS} entries")));
         }
         Ok(Client {
-            name: self.client_name.map(|name| text("client_name", name)).transpose()?,
+            name: self.client_name.map(name).transpose()?,
             application_type: Some(application_type),
             redirect_uris,
             auth_method,
             keys,
             grant_types: grant_types(self.grant_types.as_deref())?,
             scopes,
-            client_uri: self.client_uri.map(|uri| web_page("client_uri", uri)).transpose()?,
-            logo_uri: self.logo_uri.map(|uri| web_page("logo_uri", uri)).transpose()?,
-            policy_uri: self.policy_uri.map(|uri| web_page("policy_uri", uri)).transpose()?,
-            tos_uri: self.tos_uri.map(|uri| web_page("tos_uri", uri)).transpose()?,
-            contacts: contacts.into_iter().map(|contact| text("contacts", contact)).collect::<Result<_, _>>()?,
-            software_id: self.software_id.map(|id| text("software_id", id)).transpose()?,
-            software_version: self.software_version.map(|version| text("software_version", version)).transpose()?,
+            client_uri: web_page("client_uri", self.client_uri)?,
+            logo_uri: web_page("logo_uri", self.logo_uri)?,
+            policy_uri: web_page("policy_uri", self.policy_uri)?,
+            tos_uri: web_page("tos_uri", self.tos_uri)?,
+            contacts: contacts.into_iter().filter(|contact| is_text(contact)).collect(),
+            software_id: self.software_id.filter(|id| is_text(id)),
+            software_version: self.software_version.filter(|version| is_text(version)),
             ..client
         })
     }
@@ -125,27 +168,43 @@ fn redirect_uris(uris: &[String]) -> Result<Vec<RedirectUri>, OAuthError> {
     if uris.len() > MAX_REDIRECT_URIS {
         return Err(bad_redirect(format!("redirect_uris has more than {MAX_REDIRECT_URIS} entries")));
     }
-    let parse = |(n, uri): (usize, &String)| {
-        RedirectUri::parse(uri).map_err(|reason| bad_redirect(format!("redirect_uris[{n}]: {reason}")))
-    };
-    uris.iter().enumerate().map(parse).collect()
+    let mut good = Vec::with_capacity(uris.len());
+    let mut odd = None;
+    for (n, uri) in uris.iter().enumerate() {
+        match RedirectUri::parse(uri) {
+            Ok(uri) => good.push(uri),
+            Err(reason) => {
+                let is_odd = reason == BadRedirectUri::Scheme && !redirect::is_dangerous(uri);
+                let problem = bad_redirect(format!("redirect_uris[{n}]: {reason}"));
+                if !is_odd {
+                    return Err(problem);
+                }
+                odd = odd.or(Some(problem));
+            }
+        }
+    }
+    match odd {
+        Some(problem) if good.is_empty() => Err(problem),
+        _ => Ok(good),
+    }
 }
 
 /// `web` (OpenID Connect Registration section 2) means https on other machines only. `native` sets no limit beyond
 /// [`RedirectUri`]'s own: an https URI that the system hands to an app is native too (RFC 8252 section 7.2). A client that does not say is what its
 /// redirect URIs show, not `web`: many native clients never say.
-fn application_type(asked: Option<&str>, uris: &[RedirectUri]) -> Result<ApplicationType, OAuthError> {
+fn application_type(asked: Option<&str>, uris: &mut Vec<RedirectUri>) -> Result<ApplicationType, OAuthError> {
     let of_a_device = |uri: &RedirectUri| !uri.is_on_the_web();
     match asked {
         None if uris.iter().any(of_a_device) => Ok(ApplicationType::Native),
         None => Ok(ApplicationType::Web),
         Some("native") => Ok(ApplicationType::Native),
-        Some("web") => match uris.iter().position(of_a_device) {
-            None => Ok(ApplicationType::Web),
-            Some(n) => Err(bad_redirect(format!(
-                "redirect_uris[{n}]: a web application needs https and a host that is not local; application_type native allows more"
-            ))),
-        },
+        Some("web") if uris.iter().all(of_a_device) => Err(bad_redirect(
+            "redirect_uris: a web application needs https and a host that is not local; application_type native allows more",
+        )),
+        Some("web") => {
+            uris.retain(RedirectUri::is_on_the_web);
+            Ok(ApplicationType::Web)
+        }
         Some(_) => Err(bad_metadata("application_type must be native or web")),
     }
 }
@@ -179,19 +238,26 @@ fn check_response_types(types: Option<&[String]>) -> Result<(), OAuthError> {
     }
 }
 
-fn text(name: &str, text: String) -> Result<String, OAuthError> {
-    if text.chars().count() > MAX_TEXT {
-        return Err(bad_metadata(format!("{name} is longer than {MAX_TEXT} characters")));
+/// The name is what a person knows the client by: one that cannot be shown as it is, is refused.
+fn name(name: String) -> Result<String, OAuthError> {
+    if is_text(&name) {
+        return Ok(name);
     }
-    if text.chars().any(char::is_control) {
-        return Err(bad_metadata(format!("{name} contains control characters")));
-    }
-    Ok(text)
+    Err(bad_metadata(format!("client_name must have at most {MAX_TEXT} characters, none of them control characters")))
 }
 
-/// A page of the client's that a person may be shown: https only (threat 6).
-fn web_page(name: &str, uri: String) -> Result<String, OAuthError> {
-    if is_https_url(&uri) { Ok(uri) } else { Err(bad_metadata(format!("{name} must be an https URL"))) }
+/// A text that can be shown on a page.
+fn is_text(text: &str) -> bool {
+    text.chars().count() <= MAX_TEXT && !text.chars().any(char::is_control)
+}
+
+/// A page of the client's that a person may be shown: an https URL (threat 6). Others are left out, but for those that would do harm.
+fn web_page(member: &str, uri: Option<String>) -> Result<Option<String>, OAuthError> {
+    match uri {
+        Some(uri) if is_https_url(&uri) => Ok(Some(uri)),
+        Some(uri) if redirect::does_harm(&uri) => Err(bad_metadata(format!("{member} must be an https URL"))),
+        _ => Ok(None),
+    }
 }
 
 /// An https URL that is written out: parsers also take `https:app.example` and `https:///app.example`, people do not expect it. It is

@@ -125,7 +125,7 @@ pub fn client_of(url: &DocumentUrl, json: &[u8], now: Timestamp) -> Result<Clien
         return Err(BadDocument::NoRedirectUris);
     }
     let is_shared = |method: &str| method.starts_with("client_secret");
-    let method = metadata.token_endpoint_auth_method.as_deref().unwrap_or("none");
+    let method = metadata.token_endpoint_auth_method.as_deref().filter(|method| !method.trim().is_empty()).unwrap_or("none");
     if client_secret.is_some() || client_secret_expires_at.is_some() || is_shared(method) {
         return Err(BadDocument::SharedSecret);
     }

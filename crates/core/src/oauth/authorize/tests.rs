@@ -54,7 +54,7 @@ fn a_sound_request_gets_the_defaults() {
 }
 
 #[test]
-fn scopes_and_resources() {
+fn fb10_scopes_and_resources() {
     let dice = "&resource=https://gw.example/mcp/dice";
     let cases = [
         ("&scope=mcp".to_owned(), Ok("mcp")),
@@ -63,7 +63,12 @@ fn scopes_and_resources() {
         ("&scope=openid+mcp".to_owned(), Ok("mcp")),
         (format!("&scope=dice{dice}"), Ok("dice")),
         (format!("&scope=uuid{dice}"), Err(ErrorCode::InvalidScope)),
-        ("&scope=openid".to_owned(), Err(ErrorCode::InvalidScope)),
+        // Nothing that this gateway has heard of is as good as nothing (FB10).
+        ("&scope=openid".to_owned(), Ok("mcp")),
+        ("&scope=openid+profile+email".to_owned(), Ok("mcp")),
+        ("&scope=openid+profile+offline_access".to_owned(), Ok("mcp offline_access")),
+        (format!("&scope=openid{dice}"), Ok("mcp")),
+        (format!("&scope=openid+uuid{dice}"), Err(ErrorCode::InvalidScope)),
         ("&scope=a%22b".to_owned(), Err(ErrorCode::InvalidScope)),
         ("&resource=https://evil.example/mcp".to_owned(), Err(ErrorCode::InvalidTarget)),
         ("&resource=https://gw.example/mcp/nobody".to_owned(), Err(ErrorCode::InvalidTarget)),

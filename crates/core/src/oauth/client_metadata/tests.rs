@@ -54,23 +54,15 @@ fn t06_what_is_refused() {
         (with("redirect_uris", &json!([])), Redirect),
         (with("redirect_uris", &json!(null)), Redirect),
         (with("redirect_uris", &json!(["javascript:alert(1)"])), Redirect),
-        (with("redirect_uris", &json!(["https://app.example/cb", "data:text/html,x"])), Redirect),
         (with("redirect_uris", &json!(["file:///etc/passwd"])), Redirect),
         (with("redirect_uris", &json!(["http://app.example/cb"])), Redirect),
         (with("redirect_uris", &json!(vec!["https://app.example/cb"; 21])), Redirect),
-        (with("client_uri", &json!("javascript:alert(1)")), Metadata),
-        (with("client_uri", &json!("https:a.example/")), Metadata),
-        (with("client_uri", &json!("https://:p@a.example/")), Metadata),
-        (with("client_uri", &json!("https:///a.example/")), Metadata),
-        (with("client_uri", &json!("https://@a.example/")), Metadata),
-        (with("logo_uri", &json!("https://a.example\\@b.example/")), Metadata),
-        (with("redirect_uris", &json!(["https://app.example/cb", "https:evil.example"])), Redirect),
         (with("redirect_uris", &json!(["https:///"])), Redirect),
         (with("redirect_uris", &json!(["https://@"])), Redirect),
         (with("redirect_uris", &json!(["https://b\u{fc}cher.example/cb"])), Redirect),
         (with("redirect_uris", &json!(["https://app.example:/cb"])), Redirect),
+        (with("client_uri", &json!("javascript:alert(1)")), Metadata),
         (with("logo_uri", &json!("data:image/png;base64,AA")), Metadata),
-        (with("policy_uri", &json!("http://a.example/")), Metadata),
         (with("tos_uri", &json!("file:///x")), Metadata),
         (with("client_name", &json!("x".repeat(257))), Metadata),
         (with("client_name", &json!("a\u{0}b")), Metadata),
@@ -92,6 +84,87 @@ fn t06_what_is_refused() {
 }
 
 #[test]
+fn fb12_t06_what_cannot_be_shown_is_left_out() {
+    let cases = [
+        ("client_uri", "https:a.example/"),
+        ("client_uri", "https://:p@a.example/"),
+        ("client_uri", "https:///a.example/"),
+        ("client_uri", "https://@a.example/"),
+        ("client_uri", "http://localhost:3000"),
+        ("logo_uri", "https://a.example\\@b.example/"),
+        ("logo_uri", "http://127.0.0.1/logo.png"),
+        ("policy_uri", "http://a.example/"),
+        ("software_id", "a\nb"),
+    ];
+    let plain = describe(&json!({"redirect_uris": ["https://a.example/cb"]})).unwrap();
+    for (member, value) in cases {
+        assert_eq!(describe(&with(member, &json!(value))).as_ref(), Ok(&plain), "{member} {value}");
+    }
+    assert_eq!(describe(&with("contacts", &json!(["a\u{1}b", "a@a.example"]))).unwrap().contacts, ["a@a.example"]);
+}
+
+#[test]
+fn fb12_an_empty_member_is_left_out() {
+    let plain = describe(&json!({"redirect_uris": ["https://a.example/cb"]})).unwrap();
+    let texts = [
+        "token_endpoint_auth_method",
+        "application_type",
+        "client_name",
+        "client_uri",
+        "logo_uri",
+        "policy_uri",
+        "tos_uri",
+        "scope",
+        "jwks_uri",
+        "jwks",
+        "software_id",
+        "software_version",
+        "software_statement",
+    ];
+    for member in texts {
+        for empty in ["", " "] {
+            if member == "jwks" && empty == " " {
+                continue;
+            }
+            assert_eq!(describe(&with(member, &json!(empty))).as_ref(), Ok(&plain), "{member}");
+        }
+    }
+    for member in ["grant_types", "response_types", "contacts"] {
+        for empty in [json!([]), json!([""])] {
+            assert_eq!(describe(&with(member, &empty)).as_ref(), Ok(&plain), "{member} {empty}");
+        }
+    }
+}
+
+#[test]
+fn fb12_a_scheme_that_is_not_known_here_is_left_out_and_what_does_harm_refused() {
+    for odd in ["oddscheme:/x", "acme-editor://callback", "x+y:/cb"] {
+        for uris in [["https://a.example/cb", odd], [odd, "https://a.example/cb"]] {
+            let client = describe(&with("redirect_uris", &json!(uris))).unwrap();
+            let kept: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+            assert_eq!(kept, ["https://a.example/cb"], "{uris:?}");
+        }
+    }
+    let harmful = [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "https:evil.example",
+        "http://app.example/cb",
+        "ms-settings:x",
+        "x",
+    ];
+    for harmful in harmful {
+        let found = describe(&with("redirect_uris", &json!(["https://a.example/cb", harmful])));
+        assert_eq!(found.err(), Some(ErrorCode::InvalidRedirectUri), "{harmful}");
+    }
+    assert_eq!(describe(&with("redirect_uris", &json!(["oddscheme:/x"]))).err(), Some(ErrorCode::InvalidRedirectUri));
+    let mixed = describe(&json!({"redirect_uris": ["https://a.example/cb", "http://localhost/cb"], "application_type": "web"}));
+    assert_eq!(mixed.unwrap().redirect_uris.len(), 1);
+}
+
+#[test]
 fn software_statements_are_refused_by_the_codes_of_the_rfc() {
     use ErrorCode::{InvalidSoftwareStatement as Invalid, UnapprovedSoftwareStatement as Unapproved};
     let cases =
@@ -110,7 +183,7 @@ fn application_types() {
         (Some("web"), &["https://a.example/cb"], Ok(Web)),
         (Some("web"), &["https://localhost/cb"], refused),
         (Some("web"), &["https://127.0.0.1/cb"], refused),
-        (Some("web"), &["https://a.example/cb", "http://localhost/cb"], refused),
+        (Some("web"), &["https://a.example/cb", "http://localhost/cb"], Ok(Web)),
         (Some("web"), &["com.example.app:/cb"], refused),
         (Some("web"), &["cursor://x/cb"], refused),
         (Some("native"), &["http://localhost/cb"], Ok(Native)),

@@ -97,16 +97,16 @@ fn presented_assertion(form: &Params) -> Result<Option<&str>, OAuthError> {
     }
 }
 
-/// Proves the client: by the very method it registered, its secret compared in constant time.
+/// Proves the client: by the method it registered, its secret compared in constant time. A secret proves as much in the header as in the body,
+/// and there are libraries that register the one and use the other (FB14).
 pub fn authenticate(client: Option<Client>, presented: &ClientCredentials) -> Result<AuthenticatedClient, OAuthError> {
     let refused = || OAuthError::new(ErrorCode::InvalidClient, "the client is unknown, or did not authenticate as it registered");
     let client = client.ok_or_else(refused)?;
     let proven = match (client.auth_method, &presented.proof) {
         (ClientAuthMethod::None, Proof::None) => true,
-        (
-            registered @ (ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost),
-            Proof::Secret { secret, method },
-        ) if registered == *method => client.secret.as_ref().is_some_and(|hash| hash.matches(secret.expose())),
+        (ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost, Proof::Secret { secret, .. }) => {
+            client.secret.as_ref().is_some_and(|hash| hash.matches(secret.expose()))
+        }
         (ClientAuthMethod::PrivateKeyJwt, Proof::Assertion(verified)) => *verified.client() == client.id,
         _ => false,
     };

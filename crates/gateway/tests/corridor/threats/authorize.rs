@@ -191,7 +191,7 @@ async fn t11_nobody_is_redirected_by_an_error() {
         ("response_mode", "fragment", "invalid_request"),
         ("request", "eyJub25lIn0", "invalid_request"),
         ("request_uri", "https://attacker.example/request", "invalid_request"),
-        ("scope", "everything", "invalid_scope"),
+        ("scope", "a\"b", "invalid_scope"),
         ("resource", "https://attacker.example/mcp", "invalid_target"),
     ];
     for (name, value, expected) in cases {

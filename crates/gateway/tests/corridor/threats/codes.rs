@@ -197,8 +197,8 @@ async fn t16_a_client_proves_itself_the_way_it_registered() {
         let other = if method == "client_secret_basic" { "client_secret_post" } else { "client_secret_basic" };
         let impostors = [
             OAuthClient { secret: None, auth_method: "none".to_owned(), ..client.clone() },
-            OAuthClient { auth_method: other.to_owned(), ..client.clone() },
             OAuthClient { secret: Some("wrong".to_owned()), ..client.clone() },
+            OAuthClient { secret: Some("wrong".to_owned()), auth_method: other.to_owned(), ..client.clone() },
             OAuthClient { secret: client.secret.as_ref().map(|secret| secret[..secret.len() - 1].to_owned()), ..client.clone() },
         ];
         for impostor in impostors {

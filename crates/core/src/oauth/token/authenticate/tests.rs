@@ -13,9 +13,10 @@ fn confidential(method: ClientAuthMethod) -> Client {
 }
 
 #[test]
-fn a_client_proves_itself_as_it_registered() {
+fn fb14_a_client_proves_itself_by_its_secret_wherever_it_sends_it() {
     let basic = |secret: &str| Some(("c1".to_owned(), SecretText::new(secret)));
     let in_form = form("client_id=c1&client_secret=hunter2");
+    let wrong = form("client_id=c1&client_secret=hunter3");
     let bare = form("client_id=c1");
     let none = client();
     let by_basic = confidential(ClientAuthMethod::ClientSecretBasic);
@@ -29,10 +30,13 @@ fn a_client_proves_itself_as_it_registered() {
         (&by_basic, basic("hunter2"), &bare, true),
         (&by_basic, basic("hunter3"), &empty, false),
         (&by_basic, basic(""), &empty, false),
-        (&by_basic, None, &in_form, false),
+        // The other way than it registered (FB14).
+        (&by_basic, None, &in_form, true),
+        (&by_basic, None, &wrong, false),
         (&by_basic, None, &bare, false),
         (&by_post, None, &in_form, true),
-        (&by_post, basic("hunter2"), &empty, false),
+        (&by_post, basic("hunter2"), &empty, true),
+        (&by_post, basic("hunter3"), &empty, false),
         (&by_post, None, &bare, false),
     ];
     for (n, (client, basic, form, proven)) in cases.into_iter().enumerate() {
