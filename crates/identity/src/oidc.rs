@@ -29,6 +29,10 @@ use crate::{
     userinfo,
 };
 
+/// The longest address that a browser is sent to for a sign-out: the head of an answer that is much longer does not fit into the buffers that
+/// balancers have by default, and the browser gets an error of theirs (FB60).
+const LONGEST_SIGN_OUT: usize = 2000;
+
 /// A provider with metadata, keys and ID tokens.
 #[derive(Debug)]
 pub(crate) struct OidcProvider {
@@ -300,12 +304,20 @@ impl Provider for OidcProvider {
     async fn sign_out_url(&self, id_token_hint: Option<&SecretText>, return_to: &str) -> Result<Option<Url>, IdentityError> {
         let metadata = self.in_time(self.metadata()).await?;
         let Some(mut url) = metadata.end_session_endpoint.clone() else { return Ok(None) };
-        if let Some(id_token) = id_token_hint {
-            url.query_pairs_mut().append_pair("id_token_hint", id_token.expose());
-        }
         url.query_pairs_mut()
             .append_pair("post_logout_redirect_uri", return_to)
             .append_pair("client_id", &self.settings.client_id);
+        if let Some(id_token) = id_token_hint {
+            let mut hinting = url.clone();
+            hinting.query_pairs_mut().append_pair("id_token_hint", id_token.expose());
+            if hinting.as_str().len() <= LONGEST_SIGN_OUT {
+                return Ok(Some(hinting));
+            }
+            tracing::debug!(
+                length = hinting.as_str().len(),
+                "the ID token is too long to go along to the sign-out at the provider"
+            );
+        }
         Ok(Some(url))
     }
 

@@ -59,7 +59,7 @@ impl Reading<'_, '_> {
         let client_secret = self.client_secret(preset);
         let issuer = self.issuer(preset);
         let redirect_uri = self.redirect_uri(public_url);
-        let scopes = self.scopes();
+        let scopes = self.scopes(preset);
         let groups_claim = self.field("groups_claim").map(|written| written.text);
         let label = self.field("label").map(|written| written.text);
         let allow = allow::Reader {
@@ -198,13 +198,20 @@ impl Reading<'_, '_> {
         }
     }
 
-    fn scopes(&mut self) -> Option<Vec<String>> {
-        if let Some(Written { text, .. }) = self.of_env("scopes") {
+    /// Without `openid` no provider of OpenID Connect sends the ID token that says who signed in (FB63).
+    fn scopes(&mut self, preset: Preset) -> Option<Vec<String>> {
+        let (scopes, at) = if let Some(Written { text, at, .. }) = self.of_env("scopes") {
             let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-            return Some(words.map(str::to_owned).collect());
+            (words.map(str::to_owned).collect::<Vec<_>>(), at)
+        } else {
+            let list = self.named.item.as_ref()?.find("scopes")?;
+            (list.items().into_iter().filter_map(|item| item.scalar()).collect(), list.at())
+        };
+        if preset != Preset::Github && !scopes.iter().any(|scope| scope == "openid") {
+            let found = if scopes.is_empty() { "no scope".to_owned() } else { format!("`{}`", scopes.join(" ")) };
+            self.report.mistake(at, found, "`openid` among the scopes: without it the provider does not say who signs in");
         }
-        let items = self.named.item.as_ref()?.find("scopes")?.items();
-        Some(items.into_iter().filter_map(|item| item.scalar()).collect())
+        Some(scopes)
     }
 
     /// Only our own two callbacks are answered; any other would end people on a page that does not exist.

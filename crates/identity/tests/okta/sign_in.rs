@@ -153,6 +153,19 @@ async fn signing_out_ends_at_okta_and_comes_back() {
 }
 
 #[tokio::test]
+async fn fb60_a_long_id_token_does_not_go_along_to_the_sign_out() {
+    let corridor = Corridor::org(Options::default()).await;
+    let return_to = "http://localhost:3000/auth/signout";
+    for (length, is_sent) in [(600, true), (1500, true), (4800, false), (20_000, false)] {
+        let token = SecretText::new("x".repeat(length));
+        let url = corridor.provider.sign_out_url(Some(&token), return_to).await.unwrap().unwrap();
+        let has = |wanted: &str| url.query_pairs().any(|(name, _)| name == wanted);
+        assert_eq!(has("id_token_hint"), is_sent, "{length}");
+        assert!(has("client_id") && has("post_logout_redirect_uri") && url.as_str().len() < 3000, "{length}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_to_sign_in_at() {
     let corridor = Corridor::org(Options { form: true, ..Options::default() }).await;
     let trip = corridor.trip();

@@ -121,6 +121,16 @@ fn a2_settings_beside_the_first_three() {
 }
 
 #[test]
+fn fb63_scopes_without_openid_are_a_mistake() {
+    for scopes in ["groups email", "profile", "OpenID email", "openid2"] {
+        okta().env(&[("AUTH_OKTA_SCOPES", scopes)]).one_mistake(&[scopes, "`openid` among the scopes"]);
+    }
+    for scopes in ["openid", "email openid", "groups,openid"] {
+        okta().env(&[("AUTH_OKTA_SCOPES", scopes)]).load();
+    }
+}
+
+#[test]
 fn a2_an_unknown_provider_is_an_error_never_google() {
     let google = [("AUTH_GOOGLE_ID", "id"), ("AUTH_GOOGLE_SECRET", "s")];
     let given = only(&google).env(&[("AUTH_PROVIDER", "gogle"), ("AUTH_GOGLE_ID", "id"), ("AUTH_GOGLE_SECRET", "s")]);
