@@ -118,6 +118,21 @@ impl fmt::Display for Resource {
     }
 }
 
+/// The URL at which a client reaches a resource, as the client writes it: with a trailing slash, with the `server_name` that `/mcp` takes.
+/// What is below a proxied path is all one resource, of one address. The metadata found from it names it in the same way (RFC 9728 section 3.3), and as a `resource`
+/// parameter it stands for the resource ([`Resources::parse`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceAddress {
+    /// Path and query, as they follow the public URL.
+    after_host: String,
+}
+
+impl ResourceAddress {
+    pub fn path_and_query(&self) -> &str {
+        &self.after_host
+    }
+}
+
 /// What stands behind a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -191,6 +206,24 @@ impl Resources {
             Target::Server(_) | Target::All => bare == entry.path,
         })?;
         Some((Resource(self.public_url.at(&entry.path)), &entry.target))
+    }
+
+    /// The address that a request on `path` with this query was sent to; `None` if no resource is there. Of the query only a `server_name`
+    /// that names a server, and nothing else beside it, is part of the address.
+    pub fn address(&self, path: PlainPath<'_>, query: Option<&str>) -> Option<ResourceAddress> {
+        let (resource, target) = self.guarding(path)?;
+        if matches!(target, Target::Proxy { .. }) {
+            return Some(self.address_of(&resource));
+        }
+        let named = query.filter(|_| *target == Target::All).and_then(|query| query.strip_prefix("server_name="));
+        let named = named.filter(|name| self.servers().any(|server| server.as_str() == *name));
+        let query = named.map(|name| format!("?server_name={name}")).unwrap_or_default();
+        Some(ResourceAddress { after_host: format!("{}{query}", path.as_str()) })
+    }
+
+    /// The plain address of a resource.
+    pub fn address_of(&self, resource: &Resource) -> ResourceAddress {
+        ResourceAddress { after_host: resource.0.strip_prefix(self.public_url.as_str()).unwrap_or_default().to_owned() }
     }
 
     /// The resource that a client's `resource` parameter names (RFC 8707 section 2). The scheme, host and port must be ours;
@@ -360,6 +393,34 @@ mod tests {
         for (requested, expected) in cases {
             assert_eq!(resources.parse(requested).ok().as_ref().map(Resource::as_str), expected, "{requested}");
         }
+    }
+
+    #[test]
+    fn fb07_every_address_of_a_resource_stands_for_it_and_is_named_as_it_was_written() {
+        let resources = resources();
+        let cases = [
+            ("/mcp", None, Some("/mcp")),
+            ("/mcp/", None, Some("/mcp/")),
+            ("/mcp", Some("server_name=dice"), Some("/mcp?server_name=dice")),
+            ("/mcp/", Some("server_name=dice"), Some("/mcp/?server_name=dice")),
+            ("/mcp", Some("server_name=nobody"), Some("/mcp")),
+            ("/mcp", Some("server_name=dice&x=1"), Some("/mcp")),
+            ("/mcp", Some("x=1"), Some("/mcp")),
+            ("/mcp/dice/", None, Some("/mcp/dice/")),
+            ("/mcp/dice", Some("server_name=uuid"), Some("/mcp/dice")),
+            ("/api/v1/x", Some("q=1"), Some("/api")),
+            ("/api", None, Some("/api")),
+            ("/elsewhere", None, None),
+        ];
+        for (path, query, expected) in cases {
+            let path = PlainPath::parse(path).unwrap();
+            let found = resources.address(path, query);
+            assert_eq!(found.as_ref().map(ResourceAddress::path_and_query), expected, "{path:?} {query:?}");
+            let Some(found) = found else { continue };
+            let (resource, _) = resources.guarding(path).unwrap();
+            assert_eq!(resources.parse(&resources.public_url().at(found.path_and_query())), Ok(resource), "{found:?}");
+        }
+        assert_eq!(resources.address_of(&resources.root()).path_and_query(), "/mcp");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     client::{ClientAuthMethod, GrantType},
     oauth::{assertion, authorize, register},
-    resource::{PublicUrl, Resource, Resources, Target},
+    resource::{PublicUrl, Resource, ResourceAddress, Resources, Target},
     scope::{self, Scope, ScopeSet},
 };
 
@@ -23,14 +23,14 @@ pub struct ProtectedResource {
     resource_name: String,
 }
 
-pub fn protected_resource(resource: &Resource, resources: &Resources) -> ProtectedResource {
+pub fn protected_resource(resource: &Resource, address: &ResourceAddress, resources: &Resources) -> ProtectedResource {
     let resource_name = match resources.target(resource) {
         Some(Target::Server(name)) => format!("{name} (MCP server)"),
         Some(Target::Proxy { pattern }) => format!("{pattern} (MCP service)"),
         Some(Target::All) | None => "MCP servers".to_owned(),
     };
     ProtectedResource {
-        resource: resource.as_str().to_owned(),
+        resource: resources.public_url().at(address.path_and_query()),
         authorization_servers: [resources.public_url().as_str().to_owned()],
         // Not `offline_access`: whether a client stays connected is no business of the resource (MCP 2026-07-28, authorization).
         scopes_supported: words(&resources.scopes(resource)).filter(|word| word != scope::OFFLINE_ACCESS).collect(),
@@ -140,10 +140,9 @@ fn words(scopes: &ScopeSet) -> impl Iterator<Item = String> {
     scopes.iter().map(Scope::as_str).map(str::to_owned)
 }
 
-/// Where the metadata of `resource` stands: the well-known path goes between host and path (RFC 9728 section 3.1).
-pub fn metadata_url(resource: &Resource, public_url: &PublicUrl) -> String {
-    let path = resource.as_str().strip_prefix(public_url.as_str()).unwrap_or_default();
-    public_url.at(&format!("{PROTECTED_RESOURCE}{path}"))
+/// Where the metadata of the resource at this address stands: the well-known path goes between host and path (RFC 9728 section 3.1).
+pub fn metadata_url(address: &ResourceAddress, public_url: &PublicUrl) -> String {
+    public_url.at(&format!("{PROTECTED_RESOURCE}{}", address.path_and_query()))
 }
 
 /// Why a request was not let in, for its `WWW-Authenticate` header.
@@ -157,8 +156,9 @@ pub enum Challenge {
     InvalidRequest,
 }
 
-/// The value of `WWW-Authenticate` for a request on `resource`: where its metadata stands, and the scope to ask for.
-pub fn challenge(why: Challenge, resource: &Resource, resources: &Resources) -> String {
+/// The value of `WWW-Authenticate` for a request on `resource` that was sent to `address`: where its metadata stands, and the scope to ask
+/// for.
+pub fn challenge(why: Challenge, resource: &Resource, address: &ResourceAddress, resources: &Resources) -> String {
     let error = match why {
         Challenge::NoToken => "",
         Challenge::InvalidToken => {
@@ -168,14 +168,14 @@ pub fn challenge(why: Challenge, resource: &Resource, resources: &Resources) -> 
             r#"error="invalid_request", error_description="send one access token in the Authorization header", "#
         }
     };
-    let metadata = metadata_url(resource, resources.public_url());
+    let metadata = metadata_url(address, resources.public_url());
     format!(r#"Bearer {error}resource_metadata="{metadata}", scope="{}""#, resources.first_scopes(resource))
 }
 
 /// The value of `WWW-Authenticate` for a call that needs scopes the token lacks: all it needs at once, separated by spaces
 /// (MCP 2026-07-28, authorization, "Scope Challenge Handling").
-pub fn insufficient_scope(needed: &ScopeSet, resource: &Resource, public_url: &PublicUrl) -> String {
-    let metadata = metadata_url(resource, public_url);
+pub fn insufficient_scope(needed: &ScopeSet, address: &ResourceAddress, public_url: &PublicUrl) -> String {
+    let metadata = metadata_url(address, public_url);
     format!(
         r#"Bearer error="insufficient_scope", error_description="the access token does not cover this", scope="{needed}", resource_metadata="{metadata}""#
     )
@@ -192,7 +192,7 @@ mod tests {
     fn a_resource_names_its_authorization_server() {
         let resources = resources();
         let dice = resources.of_server(&ServerName::parse("dice").unwrap());
-        let document = serde_json::to_value(protected_resource(&dice, &resources)).unwrap();
+        let document = serde_json::to_value(protected_resource(&dice, &resources.address_of(&dice), &resources)).unwrap();
         assert_eq!(document["resource"], "https://gw.example/mcp/dice");
         assert_eq!(document["authorization_servers"], json!(["https://gw.example"]));
         assert_eq!(
@@ -230,17 +230,17 @@ mod tests {
     #[test]
     fn challenges_point_at_the_metadata() {
         let resources = resources();
-        let root = challenge(Challenge::NoToken, &resources.root(), &resources);
+        let root = challenge(Challenge::NoToken, &resources.root(), &resources.address_of(&resources.root()), &resources);
         assert_eq!(
             root,
             r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp", scope="mcp""#
         );
         let dice = resources.of_server(&ServerName::parse("dice").unwrap());
         assert_eq!(
-            challenge(Challenge::NoToken, &dice, &resources),
+            challenge(Challenge::NoToken, &dice, &resources.address_of(&dice), &resources),
             r#"Bearer resource_metadata="https://gw.example/.well-known/oauth-protected-resource/mcp/dice", scope="dice""#
         );
-        let invalid = challenge(Challenge::InvalidToken, &resources.root(), &resources);
+        let invalid = challenge(Challenge::InvalidToken, &resources.root(), &resources.address_of(&resources.root()), &resources);
         assert!(invalid.starts_with(r#"Bearer error="invalid_token", "#), "{invalid}");
     }
 }

@@ -28,6 +28,10 @@ use super::{
 /// Names of our cookies, without their prefix.
 pub const LOGIN: &str = "login";
 const BROWSER: &str = "browser";
+/// What the names of cookies begin with that hold one secret each.
+const OWN: &str = "browser_";
+/// So many of them are looked at.
+const MOST_TABS: usize = 16;
 
 /// What every page needs.
 #[derive(Clone)]
@@ -43,10 +47,15 @@ pub struct Desk {
 }
 
 /// A browser, known by a random cookie: forms and sign-ins are bound to it (threats 2, 14).
+///
+/// One that opens several tabs at once, before it has the cookie, is given one with each answer, and keeps the last. So each comes in a second
+/// cookie too, under a name of its own, for as long as a sign-in may take: every tab can finish (FB01).
 pub struct Browser {
     secret: TokenSecret,
-    /// To be sent along when the cookie is new.
-    pub set_cookie: Option<(HeaderName, HeaderValue)>,
+    /// Others that it was given.
+    others: Vec<TokenSecret>,
+    /// To be sent along when it is new.
+    set_cookies: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Browser {
@@ -56,12 +65,17 @@ impl Browser {
 
     /// The transaction, if this browser began it (threat 8).
     pub fn own(&self, transaction: Transaction) -> Option<BrowserTransaction> {
-        transaction.of_browser(&self.hash())
+        let hash = self.secrets().map(TokenSecret::hash).find(|hash| *hash == transaction.browser)?;
+        transaction.of_browser(&hash)
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &TokenSecret> {
+        std::iter::once(&self.secret).chain(&self.others)
     }
 
     /// Adds the cookie to an answer, if it is new.
     pub fn accompany(self, mut response: Response) -> Response {
-        if let Some((name, value)) = self.set_cookie {
+        for (name, value) in self.set_cookies {
             response.headers_mut().append(name, value);
         }
         response
@@ -73,16 +87,23 @@ impl Desk {
     pub fn browser(&self, headers: &HeaderMap) -> Browser {
         self.known_browser(headers).unwrap_or_else(|| {
             let secret = TokenSecret::generate(TokenKind::Browser, &*self.entropy);
-            let set_cookie = Some(self.cookies.set(BROWSER, secret.expose(), BROWSER_COOKIE));
-            Browser { secret, set_cookie }
+            let own = self.cookies.set(&own_name(&secret), secret.expose(), self.lifetimes.sign_in);
+            let set_cookies = vec![self.cookies.set(BROWSER, secret.expose(), BROWSER_COOKIE), own];
+            Browser { secret, others: Vec::new(), set_cookies }
         })
     }
 
     /// The browser, if it has been here before.
     pub fn known_browser(&self, headers: &HeaderMap) -> Option<Browser> {
-        let value = self.cookies.find(headers, BROWSER)?;
-        let secret = TokenSecret::parse(TokenKind::Browser, &value)?;
-        Some(Browser { secret, set_cookie: None })
+        let parse = |value: String| TokenSecret::parse(TokenKind::Browser, &value);
+        let last = self.cookies.find(headers, BROWSER).and_then(parse);
+        let own = self.cookies.find_all(headers, OWN).into_iter().filter_map(|(name, value)| {
+            // The name follows from the secret, so that nobody plants two of one name.
+            parse(value).filter(|secret| own_name(secret) == name)
+        });
+        let mut secrets = last.into_iter().chain(own.take(MOST_TABS));
+        let secret = secrets.next()?;
+        Some(Browser { secret, others: secrets.collect(), set_cookies: Vec::new() })
     }
 
     /// Who is signed in with this browser, and is still admitted: a login from before a rule was made stricter counts as none, so its person
@@ -115,13 +136,14 @@ impl Desk {
 
     /// The CSRF token for forms that this browser is served (threat 14).
     pub fn csrf(&self, browser: &Browser) -> String {
-        URL_SAFE_NO_PAD.encode(csrf_mac(self.keys.csrf(), browser).finalize().into_bytes())
+        URL_SAFE_NO_PAD.encode(csrf_mac(self.keys.csrf(), &browser.secret).finalize().into_bytes())
     }
 
     /// Was the form served to this very browser? Compared in constant time.
     pub fn is_own_form(&self, browser: &Browser, presented: Option<&str>) -> bool {
         let Some(bytes) = presented.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return false };
-        self.keys.any_csrf().any(|key| csrf_mac(key, browser).verify_slice(&bytes).is_ok())
+        let is_of = |secret: &TokenSecret| self.keys.any_csrf().any(|key| csrf_mac(key, secret).verify_slice(&bytes).is_ok());
+        browser.secrets().any(is_of)
     }
 
     pub fn frame(&self, user: Option<&User>) -> Frame {
@@ -222,8 +244,13 @@ pub fn see_other(location: &str) -> Response {
     }
 }
 
-fn csrf_mac(key: &[u8; 64], browser: &Browser) -> Hmac<Sha256> {
+/// The name of a secret's own cookie.
+fn own_name(secret: &TokenSecret) -> String {
+    format!("{OWN}{}", &secret.hash().to_string()[..10])
+}
+
+fn csrf_mac(key: &[u8; 64], secret: &TokenSecret) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new(&(*key).into());
-    mac.update(browser.secret.expose().as_bytes());
+    mac.update(secret.expose().as_bytes());
     mac
 }

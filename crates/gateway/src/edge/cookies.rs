@@ -21,17 +21,17 @@ impl CookieJar {
         if self.secure { format!("__Host-portunus_{name}") } else { format!("portunus_{name}") }
     }
 
+    /// Cookies whose names begin with this: names, as [`Self::find`] takes them, and values. Of each name there may be several.
+    pub fn find_all(self, headers: &HeaderMap, prefix: &str) -> Vec<(String, String)> {
+        let (own, full) = (self.full_name(""), self.full_name(prefix));
+        let found = pairs(headers).filter(|(name, _)| name.starts_with(&full));
+        found.map(|(name, value)| (name[own.len()..].to_owned(), value.to_owned())).collect()
+    }
+
     /// The cookie's value. One that was sent twice is no cookie at all: somebody planted the other.
     pub fn find(self, headers: &HeaderMap, name: &str) -> Option<String> {
         let full_name = self.full_name(name);
-        let mut found = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(name, _)| *name == full_name)
-            .map(|(_, value)| value.to_owned());
+        let mut found = pairs(headers).filter(|(name, _)| *name == full_name).map(|(_, value)| value.to_owned());
         let first = found.next()?;
         found.next().is_none().then_some(first)
     }
@@ -51,6 +51,13 @@ impl CookieJar {
     }
 }
 
+/// All cookies that came with a request. Byte by byte: the cookie of another application on the host may be anything.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    let pairs = lines.flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| str::from_utf8(pair.trim_ascii()).ok()?.split_once('='))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +72,17 @@ mod tests {
         assert_eq!(value, "__Host-portunus_login=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
         let (_, value) = jar("http://localhost:3000").set("login", "abc", Duration::from_secs(60));
         assert_eq!(value, "portunus_login=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn fb04_other_applications_cookies_may_be_anything() {
+        for other in [&b"caf\xe9=\xff"[..], b"snow=\xe2\x98\x83", b"\xff", b"=", b"a;b", b"\xc3"] {
+            for line in [[other, b"; portunus_login=x"].concat(), [b"portunus_login=x;", other].concat()] {
+                let mut headers = HeaderMap::new();
+                headers.append(header::COOKIE, HeaderValue::from_bytes(&line).unwrap());
+                assert_eq!(jar("http://localhost").find(&headers, "login").as_deref(), Some("x"), "{line:?}");
+            }
+        }
     }
 
     #[test]

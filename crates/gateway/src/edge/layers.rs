@@ -33,6 +33,7 @@ use tracing::Instrument as _;
 use url::Url;
 
 use super::{
+    for_browsers,
     health::{self, Stopping},
     house::Admission,
     keyed_limit::{KeyedLimit, Permit},
@@ -79,6 +80,8 @@ pub struct LayerRoom {
     /// So many at most.
     pub requests_per_address: usize,
     pub stopping: Stopping,
+    /// Pages say so.
+    pub demo: bool,
     /// What they stand round.
     pub endpoints: Router,
 }
@@ -102,6 +105,8 @@ const ONE_HOST: &str = "the request must name one host: in one Host header, or i
 const CORS_METHODS: &str = "GET, POST, PUT, DELETE, OPTIONS";
 const CORS_HEADERS: &str =
     "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
+/// So many header names of a preflight are answered.
+const CORS_WANTED: usize = 64;
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
 /// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
@@ -115,11 +120,15 @@ pub async fn observe(room: Arc<LayerRoom>, mut request: Request) -> Response {
     request.extensions_mut().insert(Peer(peer.unwrap_or(IpAddr::from([0, 0, 0, 0]))));
     let (method, version) = (request.method().clone(), request.version());
     let path = request.uri().path().to_owned();
+    let wants_page = for_browsers::wants_page(&method, request.headers(), &path);
     let started = Instant::now();
     let span = tracing::info_span!("request", request_id = id.as_str());
     async move {
         let ended = AssertUnwindSafe(admit(&room, request)).catch_unwind().await;
         let mut response = ended.unwrap_or_else(panicked);
+        if wants_page {
+            response = for_browsers::as_page(response, &path, &id, room.demo);
+        }
         health::last_answer(&room.stopping, version, &mut response);
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
@@ -191,7 +200,7 @@ async fn admit(room: &LayerRoom, request: Request) -> Response {
     let sharing = match &origin {
         None => None,
         Some(_) if is_open(path) => Some(HeaderValue::from_static("*")),
-        Some(origin) if is_own_origin(room, origin) => None,
+        Some(origin) if is_own_origin(room, origin) || is_hidden_own_origin(&request, origin) => None,
         Some(origin) if is_allowed_origin(room, path, origin) => Some(origin.clone()),
         Some(origin) => {
             tracing::warn!(?origin, path, "Origin is not ours, nor in allowed_origins");
@@ -199,12 +208,13 @@ async fn admit(room: &LayerRoom, request: Request) -> Response {
         }
     };
     let is_preflight = request.method() == Method::OPTIONS && request.headers().contains_key("access-control-request-method");
+    let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned().filter(|_| is_preflight);
     let mut response = match &sharing {
         Some(_) if is_preflight => StatusCode::NO_CONTENT.into_response(),
         _ => harden(room, request).await,
     };
     if let Some(origin) = sharing {
-        share(response.headers_mut(), origin, is_preflight);
+        share(response.headers_mut(), origin, is_preflight, wanted.as_ref());
     }
     response
 }
@@ -250,6 +260,13 @@ fn is_own_origin(room: &LayerRoom, origin: &HeaderValue) -> bool {
     origin.as_bytes().eq_ignore_ascii_case(room.public_url.origin().as_bytes())
 }
 
+/// A proxy in front may add `Referrer-Policy: no-referrer`, and then browsers send `Origin: null` with our own forms. They say all the same
+/// that it is one of ours (`Sec-Fetch-Site`, which no page can set); the form's own token is looked at as ever.
+fn is_hidden_own_origin(request: &Request, origin: &HeaderValue) -> bool {
+    let mut sites = request.headers().get_all("sec-fetch-site").iter();
+    origin == "null" && sites.next().is_some_and(|site| site == "same-origin") && sites.next().is_none()
+}
+
 /// Other origins: those that are configured; and on a developer's machine every loopback origin, but for the pages with cookies.
 fn is_allowed_origin(room: &LayerRoom, path: &str, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
@@ -261,13 +278,20 @@ fn is_allowed_origin(room: &LayerRoom, path: &str, origin: &HeaderValue) -> bool
     !has_cookies && room.public_url.is_loopback() && is_local
 }
 
-fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool) {
+/// A preflight is told that it may send the headers of our revisions of MCP, and those that it `wanted`: the mirrors of parameters
+/// (`Mcp-Param-…`) have names of their own, and pages trace their requests. Nothing is given away by it: whoever is told may read the answer.
+fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool, wanted: Option<&HeaderValue>) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(CORS_EXPOSED));
     if is_preflight {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(CORS_METHODS));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(CORS_HEADERS));
+        let wanted = wanted.map(HeaderValue::as_bytes).unwrap_or_default().split(|byte| *byte == b',');
+        let wanted = wanted.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).take(CORS_WANTED);
+        let allowed: Vec<String> = std::iter::once(CORS_HEADERS.to_owned()).chain(wanted.map(|name| name.to_string())).collect();
+        let allowed = HeaderValue::from_str(&allowed.join(", ")).unwrap_or(HeaderValue::from_static(CORS_HEADERS));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+        headers.append(header::VARY, HeaderValue::from_static("Access-Control-Request-Headers"));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
 }
@@ -318,6 +342,7 @@ mod tests {
         };
         LayerRoom {
             stopping: Stopping::default(),
+            demo: false,
             public_url: PublicUrl::parse(url).unwrap(),
             admission,
             entropy: Arc::new(SeededEntropy::new(1)),

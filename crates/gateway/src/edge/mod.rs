@@ -9,6 +9,7 @@ pub mod browser;
 pub mod clients;
 pub mod connections;
 pub mod cookies;
+pub mod for_browsers;
 pub mod front;
 pub mod health;
 pub mod held_body;

@@ -1,23 +1,49 @@
-//! What both ends of a trip to an identity provider share: the name of the state cookie, and the page for a trip that failed.
+//! What both ends of a trip to an identity provider share: the state cookie, and the page for a trip that failed.
+
+use std::time::Duration;
 
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portunus_core::{
+    ids::TransactionId,
     oauth::{ErrorCode, OAuthError, authorize},
     resource::PublicUrl,
-    secret::TokenHash,
+    secret::{TokenHash, TokenKind, TokenSecret},
     signin::Purpose,
 };
 use portunus_identity::provider::IdentityError;
 
 use super::{
     browser::{Desk, PageError},
+    cookies::CookieJar,
     layers::RequestId,
 };
 
 /// The cookie's name carries a piece of the state's hash, so that several sign-ins can be under way in one browser.
-pub fn state_cookie(state: &TokenHash) -> String {
+fn state_cookie(state: &TokenHash) -> String {
     format!("state_{}", &state.to_string()[..10])
+}
+
+/// What the state cookie holds: the secret that the answer is bound to (threat 2), and which transaction it is about. It stays when the answer
+/// has come, so that a browser whose callback is loaded again goes on with that transaction (FB02).
+pub struct StateCookie {
+    pub secret: TokenSecret,
+    pub transaction: Option<TransactionId>,
+}
+
+impl StateCookie {
+    /// A `Set-Cookie` header.
+    pub fn set(&self, jar: CookieJar, state: &TokenHash, max_age: Duration) -> (HeaderName, HeaderValue) {
+        let about = self.transaction.as_ref().map(|transaction| format!(".{transaction}")).unwrap_or_default();
+        jar.set(&state_cookie(state), &format!("{}{about}", self.secret.expose()), max_age)
+    }
+
+    pub fn find(jar: CookieJar, headers: &HeaderMap, state: &TokenHash) -> Option<Self> {
+        let value = jar.find(headers, &state_cookie(state))?;
+        let (secret, about) = value.split_once('.').map_or((&*value, None), |(secret, about)| (secret, Some(about)));
+        let secret = TokenSecret::parse(TokenKind::Browser, secret)?;
+        Some(Self { secret, transaction: about.map(TransactionId::from_text) })
+    }
 }
 
 /// The page for a sign-in that failed at the provider: an explanation for the person, and if a client waits, a way to tell it.

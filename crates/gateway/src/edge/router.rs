@@ -75,6 +75,7 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
         admission: house.admission.clone(),
         entropy: Arc::clone(&house.ground.entropy),
         stopping: house.ground.stopping.clone(),
+        demo: house.ground.demo,
         throttle: house.throttle.clone(),
         requests: house.ground.counts.requests_by_address.clone(),
         requests_per_address: house.limits.requests_per_address,

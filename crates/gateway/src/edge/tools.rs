@@ -38,14 +38,14 @@ async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
     let principal = if request.headers().contains_key(header::AUTHORIZATION) {
         match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
             Ok(admitted) => admitted.principal,
-            Err(refused) => return room.bearer.refusal(&refused, &resource),
+            Err(refused) => return room.bearer.refusal(&refused, &resource, &room.resources.address_of(&resource)),
         }
     } else {
         match room.desk.login(request.headers()).await {
             Ok(Some((_, user))) => Arc::new(principal_of(&user, &room.resources)),
             Ok(None) => {
                 let refused = super::protect::bearer::Refused::Challenge(portunus_core::oauth::metadata::Challenge::NoToken);
-                return room.bearer.refusal(&refused, &resource);
+                return room.bearer.refusal(&refused, &resource, &room.resources.address_of(&resource));
             }
             Err(error) => return oauth_answers::store_down(&error),
         }

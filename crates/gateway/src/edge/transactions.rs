@@ -80,6 +80,11 @@ impl Transactions {
         self.store.insert_leg(request).await.map(|()| true)
     }
 
+    /// Is there a request of this state that was not answered yet?
+    pub async fn awaits(&self, state: &TokenHash) -> Result<bool, StoreError> {
+        Ok(self.store.find_leg(state, self.clock.now()).await?.is_some())
+    }
+
     /// The request that the answer is to, taken out once, and its transaction. Everything is compared first, and `admits` asked: with
     /// another browser's cookies, at another callback or from another provider nothing is taken out of the store (threats 54,
     /// 72).

@@ -79,6 +79,13 @@ impl Request {
         self.header("origin", origin)
     }
 
+    /// Sends it from a page of the same site that hides its origin, as one with `Referrer-Policy: no-referrer` does.
+    #[must_use]
+    pub fn hiding_origin(mut self) -> Self {
+        self.headers.remove(header::ORIGIN);
+        self.header("origin", "null")
+    }
+
     /// The same request at another address.
     ///
     /// # Panics

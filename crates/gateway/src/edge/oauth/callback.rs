@@ -29,7 +29,7 @@ use crate::edge::{
     browser::{Desk, LOGIN, PageError, see_other},
     house::{ProviderEntry, Providers},
     layers::RequestId,
-    oauth_legs,
+    oauth_legs::{self, StateCookie},
     transactions::{ProviderAnswer, Transactions},
 };
 
@@ -75,16 +75,42 @@ async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, path: 
         return refuse(room, id);
     };
     match take_request(room, headers, &params, path, &state.hash()).await {
-        Ok(Some((leg, transaction))) => {
-            let answer = sign_in(room, id, headers, &params, &leg, &transaction).await;
-            let mut answer = answer.unwrap_or_else(|error| room.desk.store_down(id, &error));
-            let (name, value) = room.desk.cookies.clear(&oauth_legs::state_cookie(&leg.state));
-            answer.headers_mut().append(name, value);
-            answer
-        }
-        Ok(None) => refuse(room, id),
-        Err(error) => room.desk.store_down(id, &error),
+        Ok(Some((leg, transaction))) => sign_in(room, id, headers, &params, &leg, &transaction).await,
+        Ok(None) => again(room, id, headers, &state.hash()).await.map(|answer| answer.unwrap_or_else(|| refuse(room, id))),
+        Err(error) => Err(error),
     }
+    .unwrap_or_else(|error| room.desk.store_down(id, &error))
+}
+
+/// An answer that was taken already comes once more: its page was loaded again, or the person pressed "back". The same browser goes on with its
+/// transaction; nothing of the answer is looked at. `None` for every other browser, and for answers that were never taken.
+async fn again(
+    room: &CallbackRoom,
+    id: &RequestId,
+    headers: &HeaderMap,
+    state: &TokenHash,
+) -> Result<Option<Response>, StoreError> {
+    let about = StateCookie::find(room.desk.cookies, headers, state).and_then(|cookie| cookie.transaction);
+    let (Some(about), Some(browser)) = (about, room.desk.known_browser(headers)) else { return Ok(None) };
+    if room.transactions.awaits(state).await? {
+        return Ok(None);
+    }
+    if let Some(transaction) = room.transactions.find(&browser, &about).await? {
+        tracing::debug!("a callback was loaded again: its sign-in goes on");
+        let step = match transaction.purpose {
+            Purpose::Authorize(_) => "authorize",
+            Purpose::SignIn { .. } => "signin",
+        };
+        return Ok(Some(see_other(&format!("/auth/{step}?transaction={}", transaction.id))));
+    }
+    if room.desk.login(headers).await?.is_none() {
+        return Ok(None);
+    }
+    let text = "This page was opened a second time. What you began was finished the first time.";
+    let error = PageError::new("You are signed in already", text)
+        .hint("Go back to the application. If it still waits, start again there.")
+        .leading("Go to the front page", "/".to_owned());
+    Ok(Some(room.desk.error(StatusCode::OK, id, error)))
 }
 
 /// The answer belongs to no request of this browser.
@@ -107,11 +133,10 @@ async fn take_request(
     path: &str,
     state: &TokenHash,
 ) -> Result<Option<(ProviderLeg, BrowserTransaction)>, StoreError> {
-    let cookie = room.desk.cookies.find(headers, &oauth_legs::state_cookie(state));
-    let Some(cookie) = cookie.and_then(|cookie| TokenSecret::parse(TokenKind::Browser, &cookie)) else { return Ok(None) };
+    let Some(cookie) = StateCookie::find(room.desk.cookies, headers, state) else { return Ok(None) };
     let Some(browser) = room.desk.known_browser(headers) else { return Ok(None) };
     let callback = room.resources.public_url().at(path);
-    let answer = ProviderAnswer { state, cookie: &cookie.hash(), callback: &callback };
+    let answer = ProviderAnswer { state, cookie: &cookie.secret.hash(), callback: &callback };
     let admits = |request: &ProviderLeg| {
         room.providers.find(&request.provider).is_some_and(|entry| entry.admits_issuer(params.find("iss")))
     };

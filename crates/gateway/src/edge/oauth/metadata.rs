@@ -48,15 +48,19 @@ async fn openid_configuration(State(room): State<MetadataRoom>) -> Response {
 
 /// Without a path: the document of `/mcp`, which is what a client that knows only our host wants.
 async fn root_resource(State(room): State<MetadataRoom>) -> Response {
-    document(metadata::protected_resource(&room.resources.root(), &room.resources))
+    let mcp = room.resources.root();
+    document(metadata::protected_resource(&mcp, &room.resources.address_of(&mcp), &room.resources))
 }
 
-/// The path of a request to a resource; every path below a proxied one has that one's document.
+/// The address of a request to a resource, which the document names as it was written (RFC 9728 section 3.3): with a trailing slash,
+/// or with a `server_name`. Every path below a proxied one has that one's document.
 async fn resource(State(room): State<MetadataRoom>, uri: Uri) -> Response {
     // As it is written: the extractor for paths would decode it.
     let path = uri.path().strip_prefix(metadata::PROTECTED_RESOURCE).unwrap_or_default();
-    match PlainPath::parse(path).ok().and_then(|path| room.resources.guarding(path)) {
-        Some((resource, _)) => document(metadata::protected_resource(&resource, &room.resources)),
+    let found = PlainPath::parse(path).ok();
+    let found = found.and_then(|path| Some((room.resources.guarding(path)?.0, room.resources.address(path, uri.query())?)));
+    match found {
+        Some((resource, address)) => document(metadata::protected_resource(&resource, &address, &room.resources)),
         None => (StatusCode::NOT_FOUND, Json(json!({"error": "not_found"}))).into_response(),
     }
 }

@@ -25,7 +25,7 @@ use crate::edge::{
     browser::{Browser, Desk, PageError, see_other},
     house::{ProviderEntry, Providers},
     layers::{Peer, RequestId},
-    oauth_legs,
+    oauth_legs::{self, StateCookie},
     pages::{Label, ProviderChoice, SignInPage},
     transactions::Transactions,
 };
@@ -151,8 +151,8 @@ async fn depart(
     if !room.transactions.insert_request(transaction, &departure.leg).await? {
         return Ok(refuse(room, id));
     }
-    let cookie_name = oauth_legs::state_cookie(&departure.leg.state);
-    let (name, value) = room.desk.cookies.set(&cookie_name, departure.cookie.expose(), room.lifetimes.sign_in);
+    let cookie = StateCookie { secret: departure.cookie, transaction: Some(transaction.id.clone()) };
+    let (name, value) = cookie.set(room.desk.cookies, &departure.leg.state, room.lifetimes.sign_in);
     let mut response = see_other(url.as_str());
     response.headers_mut().append(name, value);
     Ok(response)

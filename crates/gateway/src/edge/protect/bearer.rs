@@ -12,7 +12,7 @@ use portunus_core::{
         metadata::{self, Challenge},
     },
     principal::Principal,
-    resource::{Resource, Resources},
+    resource::{Resource, ResourceAddress, Resources},
     secret::{TokenHash, TokenSecret},
     store::{GrantStore, StoreError},
     token::FoundAccess,
@@ -87,8 +87,8 @@ impl Bearer {
         Ok(Some(self.cache.keep(asking, found, principal).await))
     }
 
-    /// The answer for a request that was not let through.
-    pub fn refusal(&self, refused: &Refused, resource: &Resource) -> Response {
+    /// The answer for a request to `address` that was not let through.
+    pub fn refusal(&self, refused: &Refused, resource: &Resource, address: &ResourceAddress) -> Response {
         let challenge = match refused {
             Refused::Store(error) => return super::super::oauth_answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
@@ -97,7 +97,7 @@ impl Bearer {
             Challenge::NoToken | Challenge::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Challenge::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
         };
-        let value = metadata::challenge(challenge, resource, &self.resources);
+        let value = metadata::challenge(challenge, resource, address, &self.resources);
         let body = json!({"error": error, "error_description": "sign in: the WWW-Authenticate header says where"});
         let mut response = (status, axum::Json(body)).into_response();
         if let Ok(value) = HeaderValue::from_str(&value) {

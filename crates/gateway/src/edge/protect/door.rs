@@ -44,13 +44,14 @@ pub async fn any(
     request: Request,
 ) -> Response {
     // What is matched is what is forwarded. The edge has refused every path that could mean two things (`layers`).
-    let guarding = PlainPath::parse(request.uri().path()).ok().and_then(|path| room.resources.guarding(path));
-    let Some((resource, target)) = guarding else {
+    let path = PlainPath::parse(request.uri().path()).ok();
+    let found = path.and_then(|path| room.resources.guarding(path).zip(room.resources.address(path, request.uri().query())));
+    let Some(((resource, target), address)) = found else {
         return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
     };
     let Admitted { principal, look_up } = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
         Ok(admitted) => admitted,
-        Err(refused) => return room.bearer.refusal(&refused, &resource),
+        Err(refused) => return room.bearer.refusal(&refused, &resource, &address),
     };
     // A proven request counts for its person, no longer for its address.
     if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
@@ -79,7 +80,8 @@ pub async fn any(
             Err(response) => return *response,
         },
     };
-    let response = room.mcp.serve(principal, reach, view, request).await;
+    let mut response = room.mcp.serve(principal, reach, view, request).await;
+    scope::readdress(&mut response, &resource, &address, &room.resources);
     watch::while_valid(&room.bearer, look_up, &resource, response)
 }
 

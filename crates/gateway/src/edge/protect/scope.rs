@@ -10,7 +10,7 @@ use portunus_core::{
         scopes::{Operation, Reach},
     },
     principal::Principal,
-    resource::Resources,
+    resource::{Resource, ResourceAddress, Resources},
 };
 use portunus_mcp::{
     allow::{Allow, Verdict},
@@ -69,8 +69,22 @@ pub fn challenge(response: &mut Response, principal: &Principal, resources: &Res
     let resource = &principal.resource;
     let needed = resources.catalogue().step_up(&principal.scopes, resources.target(resource), operation);
     tracing::info!(client_id = %principal.client, held = %principal.scopes, %needed, "insufficient scope");
-    let value = metadata::insufficient_scope(&needed, resource, resources.public_url());
+    let value = metadata::insufficient_scope(&needed, &resources.address_of(resource), resources.public_url());
     if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+    }
+}
+
+/// Has the challenge of an answer lead to the metadata of the address that was asked (RFC 9728 section 3.3). It was made where the person is at
+/// home, which knows the resource alone.
+pub fn readdress(response: &mut Response, resource: &Resource, asked: &ResourceAddress, resources: &Resources) {
+    let plain = resources.address_of(resource);
+    if plain == *asked {
+        return;
+    }
+    let Some(value) = response.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()) else { return };
+    let quoted = |address| format!("\"{}\"", metadata::metadata_url(address, resources.public_url()));
+    if let Ok(value) = HeaderValue::from_str(&value.replace(&quoted(&plain), &quoted(asked))) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
 }

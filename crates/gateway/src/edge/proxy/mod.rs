@@ -24,6 +24,7 @@ use self::{
     path::{NotForwarded, Rewrite},
     trailers::WithoutTrailers,
 };
+use super::for_browsers::FromAnotherServer;
 use crate::{config::ProxyRoute, net::ForwardingClient};
 
 /// Limits of one forwarded request.
@@ -77,7 +78,10 @@ impl ProxyRoutes {
     /// Forwards a request that is allowed to use the route `pattern` (`Target::Proxy`), and streams the answer back.
     pub async fn forward(&self, pattern: &str, request: Request, caller: Caller<'_>) -> Response {
         match self.try_forward(pattern, request, caller).await {
-            Ok(response) => response,
+            Ok(mut response) => {
+                response.extensions_mut().insert(FromAnotherServer);
+                response
+            }
             Err(refusal) => refusal.respond(pattern, caller.request_id),
         }
     }

@@ -268,7 +268,7 @@ async fn t59_a_no_and_a_mistake_open_no_program() {
         let kept = world.stores().transactions.find_transaction(&transaction, world.clock.now()).await.unwrap();
         assert!(kept.is_none(), "the question is answered");
 
-        opens_nothing(&begin(client.authorization().with("scope", "everything")).await.expect(400));
+        opens_nothing(&begin(client.authorization().with("scope", "a\"b")).await.expect(400));
         let silent = begin(client.authorization().with("prompt", "none")).await.expect(400);
         assert!(silent.links().is_empty() && silent.header("location").is_empty(), "{silent:?}");
         world.okta.refuse_next("access_denied", "no");
@@ -305,7 +305,7 @@ async fn t64_no_page_shows_what_cannot_be_seen() {
     let begin = async |request: portunus_testkit::agent::Authorization| client.begin(&browser, &request).await.page();
     let mut pages = vec![
         begin(client.authorization()).await.expect(200),
-        begin(client.authorization().with("scope", "everything")).await.expect(400),
+        begin(client.authorization().with("scope", "a\"b")).await.expect(400),
         begin(client.authorization().with("prompt", "none")).await.expect(400),
     ];
     let authorization = client.authorization();
@@ -410,6 +410,8 @@ async fn t72_a_stranger_with_the_state_ends_nobodys_sign_in() {
     assert!(victim.cookie("_login").is_some(), "the sign-in comes to its end");
     // And once: of many at the same time one is taken.
     assert!(!is_kept(&world, &own).await);
-    victim.send(Request::get(own.as_str())).await.expect(400);
+    let again = victim.send(Request::get(own.as_str())).await.expect(303);
+    assert!(again.location().as_str().contains("/auth/authorize?transaction="), "nothing of the answer is used again (FB02)");
+    assert_eq!(world.okta.count(Endpoint::Token), 1);
     world.close().await;
 }

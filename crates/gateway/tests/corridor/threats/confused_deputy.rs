@@ -101,7 +101,9 @@ async fn t02_state_is_good_once_and_for_ten_minutes() {
     let kept = browser.cookies();
     browser.send(Request::get(&url)).await.expect(303);
     kept.into_iter().filter(|cookie| cookie.name.contains("state")).for_each(|cookie| browser.plant(cookie));
-    browser.send(Request::get(&url)).await.expect(400);
+    let again = browser.send(Request::get(&url)).await.expect(303);
+    assert!(again.location().as_str().contains("/auth/authorize?transaction="), "nothing of the answer is used again (FB02)");
+    assert_eq!(world.okta.count(Endpoint::Token), 1);
 
     let late = world.browser();
     let url = callback(&world, &client, &late).await;
