@@ -1,5 +1,5 @@
 """The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
-what no file may contain, where links of documents lead, that attacks and their tests know each other, that docs/limits.md says what the code says, and that loops of tests have an end (loops.py). Run by `./test house`. Licences and banned crates are checked
+what no file may contain, where links of documents lead, that attacks, rows of the field and their tests know each other, that docs/limits.md says what the code says, and that loops of tests have an end (loops.py). Run by `./test house`. Licences and banned crates are checked
 next door, in licences.py.
 
 Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
@@ -207,19 +207,19 @@ def check_links():
     print(f"links: {len(documents)} documents")
 
 
-def check_attacks():
-    """Tests and attacks know each other: what docs/attacks.md names is there, and what is named after an attack is in it."""
-    document = Path("docs/attacks.md")
-    text = document.read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:[tf]\d+_)[a-z0-9_]+)`", text))
+def check_rows(file, prefix, what):
+    """Tests and rows know each other: what the document names is there, and what is named after a row is in it."""
+    document = Path(file)
+    name_of = prefix + r"_[a-z0-9_]+"
+    named = set(re.findall(rf"`({name_of})`", document.read_text(encoding="utf-8")))
     there = set()
     for path in tracked("*.rs"):
-        there |= set(re.findall(r"fn ((?:[tf]\d+_)[a-z0-9_]+)\(", Path(path).read_text(encoding="utf-8")))
+        there |= set(re.findall(rf"fn ({name_of})[(<]", Path(path).read_text(encoding="utf-8")))
     for name in sorted(named - there):
         finding(document, f"names a test that is not there: {name}")
     for name in sorted(there - named):
         finding(document, f"does not name the test {name}")
-    print(f"attacks: {len(named)} tests")
+    print(f"{what}: {len(named)} tests")
 
 
 def check_doc_examples():
@@ -288,7 +288,8 @@ check_sizes()
 check_endpoints_apart()
 check_words()
 check_links()
-check_attacks()
+check_rows("docs/attacks.md", r"[tf]\d+", "attacks")
+check_rows("docs/field.md", r"fb\d\d", "field")
 loops.check(tracked, finding)
 if loops.self_test() is False:
     finding("tests/lint/loops.py", "does not find what it should")
