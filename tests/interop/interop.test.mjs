@@ -72,7 +72,7 @@ after(async () => {
 describe('discovery without a token', () => {
   for (const [where, resource] of [
     ['/mcp', '/mcp'],
-    ['/mcp?server_name=everything', '/mcp'],
+    ['/mcp?server_name=everything', '/mcp?server_name=everything'],
     ['/mcp/everything', '/mcp/everything'],
     ['/mcp/remote', '/mcp/remote'],
     ['/mcp/legacy/mcp', '/mcp/legacy'],

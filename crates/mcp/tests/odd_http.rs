@@ -335,6 +335,34 @@ async fn fb31_a_refusal_of_one_request_is_no_end_of_the_session() {
     }
 }
 
+#[tokio::test]
+async fn fb36_a_stream_that_is_ended_at_once_is_asked_for_less_and_less() {
+    let asked_at: Arc<Mutex<Vec<std::time::Instant>>> = Arc::default();
+    let seen = Arc::clone(&asked_at);
+    let handler = move |method: Method, body: Bytes| {
+        let seen = Arc::clone(&seen);
+        async move {
+            if method == Method::GET {
+                seen.lock().unwrap().push(std::time::Instant::now());
+                return events(String::new());
+            }
+            match asked(&body) {
+                Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
+                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+                Some((id, _)) => result(&id),
+                None => StatusCode::ACCEPTED.into_response(),
+            }
+        }
+    };
+    let url = serve(Router::new().route("/mcp", any(handler))).await;
+    let pool = pool(http(&url));
+    let _connection = connect(&pool).await.unwrap();
+    eventually("it is asked for a third time", || async { asked_at.lock().unwrap().len() >= 3 }).await;
+    let times = asked_at.lock().unwrap().clone();
+    let (first, second) = (times[1] - times[0], times[2] - times[1]);
+    assert!(second > first + first / 2, "{first:?}, {second:?}: twice as long, whatever the machine");
+}
+
 /// A server of 2024-11-05: answers come on the stream that the POSTs' URL was announced on.
 fn old_server(endpoint: &'static str) -> Router {
     let stream: Arc<Mutex<Option<mpsc::UnboundedSender<String>>>> = Arc::default();

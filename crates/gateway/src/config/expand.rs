@@ -71,6 +71,8 @@ fn take_apart<'a>(
 /// What a reference to a variable comes to.
 fn value<'a, 'b: 'a>(inside: &'a str, variable: &impl Fn(&str) -> Option<&'b str>) -> Result<&'a str, BadReference> {
     let (name, default) = inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
+    // As VS Code, Cursor and others write it (FB52).
+    let name = name.strip_prefix("env:").unwrap_or(name);
     if !is_name(name) {
         let expected = if name.starts_with("user.") {
             "`${user.sub}` or `${user.email}`, in a value of a server's `env`, and without a default: they have no meaning elsewhere"

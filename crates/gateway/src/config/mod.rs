@@ -9,6 +9,7 @@ mod cidr;
 mod client;
 mod clients;
 mod cluster;
+mod dialects;
 mod dotenv;
 mod environment;
 mod expand;

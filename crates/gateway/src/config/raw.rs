@@ -11,6 +11,7 @@ use portunus_core::{file_access::FileKind, secret::SecretText};
 use super::{
     Files, Machine, Sources,
     access::{ReadFile, Writable},
+    dialects,
     environment::{Environment, Variable},
     json,
     mistake::{Report, Where},
@@ -225,6 +226,10 @@ impl<'a> Reader<'a, '_> {
         let Some((path, text)) = self.file(asked, [default, flag], Content::Plain) else { return Document::default() };
         match parse(&text) {
             Ok(mut root) => {
+                if flag == "--mcp-config" {
+                    let at = |line, key: &str| Where::File { path: path.clone(), line, key: key.to_owned() };
+                    dialects::normalize(&mut root, &tables::server_keys(), &at, self.report);
+                }
                 shape::check(table, &mut root, &path, env, self.report);
                 Document { path, root }
             }

@@ -412,6 +412,11 @@ const CONFINE: Table = Table {
     ],
 };
 
+/// What an entry of `mcp.json` may have.
+pub(super) fn server_keys() -> Vec<&'static str> {
+    SERVER.fields.iter().map(|field| field.name).collect()
+}
+
 const SERVER: Table = Table {
     doc: "An MCP server: a program to start (`command`), or an address (`url`)",
     one_of: &["command", "url"],

@@ -6,6 +6,7 @@ mod allow;
 mod clients;
 mod cluster;
 mod committed;
+mod dialects;
 mod files;
 mod mcp_s;
 mod own;

@@ -1,19 +1,17 @@
 //! From a transport to a [`Connection`]: a session of an earlier process taken up ([`super::kept`]), or the era found out ([`super::probe`]) or, for a legacy server, `initialize`, the answer checked,
-//! `notifications/initialized`; and the task that has the server's own requests answered for as long as the connection lives.
+//! `notifications/initialized`. What the server asks from then on is answered in [`super::server_requests`].
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
-
-use portunus_core::ids::ServerName;
-use tokio::{sync::mpsc, task::JoinSet};
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Call, Connection, ConnectionKey, Hello, News, Person, RpcError, ServerAsk, ServerInfo, UpstreamError,
+    Call, Connection, ConnectionKey, Hello, Person, ServerInfo, UpstreamError,
     connection::ask,
     http::{HttpClient, HttpLink},
-    inbox::{Ask, Asked, Asking, Inbox},
+    inbox::Inbox,
     kept::{Kept, Record},
     link::{Link, Outgoing},
     modern, probe,
+    server_requests::serve,
     sse::SseLink,
     stdio::StdioLink,
 };
@@ -21,11 +19,9 @@ use crate::{
     era::{self, Era},
     face::Face,
     spec::{ServerSpec, Transport},
-    wire::{self, Outcome, Payload, Request, RequestId, code},
+    wire::{self, Outcome, Payload},
 };
 
-/// How many requests of one server are worked on at once.
-const MAX_ASKED: usize = 16;
 /// Each process that has a session numbers its requests from a range of its own; all of them are numbers that every JSON parser knows.
 const IDS_OF_A_LIFE: u64 = 1 << 32;
 const LIVES: u32 = 1 << 20;
@@ -212,68 +208,4 @@ pub(super) fn refused(detail: String) -> UpstreamError {
 
 pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(300).collect()
-}
-
-/// Answers what the server asks, until the connection ends.
-async fn serve(mut asked: mpsc::Receiver<Ask>, inbox: Arc<Inbox>, link: Arc<dyn Link>, handler: Arc<dyn super::ServerRequests>) {
-    let mut working = JoinSet::new();
-    let mut cancels: HashMap<RequestId, tokio::task::AbortHandle> = HashMap::new();
-    loop {
-        tokio::select! {
-            () = inbox.closed().cancelled() => return,
-            Some(done) = working.join_next(), if !working.is_empty() => {
-                if let Ok(id) = done {
-                    cancels.remove(&id);
-                }
-                cancels.retain(|_, task| !task.is_finished());
-            }
-            ask = asked.recv(), if working.len() < MAX_ASKED => match ask {
-                None => return,
-                Some(Ask::Cancelled(id)) => {
-                    if let Some(task) = cancels.remove(&id) {
-                        task.abort();
-                    }
-                }
-                Some(Ask::Request(request, asked)) => {
-                    let id = request.id.clone();
-                    let task = working.spawn(answer(request, asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
-                    cancels.insert(id, task);
-                }
-            },
-        }
-    }
-}
-
-async fn answer(
-    request: Request,
-    asked: Asked,
-    inbox: Arc<Inbox>,
-    link: Arc<dyn Link>,
-    handler: Arc<dyn super::ServerRequests>,
-) -> RequestId {
-    let Request { id, method, params } = request;
-    let outcome = match (method.as_str(), asked) {
-        ("ping", _) => Ok(wire::object(&[])),
-        (_, Asked::Caller(asking)) => ask_client(&asking, &inbox.key.server, method.clone(), params).await,
-        (_, Asked::NoCall) => handler.handle(&inbox.key, &method, params).await,
-        (_, Asked::Nobody(why)) => {
-            tracing::info!(server = %inbox.key.server, method, why, "a request of a server was refused");
-            Err(RpcError::new(code::METHOD_NOT_FOUND, why))
-        }
-    };
-    let message = match &outcome {
-        Ok(result) => wire::result(&id, result),
-        Err(error) => RpcError::write(error, &id),
-    };
-    if let Err(error) = link.send(Outgoing::aside(message)).await {
-        tracing::debug!(server = %inbox.key.server, method, %error, "could not answer the server's request");
-    }
-    id
-}
-
-/// Hands the request to who listens to the call that it is about.
-async fn ask_client(asking: &Asking, server: &ServerName, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
-    let (ask, answer) = ServerAsk::new(server.clone(), method, params);
-    asking.news.send(News::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
-    answer.await.unwrap_or_else(|_| Err(RpcError::unanswered()))
 }

@@ -18,6 +18,7 @@ mod news;
 mod pool;
 mod probe;
 mod requests;
+mod server_requests;
 mod sse;
 mod stdio;
 

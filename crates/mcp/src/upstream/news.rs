@@ -5,7 +5,7 @@ use portunus_core::ids::ServerName;
 use tokio::sync::oneshot;
 
 use super::RpcError;
-use crate::wire::Payload;
+use crate::wire::{self, Payload};
 
 /// One piece of news about a call under way.
 #[derive(Debug)]
@@ -31,13 +31,15 @@ pub struct ServerAsk {
 }
 
 impl ServerAsk {
-    /// The request, and where its answer will come. A request that is dropped unanswered closes the channel.
+    /// The request, and where its answer will come. A request that is dropped unanswered closes the channel. It has `params` in any case: there are
+    /// clients whose parser expects an object (FB79).
     pub fn new(
         server: ServerName,
         method: String,
         params: Option<Payload>,
     ) -> (Self, oneshot::Receiver<Result<Payload, RpcError>>) {
         let (reply, answer) = oneshot::channel();
+        let params = Some(params.unwrap_or_else(|| wire::object(&[])));
         (Self { server, method, params, reply }, answer)
     }
 
@@ -53,5 +55,21 @@ impl ServerAsk {
 
     pub fn is_withdrawn(&self) -> bool {
         self.reply.is_closed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fb79_what_a_server_asks_has_params() {
+        let params_of = |params| {
+            let server = ServerName::parse("dice").unwrap();
+            ServerAsk::new(server, "roots/list".to_owned(), params).0.params.unwrap().as_str().to_owned()
+        };
+        assert_eq!(params_of(None), "{}");
+        let given = Payload::from_json(r#"{"a":1}"#).unwrap();
+        assert_eq!(params_of(Some(given)), r#"{"a":1}"#);
     }
 }

@@ -336,7 +336,6 @@ fn a6_entries_that_need_mending() {
         (r#"{"x": {}}"#, "exactly one of `command` and `url`"),
         (r#"{"x": {"command": "c", "url": "http://h"}}"#, "exactly one of `command` and `url`"),
         (r#"{"x": {"comand": "c"}}"#, "did you mean `command`?"),
-        (r#"{"x": {"command": "c", "autoApprove": []}}"#, "unknown key `autoApprove`"),
         (r#"{"x": {"command": "c", "args": "-y"}}"#, "text | a list"),
         (r#"{"x": {"command": "c", "args": ["-p", 3000]}}"#, "x.args[1] | a number | text: put it in quotes"),
         (r#"{"x": {"command": "c", "disabled": "yes"}}"#, "true or false, without quotes"),

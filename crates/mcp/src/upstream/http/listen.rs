@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{Place, Shared, UpstreamError};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A stream that lasted so long was one.
+const WORTH_IT: Duration = Duration::from_secs(5);
 
 /// Runs until the connection closes or the server says that it has no such stream.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -24,11 +28,14 @@ async fn listen(shared: &Shared) {
         shared.has_listened.send_replace(true);
         match opened {
             Ok(response) => {
-                pause = FIRST_PAUSE;
+                let (began, before) = (Instant::now(), place.last_id.clone());
                 if let Err(error) = shared.pump(response, &mut place, None).await {
                     tracing::debug!(server = %shared.inbox.key.server, %error, detail = error.detail(), "the event stream broke");
                 }
-                tokio::time::sleep(place.pause()).await;
+                // One that is accepted and ended at once is no stream: asking for it again and again is of no use (FB36).
+                let was_of_use = began.elapsed() >= WORTH_IT || place.last_id != before;
+                pause = if was_of_use { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+                tokio::time::sleep(if was_of_use { place.pause() } else { pause.max(place.pause()) }).await;
             }
             Err(UpstreamError::Connect { detail }) => {
                 tracing::debug!(server = %shared.inbox.key.server, detail, "the event stream cannot be opened");

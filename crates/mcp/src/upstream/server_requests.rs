@@ -1,0 +1,180 @@
+//! The server's own requests, answered for as long as the connection lives: who can be asked was found when each came ([`super::inbox`]).
+//! Pings, and the withdrawal of a request, pass outside every limit: people may think for minutes about so many questions, and a server that is
+//! not answered meanwhile takes the connection for dead (FB75).
+
+use std::{collections::HashMap, sync::Arc};
+
+use portunus_core::ids::ServerName;
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
+
+use super::{
+    News, RpcError, ServerAsk, ServerRequests,
+    inbox::{Ask, Asked, Asking, Inbox},
+    link::{Link, Outgoing},
+};
+use crate::wire::{self, Payload, Request, RequestId, code};
+
+/// How many questions of one server may be open on a connection.
+const MAX_OPEN: usize = 64;
+/// Answers that the server does not take: past so many, what it asks is dropped.
+const MAX_UNSENT: usize = 256;
+
+const TOO_MANY: &str = "too many questions of this server are open: the client has not answered them";
+
+/// Answers what the server asks, until the connection ends.
+pub(super) async fn serve(
+    mut asked: mpsc::Receiver<Ask>,
+    inbox: Arc<Inbox>,
+    link: Arc<dyn Link>,
+    handler: Arc<dyn ServerRequests>,
+) {
+    let mut working = JoinSet::new();
+    let mut open: HashMap<RequestId, AbortHandle> = HashMap::new();
+    loop {
+        tokio::select! {
+            () = inbox.closed().cancelled() => return,
+            Some(done) = working.join_next(), if !working.is_empty() => {
+                if let Ok(id) = done {
+                    open.remove(&id);
+                }
+                open.retain(|_, task| !task.is_finished());
+            }
+            ask = asked.recv() => match ask {
+                None => return,
+                Some(Ask::Cancelled(id)) => {
+                    if let Some(task) = open.remove(&id) {
+                        task.abort();
+                    }
+                }
+                Some(Ask::Request(request, _)) if working.len() >= MAX_OPEN + MAX_UNSENT => {
+                    tracing::warn!(server = %inbox.key.server, method = request.method, "dropped a request of the server: it takes no answers");
+                }
+                Some(Ask::Request(request, asked)) => {
+                    let is_question = request.method != "ping" && !matches!(asked, Asked::Nobody(_));
+                    let asked = if is_question && open.len() >= MAX_OPEN { Asked::Nobody(TOO_MANY) } else { asked };
+                    let (id, is_open) = (request.id.clone(), is_question && !matches!(asked, Asked::Nobody(_)));
+                    let task = working.spawn(answer(request, asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
+                    if is_open {
+                        open.insert(id, task);
+                    }
+                }
+            },
+        }
+    }
+}
+
+async fn answer(
+    request: Request,
+    asked: Asked,
+    inbox: Arc<Inbox>,
+    link: Arc<dyn Link>,
+    handler: Arc<dyn ServerRequests>,
+) -> RequestId {
+    let Request { id, method, params } = request;
+    let outcome = match (method.as_str(), asked) {
+        ("ping", _) => Ok(wire::object(&[])),
+        (_, Asked::Caller(asking)) => ask_client(&asking, &inbox.key.server, method.clone(), params).await,
+        (_, Asked::NoCall) => handler.handle(&inbox.key, &method, params).await,
+        (_, Asked::Nobody(why)) => {
+            tracing::info!(server = %inbox.key.server, method, why, "a request of a server was refused");
+            Err(RpcError::new(code::METHOD_NOT_FOUND, why))
+        }
+    };
+    let message = match &outcome {
+        Ok(result) => wire::result(&id, result),
+        Err(error) => RpcError::write(error, &id),
+    };
+    if let Err(error) = link.send(Outgoing::aside(message)).await {
+        tracing::debug!(server = %inbox.key.server, method, %error, "could not answer the server's request");
+    }
+    id
+}
+
+/// Hands the request to who listens to the call that it is about.
+async fn ask_client(asking: &Asking, server: &ServerName, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
+    let (ask, answer) = ServerAsk::new(server.clone(), method, params);
+    asking.news.send(News::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
+    answer.await.unwrap_or_else(|_| Err(RpcError::unanswered()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use portunus_core::ids::{ClientId, UserId};
+
+    use super::*;
+    use crate::{
+        face::Face,
+        sync::locked,
+        upstream::{ConnectionKey, Owner, UpstreamError},
+    };
+
+    /// Remembers what it was to send.
+    #[derive(Default)]
+    struct Sent(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl Link for Sent {
+        async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError> {
+            locked(&self.0).push(String::from_utf8(outgoing.message.to_vec()).unwrap());
+            Ok(())
+        }
+
+        fn answers_inline(&self) -> bool {
+            false
+        }
+
+        fn initialized(&self, _: &str) {}
+
+        async fn close(&self) {}
+    }
+
+    /// A person who thinks for ever.
+    struct Thinking;
+
+    #[async_trait]
+    impl ServerRequests for Thinking {
+        async fn handle(&self, _: &ConnectionKey, _: &str, _: Option<Payload>) -> Result<Payload, RpcError> {
+            std::future::pending().await
+        }
+    }
+
+    async fn settle() {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn fb75_pings_and_withdrawals_pass_though_every_question_is_open() {
+        let owner = Owner::Session(UserId::from_text("alice"), ClientId::from_text("editor"), "s".to_owned());
+        let key = ConnectionKey { server: ServerName::parse("dice").unwrap(), owner, face: Face::default(), lane: 0 };
+        let (inbox, asked) = Inbox::new(key, false);
+        let sent = Arc::new(Sent::default());
+        let serving = tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&sent) as _, Arc::new(Thinking)));
+        let deliver = async |text: String| {
+            inbox.deliver(&Bytes::from(text), None);
+            settle().await;
+        };
+        let question = |id: usize| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"elicitation/create","params":{{}}}}"#);
+        for id in 0..MAX_OPEN {
+            deliver(question(id)).await;
+        }
+        assert!(locked(&sent.0).is_empty(), "all of them are thought about");
+        deliver(question(MAX_OPEN)).await;
+        let refused = locked(&sent.0).pop().unwrap();
+        assert!(refused.contains(TOO_MANY), "at once: {refused}");
+        deliver(r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#.to_owned()).await;
+        assert_eq!(locked(&sent.0).pop().unwrap(), r#"{"jsonrpc":"2.0","id":"p","result":{}}"#);
+        deliver(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#.to_owned()).await;
+        deliver(question(MAX_OPEN + 1)).await;
+        assert!(locked(&sent.0).is_empty(), "there is room for one again");
+        serving.abort();
+    }
+}
