@@ -237,7 +237,8 @@ describe('nodes die while requests are under way', () => {
     harm = async () => {};
   });
 
-  step('the one that waits for the provider: the person is told to begin again', async () => {
+  // The balancer asks another node, where the provider's answer was taken already: this browser's sign-in goes on all the same.
+  step('the one that waits for the provider: the sign-in goes on at another node', async () => {
     await freshBrowser();
     waiting = async () => {
       waiting = async () => {};
@@ -245,9 +246,6 @@ describe('nodes die while requests are under way', () => {
       for (const _ of cluster.nodes) await turns.next();
       await turns.whole();
     };
-    await assert.rejects(whole('alice'), (error) => error instanceof Lost && /start again from the application/i.test(error.message));
-    await take(page, pictures, 'begin-again');
-    count.repeated += 1;
     await roll(await whole('alice'));
   });
 });
