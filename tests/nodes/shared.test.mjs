@@ -56,13 +56,13 @@ describe('one child for everybody', () => {
     [owner] = owners();
   });
 
-  test('its node is killed: calls under way may be sent again, and another node has it', PATIENCE, async () => {
+  test('its node is killed: calls under way may or may not have run, and another node has it', PATIENCE, async () => {
     const calls = Promise.allSettled(clients.map((client) => client.call('slow', { steps: 600, milliseconds: 100 })));
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await owner.kill();
     const reasons = (await calls).map(({ reason }) => reason);
     // Whose home or way in was that node, lost more than the call.
-    for (const { message } of reasons) assert.match(message, /send (the request|it) again|fetch failed|terminated|502/);
+    for (const { message } of reasons) assert.match(message, /may or may not have run|fetch failed|terminated|502/);
     assert.ok(whoLogged(/"the node that runs the server is gone: the call may or may not have run"/).length > 0, 'somebody lost the call alone');
     await Promise.all(clients.map((client) => client.call('touch')));
     for (const client of clients) assert.equal(await touched(client), `touched ${PEOPLE.length} times`, 'another process, and one');
