@@ -150,7 +150,7 @@ describe('the authorization response', () => {
     ['another response type', { response_type: 'token' }, 'unsupported_response_type'],
     ['no PKCE', { code_challenge: '' }, 'invalid_request'],
     ['plain PKCE', { code_challenge_method: 'plain' }, 'invalid_request'],
-    ['a scope that there is not', { scope: 'no-such-scope' }, 'invalid_scope'],
+    ['a scope that is none', { scope: 'a"b' }, 'invalid_scope'],
     ['a resource that there is not', { resource: 'https://elsewhere.example/mcp' }, 'invalid_target'],
   ]) {
     test(`${problem}: ${error}`, { timeout: 60_000 }, async () => {
