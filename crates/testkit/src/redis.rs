@@ -125,7 +125,11 @@ impl Server {
         self.try_ask(words).unwrap()
     }
 
-    fn try_ask<T: FromRedisValue>(&self, words: &[impl ToRedisArgs]) -> RedisResult<T> {
+    /// The same of one that may not be able to answer.
+    ///
+    /// # Errors
+    /// It took no connection, or answered with an error.
+    pub fn try_ask<T: FromRedisValue>(&self, words: &[impl ToRedisArgs]) -> RedisResult<T> {
         let mut command = redis::Cmd::new();
         for word in words {
             command.arg(word);

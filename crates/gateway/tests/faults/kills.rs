@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use portunus_testkit::{
     fault_proxy::{FaultProxy, Way},
     redis::Server,
+    wait::eventually,
 };
 
 use super::{
@@ -131,8 +132,8 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
             assert!(began.elapsed() < PATIENCE, "nobody takes over");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // How long Sentinel takes for that is its own affair; from then on there is a master.
-        let moved = scene.until_ready().await;
+        // How long Sentinel takes for that, and Redis to make another its replica, is theirs; from then on a write can be acknowledged.
+        let moved = scene.until_ready_since(has_replica(&servers, master_of(&sentinel))).await;
         scene.work().await;
         // It believes itself to be the master until it is told otherwise.
         paused.signal("-CONT");
@@ -145,6 +146,16 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
         scene.harmed(moved.max(ready));
     }
     scene.judge("F1", "redis", "the master paused until Sentinel moves on, then resumed; replicas: 1", "fail-overs").await;
+}
+
+/// Ends when the server of this port sends what it is told to a replica.
+async fn has_replica(servers: &[Server], port: u16) {
+    let master = servers.iter().find(|server| server.port == port).unwrap();
+    eventually("another server follows the new master", async || {
+        let told: Option<String> = master.try_ask(&["INFO", "replication"]).ok();
+        told.is_some_and(|told| told.contains("role:master") && told.contains("state=online"))
+    })
+    .await;
 }
 
 /// The port of the server that the sentinel takes for the master.

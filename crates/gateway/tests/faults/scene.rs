@@ -105,6 +105,20 @@ impl Scene {
         until_ready(self.programs[0].address).await
     }
 
+    /// The same, counted from the end of `possible` on, before which it cannot be ready.
+    pub(crate) async fn until_ready_since(&self, possible: impl Future<Output = ()>) -> Duration {
+        let possible = async {
+            possible.await;
+            Instant::now()
+        };
+        let ready = async {
+            self.until_ready().await;
+            Instant::now()
+        };
+        let (possible, ready) = tokio::join!(possible, ready);
+        ready.saturating_duration_since(possible)
+    }
+
     pub(crate) async fn start_again(&mut self) {
         self.start_one_again(0).await;
     }
