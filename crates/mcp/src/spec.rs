@@ -6,7 +6,7 @@ use http::HeaderName;
 use portunus_core::{ids::ServerName, secret::SecretText};
 use url::Url;
 
-use crate::sandbox::Sandbox;
+use crate::{era::Era, sandbox::Sandbox};
 
 /// An MCP server behind the gateway: an entry of `mcp.json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct ServerSpec {
     pub name: ServerName,
     pub transport: Transport,
     pub isolation: Isolation,
+    /// The one that it speaks; `None`: that is found out.
+    pub era: Option<Era>,
     /// How long a request may take before its caller gets an error.
     pub request_timeout: Duration,
     /// How long connecting and the handshake may take together.
@@ -59,6 +61,18 @@ impl ServerSpec {
     /// answer; elsewhere both come on one, in order.
     pub fn speaks_late(&self) -> bool {
         matches!(self.transport, Transport::Http { .. })
+    }
+
+    /// The era that the server is met in, if it has it, on behalf of a client of this era.
+    pub fn era_for(&self, client: Era) -> Era {
+        match (&self.transport, self.era) {
+            // That transport belongs to a legacy revision.
+            (Transport::Sse { .. }, _) => Era::Legacy,
+            (_, Some(era)) => era,
+            // One process for everybody, whatever they speak.
+            _ if self.is_shared_child() => Era::Modern,
+            _ => client,
+        }
     }
 
     /// One child for everybody: among several nodes it runs on one of them.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use http::Method;
 use portunus_mcp::{
-    upstream::{Call, Event, News, Options, UpstreamError},
+    era::Era,
+    upstream::{Call, Event, Holder, News, Options, UpstreamError},
     wire::Outcome,
 };
 use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions};
@@ -48,13 +49,17 @@ async fn t31_only_configured_headers_and_the_sessions_are_sent() {
         for name in ["authorization", "cookie"] {
             assert!(!request.headers.contains_key(name), "{request:?}");
         }
-        // First comes server/discover, then the handshake, which begins the session.
-        assert_eq!(request.headers.contains_key("mcp-session-id"), n > 1, "{request:?}");
-        assert_eq!(request.headers.contains_key("mcp-protocol-version"), n != 1, "{request:?}");
+        // First comes the handshake, which begins the session.
+        assert_eq!(request.headers.contains_key("mcp-session-id"), n > 0, "{request:?}");
+        assert_eq!(request.headers.contains_key("mcp-protocol-version"), n > 0, "{request:?}");
     }
-    assert_eq!(seen[0].headers["mcp-protocol-version"], "2026-07-28");
-    assert_eq!(seen[0].headers["mcp-method"], "server/discover");
-    assert_eq!(seen[2].headers["mcp-protocol-version"], "2025-11-25");
+    assert_eq!(seen[1].headers["mcp-protocol-version"], "2025-11-25");
+    // On behalf of a modern client it is asked in that era first.
+    let modern = Holder { era: Era::Modern, ..holder("bob", "1") };
+    pool.connection(&name("fixture"), &modern).await.unwrap();
+    let discovery = &server.seen()[seen.len()];
+    assert_eq!(discovery.headers["mcp-protocol-version"], "2026-07-28");
+    assert_eq!(discovery.headers["mcp-method"], "server/discover");
 }
 
 #[tokio::test]

@@ -278,6 +278,23 @@ async fn fb74_a_call_whose_stream_broke_is_not_made_again_because_it_cannot_be_r
 }
 
 #[tokio::test]
+async fn fb74_what_says_that_the_session_is_gone_after_something_was_done_is_the_answer() {
+    let server = Sessions::start(Arc::new(|session, method, id| match (session, method) {
+        (1, "runs") => {
+            let progress = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"begun"}}"#;
+            let error = r#"{"jsonrpc":"2.0","id":$id,"error":{"code":-32000,"message":"Session not found"}}"#;
+            Some(events(format!("data: {progress}\n\ndata: {}\n\n", error.replace("$id", id.raw()))))
+        }
+        (1, _) => Some(StatusCode::NOT_FOUND.into_response()),
+        _ => Some(result(id)),
+    }))
+    .await;
+    let answer = server.ask("runs").await;
+    assert!(matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("Session not found")), "{answer:?}");
+    assert_eq!(server.calls("runs"), [1]);
+}
+
+#[tokio::test]
 async fn fb31_a_session_that_is_gone_in_other_words_is_begun_anew() {
     let json = |status: u16, body: &str| {
         let (status, body) = (StatusCode::from_u16(status).unwrap(), body.to_owned());

@@ -120,6 +120,7 @@ fn server(name: &str, transport: Transport) -> anyhow::Result<ServerSpec> {
         name: ServerName::parse(name)?,
         transport,
         isolation: Isolation::User,
+        era: None,
         request_timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(10 * 60),

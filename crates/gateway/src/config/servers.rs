@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use portunus_core::{ids::ServerName, pins::Pinning, scope, secret::SecretText};
-use portunus_mcp::spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport};
+use portunus_mcp::{
+    era::Era,
+    spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
+};
 use url::Url;
 
 use super::{
@@ -95,10 +98,11 @@ impl Reading<'_, '_> {
         if let (Isolation::Shared, Some(transport)) = (isolation, &transport) {
             self.without_persons(transport);
         }
+        let era = self.era();
         let request_timeout = self.seconds("request_timeout", REQUEST_TIMEOUT);
         let connect_timeout = self.seconds("connect_timeout", CONNECT_TIMEOUT);
         let idle_timeout = self.seconds("idle_timeout", IDLE_TIMEOUT);
-        Some(ServerSpec { name: name?, transport: transport?, isolation, request_timeout, connect_timeout, idle_timeout })
+        Some(ServerSpec { name: name?, transport: transport?, isolation, era, request_timeout, connect_timeout, idle_timeout })
     }
 
     fn name(&mut self, text: &str) -> Option<ServerName> {
@@ -277,6 +281,18 @@ impl Reading<'_, '_> {
             _ => {
                 not_one_of(tables::ISOLATIONS, written, self.report);
                 Isolation::default()
+            }
+        }
+    }
+
+    fn era(&mut self) -> Option<Era> {
+        let written = written(self.item.find("era"))?;
+        match written.text.as_str() {
+            "legacy" => Some(Era::Legacy),
+            "modern" => Some(Era::Modern),
+            _ => {
+                not_one_of(tables::ERAS, written, self.report);
+                None
             }
         }
     }

@@ -392,6 +392,7 @@ pub(super) const MCP: Table = Table {
 };
 
 pub(super) const TYPES: &[&str] = &["stdio", "http", "streamable-http", "sse"];
+pub(super) const ERAS: &[&str] = &["legacy", "modern"];
 pub(super) const ISOLATIONS: &[&str] = &["user", "shared", "session"];
 
 const CONFINE: Table = Table {
@@ -453,6 +454,11 @@ const SERVER: Table = Table {
         Field::new("headers", Shape::Map(&Shape::Secret), "Headers to send with every request to the url"),
         Field::new("disabled", Shape::Flag, "Leave this server out"),
         Field::new("isolation", Shape::Choice(ISOLATIONS), "Who shares a connection to it. Default: user, one for each user"),
+        Field::new(
+            "era",
+            Shape::Choice(ERAS),
+            "How it is greeted: legacy by `initialize`, modern by `server/discover` (MCP 2026-07-28). Default: that is found out and remembered",
+        ),
         Field::new(
             "pinning",
             Shape::Choice(PINNINGS),

@@ -583,6 +583,7 @@ fn server(name: &str, transport: Transport) -> ServerSpec {
         name: ServerName::parse(name).unwrap(),
         transport,
         isolation: Isolation::User,
+        era: None,
         request_timeout: Duration::from_secs(30),
         connect_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(600),

@@ -19,6 +19,7 @@ use super::{
     shelf::{Look, Need, Shelf},
 };
 use crate::{
+    era::Era,
     face::Face,
     hub::{Asker, Inner, roster::Entry},
     upstream::{ConnectionKey, Owner, UpstreamError},
@@ -27,12 +28,26 @@ use crate::{
 /// Lists that nobody wanted for this long are forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
-/// A server may show a client what fits what that client can do, so lists are kept for each face.
+/// Which of a server's lists: it may show a client what fits what that client can do, and what each half of a server of both eras offers is its
+/// own (FB41).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Which {
+    face: Face,
+    era: Era,
+    kind: Kind,
+}
+
+impl Which {
+    fn of(connection: &ConnectionKey, kind: Kind) -> Self {
+        Self { face: connection.face.clone(), era: connection.era, kind }
+    }
+}
+
 #[derive(Default)]
 struct Shelves {
-    kept: HashMap<(Keeper, Face, Kind), Arc<Shelf>>,
+    kept: HashMap<(Keeper, Which), Arc<Shelf>>,
     /// Of a server that everybody shares: the lists that it showed to one person as that person's own (`cacheScope`).
-    private: HashSet<(Face, Kind)>,
+    private: HashSet<Which>,
 }
 
 /// The lists of one server: one lock, mostly read.
@@ -62,17 +77,14 @@ impl Keeper {
 struct Place {
     server: ServerName,
     keeper: Keeper,
-    face: Face,
-    kind: Kind,
+    which: Which,
     shelf: Arc<Shelf>,
 }
 
 impl Shelves {
-    fn keeper(&self, connection: &ConnectionKey, kind: Kind, asker: &Asker) -> Keeper {
+    fn keeper(&self, connection: &ConnectionKey, which: &Which, asker: &Asker) -> Keeper {
         match Keeper::of_owner(&connection.owner) {
-            Keeper::Everybody if self.private.contains(&(connection.face.clone(), kind)) => {
-                Keeper::Client(asker.user().clone(), asker.client().clone())
-            }
+            Keeper::Everybody if self.private.contains(which) => Keeper::Client(asker.user().clone(), asker.client().clone()),
             keeper => keeper,
         }
     }
@@ -81,41 +93,40 @@ impl Shelves {
 impl Catalogue {
     /// Where the asker finds the list of this connection's server.
     fn place(&self, connection: &ConnectionKey, kind: Kind, asker: &Asker) -> Place {
-        let (keeper, found) = {
+        let which = Which::of(connection, kind);
+        let (key, kept) = {
             let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
-            let keeper = shelves.keeper(connection, kind, asker);
-            let found = shelves.kept.get(&(keeper.clone(), connection.face.clone(), kind)).cloned();
-            (keeper, found)
+            let key = (shelves.keeper(connection, &which, asker), which);
+            let kept = shelves.kept.get(&key).cloned();
+            (key, kept)
         };
-        let (server, face) = (connection.server.clone(), connection.face.clone());
-        let found = found.unwrap_or_else(|| {
+        let place = kept.unwrap_or_else(|| {
             let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-            let key = (keeper.clone(), face.clone(), kind);
-            Arc::clone(shelves.kept.entry(key).or_insert_with(|| Arc::new(Shelf::new(Instant::now()))))
+            Arc::clone(shelves.kept.entry(key.clone()).or_insert_with(|| Arc::new(Shelf::new(Instant::now()))))
         });
-        Place { server, keeper, face, kind, shelf: found }
+        let (keeper, which) = key;
+        Place { server: connection.server.clone(), keeper, which, shelf: place }
     }
 
     /// The server said whose list this is: where is it kept from now on? `place` is where it was asked for, on a connection that is
     /// everybody's.
     fn settle(&self, place: &Place, is_private: bool, connection: &ConnectionKey, asker: &Asker) -> Option<Place> {
-        let mark = (place.face.clone(), place.kind);
+        let mark = place.which.clone();
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         let is_news = if is_private { shelves.private.insert(mark) } else { shelves.private.remove(&mark) };
         drop(shelves);
         if is_news || (is_private && place.keeper == Keeper::Everybody) {
-            return Some(self.place(connection, place.kind, asker));
+            return Some(self.place(connection, place.which.kind, asker));
         }
         None
     }
 
     fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
         let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
-        let owner = Keeper::of_owner(&connection.owner);
+        let (owner, which) = (Keeper::of_owner(&connection.owner), Which::of(connection, kind));
         if owner == Keeper::Everybody {
-            let of_it = |key: &&(Keeper, Face, Kind)| key.1 == connection.face && key.2 == kind;
-            shelves.kept.iter().filter(|(key, _)| of_it(key)).for_each(|(_, shelf)| shelf.mark_changed());
-        } else if let Some(shelf) = shelves.kept.get(&(owner, connection.face.clone(), kind)) {
+            shelves.kept.iter().filter(|((_, of), _)| *of == which).for_each(|(_, shelf)| shelf.mark_changed());
+        } else if let Some(shelf) = shelves.kept.get(&(owner, which)) {
             shelf.mark_changed();
         }
     }
@@ -125,7 +136,7 @@ impl Catalogue {
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
         let Shelves { kept, private } = &mut *shelves;
         kept.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
-        private.retain(|(face, kind)| kept.keys().any(|key| key.1 == *face && key.2 == *kind));
+        private.retain(|which| kept.keys().any(|(_, of)| of == which));
     }
 }
 
@@ -222,7 +233,7 @@ impl Inner {
         tokio::spawn(async move {
             let began = Instant::now();
             place.shelf.set_out();
-            let Place { server, kind, .. } = &place;
+            let Place { server, which: Which { kind, .. }, .. } = &place;
             let fetched = fetch::list(&hub, server, *kind, &asker).await;
             let (fetched, keeping) = match fetched {
                 Ok((list, keeping)) => (Ok(list), Some(keeping)),

@@ -6,7 +6,12 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::capabilities as merged;
-use crate::{allow::Allow, era, hub::Inner, wire::Payload};
+use crate::{
+    allow::Allow,
+    era::{self, Era},
+    hub::Inner,
+    wire::Payload,
+};
 
 const MAX_INSTRUCTIONS: usize = 32 * 1024;
 
@@ -45,10 +50,11 @@ fn introduce(
     revision: &str,
     between: impl FnOnce(&mut Map<String, Value>),
 ) {
+    let client = if era::is_legacy(revision) { Era::Legacy } else { Era::Modern };
     let profiles: Vec<_> = hub
         .allowed_servers(allow)
         .into_iter()
-        .map(|server| (hub.roster.find(&server).and_then(|entry| entry.profile()), server))
+        .map(|server| (hub.roster.find(&server).and_then(|entry| entry.profile(client)), server))
         .collect();
     let declared: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref().map(|info| &info.capabilities)).collect();
     result.insert("capabilities".to_owned(), merged::capabilities(&declared, revision));

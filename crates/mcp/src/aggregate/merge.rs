@@ -18,7 +18,6 @@ use super::{
 use crate::{
     allow::Allow,
     era::Era,
-    face::Face,
     hub::{
         Asker, Caller, Inner, Names, ServerTool, View,
         ask::Ask,
@@ -68,7 +67,7 @@ pub(crate) async fn tools(hub: &Arc<Inner>, caller: &Caller) -> Vec<ServerTool> 
         View::All => (hub.allowed_servers(allow), hub.roster.load().names),
         View::One(server) => (vec![server.clone()], Names::Plain),
     };
-    let (lists, _) = hub.lists_to_show(servers, Kind::Tools, &Asker::alone(caller, Face::default())).await;
+    let (lists, _) = hub.lists_to_show(servers, Kind::Tools, &Asker::at_browser(caller)).await;
     let merged = Merged::new(Kind::Tools, names, &lists, allow);
     let entries = merged.entries((0, 0)).map(|entry| ServerTool {
         server: entry.server.clone(),

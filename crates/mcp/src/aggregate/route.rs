@@ -152,7 +152,7 @@ pub(crate) async fn by_uri(hub: &Arc<Inner>, ask: &Ask, uri: &str) -> Result<Ser
     if let Some(server) = withheld {
         return Err(Problem::not_granted(&server, Wanted::Resource(uri.to_owned())));
     }
-    let has_resources = |server: &ServerName| hub.may_have(server, |declared| capabilities::has(declared, "resources"));
+    let has_resources = |server: &ServerName| hub.may_have(server, ask.era, |declared| capabilities::has(declared, "resources"));
     let mut with_resources = servers.into_iter().filter(has_resources);
     match (with_resources.next(), with_resources.next()) {
         (Some(server), None) => Ok(server),

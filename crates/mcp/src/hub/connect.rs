@@ -44,15 +44,22 @@ impl Asker {
             face: session.face.clone(),
             person: session.person.clone(),
             lane: 0,
+            era: session.era(),
         };
         Self { holder, session: Some(Arc::clone(session)) }
+    }
+
+    /// A person at their browser, who sees what most of their applications see.
+    pub(crate) fn at_browser(caller: &Caller) -> Self {
+        let Self { holder, session } = Self::alone(caller, Face::default());
+        Self { holder: Holder { era: Era::Legacy, ..holder }, session }
     }
 
     /// A modern client has no session.
     pub(crate) fn alone(caller: &Caller, face: Face) -> Self {
         let principal = &caller.principal;
         let (user, client) = (principal.user.clone(), principal.client.clone());
-        let holder = Holder { user, client, session: None, face, person: caller.person(), lane: 0 };
+        let holder = Holder { user, client, session: None, face, person: caller.person(), lane: 0, era: Era::Modern };
         Self { holder, session: None }
     }
 
@@ -134,7 +141,7 @@ impl Inner {
             watches.insert(key.clone(), Arc::downgrade(peer));
         }
         if let Some(entry) = self.roster.find(&key.server) {
-            entry.note_profile(peer.info());
+            entry.note_profile(key.era, peer.info());
         }
         let mut events = peer.events();
         let (hub, me) = (Arc::downgrade(self), Arc::downgrade(peer));

@@ -167,7 +167,7 @@ mod tests {
 
     fn key(client: &str) -> ConnectionKey {
         let owner = Owner::Client(UserId::from_text("alice"), ClientId::from_text(client));
-        ConnectionKey { server: ServerName::parse("dice").unwrap(), owner, face: Face::default(), lane: 0 }
+        ConnectionKey { server: ServerName::parse("dice").unwrap(), owner, face: Face::default(), lane: 0, era: Era::Modern }
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ use crate::{
     allow::{Allow, Verdict},
     answer::{Answer, Refused, Wanted},
     endpoint::{answers, era},
+    era::Era,
     session::{Session, table::Sessions},
     spec::ServerSpec,
     wire::{Payload, code},
@@ -172,9 +173,9 @@ impl Inner {
         self.roster.load().names().filter(|name| allow.server(name).is_allowed()).cloned().collect()
     }
 
-    /// Did the server declare this? Of one that nobody was connected to yet, everything is assumed.
-    pub(crate) fn may_have(&self, server: &ServerName, declared: impl Fn(&Payload) -> bool) -> bool {
-        self.roster.find(server).is_some_and(|entry| entry.may_have(declared))
+    /// Did the server declare this to clients of this era? Of one that nobody was connected to yet, everything is assumed.
+    pub(crate) fn may_have(&self, server: &ServerName, client: Era, declared: impl Fn(&Payload) -> bool) -> bool {
+        self.roster.find(server).is_some_and(|entry| entry.may_have(client, declared))
     }
 
     /// The servers that the client could be granted something of, in order.

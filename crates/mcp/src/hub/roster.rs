@@ -13,6 +13,7 @@ use portunus_core::ids::ServerName;
 use super::{Hub, Inner, Names, View, events::tell_changed};
 use crate::{
     aggregate::{catalogue::Catalogue, kind::Kind},
+    era::Era,
     session::Session,
     spec::ServerSpec,
     sync::locked,
@@ -24,8 +25,24 @@ use crate::{
 pub(crate) struct Entry {
     pub(crate) spec: Arc<ServerSpec>,
     pub(crate) lists: Catalogue,
-    /// What it said of itself the last time anybody was connected to it.
-    profile: Mutex<Option<ServerInfo>>,
+    /// What it said of itself the last time anybody was connected to it, on behalf of a client of each era: of two halves each speaks for itself.
+    profiles: Mutex<Profiles>,
+}
+
+/// One for each era that a connection is met in.
+#[derive(Default)]
+struct Profiles {
+    legacy: Option<ServerInfo>,
+    modern: Option<ServerInfo>,
+}
+
+impl Profiles {
+    fn of(&mut self, met_in: Era) -> &mut Option<ServerInfo> {
+        match met_in {
+            Era::Legacy => &mut self.legacy,
+            Era::Modern => &mut self.modern,
+        }
+    }
 }
 
 /// All of them, in the order of the configuration: merged lists have it too.
@@ -39,24 +56,26 @@ pub(crate) struct Current(ArcSwap<Roster>);
 
 impl Entry {
     fn new(spec: ServerSpec) -> Self {
-        Self { spec: Arc::new(spec), lists: Catalogue::default(), profile: Mutex::default() }
+        Self { spec: Arc::new(spec), lists: Catalogue::default(), profiles: Mutex::default() }
     }
 
     pub(crate) fn name(&self) -> &ServerName {
         &self.spec.name
     }
 
-    pub(crate) fn profile(&self) -> Option<ServerInfo> {
-        locked(&self.profile).clone()
+    /// What it said on behalf of a client of this era.
+    pub(crate) fn profile(&self, client: Era) -> Option<ServerInfo> {
+        locked(&self.profiles).of(self.spec.era_for(client)).clone()
     }
 
-    pub(crate) fn note_profile(&self, info: &ServerInfo) {
-        *locked(&self.profile) = Some(info.clone());
+    /// `met_in` is the connection's.
+    pub(crate) fn note_profile(&self, met_in: Era, info: &ServerInfo) {
+        *locked(&self.profiles).of(met_in) = Some(info.clone());
     }
 
-    /// Did the server declare this? Of one that nobody was connected to yet, everything is assumed.
-    pub(crate) fn may_have(&self, declared: impl Fn(&Payload) -> bool) -> bool {
-        locked(&self.profile).as_ref().is_none_or(|info| declared(&info.capabilities))
+    /// Did the server declare this to clients of this era? Of one that nobody was connected to yet, everything is assumed.
+    pub(crate) fn may_have(&self, client: Era, declared: impl Fn(&Payload) -> bool) -> bool {
+        locked(&self.profiles).of(self.spec.era_for(client)).as_ref().is_none_or(|info| declared(&info.capabilities))
     }
 }
 

@@ -13,6 +13,7 @@ use portunus_core::ids::ServerName;
 use super::{Caller, Inner, View, ask::Ask, capabilities, connect::key, reply::Problem};
 use crate::{
     aggregate::tasks::{self, dialect},
+    era::Era,
     face::Face,
     session::{Session, SessionId},
     sync::locked,
@@ -76,7 +77,7 @@ impl Inner {
         };
         let has_tasks = |declared: &Payload| capabilities::extension(declared, dialect::EXTENSION).is_some();
         let mut servers = servers.iter();
-        if dialect::is_declared_by(face) || !servers.any(|server| self.may_have(server, has_tasks)) {
+        if dialect::is_declared_by(face) || !servers.any(|server| self.may_have(server, Era::Modern, has_tasks)) {
             Ok(())
         } else {
             Err(tasks::undeclared())

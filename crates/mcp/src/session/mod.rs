@@ -21,7 +21,7 @@ use portunus_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    era,
+    era::{self, Era},
     face::Face,
     hub::{Caller, Peer, View},
     sync::locked,
@@ -208,6 +208,14 @@ impl Session {
         match (level.as_deref().and_then(Level::parse), self.level()) {
             (Some(level), Some(wanted)) => level >= wanted,
             _ => true,
+        }
+    }
+
+    /// A stream of changes is a modern client's.
+    pub(crate) fn era(&self) -> Era {
+        match self.kind {
+            Kind::Handshake { .. } => Era::Legacy,
+            Kind::Listening(_) => Era::Modern,
         }
     }
 

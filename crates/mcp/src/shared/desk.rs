@@ -22,6 +22,7 @@ use super::{
     orders::{Asked, Order, Word},
 };
 use crate::{
+    era::Era,
     face::Face,
     hub::Peer as _,
     sync::locked,
@@ -148,6 +149,7 @@ impl Desk {
             face: Face::default(),
             person: Person::default(),
             lane: 0,
+            era: Era::Modern,
         };
         let local = match self.local(server, &nobody).await {
             Ok(local) => local,

@@ -13,6 +13,7 @@ use super::{
     orders::{Asked, Order, Word},
 };
 use crate::{
+    era::Era,
     face::Face,
     hub::Peer,
     spec::ServerSpec,
@@ -74,7 +75,8 @@ impl RelayedPeer {
         max: usize,
     ) -> Result<Attached, UpstreamError> {
         let server = spec.name.clone();
-        let key = ConnectionKey { server: server.clone(), owner: Owner::Everybody, face: Face::default(), lane: 0 };
+        let key =
+            ConnectionKey { server: server.clone(), owner: Owner::Everybody, face: Face::default(), lane: 0, era: Era::Modern };
         let way = Way { owners: Arc::clone(owners), node: node.clone(), server, max };
         let Ok(mut frames) = way.send(&Order::Attach).await else { return Ok(Attached::Undelivered) };
         let (attachment, info) = match next(&mut frames).await {

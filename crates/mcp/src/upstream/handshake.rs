@@ -10,7 +10,8 @@ use super::{
     inbox::Inbox,
     kept::{Kept, Record},
     link::{Link, Outgoing},
-    modern, probe,
+    modern,
+    probe::{self, Order},
     server_requests::serve,
     sse::SseLink,
     stdio::StdioLink,
@@ -28,22 +29,22 @@ const LIVES: u32 = 1 << 20;
 /// How long a server may take to say that it still has a session.
 const STILL_THERE: Duration = Duration::from_secs(5);
 
-/// Goes on with the session that another process had with the server, or opens one. `known` is the server's era when it was last met.
+/// Goes on with the session that another process had with the server, or opens one, and asks in this order.
 pub(super) async fn connect(
     key: ConnectionKey,
     spec: &ServerSpec,
     http: &HttpClient,
     hello: &Hello,
-    known: Option<Era>,
+    order: Order,
     person: &Person,
 ) -> Result<Connection, UpstreamError> {
-    let record = Record::of(hello.records.as_ref(), &key, spec).filter(|_| known != Some(Era::Modern));
+    let record = Record::of(hello.records.as_ref(), &key, spec);
     if let Some(record) = &record
         && let Some(connection) = resume(record, &key, spec, http, hello).await
     {
         return Ok(connection);
     }
-    let connection = begin(key, spec, http, hello, known, person).await?;
+    let connection = begin(key, spec, http, hello, order, person).await?;
     if let Some(record) = record {
         connection.keep(&record, 0).await;
     }
@@ -87,17 +88,15 @@ async fn begin(
     spec: &ServerSpec,
     http: &HttpClient,
     hello: &Hello,
-    known: Option<Era>,
+    order: Order,
     person: &Person,
 ) -> Result<Connection, UpstreamError> {
     let (inbox, asked) = Inbox::new(key, spec.speaks_late());
-    // That transport belongs to a legacy revision.
-    let known = if matches!(spec.transport, Transport::Sse { .. }) { Some(Era::Legacy) } else { known };
     let opening = async {
         let link = open(spec, http, &inbox, hello, person).await?;
         tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&hello.on_request)));
         let face = inbox.key.face.clone();
-        match probe::meet(&inbox, &link, &face, known, spec.connect_timeout).await {
+        match probe::meet(&inbox, &link, &face, order, spec.connect_timeout).await {
             Ok(info) => {
                 if info.era == Era::Modern {
                     link.is_modern();
@@ -138,30 +137,68 @@ async fn open(
     }
 }
 
+/// The handshake. A server that refuses our newest revision is offered what it says it has, or else the older ones (FB35).
 pub(super) async fn greet(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
     face: &Face,
     timeout: Duration,
 ) -> Result<ServerInfo, UpstreamError> {
-    let params = wire::object(&[
-        ("protocolVersion", &wire::quote(era::LATEST_LEGACY)),
-        ("capabilities", face.capabilities().as_str()),
-        ("clientInfo", &modern::client_info()),
-    ]);
-    let call = Call { timeout: Some(timeout), ..Call::default() };
-    let result = match ask(inbox, link, "initialize", Some(params), call, timeout).await {
-        Ok(Outcome::Result(result)) => result,
-        Ok(Outcome::Error(error)) => return Err(refused(format!("initialize was answered with {}", excerpt(error.as_str())))),
-        Err(UpstreamError::Closed { detail }) => return Err(refused(detail)),
-        Err(UpstreamError::Timeout) => return Err(refused("no answer to initialize in time".to_owned())),
-        Err(error) => return Err(error),
+    let mut left: Vec<&str> = era::LEGACY.to_vec();
+    let mut refusal = None;
+    let result = loop {
+        let Some(revision) = left.pop() else { return Err(refusal.unwrap_or_else(|| refused(String::new()))) };
+        let error = match initialize(inbox, link, face, revision, timeout).await? {
+            Outcome::Result(result) => break result,
+            Outcome::Error(error) => error,
+        };
+        if !may_want_another(&error, &mut left) {
+            left.clear();
+        }
+        // What it said first is about what is offered to every server.
+        refusal.get_or_insert_with(|| refused(format!("initialize was answered with {}", excerpt(error.as_str()))));
     };
     let info = server_info(result)?;
     link.initialized(&info.protocol_version);
     link.send(Outgoing::aside(wire::notification("notifications/initialized", None))).await?;
     link.listens().await;
     Ok(info)
+}
+
+async fn initialize(
+    inbox: &Arc<Inbox>,
+    link: &Arc<dyn Link>,
+    face: &Face,
+    revision: &str,
+    timeout: Duration,
+) -> Result<Outcome, UpstreamError> {
+    let params = wire::object(&[
+        ("protocolVersion", &wire::quote(revision)),
+        ("capabilities", face.capabilities().as_str()),
+        ("clientInfo", &modern::client_info()),
+    ]);
+    let call = Call { timeout: Some(timeout), ..Call::default() };
+    match ask(inbox, link, "initialize", Some(params), call, timeout).await {
+        Err(UpstreamError::Timeout) => Err(refused("no answer to initialize in time".to_owned())),
+        answered => answered,
+    }
+}
+
+/// Could a server that answers `initialize` with this error be content with another revision? `left` are those not offered yet, and loses what the
+/// error says it does not have.
+fn may_want_another(error: &Payload, left: &mut Vec<&str>) -> bool {
+    let said: serde_json::Value = error.read().unwrap_or_default();
+    let supported: Vec<&str> = ["supported", "supportedVersions", "supportedProtocolVersions"]
+        .iter()
+        .flat_map(|name| said["data"][*name].as_array().into_iter().flatten())
+        .filter_map(|revision| revision.as_str())
+        .collect();
+    if !supported.is_empty() {
+        left.retain(|revision| supported.contains(revision));
+        return !left.is_empty();
+    }
+    let words = said["message"].as_str().unwrap_or_default().to_ascii_lowercase();
+    ["version", "revision"].iter().any(|word| words.contains(word))
 }
 
 pub(super) fn server_info(raw: Payload) -> Result<ServerInfo, UpstreamError> {
@@ -174,7 +211,7 @@ pub(super) fn server_info(raw: Payload) -> Result<ServerInfo, UpstreamError> {
     }
     let bad = |error: wire::WireError| refused(format!("the result of initialize cannot be read: {error}"));
     let texts: Texts = raw.read().map_err(bad)?;
-    if !era::is_legacy(&texts.protocol_version) {
+    if !era::has_handshake(&texts.protocol_version) {
         return Err(refused(format!(
             "the server speaks revision {:?}, which has no handshake we know",
             excerpt(&texts.protocol_version)

@@ -1,6 +1,11 @@
 //! Whose answer it was, when an answer is too large or too broken to be read: its caller then gets an error at once and need not
 //! wait for the timeout. What can be read is read in [`crate::wire`].
 
+use crate::wire::id_as_u64;
+
+/// Longer ids are none of ours.
+const LONGEST_ID: usize = 32;
+
 /// Finds the number under the key `id` of an outermost object, byte by byte and without keeping anything.
 #[derive(Default)]
 pub(super) struct IdFinder {
@@ -10,7 +15,8 @@ pub(super) struct IdFinder {
     /// The start of the last string of the outermost object: no more than is needed to know `id`.
     text: Vec<u8>,
     in_value: bool,
-    digits: String,
+    /// The id as it is written, its quotes included.
+    id: String,
     found: Option<u64>,
 }
 
@@ -43,7 +49,9 @@ impl IdFinder {
             b'"' => self.in_string = false,
             _ => {}
         }
-        if self.in_string && self.depth == 1 && !self.in_value && self.text.len() < 3 {
+        if self.depth == 1 && self.in_value {
+            self.id_byte(byte);
+        } else if self.in_string && self.depth == 1 && self.text.len() < 3 {
             self.text.push(byte);
         }
     }
@@ -52,7 +60,9 @@ impl IdFinder {
         match byte {
             b'"' => {
                 self.in_string = true;
-                if self.depth == 1 && !self.in_value {
+                if self.depth == 1 && self.in_value {
+                    self.id_byte(byte);
+                } else if self.depth == 1 {
                     self.text.clear();
                 }
             }
@@ -65,18 +75,22 @@ impl IdFinder {
             }
             b':' if self.depth == 1 => self.in_value = true,
             b',' if self.depth == 1 => self.member_ends(),
-            b'0'..=b'9' if self.depth == 1 && self.in_value && self.text == b"id" && self.digits.len() < 20 => {
-                self.digits.push(char::from(byte));
-            }
+            _ if self.depth == 1 && self.in_value && !byte.is_ascii_whitespace() => self.id_byte(byte),
             _ => {}
+        }
+    }
+
+    fn id_byte(&mut self, byte: u8) {
+        if self.text == b"id" && self.id.len() < LONGEST_ID {
+            self.id.push(char::from(byte));
         }
     }
 
     fn member_ends(&mut self) {
         if self.text == b"id" {
-            self.found = self.digits.parse().ok();
+            self.found = id_as_u64(&self.id);
         }
-        self.digits.clear();
+        self.id.clear();
         self.text.clear();
         self.in_value = false;
     }

@@ -25,6 +25,12 @@ use crate::wire::{self, Message, Notification, Outcome, Payload, Request, Reques
 const MAX_PENDING: usize = 1024;
 /// How many events a slow listener may fall behind before it misses some.
 const EVENTS: usize = 64;
+/// How many messages one array may have.
+const BATCH: usize = 1024;
+/// Some programs begin what they write with it.
+pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
+/// What every message has, and hardly anything else.
+const MARK: &[u8] = b"\"jsonrpc\"";
 /// How many requests of the server may wait for their handler.
 const ASKS: usize = 32;
 
@@ -161,8 +167,24 @@ impl Inbox {
         self.events.subscribe()
     }
 
-    /// Takes one message from the server; `call` is the one whose own stream it came on. What is no message is logged and dropped.
+    /// Takes one message from the server, or several in one array (revision 2025-03-26); `call` is the one whose own stream it came on. What is no
+    /// message is logged and dropped.
     pub(crate) fn deliver(&self, text: &Bytes, call: Option<u64>) {
+        let text = if text.starts_with(BOM) { text.slice(BOM.len()..) } else { text.clone() };
+        if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+            return self.deliver_one(&text, call);
+        }
+        match Payload::whole(&text).and_then(|batch| wire::elements(&batch)) {
+            Ok(messages) if messages.len() <= BATCH => {
+                for message in messages {
+                    self.deliver_one(message.as_bytes(), call);
+                }
+            }
+            _ => self.chatter(std::iter::empty()).line("output", &text),
+        }
+    }
+
+    fn deliver_one(&self, text: &Bytes, call: Option<u64>) {
         match wire::parse(text) {
             Ok(Message::Response(response)) => self.answer(response),
             Ok(Message::Notification(notification)) => self.notice(notification, call),
@@ -170,6 +192,8 @@ impl Inbox {
                 let asked = if request.method == "ping" { Asked::NoCall } else { self.find_asked(call) };
                 self.ask(Ask::Request(request, asked));
             }
+            // A line of a log may be JSON, with an `id` too (FB32).
+            Err(_) if !text.windows(MARK.len()).any(|part| part == MARK) => self.chatter(std::iter::empty()).line("output", text),
             Err(error) => {
                 tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message");
                 if let Some(id) = IdFinder::of(text) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConnectionKey, Owner, ServerInfo, handshake::server_info};
 use crate::{
+    era::Era,
     records::{RecordsDown, SessionRecords},
     spec::{ServerSpec, Transport},
     wire::Payload,
@@ -57,7 +58,11 @@ impl Record {
             Owner::Session(user, client, session) => (user, client, Some(session)),
         };
         let capabilities = key.face.capabilities();
-        let whose = serde_json::json!([key.server.as_str(), user.as_str(), client.as_str(), session, capabilities.as_str()]);
+        let era = match key.era {
+            Era::Legacy => "legacy",
+            Era::Modern => "modern",
+        };
+        let whose = serde_json::json!([key.server.as_str(), user.as_str(), client.as_str(), session, capabilities.as_str(), era]);
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let target = serde_json::json!([url.as_str(), headers]);
         Some(Self {

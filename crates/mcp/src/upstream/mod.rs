@@ -36,6 +36,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     child::Launcher,
+    era::Era,
     face::Face,
     records::SessionRecords,
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
@@ -65,6 +66,8 @@ pub struct Holder {
     pub person: Person,
     /// Which of the client's connections: see [`ConnectionKey::lane`].
     pub lane: u8,
+    /// The one that the client speaks.
+    pub era: Era,
 }
 
 /// What a server's configured variables may say of the person it works for.
@@ -120,7 +123,8 @@ impl ConnectionKey {
         let is_shared = owner == Owner::Everybody;
         let is_unnamed = is_shared && !matches!(spec.transport, Transport::Http { .. });
         let face = if is_unnamed { Face::default() } else { holder.face.clone() };
-        Self { server: spec.name.clone(), owner, face, lane: if is_shared { 0 } else { holder.lane } }
+        let lane = if is_shared { 0 } else { holder.lane };
+        Self { server: spec.name.clone(), owner, face, lane, era: spec.era_for(holder.era) }
     }
 }
 
@@ -165,6 +169,8 @@ pub struct ConnectionKey {
     /// A modern client's calls that run side by side have a connection each, where a server's questions do not name their call. The first
     /// one is 0, which is everything else's too.
     pub lane: u8,
+    /// The era that its callers speak. A server that has both is met in this one: what it offers in one it need not have in the other (FB41).
+    pub era: Era,
 }
 
 /// What every connection of the pool is made with.

@@ -154,7 +154,13 @@ mod tests {
     #[tokio::test]
     async fn fb75_pings_and_withdrawals_pass_though_every_question_is_open() {
         let owner = Owner::Session(UserId::from_text("alice"), ClientId::from_text("editor"), "s".to_owned());
-        let key = ConnectionKey { server: ServerName::parse("dice").unwrap(), owner, face: Face::default(), lane: 0 };
+        let key = ConnectionKey {
+            server: ServerName::parse("dice").unwrap(),
+            owner,
+            face: Face::default(),
+            lane: 0,
+            era: crate::era::Era::Modern,
+        };
         let (inbox, asked) = Inbox::new(key, false);
         let sent = Arc::new(Sent::default());
         let serving = tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&sent) as _, Arc::new(Thinking)));

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     Hello, UpstreamError,
-    http::{Decoder, HttpClient, ServerEvent, Target, header_map, unreachable},
+    http::{BodyError, Decoder, HttpClient, ServerEvent, Target, broken, header_map},
     inbox::Inbox,
     link::{Link, Outgoing},
 };
@@ -54,7 +54,7 @@ impl SseLink {
         let endpoint = loop {
             let chunk = body.next().await.ok_or_else(|| UpstreamError::protocol("the stream ended before its endpoint event"))?;
             let mut found = None;
-            for event in decoder.feed(&chunk.map_err(|error| unreachable(&error))?)? {
+            for event in decoder.feed(&chunk.map_err(|error| broken(&*error))?)? {
                 match event.kind.as_str() {
                     "endpoint" if found.is_none() => found = Some(endpoint(&url, &event.data)?),
                     "message" => early.add(event, hello.max_message)?,
@@ -113,7 +113,7 @@ fn endpoint(url: &Url, data: &[u8]) -> Result<Url, UpstreamError> {
 
 /// Puts what comes into the inbox; gives the reason why nothing more comes.
 async fn pump(
-    mut body: BoxStream<'static, Result<Bytes, hyper::Error>>,
+    mut body: BoxStream<'static, Result<Bytes, BodyError>>,
     mut decoder: Decoder,
     early: &[ServerEvent],
     inbox: &Inbox,
@@ -125,7 +125,7 @@ async fn pump(
     };
     early.iter().for_each(deliver);
     while let Some(chunk) = body.next().await {
-        match chunk.map_err(|error| unreachable(&error)).and_then(|chunk| decoder.feed(&chunk)) {
+        match chunk.map_err(|error| broken(&*error)).and_then(|chunk| decoder.feed(&chunk)) {
             Ok(events) => events.iter().for_each(deliver),
             Err(error) => {
                 return UpstreamError::closed(format!("the event stream broke: {error}: {}", error.detail().unwrap_or_default()));

@@ -58,6 +58,13 @@ impl Payload {
         Ok(Self(Bytes::copy_from_slice(raw.get().as_bytes())))
     }
 
+    /// The same of bytes, which it goes on to share; white space around the value stays.
+    pub(crate) fn whole(text: &Bytes) -> Result<Self, WireError> {
+        members::check_depth(text)?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(text).map_err(|e| WireError::Parse(e.to_string()))?;
+        Ok(Self(text.clone()))
+    }
+
     /// A value of our own making.
     pub fn from_value(value: &serde_json::Value) -> Self {
         Self(Bytes::from(value.to_string()))
@@ -113,10 +120,22 @@ impl RequestId {
         &self.0
     }
 
-    /// The number, when the id is one that we could have made.
+    /// The number, when the id is one that we could have made. There are servers that give it back as `"3"` or as `3.0` (FB33).
     pub fn as_u64(&self) -> Option<u64> {
-        self.raw().parse().ok()
+        id_as_u64(self.raw())
     }
+}
+
+/// An id's JSON text as the number that it may stand for.
+pub(crate) fn id_as_u64(raw: &str) -> Option<u64> {
+    let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number).or_else(|| {
+        let number: f64 = text.parse().ok().filter(|_| is_number)?;
+        // Every whole number below this is one of its own.
+        let is_whole = number.fract() == 0.0 && number < 9_007_199_254_740_992.0;
+        is_whole.then(|| format!("{number:.0}").parse().ok()).flatten()
+    })
 }
 
 impl fmt::Debug for RequestId {

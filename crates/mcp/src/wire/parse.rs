@@ -50,7 +50,9 @@ fn message(text: &Bytes, envelope: &Envelope<'_>) -> Result<Message, WireError> 
     if envelope.jsonrpc.and_then(string).as_deref() != Some("2.0") {
         return Err(WireError::InvalidRequest("`jsonrpc` must be \"2.0\""));
     }
-    let Some(method) = envelope.method else {
+    // A response of a server that writes all members of an envelope has some that are null (FB33).
+    let is_answer = envelope.result.or(envelope.error).is_some();
+    let Some(method) = envelope.method.filter(|method| !(is_answer && method.get() == "null")) else {
         return response(text, envelope).map(Message::Response);
     };
     if envelope.result.is_some() || envelope.error.is_some() {
@@ -71,6 +73,8 @@ fn response(text: &Bytes, envelope: &Envelope<'_>) -> Result<Response, WireError
     let id = envelope.id.map(|raw| id(text, raw)).transpose()?.flatten();
     let outcome = match (envelope.result, envelope.error) {
         (Some(raw), None) => Outcome::Result(slice(text, raw)),
+        (Some(raw), Some(error)) if error.get() == "null" => Outcome::Result(slice(text, raw)),
+        (Some(result), Some(raw)) if result.get() == "null" => Outcome::Error(slice(text, raw)),
         (None, Some(raw)) => Outcome::Error(slice(text, raw)),
         _ => return Err(WireError::InvalidRequest("a message has either `method` or `result` or `error`")),
     };

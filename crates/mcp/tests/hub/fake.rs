@@ -162,6 +162,7 @@ impl Fakes {
                 sandbox: Sandbox::default(),
             },
             isolation: script.isolation,
+            era: None,
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(30),

@@ -70,6 +70,7 @@ fn spec(server: &str, transport: Transport) -> ServerSpec {
         name: name(server),
         transport,
         isolation: Isolation::User,
+        era: None,
         request_timeout: patience,
         connect_timeout: patience,
         idle_timeout: patience * 10,

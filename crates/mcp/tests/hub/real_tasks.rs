@@ -85,6 +85,7 @@ async fn a_real_server_tells_of_its_tasks() {
         name: name("web"),
         transport: Transport::Http { url, headers: Vec::new() },
         isolation: Isolation::User,
+        era: None,
         request_timeout: patience,
         connect_timeout: patience,
         idle_timeout: patience * 10,

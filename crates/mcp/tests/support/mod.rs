@@ -1,6 +1,8 @@
 //! What the tests of upstream servers share: specs of fixture servers, pools, calls.
 #![expect(dead_code, clippy::unwrap_used, reason = "each test file uses its own part, and may stop where it stands")]
 
+pub(crate) mod scripted;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hyper_rustls::HttpsConnectorBuilder;
@@ -13,6 +15,7 @@ use portunus_core::{
     secret::SecretText,
 };
 use portunus_mcp::{
+    era::Era,
     face::Face,
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
@@ -37,6 +40,7 @@ pub(crate) fn spec(server: &str, transport: Transport) -> ServerSpec {
         name: name(server),
         transport,
         isolation: Isolation::Shared,
+        era: None,
         request_timeout: PATIENCE,
         connect_timeout: PATIENCE,
         idle_timeout: Duration::from_secs(600),
@@ -84,6 +88,7 @@ pub(crate) fn holder(user: &str, session: &str) -> Holder {
         face: Face::default(),
         person: Person::default(),
         lane: 0,
+        era: Era::Legacy,
     }
 }
 

@@ -102,6 +102,7 @@ fn spec(name: &str, peer: &Peer) -> ServerSpec {
         name: ServerName::parse(name).unwrap(),
         transport,
         isolation: Isolation::User,
+        era: None,
         request_timeout: PATIENCE,
         connect_timeout: PATIENCE,
         idle_timeout: PATIENCE * 10,

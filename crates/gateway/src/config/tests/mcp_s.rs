@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use portunus_core::{ids::ServerName, pins::Pinning, secret::SecretText};
 use portunus_identity::settings::Preset;
-use portunus_mcp::spec::{EnvPart, Isolation, Transport};
+use portunus_mcp::{
+    era::Era,
+    spec::{EnvPart, Isolation, Transport},
+};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{Given, SECRET, empty, okta};
@@ -305,7 +308,7 @@ fn a6_servers_on_http_and_our_own_keys() {
         "b": {"url": "http://localhost:4000/sse", "type": "sse", "headers": {"Authorization": "Bearer ${TOKEN}"}},
         "c": {"type": "stdio", "command": "./c", "cwd": "tools", "isolation": "shared", "request_timeout": 2.5, "idle_timeout": 60},
         "d": {"type": "streamable-http", "url": "https://d.example/mcp", "isolation": "session", "connect_timeout": 5,
-              "pinning": "off"},
+              "pinning": "off", "era": "legacy"},
         "e": {"command": "e", "disabled": true},
       },
     }"#;
@@ -323,6 +326,7 @@ fn a6_servers_on_http_and_our_own_keys() {
     );
     assert_eq!((c.request_timeout, c.idle_timeout), (Duration::from_millis(2500), Duration::from_secs(60)));
     assert_eq!(d.connect_timeout, Duration::from_secs(5));
+    assert_eq!((a.era, d.era), (None, Some(Era::Legacy)));
     assert_eq!([&c, &d].map(|server| config.pinning.of(&server.name)), [Pinning::Enforce, Pinning::Off]);
     let config = okta().yaml("pinning: warn\n").mcp(text).env(&[("TOKEN", "s3cret")]).load();
     assert_eq!(["c", "d"].map(|name| config.pinning.of(&ServerName::parse(name).unwrap())), [Pinning::Warn, Pinning::Off]);
@@ -350,6 +354,7 @@ fn a6_entries_that_need_mending() {
         (r#"{"x": {"url": "http://h/", "headers": {"Host": "a"}}}"#, "the gateway sets this one itself"),
         (r#"{"x": {"url": "http://h/", "headers": {"A B": "a"}}}"#, "the name of a header"),
         (r#"{"x": {"url": "http://h/", "headers": {"A": "a\nb"}}}"#, "without line breaks"),
+        (r#"{"x": {"url": "http://h/", "era": "2025-11-25"}}"#, "one of `legacy`, `modern`"),
         (r#"{"x": {"url": "http://h/", "isolation": "none"}}"#, "one of `user`, `shared`, `session`"),
         (r#"{"x": {"url": "http://h/", "pinning": "on"}}"#, "one of `off`, `warn`, `enforce`"),
         (r#"{"x": {"url": "http://h/", "idle_timeout": 0}}"#, "more than 0"),

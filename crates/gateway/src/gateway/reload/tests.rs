@@ -23,6 +23,7 @@ fn server(name: &str, argument: &str) -> ServerSpec {
             sandbox: Sandbox::default(),
         },
         isolation: Isolation::User,
+        era: None,
         request_timeout: Duration::from_secs(1),
         connect_timeout: Duration::from_secs(1),
         idle_timeout: Duration::from_secs(1),

@@ -116,13 +116,13 @@ pub(crate) async fn guard(hub: &Arc<Inner>, ask: &Ask) -> Result<(), Problem> {
 /// The servers that can be asked this, as far as is known of them: one that nobody was connected to yet may be such a one.
 fn asked(hub: &Inner, ask: &Ask, method: Method) -> Result<Vec<ServerName>, Problem> {
     let mut servers = hub.allowed_servers(&*ask.allow);
-    servers.retain(|server| hub.may_have(server, |declared| method.is_served_by(declared, ask.era)));
+    servers.retain(|server| hub.may_have(server, ask.era, |declared| method.is_served_by(declared, ask.era)));
     if servers.is_empty() {
         return Err(Problem::method_not_found(&ask.method));
     }
     if !dialect::is_declared_by(ask.asker.face()) {
         // Every server of the extension would refuse.
-        let has_core_tasks = |server: &ServerName| hub.may_have(server, |declared| capabilities::has(declared, "tasks"));
+        let has_core_tasks = |server: &ServerName| hub.may_have(server, ask.era, |declared| capabilities::has(declared, "tasks"));
         servers.retain(|server| ask.era == Era::Legacy && has_core_tasks(server));
         if servers.is_empty() {
             return Err(undeclared());

@@ -3,18 +3,18 @@
 use bytes::Bytes;
 use http::Response;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 
-use super::{UpstreamError, unreachable};
+use super::{UpstreamError, broken, coding::Body};
 
-pub(super) async fn read(response: Response<Incoming>, max: usize) -> Result<Bytes, UpstreamError> {
+pub(super) async fn read(response: Response<Body>, max: usize) -> Result<Bytes, UpstreamError> {
     let mut body = response.into_body();
     if body.size_hint().lower() > max as u64 {
         return Err(UpstreamError::TooLarge);
     }
     let mut whole = Whole::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| unreachable(&error))?;
+        let frame = frame.map_err(|error| broken(&*error))?;
         if let Ok(chunk) = frame.into_data() {
             whole.add(chunk, max)?;
         }

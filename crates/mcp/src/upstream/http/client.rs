@@ -5,12 +5,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use url::{Url, form_urlencoded};
 
-use super::super::UpstreamError;
+use super::{
+    super::UpstreamError,
+    coding::{self, Body},
+};
 
 /// Follows no redirects, keeps no cookies, and has no timeout of its own: how long anything may take, is the caller's to say.
 pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -30,6 +32,7 @@ impl Target {
             headers.entry(header::AUTHORIZATION).or_insert(credentials);
         }
         headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+        headers.entry(header::ACCEPT_ENCODING).or_insert(coding::NONE);
         url.set_fragment(None);
         // Both fail for URLs without a host alone.
         let _ = url.set_username("");
@@ -47,16 +50,18 @@ impl Target {
         method: Method,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<Response<Incoming>, UpstreamError> {
+    ) -> Result<Response<Body>, UpstreamError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
-        let response = self.http.request(request).await.map_err(|error| unreachable(&error))?;
+        let failed =
+            |error: hyper_util::client::legacy::Error| if error.is_connect() { unreachable(&error) } else { broken(&error) };
+        let response = self.http.request(request).await.map_err(failed)?;
         if response.status().is_redirection() {
             return Err(UpstreamError::protocol("the server redirects: configure the final URL"));
         }
-        Ok(response)
+        coding::decoded(response)
     }
 }
 
@@ -76,8 +81,17 @@ fn decoded(text: &str) -> String {
     form_urlencoded::parse(format!("text={form}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }
 
-/// An error of the HTTP client, with its causes.
-pub(in crate::upstream) fn unreachable(error: &dyn std::error::Error) -> UpstreamError {
+/// Nothing was sent: there is no connection.
+fn unreachable(error: &dyn std::error::Error) -> UpstreamError {
+    UpstreamError::Connect { detail: with_causes(error) }
+}
+
+/// The connection broke: what was sent may have arrived.
+pub(in crate::upstream) fn broken(error: &dyn std::error::Error) -> UpstreamError {
+    UpstreamError::closed(with_causes(error))
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut detail = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -85,7 +99,7 @@ pub(in crate::upstream) fn unreachable(error: &dyn std::error::Error) -> Upstrea
         detail.push_str(&cause.to_string());
         source = cause.source();
     }
-    UpstreamError::Connect { detail }
+    detail
 }
 
 #[cfg(test)]

@@ -12,6 +12,13 @@ pub(in crate::upstream) struct ServerEvent {
     pub(in crate::upstream) id: Option<String>,
 }
 
+impl ServerEvent {
+    /// The first event of a resumable stream has an id and no data, and is none.
+    pub(in crate::upstream) fn is_message(&self) -> bool {
+        self.kind == "message" && !self.data.is_empty()
+    }
+}
+
 pub(in crate::upstream) struct Decoder {
     max: usize,
     line: Vec<u8>,

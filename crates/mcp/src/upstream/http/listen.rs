@@ -37,7 +37,7 @@ async fn listen(shared: &Shared) {
                 pause = if was_of_use { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 tokio::time::sleep(if was_of_use { place.pause() } else { pause.max(place.pause()) }).await;
             }
-            Err(UpstreamError::Connect { detail }) => {
+            Err(UpstreamError::Connect { detail } | UpstreamError::Closed { detail }) => {
                 tracing::debug!(server = %shared.inbox.key.server, detail, "the event stream cannot be opened");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);

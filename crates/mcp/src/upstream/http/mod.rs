@@ -4,6 +4,7 @@
 
 mod body;
 mod client;
+mod coding;
 mod events;
 mod gone;
 mod listen;
@@ -21,14 +22,17 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use portunus_core::secret::SecretText;
-use tokio::sync::watch;
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 use url::Url;
 
 pub use self::client::HttpClient;
 pub(super) use self::{
-    client::{Target, unreachable},
+    client::{Target, broken},
+    coding::{Body, BodyError},
     events::{Decoder, ServerEvent},
 };
 use super::{
@@ -73,6 +77,15 @@ struct Shared {
     modern: AtomicBool,
     /// Has the first GET been answered, whatever the answer?
     has_listened: watch::Sender<bool>,
+    /// Held while the server is asked whether it has the session.
+    last_ping: Mutex<Option<Ping>>,
+}
+
+/// What a server said of its session, and when it was asked.
+#[derive(Clone, Copy)]
+struct Ping {
+    began: Instant,
+    is_gone: bool,
 }
 
 impl HttpLink {
@@ -111,6 +124,7 @@ impl HttpLink {
             version: OnceLock::new(),
             modern: AtomicBool::new(false),
             has_listened: watch::Sender::new(false),
+            last_ping: Mutex::new(None),
         };
         Ok(Self { shared: Arc::new(shared), deleted: AtomicBool::new(false) })
     }
@@ -217,18 +231,34 @@ impl Shared {
             let _ = self.session.set(session.clone());
         }
         let Some(id) = awaits else { return Ok(()) };
-        match content_type(&response) {
-            "application/json" => {
+        match Media::of(&response) {
+            Media::Json => {
                 let body = body::read(response, self.max_message).await?;
-                self.take_in(&body, id).await
+                self.take_first(&body, id).await
             }
-            EVENT_STREAM => self.stream(response, id).await,
-            other => Err(UpstreamError::protocol(format!("an answer of content type {other:?}"))),
+            Media::Events => self.stream(response, id).await,
+            Media::Unsaid => {
+                let body = body::read(response, self.max_message).await?;
+                self.take_unsaid(body, id).await
+            }
+            Media::Other(other) => Err(UpstreamError::protocol(format!("an answer of content type {other:?}"))),
         }
     }
 
+    /// An answer whose media type is not told: what it begins with tells.
+    async fn take_unsaid(&self, body: Bytes, id: u64) -> Result<(), UpstreamError> {
+        if let Some(b'{' | b'[') = body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            return self.take_first(&body, id).await;
+        }
+        let mut decoder = Decoder::new(self.max_message);
+        for event in decoder.feed(&body)?.into_iter().filter(ServerEvent::is_message) {
+            self.inbox.deliver(&Bytes::from(event.data), Some(id));
+        }
+        Ok(())
+    }
+
     /// Reads an answering stream to its answer; when it breaks off, resumes it where the server said it can be.
-    async fn stream(&self, response: Response<Incoming>, id: u64) -> Result<(), UpstreamError> {
+    async fn stream(&self, response: Response<Body>, id: u64) -> Result<(), UpstreamError> {
         let mut place = Place::default();
         let mut broken = self.pump(response, &mut place, Some(id)).await;
         while self.inbox.awaits(id) {
@@ -237,6 +267,7 @@ impl Shared {
                 return broken;
             }
             tokio::time::sleep(place.pause()).await;
+            place.has_begun = true;
             let response = self.open_stream(&place).await?;
             broken = self.pump(response, &mut place, Some(id)).await;
         }
@@ -244,7 +275,7 @@ impl Shared {
     }
 
     /// Opens a GET stream, from `place` on if it is anywhere.
-    async fn open_stream(&self, place: &Place) -> Result<Response<Incoming>, UpstreamError> {
+    async fn open_stream(&self, place: &Place) -> Result<Response<Body>, UpstreamError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         if let Some(id) = place.last_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
@@ -257,25 +288,25 @@ impl Shared {
             self.inbox.expire(None);
             return Err(UpstreamError::closed("the server no longer has the session that a stream belongs to"));
         }
-        if !status.is_success() || content_type(&response) != EVENT_STREAM {
+        if !status.is_success() || Media::of(&response) != Media::Events {
             return Err(UpstreamError::Status { status: status.as_u16() });
         }
         Ok(response)
     }
 
     /// Puts a stream's messages into the inbox until it ends, or until `awaited` is answered.
-    async fn pump(&self, response: Response<Incoming>, place: &mut Place, awaited: Option<u64>) -> Result<(), UpstreamError> {
+    async fn pump(&self, response: Response<Body>, place: &mut Place, awaited: Option<u64>) -> Result<(), UpstreamError> {
         let mut decoder = Decoder::new(self.max_message);
         let mut body = response.into_body().into_data_stream();
         while let Some(chunk) = body.next().await {
-            for ServerEvent { kind, data, .. } in decoder.feed(&chunk.map_err(|error| unreachable(&error))?)? {
-                // The first event of a resumable stream has an id and no data.
-                if kind != "message" || data.is_empty() {
+            for event in decoder.feed(&chunk.map_err(|error| broken(&*error))?)? {
+                if !event.is_message() {
                     continue;
                 }
+                let message = Bytes::from(event.data);
                 match awaited {
-                    Some(id) => self.take_in(&Bytes::from(data), id).await?,
-                    None => self.inbox.deliver(&Bytes::from(data), None),
+                    Some(id) if !std::mem::replace(&mut place.has_begun, true) => self.take_first(&message, id).await?,
+                    _ => self.inbox.deliver(&message, awaited),
                 }
             }
             place.note(&decoder);
@@ -287,8 +318,9 @@ impl Shared {
         Ok(())
     }
 
-    /// A message on the way of the answer to this request. That the session is gone is told as an error of JSON-RPC too.
-    async fn take_in(&self, message: &Bytes, id: u64) -> Result<(), UpstreamError> {
+    /// The first message on the way of the answer to this request. That the session is gone is told as an error of JSON-RPC too; what says
+    /// so later is the answer, since the request may have done something by then (FB74).
+    async fn take_first(&self, message: &Bytes, id: u64) -> Result<(), UpstreamError> {
         if self.is_in_session() && gone::is_told(message, id) && self.is_session_gone().await {
             return Err(self.expire(Some(id)));
         }
@@ -300,13 +332,13 @@ impl Shared {
         self.session.get().is_some() && !self.modern.load(Ordering::Relaxed)
     }
 
-    async fn failed(&self, response: Response<Incoming>, awaits: Option<u64>) -> Result<(), UpstreamError> {
+    async fn failed(&self, response: Response<Body>, awaits: Option<u64>) -> Result<(), UpstreamError> {
         let status = response.status();
         let in_session = self.session.get().is_some();
         if status == StatusCode::NOT_FOUND && in_session {
             return Err(self.expire(awaits));
         }
-        let is_json = content_type(&response) == "application/json";
+        let is_json = matches!(Media::of(&response), Media::Json | Media::Unsaid);
         let body = body::read(response, ERROR_BODY).await.unwrap_or_default();
         let answer = match (is_json, wire::parse(&body)) {
             (true, Ok(Message::Response(answer))) if answer.id.as_ref().and_then(wire::RequestId::as_u64) == awaits => awaits,
@@ -325,8 +357,22 @@ impl Shared {
     }
 
     /// Has the server forgotten the session? A ping tells, which does nothing: a request that was refused for another reason must not be
-    /// made again, nor a connection be kept on which everything is refused.
+    /// made again, nor a connection be kept on which everything is refused. Those refused meanwhile share one ping's answer.
     async fn is_session_gone(&self) -> bool {
+        let refused = Instant::now();
+        let mut last = self.last_ping.lock().await;
+        match *last {
+            Some(Ping { began, is_gone }) if began >= refused => is_gone,
+            _ => {
+                let began = Instant::now();
+                let is_gone = self.ping_says_gone().await;
+                *last = Some(Ping { began, is_gone });
+                is_gone
+            }
+        }
+    }
+
+    async fn ping_says_gone(&self) -> bool {
         let own = wire::RequestId::number(PING_ID);
         let ping = wire::request(&own, "ping", Some(&wire::object(&[])));
         let mut headers = HeaderMap::new();
@@ -356,6 +402,8 @@ impl Shared {
 struct Place {
     last_id: Option<String>,
     retry: Option<Duration>,
+    /// Something of the answer was read, or may have been lost.
+    has_begun: bool,
 }
 
 impl Place {
@@ -371,7 +419,26 @@ impl Place {
     }
 }
 
-fn content_type(response: &Response<Incoming>) -> &str {
-    let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
+/// What an answer says it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Media {
+    Json,
+    Events,
+    Unsaid,
+    Other(String),
+}
+
+impl Media {
+    /// Media types have no case (RFC 9110 section 8.3.1), and JSON goes by several.
+    fn of<B>(response: &Response<B>) -> Self {
+        let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "" => Self::Unsaid,
+            EVENT_STREAM => Self::Events,
+            "application/json" | "text/json" | "application/json-rpc" | "application/jsonrequest" => Self::Json,
+            json if json.ends_with("+json") => Self::Json,
+            _ => Self::Other(essence),
+        }
+    }
 }

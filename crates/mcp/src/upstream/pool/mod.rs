@@ -22,10 +22,9 @@ use self::{
     room::{NoRoom, Room, Rooms},
     slot::{Next, Phase, Place, Slot},
 };
-use super::{Call, Connection, ConnectionKey, Hello, Holder, HttpClient, Owner, Person, UpstreamError, handshake};
+use super::{Call, Connection, ConnectionKey, Hello, Holder, HttpClient, Owner, Person, UpstreamError, handshake, probe::Met};
 use crate::{
     child::Launcher,
-    era::Era,
     spec::{ServerSpec, Transport},
     sync::locked,
     wire::{Outcome, Payload},
@@ -54,8 +53,8 @@ struct Pool {
     tasks: TaskTracker,
     /// Connections on their way out after a new configuration: their room is free soon.
     retiring: AtomicUsize,
-    /// Of each server, as it was last met.
-    eras: Mutex<HashMap<ServerName, Era>>,
+    /// What is known of each server's eras.
+    met: Mutex<HashMap<ServerName, Met>>,
 }
 
 impl Upstreams {
@@ -80,7 +79,7 @@ impl Upstreams {
             stopping: CancellationToken::new(),
             tasks,
             retiring: AtomicUsize::new(0),
-            eras: Mutex::default(),
+            met: Mutex::default(),
         };
         Self { pool: Arc::new(pool) }
     }
@@ -250,8 +249,7 @@ impl Pool {
         person: Person,
     ) -> Result<Arc<Connection>, UpstreamError> {
         let room = self.room(&key, &spec).await?;
-        let known = locked(&self.eras).get(&spec.name).copied();
-        let connecting = self.connect(&key, &spec, known, &person);
+        let connecting = self.connect(&key, &spec, &person);
         let connected = tokio::select! {
             connected = connecting => connected,
             () = self.stopping.cancelled() => return Err(UpstreamError::closed("the gateway is stopping")),
@@ -259,7 +257,6 @@ impl Pool {
         match connected {
             Ok(connection) => {
                 let connection = Arc::new(connection);
-                locked(&self.eras).insert(spec.name.clone(), connection.info().era);
                 tracing::debug!(server = %spec.name, revision = connection.info().protocol_version, "connected to a server");
                 place.phase = Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
                 drop(place);
@@ -275,21 +272,38 @@ impl Pool {
         }
     }
 
-    /// A child that ends when it is asked what it does not know gets a second life, without that question.
-    async fn connect(
-        &self,
-        key: &ConnectionKey,
-        spec: &ServerSpec,
-        known: Option<Era>,
-        person: &Person,
-    ) -> Result<Connection, UpstreamError> {
-        let connect = |known| handshake::connect(key.clone(), spec, &self.http, &self.hello, known, person);
-        match connect(known).await {
-            Err(UpstreamError::Closed { detail }) if known.is_none() && matches!(spec.transport, Transport::Stdio { .. }) => {
-                tracing::debug!(server = %spec.name, detail, "the child ended at server/discover: trying without it");
-                connect(Some(Era::Legacy)).await
+    /// A server that comes to grief over what it is asked first gets a second life, without that question.
+    async fn connect(&self, key: &ConnectionKey, spec: &ServerSpec, person: &Person) -> Result<Connection, UpstreamError> {
+        let connect = |order| handshake::connect(key.clone(), spec, &self.http, &self.hello, order, person);
+        let note = |note: &dyn Fn(&mut Met)| note(locked(&self.met).entry(spec.name.clone()).or_default());
+        let met = locked(&self.met).get(&spec.name).copied().unwrap_or_default();
+        let order = met.order(key.era, spec.era);
+        let began = Instant::now();
+        let connected = connect(order).await;
+        let is_silent = began.elapsed() >= spec.connect_timeout;
+        let again = connected.as_ref().err().and_then(|error| order.again(error, is_silent));
+        let connected = match (connected, again) {
+            (Err(error), Some(again)) => {
+                tracing::debug!(server = %spec.name, %error, detail = error.detail(), "once more, with the other question alone");
+                connect(again).await
             }
-            other => other,
+            (connected, _) => connected,
+        };
+        match connected {
+            Ok(connection) => {
+                note(&|met| met.answered(order, connection.info().era));
+                Ok(connection)
+            }
+            Err(error) => {
+                if is_silent {
+                    note(&|met| met.kept_silent(order));
+                }
+                // No call was made on it yet.
+                Err(match error {
+                    UpstreamError::Closed { detail } => UpstreamError::Handshake { detail },
+                    error => error,
+                })
+            }
         }
     }
 

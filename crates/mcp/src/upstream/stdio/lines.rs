@@ -95,6 +95,9 @@ mod tests {
             (r#"{"result":{"id":9,"x":"yyyyyyyyyyy"}}"#, None),
             (r#"{"idx":5,"result":"yyyyyyyyyyy"}"#, None),
             (r#"{"id":"text 5","result":"yyyyyyyyyyy"}"#, None),
+            (r#"{"id":"5","result":"yyyyyyyyyyyyyyy"}"#, Some(5)),
+            (r#"{"id": 5.0 ,"result":"yyyyyyyyyyyyyyy"}"#, Some(5)),
+            (r#"{"id":5.5,"result":"yyyyyyyyyyyyyyy"}"#, None),
             (r#"[{"id":5},"yyyyyyyyyyyyyyyyyyyy"]"#, None),
             ("yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy", None),
         ] {

@@ -27,7 +27,7 @@ use self::{
 use super::{
     Hello, UpstreamError,
     chatter::Chatter,
-    inbox::Inbox,
+    inbox::{BOM, Inbox},
     link::{Link, Outgoing},
 };
 use crate::{child::launch, sandbox::Sandbox};
@@ -144,8 +144,8 @@ async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, cha
             return inbox.close(&UpstreamError::Spawn { detail });
         }
         match line {
-            Ok(Some(Line::Whole(line))) => match line.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                Some(b'{' | b'[') => inbox.deliver(&Bytes::from(line), None),
+            Ok(Some(Line::Whole(line))) => match first_of(&line) {
+                Some(b'{' | b'[') => inbox.deliver(&text(line), None),
                 Some(_) => chatter.line("stdout", &line),
                 None => {}
             },
@@ -157,6 +157,19 @@ async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, cha
             }
             Ok(None) | Err(_) => return,
         }
+    }
+}
+
+/// The first byte of what a line says.
+fn first_of(line: &[u8]) -> Option<u8> {
+    line.strip_prefix(BOM).unwrap_or(line).iter().find(|byte| !byte.is_ascii_whitespace()).copied()
+}
+
+/// Bytes that are no UTF-8 are replaced, as every reader of text does (FB32): they may be a letter of a tool's answer.
+fn text(line: Vec<u8>) -> Bytes {
+    match String::from_utf8(line) {
+        Ok(text) => Bytes::from(text),
+        Err(error) => Bytes::from(String::from_utf8_lossy(error.as_bytes()).into_owned()),
     }
 }
 

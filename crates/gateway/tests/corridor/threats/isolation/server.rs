@@ -105,6 +105,7 @@ impl Server {
             name: ServerName::parse(name).unwrap(),
             transport,
             isolation,
+            era: None,
             request_timeout,
             connect_timeout: patience,
             idle_timeout: patience * 10,
