@@ -25,6 +25,7 @@ ROWS = {
     "F11": {ANY: {"/ready says 503 after", "calls that failed", "exit", "the last request ended after"}},
     "F12": {"sqlite": {"rotations", "families revoked"}, "redis": {"rotations", "families revoked"}},
     "F13": {ANY: {"calls of the others that failed", "calls until the dead one answers"}},
+    "F14": {ANY: {"calls", "under way", "the most that one of them ran"}},
 }
 WIDTH = 140
 

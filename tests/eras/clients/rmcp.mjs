@@ -98,14 +98,28 @@ const SCRIPTS = {
   },
 };
 
+// A server that asks before this SDK's own GET stream is open asks nobody: face to face, which the gateway has no part in, what then hangs is done once
+// more. More than so many in a run are no accident.
+const HANGS = 9_000;
+const MOST_HANGS = 4;
+let hung = 0;
+
 /** Goes through an exercise at `where`, which is a URL with a token: the program speaks HTTP only. */
 export async function performRmcp(exercise, { era, where, ...facing }) {
-  const run = (script, tool, args, further = []) =>
-    eraClient(['--url', where.url, ...(where.token ? ['--token', where.token] : []), '--era', era, '--script', script, '--tool', tool, '--arguments', JSON.stringify(args), ...further]);
-  await SCRIPTS[exercise]({ run, era, behind: Boolean(where.token), ...facing });
+  const behind = Boolean(where.token);
+  const run = async (script, tool, args, further = []) => {
+    const words = ['--url', where.url, ...(behind ? ['--token', where.token] : []), '--era', era, '--script', script, '--tool', tool, '--arguments', JSON.stringify(args), ...further];
+    const seen = await eraClient(words, behind ? undefined : HANGS);
+    if (seen) return seen;
+    hung += 1;
+    assert.ok(hung <= MOST_HANGS, `face to face, ${hung} exercises hung`);
+    return eraClient(words);
+  };
+  await SCRIPTS[exercise]({ run, era, behind, ...facing });
 }
 
-async function eraClient(args) {
+/** What it printed; `undefined` if it took longer than so many milliseconds. */
+async function eraClient(args, longest) {
   const program = process.env.ERA_CLIENT ?? path.join(ROOT, 'target/debug/era-client');
   if (!fs.existsSync(program)) throw new Error(`${program} is not there: cargo build -p portunus-testkit`);
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -113,8 +127,12 @@ async function eraClient(args) {
   process.on('exit', kill);
   const printed = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (part) => (printed[stream] += part));
+  let tookTooLong = false;
+  const timer = longest && setTimeout(() => ((tookTooLong = true), kill()), longest);
   const code = await new Promise((resolve) => child.once('close', resolve));
+  clearTimeout(timer);
   process.off('exit', kill);
+  if (tookTooLong) return undefined;
   assert.equal(code, 0, `era-client ended with ${code}: ${printed.stdout}${printed.stderr}`);
   return JSON.parse(printed.stdout);
 }

@@ -15,6 +15,7 @@ mod kept;
 mod lists;
 mod modern;
 mod names;
+mod once;
 mod quarantine;
 mod real;
 mod real_tasks;

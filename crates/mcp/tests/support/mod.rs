@@ -1,6 +1,7 @@
 //! What the tests of upstream servers share: specs of fixture servers, pools, calls.
 #![expect(dead_code, clippy::unwrap_used, reason = "each test file uses its own part, and may stop where it stands")]
 
+pub(crate) mod nodes;
 pub(crate) mod scripted;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

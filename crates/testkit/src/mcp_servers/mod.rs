@@ -47,6 +47,14 @@ pub fn without_landlock_binary() -> PathBuf {
     built("without-landlock")
 }
 
+/// The `ledger-server` program, which writes down each call of its one tool `spend`.
+///
+/// # Panics
+/// When it has not been built.
+pub fn ledger_binary() -> PathBuf {
+    built("ledger-server")
+}
+
 fn built(program: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_else(|error| panic!("where is this test? {error}"));
     let beside = test.ancestors().skip(1).take(3).map(|folder| folder.join(program));
