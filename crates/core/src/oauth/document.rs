@@ -75,6 +75,27 @@ impl DocumentUrl {
     }
 }
 
+/// Hosts at which makers of clients keep their documents: what cannot be reached there cannot be reached at all.
+const KNOWN_MAKERS: [&str; 9] = [
+    "anthropic.com",
+    "chatgpt.com",
+    "claude.ai",
+    "claude.com",
+    "cursor.com",
+    "github.com",
+    "openai.com",
+    "visualstudio.com",
+    "vscode.dev",
+];
+
+impl DocumentUrl {
+    /// Is there certainly a server at this host?
+    pub fn is_of_a_known_maker(&self) -> bool {
+        let host = self.host();
+        KNOWN_MAKERS.iter().any(|maker| host.strip_suffix(maker).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    }
+}
+
 impl fmt::Display for DocumentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -4,17 +4,33 @@
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
+    net::Ipv4Addr,
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Args;
+use portunus_core::{
+    address_block::AddressBlock,
+    clock::SystemClock,
+    oauth::ways::{Domain, Way},
+    outside_url::OutsideUrl,
+};
 use portunus_identity::{Finding, diagnose};
+use url::Url;
 
 use super::{ConfigFiles, run_async, summary::summary};
 use crate::{
-    config::{Config, Inspected, Mistakes, Warning},
-    net::{self, NetSettings},
+    config::{ClientsConfig, Config, Inspected, Mistakes, Warning},
+    net::{
+        self, NetSettings,
+        askers::Asker,
+        guarded::{Content, FetchError, GuardedFetcher, Internet},
+    },
 };
+
+/// Where a client that many people have keeps its document.
+const SOME_MAKER: &str = "vscode.dev";
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -52,8 +68,44 @@ async fn online(config: &Config) -> anyhow::Result<()> {
             io::stdout().write_all(shown(&finding).as_bytes())?;
         }
     }
+    if let Some(egress) = documents(config).await? {
+        writeln!(io::stdout(), "\nAsking for clients' metadata documents")?;
+        // Without them clients register, if they may.
+        failures += usize::from(!egress.ok && !config.clients.ways.is_open(Way::Registration));
+        io::stdout().write_all(shown(&egress).as_bytes())?;
+    }
     anyhow::ensure!(failures == 0, "{failures} of the above must be mended before people can sign in");
     Ok(())
+}
+
+/// Can clients' documents be fetched from here? `None`: there is no need to know. A gateway for this machine alone asks nobody on the Internet
+/// unless it has a proxy for that.
+async fn documents(config: &Config) -> anyhow::Result<Option<Finding>> {
+    let ClientsConfig { ways, proxy, .. } = &config.clients;
+    if !ways.is_open(Way::MetadataDocument) || (config.public_url.is_loopback() && proxy.is_none()) {
+        return Ok(None);
+    }
+    let fetcher = GuardedFetcher::new(Arc::new(Internet), Arc::new(SystemClock))?;
+    fetcher.use_proxy(proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok()).as_ref())?;
+    let host = ways.domains.iter().map(Domain::as_str).find(|domain| !domain.starts_with('*')).unwrap_or(SOME_MAKER);
+    let url = OutsideUrl::parse(&format!("https://{host}/")).map_err(|bad| anyhow::anyhow!("{host}: {bad}"))?;
+    let asker = Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true };
+    // Whatever stands there: an answer is a way.
+    let way = fetcher.load(&url, Content::ClientDocument, asker).await.err().filter(FetchError::is_of_the_way);
+    let through = if proxy.is_some() { ", through the proxy" } else { "" };
+    Ok(Some(Finding {
+        ok: way.is_none(),
+        setting: "clients.metadata_documents".to_owned(),
+        found: match &way {
+            None => format!("{host} answers{through}"),
+            Some(error) => format!("{host} cannot be reached{through}: {error}"),
+        },
+        advice: way.map(|_| {
+            "Documents are not advertised while that is so, and clients register instead. Set proxy (METADATA_DOCUMENTS_PROXY) to an HTTP proxy \
+             for these fetches, or enabled: false."
+                .to_owned()
+        }),
+    }))
 }
 
 fn shown(Finding { ok, setting, found, advice }: &Finding) -> String {

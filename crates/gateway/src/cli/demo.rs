@@ -17,6 +17,7 @@ use portunus_core::{
     Clock, Entropy,
     clock::SystemClock,
     ids::ServerName,
+    oauth::ways::Ways,
     resource::PublicUrl,
     secret::{SecretText, TokenKind, TokenSecret},
 };
@@ -31,7 +32,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::signals::stop_signals;
 use crate::{
-    config::{Config, LogFormat, LogSettings, StoreConfig},
+    config::{ClientsConfig, Config, LogFormat, LogSettings, StoreConfig},
     demo::{
         people::PEOPLE,
         provider::{self, DemoProvider},
@@ -112,7 +113,11 @@ fn config(
     let secret = SecretText::new(TokenSecret::generate(TokenKind::ClientSecret, entropy).expose());
     let store = StoreConfig::Sqlite { path: directory.join("demo.sqlite") };
     let servers = vec![server("dice", dice)?, server("uuid", uuid)?];
-    Ok(Config { servers, log, ..Config::bare(public_url, address, secret, store) })
+    let bare = Config::bare(public_url, address, secret, store);
+    // It needs no Internet: applications register.
+    let ways = Ways { metadata_documents: false, ..bare.clients.ways };
+    let clients = ClientsConfig { ways, ..bare.clients };
+    Ok(Config { servers, clients, log, ..bare })
 }
 
 fn server(name: &str, transport: Transport) -> anyhow::Result<ServerSpec> {

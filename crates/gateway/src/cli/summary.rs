@@ -170,12 +170,13 @@ const fn preset(preset: Preset) -> &'static str {
     }
 }
 
-fn clients(ClientsConfig { ways, max_unused, configured }: &ClientsConfig, text: &mut String) {
+fn clients(ClientsConfig { ways, max_unused, configured, proxy }: &ClientsConfig, text: &mut String) {
     text.push_str("\nClients\n");
     let on = |switch: bool| if switch { "on" } else { "off" };
     line(text, "registration", format_args!("{}; {max_unused} that were never used, at most", on(ways.registration)));
+    let through = if proxy.is_some() { "; fetched through a proxy" } else { "" };
     let domains = list(ways.domains.iter().map(Domain::as_str), "anybody's");
-    line(text, "documents", format_args!("{}; of {domains}", on(ways.metadata_documents)));
+    line(text, "documents", format_args!("{}; of {domains}{through}", on(ways.metadata_documents)));
     for family in &ways.families {
         let switch = |name, value: Option<bool>| value.map(|value| format!("{name} {}", on(value)));
         let switches = [switch("registration", family.registration), switch("documents", family.metadata_documents)];

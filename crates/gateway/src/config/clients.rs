@@ -4,7 +4,9 @@
 use portunus_core::{
     client::Client,
     oauth::ways::{Domain, Family, Ways},
+    secret::SecretText,
 };
+use url::Url;
 
 use super::{
     client::resolve_one,
@@ -24,11 +26,13 @@ pub struct ClientsConfig {
     pub max_unused: u64,
     /// Ids unique. Never stored.
     pub configured: Vec<Client>,
+    /// The URL of the HTTP proxy through which documents and key sets are fetched; it may hold a password.
+    pub proxy: Option<SecretText>,
 }
 
 impl Default for ClientsConfig {
     fn default() -> Self {
-        Self { ways: Ways::default(), max_unused: MAX_UNUSED, configured: Vec::new() }
+        Self { ways: Ways::default(), max_unused: MAX_UNUSED, configured: Vec::new(), proxy: None }
     }
 }
 
@@ -44,6 +48,7 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
         ways.metadata_documents = flag(&documents, "enabled").unwrap_or(true);
         ways.domains = texts(&documents, "domains").into_iter().filter_map(|text| domain(text, report)).collect();
     }
+    clients.proxy = proxy(raw, report);
     let list = |name: &str| root.find_path(name).map(|list| list.items()).unwrap_or_default();
     ways.families = list("clients.families").iter().filter_map(|item| family(item, report)).collect();
     for item in list("clients.configured") {
@@ -74,6 +79,23 @@ fn max_unused(registration: &Item<'_>, report: &mut Report) -> Option<u64> {
         report.mistake(at, format!("`{text}`"), "a whole number, 1 at least; `enabled: false` switches registration off");
     }
     parsed
+}
+
+fn proxy(raw: &Raw<'_>, report: &mut Report) -> Option<SecretText> {
+    let Written { text, at, .. } =
+        raw.setting("clients.metadata_documents.proxy", report).filter(|written| !written.text.is_empty())?;
+    let is_proxy =
+        |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none();
+    if !Url::parse(&text).is_ok_and(|url| is_proxy(&url)) {
+        // It may hold a password.
+        report.mistake(
+            at,
+            "no URL of a proxy",
+            "an HTTP proxy as http://host:port, with user:password@ before the host if it wants them",
+        );
+        return None;
+    }
+    Some(SecretText::new(text))
 }
 
 fn domain(Written { text, at, .. }: Written, report: &mut Report) -> Option<Domain> {

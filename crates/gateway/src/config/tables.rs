@@ -200,6 +200,12 @@ const METADATA_DOCUMENTS: Table = Table {
             Shape::List(&Shape::Text),
             "Whose documents: app.example, or *.app.example for every host below it. Default: anybody's",
         ),
+        Field::new(
+            "proxy",
+            Shape::Secret,
+            "An HTTP proxy for fetching documents and key sets, http://host:port, where this gateway has no direct way to the Internet. Default: none",
+        )
+        .variables(&["METADATA_DOCUMENTS_PROXY"]),
     ],
 };
 

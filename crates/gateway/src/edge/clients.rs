@@ -2,7 +2,11 @@
 //! finds its clients here. What a document must say is `portunus_core::oauth::document`, whose documents are welcome
 //! `portunus_core::oauth::ways`; documents are fetched and kept by [`crate::net::guarded`].
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use portunus_core::{
     Clock,
@@ -22,7 +26,7 @@ use thiserror::Error;
 use super::oauth_answers::Failure;
 use crate::net::{
     askers::Asker,
-    guarded::{Content, GuardedFetcher},
+    guarded::{Content, FetchError, GuardedFetcher},
 };
 
 /// Finds clients by their id. Clones are the same directory.
@@ -50,7 +54,7 @@ pub enum NoClient {
     Refused(String),
     /// Its document cannot be fetched just now. A copy that is too old is not used: what it says may have been taken back.
     #[error("the client metadata document cannot be fetched just now")]
-    Unreachable,
+    Unreachable { host: String },
 }
 
 impl From<NoClient> for Failure {
@@ -58,7 +62,7 @@ impl From<NoClient> for Failure {
         match error {
             NoClient::Store(error) => Self::Store(error),
             NoClient::Refused(problem) => Self::OAuth(OAuthError::new(ErrorCode::InvalidClient, problem)),
-            NoClient::Unreachable => {
+            NoClient::Unreachable { .. } => {
                 let problem = "the client metadata document cannot be fetched just now; try again";
                 Self::OAuth(OAuthError::new(ErrorCode::TemporarilyUnavailable, problem))
             }
@@ -101,9 +105,11 @@ impl ClientDirectory {
             body
         } else {
             let asker = Asker { address: AddressBlock::of(peer), in_use: self.is_in_use(id).await? };
-            fetcher.load(&outside, Content::ClientDocument, asker).await.map_err(|error| {
+            let loaded = fetcher.load(&outside, Content::ClientDocument, asker).await;
+            self.note_reach(&url, &outside, &loaded);
+            loaded.map_err(|error| {
                 if error.is_passing() {
-                    return NoClient::Unreachable;
+                    return NoClient::Unreachable { host: outside.host().to_owned() };
                 }
                 let problem = "the client_id is a URL, but what stands there is no client metadata document that we accept";
                 NoClient::Refused(problem.to_owned())
@@ -119,6 +125,42 @@ impl ClientDirectory {
         })?;
         ways.admit(Way::MetadataDocument, &client).map_err(|problem| NoClient::Refused(problem.description))?;
         Ok(client)
+    }
+
+    /// Whether there is a way to documents is told by those of domains that the configuration names, and of makers that everybody knows. A stranger's
+    /// URL tells nothing, nor does that of a client in use: its host may be gone.
+    fn note_reach(&self, url: &DocumentUrl, outside: &OutsideUrl, loaded: &Result<bytes::Bytes, FetchError>) {
+        let Inner { ways, fetcher, clock, .. } = &*self.inner;
+        match loaded {
+            Ok(_) => fetcher.reach.found(),
+            Err(error) if error.is_of_the_way() && (!ways.domains.is_empty() || url.is_of_a_known_maker()) => {
+                if fetcher.reach.lost(outside, clock.now()) {
+                    tracing::warn!(
+                        url = %outside,
+                        %error,
+                        "client metadata documents cannot be fetched, and are not advertised until they can: if this gateway has no direct way to the \
+                         Internet, set `clients.metadata_documents.proxy` (METADATA_DOCUMENTS_PROXY) to a proxy for these fetches, or \
+                         `clients.metadata_documents.enabled: false` and let clients register"
+                    );
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Can documents be had, so that it is of use to advertise them? Where they could not the last time, that is tried again behind this answer.
+    pub fn has_reach(&self) -> bool {
+        let Inner { fetcher, clock, .. } = &*self.inner;
+        if let Some(url) = fetcher.reach.due(clock.now()) {
+            let (fetcher, asker) =
+                (Arc::clone(fetcher), Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true });
+            tokio::spawn(async move {
+                if fetcher.reload(&url, Content::ClientDocument, asker).await.is_ok() {
+                    fetcher.reach.found();
+                }
+            });
+        }
+        fetcher.reach.is_there()
     }
 
     /// On whose behalf the client's keys are fetched, for an assertion that came from this address.

@@ -85,7 +85,11 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
 
 /// What the gateway says of itself.
 fn metadata(house: &House) -> Router {
-    metadata::routes(metadata::MetadataRoom { resources: Arc::clone(&house.resources), features: features(house) })
+    metadata::routes(metadata::MetadataRoom {
+        resources: Arc::clone(&house.resources),
+        features: features(house),
+        directory: house.directory(),
+    })
 }
 
 /// Where people sign in and allow clients.

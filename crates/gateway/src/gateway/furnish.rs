@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portunus_core::{admission::Allow, ids::ServerName, pins::Pinning, resource::Resources};
 use portunus_identity::provider::Provider;
 use portunus_mcp::{hub, spec::Transport};
+use url::Url;
 
 use super::server_names;
 use crate::{
@@ -46,6 +47,10 @@ pub(super) fn house(
     let names = server_names(config);
     let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
     let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
+    let proxy = config.clients.proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok());
+    if let Err(error) = ground.fetcher.use_proxy(proxy.as_ref()) {
+        tracing::error!(%error, "clients' documents are not fetched through the proxy that is configured for it");
+    }
     let limits = ProxyLimits { request_body: config.body_limit, ..ProxyLimits::default() };
     House {
         ground,

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -24,11 +25,13 @@ use tokio::{
     task_local,
     time::{Instant, timeout_at},
 };
+use url::Url;
 
 use super::{
     NetError,
     askers::{Asker, Budgets, Place, Places},
     freshness,
+    reach::Reach,
     response_cache::{ResponseCache, Slot, State},
 };
 
@@ -91,6 +94,11 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Does it say that there is no way to the host, rather than what stands there?
+    pub const fn is_of_the_way(&self) -> bool {
+        matches!(self, Self::Timeout | Self::Unresolved(_) | Self::Transport(_))
+    }
+
     /// May the same URL work in a while, without anybody changing what stands there?
     pub const fn is_passing(&self) -> bool {
         match self {
@@ -112,6 +120,11 @@ pub trait Outside: Send + Sync {
         SocketAddr::new(checked, 0)
     }
 
+    /// What the machine says of its way there.
+    fn reach(&self) -> Reach {
+        Reach::default()
+    }
+
     /// Certificates to trust beside the machine's own.
     fn roots(&self) -> Vec<Certificate> {
         Vec::new()
@@ -127,11 +140,20 @@ impl Outside for Internet {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
     }
+
+    fn reach(&self) -> Reach {
+        Reach::of_this_machine()
+    }
 }
 
 /// Fetches what strangers' URLs hold, and keeps it while it is fresh.
 pub struct GuardedFetcher {
-    client: Client,
+    direct: Client,
+    /// The way through the configured proxy, in place of the direct one.
+    proxied: ArcSwapOption<(Url, Client)>,
+    roots: Vec<Certificate>,
+    /// Can documents be had at all?
+    pub reach: Reach,
     clock: Arc<dyn Clock>,
     places: Places,
     lookups: Places,
@@ -141,17 +163,33 @@ pub struct GuardedFetcher {
 
 impl GuardedFetcher {
     pub fn new(outside: Arc<dyn Outside>, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
-        let roots = outside.roots();
+        let (roots, reach) = (outside.roots(), outside.reach());
         let resolver = PublicOnly { outside };
-        let client = super::guarded_client(Arc::new(resolver), roots, DEADLINE)?;
+        let direct = super::guarded_client(Arc::new(resolver), roots.clone(), DEADLINE)?;
         Ok(Self {
-            client,
+            direct,
+            proxied: ArcSwapOption::empty(),
+            roots,
+            reach,
             clock,
             places: Places::new(),
             lookups: Places::new(),
             budgets: Budgets::new(),
             cache: ResponseCache::new(),
         })
+    }
+
+    /// Asks through this proxy from now on, or directly. Whether a name leads to the public Internet is then for the proxy to say; what a URL
+    /// must look like is not.
+    pub fn use_proxy(&self, proxy: Option<&Url>) -> Result<(), NetError> {
+        if self.proxied.load().as_ref().map(|kept| &kept.0) == proxy {
+            return Ok(());
+        }
+        let client =
+            proxy.map(|proxy| Ok::<_, NetError>((proxy.clone(), super::proxied_client(proxy, self.roots.clone(), DEADLINE)?)));
+        self.proxied.store(client.transpose()?.map(Arc::new));
+        self.reach.found();
+        Ok(())
     }
 
     /// What the URL holds, if that is known and fresh: nothing is fetched.
@@ -225,7 +263,8 @@ impl GuardedFetcher {
 
     /// One request, and an answer that is what it must be.
     async fn ask(&self, url: &OutsideUrl, content: Content) -> Result<(Bytes, Duration), FetchError> {
-        let request = self.client.get(url.url().clone()).header(header::ACCEPT, "application/json");
+        let client = self.proxied.load().as_ref().map_or_else(|| self.direct.clone(), |kept| kept.1.clone());
+        let request = client.get(url.url().clone()).header(header::ACCEPT, "application/json");
         let mut response = request.send().await.map_err(|error| trouble(&error))?;
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));

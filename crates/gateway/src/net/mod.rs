@@ -5,6 +5,7 @@
 pub mod askers;
 mod freshness;
 pub mod guarded;
+pub mod reach;
 pub mod response_cache;
 
 use std::{sync::Arc, time::Duration};
@@ -16,8 +17,9 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use portunus_mcp::upstream::HttpClient;
-use reqwest::{Certificate, Client, ClientBuilder, dns::Resolve, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Proxy, dns::Resolve, redirect};
 use thiserror::Error;
+use url::Url;
 
 /// What differs between the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,18 +106,25 @@ fn builder(settings: NetSettings) -> ClientBuilder {
 /// what it is sent to was looked at just then. https and HTTP/1.1 only; no redirects, proxies, cookies or decompression.
 #[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
 fn guarded_client(resolver: Arc<dyn Resolve>, roots: Vec<Certificate>, timeout: Duration) -> Result<Client, NetError> {
-    let builder = Client::builder()
+    strangers_client(ClientBuilder::no_proxy(Client::builder()).dns_resolver(resolver).https_only(true), roots, timeout)
+}
+
+/// The same through a proxy that is configured for this alone: it resolves the names, and what it lets through is its affair.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes HTTP clients")]
+fn proxied_client(proxy: &Url, roots: Vec<Certificate>, timeout: Duration) -> Result<Client, NetError> {
+    strangers_client(Client::builder().no_proxy().proxy(Proxy::https(proxy.clone())?), roots, timeout)
+}
+
+fn strangers_client(builder: ClientBuilder, roots: Vec<Certificate>, timeout: Duration) -> Result<Client, NetError> {
+    let builder = builder
         .user_agent(concat!("portunus/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .referer(false)
-        .no_proxy()
-        .https_only(true)
         .http1_only()
         .no_gzip()
         .no_brotli()
         .no_deflate()
         .no_zstd()
-        .dns_resolver(resolver)
         .pool_max_idle_per_host(0)
         .timeout(timeout);
     Ok(if roots.is_empty() { builder } else { builder.tls_certs_merge(roots) }.build()?)

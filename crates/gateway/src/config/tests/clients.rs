@@ -23,11 +23,16 @@ fn switches() {
     let text = "
 clients:
   registration: {enabled: false, max_unused: 7}
-  metadata_documents: {enabled: true, domains: [claude.ai, '*.acme.com']}
+  metadata_documents: {enabled: true, domains: [claude.ai, '*.acme.com'], proxy: 'http://me:s3cret@proxy.acme.com:3128'}
   families:
     - {name: cursor, client_name: Cursor, redirect_schemes: [cursor], redirect_hosts: [www.cursor.com], registration: true}
 ";
-    let ClientsConfig { ways, max_unused, configured } = okta().yaml(text).load().clients;
+    let clients = okta().yaml(text).load().clients;
+    assert!(!format!("{clients:?}").contains("s3cret"));
+    let ClientsConfig { ways, max_unused, configured, proxy } = clients;
+    assert_eq!(proxy.unwrap().expose(), "http://me:s3cret@proxy.acme.com:3128");
+    let by_variable = okta().env(&[("METADATA_DOCUMENTS_PROXY", "http://proxy:3128")]).load().clients.proxy;
+    assert_eq!(by_variable.unwrap().expose(), "http://proxy:3128");
     assert_eq!((max_unused, configured.len()), (7, 0));
     assert!(!ways.registration && ways.metadata_documents && ways.is_open(Way::Registration));
     assert_eq!(ways.domains.len(), 2);
@@ -114,6 +119,8 @@ fn switches_that_need_mending() {
         ("registration: {max_unused: 1.5}", "a whole number"),
         ("registration: {max_unused: many}", "a whole number, without quotes"),
         ("metadata_documents: {domains: ['https://claude.ai']}", "*.app.example"),
+        ("metadata_documents: {proxy: 'proxy.acme.com:3128'}", "http://host:port"),
+        ("metadata_documents: {proxy: 'socks5://proxy.acme.com:3128'}", "http://host:port"),
         ("families: [{client_name: A, registration: true}]", "no `name`"),
         ("families: [{name: a, registration: true}]", "`redirect_hosts`"),
         ("families: [{name: a, client_name: A}]", "without a switch"),

@@ -87,9 +87,13 @@ fn no_client(room: &AuthorizeRoom, id: &RequestId, error: NoClient) -> Result<Re
     match error {
         NoClient::Store(error) => Err(error),
         NoClient::Refused(problem) => Ok(refuse(room, id, &problem)),
-        NoClient::Unreachable => {
-            let text = "The application describes itself in a document on the web, and that cannot be fetched just now.";
-            let error = PageError::new("This application cannot be looked up", text).hint("Try again in a minute.");
+        NoClient::Unreachable { host } => {
+            let text =
+                format!("The application describes itself in a document at {host}, and this gateway cannot fetch it just now.");
+            let error = PageError::new("This application cannot be looked up", text).hint(
+                "Start again from the application in a minute. If it goes on, tell your administrator: a gateway without a direct way to the \
+                 Internet needs clients.metadata_documents.proxy, or clients.metadata_documents.enabled: false, in its configuration.",
+            );
             Ok(room.desk.error(StatusCode::SERVICE_UNAVAILABLE, id, error))
         }
     }

@@ -17,10 +17,21 @@ use portunus_core::{
 use serde::Serialize;
 use serde_json::json;
 
+use crate::edge::clients::ClientDirectory;
+
 #[derive(Clone)]
 pub struct MetadataRoom {
     pub resources: Arc<Resources>,
     pub features: Features,
+    pub directory: ClientDirectory,
+}
+
+impl MetadataRoom {
+    /// What can be had at this moment.
+    fn features(&self) -> Features {
+        let metadata_documents = self.features.metadata_documents && self.directory.has_reach();
+        Features { metadata_documents, ..self.features }
+    }
 }
 
 pub fn routes(room: MetadataRoom) -> Router {
@@ -39,11 +50,11 @@ fn document<T: Serialize>(document: T) -> Response {
 }
 
 async fn authorization_server(State(room): State<MetadataRoom>) -> Response {
-    document(metadata::authorization_server(&room.resources, room.features))
+    document(metadata::authorization_server(&room.resources, room.features()))
 }
 
 async fn openid_configuration(State(room): State<MetadataRoom>) -> Response {
-    document(metadata::openid_configuration(&room.resources, room.features))
+    document(metadata::openid_configuration(&room.resources, room.features()))
 }
 
 /// Without a path: the document of `/mcp`, which is what a client that knows only our host wants.

@@ -1,7 +1,7 @@
 //! The fetcher among the animals of the zoo (threats 26, 27). That the gateway uses it, and for what, is tested in
 //! `tests/strangers`.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, sync::Mutex};
 
 use portunus_core::{Timestamp, address_block::AddressBlock, clock::FixedClock};
 use portunus_testkit::{
@@ -359,4 +359,45 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
     for one in flood {
         one.abort();
     }
+}
+
+/// A proxy that takes every CONNECT to the zoo, and notes the targets.
+async fn proxy(zoo: &Zoo) -> (Url, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (targets, to): (Arc<Mutex<Vec<String>>>, _) = (Arc::default(), zoo.address());
+    let seen = Arc::clone(&targets);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let seen = Arc::clone(&seen);
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(tokio::io::AsyncReadExt::read_u8(&mut client).await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                seen.lock().unwrap().push(head.lines().next().unwrap().to_owned());
+                let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
+                tokio::io::AsyncWriteExt::write_all(&mut client, b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    (Url::parse(&format!("http://{address}")).unwrap(), targets)
+}
+
+#[tokio::test]
+async fn fb17_documents_come_through_the_proxy_that_is_configured() {
+    let visit = Visit::begin().await;
+    visit.zoo.keep(HONEST, Animal::honest(json!({"v": 1})));
+    visit.zoo.name("app.zoo.example", [&[]]);
+    assert!(matches!(visit.load(HONEST).await, Err(FetchError::Unresolved(_))), "there is no direct way");
+    let (url, targets) = proxy(&visit.zoo).await;
+    visit.fetcher.use_proxy(Some(&url)).unwrap();
+    visit.clock.advance(Duration::from_secs(60));
+    assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
+    assert_eq!(*targets.lock().unwrap(), ["CONNECT app.zoo.example:443 HTTP/1.1"], "names are the proxy's to resolve");
+    visit.fetcher.use_proxy(None).unwrap();
+    visit.clock.advance(Duration::from_secs(24 * 3600 + 600));
+    assert!(visit.load(HONEST).await.is_err());
 }

@@ -2,3 +2,4 @@
 //! docs/field.md.
 
 mod browsers;
+mod documents;
