@@ -1,7 +1,7 @@
 //! A sign-in in flight and what it leaves behind: [`Transaction`], [`BrowserTransaction`], [`ProviderLeg`], [`Login`]. The rules that move a
 //! transaction on live in [`crate::oauth::authorize`].
 
-use std::ops::Deref;
+use std::{ops::Deref, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,17 @@ impl Interaction {
     /// Must the provider have the person sign in again, whoever it knows?
     pub fn is_fresh(&self) -> bool {
         self.prompt.login || self.max_age.is_some()
+    }
+
+    /// How many seconds ago the person may have signed in at the provider, at most: its own session does not count for a request that wants them
+    /// to sign in (FB64).
+    pub fn oldest_sign_in(&self) -> Option<u64> {
+        if self.prompt.login { Some(0) } else { self.max_age }
+    }
+
+    /// Since when they must have signed in there, for a request that began then.
+    pub fn signed_in_since(&self, begun: Timestamp) -> Option<Timestamp> {
+        self.oldest_sign_in().map(|age| begun - Duration::from_secs(age))
     }
 }
 

@@ -152,6 +152,7 @@ fn error() -> Response {
         title: "This application may not be sent there".into(),
         message: "The address it asks us to send you to is not one that it registered. We have not sent you anywhere.".into(),
         hint: Some("Remove the connection in your application, and connect again.".into()),
+        again: None,
         back: Some(BackLink { label: "Go back to Cursor".into(), href: "https://www.cursor.com/callback".into() }),
         request_id: "01JZ9X4T8Q".into(),
     };

@@ -79,6 +79,10 @@ impl<T> Cache<T> {
         Self { pace, held: RwLock::new(None), turn: Mutex::default() }
     }
 
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh().is_some()
+    }
+
     /// The document, from memory while it is fresh. `fetch` gets the time it may take.
     pub(crate) async fn load<F, Fut>(&self, fetch: F) -> Result<Arc<T>, IdentityError>
     where

@@ -3,12 +3,16 @@
 
 use serde_json::{Map, Value};
 
+use crate::blame::quote;
+
 /// More groups than this are not kept, nor longer names.
 const MAX_GROUPS: usize = 1000;
 const MAX_GROUP_LENGTH: usize = 256;
 const MAX_NAME_LENGTH: usize = 256;
 const MAX_EMAIL_LENGTH: usize = 320;
 const MAX_DOMAIN_LENGTH: usize = 253;
+/// More claims than this are not named in a log line.
+const MAX_NAMES: usize = 40;
 
 /// Claims of the ID token, and where it has none, of userinfo.
 #[derive(Debug)]
@@ -47,6 +51,17 @@ impl<'a> Claims<'a> {
         (email, is_verified)
     }
 
+    /// Is there anything to read groups from?
+    pub(crate) fn has(&self, claim: &str) -> bool {
+        self.find(claim).is_some()
+    }
+
+    /// The names of the claims that there are, for an administrator who looks for one.
+    pub(crate) fn names(&self) -> String {
+        let named = self.id_token.keys().chain(self.userinfo.into_iter().flat_map(Map::keys));
+        named.map(|name| quote(name)).take(MAX_NAMES).collect::<Vec<_>>().join(", ")
+    }
+
     /// The groups, and whether they are all there are.
     pub(crate) fn groups(&self, claim: &str) -> (Vec<String>, bool) {
         groups(self.find(claim))
@@ -72,13 +87,24 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// A claim by its name, or by the path to it when the name has dots and no claim is called so: `realm_access.roles`.
+/// A claim by its name, or by the path to it: `realm_access.roles`. Names may have dots themselves, as in
+/// `resource_access.mcp.acme.com.roles`: every way to split is tried, the longest names first (FB65).
 pub(crate) fn find<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a Value> {
-    if let Some(value) = claims.get(claim) {
-        return Some(value).filter(|value| !value.is_null());
+    if let Some(value) = claims.get(claim).filter(|value| !value.is_null()) {
+        return Some(value);
     }
-    let (first, rest) = claim.split_once('.')?;
-    find(claims.get(first)?.as_object()?, rest)
+    claim.rmatch_indices('.').find_map(|(at, _)| find(claims.get(&claim[..at])?.as_object()?, &claim[at + 1..]))
+}
+
+/// What a group is called in each of the shapes that providers have (FB22): a text, or an object that has a name.
+fn group_name(group: &Value) -> Option<&str> {
+    match group {
+        Value::String(text) => Some(text),
+        Value::Object(members) => {
+            ["name", "displayName", "display", "value"].iter().find_map(|name| members.get(*name)?.as_str())
+        }
+        _ => None,
+    }
 }
 
 /// Takes an address with exactly one `@` (threat 42), and no other.
@@ -89,15 +115,19 @@ pub(crate) fn email(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// Texts only, each once, within limits, and whether none was left out for their number. One text alone counts as a list of one.
+/// Names only, each once, within limits, and whether none was left out for their number. One text alone counts as a list of one; of an object the
+/// keys are the groups.
 fn groups(value: Option<&Value>) -> (Vec<String>, bool) {
-    let listed = match value {
-        Some(Value::Array(groups)) => groups.as_slice(),
-        Some(one @ Value::String(_)) => std::slice::from_ref(one),
-        _ => &[],
+    let listed: Vec<&str> = match value {
+        Some(Value::Array(groups)) => groups.iter().filter_map(group_name).collect(),
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Object(roles)) => {
+            roles.iter().filter(|(_, value)| !value.is_null() && **value != false).map(|(role, _)| role.as_str()).collect()
+        }
+        _ => Vec::new(),
     };
     let mut groups: Vec<String> = Vec::new();
-    for group in listed.iter().filter_map(Value::as_str) {
+    for &group in &listed {
         let fits = !group.is_empty() && group.len() <= MAX_GROUP_LENGTH && !group.chars().any(char::is_control);
         if !fits {
             tracing::warn!(length = group.len(), "a group with an unusable name is left out");
@@ -136,12 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_texts_each_once_and_not_too_many() {
+    fn fb22_groups_of_every_shape_each_once_and_not_too_many() {
         let cases = [
             (json!(["a", "b", "a"]), vec!["a", "b"]),
             (json!("a"), vec!["a"]),
             (json!(["a", 1, null, {"b": 1}, "", "x\n"]), vec!["a"]),
-            (json!({"a": 1}), vec![]),
+            (json!({"a": 1, "b": {"0815": "acme.com"}, "c": false, "d": null}), vec!["a", "b"]),
+            (json!([{"name": "a", "id": 1}, {"displayName": "b"}]), vec!["a", "b"]),
             (json!(7), vec![]),
         ];
         for (value, expected) in cases {
@@ -155,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_token_goes_before_userinfo_and_paths_reach_inside() {
+    fn fb22_the_id_token_goes_before_userinfo_and_paths_reach_inside() {
         let id_token =
             map(&json!({"name": "Alice", "email": "bad", "realm_access": {"roles": ["r"]}, "https://a.b/groups": ["g"]}));
         let userinfo = map(&json!({"name": "Eve", "email": "eve@x", "email_verified": true, "groups": ["u"]}));
@@ -166,6 +197,12 @@ mod tests {
         assert_eq!(claims.groups("realm_access.roles").0, ["r"]);
         assert_eq!(claims.groups("https://a.b/groups").0, ["g"]);
         assert!(claims.groups("nobody.knows").0.is_empty());
+        let dotted = map(
+            &json!({"resource_access": {"mcp.acme.com": {"roles": ["r"]}, "mcp": {"acme": 1}}, "a.b": {"c.d": {"e": ["x"]}}}),
+        );
+        let claims = Claims { id_token: &dotted, userinfo: None };
+        assert_eq!(claims.groups("resource_access.mcp.acme.com.roles").0, ["r"]);
+        assert_eq!(claims.groups("a.b.c.d.e").0, ["x"]);
     }
 
     #[test]

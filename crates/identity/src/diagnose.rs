@@ -1,33 +1,68 @@
 //! The doctor's part (`portunus check`): asks a provider everything that a sign-in would need of it, and says of each setting
 //! what was found and what to change. Nobody is signed in. The requests are made in [`crate::trial`].
 
+use std::time::{Duration, Instant};
+
 use crate::{
     blame::Blame,
+    fetch::DEADLINE,
     oauth2::GithubProvider,
     oidc::OidcProvider,
     okta, presets,
     provider::{IdentityError, Provider as _},
     settings::{Preset, ProviderSettings},
+    trial::Verdict,
 };
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    pub ok: bool,
+    pub state: State,
     /// The setting it is about: `AUTH_OKTA_ISSUER`; or `redirect URI`, which is registered at the provider.
     pub setting: String,
     pub found: String,
     pub advice: Option<String>,
 }
 
+/// What comes of a finding. What could not be found out is never "fine" (FB69, FB87).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Fine,
+    Wrong,
+    Unknown,
+}
+
+/// Our addresses, which must be registered at the provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Ours<'a> {
+    /// Where it sends people who signed in.
+    pub callback: &'a str,
+    /// Where it sends people who signed out.
+    pub signed_out: &'a str,
+}
+
 impl Finding {
+    pub fn is_wrong(&self) -> bool {
+        self.state == State::Wrong
+    }
+
     fn of<T>(setting: impl Into<String>, found: impl Into<String>, result: &Result<T, IdentityError>) -> Self {
+        Self::judged(setting, found, &result.as_ref().map(|_| Verdict::Fine).map_err(Clone::clone))
+    }
+
+    fn judged(setting: impl Into<String>, found: impl Into<String>, verdict: &Result<Verdict, IdentityError>) -> Self {
         let (setting, found) = (setting.into(), found.into());
-        match result {
-            Ok(_) => Self { ok: true, setting, found, advice: None },
+        match verdict {
+            Ok(Verdict::Fine) => Self { state: State::Fine, setting, found, advice: None },
+            Ok(Verdict::Unknown(why)) => Self {
+                state: State::Unknown,
+                setting,
+                found: format!("{found}: {why}"),
+                advice: Some("It could not be found out from here: sign in once to see".to_owned()),
+            },
             Err(error) => {
                 let (found, advice) = parts(error);
-                Self { ok: false, setting, found, advice: Some(advice) }
+                Self { state: State::Wrong, setting, found, advice: Some(advice) }
             }
         }
     }
@@ -45,9 +80,9 @@ fn parts(error: &IdentityError) -> (String, String) {
 
 /// Asks the provider that `settings` describe. Findings come in the order in which a sign-in would meet them, and end where it
 /// could not go on. A code that was never issued is offered to the token endpoint, which the provider may log as a failure.
-pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, redirect_uri: &str) -> Vec<Finding> {
+pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>) -> Vec<Finding> {
     if settings.preset == Preset::Github {
-        return diagnose_github(&GithubProvider::new(settings, http.clone()), redirect_uri).await;
+        return diagnose_github(&GithubProvider::new(settings, http.clone()), ours.callback).await;
     }
     let groups = settings.clone();
     let provider = OidcProvider::new(settings, http.clone());
@@ -56,14 +91,49 @@ pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, redire
     let issuer = metadata.as_ref().map_or_else(|_| groups.issuer.clone(), |metadata| metadata.issuer.clone());
     let mut findings = vec![Finding::of(blame.setting("ISSUER"), issuer, &metadata)];
     let Ok(metadata) = metadata else { return findings };
+    let began = Instant::now();
     let keys = provider.in_time(provider.keys(&metadata)).await;
-    findings.push(Finding::of(blame.setting("ISSUER"), "its signing keys can be read", &keys));
-    let authorization = provider.in_time(provider.try_authorization(&metadata, redirect_uri)).await;
-    findings.push(Finding::of("redirect URI", redirect_uri, &authorization));
-    let secret = provider.in_time(provider.try_secret(&metadata, redirect_uri)).await;
-    findings.push(Finding::of(blame.setting("SECRET"), "the token endpoint knows this client and its secret", &secret));
+    let for_keys = began.elapsed();
+    findings.push(Finding::of(blame.setting("ISSUER"), format!("its signing keys can be read, in {}", shown(for_keys)), &keys));
+    let authorization = provider.in_time(provider.try_authorization(&metadata, ours.callback)).await;
+    findings.push(Finding::judged("redirect URI", ours.callback, &authorization));
+    let began = Instant::now();
+    let secret = provider.in_time(provider.try_secret(&metadata, ours.callback)).await;
+    let for_token = began.elapsed();
+    let found = format!("the token endpoint knows this client and its secret, in {}", shown(for_token));
+    findings.push(Finding::of(blame.setting("SECRET"), found, &secret));
+    if secret.is_ok() && provider.is_secret_checked(&metadata, ours.callback).await == Some(false) {
+        findings.push(Finding {
+            state: State::Wrong,
+            setting: blame.setting("SECRET"),
+            found: "the token endpoint takes any secret: it does not check it".to_owned(),
+            advice: Some("Make the client a confidential one at the provider (Keycloak: Client authentication), or take the secret out here".to_owned()),
+        });
+    }
+    findings.extend(pace(for_token.max(for_keys), blame));
+    let sign_out = provider.in_time(provider.try_sign_out(&metadata, ours.signed_out)).await;
+    if let Some(sign_out) = sign_out.transpose() {
+        findings.push(Finding::judged("sign-out redirect URI", ours.signed_out, &sign_out));
+    }
     findings.extend(groups_scope(&groups, metadata.scopes_supported.as_deref(), blame));
     findings
+}
+
+fn shown(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// A person waits for the token endpoint, and for keys when they are new. `None`: it is quick enough to say no more of it.
+fn pace(slowest: Duration, blame: &Blame) -> Option<Finding> {
+    (slowest > DEADLINE / 2).then(|| Finding {
+        state: if slowest > DEADLINE.mul_f64(0.8) { State::Wrong } else { State::Unknown },
+        setting: blame.setting("ISSUER"),
+        found: format!("the provider is slow: {} for one answer", shown(slowest)),
+        advice: Some(format!(
+            "A sign-in is given up after {}: find out why the provider, or the way to it, takes so long",
+            shown(DEADLINE)
+        )),
+    })
 }
 
 async fn diagnose_github(provider: &GithubProvider, redirect_uri: &str) -> Vec<Finding> {
@@ -82,7 +152,7 @@ fn groups_scope(settings: &ProviderSettings, offered: Option<&[String]>, blame: 
     let asks = presets::scopes(settings, offered).iter().any(|scope| scope == "groups");
     let is_custom_okta = settings.preset == Preset::Okta && !okta::is_org_server(&settings.issuer);
     (is_custom_okta && !asks).then(|| Finding {
-        ok: true,
+        state: State::Fine,
         setting: blame.setting("SCOPES"),
         found: "the scope `groups` is not asked for: this server does not offer it".to_owned(),
         advice: Some(

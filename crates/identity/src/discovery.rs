@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 use reqwest::StatusCode;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     cache::Fetched,
     fetch::fetch,
     id_token::ALLOWED,
-    okta,
+    okta, presets,
     provider::IdentityError,
     settings::Preset,
 };
@@ -44,19 +44,22 @@ pub(crate) enum TokenAuth {
     Unsupported,
 }
 
-#[derive(Deserialize)]
-struct RawMetadata {
-    issuer: String,
-    authorization_endpoint: String,
-    token_endpoint: String,
-    jwks_uri: String,
-    userinfo_endpoint: Option<String>,
-    end_session_endpoint: Option<String>,
-    scopes_supported: Option<Vec<String>>,
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    id_token_signing_alg_values_supported: Option<Vec<String>>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
+/// The document as it came. A member that is null, empty or of another type than it should be counts as absent (FB20).
+struct RawMetadata(Map<String, Value>);
+
+impl RawMetadata {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        let texts: Vec<_> = self.0.get(name)?.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        (!texts.is_empty()).then_some(texts)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|flag| flag == true || flag == "true")
+    }
 }
 
 /// Where metadata is asked for, and in whose name.
@@ -77,36 +80,51 @@ impl Discovery<'_> {
         if let Some(error) = self.blame.overload("metadata document", &answer) {
             return Err(error);
         }
+        if let Some(target) = answer.header("location").filter(|_| answer.status.is_redirection()) {
+            return Err(self.blame.misconfigured(
+                format!("the metadata document is not there: {} leads to {}", answer.status, quote(target)),
+                format!("Set {} to the issuer that answers there; redirects are not followed", self.blame.setting("ISSUER")),
+            ));
+        }
         if answer.status != StatusCode::OK {
             return Err(self.not_there(answer.status));
         }
-        let raw = answer.json::<RawMetadata>().map_err(|error| {
+        let raw = answer.json().map(RawMetadata).map_err(|error| {
             self.blame.misconfigured(format!("the metadata document cannot be read: {error}"), self.issuer_hint())
         })?;
-        Ok(Fetched { value: self.check(raw)?, max_age: answer.max_age() })
+        Ok(Fetched { value: self.check(&raw)?, max_age: answer.max_age() })
     }
 
-    fn check(&self, raw: RawMetadata) -> Result<Metadata, IdentityError> {
-        if raw.issuer != self.issuer {
-            let found = quote(&raw.issuer);
+    fn check(&self, raw: &RawMetadata) -> Result<Metadata, IdentityError> {
+        let needed = |name: &str| {
+            let lacks = || self.blame.misconfigured(format!("its metadata has no {name}"), self.issuer_hint());
+            raw.text(name).ok_or_else(lacks)
+        };
+        let issuer = needed("issuer")?;
+        if issuer != self.issuer && !presets::is_tenant_by_domain(self.preset, self.issuer, issuer) {
+            let found = quote(issuer);
             return Err(self.blame.misconfigured(
                 format!("its metadata names the issuer {found:?}, the setting is {:?}", self.issuer),
                 format!("Set {} to exactly {found}", self.blame.setting("ISSUER")),
             ));
         }
-        let endpoint = |name: &str, text: &str| self.endpoint(name, text);
-        let optional = |name: &str, text: Option<String>| text.map(|text| self.endpoint(name, &text)).transpose();
+        let endpoint = |name: &str| self.endpoint(name, needed(name)?);
+        // No sign-in needs it, so none ends because of it.
+        let optional = |name: &str| {
+            let found = self.endpoint(name, raw.text(name)?);
+            found.inspect_err(|error| tracing::warn!(%error, "an endpoint of a provider is not used")).ok()
+        };
         Ok(Metadata {
-            authorization_endpoint: endpoint("authorization_endpoint", &raw.authorization_endpoint)?,
-            token_endpoint: endpoint("token_endpoint", &raw.token_endpoint)?,
-            jwks_uri: endpoint("jwks_uri", &raw.jwks_uri)?,
-            userinfo_endpoint: optional("userinfo_endpoint", raw.userinfo_endpoint)?,
-            end_session_endpoint: optional("end_session_endpoint", raw.end_session_endpoint)?,
-            scopes_supported: raw.scopes_supported,
-            token_auth: token_auth(raw.token_endpoint_auth_methods_supported.as_deref()),
-            algorithms: self.algorithms(raw.id_token_signing_alg_values_supported)?,
-            sends_iss: raw.authorization_response_iss_parameter_supported,
-            issuer: raw.issuer,
+            authorization_endpoint: endpoint("authorization_endpoint")?,
+            token_endpoint: endpoint("token_endpoint")?,
+            jwks_uri: endpoint("jwks_uri")?,
+            userinfo_endpoint: optional("userinfo_endpoint"),
+            end_session_endpoint: optional("end_session_endpoint"),
+            scopes_supported: raw.list("scopes_supported"),
+            token_auth: token_auth(raw.list("token_endpoint_auth_methods_supported").as_deref()),
+            algorithms: self.algorithms(raw.list("id_token_signing_alg_values_supported"))?,
+            sends_iss: raw.flag("authorization_response_iss_parameter_supported"),
+            issuer: issuer.to_owned(),
         })
     }
 

@@ -84,6 +84,12 @@ impl Exchange<'_> {
         let console = self.settings.preset.facts().console;
         let said = format!("the token endpoint answered {} ({})", quote(error), quote(description));
         match error {
+            "invalid_client" | "invalid_request" if is_about_other_proof(description) => self.blame.misconfigured(
+                said,
+                format!(
+                    "Another way of client authentication is set for this client: choose one with a client secret in {console}"
+                ),
+            ),
             "invalid_client" | "incorrect_client_credentials" => self.blame.misconfigured(
                 said,
                 format!(
@@ -92,6 +98,18 @@ impl Exchange<'_> {
                     self.blame.setting("SECRET")
                 ),
             ),
+            // Some have it for a wrong secret (FB62): their words tell.
+            "unauthorized_client" if is_about_other_proof(description) => self.blame.misconfigured(
+                said,
+                format!(
+                    "Another way of client authentication is set for this client: choose `Client Id and Secret` in {console}"
+                ),
+            ),
+            "unauthorized_client" if is_about_secret(description) => {
+                let (id, secret) = (self.blame.setting("ID"), self.blame.setting("SECRET"));
+                self.blame
+                    .misconfigured(said, format!("Check {id} and {secret} against {console}: the secret is wrong or missing"))
+            }
             "unauthorized_client" | "unsupported_grant_type" => {
                 self.blame.misconfigured(said, format!("Allow the grant type Authorization Code in {console}"))
             }
@@ -115,6 +133,19 @@ impl Exchange<'_> {
             format!("Check that {} is the issuer of this provider", self.blame.setting("ISSUER")),
         )
     }
+}
+
+/// Does it want a signed request or a certificate?
+fn is_about_other_proof(description: &str) -> bool {
+    let description = description.to_ascii_lowercase();
+    ["client_assertion", "assertion", "certificate", "x509", "x.509", "mtls", "private_key_jwt"]
+        .iter()
+        .any(|word| description.contains(word))
+}
+
+fn is_about_secret(description: &str) -> bool {
+    let description = description.to_ascii_lowercase();
+    description.contains("secret") || description.contains("credential")
 }
 
 /// HTTP Basic with both parts form-encoded first (RFC 6749 section 2.3.1).

@@ -88,5 +88,49 @@ fn transport(error: &reqwest::Error) -> Trouble {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    Trouble::Transport(text)
+    Trouble::Transport(match in_words(&text) {
+        Some(words) => format!("{words} ({text})"),
+        None => text,
+    })
+}
+
+/// What a failed handshake means to whoever set up the provider (FB68, FB88).
+fn in_words(error: &str) -> Option<&'static str> {
+    if error.contains("InvalidContentType") || error.contains("invalid content type") || error.contains("wrong version number") {
+        return Some(
+            "what answers at this https address speaks no TLS: it may be a port for http, or a proxy that ends TLS elsewhere",
+        );
+    }
+    if error.contains("UnknownIssuer") || error.contains("unable to get local issuer") || error.contains("self-signed") {
+        return Some(
+            "its certificate is signed by an authority that this machine does not trust: name the file with that authority's certificate in PROVIDER_CA_FILE",
+        );
+    }
+    if error.contains("NotValidForName") || error.contains("not valid for name") {
+        return Some("its certificate is for another name");
+    }
+    if error.contains("Expired") || error.contains("certificate expired") {
+        return Some("its certificate has expired, or this machine's clock is wrong");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fb88_the_words_for_a_failed_handshake() {
+        for (error, words) in [
+            ("client error (Connect): received corrupt message of type InvalidContentType", Some("speaks no TLS")),
+            ("invalid peer certificate: UnknownIssuer", Some("PROVIDER_CA_FILE")),
+            ("invalid peer certificate: NotValidForName", Some("another name")),
+            ("invalid peer certificate: Expired", Some("expired")),
+            ("tcp connect error: Connection refused (os error 111)", None),
+        ] {
+            let found = in_words(error);
+            assert_eq!(found.is_some(), words.is_some(), "{error}");
+            assert!(found.unwrap_or_default().contains(words.unwrap_or_default()), "{error}: {found:?}");
+        }
+    }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use portunus_core::{Timestamp, secret::SecretText};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 
-use crate::jwks::KeySet;
+use crate::{blame::quote, jwks::KeySet};
 
 /// All the algorithms that are ever accepted: public-key ones. Neither `none` nor a keyed hash is among them.
 pub(crate) const ALLOWED: [(&str, Algorithm); 7] = [
@@ -20,6 +21,17 @@ pub(crate) const ALLOWED: [(&str, Algorithm); 7] = [
     ("PS256", Algorithm::PS256),
     ("EdDSA", Algorithm::EdDSA),
 ];
+
+/// Those alone.
+pub(crate) const fn algorithms() -> [Algorithm; ALLOWED.len()] {
+    let mut found = [Algorithm::RS256; ALLOWED.len()];
+    let mut n = 0;
+    while n < ALLOWED.len() {
+        found[n] = ALLOWED[n].1;
+        n += 1;
+    }
+    found
+}
 
 /// How far the provider's clock may be from ours (F7).
 const LEEWAY_SECS: f64 = 60.0;
@@ -68,6 +80,8 @@ pub(crate) enum Flaw {
     NoKey,
     /// The token itself is not what it must be.
     Refused(&'static str),
+    /// The provider makes them in a way that we do not take: an administrator must change it there (FB67).
+    Setting(String),
 }
 
 #[derive(Deserialize)]
@@ -94,7 +108,7 @@ enum Audience {
 /// Verifies an ID token that came from the token endpoint. Headers that bring or point to a key (`jwk`, `jku`, `x5u`, `x5c`)
 /// are never looked at: keys come from `keys` alone.
 pub(crate) fn verify(token: &str, expected: &Expected<'_>, keys: &KeySet, now: Timestamp) -> Result<VerifiedIdToken, Flaw> {
-    let claims = verify_signature(token, expected.algorithms, keys)?;
+    let claims: Claims = verify_signature(token, expected.algorithms, keys)?;
     check_parties(&claims, expected)?;
     check_times(&claims, now)?;
     match &claims.nonce {
@@ -104,11 +118,32 @@ pub(crate) fn verify(token: &str, expected: &Expected<'_>, keys: &KeySet, now: T
     Ok(VerifiedIdToken { subject: claims.sub, others: claims.others })
 }
 
-fn verify_signature(token: &str, algorithms: &[Algorithm], keys: &KeySet) -> Result<Claims, Flaw> {
-    if token.len() > MAX_LENGTH {
-        return Err(Flaw::Refused("it is too long"));
+/// Verifies what the userinfo endpoint signed: by the provider, for us and about the same person, as far as it says so (section 5.3.2).
+pub(crate) fn verify_userinfo(token: &str, expected: &Expected<'_>, keys: &KeySet) -> Result<Map<String, Value>, Flaw> {
+    let claims: Map<String, Value> = verify_signature(token, expected.algorithms, keys)?;
+    let says = |claim: &str, expected: &str| match claims.get(claim) {
+        None => true,
+        Some(Value::Array(several)) => several.iter().any(|one| one == expected),
+        Some(one) => one == expected,
+    };
+    if !says("iss", expected.issuer) || !says("aud", expected.client_id) {
+        return Err(Flaw::Refused("it is another issuer's, or for another client"));
     }
-    let header = decode_header(token).map_err(|_| Flaw::Refused("its header cannot be read, or names an unknown algorithm"))?;
+    Ok(claims)
+}
+
+fn verify_signature<C: DeserializeOwned>(token: &str, algorithms: &[Algorithm], keys: &KeySet) -> Result<C, Flaw> {
+    if token.len() > MAX_LENGTH {
+        return Err(Flaw::Setting(format!("it has {} bytes, {MAX_LENGTH} are taken; {}", token.len(), longest_claim(token))));
+    }
+    if token.split('.').count() == 5 {
+        return Err(Flaw::Setting("it is encrypted (a JWE), which is not supported".to_owned()));
+    }
+    let Ok(header) = decode_header(token) else {
+        return Err(
+            named_algorithm(token).map_or(Flaw::Refused("its header cannot be read"), |found| not_taken(&found, algorithms))
+        );
+    };
     if header.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
         return Err(Flaw::Refused("its type is not JWT"));
     }
@@ -117,12 +152,12 @@ fn verify_signature(token: &str, algorithms: &[Algorithm], keys: &KeySet) -> Res
     }
     let is_allowed = ALLOWED.iter().any(|&(_, alg)| alg == header.alg);
     if !is_allowed || !algorithms.contains(&header.alg) {
-        return Err(Flaw::Refused("its algorithm is not allowed"));
+        return Err(not_taken(&named_algorithm(token).unwrap_or_default(), algorithms));
     }
     let validation = signature_only(header.alg);
     let mut flaw = Flaw::NoKey;
     for key in keys.candidates(header.kid.as_deref(), header.alg) {
-        match decode::<Claims>(token, &key.decoding, &validation) {
+        match decode::<C>(token, &key.decoding, &validation) {
             Ok(data) => return Ok(data.claims),
             Err(error) => match error.kind() {
                 // Without a `kid` every key is tried, and none may be the right one yet.
@@ -133,6 +168,31 @@ fn verify_signature(token: &str, algorithms: &[Algorithm], keys: &KeySet) -> Res
         }
     }
     Err(flaw)
+}
+
+/// What a part of the token says, which nobody has vouched for yet.
+fn unverified(token: &str, part: usize) -> Option<Map<String, Value>> {
+    let bytes = URL_SAFE_NO_PAD.decode(token.split('.').nth(part)?).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn named_algorithm(token: &str) -> Option<String> {
+    Some(quote(unverified(token, 0)?.get("alg")?.as_str()?))
+}
+
+fn not_taken(found: &str, algorithms: &[Algorithm]) -> Flaw {
+    // One that is never right is an attack rather than a setting.
+    if found.is_empty() || found.eq_ignore_ascii_case("none") {
+        return Flaw::Refused("its algorithm is not allowed");
+    }
+    let taken = ALLOWED.iter().filter(|(_, alg)| algorithms.contains(alg)).map(|&(name, _)| name).collect::<Vec<_>>().join(", ");
+    Flaw::Setting(format!("it is signed with {found}; accepted is what the provider's metadata offers of ours: {taken}"))
+}
+
+fn longest_claim(token: &str) -> String {
+    let claims = unverified(token, 1).unwrap_or_default();
+    let longest = claims.iter().map(|(name, value)| (value.to_string().len(), name)).max();
+    longest.map_or_else(String::new, |(bytes, name)| format!("the claim {:?} alone has {bytes}", quote(name)))
 }
 
 fn is_about_signature(error: &jsonwebtoken::errors::Error) -> bool {

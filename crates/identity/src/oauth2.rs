@@ -299,7 +299,7 @@ impl Provider for GithubProvider {
         self.in_time(self.sign_in(answer, leg)).await
     }
 
-    async fn sign_out_url(&self, _: Option<&SecretText>, _: &str) -> Result<Option<Url>, IdentityError> {
+    async fn sign_out_url(&self, _: Option<&SecretText>, _: &str, _: &str) -> Result<Option<Url>, IdentityError> {
         Ok(None)
     }
 

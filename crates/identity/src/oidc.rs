@@ -1,14 +1,20 @@
 //! An OpenID Connect provider, generic or preset: [`OidcProvider`]. Each step has a room of its own ([`crate::discovery`],
 //! [`crate::exchange`], [`crate::id_token`], [`crate::userinfo`]); here is their order. GitHub lives in [`crate::oauth2`].
 
+mod trials;
+
 use std::{
     future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use portunus_core::{Timestamp, admission::Unread, ids::ProviderName, secret::SecretText};
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 use url::Url;
 
@@ -19,19 +25,26 @@ use crate::{
     discovery::{Discovery, Metadata},
     exchange::{Exchange, Tokens},
     fetch::DEADLINE,
-    id_token::{self, Expected, Flaw, VerifiedIdToken},
+    id_token::{self, ALLOWED, Expected, Flaw, VerifiedIdToken},
     jwks::KeySet,
     okta,
     presets::{self, Facts},
-    provider::{IdentityError, Inbound, LegSecrets, Outbound, Provider, SignedIn, TOO_MANY_GROUPS},
+    provider::{
+        IdentityError, Inbound, LegSecrets, Outbound, PROVIDER_ERROR, Provider, SignedIn, TOO_MANY_GROUPS, TOOK_TOO_LONG,
+    },
     settings::{Preset, ProviderSettings},
-    trial::{self, Authorization, Trial},
-    userinfo,
+    userinfo::{self, Userinfo},
 };
 
 /// The longest address that a browser is sent to for a sign-out: the head of an answer that is much longer does not fit into the buffers that
 /// balancers have by default, and the browser gets an error of theirs (FB60).
 const LONGEST_SIGN_OUT: usize = 2000;
+/// How long userinfo may take of a sign-in that can end well without it.
+const USERINFO: Duration = Duration::from_millis(1500);
+/// How far the provider's clock may be from ours, in seconds (F7).
+const AUTH_TIME_LEEWAY: f64 = 60.0;
+/// A provider's metadata speaks of ID tokens; what signs userinfo it need not say.
+const ALL_ALGORITHMS: [jsonwebtoken::Algorithm; ALLOWED.len()] = id_token::algorithms();
 
 /// A provider with metadata, keys and ID tokens.
 #[derive(Debug)]
@@ -43,7 +56,8 @@ pub(crate) struct OidcProvider {
     blame: Blame,
     http: reqwest::Client,
     metadata: Cache<Metadata>,
-    keys: Cache<KeySet>,
+    keys: Arc<Cache<KeySet>>,
+    told_of_userinfo: AtomicBool,
 }
 
 impl OidcProvider {
@@ -57,7 +71,8 @@ impl OidcProvider {
             issuer: presets::issuer(&settings),
             blame: Blame::new(settings.name.clone()),
             metadata: Cache::new(pace),
-            keys: Cache::new(pace),
+            keys: Arc::new(Cache::new(pace)),
+            told_of_userinfo: AtomicBool::new(false),
             settings,
             http,
         }
@@ -71,6 +86,18 @@ impl OidcProvider {
         presets::check_issuer(&self.settings, &self.blame)?;
         let discovery = Discovery { http: &self.http, issuer: &self.issuer, preset: self.settings.preset, blame: &self.blame };
         self.metadata.load(|patience| async move { discovery.fetch(patience).await }).await
+    }
+
+    /// While the person is at the provider, so that nobody waits for keys afterwards. What is fetched stays, whatever becomes of the sign-in.
+    fn fetch_keys_ahead(&self, metadata: &Metadata) {
+        if self.keys.is_fresh() {
+            return;
+        }
+        let (keys, http, uri, blame) = (Arc::clone(&self.keys), self.http.clone(), metadata.jwks_uri.clone(), self.blame.clone());
+        tokio::spawn(async move {
+            // Whoever needs them meets the error, too.
+            let _ = keys.load(|patience| KeySet::fetch(&http, &uri, &blame, patience)).await;
+        });
     }
 
     pub(crate) async fn keys(&self, metadata: &Metadata) -> Result<Arc<KeySet>, IdentityError> {
@@ -93,7 +120,9 @@ impl OidcProvider {
             return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
         }
         let code = answer.code.as_ref().ok_or_else(|| self.blame.unverified("neither a code nor an error came back"))?;
-        let tokens = self.redeem(code, leg, &metadata).await?;
+        // Beside each other: a provider may take its time for both (FB63).
+        let (tokens, _) = tokio::join!(self.redeem(code, leg, &metadata), self.keys(&metadata));
+        let tokens = tokens?;
         let id_token = tokens.id_token.as_ref().ok_or_else(|| {
             self.blame.misconfigured(
                 "the token endpoint gave no ID token",
@@ -101,7 +130,8 @@ impl OidcProvider {
             )
         })?;
         let verified = self.verify(id_token, leg, &metadata, now).await?;
-        self.person(&verified, id_token, tokens.access_token.as_ref(), &metadata).await
+        self.check_auth_time(&verified, leg.signed_in_since)?;
+        self.person(&verified, id_token, tokens.access_token.as_ref(), leg, &metadata).await
     }
 
     /// `iss` of the answer is compared byte for byte when it is there, and must be there when the provider says so (RFC 9207
@@ -111,8 +141,30 @@ impl OidcProvider {
             Some(iss) if iss != metadata.issuer => {
                 Err(self.blame.unverified(format!("the answer is from the issuer {:?}", quote(iss))))
             }
-            None if metadata.sends_iss => Err(self.blame.unverified("the answer does not say which issuer it is from")),
+            None if metadata.sends_iss => Err(self.blame.unverified(
+                "the answer does not say which issuer it is from (`iss`), although the provider's metadata promises that it does: one of the two must be \
+                 changed there (Keycloak: Client > Advanced > OpenID Connect Compatibility Modes)",
+            )),
             _ => Ok(()),
+        }
+    }
+
+    /// That the person was asked to sign in says nothing: they may take that out of the address, and a provider may answer from its own session. The
+    /// token says when they did (FB64).
+    fn check_auth_time(&self, verified: &VerifiedIdToken, since: Option<Timestamp>) -> Result<(), IdentityError> {
+        let Some(since) = since else { return Ok(()) };
+        match verified.claims().get("auth_time").and_then(Value::as_f64) {
+            Some(at) if at + AUTH_TIME_LEEWAY >= since.as_secs_f64() => Ok(()),
+            Some(_) => Err(self.blame.refused(
+                "login_required",
+                "it did not have the person sign in again",
+                "The application asked for a fresh sign-in (prompt=login or max_age), and `auth_time` of the ID token is from before",
+            )),
+            None => Err(self.blame.refused(
+                "login_required",
+                "its ID token does not say when the person signed in",
+                "The application asked for a fresh sign-in (prompt=login or max_age): let the provider put `auth_time` into the ID token",
+            )),
         }
     }
 
@@ -128,16 +180,23 @@ impl OidcProvider {
         let said = format!("it answered {} ({})", quote(error), quote(description));
         let console = self.facts.console;
         match error {
-            "temporarily_unavailable" | "server_error" => self.blame.unavailable(said),
+            "temporarily_unavailable" if description.contains("authentication_expired") => {
+                self.blame.refused(TOOK_TOO_LONG, description, "The person took longer than the provider allows")
+            }
+            "temporarily_unavailable" | "server_error" => {
+                self.blame.refused(PROVIDER_ERROR, &format!("{error}: {description}"), "The reason is in the provider's own log")
+            }
             "invalid_scope" => self
                 .blame
                 .misconfigured(said, hint(format!("Allow the scopes in {console}, or choose others with {scopes_setting}"))),
             "invalid_request" | "unauthorized_client" | "unsupported_response_type" | "invalid_client" => {
                 self.blame.misconfigured(said, hint(format!("Compare the settings with {console}")))
             }
-            "access_denied" => {
-                self.blame.refused(error, description, hint(format!("Assign the person to this application in {console}")))
-            }
+            "access_denied" => self.blame.refused(
+                error,
+                description,
+                hint(format!("The person declined, or is not let in: then assign them to this application in {console}")),
+            ),
             _ => self.blame.refused(error, description, hint(format!("See {console}"))),
         }
     }
@@ -169,29 +228,13 @@ impl OidcProvider {
         if leg.fresh {
             url.query_pairs_mut().append_pair("prompt", self.facts.fresh_prompt);
         }
+        if let Some(seconds) = leg.max_age {
+            url.query_pairs_mut().append_pair("max_age", &seconds.to_string());
+        }
         if let Some(hint) = leg.login_hint {
             url.query_pairs_mut().append_pair("login_hint", hint);
         }
         url
-    }
-
-    /// Would a browser that we send there come back to our redirect URI?
-    pub(crate) async fn try_authorization(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
-        let url = self.authorization_request(metadata, &Trial::new().outbound(redirect_uri));
-        match trial::authorize(&self.http, url, redirect_uri, &self.blame, self.facts).await? {
-            Authorization::Error { error, description } => match self.redirect_error(&error, &description) {
-                // It came back to us, which is what we asked; whom it lets in it tells them.
-                IdentityError::Refused { .. } => Ok(()),
-                error => Err(error),
-            },
-            Authorization::Fine | Authorization::Unknown => Ok(()),
-        }
-    }
-
-    /// Would the token endpoint know us?
-    pub(crate) async fn try_secret(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
-        let trial = Trial::new();
-        Trial::is_client_known(self.redeem(trial.code(), &trial.leg(redirect_uri), metadata).await)
     }
 
     /// Verifies with the keys at hand, and with newly fetched ones if none of those fits (F4).
@@ -224,6 +267,58 @@ impl OidcProvider {
                 Err(self.blame.unverified("the ID token is signed with a key that the provider does not publish"))
             }
             Err(Flaw::Refused(why)) => Err(self.blame.unverified(format!("the ID token is refused: {why}"))),
+            Err(Flaw::Setting(why)) => Err(self.blame.misconfigured(
+                format!("the ID token cannot be taken: {why}"),
+                format!(
+                    "Change it in {}: signed with RS256 or ES256, not encrypted, and with fewer claims if it is long",
+                    self.facts.console
+                ),
+            )),
+        }
+    }
+
+    /// What userinfo adds, if it does: the ID token is good without it (FB21).
+    async fn more(
+        &self,
+        verified: &VerifiedIdToken,
+        endpoint: &Url,
+        access_token: &SecretText,
+        leg: &LegSecrets<'_>,
+        metadata: &Metadata,
+    ) -> Result<Option<Map<String, Value>>, IdentityError> {
+        let loaded = async {
+            let claims = match userinfo::load(&self.http, endpoint, access_token, &self.blame).await? {
+                Userinfo::Claims(claims) => claims,
+                Userinfo::Signed(token) => {
+                    let expected = Expected {
+                        issuer: &metadata.issuer,
+                        client_id: &self.settings.client_id,
+                        nonce: leg.nonce,
+                        algorithms: &ALL_ALGORITHMS,
+                    };
+                    let keys = self.keys(metadata).await?;
+                    id_token::verify_userinfo(token.expose(), &expected, &keys).map_err(|flaw| {
+                        self.blame.misconfigured(
+                            format!("what userinfo signed does not verify: {flaw:?}"),
+                            "Let it answer as application/json",
+                        )
+                    })?
+                }
+            };
+            userinfo::about(verified.subject(), claims, &self.blame)
+        };
+        match timeout(USERINFO, loaded)
+            .await
+            .unwrap_or_else(|_| Err(self.blame.unavailable("the userinfo endpoint did not answer in time")))
+        {
+            Ok(claims) => Ok(Some(claims)),
+            Err(error @ IdentityError::Unverified { .. }) => Err(error),
+            Err(error) => {
+                if !self.told_of_userinfo.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "people sign in with what their ID token says alone: userinfo, which has more, cannot be read");
+                }
+                Ok(None)
+            }
         }
     }
 
@@ -233,20 +328,24 @@ impl OidcProvider {
         verified: &VerifiedIdToken,
         id_token: &SecretText,
         access_token: Option<&SecretText>,
+        leg: &LegSecrets<'_>,
         metadata: &Metadata,
     ) -> Result<SignedIn, IdentityError> {
         let found = verified.claims();
         let groups_claim = self.settings.groups_claim.as_deref().unwrap_or(self.facts.groups_claim);
         self.check_overage(verified, groups_claim)?;
         let lacks_groups = self.facts.groups_in_userinfo && claims::find(found, groups_claim).is_none();
-        let lacks_more = lacks_groups || !found.contains_key("name") || !found.contains_key("email");
-        let more = match (&metadata.userinfo_endpoint, access_token) {
-            (Some(endpoint), Some(token)) if lacks_more => {
-                Some(userinfo::load(&self.http, endpoint, token, verified.subject(), &self.blame).await?)
+        let lacks_email = !found.contains_key("email");
+        let (more, is_unread) = match (&metadata.userinfo_endpoint, access_token) {
+            (Some(endpoint), Some(token)) if lacks_groups || lacks_email || !found.contains_key("name") => {
+                let more = self.more(verified, endpoint, token, leg, metadata).await?;
+                let is_unread = more.is_none();
+                (more, is_unread)
             }
-            _ => None,
+            _ => (None, false),
         };
         let claims = Claims { id_token: found, userinfo: more.as_ref() };
+        self.note_groups(&claims, groups_claim);
         let (email, email_verified) = claims.email();
         let is_microsoft = self.settings.preset == Preset::MicrosoftEntraId;
         let (groups, are_all_groups) = claims.groups(groups_claim);
@@ -258,9 +357,24 @@ impl OidcProvider {
             email_verified: email_verified || (is_microsoft && claims.is_email_of_verified_domain()),
             groups,
             hosted_domain: claims.hosted_domain(),
-            unread: Unread { email: false, groups: !are_all_groups },
+            unread: Unread { email: is_unread && lacks_email, groups: !are_all_groups || (is_unread && lacks_groups) },
             id_token: Some(id_token.clone()),
         })
+    }
+
+    /// A claim that was configured and says nothing is likely a mistake there: an administrator is told what came in its place (FB22, FB65).
+    fn note_groups(&self, claims: &Claims<'_>, claim: &str) {
+        if self.settings.groups_claim.is_none() || !claims.groups(claim).0.is_empty() {
+            return;
+        }
+        let state = if claims.has(claim) { "is empty, or no list of names" } else { "did not come" };
+        tracing::warn!(
+            provider = %self.settings.name,
+            claim,
+            "the configured groups claim {state}; those that came: {}. A name with dots, or a path into nested claims, is written with dots; the claim must be in \
+             the ID token or in userinfo, not in the access token alone",
+            claims.names()
+        );
     }
 
     /// Microsoft leaves the claim out, and a pointer in its place, when somebody is in too many groups. To sign them in without
@@ -289,11 +403,12 @@ impl Provider for OidcProvider {
     }
 
     fn is_issuer(&self, iss: &str) -> bool {
-        iss == self.issuer
+        iss == self.issuer || presets::is_tenant_by_domain(self.settings.preset, &self.issuer, iss)
     }
 
     async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
         let metadata = self.in_time(self.metadata()).await?;
+        self.fetch_keys_ahead(&metadata);
         Ok(self.authorization_request(&metadata, leg))
     }
 
@@ -301,12 +416,18 @@ impl Provider for OidcProvider {
         self.in_time(self.sign_in(answer, leg, now)).await
     }
 
-    async fn sign_out_url(&self, id_token_hint: Option<&SecretText>, return_to: &str) -> Result<Option<Url>, IdentityError> {
+    async fn sign_out_url(
+        &self,
+        id_token_hint: Option<&SecretText>,
+        return_to: &str,
+        state: &str,
+    ) -> Result<Option<Url>, IdentityError> {
         let metadata = self.in_time(self.metadata()).await?;
         let Some(mut url) = metadata.end_session_endpoint.clone() else { return Ok(None) };
         url.query_pairs_mut()
             .append_pair("post_logout_redirect_uri", return_to)
-            .append_pair("client_id", &self.settings.client_id);
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("state", state);
         if let Some(id_token) = id_token_hint {
             let mut hinting = url.clone();
             hinting.query_pairs_mut().append_pair("id_token_hint", id_token.expose());
@@ -326,7 +447,7 @@ impl Provider for OidcProvider {
         self.in_time(async {
             let metadata = self.metadata().await?;
             self.keys(&metadata).await?;
-            self.try_authorization(&metadata, redirect_uri).await
+            self.try_authorization(&metadata, redirect_uri).await.map(drop)
         })
         .await
     }

@@ -107,6 +107,23 @@ const GITHUB: Facts = Facts {
     ..GENERIC
 };
 
+/// The tenant that everybody's personal account is in.
+const MICROSOFT_CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+/// Is `found` the issuer that Microsoft has for a tenant which is configured by one of its domains (FB23)? Its metadata names the tenant's number.
+pub(crate) fn is_tenant_by_domain(preset: Preset, configured: &str, found: &str) -> bool {
+    fn tenant(issuer: &str) -> Option<(&str, &str)> {
+        issuer.strip_suffix("/v2.0")?.rsplit_once('/')
+    }
+    let is_number = |tenant: &str| tenant.len() == 36 && tenant.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let Some(((origin, domain), (other_origin, number))) = tenant(configured).zip(tenant(found)) else { return false };
+    preset == Preset::MicrosoftEntraId
+        && origin == other_origin
+        && domain.contains('.')
+        && is_number(number)
+        && number != MICROSOFT_CONSUMERS
+}
+
 impl Preset {
     /// Does a provider of this kind never say in its answers which issuer they are from (RFC 9207)? Then it needs a callback of
     /// its own (threat 54).
@@ -235,5 +252,33 @@ mod tests {
         assert!(check("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0").is_ok());
         let error = check("https://login.microsoftonline.com/common/v2.0").unwrap_err().to_string();
         assert!(error.contains("AUTH_MICROSOFT_ENTRA_ID_TENANT_ID"), "{error}");
+    }
+
+    #[test]
+    fn fb23_a_tenant_that_is_configured_by_its_domain() {
+        let number = "https://login.microsoftonline.com/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/v2.0";
+        let consumers = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
+        for (preset, configured, found, fits) in [
+            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/acme.com/v2.0", number, true),
+            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/acme.onmicrosoft.com/v2.0", number, true),
+            // Personal accounts are nobody's tenant (threat 53).
+            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/outlook.com/v2.0", consumers, false),
+            (Preset::MicrosoftEntraId, "https://login.microsoftonline.com/common/v2.0", number, false),
+            (
+                Preset::MicrosoftEntraId,
+                "https://login.microsoftonline.com/acme.com/v2.0",
+                "https://evil.example/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/v2.0",
+                false,
+            ),
+            (
+                Preset::MicrosoftEntraId,
+                "https://login.microsoftonline.com/acme.com/v2.0",
+                "https://login.microsoftonline.com/other.com/v2.0",
+                false,
+            ),
+            (Preset::Oidc, "https://login.microsoftonline.com/acme.com/v2.0", number, false),
+        ] {
+            assert_eq!(is_tenant_by_domain(preset, configured, found), fits, "{configured} {found}");
+        }
     }
 }

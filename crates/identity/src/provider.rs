@@ -26,8 +26,14 @@ pub trait Provider: Send + Sync {
     /// ID token and its nonce, reads groups.
     async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError>;
 
-    /// Where to send the browser to sign out at the provider too (OpenID Connect RP-Initiated Logout), if it offers that.
-    async fn sign_out_url(&self, id_token_hint: Option<&SecretText>, return_to: &str) -> Result<Option<Url>, IdentityError>;
+    /// Where to send the browser to sign out at the provider too (OpenID Connect RP-Initiated Logout), if it offers that. `state` comes back with
+    /// the browser.
+    async fn sign_out_url(
+        &self,
+        id_token_hint: Option<&SecretText>,
+        return_to: &str,
+        state: &str,
+    ) -> Result<Option<Url>, IdentityError>;
 
     /// Asks the provider for its metadata and keys, for the doctor and for a warm start. `redirect_uri` is what must be
     /// registered there.
@@ -43,6 +49,8 @@ pub struct Outbound<'a> {
     pub code_challenge: &'a CodeChallenge,
     /// Ask the person to sign in again even if the provider knows them.
     pub fresh: bool,
+    /// How many seconds ago the person may have signed in there, at most, if that matters.
+    pub max_age: Option<u64>,
     /// Whom to expect: a name or address that the provider may fill in.
     pub login_hint: Option<&'a str>,
 }
@@ -62,6 +70,8 @@ pub struct LegSecrets<'a> {
     pub redirect_uri: &'a str,
     pub nonce: &'a SecretText,
     pub code_verifier: &'a SecretText,
+    /// The person must have signed in there since, not only be known (OpenID Connect Core section 3.1.2.1, `max_age`).
+    pub signed_in_since: Option<Timestamp>,
 }
 
 /// A person, proven by the provider.
@@ -87,6 +97,9 @@ pub struct SignedIn {
 /// The `error` of a [`IdentityError::Refused`] for somebody whose groups are too many for one claim. Providers have no code of
 /// their own for it, so this one is ours.
 pub const TOO_MANY_GROUPS: &str = "too_many_groups";
+/// The same for somebody who took longer than the provider allows, and for an error of the provider's own that came with the person.
+pub const TOOK_TOO_LONG: &str = "authentication_expired";
+pub const PROVIDER_ERROR: &str = "provider_error";
 
 /// Why a sign-in at a provider did not come to an end. `Display` is for the log: it says what to fix, and never holds a secret.
 /// [`IdentityError::public_message`] is for the person.
@@ -107,6 +120,15 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
+    /// Could it end well if the person simply began again?
+    pub fn may_begin_again(&self) -> bool {
+        match self {
+            Self::Refused { error, .. } => error != TOO_MANY_GROUPS,
+            Self::Unavailable { .. } => true,
+            Self::Misconfigured { .. } | Self::Unverified { .. } => false,
+        }
+    }
+
     /// Fixed text for the error page: what happened and who can help, no detail.
     pub fn public_message(&self) -> &'static str {
         match self {
@@ -119,8 +141,14 @@ impl IdentityError {
                     "You are in more groups than your identity provider can pass on. Ask your administrator to narrow the groups \
                      claim of this application."
                 }
+                TOOK_TOO_LONG => "The sign-in took too long at your identity provider. Please start again.",
+                PROVIDER_ERROR => {
+                    "Your identity provider had an error. Please start again; if it goes on, tell your administrator, who finds the reason in \
+                     the provider's log."
+                }
                 _ => {
-                    "Your identity provider did not let you in. You may not be assigned to this application: ask your administrator."
+                    "You declined, or your identity provider did not let you in. Start again if you pressed the wrong button; else you may not be \
+                     assigned to this application: ask your administrator."
                 }
             },
             Self::Unavailable { .. } => "Your identity provider cannot be reached at the moment. Please try again in a minute.",

@@ -6,7 +6,7 @@ use reqwest::header::LOCATION;
 use url::Url;
 
 use crate::{
-    blame::Blame,
+    blame::{Blame, quote},
     fetch::{Answer, DEADLINE, fetch},
     presets::Facts,
     provider::{IdentityError, LegSecrets, Outbound},
@@ -35,12 +35,13 @@ impl Trial {
             nonce: &self.text,
             code_challenge: &self.code_challenge,
             fresh: false,
+            max_age: None,
             login_hint: None,
         }
     }
 
     pub(crate) fn leg<'a>(&'a self, redirect_uri: &'a str) -> LegSecrets<'a> {
-        LegSecrets { redirect_uri, nonce: &self.text, code_verifier: &self.text }
+        LegSecrets { redirect_uri, nonce: &self.text, code_verifier: &self.text, signed_in_since: None }
     }
 
     /// A code that was never issued.
@@ -57,15 +58,28 @@ impl Trial {
     }
 }
 
+/// Not the secret of anybody.
+pub(crate) const WRONG_SECRET: &str = "not-the-secret-to-see-whether-it-is-looked-at";
+/// How often a provider may send the browser on to another page of its own.
+const MOST_STEPS: usize = 3;
+/// How much of a page is quoted.
+const QUOTED: usize = 200;
+
+/// What a trial says of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Fine,
+    /// It could not be found out, and why.
+    Unknown(String),
+}
+
 /// What the authorization endpoint answered to a request that may show no page (`prompt=none`).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Authorization {
-    /// It knows our redirect URI, and sent a code there.
-    Fine,
-    /// It knows our redirect URI, and sent an error there: `login_required`, if all is well.
-    Error { error: String, description: String },
+    /// It knows our redirect URI, and sent a code there, or an error: `login_required`, if all is well.
+    Back { error: Option<(String, String)>, iss: Option<String> },
     /// It stays on a page of its own, which may be one to sign in at: nothing is learnt.
-    Unknown,
+    Unknown(String),
 }
 
 /// Sends the browser's request ourselves.
@@ -77,15 +91,17 @@ pub(crate) async fn authorize(
     facts: &Facts,
 ) -> Result<Authorization, IdentityError> {
     url.query_pairs_mut().append_pair("prompt", "none");
-    let answer = fetch(http.get(url), DEADLINE).await.map_err(|trouble| blame.trouble("authorization endpoint", &trouble))?;
-    if let Some(error) = blame.overload("authorization endpoint", &answer) {
-        return Err(error);
-    }
-    if answer.status.is_client_error() && answer.status.as_u16() != 403 {
+    let (answer, _) = walk(http, url, redirect_uri, "authorization endpoint", blame).await?;
+    if is_refusal(&answer) {
         return Err(blame.misconfigured(
-            format!("the authorization endpoint answered {} for the redirect URI {redirect_uri}", answer.status),
             format!(
-                "Add exactly {redirect_uri} to the Sign-in redirect URIs in {}; if it is there, check {}",
+                "the authorization endpoint answered {} for the redirect URI {redirect_uri}{}",
+                answer.status,
+                said(&answer.body)
+            ),
+            format!(
+                "Add exactly {redirect_uri} to the Sign-in redirect URIs in {}; if it is there, check {}, and whether the application is enabled \
+                 and may use the authorization code flow",
                 facts.console,
                 blame.setting("ID")
             ),
@@ -94,15 +110,126 @@ pub(crate) async fn authorize(
     Ok(read(&answer, redirect_uri))
 }
 
+/// Asks to sign out whoever is signed in at this program, which is nobody.
+pub(crate) async fn sign_out(
+    http: &reqwest::Client,
+    url: Url,
+    return_to: &str,
+    blame: &Blame,
+    facts: &Facts,
+) -> Result<Verdict, IdentityError> {
+    let (answer, is_back) = walk(http, url, return_to, "end_session_endpoint", blame).await?;
+    let words = said(&answer.body);
+    // Nobody is signed in here, so there is none to send.
+    if is_refusal(&answer) && words.contains("id_token_hint") {
+        return Ok(Verdict::Unknown("it wants the ID token of somebody who is signed in".to_owned()));
+    }
+    if is_refusal(&answer) {
+        return Err(blame.misconfigured(
+            format!("the end_session_endpoint answered {} for {return_to}{words}", answer.status),
+            format!("Add exactly {return_to} to the sign-out (post-logout) redirect URIs in {}", facts.console),
+        ));
+    }
+    Ok(if is_back { Verdict::Fine } else { Verdict::Unknown(stayed(&answer)) })
+}
+
+/// Asks, and follows redirects that stay at the provider: one that has a single way to sign in leads there. `true`: it leads back to us.
+async fn walk(
+    http: &reqwest::Client,
+    mut url: Url,
+    ours: &str,
+    what: &str,
+    blame: &Blame,
+) -> Result<(Answer, bool), IdentityError> {
+    let mut steps = 0;
+    loop {
+        let answer = fetch(http.get(url.clone()), DEADLINE).await.map_err(|trouble| blame.trouble(what, &trouble))?;
+        if let Some(error) = blame.overload(what, &answer) {
+            return Err(error);
+        }
+        let location = answer.header(LOCATION.as_str()).filter(|_| answer.status.is_redirection());
+        let Some(next) = location.and_then(|location| url.join(location).ok()) else { return Ok((answer, false)) };
+        let is_back = location.is_some_and(|location| location.starts_with(ours));
+        if is_back || next.origin() != url.origin() || steps == MOST_STEPS {
+            return Ok((answer, is_back));
+        }
+        (url, steps) = (next, steps + 1);
+    }
+}
+
+fn is_refusal(answer: &Answer) -> bool {
+    answer.status.is_client_error() && answer.status.as_u16() != 403
+}
+
 fn read(answer: &Answer, redirect_uri: &str) -> Authorization {
     let location = answer.header(LOCATION.as_str()).filter(|_| answer.status.is_redirection());
     let Some(location) = location.filter(|location| location.starts_with(redirect_uri)).and_then(|text| Url::parse(text).ok())
     else {
-        return Authorization::Unknown;
+        return Authorization::Unknown(stayed(answer));
     };
     let find = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    match find("error") {
-        None => Authorization::Fine,
-        Some(error) => Authorization::Error { error, description: find("error_description").unwrap_or_default() },
+    let error = find("error").map(|error| (error, find("error_description").unwrap_or_default()));
+    Authorization::Back { error, iss: find("iss") }
+}
+
+/// What a page says, for somebody who cannot see it.
+fn stayed(answer: &Answer) -> String {
+    if answer.status.is_redirection() {
+        return format!("it leads on to another place ({})", answer.status);
+    }
+    format!("it answers with a page of its own ({}){}", answer.status, said(&answer.body))
+}
+
+/// The words of a page, its title first; of JSON the description.
+fn said(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let json = serde_json::from_str::<serde_json::Value>(&text).ok();
+    let described = json
+        .as_ref()
+        .and_then(|json| ["error_description", "errorSummary", "message"].iter().find_map(|name| json[*name].as_str()));
+    let words = described.map_or_else(|| words(&text), str::to_owned);
+    let words: String = quote(&words).chars().take(QUOTED).collect();
+    if words.is_empty() { words } else { format!(", saying: {words}") }
+}
+
+/// The text between the tags of a page, without what is no text.
+fn words(page: &str) -> String {
+    let lower = page.to_ascii_lowercase();
+    let mut text = String::new();
+    let mut at = 0;
+    while let Some(open) = lower[at..].find('<').map(|found| at + found) {
+        text.push_str(&page[at..open]);
+        text.push(' ');
+        let skipped = ["script", "style", "svg"].iter().find(|name| lower[open + 1..].starts_with(**name));
+        let close = match skipped {
+            Some(name) => lower[open..].find(&format!("</{name}")).map_or(page.len(), |found| open + found),
+            None => open,
+        };
+        at = lower[close..].find('>').map_or(page.len(), |found| close + found + 1);
+    }
+    text.push_str(&page[at..]);
+    let text = text.replace("&nbsp;", " ").replace("&#39;", "'").replace("&quot;", "\"").replace("&amp;", "&");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fb69_a_page_is_quoted_in_its_words() {
+        for (page, expected) in [
+            (
+                "<html><head><title>Sorry</title><style>a{}</style></head><body><p>Client&nbsp;disabled<script>x<y</script>.</body>",
+                "Sorry Client disabled .",
+            ),
+            ("plain", "plain"),
+            ("<p", ""),
+            ("", ""),
+            ("<script>never ends", ""),
+        ] {
+            assert_eq!(words(page), expected, "{page}");
+        }
+        assert_eq!(said(br#"{"error":"x","error_description":"Client not enabled"}"#), ", saying: Client not enabled");
     }
 }

@@ -1,5 +1,5 @@
-//! Claims that the ID token left out, from the userinfo endpoint (OpenID Connect Core 1.0 section 5.3). What is made of claims
-//! lives in [`crate::claims`].
+//! Claims that the ID token left out, from the userinfo endpoint (OpenID Connect Core 1.0 section 5.3): JSON, or a signed JWT. What is made of
+//! claims lives in [`crate::claims`].
 
 use portunus_core::secret::SecretText;
 use reqwest::StatusCode;
@@ -12,14 +12,19 @@ use crate::{
     provider::IdentityError,
 };
 
-/// The claims about the person whom the ID token names: an answer about anybody else is refused (section 5.3.2).
+/// What the endpoint gave.
+pub(crate) enum Userinfo {
+    Claims(Map<String, Value>),
+    /// To be verified as the ID token is (section 5.3.2).
+    Signed(SecretText),
+}
+
 pub(crate) async fn load(
     http: &reqwest::Client,
     endpoint: &Url,
     access_token: &SecretText,
-    subject: &str,
     blame: &Blame,
-) -> Result<Map<String, Value>, IdentityError> {
+) -> Result<Userinfo, IdentityError> {
     let request = http.get(endpoint.clone()).bearer_auth(access_token.expose()).header("accept", "application/json");
     let answer = fetch(request, DEADLINE).await.map_err(|trouble| blame.trouble("userinfo endpoint", &trouble))?;
     if let Some(error) = blame.overload("userinfo endpoint", &answer) {
@@ -31,9 +36,21 @@ pub(crate) async fn load(
             "Put the groups, name and email claims into the ID token, or let this application use userinfo",
         ));
     }
-    let claims: Map<String, Value> = answer.json().map_err(|_| {
-        blame.misconfigured("the userinfo endpoint did not answer with JSON", "Let it answer unsigned, as application/json")
-    })?;
+    let is_signed =
+        answer.header("content-type").is_some_and(|media| media.trim_start().to_ascii_lowercase().starts_with("application/jwt"));
+    if is_signed {
+        return Ok(Userinfo::Signed(SecretText::new(String::from_utf8_lossy(&answer.body).trim())));
+    }
+    answer.json().map(Userinfo::Claims).map_err(|_| {
+        blame.misconfigured(
+            "the userinfo endpoint did not answer with JSON, nor with a signed JWT",
+            "Let it answer as application/json",
+        )
+    })
+}
+
+/// The claims, if they are about the person whom the ID token names: an answer about anybody else is refused (section 5.3.2).
+pub(crate) fn about(subject: &str, claims: Map<String, Value>, blame: &Blame) -> Result<Map<String, Value>, IdentityError> {
     if claims.get("sub").and_then(Value::as_str) != Some(subject) {
         return Err(blame.unverified("userinfo is about somebody else than the ID token"));
     }

@@ -17,12 +17,13 @@ mod github {
     };
     use portunus_core::{Timestamp, ids::ProviderName, pkce::CodeChallenge, secret::SecretText};
     use portunus_identity::{
-        Preset, Provider, ProviderSettings, connect, diagnose,
+        Ours, Preset, Provider, ProviderSettings, State, connect, diagnose,
         provider::{IdentityError, Inbound, LegSecrets, Outbound},
     };
     use serde_json::json;
 
     const REDIRECT: &str = "http://localhost:3000/auth/callback/github";
+    const OURS: Ours<'static> = Ours { callback: REDIRECT, signed_out: "http://localhost:3000/auth/signout" };
 
     async fn token(body: Bytes) -> Response {
         let form: std::collections::HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
@@ -100,7 +101,7 @@ mod github {
 
     async fn complete(provider: &dyn Provider, answer: Inbound) -> Result<portunus_identity::provider::SignedIn, IdentityError> {
         let text = SecretText::new("x".repeat(43));
-        let leg = LegSecrets { redirect_uri: REDIRECT, nonce: &text, code_verifier: &text };
+        let leg = LegSecrets { redirect_uri: REDIRECT, nonce: &text, code_verifier: &text, signed_in_since: None };
         provider.complete(&answer, &leg, Timestamp::from_secs(0)).await
     }
 
@@ -120,7 +121,7 @@ mod github {
         assert!(octocat.email_verified);
         assert_eq!(octocat.groups.len(), 101);
         assert!(octocat.groups.contains(&"acme".to_owned()), "the second page too");
-        assert!(provider.sign_out_url(None, REDIRECT).await.unwrap().is_none());
+        assert!(provider.sign_out_url(None, REDIRECT, "the-state").await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -134,6 +135,7 @@ mod github {
             nonce: &text,
             code_challenge: &code_challenge,
             fresh: false,
+            max_age: None,
             login_hint: Some("octocat"),
         };
         let url = provider.authorization_url(&leg).await.unwrap();
@@ -172,10 +174,10 @@ mod github {
     #[tokio::test]
     async fn the_doctor_tries_the_secret() {
         let base = start(Arc::default()).await;
-        let findings = diagnose(settings(base.clone()), &http(), REDIRECT).await;
-        assert!(findings.len() == 2 && findings.iter().all(|finding| finding.ok), "{findings:?}");
+        let findings = diagnose(settings(base.clone()), &http(), OURS).await;
+        assert!(findings.len() == 2 && findings.iter().all(|finding| finding.state == State::Fine), "{findings:?}");
         let wrong = ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..settings(base) };
-        let findings = diagnose(wrong, &http(), REDIRECT).await;
-        assert!(findings.iter().any(|finding| !finding.ok && finding.setting == "AUTH_GITHUB_SECRET"), "{findings:?}");
+        let findings = diagnose(wrong, &http(), OURS).await;
+        assert!(findings.iter().any(|finding| finding.is_wrong() && finding.setting == "AUTH_GITHUB_SECRET"), "{findings:?}");
     }
 }

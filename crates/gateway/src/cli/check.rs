@@ -16,14 +16,14 @@ use portunus_core::{
     oauth::ways::{Domain, Way},
     outside_url::OutsideUrl,
 };
-use portunus_identity::{Finding, diagnose};
+use portunus_identity::{Finding, Ours, State, diagnose};
 use url::Url;
 
 use super::{ConfigFiles, run_async, summary::summary};
 use crate::{
     config::{ClientsConfig, Config, Inspected, Mistakes, Warning},
     net::{
-        self, NetSettings,
+        self,
         askers::Asker,
         guarded::{Content, FetchError, GuardedFetcher, Internet},
     },
@@ -56,22 +56,23 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 
 /// The second step: what the providers themselves say.
 async fn online(config: &Config) -> anyhow::Result<()> {
-    let http = net::client(NetSettings::identity())?;
+    let http = net::identity_client(&config.provider_ca.pem)?;
     let mut failures = 0;
     for provider in &config.providers {
         let settings = provider.settings.clone();
         let callback = config.public_url.at(&format!("/auth/callback/{}", settings.name));
         let callback = settings.redirect_uri.clone().unwrap_or(callback);
         writeln!(io::stdout(), "\nAsking {}", settings.name)?;
-        for finding in diagnose(settings, &http, &callback).await {
-            failures += usize::from(!finding.ok);
+        let signed_out = config.public_url.at("/auth/signout");
+        for finding in diagnose(settings, &http, Ours { callback: &callback, signed_out: &signed_out }).await {
+            failures += usize::from(finding.is_wrong());
             io::stdout().write_all(shown(&finding).as_bytes())?;
         }
     }
     if let Some(egress) = documents(config).await? {
         writeln!(io::stdout(), "\nAsking for clients' metadata documents")?;
         // Without them clients register, if they may.
-        failures += usize::from(!egress.ok && !config.clients.ways.is_open(Way::Registration));
+        failures += usize::from(egress.is_wrong() && !config.clients.ways.is_open(Way::Registration));
         io::stdout().write_all(shown(&egress).as_bytes())?;
     }
     anyhow::ensure!(failures == 0, "{failures} of the above must be mended before people can sign in");
@@ -94,7 +95,7 @@ async fn documents(config: &Config) -> anyhow::Result<Option<Finding>> {
     let way = fetcher.load(&url, Content::ClientDocument, asker).await.err().filter(FetchError::is_of_the_way);
     let through = if proxy.is_some() { ", through the proxy" } else { "" };
     Ok(Some(Finding {
-        ok: way.is_none(),
+        state: if way.is_none() { State::Fine } else { State::Wrong },
         setting: "clients.metadata_documents".to_owned(),
         found: match &way {
             None => format!("{host} answers{through}"),
@@ -108,8 +109,13 @@ async fn documents(config: &Config) -> anyhow::Result<Option<Finding>> {
     }))
 }
 
-fn shown(Finding { ok, setting, found, advice }: &Finding) -> String {
-    let mut text = format!("  {} {setting}: {found}\n", if *ok { "fine " } else { "WRONG" });
+fn shown(Finding { state, setting, found, advice }: &Finding) -> String {
+    let verdict = match state {
+        State::Fine => "fine ",
+        State::Wrong => "WRONG",
+        State::Unknown => "?    ",
+    };
+    let mut text = format!("  {verdict} {setting}: {found}\n");
     if let Some(advice) = advice {
         let _ = writeln!(text, "        {advice}");
     }

@@ -21,7 +21,7 @@ use crate::{
     cluster,
     config::{ClusterConfig, Config, StoreConfig, Trail},
     gateway::{Gateway, Orders},
-    net::{self, NetSettings},
+    net,
 };
 
 /// Runs the gateway. `trail` is what the configuration was read from.
@@ -29,7 +29,7 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
     // First of all: whoever can connect can also be told to stop, and waits for it to end well.
     let (stop, hangups) = (stop_signals()?, hangups()?);
     let listener = listen(&config)?;
-    let mut providers = Providers::new(net::client(NetSettings::identity())?);
+    let mut providers = Providers::new(net::identity_client(&config.provider_ca.pem)?);
     let mut gateway = Gateway::build(&config, providers.connect(&config.providers), false).await?;
     if let Some(launcher) = Launcher::of_this_process()? {
         gateway = gateway.supervised_by(launcher);

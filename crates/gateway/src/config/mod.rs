@@ -75,7 +75,7 @@ pub use self::{
     quantity::show_duration,
     sandbox::{Machine, ThisMachine},
     schema::{config_schema, mcp_schema},
-    tls::TlsConfig,
+    tls::{Authorities, TlsConfig},
     trail::Trail,
 };
 use self::{mistake::Report, raw::Raw, trail::Noting};
@@ -96,6 +96,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// The current secret first, then older ones that still open what they sealed. Never empty.
     pub auth_secrets: Vec<SecretText>,
+    /// Whose signatures on providers' certificates are good, beside those this machine trusts.
+    pub provider_ca: Authorities,
     /// In the order they are offered. Never empty, names unique.
     pub providers: Vec<ProviderConfig>,
     /// The enabled servers of `mcp.json`, in the file's order, names unique.
@@ -263,6 +265,7 @@ impl Config {
             listen,
             tls: None,
             auth_secrets: vec![auth_secret],
+            provider_ca: Authorities::default(),
             providers: Vec::new(),
             servers: Vec::new(),
             disabled_servers: Vec::new(),
@@ -324,6 +327,7 @@ impl Config {
             pinning: pinning::resolve(&raw, servers.pinning, &mut report),
             log: log::resolve(&raw, &mut report),
             tls: tls::resolve(&raw, &mut report),
+            provider_ca: tls::authorities(&raw, &mut report),
             public_url: server.public_url,
             listen: server.listen,
             providers,

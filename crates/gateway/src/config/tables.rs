@@ -32,6 +32,12 @@ pub(super) const CONFIG: Table = Table {
         Field::new("auth_secret_previous_file", Shape::Text, "A file that holds auth_secret_previous")
             .variables(&["AUTH_SECRET_PREVIOUS_FILE"]),
         Field::new(
+            "provider_ca_file",
+            Shape::Text,
+            "A PEM file with the authorities that signed the identity providers' certificates, if this machine does not trust them",
+        )
+        .variables(&["PROVIDER_CA_FILE"]),
+        Field::new(
             "providers",
             Shape::List(&Shape::Table(&PROVIDER)),
             "Identity providers people sign in at, in the order shown",

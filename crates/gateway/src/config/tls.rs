@@ -84,6 +84,31 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Option<TlsConfig> {
     }
 }
 
+/// Authorities that identity providers' certificates may be signed by, beside those that this machine trusts.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Authorities {
+    /// Certificates as PEM; empty if there are none.
+    pub pem: Vec<u8>,
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authorities({} bytes)", self.pem.len())
+    }
+}
+
+/// Section: `provider_ca_file`.
+pub(super) fn authorities(raw: &Raw<'_>, report: &mut Report) -> Authorities {
+    let expected = "a file with the certificates of the authorities that signed your identity provider's, as PEM: -----BEGIN CERTIFICATE-----";
+    let Some(file) = raw.setting("provider_ca_file", report) else { return Authorities::default() };
+    let Some(pem) = read(raw, &file, Content::Plain, expected, report) else { return Authorities::default() };
+    let found = understood(CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>(), &file, expected, report);
+    if found.is_some_and(|found| found.is_empty()) {
+        report.mistake(file.at, format!("{}: no certificate in it", file.text), expected);
+    }
+    Authorities { pem }
+}
+
 fn read(raw: &Raw<'_>, written: &Written, content: Content, expected: &str, report: &mut Report) -> Option<Vec<u8>> {
     match raw.read_file(written, content, report) {
         Ok(bytes) => bytes,

@@ -167,7 +167,7 @@ impl Provider for DemoProvider {
         })
     }
 
-    async fn sign_out_url(&self, _: Option<&SecretText>, _: &str) -> Result<Option<Url>, IdentityError> {
+    async fn sign_out_url(&self, _: Option<&SecretText>, _: &str, _: &str) -> Result<Option<Url>, IdentityError> {
         Ok(None)
     }
 
@@ -241,6 +241,7 @@ fn start_again(id: Option<&RequestId>) -> Response {
         title: "This sign-in is over".into(),
         message: "It was used already, or it took longer than ten minutes.".into(),
         hint: Some("Go back to your application and connect again.".into()),
+        again: None,
         back: None,
         request_id: id.map_or("none", RequestId::as_str).into(),
     };

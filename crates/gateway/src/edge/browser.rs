@@ -157,6 +157,7 @@ impl Desk {
             title: error.title,
             message: error.message,
             hint: error.hint,
+            again: error.again,
             back: error.back,
             request_id: Label::from(request_id.as_str()),
         };
@@ -189,12 +190,13 @@ pub struct PageError {
     title: Sentence,
     message: Sentence,
     hint: Option<Sentence>,
+    again: Option<pages::BackLink>,
     back: Option<pages::BackLink>,
 }
 
 impl PageError {
     pub fn new(title: impl Into<Sentence>, message: impl Into<Sentence>) -> Self {
-        Self { title: title.into(), message: message.into(), hint: None, back: None }
+        Self { title: title.into(), message: message.into(), hint: None, again: None, back: None }
     }
 
     /// What the person can do about it.
@@ -208,6 +210,13 @@ impl PageError {
     #[must_use]
     pub fn leading(mut self, label: &str, path: String) -> Self {
         self.back = Some(pages::BackLink { label: Label::from(label), href: path.into() });
+        self
+    }
+
+    /// A link that begins anew what failed.
+    #[must_use]
+    pub fn again(mut self, path: String) -> Self {
+        self.again = Some(pages::BackLink { label: Label::from("Start again"), href: path.into() });
         self
     }
 

@@ -42,6 +42,7 @@ pub fn as_page(response: Response, path: &str, id: &RequestId, demo: bool) -> Re
         title: title.into(),
         message: message.into(),
         hint: hint(status).map(Sentence::from),
+        again: None,
         back: Some(BackLink { label: Label::from(link.0), href: link.1.to_owned().into() }),
         request_id: Label::from(id.as_str()),
     };

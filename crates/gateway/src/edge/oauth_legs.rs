@@ -9,9 +9,9 @@ use portunus_core::{
     oauth::{ErrorCode, OAuthError, authorize},
     resource::PublicUrl,
     secret::{TokenHash, TokenKind, TokenSecret},
-    signin::Purpose,
+    signin::{BrowserTransaction, Purpose},
 };
-use portunus_identity::provider::IdentityError;
+use portunus_identity::provider::{IdentityError, PROVIDER_ERROR};
 
 use super::{
     browser::{Desk, PageError},
@@ -46,23 +46,34 @@ impl StateCookie {
     }
 }
 
-/// The page for a sign-in that failed at the provider: an explanation for the person, and if a client waits, a way to tell it.
+/// The page for a sign-in that failed at the provider: an explanation for the person, a way to begin again where that may help (the transaction is
+/// kept for it), and if a client waits, a way to tell it.
 pub fn provider_failed(
     desk: &Desk,
     id: &RequestId,
     error: &IdentityError,
-    purpose: &Purpose,
+    transaction: &BrowserTransaction,
     public_url: &PublicUrl,
 ) -> Response {
     tracing::warn!(%error, "sign-in failed");
     let (status, title) = match error {
+        IdentityError::Refused { error, .. } if error == PROVIDER_ERROR => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Your identity provider had an error")
+        }
         IdentityError::Refused { .. } => (StatusCode::FORBIDDEN, "You could not be signed in"),
         IdentityError::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Sign-in is not available just now"),
         IdentityError::Misconfigured { .. } => (StatusCode::BAD_GATEWAY, "Sign-in is not set up correctly"),
         IdentityError::Unverified { .. } => (StatusCode::BAD_REQUEST, "You could not be signed in"),
     };
     let mut page = PageError::new(title, error.public_message());
-    if let Purpose::Authorize(request) = purpose {
+    if error.may_begin_again() {
+        let step = match transaction.purpose {
+            Purpose::Authorize(_) => "authorize",
+            Purpose::SignIn { .. } => "signin",
+        };
+        page = page.again(format!("/auth/{step}?transaction={}", transaction.id));
+    }
+    if let Purpose::Authorize(request) = &transaction.purpose {
         page = page.telling(authorize::error_redirect(&request.return_address(), &told(error), public_url.as_str()));
     }
     desk.error(status, id, page)
@@ -72,6 +83,9 @@ pub fn provider_failed(
 fn told(error: &IdentityError) -> OAuthError {
     let (code, description) = match error {
         IdentityError::Unavailable { .. } => (ErrorCode::TemporarilyUnavailable, "the identity provider cannot be reached"),
+        IdentityError::Refused { error, .. } if error == PROVIDER_ERROR => {
+            (ErrorCode::TemporarilyUnavailable, "the identity provider had an error")
+        }
         IdentityError::Refused { .. } | IdentityError::Unverified { .. } => {
             (ErrorCode::AccessDenied, "the identity provider did not sign the person in")
         }

@@ -73,6 +73,7 @@ impl Changes {
             listen,
             tls,
             auth_secrets,
+            provider_ca,
             providers,
             servers,
             disabled_servers: _,
@@ -96,6 +97,7 @@ impl Changes {
         } = old;
         let at_start = [
             ("listen", *listen != new.listen),
+            ("provider_ca_file", *provider_ca != new.provider_ca),
             ("store", *store != new.store),
             ("cluster", *cluster != new.cluster),
             ("log.format", log.format != new.log.format),

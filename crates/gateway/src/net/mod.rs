@@ -79,6 +79,15 @@ pub fn client(settings: NetSettings) -> Result<Client, NetError> {
     Ok(builder(settings).build()?)
 }
 
+/// Makes the client that identity providers are asked with: it trusts these authorities too, which are certificates as PEM.
+pub fn identity_client(authorities: &[u8]) -> Result<Client, NetError> {
+    let mut builder = builder(NetSettings::identity());
+    if !authorities.is_empty() {
+        builder = builder.tls_certs_merge(Certificate::from_pem_bundle(authorities)?);
+    }
+    Ok(builder.build()?)
+}
+
 /// The same for a gateway on this machine, asked by its address: its certificate, which is for its name, is not looked at. Nothing secret
 /// is sent with it.
 pub fn client_of_this_machine() -> Result<Client, NetError> {
@@ -171,3 +180,50 @@ fn pool(settings: NetSettings) -> legacy::Builder {
 #[derive(Debug, Error)]
 #[error("no HTTP client can be made: {0}")]
 pub struct TrustError(#[from] std::io::Error);
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    const CERTIFICATE: &[u8] = include_bytes!("../../../testkit/fixtures/gateway-1.pem");
+    const KEY: &[u8] = include_bytes!("../../../testkit/fixtures/gateway-1.key.pem");
+
+    /// A provider whose certificate no authority of this machine has signed.
+    async fn provider() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let chain = CertificateDer::pem_slice_iter(CERTIFICATE).collect::<Result<Vec<_>, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let server = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth().with_single_cert(chain, key);
+        let acceptor = TlsAcceptor::from(Arc::new(server.unwrap()));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    if let Ok(mut stream) = acceptor.accept(stream).await {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+                        tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
+                        let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
+                    }
+                });
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn fb68_a_provider_whose_authority_is_named_in_a_file() {
+        let url = provider().await;
+        let error = identity_client(&[]).unwrap().get(&url).send().await.unwrap_err();
+        let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+        assert!(causes.any(|cause| cause.to_string().contains("UnknownIssuer")), "{error:?}");
+        assert_eq!(identity_client(CERTIFICATE).unwrap().get(&url).send().await.unwrap().text().await.unwrap(), "ok");
+    }
+}

@@ -53,7 +53,7 @@ pub(crate) struct Trip {
 
 impl Trip {
     pub(crate) fn leg(&self) -> LegSecrets<'_> {
-        LegSecrets { redirect_uri: REDIRECT, nonce: &self.nonce, code_verifier: &self.verifier }
+        LegSecrets { redirect_uri: REDIRECT, nonce: &self.nonce, code_verifier: &self.verifier, signed_in_since: None }
     }
 }
 
@@ -92,6 +92,7 @@ impl Corridor {
             nonce: &trip.nonce,
             code_challenge: &code_challenge,
             fresh: false,
+            max_age: None,
             login_hint: None,
         };
         self.provider.authorization_url(&leg).await

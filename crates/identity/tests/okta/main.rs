@@ -7,6 +7,8 @@ mod browser;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod field;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod refusals;

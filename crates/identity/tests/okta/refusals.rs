@@ -2,8 +2,8 @@
 
 use portunus_core::secret::SecretText;
 use portunus_identity::{
-    Preset, ProviderSettings, diagnose,
-    provider::{IdentityError, TOO_MANY_GROUPS},
+    Finding, Ours, Preset, ProviderSettings, diagnose,
+    provider::{IdentityError, PROVIDER_ERROR, TOO_MANY_GROUPS},
 };
 use portunus_testkit::okta::{FakeOkta, Options, Person};
 
@@ -45,17 +45,18 @@ async fn a_scope_that_a_custom_server_does_not_know() {
 #[tokio::test]
 async fn errors_at_the_redirect_uri_are_sorted_by_who_can_mend_them() {
     let refused = ["access_denied", "login_required", "consent_required", "interaction_required", "something_new"];
+    // It is reached: it had an error.
+    let theirs = ["temporarily_unavailable", "server_error"];
     let misconfigured = ["invalid_scope", "invalid_request", "unauthorized_client", "unsupported_response_type"];
-    let unavailable = ["temporarily_unavailable", "server_error"];
     let corridor = Corridor::org(Options::default()).await;
-    for name in refused.iter().chain(&misconfigured).chain(&unavailable) {
+    for name in refused.iter().chain(&misconfigured).chain(&theirs) {
         corridor.okta.refuse_next(name, "Because.\r\nset-cookie: x");
         let error = corridor.sign_in().await.unwrap_err();
         let fits = match &error {
+            IdentityError::Refused { error, .. } if theirs.contains(name) => error == PROVIDER_ERROR,
             IdentityError::Refused { error, .. } => refused.contains(name) && error == name,
             IdentityError::Misconfigured { .. } => misconfigured.contains(name),
-            IdentityError::Unavailable { .. } => unavailable.contains(name),
-            IdentityError::Unverified { .. } => false,
+            IdentityError::Unavailable { .. } | IdentityError::Unverified { .. } => false,
         };
         assert!(fits, "{name}: {error:?}");
         let text = error.to_string();
@@ -133,13 +134,17 @@ async fn the_probe_foresees_what_a_sign_in_would_meet() {
     assert!(text.contains("http://localhost:3000/auth/callback") && text.contains("Sign-in redirect URIs"), "{text}");
 }
 
+fn ours(callback: &str) -> Ours<'_> {
+    Ours { callback, signed_out: "http://localhost:3000/auth/signout" }
+}
+
 #[tokio::test]
 async fn the_doctor_finds_what_is_right_and_what_is_wrong() {
     let okta = FakeOkta::start(Options::default()).await;
     okta.register_redirect(REDIRECT);
     let right = settings(&okta, okta.org_issuer());
-    let findings = diagnose(right.clone(), &http(), REDIRECT).await;
-    assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
+    let findings = diagnose(right.clone(), &http(), ours(REDIRECT)).await;
+    assert!(!findings.iter().any(Finding::is_wrong), "{findings:?}");
 
     let wrong_secret = ProviderSettings { client_secret: Some(SecretText::new("wrong")), ..right.clone() };
     let wrong_issuer = ProviderSettings { issuer: okta.custom_issuer("nobody"), ..right.clone() };
@@ -149,8 +154,8 @@ async fn the_doctor_finds_what_is_right_and_what_is_wrong() {
         (right, "http://localhost:3000/elsewhere", "redirect URI"),
     ];
     for (settings, redirect_uri, setting) in cases {
-        let findings = diagnose(settings, &http(), redirect_uri).await;
-        let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
+        let findings = diagnose(settings, &http(), ours(redirect_uri)).await;
+        let wrong: Vec<_> = findings.iter().filter(|finding| finding.is_wrong()).collect();
         assert_eq!(wrong.len(), 1, "{findings:?}");
         assert_eq!(wrong[0].setting, setting);
         assert!(!wrong[0].found.is_empty() && wrong[0].advice.is_some(), "{findings:?}");

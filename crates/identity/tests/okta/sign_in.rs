@@ -132,6 +132,7 @@ async fn a_fresh_sign_in_asks_okta_to_prompt() {
         nonce: &trip.nonce,
         code_challenge: &code_challenge,
         fresh: true,
+        max_age: None,
         login_hint: Some("alice@acme.com"),
     };
     let url = corridor.provider.authorization_url(&leg).await.unwrap();
@@ -145,11 +146,11 @@ async fn signing_out_ends_at_okta_and_comes_back() {
     let alice = corridor.sign_in().await.unwrap();
     let return_to = "http://localhost:3000/auth/signout";
     corridor.okta.register_sign_out(return_to);
-    let url = corridor.provider.sign_out_url(alice.id_token.as_ref(), return_to).await.unwrap().unwrap();
+    let url = corridor.provider.sign_out_url(alice.id_token.as_ref(), return_to, "the-state").await.unwrap().unwrap();
     assert!(url.query_pairs().any(|(name, _)| name == "client_id"));
     let answer = http().get(url).send().await.unwrap();
     assert_eq!(answer.status(), 302);
-    assert_eq!(answer.headers()["location"], return_to);
+    assert_eq!(answer.headers()["location"], format!("{return_to}?state=the-state"));
 }
 
 #[tokio::test]
@@ -158,7 +159,7 @@ async fn fb60_a_long_id_token_does_not_go_along_to_the_sign_out() {
     let return_to = "http://localhost:3000/auth/signout";
     for (length, is_sent) in [(600, true), (1500, true), (4800, false), (20_000, false)] {
         let token = SecretText::new("x".repeat(length));
-        let url = corridor.provider.sign_out_url(Some(&token), return_to).await.unwrap().unwrap();
+        let url = corridor.provider.sign_out_url(Some(&token), return_to, "the-state").await.unwrap().unwrap();
         let has = |wanted: &str| url.query_pairs().any(|(name, _)| name == wanted);
         assert_eq!(has("id_token_hint"), is_sent, "{length}");
         assert!(has("client_id") && has("post_logout_redirect_uri") && url.as_str().len() < 3000, "{length}");

@@ -63,6 +63,8 @@ pub enum Bend {
     /// `sub` twice.
     DoubledClaim,
     NotAToken,
+    /// A JWE.
+    Encrypted,
     /// Not wrong: the `kid` is left out and the key is right.
     NoKid,
     /// Not wrong: `aud` is a list of just us.
@@ -89,6 +91,7 @@ pub(super) fn id_token(state: &State, code: &Code, bend: Option<Bend>) -> String
     let signature = signer.sign(message.as_bytes());
     match bend {
         Some(Bend::NotAToken) => "not.a-token".to_owned(),
+        Some(Bend::Encrypted) => "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.dGV4dA.dGFn".to_owned(),
         Some(Bend::NoSignature) => format!("{message}."),
         Some(Bend::Tampered) => {
             claims["sub"] = json!("00u-somebody-else");
@@ -96,6 +99,14 @@ pub(super) fn id_token(state: &State, code: &Code, bend: Option<Bend>) -> String
         }
         _ => format!("{message}.{signature}"),
     }
+}
+
+/// Signs whatever this is with the key in use.
+pub(super) fn signed(state: &State, claims: &Value) -> String {
+    let (header, signer) = seal(state, None);
+    let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+    let signature = signer.sign(message.as_bytes());
+    format!("{message}.{signature}")
 }
 
 fn bend_parties(claims: &mut Value, bend: Bend, state: &State, code: &Code) {

@@ -218,6 +218,21 @@ impl FakeOkta {
         self.state.with(|inner| inner.userinfo_subject = Some(subject.to_owned()));
     }
 
+    /// Publishes this member of the metadata in place of its own.
+    pub fn publish(&self, member: &str, value: Value) {
+        self.state.with(|inner| inner.metadata.push((member.to_owned(), value)));
+    }
+
+    /// Answers with signed JWTs at userinfo from now on.
+    pub fn sign_userinfo(&self) {
+        self.state.with(|inner| inner.signs_userinfo = true);
+    }
+
+    /// Takes any client secret from now on, as a public client of some providers may have.
+    pub fn take_any_secret(&self) {
+        self.state.with(|inner| inner.takes_any_secret = true);
+    }
+
     /// Changes the client secret, as an administrator does: the old one is refused at once.
     pub fn rotate_secret(&self, secret: &str) {
         self.state.with(|inner| secret.clone_into(&mut inner.client_secret));

@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 use url::Url;
 
 use super::{
-    GroupsClaim, authorize,
+    GroupsClaim, authorize, mint,
     state::{Endpoint, Server, State, api_error, error_page},
     token,
 };
@@ -87,6 +87,9 @@ async fn metadata(state: &State, server: Server) -> Response {
     if state.options.sends_iss {
         document["authorization_response_iss_parameter_supported"] = json!(true);
     }
+    for (member, value) in state.with(|inner| inner.metadata.clone()) {
+        document[member] = value;
+    }
     ([(header::CACHE_CONTROL, "max-age=86400, must-revalidate")], Json(document)).into_response()
 }
 
@@ -124,6 +127,11 @@ async fn userinfo(Extract(state): Okta, Extension(server): Extension<Server>, he
     }
     if server == Server::Custom && state.options.custom_groups == GroupsClaim::Userinfo {
         put("groups", json!(access.person.groups));
+    }
+    if state.with(|inner| inner.signs_userinfo) {
+        claims.insert("iss".to_owned(), json!(server.issuer(&state.base)));
+        claims.insert("aud".to_owned(), json!(state.options.client_id));
+        return ([(header::CONTENT_TYPE, "application/jwt")], mint::signed(&state, &claims.into())).into_response();
     }
     Json(claims).into_response()
 }

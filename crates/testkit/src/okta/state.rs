@@ -17,7 +17,7 @@ use portunus_core::{
     entropy::{SeededEntropy, random_bytes},
     pkce::CodeChallenge,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Bend, Options, Person, keys::KeyRing};
 
@@ -47,6 +47,10 @@ pub enum Fault {
     Garbage,
     /// 200 with a megabyte of JSON.
     Huge,
+    /// This answer: status, media type, body.
+    Says(u16, &'static str, &'static str),
+    /// A redirect to there.
+    Leads(&'static str),
 }
 
 /// When a rate limit of ours resets, in Unix time.
@@ -80,6 +84,10 @@ pub(super) struct Inner {
     pub(super) access_tokens: HashMap<String, Access>,
     pub(super) userinfo_subject: Option<String>,
     pub(super) skew_millis: i64,
+    /// Members of the metadata that are others.
+    pub(super) metadata: Vec<(String, Value)>,
+    pub(super) signs_userinfo: bool,
+    pub(super) takes_any_secret: bool,
 }
 
 /// An authorization code and what it was issued for.
@@ -142,6 +150,9 @@ impl State {
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
             userinfo_subject: None,
+            metadata: Vec::new(),
+            signs_userinfo: false,
+            takes_any_secret: false,
             skew_millis: 0,
         };
         Self { options, base, entropy: SeededEntropy::new(7), inner: Mutex::new(inner) }
@@ -185,6 +196,11 @@ impl State {
                 None
             }
             Fault::Garbage => Some(Html("<html>Sorry, we are down for maintenance").into_response()),
+            Fault::Says(code, media, body) => {
+                let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Some((status, [("content-type", media)], body).into_response())
+            }
+            Fault::Leads(target) => Some((StatusCode::FOUND, [("location", target)]).into_response()),
             Fault::Huge => Some(Json(json!({"padding": "x".repeat(1 << 20)})).into_response()),
         }
     }

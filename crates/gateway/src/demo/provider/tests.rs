@@ -34,6 +34,7 @@ impl Visit {
             nonce: &self.nonce,
             code_challenge: &CodeChallenge::of(&self.verifier),
             fresh: false,
+            max_age: None,
             login_hint: None,
         };
         let url = self.provider.authorization_url(&leg).await.unwrap();
@@ -66,7 +67,7 @@ impl Visit {
     }
 
     fn leg(&self) -> LegSecrets<'_> {
-        LegSecrets { redirect_uri: CALLBACK, nonce: &self.nonce, code_verifier: &self.verifier }
+        LegSecrets { redirect_uri: CALLBACK, nonce: &self.nonce, code_verifier: &self.verifier, signed_in_since: None }
     }
 
     async fn complete(&self, code: &SecretText, leg: &LegSecrets<'_>) -> Result<SignedIn, IdentityError> {

@@ -159,7 +159,12 @@ async fn sign_in(
         error: params.find("error").map(str::to_owned),
         error_description: params.find("error_description").map(str::to_owned),
     };
-    let secrets = LegSecrets { redirect_uri: &leg.redirect_uri, nonce: &leg.nonce, code_verifier: &leg.code_verifier };
+    let signed_in_since = match &transaction.purpose {
+        Purpose::Authorize(request) => request.interaction.signed_in_since(transaction.created_at),
+        Purpose::SignIn { .. } => None,
+    };
+    let secrets =
+        LegSecrets { redirect_uri: &leg.redirect_uri, nonce: &leg.nonce, code_verifier: &leg.code_verifier, signed_in_since };
     let person = match entry.provider.complete(&inbound, &secrets, now).await {
         Ok(person) => person,
         Err(error) => return failed(room, id, transaction, &error).await,
@@ -227,8 +232,10 @@ async fn failed(
     transaction: &BrowserTransaction,
     error: &IdentityError,
 ) -> Result<Response, StoreError> {
-    room.transactions.take(transaction).await?;
-    Ok(oauth_legs::provider_failed(&room.desk, id, error, &transaction.purpose, room.resources.public_url()))
+    if !error.may_begin_again() {
+        room.transactions.take(transaction).await?;
+    }
+    Ok(oauth_legs::provider_failed(&room.desk, id, error, transaction, room.resources.public_url()))
 }
 
 fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {

@@ -140,12 +140,13 @@ async fn depart(
         nonce: &departure.leg.nonce,
         code_challenge: &departure.code_challenge,
         fresh: is_another || interaction.is_fresh(),
+        max_age: interaction.oldest_sign_in(),
         login_hint: interaction.login_hint.as_deref().filter(|_| !is_another),
     };
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,
         Err(error) => {
-            return Ok(oauth_legs::provider_failed(&room.desk, id, &error, &transaction.purpose, &room.public_url));
+            return Ok(oauth_legs::provider_failed(&room.desk, id, &error, transaction, &room.public_url));
         }
     };
     if !room.transactions.insert_request(transaction, &departure.leg).await? {

@@ -1,17 +1,18 @@
 //! `/auth/signout`: ends the browser's login, here and at the provider when it offers that (OpenID Connect RP-Initiated Logout).
 //! `POST` signs out; `GET` is where providers send the browser afterwards, and never signs anybody out (threat 14).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, RawQuery, State},
     response::Response,
     routing,
 };
 use http::{HeaderMap, StatusCode};
 use portunus_core::{
+    ids::ProviderName,
     oauth::params::Params,
     resource::PublicUrl,
     secret::{TokenKind, TokenSecret},
@@ -23,8 +24,13 @@ use crate::edge::{
     house::Providers,
     layers::RequestId,
     limits,
-    pages::SignedOutPage,
+    pages::{Label, SignedOutPage},
 };
+
+/// The cookie of a browser that went to a provider to sign out there: the state that comes back, and the provider.
+const LEFT_FOR: &str = "left_for";
+/// How long it may stay there.
+const THERE: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Clone)]
 pub struct SignOutRoom {
@@ -39,11 +45,36 @@ pub fn routes(room: SignOutRoom) -> Router {
 }
 
 /// Whoever is still signed in goes to the front page, which has the button.
-async fn get(State(room): State<SignOutRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
+async fn get(
+    State(room): State<SignOutRoom>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     match room.desk.login(&headers).await {
         Ok(Some(_)) => see_other("/"),
-        Ok(None) => room.desk.respond(StatusCode::OK, &SignedOutPage { frame: room.desk.frame(None), at_provider: None }),
+        Ok(None) => {
+            let at_provider = room.signed_out_at(&headers, &query.unwrap_or_default());
+            let page = SignedOutPage { frame: room.desk.frame(None), at_provider };
+            let mut response = room.desk.respond(StatusCode::OK, &page);
+            if page.at_provider.is_some() {
+                let (name, value) = room.desk.cookies.clear(LEFT_FOR);
+                response.headers_mut().append(name, value);
+            }
+            response
+        }
         Err(error) => room.desk.store_down(&id, &error),
+    }
+}
+
+impl SignOutRoom {
+    /// The provider that has just sent this browser back from its sign-out: what it was given comes back with the browser (FB72).
+    fn signed_out_at(&self, headers: &HeaderMap, query: &str) -> Option<Label> {
+        let cookie = self.desk.cookies.find(headers, LEFT_FOR)?;
+        let (state, provider) = cookie.split_once('.')?;
+        let params = Params::parse(query.as_bytes()).ok()?;
+        let entry = self.providers.find(&ProviderName::from_text(provider))?;
+        (params.find("state")? == state).then(|| Label::from(entry.label.as_str()))
     }
 }
 
@@ -74,8 +105,15 @@ async fn sign_out(room: &SignOutRoom, headers: &HeaderMap) -> Result<Response, S
     tracing::info!(user = %login.user, "signed out");
     let Some(entry) = room.providers.find(&login.provider) else { return Ok(signed_out()) };
     let return_to = room.public_url.at("/auth/signout");
-    match entry.provider.sign_out_url(login.id_token.as_ref(), &return_to).await {
-        Ok(Some(url)) => Ok(see_other(url.as_str())),
+    let state = TokenSecret::generate(TokenKind::State, &*room.desk.entropy);
+    match entry.provider.sign_out_url(login.id_token.as_ref(), &return_to, state.expose()).await {
+        Ok(Some(url)) => {
+            let mut response = see_other(url.as_str());
+            let left_for = format!("{}.{}", state.expose(), login.provider);
+            let (name, value) = room.desk.cookies.set(LEFT_FOR, &left_for, THERE);
+            response.headers_mut().append(name, value);
+            Ok(response)
+        }
         Ok(None) => Ok(signed_out()),
         Err(error) => {
             tracing::warn!(%error, "signed out here, but not at the provider");

@@ -13,6 +13,8 @@ pub struct ErrorPage {
     pub message: Sentence,
     /// What the person can do about it.
     pub hint: Option<Sentence>,
+    /// Begins anew what failed.
+    pub again: Option<BackLink>,
     /// Leads back to the application, which is told what happened. Only a person follows it (threat 11).
     pub back: Option<BackLink>,
     pub request_id: Label,

@@ -89,6 +89,7 @@ fn error() -> ErrorPage {
         title: HOSTILE.into(),
         message: HOSTILE.into(),
         hint: Some(HOSTILE.into()),
+        again: None,
         back: Some(BackLink { label: hostile_label(), href: hostile_url() }),
         request_id: hostile_label(),
     }

@@ -3,3 +3,4 @@
 
 mod browsers;
 mod documents;
+mod providers;

@@ -1,0 +1,62 @@
+//! What the doctor tries at an OpenID provider, with requests as a sign-in and a sign-out make them. The requests go out in [`crate::trial`].
+
+use portunus_core::secret::SecretText;
+
+use super::OidcProvider;
+use crate::{
+    discovery::Metadata,
+    exchange::Exchange,
+    provider::IdentityError,
+    settings::ProviderSettings,
+    trial::{self, Authorization, Trial, Verdict},
+};
+
+impl OidcProvider {
+    /// Would a browser that we send there come back to our redirect URI?
+    pub(crate) async fn try_authorization(&self, metadata: &Metadata, redirect_uri: &str) -> Result<Verdict, IdentityError> {
+        let url = self.authorization_request(metadata, &Trial::new().outbound(redirect_uri));
+        match trial::authorize(&self.http, url, redirect_uri, &self.blame, self.facts).await? {
+            Authorization::Back { iss: None, .. } if metadata.sends_iss => {
+                self.check_iss(None, metadata)?;
+                Ok(Verdict::Fine)
+            }
+            Authorization::Back { error: Some((error, description)), .. } => match self.redirect_error(&error, &description) {
+                // It came back to us, which is what we asked; whom it lets in it tells them.
+                IdentityError::Refused { .. } => Ok(Verdict::Fine),
+                error => Err(error),
+            },
+            Authorization::Back { error: None, .. } => Ok(Verdict::Fine),
+            Authorization::Unknown(why) => Ok(Verdict::Unknown(why)),
+        }
+    }
+
+    /// Would a browser that signs out there come back to us?
+    pub(crate) async fn try_sign_out(&self, metadata: &Metadata, return_to: &str) -> Result<Option<Verdict>, IdentityError> {
+        let Some(mut url) = metadata.end_session_endpoint.clone() else { return Ok(None) };
+        url.query_pairs_mut()
+            .append_pair("post_logout_redirect_uri", return_to)
+            .append_pair("client_id", &self.settings.client_id);
+        trial::sign_out(&self.http, url, return_to, &self.blame, self.facts).await.map(Some)
+    }
+
+    /// Does the token endpoint look at our secret at all? `None`: we have none to be looked at.
+    pub(crate) async fn is_secret_checked(&self, metadata: &Metadata, redirect_uri: &str) -> Option<bool> {
+        self.settings.client_secret.as_ref()?;
+        let wrong = ProviderSettings { client_secret: Some(SecretText::new(trial::WRONG_SECRET)), ..self.settings.clone() };
+        let exchange = Exchange {
+            http: &self.http,
+            settings: &wrong,
+            blame: &self.blame,
+            token_endpoint: &metadata.token_endpoint,
+            auth: metadata.token_auth,
+        };
+        let trial = Trial::new();
+        Some(Trial::is_client_known(exchange.redeem(trial.code(), &trial.leg(redirect_uri)).await).is_err())
+    }
+
+    /// Would the token endpoint know us?
+    pub(crate) async fn try_secret(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
+        let trial = Trial::new();
+        Trial::is_client_known(self.redeem(trial.code(), &trial.leg(redirect_uri), metadata).await)
+    }
+}
