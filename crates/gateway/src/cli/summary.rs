@@ -103,6 +103,7 @@ fn general(config: &Config, text: &mut String) {
     let at_once = format!("{connections_per_address} connections, {requests_per_address} requests of one address");
     line(text, "at once", format_args!("{at_once}; {connections_per_user} and {requests_per_user} of one person"));
     line(text, "largest body", format_args!("{} bytes", config.body_limit));
+    line(text, "calls", format_args!("{} of one person at work, at most", config.calls_per_user));
     line(text, "processes", format_args!("{} of one person, at most", config.children_per_user));
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use super::{
-    DEFAULT_CHILDREN_PER_USER,
+    DEFAULT_CALLS_PER_USER, DEFAULT_CHILDREN_PER_USER,
     mistake::Report,
     quantity::{RATE, SIZE, parse_rate, parse_size, show_duration},
     raw::{Raw, Written},
@@ -154,6 +154,15 @@ fn bytes_per_user(raw: &Raw<'_>, body_limit: usize, report: &mut Report) -> usiz
             default
         }
     }
+}
+
+pub(super) fn calls_per_user(raw: &Raw<'_>, report: &mut Report) -> usize {
+    let Some(Written { text, at, .. }) = raw.setting("limits.calls_per_user", report) else { return DEFAULT_CALLS_PER_USER };
+    let parsed = text.parse().ok().filter(|count| *count > 0);
+    if parsed.is_none() {
+        report.mistake(at, format!("`{text}`"), "a whole number, 1 at least");
+    }
+    parsed.unwrap_or(DEFAULT_CALLS_PER_USER)
 }
 
 pub(super) fn children_per_user(raw: &Raw<'_>, report: &mut Report) -> usize {

@@ -83,6 +83,9 @@ use self::{mistake::Report, raw::Raw, trail::Noting};
 /// The default of [`Config::body_limit`] (threat 47).
 pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
 
+/// The default of [`Config::calls_per_user`] (threat 47).
+pub const DEFAULT_CALLS_PER_USER: usize = 64;
+
 /// The default of [`Config::children_per_user`] (threat 47).
 pub const DEFAULT_CHILDREN_PER_USER: usize = 64;
 
@@ -125,6 +128,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The most bytes a request body may have.
     pub body_limit: usize,
+    /// How many calls of one person may be at work at once.
+    pub calls_per_user: usize,
     /// How many child processes one person may have at once.
     pub children_per_user: usize,
     /// How many requests one address or client may make.
@@ -283,6 +288,7 @@ impl Config {
             trusted_proxies: Vec::new(),
             log: LogSettings::default(),
             body_limit: DEFAULT_BODY_LIMIT,
+            calls_per_user: DEFAULT_CALLS_PER_USER,
             children_per_user: DEFAULT_CHILDREN_PER_USER,
             limits: Limits::default(),
             production: false,
@@ -337,6 +343,7 @@ impl Config {
             allowed_hosts: server.allowed_hosts,
             trusted_proxies: server.trusted_proxies,
             body_limit: server.body_limit,
+            calls_per_user: limits::calls_per_user(&raw, &mut report),
             children_per_user: limits::children_per_user(&raw, &mut report),
             limits: limits::resolve(&raw, server.body_limit, &mut report),
             production: server.production,

@@ -365,6 +365,7 @@ const LIMITS: Table = Table {
     one_of: &[],
     fields: &[
         Field::new("body", Shape::Size, "The largest request body. Default: 4MiB"),
+        Field::new("calls_per_user", Shape::Count, "Calls of one person that may be at work at once. Default: 64"),
         Field::new("children_per_user", Shape::Count, "Server processes that one person may have at once. Default: 64"),
         Field::new("registration", Shape::Rate, "Clients registered or managed. Default: 120/m"),
         Field::new("authorize", Shape::Rate, "Sign-ins and authorizations begun. Default: 300/m"),

@@ -127,6 +127,7 @@ impl Gateway {
         let task_records = Arc::new(StoredTasks { store: Arc::clone(&stores.tasks), clock: Arc::clone(&clock) });
         let settings = HubSettings {
             names: furnish::names(config),
+            max_in_flight_per_user: config.calls_per_user,
             pins: Arc::clone(&pins) as _,
             records,
             task_records,

@@ -91,6 +91,7 @@ impl Changes {
             trusted_proxies,
             log,
             body_limit,
+            calls_per_user,
             children_per_user,
             limits,
             production: _,
@@ -132,6 +133,7 @@ impl Changes {
             ("trusted_proxies", *trusted_proxies != new.trusted_proxies),
             ("log.level", log.level != new.log.level),
             ("limits.body", *body_limit != new.body_limit),
+            ("limits.calls_per_user", *calls_per_user != new.calls_per_user),
             ("limits.children_per_user", *children_per_user != new.children_per_user),
             ("limits", *limits != new.limits),
         ];
@@ -257,6 +259,7 @@ impl Live {
         // Servers that are gone go last: until nobody can ask for them any more.
         let going = old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
         upstreams.limit_children_per_user(new.children_per_user);
+        before.ground.hub.limit_calls_per_user(new.calls_per_user);
         upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
         pins.reconfigure(furnish::pinning(new));
         before.ground.hub.reconfigure(furnish::names(new), new.servers.clone());

@@ -85,5 +85,8 @@ pub(crate) fn records_down() -> Answer {
 }
 
 pub(crate) fn too_many(id: Option<&RequestId>, what: &str) -> Answer {
-    error(StatusCode::TOO_MANY_REQUESTS, id, LIMIT_REACHED, &format!("too many {what} at once: wait for some to end"))
+    let text = format!("too many {what} at once: wait for some to end, and come back in a second or more");
+    let mut answer = error(StatusCode::TOO_MANY_REQUESTS, id, LIMIT_REACHED, &text);
+    answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
 }

@@ -2,7 +2,11 @@
 //! client that disconnects has cancelled (MCP 2026-07-28, cancellation). A server that asks something in the middle ends the answer with
 //! `input_required`, and the exchange is put aside until the client comes back.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::stream;
@@ -21,7 +25,8 @@ use crate::{
         Caller, Inner,
         reply::{self, Problem, Reply},
     },
-    session::level::Level,
+    session::{level::Level, table::CallPlace},
+    sync::locked,
     translate::input::{self, InputRequest},
     upstream::{News, ServerAsk},
     wire::{self, Outcome, Payload, Request, RequestId, code},
@@ -37,12 +42,17 @@ pub(crate) struct Asking {
     pub(crate) request: Request,
 }
 
+/// The call's place, which it has while it is at work.
+pub(crate) type PlaceOfCall = Arc<Mutex<Option<CallPlace>>>;
+
 /// What is still to come of a call under way. Dropping it cancels the call.
 pub(crate) struct Exchange {
     news: mpsc::Receiver<News>,
     /// The sender is dropped without a reply when the call broke off.
     reply: oneshot::Receiver<Reply>,
     _cancel: DropGuard,
+    /// Among the user's calls at work, while it is at work.
+    place: PlaceOfCall,
     face: Face,
     level: Option<Level>,
     token: Option<RequestId>,
@@ -70,11 +80,17 @@ impl Exchange {
         news: mpsc::Receiver<News>,
         reply: oneshot::Receiver<Reply>,
         cancel: DropGuard,
+        place: PlaceOfCall,
         face: Face,
         level: Option<Level>,
         token: Option<RequestId>,
     ) -> Self {
-        Self { news, reply, _cancel: cancel, face, level, token, asked: 0 }
+        Self { news, reply, _cancel: cancel, place, face, level, token, asked: 0 }
+    }
+
+    /// It is at work again.
+    pub(crate) fn takes(&self, place: CallPlace) {
+        *locked(&self.place) = Some(place);
     }
 
     /// A retry has wishes of its own.
@@ -217,10 +233,15 @@ impl Exchange {
 
     fn put_aside(self, asking: &Asking, asked: Vec<(InputRequest, ServerAsk)>) -> Last {
         let requests: Vec<_> = asked.iter().map(|(request, _)| request.clone()).collect();
+        // Whoever waits for a person is not at work.
+        drop(locked(&self.place).take());
         let state = asking.hub.put_aside(&asking.caller, &asking.request, self, asked);
         let reply = match state {
             Some(state) => Ok(Outcome::Result(input::write(&requests, &state))),
-            None => Err(Problem::refused(code::INTERNAL_ERROR, "the request cannot be put aside")),
+            None => Err(Problem::refused(
+                answers::LIMIT_REACHED,
+                "too many requests of yours wait for their client's input: answer some of them",
+            )),
         };
         last_of(asking, Some(reply))
     }

@@ -17,7 +17,7 @@ use crate::{
         operation::Operation,
         reply::{self, Problem, Reply},
     },
-    session::{Session, table::Place},
+    session::{Session, table::CallPlace},
     wire::{self, Message, Notification, Request, Response, code},
 };
 
@@ -75,7 +75,7 @@ impl Inner {
             return answers::error(StatusCode::BAD_REQUEST, id, code::HEADER_MISMATCH, text);
         }
         let room = self.sessions.room(&session.user);
-        let Ok(place) = room.call_place(self.settings.max_in_flight_per_user) else {
+        let Ok(place) = room.call_place(self.calls_per_user()).await else {
             return answers::too_many(id, "requests");
         };
         let Some(cancel) = session.begin_call(&request.id) else {
@@ -130,7 +130,7 @@ impl Inner {
             "notifications/initialized" => {}
             _ => {
                 let room = self.sessions.room(&session.user);
-                let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else {
+                let Ok(_place) = room.call_place(self.calls_per_user()).await else {
                     return answers::too_many(None, "requests");
                 };
                 if let View::One(server) = &session.view {
@@ -157,7 +157,7 @@ struct CallUnderWay {
     ask: Ask,
     session: Arc<Session>,
     id: wire::RequestId,
-    _place: Place,
+    _place: CallPlace,
 }
 
 impl Drop for CallUnderWay {

@@ -1,7 +1,10 @@
 //! A message of a modern client (MCP 2026-07-28, Streamable HTTP): checked, then answered on its own, with nothing remembered between two
 //! of them but what a server is waiting for ([`crate::hub::waiting`]). How the answer comes about is [`super::exchange`]'s.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+};
 
 use http::{HeaderMap, StatusCode};
 use tokio::{
@@ -12,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answers,
-    exchange::{Asking, Exchange},
+    exchange::{Asking, Exchange, PlaceOfCall},
     metadata::{self, Sound},
 };
 use crate::{
@@ -27,7 +30,7 @@ use crate::{
         reply::{self, Problem, Reply},
         waiting::Waiter,
     },
-    session::table::Place,
+    sync::locked,
     translate::input,
     wire::{self, Message, Notification, Payload, Request, code},
 };
@@ -96,7 +99,7 @@ impl Inner {
     async fn begin(self: &Arc<Self>, asking: Asking, face: Face, sound: Sound) -> Answer {
         let (caller, request) = (&asking.caller, &asking.request);
         let room = self.sessions.room(&caller.principal.user);
-        let Ok(place) = room.call_place(self.settings.max_in_flight_per_user) else {
+        let Ok(place) = room.call_place(self.calls_per_user()).await else {
             return answers::too_many(Some(&request.id), "requests");
         };
         let (news_in, news) = mpsc::channel(NEWS);
@@ -115,15 +118,16 @@ impl Inner {
             news: news_in,
             cancel: cancel.clone(),
         };
-        tokio::spawn(run(Arc::clone(self), ask, place, replied));
-        let exchange = Exchange::new(news, reply, cancel.drop_guard(), face, sound.level, sound.head.meta.progress_token);
+        let place: PlaceOfCall = Arc::new(Mutex::new(Some(place)));
+        tokio::spawn(run(Arc::clone(self), ask, Arc::clone(&place), replied));
+        let exchange = Exchange::new(news, reply, cancel.drop_guard(), place, face, sound.level, sound.head.meta.progress_token);
         exchange.answer(asking).await
     }
 
     async fn notice_modern(self: &Arc<Self>, caller: &Caller, Notification { method, params }: Notification) {
         let View::One(server) = &caller.view else { return };
         let room = self.sessions.room(&caller.principal.user);
-        let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else { return };
+        let Ok(_place) = room.call_place(self.calls_per_user()).await else { return };
         // A disconnect cancels; there is nothing else that the protocol itself would tell a server.
         if method != "notifications/cancelled" && caller.allow.method(server, &method) == Verdict::Allowed {
             self.pass_on(server, &Asker::alone(caller, Face::default()), &method, params).await;
@@ -132,13 +136,14 @@ impl Inner {
 }
 
 /// Until it is done, or its client has gone.
-async fn run(hub: Arc<Inner>, ask: Ask, place: Place, replied: oneshot::Sender<Reply>) {
+async fn run(hub: Arc<Inner>, ask: Ask, place: PlaceOfCall, replied: oneshot::Sender<Reply>) {
     let reply = match ask.method.as_str() {
         "server/discover" => discover::reply(&hub, &ask).await,
         _ => hub.request(&ask).await,
     };
     reply::log(&ask.method, &reply);
-    drop((ask, place));
+    drop(ask);
+    drop(locked(&place).take());
     // Nobody is left to read it, if this fails.
     let _ = replied.send(reply);
 }
@@ -146,6 +151,13 @@ async fn run(hub: Arc<Inner>, ask: Ask, place: Place, replied: oneshot::Sender<R
 /// The client comes back with what a server wanted to know. What it left out is asked for again.
 async fn resume(asking: Asking, waiter: Waiter, sound: &Sound) -> Answer {
     let Waiter { mut exchange, asked, .. } = waiter;
+    let room = asking.hub.sessions.room(&asking.caller.principal.user);
+    if let Ok(place) = room.call_place(asking.hub.calls_per_user()).await {
+        exchange.takes(place);
+    } else {
+        // Its answers are taken: refused now, they would be lost.
+        tracing::debug!("a call goes on beside as many as there may be");
+    }
     let keys: HashSet<&str> = asked.iter().map(|(request, _)| request.key.as_str()).collect();
     let nothing = wire::object(&[]);
     let responses: &Payload = sound.head.input_responses.as_ref().unwrap_or(&nothing);

@@ -32,7 +32,7 @@ impl Inner {
     pub(crate) async fn initialize(self: &Arc<Self>, caller: &Caller, request: &Request) -> Answer {
         let id = Some(&request.id);
         let room = self.sessions.room(&caller.principal.user);
-        let Ok(_place) = room.call_place(self.settings.max_in_flight_per_user) else {
+        let Ok(_place) = room.call_place(self.calls_per_user()).await else {
             return answers::too_many(id, "requests");
         };
         let (face, kind, revision) = match introduction(request.params.as_ref()) {

@@ -4,7 +4,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -83,6 +86,7 @@ pub(crate) struct Inner {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) seal: Arc<dyn Seal>,
     pub(crate) waiting: waiting::Waiting,
+    calls_per_user: AtomicUsize,
     pub(crate) closing: CancellationToken,
 }
 
@@ -95,6 +99,7 @@ impl Hub {
         entropy: Arc<dyn Entropy>,
         seal: Arc<dyn Seal>,
     ) -> Arc<Self> {
+        let calls_per_user = settings.max_in_flight_per_user;
         let inner = Arc::new(Inner {
             tasks: TaskTable::new(settings.max_tasks_per_user, settings.max_tasks),
             task_watches: task_watch::TaskWatches::default(),
@@ -106,6 +111,7 @@ impl Hub {
             capability_sets: capability_sets::CapabilitySets::default(),
             lanes: lanes::Lanes::default(),
             waiting: waiting::Waiting::new(&*entropy),
+            calls_per_user: AtomicUsize::new(calls_per_user),
             entropy,
             seal,
             closing: CancellationToken::new(),
@@ -150,6 +156,11 @@ impl Hub {
         }
     }
 
+    /// So many calls of one person may be at work from now on.
+    pub fn limit_calls_per_user(&self, calls: usize) {
+        self.inner.calls_per_user.store(calls, Ordering::Relaxed);
+    }
+
     /// The tools that the caller may use, in the order of the list. Servers that do not answer in time are left out.
     pub async fn tools(&self, caller: Caller) -> Vec<ServerTool> {
         merge::tools(&self.inner, &caller).await
@@ -164,6 +175,10 @@ impl Hub {
 }
 
 impl Inner {
+    pub(crate) fn calls_per_user(&self) -> usize {
+        self.calls_per_user.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn spec(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
         self.roster.find(server).map(|entry| Arc::clone(&entry.spec))
     }

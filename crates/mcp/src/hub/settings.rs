@@ -32,8 +32,10 @@ pub struct HubSettings {
     pub session_idle: Duration,
     /// GET streams open at once.
     pub max_streams_per_user: usize,
-    /// Requests under way at once.
+    /// Calls at work at once, to begin with; [`super::Hub::limit_calls_per_user`] changes it.
     pub max_in_flight_per_user: usize,
+    /// Calls that wait for their client's input.
+    pub max_waiting_per_user: usize,
     /// Resource subscriptions of one session.
     pub max_subscriptions: usize,
     /// Tasks of one user, and of all, whose server is remembered.
@@ -66,6 +68,7 @@ impl Default for HubSettings {
             session_idle: Duration::from_secs(24 * 3600),
             max_streams_per_user: 64,
             max_in_flight_per_user: 64,
+            max_waiting_per_user: 256,
             max_subscriptions: 256,
             max_tasks_per_user: 1_000,
             max_tasks: 100_000,

@@ -16,7 +16,7 @@ use super::{Caller, Inner, View, reply::Problem};
 use crate::{
     endpoint::exchange::Exchange,
     face::canonical,
-    session::asks,
+    session::{asks, table::Place},
     sync::locked,
     translate::input::InputRequest,
     upstream::ServerAsk,
@@ -44,6 +44,7 @@ pub(crate) struct Waiter {
     pub(crate) asked: Vec<(InputRequest, ServerAsk)>,
     user: UserId,
     until: Instant,
+    _place: Place,
 }
 
 impl Waiting {
@@ -66,10 +67,14 @@ impl Inner {
         exchange: Exchange,
         asked: Vec<(InputRequest, ServerAsk)>,
     ) -> Option<String> {
+        let room = self.sessions.room(&caller.principal.user);
+        let place = room.waiting_place(self.settings.max_waiting_per_user).ok()?;
         let name = name(&*self.entropy);
         let sealed = self.seal.seal(&bound_to(caller, request), &[name, self.waiting.process].concat())?;
-        locked(&self.waiting.waiters)
-            .insert(name, Waiter { exchange, asked, user: caller.principal.user.clone(), until: Instant::now() + PATIENCE });
+        locked(&self.waiting.waiters).insert(
+            name,
+            Waiter { exchange, asked, user: caller.principal.user.clone(), until: Instant::now() + PATIENCE, _place: place },
+        );
         Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 

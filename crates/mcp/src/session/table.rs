@@ -12,12 +12,15 @@ use std::{
 };
 
 use portunus_core::ids::UserId;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{Full, Session, SessionId};
 use crate::{hub::Caller, sync::locked};
 
 const SHARDS: usize = 16;
+/// How many calls of one user may wait for others of theirs to end, and how long each.
+const MAX_QUEUED: usize = 256;
+const QUEUE_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Sessions {
     shards: Vec<Mutex<HashMap<UserId, Arc<UserRoom>>>>,
@@ -30,11 +33,38 @@ pub(crate) struct Sessions {
 pub(crate) struct UserRoom {
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     streams: Arc<AtomicUsize>,
-    in_flight: Arc<AtomicUsize>,
+    calls: Arc<Calls>,
+    /// Calls that wait for their client's input.
+    waiting: Arc<AtomicUsize>,
     /// Bytes kept for streams that may be taken up again.
     pub(crate) kept: Arc<AtomicUsize>,
     /// Sessions on their way.
     opening: Arc<AtomicUsize>,
+}
+
+/// The calls of one user that are at work, and those that wait for a place among them.
+#[derive(Default)]
+struct Calls {
+    at_work: AtomicUsize,
+    queued: Arc<AtomicUsize>,
+    freed: Notify,
+}
+
+/// The right to be at work, given back when dropped.
+pub(crate) struct CallPlace(Arc<Calls>);
+
+impl Drop for CallPlace {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::AcqRel);
+        self.0.freed.notify_waiters();
+    }
+}
+
+impl Calls {
+    fn take(self: &Arc<Self>, cap: usize) -> Option<CallPlace> {
+        let taken = self.at_work.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
+        taken.is_ok().then(|| CallPlace(Arc::clone(self)))
+    }
 }
 
 /// One of a counted number of places, given back when dropped.
@@ -69,7 +99,8 @@ impl UserRoom {
     }
 
     fn has_places_taken(&self) -> bool {
-        self.streams.load(Ordering::Acquire) + self.in_flight.load(Ordering::Acquire) > 0
+        let calls = self.calls.at_work.load(Ordering::Acquire) + self.calls.queued.load(Ordering::Acquire);
+        self.streams.load(Ordering::Acquire) + self.waiting.load(Ordering::Acquire) + calls > 0
     }
 
     /// A place for a session that is about to begin. Those that could end for it count as free.
@@ -78,8 +109,29 @@ impl UserRoom {
         Place::take(&self.opening, cap.saturating_sub(busy))
     }
 
-    pub(crate) fn call_place(&self, cap: usize) -> Result<Place, Full> {
-        Place::take(&self.in_flight, cap)
+    /// A place for a call. What comes in a burst, as an agent's do, waits a moment for one before it is refused (FB76).
+    pub(crate) async fn call_place(&self, cap: usize) -> Result<CallPlace, Full> {
+        if let Some(place) = self.calls.take(cap) {
+            return Ok(place);
+        }
+        let _queued = Place::take(&self.calls.queued, MAX_QUEUED)?;
+        let waiting = async {
+            loop {
+                let freed = self.calls.freed.notified();
+                tokio::pin!(freed);
+                freed.as_mut().enable();
+                if let Some(place) = self.calls.take(cap) {
+                    return place;
+                }
+                freed.await;
+            }
+        };
+        tokio::time::timeout(QUEUE_PATIENCE, waiting).await.map_err(|_| Full)
+    }
+
+    /// A place for a call that waits for its client's input: it costs little, and is counted apart from those at work.
+    pub(crate) fn waiting_place(&self, cap: usize) -> Result<Place, Full> {
+        Place::take(&self.waiting, cap)
     }
 }
 
@@ -171,7 +223,8 @@ impl Sessions {
 
     /// Is a request of theirs under way?
     pub(crate) fn is_busy(&self, user: &UserId) -> bool {
-        self.find_room(user).is_some_and(|room| room.in_flight.load(Ordering::Acquire) > 0)
+        self.find_room(user)
+            .is_some_and(|room| room.calls.at_work.load(Ordering::Acquire) + room.waiting.load(Ordering::Acquire) > 0)
     }
 
     pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<Session>> {

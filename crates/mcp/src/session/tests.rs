@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::{
-    Full,
     level::Level,
     outbox::{About, Outbox},
     table::Sessions,
@@ -90,19 +89,46 @@ fn t71_a_stream_takes_what_its_own_token_allows() {
     assert_eq!(take(&AllowAll).unwrap(), "updated x");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn places_are_given_back() {
     let sessions = Sessions::new();
     let room = sessions.room(&UserId::from_text("alice"));
-    let place = room.call_place(1).unwrap();
-    assert_eq!(room.call_place(1).unwrap_err(), Full);
+    let place = room.call_place(1).await.unwrap();
+    assert!(room.call_place(1).await.is_err());
     assert!(room.stream_place(1).is_ok(), "streams are counted apart");
     drop(room);
     assert!(sessions.take_idle(std::time::Duration::ZERO).is_empty());
     let room = sessions.room(&UserId::from_text("alice"));
-    assert_eq!(room.call_place(1).unwrap_err(), Full, "still counted after a sweep");
+    assert!(room.call_place(1).await.is_err(), "still counted after a sweep");
     drop(place);
-    assert!(room.call_place(1).is_ok());
+    assert!(room.call_place(1).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn fb76_a_burst_waits_a_moment_for_its_places() {
+    let sessions = Sessions::new();
+    let room = sessions.room(&UserId::from_text("alice"));
+    // A hundred at once, eight places, and each call takes 50 ms.
+    let calls = (0..100).map(|_| async {
+        let place = room.call_place(8).await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        place.is_ok()
+    });
+    let served = futures::future::join_all(calls).await;
+    assert_eq!(served.iter().filter(|served| **served).count(), 100);
+    // Calls that take long let others wait for so long, and so many.
+    let _long: Vec<_> = futures::future::join_all((0..8).map(|_| room.call_place(8))).await;
+    let began = tokio::time::Instant::now();
+    let refused = futures::future::join_all((0..300).map(|_| async {
+        let is_refused = room.call_place(8).await.is_err();
+        (is_refused, began.elapsed())
+    }))
+    .await;
+    assert!(refused.iter().all(|(is_refused, _)| *is_refused));
+    let at_once = refused.iter().filter(|(_, after)| after.is_zero()).count();
+    assert_eq!(at_once, 300 - 256, "the queue has an end");
+    assert!(refused.iter().all(|(_, after)| *after <= std::time::Duration::from_secs(3)));
+    assert!(sessions.take_idle(std::time::Duration::ZERO).is_empty());
 }
 
 #[test]

@@ -154,7 +154,10 @@ async fn t47_streams_and_calls_per_user_are_bounded() {
     });
     eventually("the call arrives", async || !fakes.script("dice").heard("tools/call").is_empty()).await;
     let refused = other.post(r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"roll"}}"#).await;
-    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &http::HeaderValue::from_static("1"))
+    );
     let body: serde_json::Value = serde_json::from_str(&text(refused)).unwrap();
     assert_eq!((&body["id"], body["error"]["code"].is_i64()), (&json!("x"), true));
     bob.call("roll").await;
