@@ -204,3 +204,38 @@ async fn fb35_a_revision_between_two_is_taken_for_the_older_one() {
         assert_eq!(met(&server.pool, Era::Legacy).await.is_ok(), is_taken, "{revision}");
     }
 }
+
+/// A child that answers a handshake and one call, and ends in its own way.
+fn for_one_call(notes: &Path, end: &str) -> ServerSpec {
+    let script = format!(
+        r#"echo start >> "$0"
+        answer() {{ read line; id=$(printf %s "$line" | sed 's/.*"id":\([0-9]*\).*/\1/'); printf "$1" | sed "s/@/$id/g"; }}
+        answer '{{"jsonrpc":"2.0","id":@,"result":{{"protocolVersion":"2025-06-18","capabilities":{{}}}}}}\n'; read line
+        answer '{{"jsonrpc":"2.0","id":@,"result":{{}}}}\n'; {end}"#
+    );
+    let args = vec!["-c".to_owned(), script, notes.to_str().unwrap().to_owned()];
+    let transport =
+        Transport::Stdio { command: "sh".to_owned(), args, env: BTreeMap::new(), cwd: None, sandbox: Sandbox::default() };
+    ServerSpec { isolation: Isolation::User, ..spec("fixture", transport) }
+}
+
+#[tokio::test]
+async fn fb39_a_child_that_ends_well_after_each_call_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    for (end, is_failure) in [("exit 0", false), ("exit 3", true)] {
+        let notes = folder.path().join(end);
+        let pool = pool(for_one_call(&notes, end));
+        for n in 0..4 {
+            let connection = match met(&pool, Era::Legacy).await {
+                Ok(connection) => connection,
+                Err(UpstreamError::Backoff { .. }) if is_failure && n > 0 => break,
+                Err(error) => panic!("{end}, {n}: {error}"),
+            };
+            assert!(!is_failure || n == 0, "{end}: it is left alone for a while");
+            assert!(matches!(connection.request("x", None, Call::default()).await, Ok(Outcome::Result(_))), "{end}, {n}");
+            connection.closed().await;
+        }
+        let starts = noted(&notes).len();
+        assert_eq!(starts, if is_failure { 1 } else { 4 }, "{end}");
+    }
+}

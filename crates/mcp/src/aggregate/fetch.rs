@@ -89,6 +89,12 @@ async fn pages(
                 tracing::warn!(%server, %error, "a tool is left out");
                 continue;
             }
+            if kind == Kind::Tools
+                && let Some(why) = unusable(&raw)
+            {
+                tracing::warn!(%server, tool = name_of(&raw), why, "a tool is left out of /mcp, where it would cost clients the whole list");
+                continue;
+            }
             add(&mut list, server, kind, raw);
         }
         match next {
@@ -98,6 +104,28 @@ async fn pages(
     }
     tracing::warn!(%server, list = kind.method(), "the list has too many pages: the last ones are left out");
     Ok(list)
+}
+
+/// Why strict clients would refuse a list with this tool in it (FB38): `inputSchema` is a JSON Schema of an object, and so is `outputSchema` if it is
+/// there (MCP, tools, data types).
+fn unusable(tool: &Payload) -> Option<&'static str> {
+    let is_of_object = |schema: &Payload| {
+        let members = wire::members(schema).ok();
+        members.is_some_and(|members| members.iter().any(|(key, value)| key == "type" && value.as_str() == "\"object\""))
+    };
+    let members = wire::members(tool).ok()?;
+    let find = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    match (find("inputSchema"), find("outputSchema")) {
+        (None, _) => Some("it has no inputSchema"),
+        (Some(input), _) if !is_of_object(input) => Some("its inputSchema is not of type \"object\""),
+        (_, Some(output)) if !is_of_object(output) => Some("its outputSchema is not of type \"object\""),
+        _ => None,
+    }
+}
+
+fn name_of(tool: &Payload) -> String {
+    let name = wire::find_member(tool, &["name"]).and_then(|name| name.read::<String>().ok()).unwrap_or_default();
+    name.escape_debug().take(100).collect()
 }
 
 fn add(list: &mut List, server: &ServerName, kind: Kind, raw: Payload) {

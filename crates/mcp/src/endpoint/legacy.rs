@@ -145,6 +145,8 @@ impl Inner {
                         Verdict::Hidden => return answers::empty(StatusCode::ACCEPTED),
                     }
                     self.pass_on(server, &Asker::session(session), &method, params).await;
+                } else if method == "notifications/roots/list_changed" {
+                    self.tell_all(session, &method, params.as_ref()).await;
                 }
             }
         }

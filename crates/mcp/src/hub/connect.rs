@@ -122,6 +122,18 @@ impl Inner {
         }
     }
 
+    /// Tells every server that the session is connected to: nobody is connected for it, since a server learns what is so when it is (FB78).
+    pub(crate) async fn tell_all(&self, session: &Arc<Session>, method: &str, params: Option<&Payload>) {
+        let roster = self.roster.load();
+        let peers = roster.entries.iter().filter_map(|entry| self.find_live(&entry.spec, session));
+        let told = peers.map(|peer| async move {
+            if let Err(error) = peer.notify(method, params.cloned()).await {
+                tracing::debug!(server = %peer.key().server, method, %error, "a notification was not passed on");
+            }
+        });
+        futures::future::join_all(told).await;
+    }
+
     /// The connection to `spec` that `session` uses, if there is one right now.
     pub(crate) fn find_live(&self, spec: &ServerSpec, session: &Arc<Session>) -> Option<Arc<dyn Peer>> {
         let key = key(spec, session);

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::HeaderMap;
 use portunus_core::{entropy::random_bytes, ids::ServerName};
+use tokio::time::Instant;
 
 use super::{
     Inner, Peer,
@@ -31,6 +32,8 @@ use crate::{
 
 /// How often a server may come back with further questions.
 const MAX_ROUNDS: usize = 16;
+/// How long a call waits for a server that is left alone for a while after it failed. One that goes on to fail is told of at once.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends the request; on a new connection, once, if the server had forgotten the old one and so did nothing.
 pub(crate) async fn forward(hub: &Arc<Inner>, ask: &Ask, server: &ServerName, params: Option<Payload>) -> Reply {
@@ -51,7 +54,7 @@ pub(crate) async fn forward(hub: &Arc<Inner>, ask: &Ask, server: &ServerName, pa
 }
 
 async fn attempt(hub: &Arc<Inner>, ask: &Ask, server: &ServerName, params: Option<Payload>) -> Reply {
-    let peer = hub.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+    let peer = connect(hub, ask, server).await.map_err(|error| Problem::server(server, error))?;
     let (peer, _alone) = hub.lane(ask, server, peer).await;
     let way = Way { hub, ask, server, peer: &*peer };
     if ask.era == Era::Modern && ask.method == "tools/call" {
@@ -62,6 +65,19 @@ async fn attempt(hub: &Arc<Inner>, ask: &Ask, server: &ServerName, params: Optio
         (Era::Modern, Era::Modern) => way.within_modern(params).await,
         (Era::Modern, Era::Legacy) => way.to_legacy(params, &peer).await,
         (Era::Legacy, Era::Modern) => way.to_modern(params).await,
+    }
+}
+
+/// A server that failed a moment ago is waited for: the call has time, and its caller would only come again (FB83).
+async fn connect(hub: &Arc<Inner>, ask: &Ask, server: &ServerName) -> Result<Arc<dyn Peer>, UpstreamError> {
+    let began = Instant::now();
+    loop {
+        match hub.connect(server, &ask.asker).await {
+            Err(UpstreamError::Backoff { retry_in, .. }) if began.elapsed() + retry_in <= PATIENCE => {
+                tokio::time::sleep(retry_in).await;
+            }
+            other => return other,
+        }
     }
 }
 

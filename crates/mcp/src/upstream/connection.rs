@@ -192,6 +192,11 @@ impl Connection {
         self.inbox.is_awaited()
     }
 
+    /// Did it end of itself, with nothing under way? There are servers that do so after each call (FB39).
+    pub(super) fn has_ended_well(&self) -> bool {
+        self.inbox.has_ended_well()
+    }
+
     pub(super) fn close_reason(&self) -> Option<&UpstreamError> {
         self.inbox.reason()
     }

@@ -59,6 +59,8 @@ pub(crate) struct Inbox {
     chatter: OnceLock<Arc<Chatter>>,
     /// A question could not be attributed: the next caller is better off with a new connection.
     spent: AtomicBool,
+    /// It ended of itself, as if all were well, and nobody waited for anything.
+    ended_well: AtomicBool,
     events: broadcast::Sender<Event>,
     asks: mpsc::Sender<Ask>,
     closed: CancellationToken,
@@ -96,6 +98,7 @@ impl Inbox {
             next_id: AtomicU64::new(1),
             chatter: OnceLock::new(),
             spent: AtomicBool::new(false),
+            ended_well: AtomicBool::new(false),
             events: broadcast::channel(EVENTS).0,
             asks,
             closed: CancellationToken::new(),
@@ -145,6 +148,15 @@ impl Inbox {
     /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
     pub(super) fn is_spent(&self) -> bool {
         self.spent.load(Ordering::Relaxed)
+    }
+
+    /// The server is about to end, as if all were well: that is no failure if nothing is under way.
+    pub(super) fn ends_well(&self) {
+        self.ended_well.store(!self.is_awaited(), Ordering::Relaxed);
+    }
+
+    pub(super) fn has_ended_well(&self) -> bool {
+        self.ended_well.load(Ordering::Relaxed)
     }
 
     pub(crate) fn awaits(&self, id: u64) -> bool {

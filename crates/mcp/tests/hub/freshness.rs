@@ -42,7 +42,7 @@ async fn a_list_that_is_good_for_no_time_is_fetched_for_each_answer_and_for_no_c
     let (fakes, hub) = one(r#","ttlMs":0,"cacheScope":"private""#);
     let client = Modern::all(&hub, "alice");
     assert_eq!(names(&list(&client).await), ["dice_roll"]);
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw"}"#]);
+    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     let now = list(&client).await;
     assert_eq!((names(&now), &now["ttlMs"], &now["cacheScope"]), (vec!["dice_throw"], &json!(0), &json!("private")));
     let before = fetched(&fakes, "dice");
@@ -62,7 +62,7 @@ async fn a_list_is_kept_as_long_as_its_server_says_but_for_changes() {
     let (fakes, hub) = one(r#","ttlMs":3600000,"cacheScope":"public""#);
     let client = Modern::all(&hub, "alice");
     list(&client).await;
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw"}"#]);
+    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     assert_eq!(names(&list(&client).await), ["dice_roll"]);
     fakes.says("dice", "notifications/tools/list_changed", None);
     eventually("the new list", async || names(&list(&client).await) == ["dice_throw"]).await;
@@ -117,12 +117,12 @@ async fn t37_a_private_list_of_a_shared_server_is_shown_to_nobody_else() {
     let (fakes, gateway) = shared(r#","ttlMs":3600000,"cacheScope":"private""#);
     let (alice, bob) = (Modern::all(&gateway, "alice"), Modern::all(&gateway, "bob"));
     assert_eq!(names(&list(&alice).await), ["dice_of_alice"]);
-    fakes.script("dice").set("tools/list", &[r#"{"name":"of_bob"}"#]);
+    fakes.script("dice").set("tools/list", &[r#"{"name":"of_bob","inputSchema":{"type":"object"}}"#]);
     assert_eq!(names(&list(&bob).await), ["dice_of_bob"]);
     assert_eq!(names(&list(&alice).await), ["dice_of_alice"]);
     assert_eq!(fetched(&fakes, "dice"), 2, "each has one that is kept");
     fakes.says("dice", "notifications/tools/list_changed", None);
-    fakes.script("dice").set("tools/list", &[r#"{"name":"new"}"#]);
+    fakes.script("dice").set("tools/list", &[r#"{"name":"new","inputSchema":{"type":"object"}}"#]);
     for client in [&alice, &bob] {
         eventually("the new list", async || names(&list(client).await) == ["dice_new"]).await;
     }

@@ -142,7 +142,7 @@ async fn a_change_is_fetched_and_told() {
     let unconcerned = Client::one(&hub, "alice", "uuid").await;
     alice.tools().await;
     let mut streams = (alice.listen().await, one.listen().await, unconcerned.listen().await, bob.listen().await);
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw"}"#]);
+    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     fakes.says("dice", "notifications/tools/list_changed", None);
     let told = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
     assert_eq!(streams.0.next().await.unwrap(), told);
@@ -172,7 +172,7 @@ async fn an_old_list_is_answered_and_fetched_behind_the_answer() {
     let settings = HubSettings { catalogue_ttl: Duration::ZERO, ..HubSettings::default() };
     let client = Client::all(&hub(&fakes, settings), "alice").await;
     client.tools().await;
-    fakes.script("dice").set("tools/list", &[r#"{"name":"throw"}"#]);
+    fakes.script("dice").set("tools/list", &[r#"{"name":"throw","inputSchema":{"type":"object"}}"#]);
     let mut stream = client.listen().await;
     assert_eq!(client.tools().await, ["dice_roll"]);
     assert!(stream.next().await.unwrap().contains("notifications/tools/list_changed"));
@@ -185,17 +185,36 @@ async fn what_a_server_lists_is_bounded_and_what_is_broken_left_out() {
         "tools/list",
         &[
             r#"{"title":"no name"}"#,
-            r#"{"name":"a","name":"b"}"#,
-            r#"{"name":"x"}"#,
-            r#"{"name":"x","again":1}"#,
-            r#"{"name":"y"}"#,
-            r#"{"name":"z"}"#,
-            r#"{"name":"past"}"#,
+            r#"{"name":"a","name":"b","inputSchema":{"type":"object"}}"#,
+            r#"{"name":"x","inputSchema":{"type":"object"}}"#,
+            r#"{"name":"x","again":1,"inputSchema":{"type":"object"}}"#,
+            r#"{"name":"y","inputSchema":{"type":"object"}}"#,
+            r#"{"name":"z","inputSchema":{"type":"object"}}"#,
+            r#"{"name":"past","inputSchema":{"type":"object"}}"#,
         ],
     )]);
     let settings = HubSettings { max_items_per_list: 3, ..HubSettings::default() };
     let client = Client::all(&hub(&fakes, settings), "alice").await;
     assert_eq!(client.tools().await, ["dice_x", "dice_y", "dice_z"]);
+}
+
+/// Strict clients refuse a whole list for one tool that is none.
+#[tokio::test]
+async fn fb38_a_tool_that_no_client_accepts_costs_nobody_the_merged_list() {
+    let odd = [
+        r#"{"name":"without"}"#,
+        r#"{"name":"empty","inputSchema":{}}"#,
+        r#"{"name":"null","inputSchema":null}"#,
+        r#"{"name":"text","inputSchema":"object"}"#,
+        r#"{"name":"array","inputSchema":{"type":"array"}}"#,
+        r#"{"name":"output","inputSchema":{"type":"object"},"outputSchema":null}"#,
+    ];
+    let sound = r#"{"name":"sound","inputSchema":{"type":"object"},"outputSchema":{"type":"object"}}"#;
+    let fakes = Fakes::new(vec![Script::new("dice").with("tools/list", &[&odd[..], &[sound]].concat())]);
+    let hub = hub(&fakes, HubSettings::default());
+    assert_eq!(Client::all(&hub, "alice").await.tools().await, ["dice_sound"]);
+    let one = Client::one(&hub, "alice", "dice").await.tools().await;
+    assert_eq!(one, ["without", "empty", "null", "text", "array", "output", "sound"], "of one server it is as it is");
 }
 
 #[tokio::test]

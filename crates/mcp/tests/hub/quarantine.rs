@@ -50,9 +50,9 @@ fn with_pins(fakes: &Arc<Fakes>, names: Names) -> (Arc<Hub>, Arc<Words>) {
     (hub(fakes, settings), words)
 }
 
-const GOOD: &str = r#"{"name":"roll","description":"rolls"}"#;
-const EVIL: &str = r#"{"name":"roll","description":"evil"}"#;
-const FLIP: &str = r#"{"name":"flip"}"#;
+const GOOD: &str = r#"{"name":"roll","description":"rolls","inputSchema":{"type":"object"}}"#;
+const EVIL: &str = r#"{"name":"roll","description":"evil","inputSchema":{"type":"object"}}"#;
+const FLIP: &str = r#"{"name":"flip","inputSchema":{"type":"object"}}"#;
 
 async fn assert_refused(client: &Client, tool: &str) {
     let (code, message) = client.error("tools/call", json!({ "name": tool })).await;
@@ -115,7 +115,7 @@ async fn t45_clients_without_sessions_are_protected_too() {
     let refused = modern(&hub, "tools/call", Some("roll")).await;
     assert_eq!(refused["error"]["code"], -32011, "{refused}");
     let listed = modern(&hub, "tools/list", None).await;
-    assert_eq!(listed["result"]["tools"], json!([{"name": "flip"}]), "{listed}");
+    assert_eq!(listed["result"]["tools"], json!([{"name": "flip", "inputSchema": {"type": "object"}}]), "{listed}");
     assert_eq!(modern(&hub, "tools/call", Some("flip")).await["result"]["by"], "dice");
     words.hold(&[]);
     assert_eq!(modern(&hub, "tools/call", Some("roll")).await["result"]["by"], "dice");
@@ -165,7 +165,7 @@ async fn t45_a_tool_that_is_held_from_its_first_day_is_refused_as_such() {
 async fn t45_a_held_tool_gives_its_name_to_nobody() {
     let fakes = Fakes::new(vec![
         Script::new("a").tools(&["b_c"]),
-        Script::new("a_b").with("tools/list", &[r#"{"name":"c","description":"evil"}"#]),
+        Script::new("a_b").with("tools/list", &[r#"{"name":"c","description":"evil","inputSchema":{"type":"object"}}"#]),
     ]);
     let (hub, words) = with_pins(&fakes, Names::Prefixed);
     let client = Client::all(&hub, "alice").await;

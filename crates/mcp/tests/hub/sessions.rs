@@ -165,3 +165,20 @@ async fn t47_streams_and_calls_per_user_are_bounded() {
     waiting.await.unwrap();
     other.call("roll").await;
 }
+
+#[tokio::test]
+async fn fb78_that_the_roots_changed_is_told_to_every_server_of_the_session() {
+    let fakes = Fakes::new(["dice", "uuid", "news"].map(|server| Script::new(server).tools(&["x"])).into());
+    let hub = hub(&fakes, HubSettings::default());
+    let client = Client::all(&hub, "alice").await;
+    for server in ["dice", "uuid"] {
+        client.call(&format!("{server}_x")).await;
+    }
+    let listed = fakes.script("news").connects.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(client.notify("notifications/roots/list_changed", "{}").await.status, StatusCode::ACCEPTED);
+    for server in ["dice", "uuid"] {
+        assert_eq!(fakes.script(server).heard("notifications/roots/list_changed"), ["{}"], "{server}");
+    }
+    // Nobody is connected to for it.
+    assert_eq!(fakes.script("news").connects.load(std::sync::atomic::Ordering::SeqCst), listed);
+}

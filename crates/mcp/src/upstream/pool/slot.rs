@@ -88,6 +88,7 @@ impl Place {
     pub(super) fn ended(&mut self, connection: &Connection, lived: Duration, options: &Options) {
         match connection.close_reason() {
             Some(UpstreamError::SessionExpired) => self.phase = Phase::Empty,
+            _ if connection.has_ended_well() => self.phase = Phase::Empty,
             reason => {
                 if lived >= options.backoff_min * STABLE {
                     // It served for a while: this is an accident, and the next caller should not notice it.

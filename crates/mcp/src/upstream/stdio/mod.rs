@@ -221,6 +221,9 @@ impl Supervisor {
         if !self.listener.is_finished() {
             let _ = timeout(LAST_OUTPUT, &mut self.listener).await;
         }
+        if status.as_ref().is_ok_and(ExitStatus::success) {
+            self.inbox.ends_well();
+        }
         let status = status.as_ref().map_or_else(ToString::to_string, ToString::to_string);
         self.inbox.close(&UpstreamError::closed(format!("the child ended: {status}; last words: {}", self.chatter.last_words())));
     }
