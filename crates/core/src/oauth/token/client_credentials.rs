@@ -40,7 +40,10 @@ pub fn client_credentials(
     if !is_service(client) {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use client_credentials"));
     }
-    let resource = one_resource(form, resources)?;
+    let resource = match only_server(client, resources) {
+        Some(only) if form.resources().next().is_none() => only,
+        _ => one_resource(form, resources)?,
+    };
     let scopes = scopes(form, client, resources, &resource)?;
     let user = service_user(client, resources.public_url(), now);
     let grant = Grant {
@@ -86,6 +89,17 @@ fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User
         hosted_domain: None,
         signed_in_at: now,
     }
+}
+
+/// The server that the client may use, if it may use no other: a client that names no `resource` means that one (FB81).
+fn only_server(client: &Client, resources: &Resources) -> Option<Resource> {
+    let limit = client.scopes.as_ref().filter(|limit| limit.iter().all(|scope| scope.as_str() != scope::MCP))?;
+    let may_use = |resource: &Resource| {
+        let here = resources.catalogue().within(&resources.scopes(resource), limit);
+        here.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS)
+    };
+    let mut usable = resources.servers().map(|server| resources.of_server(server)).filter(may_use);
+    usable.next().filter(|_| usable.next().is_none())
 }
 
 /// What the client asks for, or all it is configured for: within its configured scopes, as far as they exist on the resource.

@@ -46,6 +46,8 @@ pub struct Admitted {
 /// Why a request was not let through.
 pub enum Refused {
     Challenge(Challenge),
+    /// The token is for another resource of ours.
+    OfAnother,
     Store(StoreError),
 }
 
@@ -53,8 +55,11 @@ impl Bearer {
     /// Who calls? The token must be live and for exactly this resource (threat 30).
     pub async fn admit(&self, headers: &HeaderMap, query: Option<&str>, resource: &Resource) -> Result<Admitted, Refused> {
         let token = read_token(headers, query).map_err(Refused::Challenge)?.hash();
-        let entry = self.find_live(&token, resource).await.map_err(Refused::Store)?;
-        let entry = entry.ok_or(Refused::Challenge(Challenge::InvalidToken))?;
+        let Some(entry) = self.find_live(&token, resource).await.map_err(Refused::Store)? else {
+            let found = self.find(&token).await.map_err(Refused::Store)?;
+            let is_of_another = found.is_some_and(|entry| entry.found.token.resource != *resource);
+            return Err(if is_of_another { Refused::OfAnother } else { Refused::Challenge(Challenge::InvalidToken) });
+        };
         Ok(Admitted { principal: Arc::clone(&entry.principal), look_up: entry })
     }
 
@@ -92,13 +97,18 @@ impl Bearer {
         let challenge = match refused {
             Refused::Store(error) => return super::super::oauth_answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
+            Refused::OfAnother => Challenge::InvalidToken,
         };
         let (status, error) = match challenge {
             Challenge::NoToken | Challenge::InvalidToken => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Challenge::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
         };
         let value = metadata::challenge(challenge, resource, address, &self.resources);
-        let body = json!({"error": error, "error_description": "sign in: the WWW-Authenticate header says where"});
+        let description = match refused {
+            Refused::OfAnother => format!("the token is for another resource: ask for one with resource={resource}"),
+            _ => "sign in: the WWW-Authenticate header says where".to_owned(),
+        };
+        let body = json!({"error": error, "error_description": description});
         let mut response = (status, axum::Json(body)).into_response();
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);

@@ -82,6 +82,10 @@ async fn t24_a_configured_client_acts_for_itself_if_it_may() {
     assert_eq!((answer.get("refresh_token"), &answer["token_type"]), (None, &"Bearer".into()));
     let token = answer["access_token"].as_str().unwrap();
     world.browser().send(Request::get(&world.at("/tools")).bearer(token)).await.expect(200);
+    // Where it is of no use, the error says what to ask for (FB81).
+    let refused = world.browser().send(Request::get(&world.at("/mcp/uuid")).bearer(token)).await.expect(401);
+    let told = refused.json()["error_description"].as_str().unwrap().to_owned();
+    assert!(told.contains(&format!("resource={}", world.at("/mcp/uuid"))), "{told}");
     let page = service.begin(&world.browser(), &service.authorization()).await.page();
     assert_eq!(page.status.as_u16(), 400, "it asks nobody");
     world.close().await;

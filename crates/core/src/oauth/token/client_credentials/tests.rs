@@ -43,23 +43,26 @@ fn t24_a_client_acts_for_itself_only_if_the_configuration_says_so() {
 }
 
 #[test]
-fn t24_resource_and_scope_are_checked_as_for_a_person() {
+fn fb81_t24_resource_and_scope_are_checked_as_for_a_person() {
     let limited = service();
+    let several = Client { scopes: Some(ScopeSet::parse("dice uuid").unwrap()), ..service() };
     let unlimited = Client { scopes: None, ..service() };
     let everything = Client { scopes: Some(ScopeSet::parse("mcp").unwrap()), ..service() };
     let cases = [
-        (&limited, "", Ok(("/mcp", "dice"))),
-        (&limited, "scope=dice", Ok(("/mcp", "dice"))),
-        (&limited, "scope=dice+uuid+mcp", Ok(("/mcp", "dice"))),
-        (&limited, "scope=dice+offline_access", Ok(("/mcp", "dice"))),
+        (&limited, "", Ok(("/mcp/dice", "dice"))),
+        (&limited, "scope=dice", Ok(("/mcp/dice", "dice"))),
+        (&limited, "scope=dice+uuid+mcp", Ok(("/mcp/dice", "dice"))),
+        (&limited, "resource=https://gw.example/mcp", Ok(("/mcp", "dice"))),
+        (&several, "", Ok(("/mcp", "dice uuid"))),
+        (&limited, "scope=dice+offline_access", Ok(("/mcp/dice", "dice"))),
         (&limited, "resource=https://gw.example/mcp/dice", Ok(("/mcp/dice", "dice"))),
-        (&limited, "scope=mcp", Ok(("/mcp", "dice"))),
+        (&limited, "scope=mcp", Ok(("/mcp/dice", "dice"))),
         (&limited, "scope=offline_access", Err(ErrorCode::InvalidScope)),
         (&limited, "resource=https://gw.example/mcp/uuid", Err(ErrorCode::InvalidScope)),
         (&unlimited, "", Ok(("/mcp", "mcp"))),
         (&unlimited, "scope=uuid", Ok(("/mcp", "uuid"))),
         (&everything, "scope=uuid", Ok(("/mcp", "uuid"))),
-        (&limited, "scope=dice:read", Ok(("/mcp", "dice:read"))),
+        (&limited, "scope=dice:read", Ok(("/mcp/dice", "dice:read"))),
         (&limited, "scope=uuid:make", Err(ErrorCode::InvalidScope)),
         (&unlimited, "scope=nothing", Err(ErrorCode::InvalidScope)),
         (&unlimited, "resource=https://evil.example/mcp", Err(ErrorCode::InvalidTarget)),
