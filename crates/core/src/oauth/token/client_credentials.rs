@@ -95,7 +95,8 @@ fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User
 fn only_server(client: &Client, resources: &Resources) -> Option<Resource> {
     let limit = client.scopes.as_ref().filter(|limit| limit.iter().all(|scope| scope.as_str() != scope::MCP))?;
     let may_use = |resource: &Resource| {
-        let here = resources.catalogue().within(&resources.scopes(resource), limit);
+        let available = resources.scopes(resource);
+        let here = resources.catalogue().within(&available, limit).intersection(&available);
         here.iter().any(|scope| scope.as_str() != scope::OFFLINE_ACCESS)
     };
     let mut usable = resources.servers().map(|server| resources.of_server(server)).filter(may_use);
