@@ -20,8 +20,9 @@ use axum::{
     routing::{any, get, post},
 };
 use portunus_mcp::{
+    era::Era,
     spec::Transport,
-    upstream::{Call, UpstreamError, Upstreams},
+    upstream::{Call, Holder, UpstreamError, Upstreams},
     wire::{self, Message, Outcome, RequestId},
 };
 use serde_json::json;
@@ -68,7 +69,7 @@ async fn t31_redirects_are_not_followed() {
         serve(Router::new().route("/mcp", any(|| async { Redirect::temporary("/elsewhere") })).route("/elsewhere", elsewhere))
             .await;
     let error = connect(&pool(http(&url))).await.err().unwrap();
-    assert!(matches!(&error, UpstreamError::Protocol { detail } if detail.contains("redirects")), "{error:?}");
+    assert!(matches!(&error, UpstreamError::Protocol { detail } if detail.contains("redirects to \"/elsewhere\"")), "{error:?}");
     assert_eq!(hits.load(Ordering::SeqCst), 0);
 }
 
@@ -165,8 +166,8 @@ async fn http_errors_are_told_apart() {
         // A ping is refused in the same way.
         (StatusCode::BAD_REQUEST, "{}", UpstreamError::SessionExpired),
         (StatusCode::UNAUTHORIZED, "{}", UpstreamError::SessionExpired),
-        (StatusCode::TOO_MANY_REQUESTS, "{}", UpstreamError::Status { status: 429 }),
-        (StatusCode::INTERNAL_SERVER_ERROR, "oops", UpstreamError::Status { status: 500 }),
+        (StatusCode::TOO_MANY_REQUESTS, "{}", UpstreamError::Status { status: 429, words: "{}".to_owned() }),
+        (StatusCode::INTERNAL_SERVER_ERROR, "oops", UpstreamError::Status { status: 500, words: "oops".to_owned() }),
     ] {
         let (_, pool) = failing(status, body).await;
         let answer = connect(&pool).await.unwrap().request("x", None, Call::default()).await;
@@ -423,6 +424,55 @@ async fn the_transport_of_2024_11_05() {
     let ended = connection.request("end", None, Call::default()).await;
     assert!(matches!(ended, Err(UpstreamError::Closed { .. })), "{ended:?}");
     eventually("it is reached again", || async { pool.connection(&name("fixture"), &holder("ada", "1")).await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn fb37_a_url_that_takes_no_post_is_tried_with_the_old_transport() {
+    for era in [Era::Legacy, Era::Modern] {
+        let pool = pool(http(&serve(old_server("/messages?s=1")).await));
+        let holder = Holder { era, ..holder("ada", "1") };
+        let connection = pool.connection(&name("fixture"), &holder).await.unwrap();
+        let answer = connection.request("tools/list", None, Call::default()).await;
+        assert!(matches!(answer, Ok(Outcome::Result(_))), "{answer:?}");
+    }
+    // Where nothing is, the first refusal is told, and what it said.
+    let nothing = Router::new().route("/mcp", any(|| async { (StatusCode::NOT_FOUND, "no such tenant: acme") }));
+    let error = connect(&pool(http(&serve(nothing).await))).await.err().unwrap();
+    assert!(error.to_string().ends_with("HTTP status 404: no such tenant: acme"), "{error}");
+}
+
+/// Whatever the status, what a server says reaches its caller, but for its own credentials.
+#[tokio::test]
+async fn the_words_of_a_refusal_reach_the_caller() {
+    let error =
+        |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32050,"message":"quota","data":{{"left":0}}}}}}"#);
+    for id in ["$id", "null", "\"$id\""] {
+        let server = Sessions::start({
+            let body = error(id);
+            Arc::new(move |_, method, id| {
+                let body = body.replace("$id", id.raw());
+                let refusal = || (StatusCode::BAD_REQUEST, [("content-type", "application/json")], body).into_response();
+                Some(if method == "x" { refusal() } else { result(id) })
+            })
+        })
+        .await;
+        let answer = server.ask("x").await;
+        let Ok(Outcome::Error(told)) = &answer else { panic!("{id}: {answer:?}") };
+        assert_eq!(told.as_str(), r#"{"code":-32050,"message":"quota","data":{"left":0}}"#, "{id}");
+    }
+    for (body, told) in [
+        ("tenant is missing", "HTTP status 422: tenant is missing"),
+        ("bad key the-key", "HTTP status 422: bad key [redacted]"),
+        ("<html>Bad Request</html>", "HTTP status 422"),
+        ("", "HTTP status 422"),
+    ] {
+        let server = Sessions::start(Arc::new(move |_, method, id| {
+            Some(if method == "x" { (StatusCode::UNPROCESSABLE_ENTITY, body).into_response() } else { result(id) })
+        }))
+        .await;
+        let error = server.ask("x").await.unwrap_err().to_string();
+        assert!(error.ends_with(told), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -28,7 +28,9 @@ pub(crate) fn to_modern(method: &str, result: &Payload, server_info: &Payload) -
     let has = |name: &str| members.iter().any(|(key, _)| key == name);
     let ttl = default_ttl(method).map(|ttl| ttl.to_string());
     let mut added: Vec<(&str, &str)> = Vec::new();
-    if !has("resultType") {
+    // Nobody could come back to a server of that era with an answer (FB86).
+    let asks = members.iter().any(|(key, value)| key == "resultType" && value.as_str() == "\"input_required\"");
+    if asks || !has("resultType") {
         added.push(("resultType", "\"complete\""));
     }
     if let Some(ttl) = &ttl {

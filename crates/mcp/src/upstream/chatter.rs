@@ -16,6 +16,8 @@ use crate::wire::Payload;
 const LINES_PER_SECOND: u32 = 50;
 const LONGEST: usize = 1000;
 const KEPT: usize = 5;
+/// How much of a refusal's words a caller hears.
+const WORDS: usize = 300;
 /// A shorter value is more likely a word than a secret.
 const SHORTEST_SECRET: usize = 6;
 
@@ -84,6 +86,13 @@ impl Chatter {
     pub(super) fn last_words(&self) -> String {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
+    }
+
+    /// What a server says in words in place of an answer, short and without its secrets; nothing of a page.
+    pub(super) fn words(&self, body: &[u8]) -> String {
+        let text = self.cleaned(body);
+        let text = text.trim();
+        if text.starts_with('<') { String::new() } else { text.chars().take(WORDS).collect() }
     }
 
     fn cleaned(&self, line: &[u8]) -> String {

@@ -16,8 +16,9 @@ pub enum UpstreamError {
     Connect { detail: String },
     #[error("the server did not complete the MCP handshake")]
     Handshake { detail: String },
-    #[error("the server answered with HTTP status {status}")]
-    Status { status: u16 },
+    /// With the server's own words, which its caller may hear as from any server.
+    #[error("the server answered with HTTP status {status}{}{words}", if words.is_empty() { "" } else { ": " })]
+    Status { status: u16, words: String },
     #[error("the server failed and will be tried again in {} s", seconds(*.retry_in))]
     Backoff { retry_in: Duration, detail: String },
     #[error("too many connections to servers are open; try again later")]

@@ -44,7 +44,10 @@ pub(super) async fn connect(
     {
         return Ok(connection);
     }
-    let connection = begin(key, spec, http, hello, order, person).await?;
+    let connection = match begin(key.clone(), spec, &spec.transport, http, hello, order, person).await {
+        Err(error) => fall_back(key, spec, http, hello, person, error).await?,
+        connection => connection?,
+    };
     if let Some(record) = record {
         connection.keep(&record, 0).await;
     }
@@ -82,18 +85,39 @@ async fn resume(record: &Record, key: &ConnectionKey, spec: &ServerSpec, http: &
     Some(connection)
 }
 
+/// A server that takes no POST at its URL may speak the transport of revision 2024-11-05 there (MCP, transports, backwards compatibility; FB37). Its
+/// first refusal is what is told if it does not.
+async fn fall_back(
+    key: ConnectionKey,
+    spec: &ServerSpec,
+    http: &HttpClient,
+    hello: &Hello,
+    person: &Person,
+    refusal: UpstreamError,
+) -> Result<Connection, UpstreamError> {
+    let (Transport::Http { url, headers }, UpstreamError::Status { status: 400 | 404 | 405, .. }) = (&spec.transport, &refusal)
+    else {
+        return Err(refusal);
+    };
+    let old = Transport::Sse { url: url.clone(), headers: headers.clone() };
+    let connection = begin(key, spec, &old, http, hello, Order::only(Era::Legacy), person).await.map_err(|_| refusal)?;
+    tracing::info!(server = %spec.name, "the server speaks HTTP+SSE: set `type: sse` for it");
+    Ok(connection)
+}
+
 /// Opens the transport and gets to know the server, within its `connect_timeout`.
 async fn begin(
     key: ConnectionKey,
     spec: &ServerSpec,
+    transport: &Transport,
     http: &HttpClient,
     hello: &Hello,
     order: Order,
     person: &Person,
 ) -> Result<Connection, UpstreamError> {
-    let (inbox, asked) = Inbox::new(key, spec.speaks_late());
+    let (inbox, asked) = Inbox::new(key, matches!(transport, Transport::Http { .. }));
     let opening = async {
-        let link = open(spec, http, &inbox, hello, person).await?;
+        let link = open(transport, http, &inbox, hello, person).await?;
         tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&hello.on_request)));
         let face = inbox.key.face.clone();
         match probe::meet(&inbox, &link, &face, order, spec.connect_timeout).await {
@@ -122,13 +146,13 @@ async fn begin(
 }
 
 async fn open(
-    spec: &ServerSpec,
+    transport: &Transport,
     http: &HttpClient,
     inbox: &Arc<Inbox>,
     hello: &Hello,
     person: &Person,
 ) -> Result<Arc<dyn Link>, UpstreamError> {
-    match &spec.transport {
+    match transport {
         Transport::Stdio { command, args, env, cwd, sandbox } => {
             StdioLink::spawn(command, args, &person.fill_in(env)?, cwd.as_deref(), sandbox, inbox, hello)
         }

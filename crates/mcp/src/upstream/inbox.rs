@@ -216,18 +216,24 @@ impl Inbox {
     }
 
     fn answer(&self, response: Response) {
-        let found = response.id.as_ref().and_then(RequestId::as_u64).and_then(|id| {
+        let id = response.id.as_ref().and_then(RequestId::as_u64);
+        if !id.is_some_and(|id| self.settle(id, response.outcome)) {
+            tracing::debug!(server = %self.key.server, ?id, "ignored an answer nobody waits for");
+        }
+    }
+
+    /// Ends a call with what the server answered. `false`: nobody waits for it.
+    pub(super) fn settle(&self, id: u64, outcome: Outcome) -> bool {
+        let found = {
             let mut calls = self.calls();
             // It is done with a call that was given up, too.
             calls.abandoned.remove(&id);
             calls.pending.remove(&id)
-        });
-        if let Some(pending) = found {
-            // The caller may be gone: then nobody misses the answer.
-            let _ = pending.answer.send(Ok(response.outcome));
-        } else {
-            tracing::debug!(server = %self.key.server, id = ?response.id, "ignored an answer nobody waits for");
-        }
+        };
+        let Some(pending) = found else { return false };
+        // The caller may be gone: then nobody misses the answer.
+        let _ = pending.answer.send(Ok(outcome));
+        true
     }
 
     fn notice(&self, Notification { method, params }: Notification, call: Option<u64>) {

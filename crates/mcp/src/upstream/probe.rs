@@ -52,7 +52,7 @@ impl Met {
     /// How to ask on behalf of callers of `wanted`; `configured` is the only one that the server speaks, if its configuration says so.
     pub(super) fn order(mut self, wanted: Era, configured: Option<Era>) -> Order {
         if let Some(era) = configured {
-            return Order { first: era, then: None, is_known: true };
+            return Order::only(era);
         }
         let other = wanted.other();
         // What it lacked it may have by now, but hardly: it is asked only if it refuses what it had.
@@ -77,6 +77,10 @@ impl Met {
 }
 
 impl Order {
+    pub(super) fn only(era: Era) -> Self {
+        Self { first: era, then: None, is_known: true }
+    }
+
     /// The first question may have been too much for the server: it is started once more, and asked the other one alone. `None`: it was not that.
     /// A handshake hurts nobody, so one that said nothing in all its time will not say more.
     pub(super) fn again(self, error: &UpstreamError, is_silent: bool) -> Option<Self> {

@@ -46,7 +46,7 @@ impl SseLink {
         own.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
         let response = stream.send(Method::GET, own, Bytes::new()).await?;
         if !response.status().is_success() {
-            return Err(UpstreamError::Status { status: response.status().as_u16() });
+            return Err(UpstreamError::Status { status: response.status().as_u16(), words: String::new() });
         }
         let mut body = response.into_body().into_data_stream().boxed();
         let mut decoder = Decoder::new(hello.max_message);
@@ -147,7 +147,7 @@ impl Link for SseLink {
         let response = tokio::time::timeout(POST_TIMEOUT, request).await.map_err(|_| UpstreamError::Timeout)??;
         match response.status() {
             status if status.is_success() => Ok(()),
-            status => Err(UpstreamError::Status { status: status.as_u16() }),
+            status => Err(UpstreamError::Status { status: status.as_u16(), words: String::new() }),
         }
     }
 

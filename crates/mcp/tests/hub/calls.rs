@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{
     client::{Client, Events, caller, hub, initialize, text},
     fake::{Fakes, Script, name},
+    modern::Modern,
 };
 
 /// Numbers, escapes, unknown members, white space and key order that a re-serialiser would not leave alone.
@@ -177,4 +178,19 @@ async fn unknown_methods_are_refused_on_the_merged_endpoint() {
     let (code, message) = client.error("vendor/unheard-of", json!({})).await;
     assert_eq!((code, message.as_str()), (-32601, "Method not found: vendor/unheard-of"));
     assert_eq!(client.error("tools/call", json!({})).await.0, -32602);
+}
+
+/// In that era these members mean nothing.
+#[tokio::test]
+async fn fb86_what_a_legacy_result_has_beside_its_own_is_passed_on() {
+    let hub = hub(&Fakes::new(vec![Script::new("dice").tools(&["odd_result"])]), HubSettings::default());
+    let requests = json!({"a": {"method": "roots/list"}});
+    let legacy = Client::all(&hub, "alice").await.call("dice_odd_result").await;
+    assert_eq!((&legacy["inputRequests"], &legacy["requestState"]), (&requests, &json!("x")));
+    let modern = Modern::all(&hub, "alice").result("tools/call", json!({"name": "dice_odd_result"})).await;
+    assert_eq!(
+        (&modern["inputRequests"], &modern["resultType"]),
+        (&requests, &json!("complete")),
+        "it has nothing to come back with"
+    );
 }

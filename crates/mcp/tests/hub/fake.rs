@@ -296,6 +296,10 @@ impl FakePeer {
                 self.script.go_on.notified().await;
             }
             "job" => return Ok(self.tasks.make(self.info.era, params)),
+            "odd_result" => {
+                let result = r#"{"content":[],"inputRequests":{"a":{"method":"roots/list"}},"resultType":"input_required","requestState":"x"}"#;
+                return Ok(Outcome::Result(payload(result)));
+            }
             "fail" => return Ok(Outcome::Error(payload(r#"{"code":-32050,"message":"no","data":{"n":1.0}}"#))),
             _ => {}
         }

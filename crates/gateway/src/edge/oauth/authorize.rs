@@ -82,6 +82,17 @@ fn refuse(room: &AuthorizeRoom, id: &RequestId, problem: &str) -> Response {
     room.desk.error(StatusCode::BAD_REQUEST, id, error)
 }
 
+/// The application kept a registration that is not here any more, as after a new beginning with empty records: only it can forget that (FB18).
+fn forgotten(room: &AuthorizeRoom, id: &RequestId) -> Response {
+    tracing::warn!("authorization request refused: the client_id is not registered here; the application must register again");
+    let text = "It uses a registration that this gateway does not have, perhaps from before the gateway was set up anew.";
+    let error = PageError::new("This application is not registered here any more", text).hint(
+        "Have it forget this server, and connect again. Claude Code: /mcp, this server, Clear authentication. VS Code: the command Authentication: \
+         Remove Dynamic Authentication Providers. Cursor: remove the server in the settings, and add it again. mcp-remote: delete ~/.mcp-auth.",
+    );
+    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+}
+
 /// It cannot be said which client that is: its document is none, or is away.
 fn no_client(room: &AuthorizeRoom, id: &RequestId, error: NoClient) -> Result<Response, StoreError> {
     match error {
@@ -110,7 +121,7 @@ async fn begin(
     let Some(client_id) = params.find("client_id") else { return Ok(refuse(room, id, "client_id is missing")) };
     let client = match room.directory.find(&ClientId::from_text(client_id), peer).await {
         Ok(Some(client)) => client,
-        Ok(None) => return Ok(refuse(room, id, "the client_id is not registered here; the application must register again")),
+        Ok(None) => return Ok(forgotten(room, id)),
         Err(error) => return no_client(room, id, error),
     };
     let address = match authorize::return_address(params, &client) {

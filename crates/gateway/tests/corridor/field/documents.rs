@@ -81,3 +81,17 @@ async fn fb17_a_strangers_document_that_is_not_there_tells_nothing() {
     assert!(is_advertised(&world).await);
     world.close().await;
 }
+
+#[tokio::test]
+async fn fb18_an_application_with_a_registration_that_is_gone_is_told_how_to_forget_it() {
+    let world = World::start().await;
+    let mut client = world.client("/mcp").await;
+    "ptn_client_of-another-gateway".clone_into(&mut client.id);
+    let Landing::Page(page) = client.begin(&world.browser(), &client.authorization()).await else { panic!("no page") };
+    let told = page.expect(400).text();
+    for part in ["not registered here any more", "Clear authentication", "Remove Dynamic Authentication Providers", "~/.mcp-auth"]
+    {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    world.close().await;
+}

@@ -151,7 +151,7 @@ fn failure(error: &UpstreamError) -> Vec<(&'static str, String)> {
         UpstreamError::Spawn { .. } => ("spawn", None),
         UpstreamError::Connect { .. } => ("connect", None),
         UpstreamError::Handshake { .. } => ("handshake", None),
-        UpstreamError::Status { status } => ("status", Some(status.to_string())),
+        UpstreamError::Status { status, .. } => ("status", Some(status.to_string())),
         UpstreamError::Backoff { retry_in, .. } => ("backoff", Some(millis(retry_in))),
         UpstreamError::TooMany => ("too many", None),
         UpstreamError::ShareUsedUp { limit } => ("share", Some(limit.to_string())),
@@ -167,6 +167,7 @@ fn failure(error: &UpstreamError) -> Vec<(&'static str, String)> {
     };
     let detail = match error {
         UpstreamError::Params(error) => error.to_string(),
+        UpstreamError::Status { words, .. } => words.clone(),
         other => other.detail().unwrap_or_default().to_owned(),
     };
     let mut members = vec![("word", wire::quote("failed")), ("kind", wire::quote(kind)), ("detail", wire::quote(&detail))];
@@ -181,7 +182,7 @@ fn read_failure(found: &Members<'_>) -> Option<UpstreamError> {
         "spawn" => UpstreamError::Spawn { detail },
         "connect" => UpstreamError::Connect { detail },
         "handshake" => UpstreamError::Handshake { detail },
-        "status" => UpstreamError::Status { status: found.read("number")? },
+        "status" => UpstreamError::Status { status: found.read("number")?, words: detail },
         "backoff" => UpstreamError::Backoff { retry_in: Duration::from_millis(found.read("number")?), detail },
         "too many" => UpstreamError::TooMany,
         "share" => UpstreamError::ShareUsedUp { limit: found.read("number")? },

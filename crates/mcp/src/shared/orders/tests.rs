@@ -38,7 +38,7 @@ fn words_are_read_as_they_were_meant() {
         UpstreamError::Spawn { detail: detail() },
         UpstreamError::Connect { detail: detail() },
         UpstreamError::Handshake { detail: detail() },
-        UpstreamError::Status { status: 418 },
+        UpstreamError::Status { status: 418, words: "no tea".to_owned() },
         UpstreamError::Backoff { retry_in: Duration::from_millis(1234), detail: detail() },
         UpstreamError::TooMany,
         UpstreamError::ShareUsedUp { limit: 3 },

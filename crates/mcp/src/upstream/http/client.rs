@@ -17,6 +17,8 @@ use super::{
 /// Follows no redirects, keeps no cookies, and has no timeout of its own: how long anything may take, is the caller's to say.
 pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
+/// How much of a redirect's target is told.
+const MAX_TARGET: usize = 200;
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("portunus/", env!("CARGO_PKG_VERSION")));
 
 /// A server's URL, as requests have it.
@@ -59,7 +61,12 @@ impl Target {
             |error: hyper_util::client::legacy::Error| if error.is_connect() { unreachable(&error) } else { broken(&error) };
         let response = self.http.request(request).await.map_err(failed)?;
         if response.status().is_redirection() {
-            return Err(UpstreamError::protocol("the server redirects: configure the final URL"));
+            let target =
+                response.headers().get(header::LOCATION).map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned());
+            let target: String = target.unwrap_or_default().escape_debug().take(MAX_TARGET).collect();
+            return Err(UpstreamError::protocol(format!(
+                "the server redirects to {target:?}: configure the final address as its `url`"
+            )));
         }
         coding::decoded(response)
     }

@@ -43,7 +43,7 @@ async fn listen(shared: &Shared) {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             // A conflict: the server has not noticed yet that an earlier stream of the session ended, in another process perhaps.
-            Err(UpstreamError::Status { status }) if status >= 500 || matches!(status, 409 | 429) => {
+            Err(UpstreamError::Status { status, .. }) if status >= 500 || matches!(status, 409 | 429) => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

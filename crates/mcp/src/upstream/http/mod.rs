@@ -40,7 +40,7 @@ use super::{
     inbox::Inbox,
     link::{Link, Outgoing},
 };
-use crate::wire::{self, Message};
+use crate::wire::{self, Message, Outcome};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -219,7 +219,7 @@ impl Shared {
         if !response.status().is_success() {
             return match self.failed(response, awaits).await {
                 // No modern server says this without a reason: it has become another, and did nothing.
-                Err(UpstreamError::Status { status: 400 | 404 | 405 | 406 }) if self.modern.load(Ordering::Relaxed) => {
+                Err(UpstreamError::Status { status: 400 | 404 | 405 | 406, .. }) if self.modern.load(Ordering::Relaxed) => {
                     Err(self.expire(awaits))
                 }
                 other => other,
@@ -289,7 +289,7 @@ impl Shared {
             return Err(UpstreamError::closed("the server no longer has the session that a stream belongs to"));
         }
         if !status.is_success() || Media::of(&response) != Media::Events {
-            return Err(UpstreamError::Status { status: status.as_u16() });
+            return Err(UpstreamError::Status { status: status.as_u16(), words: String::new() });
         }
         Ok(response)
     }
@@ -340,8 +340,13 @@ impl Shared {
         }
         let is_json = matches!(Media::of(&response), Media::Json | Media::Unsaid);
         let body = body::read(response, ERROR_BODY).await.unwrap_or_default();
+        // An error that names no request is about the one that it answers .
+        let is_ours = |answer: &wire::Response| match &answer.id {
+            Some(id) => id.as_u64() == awaits,
+            None => matches!(answer.outcome, Outcome::Error(_)),
+        };
         let answer = match (is_json, wire::parse(&body)) {
-            (true, Ok(Message::Response(answer))) if answer.id.as_ref().and_then(wire::RequestId::as_u64) == awaits => awaits,
+            (true, Ok(Message::Response(answer))) if is_ours(&answer) => awaits.map(|id| (id, answer.outcome)),
             _ => None,
         };
         // In words of its own (FB31): where they could mean that, it is asked.
@@ -349,11 +354,12 @@ impl Shared {
         if may_be_gone && self.is_session_gone().await {
             return Err(self.expire(awaits));
         }
-        if let Some(id) = answer {
-            self.inbox.deliver(&body, Some(id));
+        if let Some((id, outcome)) = answer {
+            self.inbox.settle(id, outcome);
             return Ok(());
         }
-        Err(UpstreamError::Status { status: status.as_u16() })
+        let words = self.inbox.chatter(std::iter::empty()).words(&body);
+        Err(UpstreamError::Status { status: status.as_u16(), words })
     }
 
     /// Has the server forgotten the session? A ping tells, which does nothing: a request that was refused for another reason must not be
