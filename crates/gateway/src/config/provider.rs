@@ -8,6 +8,7 @@ use super::{
     ProviderConfig, allow, issuer,
     log::not_one_of,
     mistake::Report,
+    near::nearest,
     placeholder::is_placeholder,
     providers::{Named, preset_of},
     raw::{Raw, Written, WrittenSecret, written},
@@ -188,7 +189,13 @@ impl Reading<'_, '_> {
             (None, None) => {
                 let what = issuer::example_of(preset);
                 let what = if preset_of(&self.named.name).is_none() && self.of_file("preset").is_none() {
-                    format!("{what}. `{}` is none of the known providers ({})", self.named.name, tables::PRESETS.join(", "))
+                    let guess = nearest(&self.named.name, tables::PRESETS.iter().copied());
+                    let guess = guess.map(|guess| format!(": did you mean `{guess}`?")).unwrap_or_default();
+                    format!(
+                        "{what}. `{}` is none of the known providers ({}){guess}",
+                        self.named.name,
+                        tables::PRESETS.join(", ")
+                    )
                 } else {
                     what.to_owned()
                 };

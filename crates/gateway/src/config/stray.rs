@@ -57,8 +57,21 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
         |name: &str| ["AUTH_", "OKTA_", "OAUTH_OKTA_", "KVS_", "TOKEN_EXPIRATION"].iter().any(|start| name.starts_with(start));
     for (name, variable) in raw.env.iter() {
         let is_stray = is_ours(name) && !known.iter().any(|known| known == name) && !NOT_NEEDED.contains(&name);
-        if let Some(guess) = nearest(name, known.iter().map(String::as_str)).filter(|_| is_stray) {
+        let guess = || meant(name, &known).or_else(|| nearest(name, known.iter().map(String::as_str)).map(str::to_owned));
+        if let Some(guess) = is_stray.then(guess).flatten() {
             report.warning(variable.at.clone(), format!("{name} is not read: did you mean {guess}?"));
+        }
+        if is_quoted(&variable.text) && known.iter().any(|known| known == name) {
+            let text = format!(
+                "the value of {name} has quotes around it, as part of it: `docker --env-file` and others take them literally. Take them out"
+            );
+            report.warning(variable.at.clone(), text);
+        }
+        if matches!(variable.at, Where::File { .. }) && has_reference(&variable.text) {
+            let text = format!(
+                "the value of {name} is taken as it is written: `${{…}}` is filled in in mcp.json and config.yaml, and not here"
+            );
+            report.warning(variable.at.clone(), text);
         }
     }
     if let Some(variable) = raw.env.find(ALLOW_WRITABLE_FILES).filter(|variable| matches!(variable.at, Where::File { .. })) {
@@ -70,6 +83,33 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
         let text = "no servers in mcp.json and no proxies in config.yaml: people can sign in, and then there is nothing to use";
         report.warning(Where::Missing { setting: "mcp.json".to_owned() }, text);
     }
+}
+
+/// Ends of names that other programs have for the same thing.
+const ALIASES: [(&str, &str); 8] = [
+    ("_CLIENT_ID", "_ID"),
+    ("_CLIENTID", "_ID"),
+    ("_CLIENT_SECRET", "_SECRET"),
+    ("_CLIENTSECRET", "_SECRET"),
+    ("_URL", "_ISSUER"),
+    ("_DOMAIN", "_ISSUER"),
+    ("_ISSUER_URL", "_ISSUER"),
+    ("_TENANT", "_TENANT_ID"),
+];
+
+/// What the person most likely meant: a name that is read here, under another end.
+fn meant(name: &str, known: &[String]) -> Option<String> {
+    let renamed = ALIASES.iter().filter_map(|(end, ours)| name.strip_suffix(end).map(|start| format!("{start}{ours}")));
+    renamed.filter(|guess| known.contains(guess)).max_by_key(String::len)
+}
+
+fn is_quoted(value: &str) -> bool {
+    let value = value.trim();
+    value.len() >= 2 && ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
+}
+
+fn has_reference(value: &str) -> bool {
+    value.split_once("${").is_some_and(|(_, rest)| rest.contains('}'))
 }
 
 /// Every variable that is read with this configuration.

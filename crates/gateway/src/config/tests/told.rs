@@ -111,3 +111,32 @@ fn t48_secrets_are_in_no_report() {
         }
     }
 }
+
+#[test]
+fn fb53_values_and_names_that_are_nearly_right_are_named() {
+    let told = |name: &str, value: &str| okta().env(&[(name, value)]).warnings().join("\n");
+    for (name, value) in [("AUTH_OKTA_LABEL", "\"Acme\""), ("AUTH_OKTA_SCOPES", "'openid email'")] {
+        assert!(told(name, value).contains(&format!("{name} has quotes around it")), "{}", told(name, value));
+    }
+    for value in ["Acme", "\"", "the \"best\" one"] {
+        assert!(!told("AUTH_OKTA_LABEL", value).contains("quotes"), "{value}");
+    }
+    let of_file = |text: &str| okta().file(".env", text).warnings().join("\n");
+    assert!(
+        of_file("AUTH_OKTA_LABEL=${LABEL}\n").contains("AUTH_OKTA_LABEL is taken as it is written"),
+        "{}",
+        of_file("AUTH_OKTA_LABEL=${LABEL}\n")
+    );
+    assert!(!of_file("AUTH_OKTA_LABEL=\"Acme\"\n").contains("quotes"), "there they are syntax");
+    for (written, meant) in [
+        ("AUTH_OKTA_CLIENT_ID", "AUTH_OKTA_ID"),
+        ("AUTH_OKTA_CLIENT_SECRET", "AUTH_OKTA_SECRET"),
+        ("AUTH_OKTA_ISSUER_URL", "AUTH_OKTA_ISSUER"),
+        ("AUTH_OKTA_ISUER", "AUTH_OKTA_ISSUER"),
+    ] {
+        assert!(told(written, "x").contains(&format!("{written} is not read: did you mean {meant}?")), "{}", told(written, "x"));
+    }
+    let mistakes =
+        empty().env(&[("AUTH_SECRET", SECRET), ("AUTH_PROVIDER", "octa"), ("AUTH_OCTA_ID", "x")]).mistakes().join("\n");
+    assert!(mistakes.contains("did you mean `okta`?"), "{mistakes}");
+}
