@@ -36,6 +36,14 @@ impl User {
         self.email.as_deref().filter(|_| self.email_verified)
     }
 
+    /// Is this who somebody means that says an id, a subject or an e-mail address? For administrators, who are shown whom they meant: several people
+    /// may have one address.
+    pub fn is_called(&self, text: &str) -> bool {
+        self.id.as_str() == text
+            || self.subject == text
+            || self.email.as_deref().is_some_and(|email| email.to_lowercase() == text.to_lowercase())
+    }
+
     /// Does a token of this person say the same with either record? When they signed in, no token tells.
     pub fn is_described_like(&self, other: &Self) -> bool {
         Self { signed_in_at: other.signed_in_at, ..self.clone() } == *other

@@ -28,4 +28,7 @@ pub trait LoginStore: Send + Sync {
     async fn insert_user(&self, user: &User) -> Result<(), StoreError>;
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
+
+    /// Everybody who is called so ([`User::is_called`]), in no order. It looks at every user there is: for administrators, not for requests.
+    async fn find_users(&self, called: &str) -> Result<Vec<User>, StoreError>;
 }

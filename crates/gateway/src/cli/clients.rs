@@ -18,7 +18,7 @@ use portunus_core::{
     text::visible,
 };
 
-use super::{ConfigFiles, run_async, serve};
+use super::{ConfigFiles, grants::counted, run_async, serve};
 use crate::{
     config::{Config, Loaded},
     edge::pages::when::day,
@@ -98,10 +98,7 @@ fn configured<'a>(config: &'a Config, id: &ClientId) -> Option<&'a Client> {
 async fn remove(config: &Config, stores: &Stores, client_id: String, now: Timestamp) -> anyhow::Result<String> {
     let id = ClientId::from_text(client_id);
     let deletion = stores.clients.delete_client(&id, now).await?;
-    let grants = match deletion.grants_revoked {
-        1 => "1 grant revoked".to_owned(),
-        count => format!("{count} grants revoked"),
-    };
+    let grants = format!("{} revoked", counted(deletion.grants_revoked, "grant"));
     if deletion.was_there {
         return Ok(format!("{id} is deleted; {grants}.\n"));
     }

@@ -2,6 +2,7 @@
 //! within a second.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
@@ -14,6 +15,7 @@ use portunus_core::{
     clock::SystemClock,
     grant::Grant,
     ids::{ClientId, GrantId, UserId},
+    principal::User,
     secret::TokenHash,
     store::{GrantsOf, Stores},
     text::visible,
@@ -43,7 +45,7 @@ enum GrantsCommand {
         #[command(flatten)]
         files: ConfigFiles,
     },
-    /// Revoke one grant, or all of a user, a client or a login
+    /// Revoke one grant, or all of a person, a client or a login
     ///
     /// Their tokens are refused from the next request on; by a gateway that runs elsewhere within a second. The consents they rest
     /// on are forgotten, and a user's or the given login is signed out, so that nothing comes back without somebody being asked.
@@ -58,30 +60,88 @@ enum GrantsCommand {
     },
 }
 
-/// Whose grants; all ids are those that `list` shows.
+/// Whose grants.
 #[derive(Args, Debug)]
 #[group(multiple = false)]
 struct Whose {
-    /// Those of this user
-    #[arg(long, value_name = "ID")]
+    /// Those of this person: an e-mail address, or the id or the subject that `list` shows
+    #[arg(long, value_name = "ADDRESS OR ID")]
     user: Option<String>,
-    /// Those of this client
-    #[arg(long, value_name = "CLIENT_ID", allow_hyphen_values = true)]
+    /// Those of this client: its name or its id
+    #[arg(long, value_name = "NAME OR ID", allow_hyphen_values = true)]
     client: Option<String>,
     /// Those given in this login of a browser
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     login: Option<String>,
 }
 
+/// Some grants, and in words whose they are.
+struct Selected {
+    of: GrantsOf,
+    whose: String,
+}
+
 impl Whose {
-    fn parse(&self) -> anyhow::Result<Option<GrantsOf>> {
+    /// Everything that is meant; `None` if nobody in particular is. An error if there is no such person, client or login.
+    async fn select(&self, stores: &Stores) -> anyhow::Result<Option<Vec<Selected>>> {
         if let Some(login) = &self.login {
             let hash = TokenHash::parse(login).context("--login takes the id of a login as `portunus grants list` shows it")?;
-            return Ok(Some(GrantsOf::Login(hash)));
+            return Ok(Some(vec![Selected { of: GrantsOf::Login(hash), whose: format!("login {hash}") }]));
         }
-        let user = self.user.as_ref().map(|id| GrantsOf::User(UserId::from_text(id)));
-        Ok(user.or_else(|| self.client.as_ref().map(|id| GrantsOf::Client(ClientId::from_text(id)))))
+        if let Some(called) = &self.user {
+            return users(stores, called).await.map(Some);
+        }
+        match &self.client {
+            Some(called) => clients(stores, called).await.map(Some),
+            None => Ok(None),
+        }
     }
+}
+
+async fn users(stores: &Stores, called: &str) -> anyhow::Result<Vec<Selected>> {
+    let found = stores.logins.find_users(called).await?;
+    let mut selected: Vec<_> =
+        found.iter().map(|user| Selected { of: GrantsOf::User(user.id.clone()), whose: described(user) }).collect();
+    if selected.is_empty() {
+        // Somebody whose record is gone may have left grants.
+        let of = GrantsOf::User(UserId::from_text(called));
+        if stores.grants.list_grants(&of, 1).await?.is_empty() {
+            bail!(
+                "there is nobody whose e-mail address, id or subject is {:?}: `portunus grants list` shows who has allowed something",
+                visible(called)
+            );
+        }
+        selected.push(Selected { of, whose: visible(called) });
+    }
+    Ok(selected)
+}
+
+/// Registered ones by id or name; those of the configuration and those that are documents by the grants that they have.
+async fn clients(stores: &Stores, called: &str) -> anyhow::Result<Vec<Selected>> {
+    let by_id = GrantsOf::Client(ClientId::from_text(called));
+    let is_there = stores.clients.find_client(&ClientId::from_text(called)).await?.is_some();
+    if is_there || !stores.grants.list_grants(&by_id, 1).await?.is_empty() {
+        return Ok(vec![Selected { of: by_id, whose: visible(called) }]);
+    }
+    let registered = stores.clients.list_clients(u32::MAX).await?;
+    let named = registered.iter().filter(|client| client.display_name().to_lowercase() == called.to_lowercase());
+    let selected: Vec<_> = named
+        .map(|client| Selected {
+            of: GrantsOf::Client(client.id.clone()),
+            whose: visible(&format!("{}  {}", client.display_name(), client.id)),
+        })
+        .collect();
+    anyhow::ensure!(
+        !selected.is_empty(),
+        "there is no client whose name or id is {:?}: `portunus clients list` shows those there are",
+        visible(called)
+    );
+    Ok(selected)
+}
+
+fn described(user: &User) -> String {
+    let address = user.email.as_deref().map(|email| format!("  {email}")).unwrap_or_default();
+    visible(&format!("{}{address}  ({}, {})", user.display_name(), user.provider, user.id))
 }
 
 impl GrantsCommand {
@@ -105,14 +165,15 @@ pub fn run(args: GrantsArgs) -> anyhow::Result<ExitCode> {
 
 async fn answer(command: GrantsCommand, config: Config) -> anyhow::Result<()> {
     let now = SystemClock.now();
+    let stores = serve::open_records(&config).await?;
     let text = match command {
-        GrantsCommand::List { whose, .. } => {
-            let of = whose.parse()?.unwrap_or(GrantsOf::Everyone);
-            list(&serve::open_records(&config).await?, &of, now).await?
-        }
-        GrantsCommand::Revoke { grant, whose, .. } => match (whose.parse()?, grant) {
-            (Some(of), _) => revoke(&serve::open_records(&config).await?, &of, now).await?,
-            (None, Some(grant)) => revoke_one(&serve::open_records(&config).await?, &GrantId::from_text(grant), now).await?,
+        GrantsCommand::List { whose, .. } => match whose.select(&stores).await? {
+            Some(selected) => list(&stores, selected.into_iter().map(|selected| selected.of), now).await?,
+            None => list(&stores, [GrantsOf::Everyone], now).await?,
+        },
+        GrantsCommand::Revoke { grant, whose, .. } => match (whose.select(&stores).await?, grant) {
+            (Some(selected), _) => revoke_all(&stores, &selected, now).await?,
+            (None, Some(grant)) => revoke_one(&stores, &GrantId::from_text(grant), now).await?,
             (None, None) => bail!("say which grant, or whose"),
         },
     };
@@ -120,13 +181,35 @@ async fn answer(command: GrantsCommand, config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(stores: &Stores, of: &GrantsOf, now: Timestamp) -> anyhow::Result<String> {
-    let grants = stores.grants.list_grants(of, LIMIT).await?;
-    let mut text = String::new();
-    for grant in &grants {
-        text.push_str(&shown(stores, grant, now).await?);
+async fn list(stores: &Stores, whose: impl IntoIterator<Item = GrantsOf>, now: Timestamp) -> anyhow::Result<String> {
+    let (mut text, mut count) = (String::new(), 0_u64);
+    for of in whose {
+        let grants = stores.grants.list_grants(&of, LIMIT).await?;
+        for grant in &grants {
+            text.push_str(&shown(stores, grant, now).await?);
+        }
+        count += grants.len() as u64;
     }
-    writeln!(text, "{} grants", grants.len())?;
+    writeln!(text, "{}", counted(count, "grant"))?;
+    Ok(text)
+}
+
+/// Ends what each of them has, and says what it ended.
+async fn revoke_all(stores: &Stores, selected: &[Selected], now: Timestamp) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for Selected { of, whose } in selected {
+        let grants = stores.grants.list_grants(of, LIMIT).await?;
+        let clients: BTreeSet<_> = grants.iter().map(|grant| grant.client.clone()).collect();
+        writeln!(text, "{whose}")?;
+        if !matches!(of, GrantsOf::Client(_)) {
+            for client in clients {
+                let found = stores.clients.find_client(&client).await?;
+                let name = found.map_or_else(|| client.to_string(), |found| format!("{}  {client}", found.display_name()));
+                writeln!(text, "  {}", visible(&name))?;
+            }
+        }
+        write!(text, "  {}", revoke(stores, of, now).await?)?;
+    }
     Ok(text)
 }
 
@@ -165,5 +248,10 @@ pub async fn revoke(stores: &Stores, of: &GrantsOf, now: Timestamp) -> anyhow::R
         GrantsOf::Client(_) | GrantsOf::Everyone => 0,
     };
     let grants = stores.grants.revoke_grants(of, now).await?;
-    Ok(format!("{grants} grants revoked, {logins} logins ended\n"))
+    Ok(format!("{} revoked, {} ended\n", counted(grants, "grant"), counted(logins, "login")))
+}
+
+/// `2 grants`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -19,6 +19,30 @@ pub async fn kept_whole<B: Backend>() {
     assert_eq!(stores.logins.find_user(&user(2).id).await.unwrap(), None);
 }
 
+pub async fn users_by_what_they_are_called<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let named = |n, email: &str| User { email: Some(email.to_owned()), ..user(n) };
+    for described in
+        [named(0, "alice@acme.com"), named(1, "Alice@ACME.com"), named(2, "bob@acme.com"), User { email: None, ..user(3) }]
+    {
+        stores.logins.insert_user(&described).await.unwrap();
+    }
+    let found = async |called: &str| {
+        let mut ids: Vec<_> = stores.logins.find_users(called).await.unwrap().into_iter().map(|user| user.id).collect();
+        ids.sort();
+        ids
+    };
+    let mut both = vec![user(0).id, user(1).id];
+    both.sort();
+    assert_eq!(found("alice@acme.com").await, both, "one address, whoever has it");
+    assert_eq!(found(user(3).id.as_str()).await, [user(3).id]);
+    assert_eq!(found(&user(2).subject).await, [user(2).id]);
+    for nobody in ["alice", "alice@acme", "", "%", "*"] {
+        assert_eq!(found(nobody).await, [], "{nobody}");
+    }
+}
+
 pub async fn id_taken<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;

@@ -1,9 +1,10 @@
 //! People and their browsers' logins, in the shard of the user. A login holds an ID token, so its record is sealed. Whoever has
 //! only a login's hash finds the user by a pointer, which is written first and says nothing alone.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
     Timestamp,
     bulletin::Bulletin,
@@ -19,12 +20,16 @@ use super::{
     database::{Database, answer, get, hmget},
     failure::corrupt,
     keys,
+    scan::Scan,
     script::{self, Call},
 };
 use crate::{
     record::{from_json, is_described_anew, key, open_json, seal_json, to_json},
     seal::Place,
 };
+
+/// Users read at once.
+const AT_ONCE: usize = 16;
 
 pub(super) struct RedisLoginStore(pub(super) Arc<Database>);
 
@@ -123,6 +128,24 @@ impl LoginStore for RedisLoginStore {
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
         let record = self.0.pointer(&self.0.keys.user(id)).await?;
         record.map(|record| from_json("users", &record)).transpose()
+    }
+
+    async fn find_users(&self, called: &str) -> Result<Vec<User>, StoreError> {
+        let database = &*self.0;
+        let mut scan = Scan::begin(database, "??}:user:*").await?;
+        // A key may be named more than once.
+        let mut found: BTreeMap<UserId, User> = BTreeMap::new();
+        while let Some(keys) = scan.next(database).await? {
+            let read = stream::iter(keys).map(|key| async move {
+                let [record] = database.connection.read(&key, [get(&key)]).await?;
+                let record: Option<String> = answer(record)?;
+                record.map(|record| from_json::<User>("users", &record)).transpose()
+            });
+            let users: Vec<Option<User>> = read.buffer_unordered(AT_ONCE).try_collect().await?;
+            let called = users.into_iter().flatten().filter(|user| user.is_called(called));
+            found.extend(called.map(|user| (user.id.clone(), user)));
+        }
+        Ok(found.into_values().collect())
     }
 }
 

@@ -134,4 +134,22 @@ impl LoginStore for SqliteLoginStore {
             })
             .await
     }
+
+    async fn find_users(&self, called: &str) -> Result<Vec<User>, StoreError> {
+        let called = called.to_owned();
+        self.0
+            .read(move |db| {
+                let mut statement = db.prepare("SELECT record FROM users")?;
+                let mut rows = statement.query([])?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let user: User = from_json("users", &row.get::<_, String>(0)?)?;
+                    if user.is_called(&called) {
+                        found.push(user);
+                    }
+                }
+                Ok(found)
+            })
+            .await
+    }
 }
