@@ -62,7 +62,7 @@ fn three_mistakes_in_a_file_are_named_with_their_lines_and_exit_is_2() {
 }
 
 #[test]
-fn t53_github_alone_is_a_mistake_that_says_what_to_set() {
+fn fb24_t53_github_alone_is_a_mistake_that_says_what_to_set() {
     let folder = tempfile::tempdir().unwrap();
     let github = [
         ("AUTH_SECRET", SECRET),

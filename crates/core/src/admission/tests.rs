@@ -217,7 +217,7 @@ fn t53_names_of_organisations_and_domains_are_names() {
 }
 
 #[test]
-fn t53_providers_where_anyone_can_have_an_account_are_known_by_their_issuer() {
+fn fb24_t53_providers_where_anyone_can_have_an_account_are_known_by_their_issuer() {
     let open = [
         ("https://accounts.google.com", "Google"),
         ("https://accounts.google.com/", "Google"),

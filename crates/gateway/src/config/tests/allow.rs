@@ -23,7 +23,7 @@ fn ways(given: &Given) -> Vec<Kind> {
 }
 
 #[test]
-fn t53_where_anyone_can_have_an_account_it_must_be_said_who_may_sign_in() {
+fn fb24_t53_where_anyone_can_have_an_account_it_must_be_said_who_may_sign_in() {
     provider("github", &[]).one_mistake(&[
         "missing: AUTH_GITHUB_ALLOWED_ORGANISATIONS",
         "anyone in the world can have an account at GitHub",
@@ -78,7 +78,7 @@ fn t53_a_companys_own_provider_needs_no_rule() {
 }
 
 #[test]
-fn t53_a_first_try_on_ones_own_machine_is_warned_about() {
+fn fb24_t53_a_first_try_on_ones_own_machine_is_warned_about() {
     for url in ["http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000"] {
         let given = provider("google", &[("BASE_URL", url)]);
         assert_eq!(allow(&given), Allow::Anyone);
