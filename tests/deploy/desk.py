@@ -51,7 +51,7 @@ def check(environment, files):
         for name, text in files.items():
             Path(folder, name).write_text(text)
         environment = {name: str(secret) if name.endswith("_FILE") else value for name, value in environment.items()}
-        return run(PORTUNUS, "check", cwd=folder, env=environment)
+        return run(PORTUNUS, "check", "--files-only", cwd=folder, env=environment)
 
 
 def with_config(text, delay):

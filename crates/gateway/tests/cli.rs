@@ -80,11 +80,11 @@ fn fb24_t53_github_alone_is_a_mistake_that_says_what_to_set() {
         }
     }
     let named = [&github[..], &[("AUTH_GITHUB_ALLOWED_ORGANISATIONS", "acme")]].concat();
-    let output = portunus(folder.path(), &["check"], &named);
+    let output = portunus(folder.path(), &["check", "--files-only"], &named);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert!(text(&output).contains("organisations: acme"), "{}", text(&output));
     let local = [&github[..], &[("BASE_URL", "http://localhost:3000")]].concat();
-    let output = portunus(folder.path(), &["check"], &local);
+    let output = portunus(folder.path(), &["check", "--files-only"], &local);
     assert_eq!(output.status.code(), Some(0), "a first try works: {}", text(&output));
     assert!(text(&output).contains("anyone in the world can have an account at GitHub"), "{}", text(&output));
 }
@@ -94,7 +94,7 @@ fn a_good_configuration_is_shown_without_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mcp.json"), r#"{"mcpServers": {"dice": {"command": "dice", "args": ["--key", "hidden"]}}}"#)
         .unwrap();
-    let output = portunus(folder.path(), &["check"], &okta());
+    let output = portunus(folder.path(), &["check", "--files-only"], &okta());
     let text = text(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     for part in ["http://localhost:3000/auth/callback/okta", "http://localhost:3000/mcp/dice", "No mistakes found"] {
@@ -126,6 +126,78 @@ fn check_online_exits_with_1_when_the_provider_does_not_answer() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("WRONG AUTH_OKTA_ISSUER"), "{text}");
     assert!(!text.contains("not-to-be-seen"), "{text}");
+}
+
+/// `check` of this folder, with Okta and these; its exit code and what it said.
+fn check(folder: &Path, args: &[&str], more: &[(&str, &str)]) -> (Option<i32>, String) {
+    let env = [&okta()[..], &[("HOST", "127.0.0.1"), ("PATH", "/usr/bin:/bin")], more].concat();
+    let output = portunus(folder, &[&["check"], args].concat(), &env);
+    (output.status.code(), text(&output))
+}
+
+#[test]
+fn fb55_what_does_not_work_on_this_machine_is_found_without_asking_anybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let reserved = portunus_testkit::port::ReservedPort::any();
+    let port = reserved.port().to_string();
+    let free = [("PORT", &*port)];
+    let finds = |more: &[(&str, &str)], part: &str| {
+        let (code, said) = check(folder.path(), &[], &[&free[..], more].concat());
+        let wrong: Vec<_> = said.lines().filter(|line| line.trim_start().starts_with("WRONG")).collect();
+        assert!(code == Some(1) && wrong.len() == 1 && wrong[0].contains(part), "{part}: {said}");
+        assert!(!folder.path().join("mcp.sqlite").exists() || more.is_empty(), "nothing is made");
+    };
+    let (code, said) = check(folder.path(), &[], &free);
+    assert!(code == Some(0) && said.contains("will be made") && !folder.path().join("mcp.sqlite").exists(), "{said}");
+
+    let servers =
+        |json: &str| fs::write(folder.path().join("mcp.json"), format!(r#"{{"mcpServers": {{"a": {json}}}}}"#)).unwrap();
+    servers(r#"{"command": "no-such-program"}"#);
+    finds(&[], "mcp.json, a, command: `no-such-program` is in no folder of PATH (/usr/bin:/bin)");
+    let (code, said) = check(folder.path(), &["--files-only"], &free);
+    assert!(code == Some(0) && !said.contains("no-such-program` is in"), "{said}");
+    servers(r#"{"command": "./mcp.json"}"#);
+    finds(&[], "is not a program");
+    servers(r#"{"command": "sh", "cwd": "/no/such/folder"}"#);
+    finds(&[], "mcp.json, a, cwd: there is no folder /no/such/folder");
+    servers(r#"{"command": "sh", "env": {"PATH": "/no/such/folder"}}"#);
+    finds(&[], "`sh` is in no folder of PATH (/no/such/folder)");
+    servers(r#"{"command": "sh"}"#);
+
+    finds(&[("DB_PATH", "/no/such/folder/mcp.sqlite")], "there is no directory /no/such/folder; create it");
+    finds(&[("DB_PATH", ".")], "that is a directory");
+    fs::write(folder.path().join("notes.txt"), "no database at all, but long enough to be asked whether it is one\n".repeat(20))
+        .unwrap();
+    finds(&[("DB_PATH", "notes.txt")], "is not an SQLite database");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let its_port = taken.local_addr().unwrap().port().to_string();
+    finds(&[("PORT", &its_port)], "another program uses the port");
+    finds(&[("HOST", "192.0.2.1")], "this machine has no such address");
+
+    let open = records(folder.path());
+    finds(&[], "another process has the database open");
+    let (code, said) = check(folder.path(), &[], &[("PORT", &*its_port)]);
+    assert!(code == Some(0) && said.contains("a gateway runs here already"), "{said}");
+    drop(open);
+}
+
+#[test]
+fn fb55_check_online_asks_the_store_and_for_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "x".repeat(64);
+    let servers =
+        format!(r#"{{"mcpServers": {{"here": {{"url": "http://localhost:1/mcp"}}, "away": {{"url": "http://{long}/mcp"}}}}}}"#);
+    fs::write(folder.path().join("mcp.json"), servers).unwrap();
+    let more = [("REDIS_URL", "redis://:not-to-be-seen@127.0.0.1:1"), ("AUTH_OKTA_ISSUER", "http://127.0.0.1:1")];
+    let (code, said) = check(folder.path(), &["--online"], &more);
+    assert_eq!(code, Some(1), "{said}");
+    for part in
+        ["WRONG REDIS_URL: Redis at", "fine  mcp.json, here, url: localhost has an address", "WRONG mcp.json, away, url: xxx"]
+    {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    assert!(!said.contains("not-to-be-seen"), "{said}");
 }
 
 /// Answers one request so, and tells its first line.

@@ -6,6 +6,7 @@ use std::{io, net::SocketAddr};
 use anyhow::Context as _;
 use axum::Router;
 use portunus_mcp::child::Launcher;
+use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
@@ -53,19 +54,53 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
 /// second later at the earliest; the system has a limit of its own (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// A socket of this address, which does not listen yet.
+pub(super) fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A port that the last run has just left is free.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    bound(address)?.listen(BACKLOG)
+}
+
+/// The system does not let us have the address.
+#[derive(Debug, Error)]
+#[error("cannot listen on {listen}: {}", self.why())]
+pub(super) struct NotListening {
+    pub(super) listen: SocketAddr,
+    pub(super) error: io::Error,
+}
+
+impl NotListening {
+    fn why(&self) -> String {
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => "another program uses the port".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+            _ => self.error.to_string(),
+        }
+    }
+
+    pub(super) fn advice(&self) -> &'static str {
+        match self.error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "Ports below 1024 need a right: CAP_NET_BIND_SERVICE (AmbientCapabilities= in a unit of systemd). Or set PORT to one from 1024 on, behind \
+                 what has that port"
+            }
+            io::ErrorKind::AddrNotAvailable => "HOST or listen changes it; 0.0.0.0 is every address",
+            _ => "PORT or listen changes it",
+        }
+    }
 }
 
 /// Binds the configured address.
 pub fn listen(config: &Config) -> anyhow::Result<TcpListener> {
-    bind(config.listen).with_context(|| {
-        format!("cannot listen on {}: is another program using the port? (PORT or listen changes it)", config.listen)
-    })
+    let refused = |error| NotListening { listen: config.listen, error };
+    bind(config.listen).map_err(refused).map_err(|refused| anyhow::anyhow!("{refused}. {}", refused.advice()))
 }
 
 /// Binds the address for other nodes: the configured one, or the one that the store is reached from.
@@ -76,4 +111,28 @@ fn listen_to_nodes(config: &ClusterConfig, store: &str) -> anyhow::Result<TcpLis
     bind(address).with_context(|| {
         format!("cannot listen on {address} for the other nodes: is it an address of this machine? (CLUSTER_LISTEN or cluster.listen changes it)")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn why_there_is_no_listening_is_said_as_it_is() {
+        let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443));
+        for (kind, why, advice) in [
+            (io::ErrorKind::AddrInUse, "another program uses the port", "PORT"),
+            (io::ErrorKind::PermissionDenied, "permission denied", "CAP_NET_BIND_SERVICE"),
+            (io::ErrorKind::AddrNotAvailable, "no such address", "HOST"),
+        ] {
+            let refused = NotListening { listen, error: kind.into() };
+            assert!(
+                refused.to_string().contains(&format!("0.0.0.0:443: {why}")) || refused.to_string().contains(why),
+                "{refused}"
+            );
+            assert!(refused.advice().contains(advice), "{}", refused.advice());
+        }
+    }
 }

@@ -1,6 +1,10 @@
 //! Variables: the process's environment and `.env`, merged. The lines of the file are read in [`super::dotenv`].
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{dotenv, mistake::Report, mistake::Where};
 
@@ -8,6 +12,8 @@ use super::{dotenv, mistake::Report, mistake::Where};
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     variables: BTreeMap<String, Variable>,
+    /// What files refer to.
+    referred_to: RefCell<BTreeSet<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -22,7 +28,7 @@ impl Environment {
             let at = Where::Variable { name: name.clone() };
             (name.clone(), Variable { text: text.clone(), at })
         });
-        Self { variables: variables.collect() }
+        Self { variables: variables.collect(), referred_to: RefCell::default() }
     }
 
     /// Adds a file's variables. `overrides`: those of a file that was asked for by name win over the environment; those of the
@@ -58,9 +64,14 @@ impl Environment {
         self.variables.get(name).filter(|variable| !variable.text.trim().is_empty())
     }
 
-    /// The text of a variable that is set, to nothing perhaps.
+    /// The text of a variable that a file refers to and that is set, to nothing perhaps.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.referred_to.borrow_mut().insert(name.to_owned());
         self.variables.get(name).map(|variable| variable.text.as_str())
+    }
+
+    pub(super) fn was_referred_to(&self, name: &str) -> bool {
+        self.referred_to.borrow().contains(name)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Variable)> {

@@ -79,6 +79,15 @@ impl Report {
         self.mistake(Where::Missing { setting: setting.into() }, "nothing", expected);
     }
 
+    /// A variable that is not read, and the one that is nearly called so. Where that one is missing, this is why.
+    pub(super) fn not_read(&mut self, at: Where, name: &str, meant: &str) {
+        let is_why = |mistake: &&mut Mistake| matches!(&mistake.at, Where::Missing { setting } if setting == meant);
+        match self.mistakes.iter_mut().find(is_why) {
+            Some(mistake) => mistake.found = format!("{name}, which is not read"),
+            None => self.warning(at, format!("{name} is not read: did you mean {meant}?")),
+        }
+    }
+
     pub(super) fn warning(&mut self, at: Where, text: impl Into<String>) {
         self.warnings.push(Warning { at, text: text.into() });
     }

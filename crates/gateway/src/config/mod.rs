@@ -317,12 +317,12 @@ impl Config {
         let noted = Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting };
         let raw = Raw::read(&noted, &mut report);
         let server = server::resolve(&raw, &mut report);
-        let servers = servers::resolve(&raw, &mut report);
+        let servers = servers::resolve(&raw, &server, &mut report);
         let providers = providers::resolve(&raw, &server.public_url, &mut report);
         let store = store::resolve(&raw, &mut report);
         let draft = Self {
             auth_secrets: auth_secret::resolve(&raw, &mut report),
-            proxies: proxies::resolve(&raw, &servers.names, &mut report),
+            proxies: proxies::resolve(&raw, &servers.names, &server, &mut report),
             scopes: scopes::resolve(&raw, &servers.names, &mut report),
             clients: clients::resolve(&raw, &mut report),
             cluster: cluster::resolve(&raw, &store, &mut report),

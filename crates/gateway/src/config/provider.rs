@@ -42,6 +42,9 @@ const fn old_names(key: &str) -> &'static [&'static str] {
     }
 }
 
+/// Those that the old system has names for.
+const KEYS: [&str; 4] = ["issuer", "client_id", "client_secret", "client_secret_file"];
+
 /// The end of the variable for a key of `config.yaml`.
 fn suffix(key: &str) -> String {
     key.strip_prefix("client_").unwrap_or(key).to_ascii_uppercase()
@@ -115,9 +118,20 @@ impl Reading<'_, '_> {
         format!("{}{}", prefix(&self.named.name), suffix(key))
     }
 
+    /// The variable to name in what is said about a setting: of the naming that was used for others.
+    fn variable_to_name(&self, key: &str) -> String {
+        let is_set = |name: &str| self.raw.env.find(name).is_some();
+        let uses_own = KEYS.iter().any(|key| is_set(&self.own_variable(key)));
+        let old = old_names(key).iter().enumerate().find(|(dialect, _)| {
+            let others = KEYS.iter().filter_map(|key| old_names(key).get(*dialect));
+            self.named.name == "okta" && !uses_own && others.into_iter().any(|name| is_set(name))
+        });
+        old.map_or_else(|| self.own_variable(key), |(_, name)| (*name).to_owned())
+    }
+
     /// Reports a setting that is needed and not given.
     fn missing(&mut self, key: &str, what: &str) {
-        let variable = self.own_variable(key);
+        let variable = self.variable_to_name(key);
         match &self.named.item {
             Some(item) => self.report.mistake(item.at(), format!("no `{key}`"), format!("`{key}`, or {variable}: {what}")),
             None => self.report.missing(variable, what),
@@ -162,8 +176,10 @@ impl Reading<'_, '_> {
             Some(WrittenSecret { text, .. }) => Some(text),
             None if is_given => None,
             None if matches!(preset, Preset::Oidc | Preset::Keycloak) => {
-                let text =
-                    format!("no {}: the provider must know this gateway as a public client", self.own_variable("client_secret"));
+                let text = format!(
+                    "no {}: the provider must know this gateway as a public client",
+                    self.variable_to_name("client_secret")
+                );
                 self.report.warning(self.named.at.clone(), text);
                 None
             }

@@ -7,6 +7,7 @@ use portunus_identity::settings::Preset;
 use super::{
     ProviderConfig,
     mistake::{Report, Where},
+    near::nearest,
     provider::{prefix, resolve_one},
     raw::{Raw, Written, written},
     tables,
@@ -92,6 +93,9 @@ fn named<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
         for name in text.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()) {
             if !is_name(&name) {
                 report.mistake(at.clone(), format!("`{name}`"), "names of providers, such as okta, with commas between several");
+            } else if let Some(meant) = misspelt(&name, &from_file, raw) {
+                let expected = format!("`{meant}`; or, for a provider of your own, {}ISSUER and the like", prefix(&name));
+                report.mistake(at.clone(), format!("`{name}`"), expected);
             } else if chosen.iter().all(|earlier| earlier.name != name) {
                 let item = from_file.iter().find(|named| named.name == name).and_then(|named| named.item.clone());
                 chosen.push(Named { name, at: at.clone(), item });
@@ -103,6 +107,13 @@ fn named<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {
         return from_file;
     }
     named_by_variables(raw, report)
+}
+
+/// The preset that was meant, if nothing is set for a provider of this name.
+fn misspelt(name: &str, from_file: &[Named<'_>], raw: &Raw<'_>) -> Option<&'static str> {
+    let is_set = raw.env.iter().any(|(variable, _)| variable.starts_with(&prefix(name)));
+    let is_known = preset_of(name).is_some() || from_file.iter().any(|named| named.name == name);
+    if is_set || is_known { None } else { nearest(name, tables::PRESETS.iter().copied()) }
 }
 
 fn named_in_file<'a>(raw: &'a Raw<'_>, report: &mut Report) -> Vec<Named<'a>> {

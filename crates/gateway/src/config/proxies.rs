@@ -7,7 +7,7 @@ use super::{
     ProxyRoute,
     mistake::{Report, Where},
     raw::{Raw, Written, written},
-    server::without_credentials,
+    server::{OURSELVES, Server, without_credentials},
     tree::Item,
 };
 
@@ -28,14 +28,14 @@ pub const OWN_PATHS: [&str; 13] = [
     "tools",
 ];
 
-/// `servers` are the names of `mcp.json`, disabled ones too.
-pub(super) fn resolve(raw: &Raw<'_>, servers: &[String], report: &mut Report) -> Vec<ProxyRoute> {
+/// `servers` are the names of `mcp.json`, disabled ones too; `own` is the gateway, which is no target.
+pub(super) fn resolve(raw: &Raw<'_>, servers: &[String], own: &Server, report: &mut Report) -> Vec<ProxyRoute> {
     let items = raw.config.root().find("proxies").map(|item| item.items()).unwrap_or_default();
     let mut routes = Vec::new();
     let mut seen: Vec<(String, Where)> = Vec::new();
     for item in items {
         let pattern = written(item.find("pattern")).and_then(|pattern| check_pattern(pattern, servers, &mut seen, report));
-        let target = written(item.find("target_url")).and_then(|target| check_target(target, report));
+        let target = written(item.find("target_url")).and_then(|target| check_target(target, own, report));
         let pass_headers = pass_headers(&item, report);
         if let (Some(pattern), Some(target)) = (pattern, target) {
             routes.push(ProxyRoute { pattern, target, pass_headers });
@@ -93,14 +93,19 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~')
 }
 
-fn check_target(Written { text, at, .. }: Written, report: &mut Report) -> Option<Url> {
+fn check_target(Written { text, at, .. }: Written, own: &Server, report: &mut Report) -> Option<Url> {
     let parsed = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let expected = match &parsed {
         None => "an http or https URL, such as http://localhost:3000".to_owned(),
         Some(url) if !url.username().is_empty() || url.password().is_some() => "a URL without user name and password".to_owned(),
         Some(url) if url.query().is_some() || url.fragment().is_some() => "a URL without query and fragment".to_owned(),
         Some(_) if text.ends_with('/') => format!("no slash at its end: `{}`", text.trim_end_matches('/')),
-        Some(_) => return parsed,
+        Some(url) => {
+            if own.is_at(url) {
+                report.warning(at, OURSELVES);
+            }
+            return parsed;
+        }
     };
     report.mistake(at, format!("`{}`", without_credentials(&text)), expected);
     None

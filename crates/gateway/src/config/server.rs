@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use portunus_core::resource::PublicUrl;
-use url::Url;
+use url::{Host, Url};
 
 use super::{
     Cidr, DEFAULT_BODY_LIMIT,
@@ -39,6 +39,33 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Server {
         body_limit: body_limit(raw, report),
     }
 }
+
+impl Server {
+    /// Does this URL lead back to the gateway? Its own port is its own; behind its public name something may stand in front that sends other paths
+    /// elsewhere.
+    pub(super) fn is_at(&self, url: &Url) -> bool {
+        let is_public = url.origin().ascii_serialization() == self.public_url.origin();
+        is_public && (matches!(url.path(), "/" | "/mcp") || url.path().starts_with("/mcp/")) || self.listens_at(url)
+    }
+
+    fn listens_at(&self, url: &Url) -> bool {
+        let own = self.listen.ip();
+        let is_own = |address: IpAddr| address == own || address.is_loopback() && (own.is_unspecified() || own.is_loopback());
+        let host = match url.host() {
+            Some(Host::Ipv4(address)) => is_own(address.into()),
+            Some(Host::Ipv6(address)) => is_own(address.into()),
+            Some(Host::Domain(name)) => {
+                (name == "localhost" || name.ends_with(".localhost")) && is_own(Ipv4Addr::LOCALHOST.into())
+            }
+            None => false,
+        };
+        host && url.port_or_known_default() == Some(self.listen.port())
+    }
+}
+
+/// Of a URL that leads back to the gateway. Who moves from elsewhere may have another port than is ours by default, so it is no mistake.
+pub(super) const OURSELVES: &str =
+    "leads back to the gateway itself, by BASE_URL, HOST and PORT: the address of another program belongs here";
 
 fn listen(raw: &Raw<'_>, report: &mut Report) -> SocketAddr {
     let mut listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));

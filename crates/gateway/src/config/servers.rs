@@ -18,7 +18,7 @@ use super::{
     placeholder::is_placeholder,
     raw::{Raw, Written, written},
     sandbox,
-    server::without_credentials,
+    server::{OURSELVES, Server, without_credentials},
     tables,
     tree::Item,
 };
@@ -57,15 +57,16 @@ pub(super) struct Servers {
     pub(super) names: Vec<String>,
 }
 
-pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> Servers {
+/// `own` is the gateway, which is none of its servers.
+pub(super) fn resolve(raw: &Raw<'_>, own: &Server, report: &mut Report) -> Servers {
     let root = raw.mcp.root();
     let mut servers = Servers::default();
     let entries = ["mcpServers", "servers"].into_iter().filter_map(|key| root.find(key)).flat_map(|item| item.entries());
     for (name, item) in entries {
         servers.names.push(name.to_owned());
-        let own = written(item.find("pinning")).and_then(|written| pinning::parse(written, report));
-        let spec = Reading { raw, item: &item, report }.server(name);
-        servers.pinning.extend(spec.as_ref().zip(own).map(|(spec, own)| (spec.name.clone(), own)));
+        let pinned = written(item.find("pinning")).and_then(|written| pinning::parse(written, report));
+        let spec = Reading { raw, own, item: &item, report }.server(name);
+        servers.pinning.extend(spec.as_ref().zip(pinned).map(|(spec, pinned)| (spec.name.clone(), pinned)));
         if written(item.find("disabled")).is_some_and(|disabled| disabled.text == "true") {
             servers.disabled.push(name.to_owned());
         } else {
@@ -86,6 +87,7 @@ fn env_value(pieces: Vec<Piece>) -> EnvValue {
 
 struct Reading<'a, 'r> {
     raw: &'a Raw<'a>,
+    own: &'a Server,
     item: &'a Item<'a>,
     report: &'r mut Report,
 }
@@ -246,7 +248,12 @@ impl Reading<'_, '_> {
                 "a URL without user name and password: credentials belong into `headers`"
             }
             Some(url) if url.fragment().is_some() => "a URL without fragment",
-            Some(_) => return parsed,
+            Some(url) => {
+                if self.own.is_at(url) {
+                    self.report.warning(at, OURSELVES);
+                }
+                return parsed;
+            }
         };
         self.report.mistake(at, format!("`{}`", without_credentials(&text)), expected);
         None

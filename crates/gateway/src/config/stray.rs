@@ -55,11 +55,15 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
     let known = known_variables(config);
     let is_ours =
         |name: &str| ["AUTH_", "OKTA_", "OAUTH_OKTA_", "KVS_", "TOKEN_EXPIRATION"].iter().any(|start| name.starts_with(start));
+    let mut unread = Vec::new();
     for (name, variable) in raw.env.iter() {
-        let is_stray = is_ours(name) && !known.iter().any(|known| known == name) && !NOT_NEEDED.contains(&name);
+        let is_of_file = matches!(variable.at, Where::File { .. });
+        let is_read = known.iter().any(|known| known == name) || NOT_NEEDED.contains(&name) || raw.env.was_referred_to(name);
         let guess = || meant(name, &known).or_else(|| nearest(name, known.iter().map(String::as_str)).map(str::to_owned));
-        if let Some(guess) = is_stray.then(guess).flatten() {
-            report.warning(variable.at.clone(), format!("{name} is not read: did you mean {guess}?"));
+        match (!is_read && (is_ours(name) || is_of_file)).then(guess) {
+            Some(Some(guess)) => report.not_read(variable.at.clone(), name, &guess),
+            Some(None) if is_of_file => unread.push((name, &variable.at)),
+            _ => {}
         }
         if is_quoted(&variable.text) && known.iter().any(|known| known == name) {
             let text = format!(
@@ -67,12 +71,25 @@ pub(super) fn warn(raw: &Raw<'_>, config: &Config, report: &mut Report) {
             );
             report.warning(variable.at.clone(), text);
         }
-        if matches!(variable.at, Where::File { .. }) && has_reference(&variable.text) {
+        if is_of_file && has_reference(&variable.text) {
             let text = format!(
                 "the value of {name} is taken as it is written: `${{…}}` is filled in in mcp.json and config.yaml, and not here"
             );
             report.warning(variable.at.clone(), text);
         }
+    }
+    if let Some((_, at)) = unread.first() {
+        let names: Vec<&str> = unread.iter().map(|(name, _)| *name).collect();
+        let text = format!(
+            "nothing reads {}: neither settings of the gateway nor referred to by mcp.json or config.yaml (`${{NAME}}`), and servers do not get them",
+            names.join(", ")
+        );
+        report.warning((*at).clone(), text);
+    }
+    if config.listen.port() == 443 && config.tls.is_none() && config.public_url.is_https() {
+        let text = "the gateway speaks plain HTTP on port 443, though its public URL is https: browsers that come here directly find no TLS. Set `tls`, or \
+                    another PORT behind what ends TLS";
+        report.warning(Where::Missing { setting: "tls".to_owned() }, text);
     }
     if let Some(variable) = raw.env.find(ALLOW_WRITABLE_FILES).filter(|variable| matches!(variable.at, Where::File { .. })) {
         let text =

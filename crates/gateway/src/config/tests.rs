@@ -1,5 +1,5 @@
 //! Tests of the configuration: the desk they work at is here; the promises of the old systems are in `mcp_s` (rows A of the
-//! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, files that others could change in `files`, how mistakes are told in `told`, files that are committed
+//! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, files that others could change in `files`, how mistakes are told in `told`, what was probably meant in `meant`, files that are committed
 //! (examples, schemas, documentation) in `committed`.
 
 mod allow;
@@ -9,6 +9,7 @@ mod committed;
 mod dialects;
 mod files;
 mod mcp_s;
+mod meant;
 mod own;
 mod sandbox;
 mod scopes;

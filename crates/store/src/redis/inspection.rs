@@ -37,12 +37,24 @@ const AT_ONCE: usize = 64;
 /// Longer than any step of a gateway that goes well.
 const MOTION: Duration = Duration::from_millis(300);
 
+/// Is it there, and ours to use? Changes nothing, and does not try again.
+pub async fn look(options: RedisOptions, sealer: Sealer) -> Result<(), OpenError> {
+    let address = options.address.to_string();
+    let database = reach(options, sealer, &address)?;
+    if sentinel::look(&database, &address).await? { Err(OpenError::HalfRestored { address }) } else { Ok(()) }
+}
+
+fn reach(options: RedisOptions, sealer: Sealer, address: &str) -> Result<Database, OpenError> {
+    let connection =
+        Connection::new(&options.address, options.replicas).map_err(|error| OpenError::store(address, told(&error)))?;
+    Ok(Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer })
+}
+
 /// Reads everything; `now` tells what should be there still. A store of a newer layout, or sealed with another secret, is refused.
 pub async fn inspect(options: RedisOptions, sealer: Sealer, now: Timestamp) -> Result<Inspection, OpenError> {
     let address = options.address.to_string();
     let failed = |error| OpenError::store(&address, error);
-    let connection = Connection::new(&options.address, options.replicas).map_err(|error| failed(told(&error)))?;
-    let database = Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer };
+    let database = reach(options, sealer, &address)?;
     let mut findings = Findings::default();
     if sentinel::look(&database, &address).await? {
         const ADVICE: &str = "no gateway starts on it: run `portunus restore --replace` again";

@@ -35,6 +35,6 @@ mod upkeep;
 
 pub use self::{
     address::{AddressError, RedisAddress, Topology},
-    inspection::inspect,
+    inspection::{inspect, look},
     open::{OpenError, RedisOptions, open, open_to_import},
 };

@@ -60,7 +60,7 @@ pub enum OpenError {
     )]
     Store { address: String, cause: StoreError },
     #[error(
-        "AUTH_SECRET differs from the one that sealed what is in Redis at {address}; restore it, or list it after the new one to rotate"
+        "AUTH_SECRET differs from the one that sealed what is in Redis at {address}; restore it, or keep the old one in AUTH_SECRET_PREVIOUS while you rotate"
     )]
     WrongSecret { address: String },
     #[error(

@@ -39,7 +39,7 @@ pub enum OpenError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("{} was last used by an older Portunus (its schema is {found}, this one's is {known}); start the gateway once, which brings it up to date", path.display())]
     Older { path: PathBuf, found: i64, known: i64 },
-    #[error("AUTH_SECRET differs from the one that created the database {}; restore it, or list it after the new one to rotate", path.display())]
+    #[error("AUTH_SECRET differs from the one that created the database {}; restore it, or keep the old one in AUTH_SECRET_PREVIOUS while you rotate", path.display())]
     WrongSecret { path: PathBuf },
     #[error("the database {} cannot use a write-ahead log (SQLite chose {mode:?}); keep it on a local disk", path.display())]
     NoWriteAheadLog { path: PathBuf, mode: String },
@@ -65,9 +65,30 @@ impl OpenError {
     }
 }
 
-/// Makes sure that there is a file, readable for its owner only. SQLite gives the files beside it (`-wal`, `-shm`) the same
-/// permissions.
-pub(super) fn prepare_file(path: &Path) -> Result<(), OpenError> {
+/// What is where a database is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing yet: a file can be made there.
+    Empty,
+    /// A database of ours that nobody has open.
+    Free,
+    InUse,
+}
+
+/// Looks at the place of a database, as [`super::open`] would find it. Changes nothing.
+pub fn place(path: &Path) -> Result<Place, OpenError> {
+    let dir = directory_of(path)?;
+    if path.exists() {
+        return Ok(if is_in_use(path)? { Place::InUse } else { Place::Free });
+    }
+    match rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
+        Ok(()) => Ok(Place::Empty),
+        Err(errno) => Err(OpenError::Create { path: path.to_owned(), source: errno.into() }),
+    }
+}
+
+/// The directory that the file is in, or is to be in.
+fn directory_of(path: &Path) -> Result<&Path, OpenError> {
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
@@ -78,6 +99,13 @@ pub(super) fn prepare_file(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Err(OpenError::IsDirectory { path: path.to_owned() });
     }
+    Ok(dir)
+}
+
+/// Makes sure that there is a file, readable for its owner only. SQLite gives the files beside it (`-wal`, `-shm`) the same
+/// permissions.
+pub(super) fn prepare_file(path: &Path) -> Result<(), OpenError> {
+    directory_of(path)?;
     match private_file(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -32,7 +32,7 @@ use portunus_core::store::Stores;
 
 use self::database::Database;
 pub use self::{
-    connection::{OpenError, is_in_use},
+    connection::{OpenError, Place, is_in_use, place},
     inspection::inspect,
 };
 use crate::seal::Sealer;
