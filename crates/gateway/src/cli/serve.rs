@@ -125,13 +125,10 @@ mod tests {
         for (kind, why, advice) in [
             (io::ErrorKind::AddrInUse, "another program uses the port", "PORT"),
             (io::ErrorKind::PermissionDenied, "permission denied", "CAP_NET_BIND_SERVICE"),
-            (io::ErrorKind::AddrNotAvailable, "no such address", "HOST"),
+            (io::ErrorKind::AddrNotAvailable, "this machine has no such address", "HOST"),
         ] {
             let refused = NotListening { listen, error: kind.into() };
-            assert!(
-                refused.to_string().contains(&format!("0.0.0.0:443: {why}")) || refused.to_string().contains(why),
-                "{refused}"
-            );
+            assert_eq!(refused.to_string(), format!("cannot listen on 0.0.0.0:443: {why}"));
             assert!(refused.advice().contains(advice), "{}", refused.advice());
         }
     }
