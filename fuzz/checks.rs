@@ -24,7 +24,7 @@ use portunus_core::{
         params::Params,
         register, token,
     },
-    redirect::RedirectUri,
+    redirect::{RedirectUri, Schemes},
     resource::{PublicUrl, Resources},
 };
 use portunus_mcp::wire::{self, Message, Outcome, Response, WireError};
@@ -44,7 +44,7 @@ fn resources() -> Resources {
 
 fn client(metadata: &str) -> Option<Client> {
     let metadata: ClientMetadata = ClientMetadata::parse(metadata.as_bytes()).ok()?;
-    register::register(metadata, NOW, &SeededEntropy::new(1)).ok().map(|registration| registration.client)
+    register::register(metadata, &Schemes::default(), NOW, &SeededEntropy::new(1)).ok().map(|registration| registration.client)
 }
 
 /// A redirect URI that is admitted differs from the registered one in its port at most, and never leads elsewhere.
@@ -94,7 +94,7 @@ pub(crate) fn metadata_document(data: &[u8]) {
     let (authority, path) =
         url.as_str().strip_prefix("https://").and_then(|rest| rest.split_once('/')).expect("https, with a path");
     assert!(!authority.contains(['@', '\\', '?', '#']) && !path.contains('#'), "{}", url.as_str());
-    let Ok(client) = document::client_of(&url, json.as_bytes(), NOW) else { return };
+    let Ok(client) = document::client_of(&url, json.as_bytes(), NOW, &Schemes::default()) else { return };
     assert_eq!(client.id.as_str(), url.as_str(), "threat 29");
     assert!(client.secret.is_none() && !client.redirect_uris.is_empty());
     assert!(client.redirect_uris.iter().all(|uri| RedirectUri::parse(uri.as_str()).is_ok()));

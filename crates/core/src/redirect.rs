@@ -23,7 +23,10 @@ pub enum BadRedirectUri {
     Uri(#[from] BadUri),
     #[error("http is allowed for loopback hosts only (localhost, 127.0.0.1, [::1]); use https")]
     PlainHttp,
-    #[error("the scheme must be https, http on a loopback host, or a private-use scheme with a dot, such as com.example.app")]
+    #[error(
+        "the scheme must be https, http on a loopback host, or a private-use scheme with a dot, such as com.example.app; the administrator can allow \
+         another one (clients.redirect_schemes)"
+    )]
     Scheme,
     #[error("longer than {MAX_LENGTH} characters")]
     TooLong,
@@ -57,15 +60,30 @@ impl fmt::Display for Recipient {
 }
 
 impl RedirectUri {
-    /// Accepts https, http on loopback hosts, and private-use schemes (RFC 8252 sections 7.1 to 7.3).
+    /// Accepts https, http on loopback hosts, and private-use schemes (RFC 8252 sections 7.1 to 7.3): those with a dot, and those of well-known
+    /// applications.
     pub fn parse(text: &str) -> Result<Self, BadRedirectUri> {
+        Self::parse_by(text, &Schemes::default())
+    }
+
+    /// The same, with other schemes as `schemes` says.
+    pub fn parse_by(text: &str, schemes: &Schemes) -> Result<Self, BadRedirectUri> {
+        Self::read(text, |scheme| schemes.allow(scheme))
+    }
+
+    /// Accepts every scheme that does no harm: for what an administrator chose, and for what was registered when other schemes were allowed.
+    pub fn parse_chosen(text: &str) -> Result<Self, BadRedirectUri> {
+        Self::read(text, |scheme| !is_harmful(scheme))
+    }
+
+    fn read(text: &str, is_allowed: impl FnOnce(&str) -> bool) -> Result<Self, BadRedirectUri> {
         if text.len() > MAX_LENGTH {
             return Err(BadRedirectUri::TooLong);
         }
         // What is wrong with the scheme is told before what would be wrong with the rest.
         if let Some((scheme, _)) = text.split_once(':')
             && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
-            && !is_allowed_scheme(scheme)
+            && !is_allowed(scheme)
         {
             return Err(BadRedirectUri::Scheme);
         }
@@ -83,14 +101,17 @@ impl RedirectUri {
     /// Does `presented`, from an authorization request, name this registered URI? An exact comparison of strings, save that the
     /// port of an http loopback URI may vary (RFC 8252 section 7.3, OAuth 2.1 section 2.3.1). Host, path and query stay exact.
     pub fn admits(&self, presented: &str) -> bool {
+        self.admitted(presented).is_some()
+    }
+
+    /// The same: what was presented, if it names this registered URI.
+    pub fn admitted(&self, presented: &str) -> Option<Self> {
         if self.0 == presented {
-            return true;
+            return Some(self.clone());
         }
-        let Ok(presented) = Self::parse(presented) else { return false };
-        match (self.loopback_parts(), presented.loopback_parts()) {
-            (Some(registered), Some(presented)) => registered == presented,
-            _ => false,
-        }
+        let presented = Self::parse(presented).ok()?;
+        let is_same = self.loopback_parts().is_some_and(|registered| presented.loopback_parts() == Some(registered));
+        is_same.then_some(presented)
     }
 
     /// What stays exact of an http loopback URI when its port may vary.
@@ -146,10 +167,60 @@ impl RedirectUri {
     }
 }
 
-/// The web, a reverse domain name (RFC 8252 section 7.1), or an application of [`app_schemes`].
-fn is_allowed_scheme(scheme: &str) -> bool {
-    let is_reverse_domain = || scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty());
-    matches!(scheme, "http" | "https") || is_reverse_domain() || app_schemes::is_known(scheme)
+/// What a configuration changes about the schemes of redirect URIs (FB13). Without a word: the web, reverse domain names (RFC 8252 section 7.1), and
+/// the applications of [`app_schemes`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schemes {
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+/// Why a scheme cannot be added or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadScheme {
+    #[error("a scheme in small letters and without `://`, such as acme-editor")]
+    Spelling,
+    #[error("another scheme: browsers run or open something at this one by themselves")]
+    Harmful,
+    #[error("a private-use scheme: those of the web are always allowed")]
+    Web,
+}
+
+impl Schemes {
+    pub fn add(&mut self, scheme: &str) -> Result<(), BadScheme> {
+        self.added.push(private_use(scheme)?);
+        Ok(())
+    }
+
+    pub fn remove(&mut self, scheme: &str) -> Result<(), BadScheme> {
+        self.removed.push(private_use(scheme)?);
+        Ok(())
+    }
+
+    fn allow(&self, scheme: &str) -> bool {
+        let is_in = |list: &[String]| list.iter().any(|listed| listed == scheme);
+        let is_reverse_domain = || scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty());
+        if is_in(&self.removed) {
+            return false;
+        }
+        matches!(scheme, "http" | "https") || is_reverse_domain() || app_schemes::is_known(scheme) || is_in(&self.added)
+    }
+
+    /// May an answer be sent to this URI, which was registered some time ago?
+    pub fn admit(&self, uri: &RedirectUri) -> bool {
+        self.allow(uri.scheme())
+    }
+}
+
+fn private_use(scheme: &str) -> Result<String, BadScheme> {
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
+    match scheme {
+        "http" | "https" => Err(BadScheme::Web),
+        _ if !is_scheme => Err(BadScheme::Spelling),
+        _ if is_harmful(scheme) => Err(BadScheme::Harmful),
+        _ => Ok(scheme.to_owned()),
+    }
 }
 
 /// Schemes at which a browser runs or opens something by itself.
@@ -205,15 +276,15 @@ impl fmt::Display for RedirectUri {
 impl<'de> Deserialize<'de> for RedirectUri {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        Self::parse_chosen(&text).map_err(serde::de::Error::custom)
     }
 }
 
 /// Reads the redirect URIs of a stored client. One that an earlier release took and this one refuses is left out: the client keeps the
-/// others.
+/// others. Whether their schemes are allowed today is asked when the client comes ([`Schemes::admit`]).
 pub(crate) fn deserialize_registered<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<RedirectUri>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
-    Ok(texts.iter().filter_map(|text| RedirectUri::parse(text).ok()).collect())
+    Ok(texts.iter().filter_map(|text| RedirectUri::parse_chosen(text).ok()).collect())
 }
 
 #[cfg(test)]

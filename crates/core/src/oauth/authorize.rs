@@ -40,9 +40,7 @@ pub fn return_address(params: &Params, client: &Client) -> Result<ReturnAddress,
     let redirect_uri = match (params.find("redirect_uri"), client.redirect_uris.as_slice()) {
         (Some(presented), registered) => registered
             .iter()
-            .any(|uri| uri.admits(presented))
-            .then(|| RedirectUri::parse(presented).ok())
-            .flatten()
+            .find_map(|uri| uri.admitted(presented))
             .ok_or_else(|| invalid("redirect_uri is not one this client registered; it must match exactly"))?,
         (None, [only]) => only.clone(),
         (None, _) => return Err(invalid("redirect_uri is required: this client registered several")),

@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     client::{ApplicationType, Client, ClientAuthMethod, GrantType},
     oauth::{ErrorCode, OAuthError, jwks},
-    redirect::{self, BadRedirectUri, RedirectUri},
+    redirect::{self, BadRedirectUri, RedirectUri, Schemes},
     scope::ScopeSet,
 };
 
@@ -57,9 +57,10 @@ impl ClientMetadata {
     /// calls keeps them in step with the authentication method.
     /// What is only shown to people, and cannot be shown, is left out, and so are redirect URIs of a scheme that is not known here beside others
     /// that may be registered; one that would do harm is refused with all of them. The answer tells the client what was registered (RFC 7591 section 3.2.1, FB12).
-    pub fn describe(self, client: Client) -> Result<Client, OAuthError> {
+    /// `schemes` are those that redirect URIs may have here.
+    pub fn describe(self, client: Client, schemes: &Schemes) -> Result<Client, OAuthError> {
         let this = self.without_empty_members();
-        this.describe_filled(client)
+        this.describe_filled(client, schemes)
     }
 
     /// An empty text says nothing: it counts as left out.
@@ -98,11 +99,11 @@ impl ClientMetadata {
         self
     }
 
-    fn describe_filled(self, client: Client) -> Result<Client, OAuthError> {
+    fn describe_filled(self, client: Client, schemes: &Schemes) -> Result<Client, OAuthError> {
         if let Some(statement) = &self.software_statement {
             return Err(refuse_statement(statement));
         }
-        let mut redirect_uris = redirect_uris(self.redirect_uris.as_deref().unwrap_or_default())?;
+        let mut redirect_uris = redirect_uris(self.redirect_uris.as_deref().unwrap_or_default(), schemes)?;
         let application_type = application_type(self.application_type.as_deref(), &mut redirect_uris)?;
         let auth_method = auth_method(self.token_endpoint_auth_method.as_deref())?;
         let keys = jwks::client_keys(self.jwks, self.jwks_uri).map_err(|bad| bad_metadata(bad.to_string()))?;
@@ -161,7 +162,7 @@ fn refuse_statement(statement: &str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidSoftwareStatement, "software_statement is not a signed JWT; send the metadata itself")
 }
 
-fn redirect_uris(uris: &[String]) -> Result<Vec<RedirectUri>, OAuthError> {
+fn redirect_uris(uris: &[String], schemes: &Schemes) -> Result<Vec<RedirectUri>, OAuthError> {
     if uris.is_empty() {
         return Err(bad_redirect("redirect_uris needs at least one URI"));
     }
@@ -171,7 +172,7 @@ fn redirect_uris(uris: &[String]) -> Result<Vec<RedirectUri>, OAuthError> {
     let mut good = Vec::with_capacity(uris.len());
     let mut odd = None;
     for (n, uri) in uris.iter().enumerate() {
-        match RedirectUri::parse(uri) {
+        match RedirectUri::parse_by(uri, schemes) {
             Ok(uri) => good.push(uri),
             Err(reason) => {
                 let is_odd = reason == BadRedirectUri::Scheme && !redirect::is_dangerous(uri);

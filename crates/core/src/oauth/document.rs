@@ -13,6 +13,7 @@ use crate::{
     clock::Timestamp,
     ids::ClientId,
     oauth::{OAuthError, client_metadata::ClientMetadata},
+    redirect::Schemes,
 };
 
 const MAX_URL: usize = 2048;
@@ -133,7 +134,7 @@ struct Document {
 }
 
 /// Makes a client of the document that was fetched from `url`.
-pub fn client_of(url: &DocumentUrl, json: &[u8], now: Timestamp) -> Result<Client, BadDocument> {
+pub fn client_of(url: &DocumentUrl, json: &[u8], now: Timestamp, schemes: &Schemes) -> Result<Client, BadDocument> {
     let Document { client_id, client_secret, client_secret_expires_at, metadata } =
         serde_json::from_slice(json).map_err(|error| BadDocument::Json(error.to_string()))?;
     if client_id.as_deref() != Some(url.as_str()) {
@@ -153,7 +154,7 @@ pub fn client_of(url: &DocumentUrl, json: &[u8], now: Timestamp) -> Result<Clien
     // RFC 7591's default, a shared secret, cannot be meant here.
     let metadata = ClientMetadata { token_endpoint_auth_method: Some(method.to_owned()), ..metadata };
     let blank = Client { source: ClientSource::MetadataDocument, ..Client::new(ClientId::from_text(url.as_str()), now) };
-    let client = metadata.describe(blank)?;
+    let client = metadata.describe(blank, schemes)?;
     let own = |page: Option<String>| page.filter(|page| is_of(url, page));
     Ok(Client {
         client_uri: own(client.client_uri),

@@ -11,6 +11,7 @@ use crate::{
         client_metadata::{ClientMetadata, bad_metadata},
         register::Registration,
     },
+    redirect::Schemes,
     secret::{SecretText, TokenKind, TokenSecret},
 };
 
@@ -71,10 +72,10 @@ impl ManagedClient {
 
     /// Replaces the metadata. Id, registration token and secret stay; only a change of the authentication method brings a secret
     /// or takes it away.
-    pub fn update(self, request: UpdateRequest, entropy: &dyn Entropy) -> Result<Registration, OAuthError> {
+    pub fn update(self, request: UpdateRequest, schemes: &Schemes, entropy: &dyn Entropy) -> Result<Registration, OAuthError> {
         self.check_names(&request)?;
         let Self { client, token } = self;
-        let client = request.metadata.describe(client)?;
+        let client = request.metadata.describe(client, schemes)?;
         let presented = request.client_secret.and_then(|secret| TokenSecret::parse(TokenKind::ClientSecret, secret.expose()));
         let (hash, secret) = match (client.auth_method.needs_secret(), client.secret) {
             (false, _) => (None, None),
@@ -118,13 +119,14 @@ mod tests {
     fn registered(method: &str) -> Registration {
         let metadata =
             json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": method, "client_name": "A"});
-        register(serde_json::from_value(metadata).unwrap(), Timestamp::from_secs(1), &SeededEntropy::new(1)).unwrap()
+        register(serde_json::from_value(metadata).unwrap(), &Schemes::default(), Timestamp::from_secs(1), &SeededEntropy::new(1))
+            .unwrap()
     }
 
     fn update(of: &Registration, request: Value) -> Result<Registration, ErrorCode> {
         let managed = admit(Some(of.client.clone()), Some(of.token.clone())).unwrap();
         let request = serde_json::from_value(request).unwrap();
-        managed.update(request, &SeededEntropy::new(2)).map_err(|error| error.code)
+        managed.update(request, &Schemes::default(), &SeededEntropy::new(2)).map_err(|error| error.code)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     entropy::Entropy,
     ids::ClientId,
     oauth::{OAuthError, client_metadata::ClientMetadata},
-    redirect::RedirectUri,
+    redirect::{RedirectUri, Schemes},
     resource::PublicUrl,
     secret::{TokenKind, TokenSecret},
 };
@@ -29,8 +29,13 @@ pub struct Registration {
 }
 
 /// Checks the metadata and makes a client of it.
-pub fn register(metadata: ClientMetadata, now: Timestamp, entropy: &dyn Entropy) -> Result<Registration, OAuthError> {
-    let client = metadata.describe(Client::new(ClientId::generate(entropy), now))?;
+pub fn register(
+    metadata: ClientMetadata,
+    schemes: &Schemes,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<Registration, OAuthError> {
+    let client = metadata.describe(Client::new(ClientId::generate(entropy), now), schemes)?;
     let secret = client.auth_method.needs_secret().then(|| TokenSecret::generate(TokenKind::ClientSecret, entropy));
     let token = TokenSecret::generate(TokenKind::Registration, entropy);
     let client = Client { secret: secret.as_ref().map(TokenSecret::hash), registration_token: Some(token.hash()), ..client };
@@ -123,7 +128,7 @@ mod tests {
 
     fn registered(metadata: Value) -> (Registration, Value) {
         let metadata: ClientMetadata = serde_json::from_value(metadata).unwrap();
-        let registration = register(metadata, Timestamp::from_secs(1_000), &SeededEntropy::new(7)).unwrap();
+        let registration = register(metadata, &Schemes::default(), Timestamp::from_secs(1_000), &SeededEntropy::new(7)).unwrap();
         let url = PublicUrl::parse("https://gw.example").unwrap();
         let response = serde_json::to_value(registration.response(&url)).unwrap();
         (registration, response)

@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::{
     client::Client,
     oauth::{ErrorCode, OAuthError, document::DocumentUrl},
-    redirect::RedirectUri,
+    redirect::{RedirectUri, Schemes},
     text::Label,
 };
 
@@ -28,11 +28,19 @@ pub struct Ways {
     /// Whose documents are accepted; anybody's if empty.
     pub domains: Vec<Domain>,
     pub families: Vec<Family>,
+    /// Which schemes redirect URIs may have.
+    pub redirect_schemes: Schemes,
 }
 
 impl Default for Ways {
     fn default() -> Self {
-        Self { registration: true, metadata_documents: true, domains: Vec::new(), families: Vec::new() }
+        Self {
+            registration: true,
+            metadata_documents: true,
+            domains: Vec::new(),
+            families: Vec::new(),
+            redirect_schemes: Schemes::default(),
+        }
     }
 }
 
@@ -106,6 +114,13 @@ impl Ways {
             return Ok(());
         }
         Err(switched_off(way))
+    }
+
+    /// The client, which registered some time ago, with those of its redirect URIs that are allowed today.
+    #[must_use]
+    pub fn with_allowed_redirects(&self, mut client: Client) -> Client {
+        client.redirect_uris.retain(|uri| self.redirect_schemes.admit(uri));
+        client
     }
 
     /// May the document be fetched at all? Whether its client is welcome shows afterwards, by [`Ways::admit`].

@@ -11,9 +11,16 @@ struct AppScheme {
     callbacks: &'static [(&'static str, &'static str)],
 }
 
+impl AppScheme {
+    /// One whose callback is not known.
+    const fn of(scheme: &'static str) -> Self {
+        Self { scheme, callbacks: &[] }
+    }
+}
+
 /// Editors open many things by their scheme: files, extensions, a prompt, the installation of a server. An application whose callback is
 /// not known has an empty list, and is told of no error.
-const APP_SCHEMES: [AppScheme; 4] = [
+const APP_SCHEMES: [AppScheme; 46] = [
     AppScheme {
         scheme: "cursor",
         callbacks: &[
@@ -24,7 +31,49 @@ const APP_SCHEMES: [AppScheme; 4] = [
     },
     AppScheme { scheme: "vscode", callbacks: &[("vscode.github-authentication", "/did-authenticate")] },
     AppScheme { scheme: "vscode-insiders", callbacks: &[("vscode.github-authentication", "/did-authenticate")] },
-    AppScheme { scheme: "windsurf", callbacks: &[] },
+    AppScheme::of("windsurf"),
+    AppScheme::of("amp"),
+    AppScheme::of("antigravity"),
+    AppScheme::of("anythingllm"),
+    AppScheme::of("boltai"),
+    AppScheme::of("bruno"),
+    AppScheme::of("chatgpt"),
+    AppScheme::of("chatwise"),
+    AppScheme::of("cherrystudio"),
+    AppScheme::of("claude"),
+    AppScheme::of("code-oss"),
+    AppScheme::of("codebuddy"),
+    AppScheme::of("cursor-nightly"),
+    AppScheme::of("deepchat"),
+    AppScheme::of("dive"),
+    AppScheme::of("factory"),
+    AppScheme::of("fleet"),
+    AppScheme::of("gemini"),
+    AppScheme::of("goose"),
+    AppScheme::of("insomnia"),
+    AppScheme::of("jan"),
+    AppScheme::of("jetbrains"),
+    AppScheme::of("kiro"),
+    AppScheme::of("librechat"),
+    AppScheme::of("lmstudio"),
+    AppScheme::of("mcpjam"),
+    AppScheme::of("msty"),
+    AppScheme::of("opencode"),
+    AppScheme::of("pieces"),
+    AppScheme::of("positron"),
+    AppScheme::of("postman"),
+    AppScheme::of("qoder"),
+    AppScheme::of("raycast"),
+    AppScheme::of("trae"),
+    AppScheme::of("trae-cn"),
+    AppScheme::of("void"),
+    AppScheme::of("vscodium"),
+    AppScheme::of("vscodium-insiders"),
+    AppScheme::of("warp"),
+    AppScheme::of("warppreview"),
+    AppScheme::of("windsurf-next"),
+    AppScheme::of("witsy"),
+    AppScheme::of("zed"),
 ];
 
 fn find(scheme: &str) -> Option<&'static AppScheme> {

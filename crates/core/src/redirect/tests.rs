@@ -143,3 +143,60 @@ fn a_stored_client_keeps_the_uris_that_are_still_taken() {
     let kept = deserialize_registered(&mut serde_json::Deserializer::from_str(json)).unwrap();
     assert_eq!(kept, [RedirectUri::parse("https://app.example/cb").unwrap()]);
 }
+
+#[test]
+fn fb13_applications_are_known_by_their_schemes() {
+    let known = "antigravity claude goose kiro lmstudio raycast trae vscodium void warp windsurf-next zed";
+    for scheme in known.split(' ') {
+        let uri = RedirectUri::parse(&format!("{scheme}://oauth/callback?x=1")).unwrap_or_else(|bad| panic!("{scheme}: {bad}"));
+        assert_eq!(uri.recipient().to_string(), format!("{scheme}:"), "shown as what it is");
+        assert!(!uri.may_be_told_of_errors(), "{scheme}: where it takes an answer is not known");
+    }
+}
+
+#[test]
+fn fb13_schemes_are_added_and_removed_by_the_configuration() {
+    let mut schemes = Schemes::default();
+    let is_allowed = |schemes: &Schemes, text: &str| RedirectUri::parse_by(text, schemes).is_ok();
+    assert!(!is_allowed(&schemes, "acme-editor://cb"));
+    for added in ["acme-editor", "acme+x"] {
+        schemes.add(added).unwrap();
+    }
+    for removed in ["windsurf", "com.evil.app", "acme+x"] {
+        schemes.remove(removed).unwrap();
+    }
+    for (text, expected) in [
+        ("acme-editor://cb", true),
+        ("acme-editor:/cb", true),
+        ("acme-editors://cb", false),
+        ("acme+x://cb", false),
+        ("windsurf://cb", false),
+        ("cursor://cb", true),
+        ("com.evil.app:/cb", false),
+        ("com.evil.app.more:/cb", true),
+        ("https://app.example/cb", true),
+        ("http://app.example/cb", false),
+        ("http://localhost/cb", true),
+        ("javascript:alert(1)", false),
+    ] {
+        assert_eq!(is_allowed(&schemes, text), expected, "{text}");
+        if let Ok(uri) = RedirectUri::parse_chosen(text) {
+            assert_eq!(schemes.admit(&uri), expected, "{text}, registered before");
+        }
+    }
+    for (text, bad) in [
+        ("javascript", BadScheme::Harmful),
+        ("ms-word", BadScheme::Harmful),
+        ("mailto", BadScheme::Harmful),
+        ("https", BadScheme::Web),
+        ("Acme", BadScheme::Spelling),
+        ("acme://", BadScheme::Spelling),
+        ("", BadScheme::Spelling),
+        ("1x", BadScheme::Spelling),
+    ] {
+        assert_eq!((schemes.add(text), schemes.remove(text)), (Err(bad), Err(bad)), "{text}");
+    }
+    for harmful in ["javascript:alert(1)", "data:text/html,x", "ms-word:x", "file:///etc/passwd"] {
+        assert_eq!(RedirectUri::parse_chosen(harmful), Err(BadRedirectUri::Scheme), "{harmful}");
+    }
+}

@@ -202,7 +202,7 @@ impl Reading<'_, '_> {
         }
         let mut uris = Vec::new();
         for Written { text, at, .. } in written {
-            match RedirectUri::parse(&text) {
+            match RedirectUri::parse_chosen(&text) {
                 Ok(uri) => uris.push(uri),
                 Err(bad) => self.report.mistake(at, format!("`{text}`"), format!("a redirect URI that is safe: {bad}")),
             }

@@ -4,6 +4,7 @@
 use portunus_core::{
     client::Client,
     oauth::ways::{Domain, Family, Ways},
+    redirect::Schemes,
     secret::SecretText,
 };
 use url::Url;
@@ -49,6 +50,9 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
         ways.domains = texts(&documents, "domains").into_iter().filter_map(|text| domain(text, report)).collect();
     }
     clients.proxy = proxy(raw, report);
+    if let Some(schemes) = root.find_path("clients.redirect_schemes") {
+        change_schemes(&mut ways.redirect_schemes, &schemes, report);
+    }
     let list = |name: &str| root.find_path(name).map(|list| list.items()).unwrap_or_default();
     ways.families = list("clients.families").iter().filter_map(|item| family(item, report)).collect();
     for item in list("clients.configured") {
@@ -131,6 +135,19 @@ fn family(item: &Item<'_>, report: &mut Report) -> Option<Family> {
         report.mistake(item.at(), "a family without a switch", "`registration` or `metadata_documents`: true or false");
     }
     Some(family)
+}
+
+fn change_schemes(schemes: &mut Schemes, item: &Item<'_>, report: &mut Report) {
+    for Written { text, at, .. } in texts(item, "add") {
+        if let Err(bad) = schemes.add(&text) {
+            report.mistake(at, format!("`{text}`"), bad.to_string());
+        }
+    }
+    for Written { text, at, .. } in texts(item, "remove") {
+        if let Err(bad) = schemes.remove(&text) {
+            report.mistake(at, format!("`{text}`"), bad.to_string());
+        }
+    }
 }
 
 fn check_scheme(Written { text, at, .. }: Written, report: &mut Report) {

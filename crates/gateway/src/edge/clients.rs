@@ -92,7 +92,8 @@ impl ClientDirectory {
         if id.is_url() {
             return self.load_document(id, peer).await.map(Some);
         }
-        Ok(self.inner.store.find_client(id).await?)
+        let found = self.inner.store.find_client(id).await?;
+        Ok(found.map(|client| self.inner.ways.with_allowed_redirects(client)))
     }
 
     async fn load_document(&self, id: &ClientId, peer: IpAddr) -> Result<Client, NoClient> {
@@ -115,7 +116,7 @@ impl ClientDirectory {
                 NoClient::Refused(problem.to_owned())
             })?
         };
-        let client = document::client_of(&url, &body, clock.now()).map_err(|bad| {
+        let client = document::client_of(&url, &body, clock.now(), &ways.redirect_schemes).map_err(|bad| {
             tracing::warn!(client_id = %id, %bad, "a client metadata document was refused");
             NoClient::Refused(match bad {
                 BadDocument::Json(_) => "the client metadata document is not the JSON object it must be".to_owned(),

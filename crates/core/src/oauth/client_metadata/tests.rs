@@ -7,7 +7,9 @@ use crate::{Timestamp, client::ClientKeys, ids::ClientId};
 
 fn describe(metadata: &Value) -> Result<Client, ErrorCode> {
     let metadata: ClientMetadata = serde_json::from_value(metadata.clone()).unwrap();
-    metadata.describe(Client::new(ClientId::from_text("c"), Timestamp::from_secs(1_000))).map_err(|error| error.code)
+    metadata
+        .describe(Client::new(ClientId::from_text("c"), Timestamp::from_secs(1_000)), &Schemes::default())
+        .map_err(|error| error.code)
 }
 
 /// Sound metadata with one member more, or another.
@@ -217,7 +219,7 @@ fn what_is_left_out_is_taken_away() {
     let full =
         describe(&json!({"redirect_uris": ["https://a.example/cb"], "client_name": "A", "contacts": ["a@a.example"]})).unwrap();
     let bare: ClientMetadata = serde_json::from_value(json!({"redirect_uris": ["https://b.example/cb"]})).unwrap();
-    let changed = bare.describe(full.clone()).unwrap();
+    let changed = bare.describe(full.clone(), &Schemes::default()).unwrap();
     assert_eq!((changed.id, changed.created_at), (full.id, full.created_at));
     assert_eq!((changed.name, changed.contacts.len()), (None, 0));
     assert_eq!(changed.redirect_uris[0].as_str(), "https://b.example/cb");

@@ -16,7 +16,7 @@ fn sound() -> Value {
 }
 
 fn read(document: &Value) -> Result<Client, BadDocument> {
-    client_of(&DocumentUrl::parse(ID).unwrap(), document.to_string().as_bytes(), NOW)
+    client_of(&DocumentUrl::parse(ID).unwrap(), document.to_string().as_bytes(), NOW, &Schemes::default())
 }
 
 fn with(member: &str, value: Value) -> Value {
@@ -133,7 +133,11 @@ fn what_documents_are_refused() {
     let url = DocumentUrl::parse(ID).unwrap();
     let twice = format!(r#"{{"client_id": "{ID}", "client_name": "a", "redirect_uris": [], "client_id": "{ID}"}}"#);
     for bytes in [b"".as_slice(), b"{", b"<html>", b"\xff\xfe{}", twice.as_bytes(), b"{} {}"] {
-        assert!(matches!(client_of(&url, bytes, NOW), Err(BadDocument::Json(_))), "{:?}", String::from_utf8_lossy(bytes));
+        assert!(
+            matches!(client_of(&url, bytes, NOW, &Schemes::default()), Err(BadDocument::Json(_))),
+            "{:?}",
+            String::from_utf8_lossy(bytes)
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 use portunus_core::{
     client::{ClientAuthMethod, ClientKeys, ClientSource, GrantType},
     oauth::ways::{Way, Ways},
+    redirect::Schemes,
     secret::TokenHash,
 };
 
@@ -185,4 +186,25 @@ fn t66_in_the_configuration_too() {
             "{uri}: {mistakes:#?}"
         );
     }
+}
+
+#[test]
+fn fb13_schemes_of_redirect_uris() {
+    let yaml = "clients: {redirect_schemes: {add: [acme-editor], remove: [windsurf, com.evil.app]}}\n";
+    let schemes = okta().yaml(yaml).load().clients.ways.redirect_schemes;
+    let mut expected = Schemes::default();
+    expected.add("acme-editor").unwrap();
+    expected.remove("windsurf").unwrap();
+    expected.remove("com.evil.app").unwrap();
+    assert_eq!(schemes, expected);
+    let mistake =
+        |yaml: &str, parts: &[&str]| okta().yaml(&format!("clients: {{redirect_schemes: {{{yaml}}}}}\n")).one_mistake(parts);
+    mistake("add: [javascript]", &["clients.redirect_schemes.add[0]", "`javascript`", "browsers run or open something"]);
+    mistake("add: ['acme://']", &["`acme://`", "without `://`"]);
+    mistake("remove: [https]", &["clients.redirect_schemes.remove[0]", "those of the web are always allowed"]);
+    // What an administrator writes for one client is allowed for that client.
+    let configured = "clients: {configured: [{client_id: acme, redirect_uris: ['acme-editor:/cb']}]}\n";
+    assert_eq!(okta().yaml(configured).load().clients.configured[0].redirect_uris[0].as_str(), "acme-editor:/cb");
+    let harmful = "clients: {configured: [{client_id: acme, redirect_uris: ['javascript:alert(1)']}]}\n";
+    okta().yaml(harmful).one_mistake(&["`javascript:alert(1)`"]);
 }

@@ -92,7 +92,7 @@ async fn admit(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<Manag
 
 async fn update(room: &ManageRoom, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
     let managed = admit(room, id, headers).await?;
-    let registration = managed.update(UpdateRequest::parse(body)?, &*room.entropy)?;
+    let registration = managed.update(UpdateRequest::parse(body)?, &room.ways.redirect_schemes, &*room.entropy)?;
     room.ways.admit(Way::Registration, &registration.client)?;
     if !room.clients.update_client(&registration.client).await? {
         // It was deleted meanwhile, and its token with it.

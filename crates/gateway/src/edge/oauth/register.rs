@@ -77,7 +77,7 @@ fn registration(room: &RegisterRoom, peer: IpAddr, body: &[u8]) -> Result<Regist
         let problem = format!("the metadata is longer than {} bytes", limits::CLIENT_METADATA);
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, problem));
     }
-    let mut registration = register::register(metadata, room.clock.now(), &*room.entropy)?;
+    let mut registration = register::register(metadata, &room.ways.redirect_schemes, room.clock.now(), &*room.entropy)?;
     registration.client.registered_from = Some(AddressBlock::of(peer).tag());
     room.ways.admit(Way::Registration, &registration.client)?;
     Ok(registration)

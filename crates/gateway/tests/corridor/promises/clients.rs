@@ -6,7 +6,7 @@ use portunus_core::{
     Clock as _,
     oauth::ways::{Family, Ways},
 };
-use portunus_testkit::agent::{Agent, Page, Request};
+use portunus_testkit::agent::{Agent, OAuthClient, Page, Request};
 use serde_json::{Value, json};
 
 use crate::world::{Setup, World};
@@ -204,6 +204,49 @@ async fn a_family_can_be_kept_out_or_let_in() {
         }
         world.close().await;
     }
+}
+
+#[tokio::test]
+async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
+    let mut ways = Ways::default();
+    ways.redirect_schemes.add("acme-editor").unwrap();
+    ways.redirect_schemes.remove("windsurf").unwrap();
+    let mut world = World::of(world_with(ways)).await;
+    let register = async |world: &World, uri: &str| {
+        let metadata = json!({"client_name": "Editor", "redirect_uris": [uri]});
+        world.browser().send(Request::json(&world.at("/auth/register"), &metadata)).await
+    };
+    for uri in ["windsurf://codeium.windsurf/callback", "other-editor://cb"] {
+        let refused = register(&world, uri).await.expect(400);
+        assert_eq!(refused.error(), "invalid_redirect_uri");
+        assert!(refused.text().contains("clients.redirect_schemes"), "the setting is named: {}", refused.text());
+    }
+    let mut registered = Vec::new();
+    for scheme in ["warp", "kiro", "acme-editor"] {
+        let (agent, browser) = (world.browser(), world.browser());
+        let metadata = json!({"client_name": "Editor", "redirect_uris": [format!("{scheme}://mcp/callback")]});
+        let client = OAuthClient::register_as(&agent, &world.at("/mcp"), metadata).await;
+        let authorization = client.authorization();
+        let asked = browser.open(authorization.url().as_str()).await.page();
+        assert!(asked.text().contains(&format!("{scheme}:")), "shown as what it is: {}", asked.text());
+        let page = asked.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
+        let links = page.links();
+        let (_, href) = links.iter().find(|(_, href)| href.starts_with(&format!("{scheme}://mcp/callback?"))).expect("a link");
+        let code = href.split_once("code=").and_then(|(_, rest)| rest.split('&').next()).expect("a code");
+        agent.keep_secret(code);
+        client.tokens(client.redeem(&authorization, code).await);
+        registered.push((client, browser));
+    }
+
+    // A scheme that is allowed no more: nobody is sent there, though it was registered.
+    let schemes = &mut world.config.clients.ways.redirect_schemes;
+    schemes.remove("acme-editor").unwrap();
+    world.stop().await;
+    world.restart().await;
+    for ((client, browser), expected) in registered.iter().zip([200, 200, 400]) {
+        browser.open(client.authorization().url().as_str()).await.page().expect(expected);
+    }
+    world.close().await;
 }
 
 #[tokio::test]
