@@ -81,6 +81,15 @@ fn parts(error: &IdentityError) -> (String, String) {
 /// Asks the provider that `settings` describe. Findings come in the order in which a sign-in would meet them, and end where it
 /// could not go on. A code that was never issued is offered to the token endpoint, which the provider may log as a failure.
 pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>) -> Vec<Finding> {
+    examine(settings, http, ours, true).await
+}
+
+/// The same without a secret that is wrong on purpose: for what asks often, where providers count failures.
+pub async fn diagnose_gently(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>) -> Vec<Finding> {
+    examine(settings, http, ours, false).await
+}
+
+async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>, tries_a_wrong_secret: bool) -> Vec<Finding> {
     if settings.preset == Preset::Github {
         return diagnose_github(&GithubProvider::new(settings, http.clone()), ours.callback).await;
     }
@@ -102,7 +111,7 @@ pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, ours: 
     let for_token = began.elapsed();
     let found = format!("the token endpoint knows this client and its secret, in {}", shown(for_token));
     findings.push(Finding::of(blame.setting("SECRET"), found, &secret));
-    if secret.is_ok() && provider.is_secret_checked(&metadata, ours.callback).await == Some(false) {
+    if tries_a_wrong_secret && secret.is_ok() && provider.is_secret_checked(&metadata, ours.callback).await == Some(false) {
         findings.push(Finding {
             state: State::Wrong,
             setting: blame.setting("SECRET"),

@@ -23,7 +23,7 @@ mod userinfo;
 
 use std::sync::Arc;
 
-pub use diagnose::{Finding, Ours, State, diagnose};
+pub use diagnose::{Finding, Ours, State, diagnose, diagnose_gently};
 pub use provider::Provider;
 pub use settings::{Preset, ProviderSettings};
 

@@ -5,6 +5,8 @@ use std::{io, net::SocketAddr};
 
 use anyhow::Context as _;
 use axum::Router;
+use portunus_core::resource::PublicUrl;
+use portunus_identity::{Finding, diagnose_gently};
 use portunus_mcp::child::Launcher;
 use thiserror::Error;
 use tokio::{
@@ -14,13 +16,14 @@ use tokio::{
 
 use super::{
     ConfigFiles,
+    check::OurAddresses,
     reload::{Following, Providers},
     signals::{hangups, stop_signals},
 };
 pub(super) use crate::gateway::open_records;
 use crate::{
     cluster,
-    config::{ClusterConfig, Config, StoreConfig, Trail},
+    config::{ClusterConfig, Config, ProviderConfig, StoreConfig, Trail},
     gateway::{Gateway, Orders},
     net,
 };
@@ -30,7 +33,8 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
     // First of all: whoever can connect can also be told to stop, and waits for it to end well.
     let (stop, hangups) = (stop_signals()?, hangups()?);
     let listener = listen(&config)?;
-    let mut providers = Providers::new(net::identity_client(&config.provider_ca.pem)?);
+    let http = net::identity_client(&config.provider_ca.pem)?;
+    let mut providers = Providers::new(http.clone());
     let mut gateway = Gateway::build(&config, providers.connect(&config.providers), false).await?;
     if let Some(launcher) = Launcher::of_this_process()? {
         gateway = gateway.supervised_by(launcher);
@@ -44,10 +48,30 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
     );
     let (tell, configurations) = mpsc::channel(1);
     let elsewhere = gateway.new_elsewhere();
+    let probing = tokio::spawn(probe(config.providers.clone(), config.public_url.clone(), http));
     let following = tokio::spawn(Following { files, trail, providers, hangups, elsewhere, tell }.run());
     let ended = gateway.run(listener, Router::new(), Orders { stop, configurations }).await;
     following.abort();
+    probing.abort();
     ended
+}
+
+/// Asks each provider once, behind everything else, what `check --online` asks (but for the wrong secret, which failures are counted for at some): what would keep people out is in the log before the first of them
+/// comes. Nobody waits for it, and nothing hangs on what it finds.
+async fn probe(providers: Vec<ProviderConfig>, public_url: PublicUrl, http: reqwest::Client) {
+    for provider in &providers {
+        let ours = OurAddresses::of(provider, &public_url);
+        let findings = diagnose_gently(provider.settings.clone(), &http, ours.shown()).await;
+        if !findings.iter().any(Finding::is_wrong) {
+            tracing::info!(provider = %provider.settings.name, "the identity provider knows this gateway");
+        }
+        for finding in findings.iter().filter(|finding| finding.is_wrong()) {
+            tracing::warn!(
+                provider = %provider.settings.name, setting = finding.setting, found = finding.found, advice = finding.advice,
+                "people may not be able to sign in: `portunus check --online` says the same"
+            );
+        }
+    }
 }
 
 /// Connections that may wait to be accepted. The library's 128 overflow when a crowd comes at once, and whoever is turned away tries again a

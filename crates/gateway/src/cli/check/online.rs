@@ -9,13 +9,13 @@ use portunus_core::{
     oauth::ways::{Domain, Way},
     outside_url::OutsideUrl,
 };
-use portunus_identity::{Finding, Ours, State, diagnose};
+use portunus_identity::{Finding, State, diagnose};
 use portunus_mcp::spec::Transport;
 use portunus_store::{redis, seal::Sealer};
 use tokio::{net::lookup_host, time::timeout};
 use url::Url;
 
-use super::{conclude, print, wrong};
+use super::{OurAddresses, conclude, print, wrong};
 use crate::{
     config::{ClientsConfig, Config, StoreConfig},
     net::{
@@ -45,13 +45,9 @@ pub(super) async fn ask(config: Config, found_before: usize) -> anyhow::Result<(
     }
     let http = net::identity_client(&config.provider_ca.pem)?;
     for provider in &config.providers {
-        let settings = provider.settings.clone();
-        let title = format!("Asking {}", settings.name);
-        let callback = config.public_url.at(&format!("/auth/callback/{}", settings.name));
-        let callback = settings.redirect_uri.clone().unwrap_or(callback);
-        let signed_out = config.public_url.at("/auth/signout");
-        let findings = diagnose(settings, &http, Ours { callback: &callback, signed_out: &signed_out }).await;
-        print(&title, &findings)?;
+        let ours = OurAddresses::of(provider, &config.public_url);
+        let findings = diagnose(provider.settings.clone(), &http, ours.shown()).await;
+        print(&format!("Asking {}", provider.settings.name), &findings)?;
         failures += wrong(&findings);
     }
     if let Some(egress) = documents(&config).await? {

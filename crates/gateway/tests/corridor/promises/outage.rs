@@ -11,7 +11,10 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::world::{Setup, World};
+use crate::{
+    program::{Program, until},
+    world::{Setup, World},
+};
 
 /// How long a person may wait for the page that says that the provider cannot be reached (F3), on an idle machine.
 const PAGE: Duration = Duration::from_secs(5);
@@ -201,4 +204,24 @@ async fn an_id_token_that_does_not_verify_signs_nobody_in() {
     assert_eq!((page.status.as_u16(), told.as_deref()), (502, Some("server_error")));
     assert!(world.stores().logins.find_user(&world.user("alice")).await.unwrap().is_none());
     world.close().await;
+}
+
+#[tokio::test]
+async fn fb55_a_provider_that_would_let_nobody_in_is_in_the_log_before_the_first_person_comes() {
+    const SAID: &str = "people may not be able to sign in";
+    let told = async |variables: &[(&str, &str)]| {
+        let program = Program::start(variables).await;
+        until(|| [SAID, "the identity provider knows this gateway"].iter().any(|line| program.log().contains(line))).await;
+        program.signal("INT");
+        let log = program.log();
+        (program, log)
+    };
+    let (program, log) = told(&[("AUTH_OKTA_SECRET", "another-secret-than-is-registered")]).await;
+    assert!(!log.contains("knows this gateway"), "{log}");
+    let line = log.lines().find(|line| line.contains(SAID)).unwrap();
+    assert!(line.contains("AUTH_OKTA_SECRET") && line.contains("\"level\":\"WARN\"") && line.contains("advice"), "{line}");
+    assert_eq!(program.end().await.code(), Some(0));
+    let (program, log) = told(&[]).await;
+    assert!(!log.contains(SAID), "{log}");
+    assert_eq!(program.end().await.code(), Some(0));
 }
