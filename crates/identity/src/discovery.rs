@@ -15,6 +15,7 @@ use crate::{
     id_token::ALLOWED,
     okta, presets,
     provider::IdentityError,
+    reach::Reach,
     settings::Preset,
 };
 
@@ -66,7 +67,7 @@ impl RawMetadata {
 #[derive(Debug)]
 pub(crate) struct Discovery<'a> {
     pub(crate) http: &'a reqwest::Client,
-    pub(crate) issuer: &'a str,
+    pub(crate) reach: Reach<'a>,
     pub(crate) preset: Preset,
     pub(crate) blame: &'a Blame,
 }
@@ -74,8 +75,9 @@ pub(crate) struct Discovery<'a> {
 impl Discovery<'_> {
     /// Fetches `{issuer}/.well-known/openid-configuration` (section 4) and checks it.
     pub(crate) async fn fetch(&self, patience: Duration) -> Result<Fetched<Metadata>, IdentityError> {
-        let url = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
-        let request = self.http.get(url).header("accept", "application/json");
+        let url =
+            Url::parse(&self.address()).map_err(|_| self.blame.misconfigured("the issuer is no URL", self.issuer_hint()))?;
+        let request = self.http.get(self.reach.inside(&url)).header("accept", "application/json");
         let answer = fetch(request, patience).await.map_err(|trouble| self.blame.trouble("metadata document", &trouble))?;
         if let Some(error) = self.blame.overload("metadata document", &answer) {
             return Err(error);
@@ -101,10 +103,17 @@ impl Discovery<'_> {
             raw.text(name).ok_or_else(lacks)
         };
         let issuer = needed("issuer")?;
-        if issuer != self.issuer && !presets::is_tenant_by_domain(self.preset, self.issuer, issuer) {
+        let setting = self.reach.issuer;
+        if issuer != setting && !presets::is_tenant_by_domain(self.preset, setting, issuer) {
             let found = quote(issuer);
+            if Url::parse(issuer).is_ok_and(|issuer| self.reach.is_inside(&issuer)) {
+                return Err(self.blame.misconfigured(
+                    format!("asked at its internal address, it takes that for its issuer: {found:?}"),
+                    format!("Tell the provider its public address, {setting:?} (Keycloak: KC_HOSTNAME, and KC_HOSTNAME_BACKCHANNEL_DYNAMIC=true)"),
+                ));
+            }
             return Err(self.blame.misconfigured(
-                format!("its metadata names the issuer {found:?}, the setting is {:?}", self.issuer),
+                format!("its metadata names the issuer {found:?}, the setting is {setting:?}"),
                 format!("Set {} to exactly {found}", self.blame.setting("ISSUER")),
             ));
         }
@@ -114,12 +123,13 @@ impl Discovery<'_> {
             let found = self.endpoint(name, raw.text(name)?);
             found.inspect_err(|error| tracing::warn!(%error, "an endpoint of a provider is not used")).ok()
         };
+        let (inside, outside) = (|url: Url| self.reach.inside(&url), |url: Url| self.reach.outside(&url));
         Ok(Metadata {
-            authorization_endpoint: endpoint("authorization_endpoint")?,
-            token_endpoint: endpoint("token_endpoint")?,
-            jwks_uri: endpoint("jwks_uri")?,
-            userinfo_endpoint: optional("userinfo_endpoint"),
-            end_session_endpoint: optional("end_session_endpoint"),
+            authorization_endpoint: endpoint("authorization_endpoint").map(outside)?,
+            token_endpoint: endpoint("token_endpoint").map(inside)?,
+            jwks_uri: endpoint("jwks_uri").map(inside)?,
+            userinfo_endpoint: optional("userinfo_endpoint").map(inside),
+            end_session_endpoint: optional("end_session_endpoint").map(outside),
             scopes_supported: raw.list("scopes_supported"),
             token_auth: token_auth(raw.list("token_endpoint_auth_methods_supported").as_deref()),
             algorithms: self.algorithms(raw.list("id_token_signing_alg_values_supported"))?,
@@ -128,10 +138,10 @@ impl Discovery<'_> {
         })
     }
 
-    /// https, or http on this machine when the issuer is that too.
+    /// https, or http on this machine when the issuer is that too, or the internal address.
     fn endpoint(&self, name: &str, text: &str) -> Result<Url, IdentityError> {
         let url = Url::parse(text).ok().filter(|url| {
-            let plain_is_fine = self.issuer.starts_with("http://") && is_loopback(url);
+            let plain_is_fine = self.reach.is_inside(url) || self.reach.issuer.starts_with("http://") && is_loopback(url);
             let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && plain_is_fine);
             scheme_fits && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
         });
@@ -159,17 +169,18 @@ impl Discovery<'_> {
 
     fn not_there(&self, status: StatusCode) -> IdentityError {
         let hint = match self.preset {
-            Preset::Okta => okta::not_found_hint(self.issuer, &self.blame.setting("ISSUER")),
+            Preset::Okta => okta::not_found_hint(self.reach.issuer, &self.blame.setting("ISSUER")),
             _ => self.issuer_hint(),
         };
-        self.blame.misconfigured(
-            format!("no metadata document at {}/.well-known/openid-configuration ({status})", self.issuer.trim_end_matches('/')),
-            hint,
-        )
+        self.blame.misconfigured(format!("no metadata document at {} ({status})", self.address()), hint)
     }
 
     fn issuer_hint(&self) -> String {
-        format!("Check that {} is the issuer of an OpenID provider; it is {:?}", self.blame.setting("ISSUER"), self.issuer)
+        format!("Check that {} is the issuer of an OpenID provider; it is {:?}", self.blame.setting("ISSUER"), self.reach.issuer)
+    }
+
+    fn address(&self) -> String {
+        format!("{}/.well-known/openid-configuration", self.reach.issuer.trim_end_matches('/'))
     }
 }
 

@@ -17,6 +17,7 @@ mod oidc;
 mod okta;
 mod presets;
 pub mod provider;
+mod reach;
 pub mod settings;
 mod trial;
 mod userinfo;

@@ -32,6 +32,7 @@ use crate::{
     provider::{
         IdentityError, Inbound, LegSecrets, Outbound, PROVIDER_ERROR, Provider, SignedIn, TOO_MANY_GROUPS, TOOK_TOO_LONG,
     },
+    reach::Reach,
     settings::{Preset, ProviderSettings},
     userinfo::{self, Userinfo},
 };
@@ -82,9 +83,13 @@ impl OidcProvider {
         &self.blame
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach { issuer: &self.issuer, internal: self.settings.internal_url.as_ref() }
+    }
+
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, IdentityError> {
         presets::check_issuer(&self.settings, &self.blame)?;
-        let discovery = Discovery { http: &self.http, issuer: &self.issuer, preset: self.settings.preset, blame: &self.blame };
+        let discovery = Discovery { http: &self.http, reach: self.reach(), preset: self.settings.preset, blame: &self.blame };
         self.metadata.load(|patience| async move { discovery.fetch(patience).await }).await
     }
 

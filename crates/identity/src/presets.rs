@@ -205,6 +205,7 @@ mod tests {
             issuer: issuer.to_owned(),
             scopes: None,
             groups_claim: None,
+            internal_url: None,
             redirect_uri: None,
         }
     }

@@ -90,6 +90,7 @@ mod github {
             issuer,
             scopes: None,
             groups_claim: None,
+            internal_url: None,
             redirect_uri: None,
         }
     }

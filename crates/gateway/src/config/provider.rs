@@ -3,6 +3,7 @@
 
 use portunus_core::{ids::ProviderName, resource::PublicUrl, secret::SecretText};
 use portunus_identity::settings::{Preset, ProviderSettings};
+use url::Url;
 
 use super::{
     ProviderConfig, allow, issuer,
@@ -12,6 +13,7 @@ use super::{
     placeholder::is_placeholder,
     providers::{Named, preset_of},
     raw::{Raw, Written, WrittenSecret, written},
+    server::without_credentials,
     tables,
 };
 
@@ -62,6 +64,7 @@ impl Reading<'_, '_> {
         let client_id = self.client_id();
         let client_secret = self.client_secret(preset);
         let issuer = self.issuer(preset);
+        let internal_url = self.internal_url(preset);
         let redirect_uri = self.redirect_uri(public_url);
         let scopes = self.scopes(preset);
         let groups_claim = self.field("groups_claim").map(|written| written.text);
@@ -83,6 +86,7 @@ impl Reading<'_, '_> {
             client_id: client_id?,
             client_secret,
             issuer: issuer?,
+            internal_url,
             scopes,
             groups_claim,
             redirect_uri,
@@ -219,6 +223,26 @@ impl Reading<'_, '_> {
                 None
             }
         }
+    }
+
+    /// An origin: the paths are those of the public address.
+    fn internal_url(&mut self, preset: Preset) -> Option<Url> {
+        let Written { text, at, .. } = self.field("internal_url")?;
+        if preset == Preset::Github {
+            self.report.mistake(at, "an internal address of GitHub", "none: it is for providers of OpenID Connect");
+            return None;
+        }
+        let is_origin = |url: &Url| {
+            let is_bare =
+                url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+            matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && is_bare
+        };
+        let url = Url::parse(&text).ok().filter(is_origin);
+        if url.is_none() {
+            let expected = "scheme, host and port of the provider as this gateway reaches it, such as http://keycloak:8080; the paths are those of the issuer";
+            self.report.mistake(at, format!("`{}`", without_credentials(&text)), expected);
+        }
+        url
     }
 
     /// Without `openid` no provider of OpenID Connect sends the ID token that says who signed in (FB63).

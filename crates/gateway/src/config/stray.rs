@@ -30,11 +30,12 @@ const OTHERS: [&str; 16] = [
     "TOKEN_EXPIRATION_TIME",
 ];
 /// Ends of a provider's variables.
-const SUFFIXES: [&str; 15] = [
+const SUFFIXES: [&str; 16] = [
     "ID",
     "SECRET",
     "SECRET_FILE",
     "ISSUER",
+    "INTERNAL_URL",
     "TENANT_ID",
     "LABEL",
     "SCOPES",

@@ -101,6 +101,11 @@ const PROVIDER: Table = Table {
         Field::new("name", Shape::Text, "Its name in /auth/callback/{name}: small letters, digits, `-`. Default: the preset's"),
         Field::new("preset", Shape::Choice(PRESETS), "Which kind it is. Default: by its name, else oidc"),
         Field::new("issuer", Shape::Text, "Its issuer, such as https://acme.okta.com or https://acme.okta.com/oauth2/default"),
+        Field::new(
+            "internal_url",
+            Shape::Text,
+            "Where this gateway reaches it, if not at the issuer's address: http://keycloak:8080. Browsers and tokens keep to the issuer",
+        ),
         Field::new("tenant_id", Shape::Text, "Microsoft Entra ID: the tenant, in place of the issuer"),
         Field::new("client_id", Shape::Text, "The client ID of the application registered there"),
         Field::new("client_secret", Shape::Secret, "Its client secret"),

@@ -369,6 +369,7 @@ impl World {
             issuer,
             scopes: None,
             groups_claim: None,
+            internal_url: None,
             redirect_uri: None,
         };
         let http = net::client(NetSettings::identity()).unwrap();

@@ -15,6 +15,8 @@ impl OidcProvider {
     /// Would a browser that we send there come back to our redirect URI?
     pub(crate) async fn try_authorization(&self, metadata: &Metadata, redirect_uri: &str) -> Result<Verdict, IdentityError> {
         let url = self.authorization_request(metadata, &Trial::new().outbound(redirect_uri));
+        // A browser would go to the public address; it is the same provider at this one, and the other need not be reached from here.
+        let url = self.reach().inside(&url);
         match trial::authorize(&self.http, url, redirect_uri, &self.blame, self.facts).await? {
             Authorization::Back { iss: None, .. } if metadata.sends_iss => {
                 self.check_iss(None, metadata)?;
@@ -36,6 +38,7 @@ impl OidcProvider {
         url.query_pairs_mut()
             .append_pair("post_logout_redirect_uri", return_to)
             .append_pair("client_id", &self.settings.client_id);
+        let url = self.reach().inside(&url);
         trial::sign_out(&self.http, url, return_to, &self.blame, self.facts).await.map(Some)
     }
 

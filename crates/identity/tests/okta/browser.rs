@@ -33,6 +33,7 @@ pub(crate) fn settings(okta: &FakeOkta, issuer: String) -> ProviderSettings {
         issuer,
         scopes: None,
         groups_claim: None,
+        internal_url: None,
         redirect_uri: None,
     }
 }
@@ -101,7 +102,9 @@ impl Corridor {
     /// To Okta and back.
     pub(crate) async fn browse(&self, trip: &Trip) -> Result<Inbound, IdentityError> {
         let url = self.authorization_url(trip).await?;
-        let answer = http().get(url).send().await.unwrap();
+        // The name leads to where it listens.
+        let reached = url.as_str().replacen(&self.okta.org_issuer(), self.okta.internal(), 1);
+        let answer = http().get(reached).send().await.unwrap();
         assert_eq!(answer.status(), 302, "{}", answer.text().await.unwrap());
         let location = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
         assert!(location.as_str().starts_with(REDIRECT), "{location}");

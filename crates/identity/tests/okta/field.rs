@@ -13,6 +13,7 @@ use portunus_testkit::{
     wait::eventually,
 };
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::browser::{Corridor, REDIRECT, http, settings};
 
@@ -347,4 +348,60 @@ async fn fb68_an_https_address_that_speaks_no_tls_is_told_in_those_words() {
         Corridor::with(okta, |okta| ProviderSettings { client_secret: Some(SecretText::new("x")), ..settings(okta, issuer) });
     let error = corridor.sign_in().await.unwrap_err().to_string();
     assert!(error.contains("speaks no TLS"), "{error}");
+}
+
+const PUBLIC: &str = "https://login.acme.example";
+
+/// A provider that browsers reach at [`PUBLIC`], and this machine where it listens.
+async fn behind_a_proxy(internal: impl FnOnce(&FakeOkta) -> Option<&str>) -> Corridor {
+    let okta = FakeOkta::start(Options { public_base: Some(PUBLIC.to_owned()), ..Options::default() }).await;
+    Corridor::with(okta, |okta| {
+        let internal_url = internal(okta).map(|url| Url::parse(url).unwrap());
+        ProviderSettings { internal_url, ..generic(okta) }
+    })
+}
+
+#[tokio::test]
+async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_browsers_at_the_public_one() {
+    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
+    let trip = corridor.trip();
+    let url = corridor.authorization_url(&trip).await.unwrap();
+    assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
+    assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
+    for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Token] {
+        assert!(corridor.okta.count(endpoint) > 0, "{endpoint:?} was asked");
+    }
+
+    let settings = ProviderSettings { internal_url: Url::parse(corridor.okta.internal()).ok(), ..generic(&corridor.okta) };
+    corridor.okta.register_sign_out(OURS.signed_out);
+    let findings = diagnose(settings, &http(), OURS).await;
+    // Okta tells of a sign-out to somebody who is signed in alone.
+    let (sign_out, others) = findings.split_last().unwrap();
+    assert!(others.len() == 4 && others.iter().all(|finding| finding.state == State::Fine), "{findings:?}");
+    assert!(sign_out.found.contains("wants the ID token"), "it was reached: {sign_out:?}");
+
+    // Some name what they are asked at themselves, and what is said to browsers is then the gateway's to mend.
+    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
+    let internal = corridor.okta.internal().to_owned();
+    for (member, path) in [("token_endpoint", "token"), ("jwks_uri", "keys"), ("authorization_endpoint", "authorize")] {
+        corridor.okta.publish(member, json!(format!("{internal}/oauth2/default/v1/{path}")));
+    }
+    let url = corridor.authorization_url(&corridor.trip()).await.unwrap();
+    assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
+    assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
+}
+
+#[tokio::test]
+async fn fb71_plain_http_is_for_the_internal_address_alone() {
+    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
+    corridor.okta.publish("token_endpoint", json!("http://127.0.0.1:1/token"));
+    let error = corridor.sign_in().await.unwrap_err().to_string();
+    assert!(error.contains("token_endpoint that is not an https URL"), "{error}");
+
+    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
+    let internal = corridor.okta.internal().to_owned();
+    corridor.okta.publish("issuer", json!(format!("{internal}/oauth2/default")));
+    let error = corridor.sign_in().await.unwrap_err();
+    let IdentityError::Misconfigured { detail, hint, .. } = &error else { panic!("{error}") };
+    assert!(detail.contains("asked at its internal address") && hint.contains("KC_HOSTNAME"), "{error} {hint}");
 }

@@ -42,6 +42,8 @@ pub struct Options {
     pub secret_in_body_only: bool,
     /// Send `iss` with every answer and say so (RFC 9207). Okta does not.
     pub sends_iss: bool,
+    /// What it takes for its own address, in place of the one it listens on: as behind a proxy.
+    pub public_base: Option<String>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -111,6 +113,7 @@ impl Default for Options {
             elliptic: false,
             secret_in_body_only: false,
             sends_iss: false,
+            public_base: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -119,6 +122,7 @@ impl Default for Options {
 /// A running fake Okta; it ends when dropped.
 pub struct FakeOkta {
     state: Arc<State>,
+    internal: String,
     task: JoinHandle<()>,
 }
 
@@ -130,12 +134,19 @@ impl FakeOkta {
     pub async fn start(options: Options) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let state = Arc::new(State::new(options, format!("http://{address}")));
+        let internal = format!("http://{address}");
+        let base = options.public_base.clone().unwrap_or_else(|| internal.clone());
+        let state = Arc::new(State::new(options, base));
         let router = server::router(Arc::clone(&state));
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("the fake Okta serves until it is dropped");
         });
-        Self { state, task }
+        Self { state, internal, task }
+    }
+
+    /// The address it listens on.
+    pub fn internal(&self) -> &str {
+        &self.internal
     }
 
     /// The issuer of the org authorization server.

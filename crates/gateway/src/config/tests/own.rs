@@ -261,3 +261,19 @@ fn t54_a_callback_of_two_providers_is_a_mistake_if_answers_do_not_say_whose_they
     assert!(given.mistakes().is_empty(), "{:#?}", given.mistakes());
     assert!(given.warnings().iter().any(|warning| warning.contains("share the callback")), "{:#?}", given.warnings());
 }
+
+#[test]
+fn fb71_the_internal_address_of_a_provider() {
+    let load = |value: &str| okta().env(&[("AUTH_OKTA_INTERNAL_URL", value)]).load().providers[0].settings.internal_url.clone();
+    assert_eq!(load("http://okta-proxy:8080").map(String::from).as_deref(), Some("http://okta-proxy:8080/"));
+    assert_eq!(load("https://10.0.0.9").map(String::from).as_deref(), Some("https://10.0.0.9/"));
+    assert!(okta().load().providers[0].settings.internal_url.is_none());
+    for value in ["okta-proxy:8080", "http://okta-proxy/realms/x", "ftp://x", "http://u:p@x", "http://x?y", "x"] {
+        okta()
+            .env(&[("AUTH_OKTA_INTERNAL_URL", value)])
+            .one_mistake(&["environment: AUTH_OKTA_INTERNAL_URL", "http://keycloak:8080"]);
+    }
+    let yaml = "providers: [{name: github, client_id: x, client_secret: y, allow: anyone, internal_url: 'http://x'}]\n";
+    let alone = empty().env(&[("AUTH_SECRET", SECRET)]).yaml(yaml);
+    alone.one_mistake(&["providers[0].internal_url", "providers of OpenID Connect"]);
+}
