@@ -121,6 +121,9 @@ fn providers(config: &Config, text: &mut String) {
         let label = label.as_ref().map_or_else(String::new, |label| format!(", shown as {label:?}"));
         let _ = writeln!(text, "  {} ({}{label})", settings.name, preset(settings.preset));
         line(text, "  issuer", &settings.issuer);
+        if let Some(internal) = &settings.internal_url {
+            line(text, "  reached at", internal.origin().ascii_serialization());
+        }
         line(text, "  client ID", &settings.client_id);
         line(text, "  client secret", if settings.client_secret.is_some() { "[redacted]" } else { "none: a public client" });
         if let Some(scopes) = &settings.scopes {
