@@ -112,10 +112,15 @@ impl ProxyRoutes {
         if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(Refusal::TooLarge);
         }
+        // An empty body is told as the client told it: some servers want to be told (FB50). Any other is told by the body itself.
+        let is_told_empty = body.size_hint().exact() == Some(0) && parts.headers.contains_key(header::CONTENT_LENGTH);
         let uri = rewrite.outgoing(&parts.uri)?;
         let (host, prefix) = (rewrite.authority(), rewrite.prefix());
         let sent = Outgoing { host, prefix, public_url: &self.public_url, passed, caller };
         parts.headers = sent.headers(parts.headers).ok_or(Refusal::Headers)?;
+        if is_told_empty {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         parts.uri = uri;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();

@@ -107,6 +107,26 @@ async fn path_query_and_body_arrive_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn fb50_an_empty_body_arrives_as_it_was_told() {
+    let routes = proxied(Router::new().fallback(echo)).await;
+    for (method, told, expected) in [
+        ("POST", Some("0"), &["0"][..]),
+        ("PUT", Some("0"), &["0"]),
+        ("DELETE", Some("0"), &["0"]),
+        ("POST", None, &[]),
+        ("GET", None, &[]),
+    ] {
+        let mut request = Request::builder().method(method).uri("/mcp/dice/x");
+        if let Some(told) = told {
+            request = request.header("content-length", told);
+        }
+        let seen = json_of(send(&routes, request.body(Body::empty()).unwrap()).await).await;
+        assert_eq!(values(&seen, "content-length"), expected, "{method} {told:?}");
+        assert_eq!(seen["body"], "", "{method} {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
     let target = serve(Router::new().fallback(echo)).await;
     let host = target.as_str().trim_start_matches("http://").trim_end_matches('/').to_owned();
