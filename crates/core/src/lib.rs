@@ -30,6 +30,7 @@ pub mod store;
 pub mod task;
 pub mod text;
 pub mod token;
+pub mod tool_name;
 pub mod uri;
 
 pub use clock::{Clock, Timestamp};

@@ -200,6 +200,23 @@ fn fb55_check_online_asks_the_store_and_for_names() {
     assert!(!said.contains("not-to-be-seen"), "{said}");
 }
 
+#[tokio::test]
+async fn fb40_check_online_tells_of_names_that_clients_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mcp.json"), r#"{"mcpServers": {"dice": {"url": "http://localhost:1/mcp"}}}"#).unwrap();
+    let stores = records(folder.path());
+    let long = "x".repeat(60);
+    let tools: Vec<_> = ["roll", "a.b", &long]
+        .map(|name| SeenTool::read(format!(r#"{{"name": "{name}", "inputSchema": {{}}}}"#).as_bytes()).unwrap())
+        .to_vec();
+    stores.pins.pin_tools(&ServerName::parse("dice").unwrap(), &tools, Timestamp::from_secs(1)).await.unwrap();
+    let (_, said) = check(folder.path(), &["--online"], &[("AUTH_OKTA_ISSUER", "http://127.0.0.1:1")]);
+    for part in ["?     mcp.json, dice: dice_a.b: '.' in it", &format!("?     mcp.json, dice: dice_{long}: 65 characters")] {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    assert!(!said.contains("dice_roll"), "{said}");
+}
+
 /// Answers one request so, and tells its first line.
 fn one_answer(status: &'static str) -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -37,6 +37,9 @@ pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
         Some(cursor) => (merged.position(&cursor.server).ok_or_else(bad_cursor)?, cursor.index),
         None => (0, 0),
     };
+    if kind.is_named() && cursor.is_none() {
+        hub.odd_names.tell(kind, merged.entries((0, 0)).map(|entry| (entry.server, entry.name())));
+    }
     let (mut page, mut next) = (Vec::new(), None);
     for entry in merged.entries(start) {
         if page.len() == hub.settings.page_size {

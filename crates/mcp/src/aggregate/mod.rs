@@ -12,6 +12,7 @@ pub(crate) mod kind;
 pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod names;
+pub(crate) mod odd_names;
 pub(crate) mod quarantine;
 pub(crate) mod route;
 pub(crate) mod shelf;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    aggregate::{merge, tasks::table::TaskTable},
+    aggregate::{merge, odd_names::OddNames, tasks::table::TaskTable},
     allow::{Allow, Verdict},
     answer::{Answer, Refused, Wanted},
     endpoint::{answers, era},
@@ -82,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) task_watches: task_watch::TaskWatches,
     pub(crate) watches: connect::Watches,
     pub(crate) capability_sets: capability_sets::CapabilitySets,
+    pub(crate) odd_names: OddNames,
     lanes: lanes::Lanes,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) seal: Arc<dyn Seal>,
@@ -109,6 +110,7 @@ impl Hub {
             sessions: Sessions::new(),
             watches: connect::Watches::default(),
             capability_sets: capability_sets::CapabilitySets::default(),
+            odd_names: OddNames::default(),
             lanes: lanes::Lanes::default(),
             waiting: waiting::Waiting::new(&*entropy),
             calls_per_user: AtomicUsize::new(calls_per_user),

@@ -7,6 +7,7 @@ use portunus_mcp::{
     allow::{Allow, Verdict},
     hub::{HubSettings, Names, View},
 };
+use portunus_testkit::log::Log;
 use serde_json::json;
 
 use super::{
@@ -117,4 +118,23 @@ async fn a_plain_name_that_policy_leaves_to_one_server_is_no_clash() {
     let client = Client::allowed(&hub(&fakes, settings), View::All, NotTwo).await;
     assert_eq!(client.tools().await, ["same", "first", "second"]);
     assert_eq!(client.call("same").await["by"], "one");
+}
+
+#[tokio::test]
+async fn fb40_names_that_clients_refuse_are_told_of_once() {
+    let log = Log::capture();
+    let lengthy = "x".repeat(60);
+    let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll", &lengthy, "a.b"]), Script::new("fine").tools(&["ok"])]);
+    let hub = hub(&fakes, HubSettings::default());
+    let lines =
+        || log.text().lines().filter(|line| line.contains("clients may refuse names")).map(str::to_owned).collect::<Vec<_>>();
+    assert!(lines().is_empty());
+    for user in ["alice", "bob"] {
+        assert_eq!(Client::all(&hub, user).await.tools().await.len(), 4, "they are listed all the same");
+    }
+    let lines = lines();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    for part in [&format!("dice_{lengthy} dice_a.b")[..], "65 characters", "\"count\":2", "names: plain"] {
+        assert!(lines[0].contains(part), "{part}: {}", lines[0]);
+    }
 }

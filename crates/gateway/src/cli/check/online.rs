@@ -6,8 +6,11 @@ use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 use portunus_core::{
     address_block::AddressBlock,
     clock::SystemClock,
+    ids::ServerName,
     oauth::ways::{Domain, Way},
     outside_url::OutsideUrl,
+    text::visible,
+    tool_name::oddity,
 };
 use portunus_identity::{Finding, State, diagnose};
 use portunus_mcp::spec::Transport;
@@ -17,7 +20,8 @@ use url::Url;
 
 use super::{OurAddresses, conclude, print, wrong};
 use crate::{
-    config::{ClientsConfig, Config, StoreConfig},
+    config::{ClientsConfig, Config, Names, StoreConfig},
+    gateway::open_records,
     net::{
         self,
         askers::Asker,
@@ -34,14 +38,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The second step. `found_before` is how much was wrong already.
 pub(super) async fn ask(config: Config, found_before: usize) -> anyhow::Result<()> {
     let mut failures = found_before;
+    let mut can_be_read = true;
     if let Some(store) = store(&config).await? {
         print("Asking the store", std::slice::from_ref(&store))?;
         failures += usize::from(store.is_wrong());
+        can_be_read = !store.is_wrong();
     }
     let names = names(&config).await;
     if !names.is_empty() {
         print("Looking up the names of servers", &names)?;
         failures += wrong(&names);
+    }
+    let odd = if can_be_read { odd_names(&config).await } else { Vec::new() };
+    if !odd.is_empty() {
+        print("Names on /mcp, as they were seen last", &odd)?;
     }
     let http = net::identity_client(&config.provider_ca.pem)?;
     for provider in &config.providers {
@@ -72,6 +82,33 @@ async fn store(config: &Config) -> anyhow::Result<Option<Finding>> {
         found: found.err().unwrap_or_else(|| format!("{} answers, and what it holds is ours", options.address)),
         advice: None,
     }))
+}
+
+/// Tools whose names clients may refuse (FB40), of those that were seen: servers are not started for it. Where there are no records, none were.
+async fn odd_names(config: &Config) -> Vec<Finding> {
+    let Ok(stores) = open_records(config).await else { return Vec::new() };
+    let mut findings = Vec::new();
+    for server in &config.servers {
+        let Ok(pins) = stores.pins.list_pins(Some(&server.name)).await else { continue };
+        let names: BTreeSet<_> = pins.into_iter().map(|pin| shown_as(config.names, &server.name, &pin.tool)).collect();
+        findings.extend(names.into_iter().filter_map(|name| {
+            let oddity = oddity(&name)?;
+            Some(Finding {
+                state: State::Unknown,
+                setting: format!("mcp.json, {}", server.name),
+                found: format!("{}: {oddity}", visible(&name)),
+                advice: Some("A shorter name of the server helps, or `names: plain`, or the server's own address".to_owned()),
+            })
+        }));
+    }
+    findings
+}
+
+fn shown_as(names: Names, server: &ServerName, tool: &str) -> String {
+    match names {
+        Names::Prefixed => format!("{server}_{tool}"),
+        Names::Plain => tool.to_owned(),
+    }
 }
 
 /// Each name of an HTTP server, once.
