@@ -118,6 +118,11 @@ pub(crate) fn verify(token: &str, expected: &Expected<'_>, keys: &KeySet, now: T
     Ok(VerifiedIdToken { subject: claims.sub, others: claims.others })
 }
 
+/// May one of these keys have signed the token? Verifies nothing.
+pub(crate) fn names_one_of(token: &str, keys: &KeySet) -> bool {
+    decode_header(token).is_ok_and(|header| keys.candidates(header.kid.as_deref(), header.alg).next().is_some())
+}
+
 /// Verifies what the userinfo endpoint signed: by the provider, for us and about the same person, as far as it says so (section 5.3.2).
 pub(crate) fn verify_userinfo(token: &str, expected: &Expected<'_>, keys: &KeySet) -> Result<Map<String, Value>, Flaw> {
     let claims: Map<String, Value> = verify_signature(token, expected.algorithms, keys)?;

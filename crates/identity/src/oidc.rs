@@ -282,6 +282,15 @@ impl OidcProvider {
         }
     }
 
+    /// A provider that does not know the signature any more refuses the whole sign-out for the sake of the hint (FB60). Where that cannot be found out,
+    /// the hint goes along.
+    async fn still_publishes_the_key_of(&self, id_token: &SecretText, metadata: &Metadata) -> bool {
+        match self.in_time(self.keys(metadata)).await {
+            Ok(keys) => id_token::names_one_of(id_token.expose(), &keys),
+            Err(_) => true,
+        }
+    }
+
     /// What userinfo adds, if it does: the ID token is good without it (FB21).
     async fn more(
         &self,
@@ -436,13 +445,14 @@ impl Provider for OidcProvider {
         if let Some(id_token) = id_token_hint {
             let mut hinting = url.clone();
             hinting.query_pairs_mut().append_pair("id_token_hint", id_token.expose());
-            if hinting.as_str().len() <= LONGEST_SIGN_OUT {
+            let length = hinting.as_str().len();
+            if length > LONGEST_SIGN_OUT {
+                tracing::debug!(length, "the ID token is too long to go along to the sign-out at the provider");
+            } else if self.still_publishes_the_key_of(id_token, &metadata).await {
                 return Ok(Some(hinting));
+            } else {
+                tracing::debug!("the key that signed the ID token is no longer published: it does not go along to the sign-out");
             }
-            tracing::debug!(
-                length = hinting.as_str().len(),
-                "the ID token is too long to go along to the sign-out at the provider"
-            );
         }
         Ok(Some(url))
     }

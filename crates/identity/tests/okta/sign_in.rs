@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use portunus_core::secret::SecretText;
-use portunus_identity::{Preset, ProviderSettings};
-use portunus_testkit::okta::{Bend, Endpoint, FakeOkta, GroupsClaim, Options};
+use portunus_identity::{Preset, Provider, ProviderSettings, connect};
+use portunus_testkit::okta::{Bend, Endpoint, FakeOkta, Fault, GroupsClaim, Options};
 
 use crate::browser::{Corridor, REDIRECT, http, now, settings};
 
@@ -157,13 +157,37 @@ async fn signing_out_ends_at_okta_and_comes_back() {
 async fn fb60_a_long_id_token_does_not_go_along_to_the_sign_out() {
     let corridor = Corridor::org(Options::default()).await;
     let return_to = "http://localhost:3000/auth/signout";
-    for (length, is_sent) in [(600, true), (1500, true), (4800, false), (20_000, false)] {
-        let token = SecretText::new("x".repeat(length));
+    let alice = corridor.sign_in().await.unwrap();
+    let header = alice.id_token.as_ref().unwrap().expose().split('.').next().unwrap().to_owned();
+    for (length, is_sent) in [(600, true), (1300, true), (4800, false), (20_000, false)] {
+        let token = SecretText::new(format!("{header}.{}.x", "x".repeat(length)));
         let url = corridor.provider.sign_out_url(Some(&token), return_to, "the-state").await.unwrap().unwrap();
         let has = |wanted: &str| url.query_pairs().any(|(name, _)| name == wanted);
         assert_eq!(has("id_token_hint"), is_sent, "{length}");
         assert!(has("client_id") && has("post_logout_redirect_uri") && url.as_str().len() < 3000, "{length}");
     }
+}
+
+#[tokio::test]
+async fn fb60_an_id_token_whose_key_is_gone_does_not_go_along_either() {
+    let corridor = Corridor::org(Options::default()).await;
+    let return_to = "http://localhost:3000/auth/signout";
+    let alice = corridor.sign_in().await.unwrap();
+    let sends_hint = async |provider: &dyn Provider| {
+        let url = provider.sign_out_url(alice.id_token.as_ref(), return_to, "the-state").await.unwrap().unwrap();
+        assert!(url.query_pairs().any(|(name, _)| name == "client_id"), "{url}");
+        url.query_pairs().any(|(name, _)| name == "id_token_hint")
+    };
+    assert!(sends_hint(&*corridor.provider).await);
+    let started_anew = || connect(settings(&corridor.okta, corridor.okta.org_issuer()), http());
+    assert!(sends_hint(&*started_anew()).await, "the same after a restart");
+    corridor.okta.fail(Endpoint::Keys, Fault::Status(503));
+    assert!(sends_hint(&*started_anew()).await, "where it cannot be found out");
+    corridor.okta.heal(Endpoint::Keys);
+    corridor.okta.rotate_keys();
+    assert!(sends_hint(&*started_anew()).await, "the one before is published for a while");
+    corridor.okta.rotate_keys();
+    assert!(!sends_hint(&*started_anew()).await);
 }
 
 #[tokio::test]
