@@ -81,17 +81,20 @@ fn parts(error: &IdentityError) -> (String, String) {
 /// Asks the provider that `settings` describe. Findings come in the order in which a sign-in would meet them, and end where it
 /// could not go on. A code that was never issued is offered to the token endpoint, which the provider may log as a failure.
 pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>) -> Vec<Finding> {
-    examine(settings, http, ours, true).await
+    examine(settings, http, Some(ours)).await
 }
 
-/// The same without a secret that is wrong on purpose: for what asks often, where providers count failures.
-pub async fn diagnose_gently(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>) -> Vec<Finding> {
-    examine(settings, http, ours, false).await
+/// The part of it that no provider takes for a failed sign-in: metadata and keys. For what asks at every start. GitHub has neither.
+pub async fn diagnose_gently(settings: ProviderSettings, http: &reqwest::Client) -> Vec<Finding> {
+    examine(settings, http, None).await
 }
 
-async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<'_>, tries_a_wrong_secret: bool) -> Vec<Finding> {
+async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Option<Ours<'_>>) -> Vec<Finding> {
     if settings.preset == Preset::Github {
-        return diagnose_github(&GithubProvider::new(settings, http.clone()), ours.callback).await;
+        return match ours {
+            Some(ours) => diagnose_github(&GithubProvider::new(settings, http.clone()), ours.callback).await,
+            None => Vec::new(),
+        };
     }
     let groups = settings.clone();
     let provider = OidcProvider::new(settings, http.clone());
@@ -104,6 +107,7 @@ async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<
     let keys = provider.in_time(provider.keys(&metadata)).await;
     let for_keys = began.elapsed();
     findings.push(Finding::of(blame.setting("ISSUER"), format!("its signing keys can be read, in {}", shown(for_keys)), &keys));
+    let Some(ours) = ours else { return findings };
     let authorization = provider.in_time(provider.try_authorization(&metadata, ours.callback)).await;
     findings.push(Finding::judged("redirect URI", ours.callback, &authorization));
     let began = Instant::now();
@@ -111,7 +115,7 @@ async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Ours<
     let for_token = began.elapsed();
     let found = format!("the token endpoint knows this client and its secret, in {}", shown(for_token));
     findings.push(Finding::of(blame.setting("SECRET"), found, &secret));
-    if tries_a_wrong_secret && secret.is_ok() && provider.is_secret_checked(&metadata, ours.callback).await == Some(false) {
+    if secret.is_ok() && provider.is_secret_checked(&metadata, ours.callback).await == Some(false) {
         findings.push(Finding {
             state: State::Wrong,
             setting: blame.setting("SECRET"),

@@ -5,7 +5,6 @@ use std::{io, net::SocketAddr};
 
 use anyhow::Context as _;
 use axum::Router;
-use portunus_core::resource::PublicUrl;
 use portunus_identity::{Finding, diagnose_gently};
 use portunus_mcp::child::Launcher;
 use thiserror::Error;
@@ -16,7 +15,6 @@ use tokio::{
 
 use super::{
     ConfigFiles,
-    check::OurAddresses,
     reload::{Following, Providers},
     signals::{hangups, stop_signals},
 };
@@ -48,7 +46,7 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
     );
     let (tell, configurations) = mpsc::channel(1);
     let elsewhere = gateway.new_elsewhere();
-    let probing = tokio::spawn(probe(config.providers.clone(), config.public_url.clone(), http));
+    let probing = tokio::spawn(probe(config.providers.clone(), http));
     let following = tokio::spawn(Following { files, trail, providers, hangups, elsewhere, tell }.run());
     let ended = gateway.run(listener, Router::new(), Orders { stop, configurations }).await;
     following.abort();
@@ -56,19 +54,18 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
     ended
 }
 
-/// Asks each provider once, behind everything else, what `check --online` asks (but for the wrong secret, which failures are counted for at some): what would keep people out is in the log before the first of them
-/// comes. Nobody waits for it, and nothing hangs on what it finds.
-async fn probe(providers: Vec<ProviderConfig>, public_url: PublicUrl, http: reqwest::Client) {
+/// Asks each provider once for its metadata and keys, behind everything else: what keeps people out is in the log before the first of them comes.
+/// What a provider would take for a failed sign-in (`check --online` tries it) is not done at every start. Nobody waits for it.
+async fn probe(providers: Vec<ProviderConfig>, http: reqwest::Client) {
     for provider in &providers {
-        let ours = OurAddresses::of(provider, &public_url);
-        let findings = diagnose_gently(provider.settings.clone(), &http, ours.shown()).await;
-        if !findings.iter().any(Finding::is_wrong) {
-            tracing::info!(provider = %provider.settings.name, "the identity provider knows this gateway");
+        let findings = diagnose_gently(provider.settings.clone(), &http).await;
+        if !findings.is_empty() && !findings.iter().any(Finding::is_wrong) {
+            tracing::info!(provider = %provider.settings.name, "the identity provider answers");
         }
         for finding in findings.iter().filter(|finding| finding.is_wrong()) {
             tracing::warn!(
                 provider = %provider.settings.name, setting = finding.setting, found = finding.found, advice = finding.advice,
-                "people may not be able to sign in: `portunus check --online` says the same"
+                "people cannot sign in: `portunus check --online` says more"
             );
         }
     }

@@ -52,13 +52,13 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Our addresses, as they must be registered at a provider.
-pub(super) struct OurAddresses {
+struct OurAddresses {
     callback: String,
     signed_out: String,
 }
 
 impl OurAddresses {
-    pub(super) fn of(provider: &ProviderConfig, public_url: &PublicUrl) -> Self {
+    fn of(provider: &ProviderConfig, public_url: &PublicUrl) -> Self {
         let settings = &provider.settings;
         let callback = settings.redirect_uri.clone();
         Self {
@@ -67,7 +67,7 @@ impl OurAddresses {
         }
     }
 
-    pub(super) fn shown(&self) -> Ours<'_> {
+    fn shown(&self) -> Ours<'_> {
         Ours { callback: &self.callback, signed_out: &self.signed_out }
     }
 }
