@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 /// closes under them (FB50). Nothing of it is kept.
 const MOST: u64 = 8 * 1024 * 1024;
 /// And for how long.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A body on loan: dropped before its end, it goes back to the [`Lender`].
 pub struct Lent<B> {
@@ -198,7 +198,7 @@ mod tests {
         let connections = Connections::new(Rules::new(&Limits::default(), &[], None));
         let serving = tokio::spawn(server::run(listener, Secure::default(), connections, router, future::pending(), async {}));
 
-        for length in [5 * 1024 * 1024, 100_000, 7 * 1024 * 1024] {
+        for length in [1024 * 1024, 100_000, 3 * 1024 * 1024] {
             let head = format!("POST / HTTP/1.1\r\nhost: here\r\ncontent-length: {length}\r\n\r\n");
             client.write_all(head.as_bytes()).await.unwrap();
             client.write_all(&vec![b'x'; length]).await.expect("the connection is there until all is sent");
