@@ -212,12 +212,16 @@ impl Schemes {
     }
 }
 
+/// Is it spelt as a scheme is (RFC 3986 section 3.1), in small letters?
+pub fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'))
+}
+
 fn private_use(scheme: &str) -> Result<String, BadScheme> {
-    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
-        && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
     match scheme {
         "http" | "https" => Err(BadScheme::Web),
-        _ if !is_scheme => Err(BadScheme::Spelling),
+        _ if !is_scheme(scheme) => Err(BadScheme::Spelling),
         _ if is_harmful(scheme) => Err(BadScheme::Harmful),
         _ => Ok(scheme.to_owned()),
     }

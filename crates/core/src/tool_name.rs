@@ -26,10 +26,11 @@ impl fmt::Display for Oddity {
     }
 }
 
-/// What is odd about the name, if anything is.
-pub fn oddity(name: &str) -> Option<Oddity> {
-    let odd = name.chars().find(|character| !character.is_ascii_alphanumeric() && !matches!(character, '_' | '-'));
-    let length = name.chars().count();
+/// What is odd about the name that these parts make together, if anything is.
+pub fn oddity(parts: &[&str]) -> Option<Oddity> {
+    let characters = || parts.iter().flat_map(|part| part.chars());
+    let odd = characters().find(|character| !character.is_ascii_alphanumeric() && !matches!(character, '_' | '-'));
+    let length = characters().count();
     odd.map(Oddity::Character).or_else(|| (length > LONGEST).then_some(Oddity::Long(length)))
 }
 
@@ -51,7 +52,12 @@ mod tests {
             ("grüße", Some(Oddity::Character('ü'))),
         ];
         for (name, expected) in cases {
-            assert_eq!(oddity(name), expected, "{name}");
+            assert_eq!(oddity(&[name]), expected, "{name}");
+        }
+        assert_eq!(oddity(&["dice", "_", &long[..59]]), None);
+        assert_eq!(oddity(&["dice", "_", &long[..60]]), Some(Oddity::Long(65)));
+        for (server, tool) in [("a.b", "c"), ("a", "b.c")] {
+            assert_eq!(oddity(&[server, "_", tool]), Some(Oddity::Character('.')));
         }
     }
 }

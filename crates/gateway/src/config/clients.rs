@@ -4,7 +4,7 @@
 use portunus_core::{
     client::Client,
     oauth::ways::{Domain, Family, Ways},
-    redirect::Schemes,
+    redirect::{Schemes, is_scheme},
     secret::SecretText,
 };
 use url::Url;
@@ -151,9 +151,7 @@ fn change_schemes(schemes: &mut Schemes, item: &Item<'_>, report: &mut Report) {
 }
 
 fn check_scheme(Written { text, at, .. }: Written, report: &mut Report) {
-    let is_scheme = text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
-    if !is_scheme {
+    if !is_scheme(&text) {
         report.mistake(at, format!("`{text}`"), "a scheme in small letters and without `://`, such as cursor or com.example.app");
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use portunus_core::ids::ServerName;
+use portunus_core::{ids::ServerName, tool_name::oddity};
 use serde_json::json;
 
 use super::{
@@ -38,7 +38,7 @@ pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
         None => (0, 0),
     };
     if kind.is_named() && cursor.is_none() {
-        hub.odd_names.tell(kind, merged.entries((0, 0)).map(|entry| (entry.server, entry.name())));
+        hub.odd_names.tell(kind, merged.entries((0, 0)).filter(Entry::is_odd).map(|entry| (entry.server, entry.name())));
     }
     let (mut page, mut next) = (Vec::new(), None);
     for entry in merged.entries(start) {
@@ -177,6 +177,14 @@ impl Entry<'_> {
         match self.form {
             Form::Prefixed => format!("{}{}", names::prefix(self.server), self.item.id),
             Form::AsIs | Form::Clash(_) => self.item.id.to_string(),
+        }
+    }
+
+    /// Would some clients refuse the name?
+    fn is_odd(&self) -> bool {
+        match self.form {
+            Form::Prefixed => oddity(&[self.server.as_str(), "_", &self.item.id]).is_some(),
+            Form::AsIs | Form::Clash(_) => oddity(&[&self.item.id]).is_some(),
         }
     }
 

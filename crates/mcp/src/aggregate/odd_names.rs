@@ -15,10 +15,10 @@ const SHOWN: usize = 5;
 pub(crate) struct OddNames(Mutex<HashSet<(ServerName, Kind)>>);
 
 impl OddNames {
-    /// Looks through the names of a list, which come server by server.
+    /// Tells of the odd names of a list, which come server by server.
     pub(crate) fn tell<'a>(&self, kind: Kind, names: impl Iterator<Item = (&'a ServerName, String)>) {
         let mut found: Vec<(&ServerName, Vec<String>)> = Vec::new();
-        for (server, name) in names.filter(|(_, name)| oddity(name).is_some()) {
+        for (server, name) in names {
             match found.last_mut().filter(|(last, _)| *last == server) {
                 Some((_, odd)) => odd.push(name),
                 None => found.push((server, vec![name])),
@@ -28,7 +28,7 @@ impl OddNames {
             if !locked(&self.0).insert((server.clone(), kind)) {
                 continue;
             }
-            let why = odd.first().and_then(|name| oddity(name)).map(|oddity| oddity.to_string());
+            let why = odd.first().and_then(|name| oddity(&[name])).map(|oddity| oddity.to_string());
             tracing::warn!(
                 %server, count = odd.len(), names = odd[..odd.len().min(SHOWN)].join(" "), why,
                 "clients may refuse names of this server, and with them all others of the list: give it a shorter name in mcp.json, set `names: plain`, \

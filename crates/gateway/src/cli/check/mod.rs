@@ -12,11 +12,10 @@ use std::{
 };
 
 use clap::Args;
-use portunus_core::resource::PublicUrl;
-use portunus_identity::{Finding, Ours, State};
+use portunus_identity::{Finding, State};
 
 use super::{ConfigFiles, run_async, summary::summary};
-use crate::config::{Inspected, Mistakes, ProviderConfig, Warning};
+use crate::config::{Inspected, Mistakes, Warning};
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -49,27 +48,6 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     conclude(wrong)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Our addresses, as they must be registered at a provider.
-struct OurAddresses {
-    callback: String,
-    signed_out: String,
-}
-
-impl OurAddresses {
-    fn of(provider: &ProviderConfig, public_url: &PublicUrl) -> Self {
-        let settings = &provider.settings;
-        let callback = settings.redirect_uri.clone();
-        Self {
-            callback: callback.unwrap_or_else(|| public_url.at(&format!("/auth/callback/{}", settings.name))),
-            signed_out: public_url.at("/auth/signout"),
-        }
-    }
-
-    fn shown(&self) -> Ours<'_> {
-        Ours { callback: &self.callback, signed_out: &self.signed_out }
-    }
 }
 
 fn wrong(findings: &[Finding]) -> usize {

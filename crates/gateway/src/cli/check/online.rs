@@ -12,13 +12,13 @@ use portunus_core::{
     text::visible,
     tool_name::oddity,
 };
-use portunus_identity::{Finding, State, diagnose};
+use portunus_identity::{Finding, Ours, State, diagnose};
 use portunus_mcp::spec::Transport;
 use portunus_store::{redis, seal::Sealer};
 use tokio::{net::lookup_host, time::timeout};
 use url::Url;
 
-use super::{OurAddresses, conclude, print, wrong};
+use super::{conclude, print, wrong};
 use crate::{
     config::{ClientsConfig, Config, Names, StoreConfig},
     gateway::open_records,
@@ -55,8 +55,11 @@ pub(super) async fn ask(config: Config, found_before: usize) -> anyhow::Result<(
     }
     let http = net::identity_client(&config.provider_ca.pem)?;
     for provider in &config.providers {
-        let ours = OurAddresses::of(provider, &config.public_url);
-        let findings = diagnose(provider.settings.clone(), &http, ours.shown()).await;
+        let settings = provider.settings.clone();
+        let callback = config.public_url.at(&format!("/auth/callback/{}", settings.name));
+        let callback = settings.redirect_uri.clone().unwrap_or(callback);
+        let signed_out = config.public_url.at("/auth/signout");
+        let findings = diagnose(settings, &http, Ours { callback: &callback, signed_out: &signed_out }).await;
         print(&format!("Asking {}", provider.settings.name), &findings)?;
         failures += wrong(&findings);
     }
@@ -92,7 +95,7 @@ async fn odd_names(config: &Config) -> Vec<Finding> {
         let Ok(pins) = stores.pins.list_pins(Some(&server.name)).await else { continue };
         let names: BTreeSet<_> = pins.into_iter().map(|pin| shown_as(config.names, &server.name, &pin.tool)).collect();
         findings.extend(names.into_iter().filter_map(|name| {
-            let oddity = oddity(&name)?;
+            let oddity = oddity(&[&name])?;
             Some(Finding {
                 state: State::Unknown,
                 setting: format!("mcp.json, {}", server.name),
