@@ -22,6 +22,8 @@ const ROUNDS = 6;
 const ATTEMPTS = 4;
 /** Sign-ins that may be begun again: the one that is told to, and of the others, each of whose requests is followed by a death, two each. */
 const REPEATED_AT_MOST = 1 + 2 * ROUNDS;
+/** The button that lets an application in. */
+const YES = /^(Allow|Continue)$/;
 /** A death comes this long after a request at most: about as long as requests take. */
 const UNDER_WAY_MS = 15;
 /** How long a person looks at pages of one sign-in. */
@@ -248,6 +250,8 @@ describe('nodes die while requests are under way', () => {
     };
     await roll(await whole('alice'));
   });
+
+  step('begun again after it was allowed', async () => roll(await whole('alice')));
 });
 
 describe('nodes die at any time', () => {
@@ -299,7 +303,8 @@ async function attend(login, answer) {
     await page.waitForLoadState();
     const text = await words();
     if (/502 Bad Gateway|start again/i.test(text)) throw new Lost(text);
-    if (await page.getByRole('button', { name: 'Allow', exact: true }).count()) await onward(() => press('Allow'));
+    // What was allowed before the answer got lost is asked about with one word.
+    if (await page.getByRole('button', { name: YES }).count()) await onward(() => press(YES));
     else if (await page.locator('input[name=login]').count()) await onward(() => signIn(login));
     else await pause(50);
   }
