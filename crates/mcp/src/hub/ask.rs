@@ -139,6 +139,7 @@ impl Inner {
     /// Ends a session that is out of the table already: its streams, its calls, its subscriptions, its own children.
     pub(crate) async fn end_session(&self, session: &Arc<Session>) {
         session.ended.cancel();
+        self.forget_level(session).await;
         self.forget(session).await;
         self.clear_away(session).await;
     }

@@ -23,12 +23,12 @@ use crate::{
     endpoint::{answers, sse},
     era::Era,
     face::Face,
-    session::{Kind, Session, SessionId, filter::Filter, table::Place},
+    session::{Hold, Kind, Session, SessionId, filter::Filter, table::Place},
     wire::{self, Payload, Request, RequestId, WireError, meta},
 };
 
 pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, face: Face) -> Answer {
-    let (mut filter, uris, tasks) = match wanted(request.params.as_ref()) {
+    let (filter, uris, tasks) = match wanted(request.params.as_ref()) {
         Ok(wanted) => wanted,
         Err(error) => return reply::modern_answer(&request.id, Err(error.into())),
     };
@@ -36,12 +36,14 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
     let Ok(place) = room.stream_place(hub.settings.max_streams_per_user) else {
         return answers::too_many(Some(&request.id), "streams");
     };
-    if let View::One(server) = &caller.view {
-        match hub.connect(server, &Asker::alone(caller, face.clone())).await {
-            Ok(peer) => filter = offered(filter, &peer.info().capabilities),
+    // What is wanted and announced is told, whether or not the server had declared that it would be (FB42).
+    let (promised, hold) = match &caller.view {
+        View::One(server) => match hub.connect(server, &Asker::alone(caller, face.clone())).await {
+            Ok(peer) => (offered(filter, &peer.info().capabilities), Some(peer.hold())),
             Err(error) => return reply::modern_answer(&request.id, Err(Problem::server(server, error))),
-        }
-    }
+        },
+        View::All => (filter, None),
+    };
     if !tasks.is_empty()
         && let Err(problem) = hub.may_watch_tasks(caller, &face)
     {
@@ -56,7 +58,7 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
     session.stream_opened();
     // From here on, whoever leaves early has left the stream.
     let allow = Arc::clone(&caller.allow);
-    let open = Open { hub: Arc::clone(hub), session, allow, id: request.id, _place: place };
+    let open = Open { hub: Arc::clone(hub), session, allow, id: request.id, _place: place, _hold: hold };
     let mut agreed = Vec::new();
     for uri in uris.into_iter().take(hub.settings.max_subscriptions) {
         match open.subscribe(&uri).await {
@@ -65,7 +67,7 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
         }
     }
     let followed = open.follow(tasks.into_iter().take(hub.settings.max_subscriptions).collect()).await;
-    let first = open.acknowledgement(filter, &agreed, &followed);
+    let first = open.acknowledgement(promised, &agreed, &followed);
     let keep_alive = hub.settings.keep_alive;
     answers::events(stream::unfold((Some(open), Some(first)), move |(open, first)| async move {
         if let Some(first) = first {
@@ -90,7 +92,7 @@ fn wanted(params: Option<&Payload>) -> Result<(Filter, Vec<String>, Vec<String>)
     }
 }
 
-/// What the server tells of at all.
+/// What the server promises to tell of.
 fn offered(wanted: Filter, declared: &Payload) -> Filter {
     let tells = |capability| capabilities::has_flag(declared, capability, "listChanged");
     Filter {
@@ -108,6 +110,8 @@ struct Open {
     /// Of the request: every message on the stream carries it.
     id: RequestId,
     _place: Place,
+    /// The server that alone is listened to stays connected.
+    _hold: Option<Hold>,
 }
 
 impl Drop for Open {

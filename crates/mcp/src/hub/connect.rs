@@ -105,8 +105,13 @@ pub(crate) fn key(spec: &ServerSpec, session: &Arc<Session>) -> ConnectionKey {
 impl Inner {
     pub(crate) async fn connect(self: &Arc<Self>, server: &ServerName, asker: &Asker) -> Result<Arc<dyn Peer>, UpstreamError> {
         let peer = self.servers.connection(server, asker.holder()).await?;
-        if asker.session.as_ref().is_none_or(|session| session.meets(server, &peer)) {
-            self.watch(&peer);
+        match &asker.session {
+            Some(session) if session.meets(server, &peer) => {
+                self.watch(&peer);
+                self.join_levels(session, &peer).await;
+            }
+            Some(_) => {}
+            None => self.watch(&peer),
         }
         Ok(peer)
     }
@@ -163,6 +168,7 @@ impl Inner {
                 let Some(hub) = hub.upgrade() else { return };
                 match event {
                     Ok(Event::Notification { method, params }) => hub.deliver(&key, &method, params.as_ref()),
+                    Ok(Event::LateProgress { session, params }) => hub.deliver_late(&key, &session, &params),
                     // Too much at once: any of it may have been a change.
                     Err(RecvError::Lagged(_)) => hub.deliver_all_changes(&key),
                     Ok(Event::Closed(_)) | Err(RecvError::Closed) => {
@@ -181,7 +187,7 @@ impl Inner {
     /// Tells a new connection what its predecessor was told: the level of logging, the subscriptions, the tasks that are followed.
     fn introduce(self: &Arc<Self>, peer: Arc<dyn Peer>) {
         let sessions = self.concerned(peer.key());
-        let level = lowest_level(peer.key(), &sessions);
+        let level = wanted_level(peer.key(), &sessions);
         let subscribed: Vec<_> = sessions
             .iter()
             .flat_map(|session| session.subscriptions().into_iter().map(|(server, uri)| (Arc::clone(session), server, uri)))
@@ -214,10 +220,43 @@ impl Inner {
         let seen = roster.entries.iter().filter(|entry| session.sees(entry.name()));
         let peers = seen.filter_map(|entry| self.find_live(&entry.spec, session));
         let told = peers.filter_map(|peer| {
-            let level = lowest_level(peer.key(), &self.concerned(peer.key()))?;
+            let level = wanted_level(peer.key(), &self.concerned(peer.key()))?;
             Some(async move { tell_level(&peer, level).await })
         });
         futures::future::join_all(told).await;
+    }
+
+    /// A level that others have set is not that of a session which begins to use their connection, and has set none.
+    async fn join_levels(&self, session: &Arc<Session>, peer: &Arc<dyn Peer>) {
+        if session.level().is_some() {
+            return;
+        }
+        let mut sessions = self.concerned(peer.key());
+        // It may be in no table yet.
+        sessions.retain(|other| other.id != session.id);
+        sessions.push(Arc::clone(session));
+        if let Some(level) = wanted_level(peer.key(), &sessions) {
+            tell_level(peer, level).await;
+        }
+    }
+
+    /// What a session has set goes with it (FB84): those that share its connections hear what they want themselves, and who comes later, what the
+    /// server says by itself. Nothing takes a level back, so that takes a connection that never had one.
+    pub(super) async fn forget_level(&self, session: &Arc<Session>) {
+        if session.level().is_none() {
+            return;
+        }
+        let roster = self.roster.load();
+        let seen = roster.entries.iter().filter(|entry| session.sees(entry.name()));
+        for peer in seen.filter_map(|entry| self.find_live(&entry.spec, session)) {
+            let mut others = self.concerned(peer.key());
+            others.retain(|other| other.id != session.id);
+            if others.is_empty() {
+                peer.spend();
+            } else if peer.key().owner != Owner::Everybody {
+                tell_level(&peer, wanted_level(peer.key(), &others).unwrap_or(Level::Debug)).await;
+            }
+        }
     }
 
     /// The sessions that share a connection and look at its server.
@@ -235,13 +274,17 @@ impl Inner {
     }
 }
 
-/// The most talkative level that a session of this connection wants. What a shared connection says cannot be told apart by
-/// user, so nobody hears it and nobody sets its level (threat 37).
-pub(crate) fn lowest_level(key: &ConnectionKey, sessions: &[Arc<Session>]) -> Option<Level> {
+/// The level to set on a connection that these sessions share: the most talkative that one of them wants; `None` while nobody has set any. Beside one
+/// that has, a session that has none hears what the server says by itself, which may be all of it. What a shared connection says cannot be told
+/// apart by user, so nobody hears it and nobody sets its level (threat 37).
+pub(crate) fn wanted_level(key: &ConnectionKey, sessions: &[Arc<Session>]) -> Option<Level> {
     if key.owner == Owner::Everybody {
         return None;
     }
-    sessions.iter().filter_map(|session| session.level()).min()
+    let handshakes = || sessions.iter().filter(|session| session.can_be_asked());
+    let lowest = handshakes().filter_map(|session| session.level()).min()?;
+    let is_anybodys_choice = handshakes().all(|session| session.level().is_some());
+    Some(if is_anybodys_choice { lowest } else { Level::Debug })
 }
 
 pub(crate) async fn tell_level(peer: &Arc<dyn Peer>, level: Level) {

@@ -63,6 +63,14 @@ impl Inner {
         }
     }
 
+    /// Progress of a call of this session that has been answered. Its client knows the token, so it needs no stream of that call's own.
+    pub(crate) fn deliver_late(&self, key: &ConnectionKey, session: &str, params: &Payload) {
+        let hearers = self.concerned(key);
+        if let Some(session) = hearers.iter().find(|hearer| hearer.id.as_str() == session) {
+            session.outbox.push(&wire::notification("notifications/progress", Some(params)), Some(&About::server(&key.server)));
+        }
+    }
+
     /// Some notifications were missed.
     pub(crate) fn deliver_all_changes(&self, key: &ConnectionKey) {
         for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::{
     Inner, Peer,
     ask::Ask,
-    connect::{lowest_level, tell_level},
+    capabilities,
+    connect::{tell_level, wanted_level},
     reply::{Problem, Reply},
 };
 use crate::{
@@ -123,7 +124,7 @@ impl Way<'_> {
             return Err(Problem::invalid_params("the `requestState` is none of ours"));
         }
         if let Some(level) = self.ask.level {
-            let lowest = lowest_level(peer.key(), &self.hub.concerned(peer.key())).map_or(level, |other| other.min(level));
+            let lowest = wanted_level(peer.key(), &self.hub.concerned(peer.key())).map_or(level, |other| other.min(level));
             tell_level(peer, lowest).await;
         }
         let params = translate::params::to_legacy(params.as_ref())?;
@@ -151,7 +152,7 @@ impl Way<'_> {
         let speaker = Speaker {
             client_info: session.client_info(),
             capabilities: session.face.capabilities(),
-            level: session.level().map(Level::as_str),
+            level: session.level().or_else(|| self.default_level()).map(Level::as_str),
         };
         let mut more: Vec<(&str, Payload)> = Vec::new();
         for _ in 0..MAX_ROUNDS {
@@ -169,6 +170,11 @@ impl Way<'_> {
             more = input::retry(&answers, wanted.state.as_ref());
         }
         Err(self.endless())
+    }
+
+    /// Servers of the legacy era say something before a level is set; those of the modern one say nothing without one (FB84).
+    fn default_level(&self) -> Option<Level> {
+        capabilities::has(&self.peer.info().capabilities, "logging").then_some(Level::Info)
     }
 
     fn endless(&self) -> Problem {

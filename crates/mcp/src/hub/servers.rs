@@ -47,6 +47,9 @@ pub trait Peer: Send + Sync {
 
     fn is_closed(&self) -> bool;
 
+    /// It was told what nobody who comes later may be told: the next caller gets another, once nothing is under way on it.
+    fn spend(&self) {}
+
     /// While what this returns lives, the connection is not closed as idle.
     fn hold(&self) -> Box<dyn Any + Send + Sync>;
 }
@@ -94,6 +97,10 @@ impl Peer for Connection {
 
     fn is_closed(&self) -> bool {
         Self::is_closed(self)
+    }
+
+    fn spend(&self) {
+        Self::spend(self);
     }
 
     fn hold(&self) -> Box<dyn Any + Send + Sync> {

@@ -8,7 +8,7 @@ use portunus_core::ids::ServerName;
 use super::{
     Inner,
     ask::{Ask, Subscription},
-    connect::key,
+    connect::{key, wanted_level},
     reply::{Problem, Reply, done},
 };
 use crate::{
@@ -185,7 +185,7 @@ async fn set_level(hub: &Arc<Inner>, server: &ServerName, ask: &Ask) -> Reply {
         // It is told with each request.
         return Ok(done());
     }
-    let lowest = hub.concerned(&key).iter().filter_map(|session| session.level()).min().unwrap_or(level);
+    let lowest = wanted_level(&key, &hub.concerned(&key)).unwrap_or(level);
     let params = match &ask.params {
         Some(params) if lowest != level => {
             let lowest = wire::Payload::trusted(wire::quote(lowest.as_str()).into());

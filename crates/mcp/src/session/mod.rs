@@ -72,7 +72,8 @@ impl fmt::Debug for SessionId {
 /// Bytes of the URIs that one session is subscribed to.
 pub(crate) const MAX_SUBSCRIBED_BYTES: usize = 256 * 1024;
 
-type Hold = Box<dyn Any + Send + Sync>;
+/// Keeps a connection from being closed as idle.
+pub(crate) type Hold = Box<dyn Any + Send + Sync>;
 
 /// How the client got to know the gateway.
 #[derive(Debug)]

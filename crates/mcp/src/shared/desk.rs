@@ -166,6 +166,8 @@ impl Desk {
         loop {
             let said = match events.recv().await {
                 Ok(Event::Notification { method, params }) => vec![Word::Event(method, params)],
+                // Of sessions of another node, which are told of progress while their call is under way.
+                Ok(Event::LateProgress { .. }) => Vec::new(),
                 // Too much at once: any of it may have been a change.
                 Err(RecvError::Lagged(_)) => CHANGES.map(|method| Word::Event(method.to_owned(), None)).into(),
                 Ok(Event::Closed(_)) | Err(RecvError::Closed) => return,

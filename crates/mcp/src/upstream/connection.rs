@@ -171,7 +171,12 @@ impl Connection {
         drop(self.hold());
     }
 
-    /// Did the server ask something about one of several calls? Then a connection without a past serves the next caller better.
+    /// The server was told what no later caller may inherit.
+    pub(crate) fn spend(&self) {
+        self.inbox.spend();
+    }
+
+    /// Does a connection without a past serve the next caller better?
     pub(super) fn is_spent(&self) -> bool {
         self.inbox.is_spent()
     }
@@ -276,7 +281,7 @@ pub(super) async fn ask(
     default_timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
     let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
-    let Awaited { id, mut answer, pulse } = inbox.register(call.news, call.speaker)?;
+    let Awaited { id, mut answer, pulse } = inbox.register(call.news, call.speaker, token.clone())?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {

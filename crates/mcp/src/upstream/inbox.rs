@@ -41,6 +41,11 @@ pub enum Event {
         method: String,
         params: Option<Payload>,
     },
+    /// Progress of a call of this session that has been answered: it came on another stream than the answer, and later. With the caller's own token.
+    LateProgress {
+        session: Arc<str>,
+        params: Payload,
+    },
     /// The connection is gone; the text is for the log.
     Closed(String),
 }
@@ -57,7 +62,7 @@ pub(crate) struct Inbox {
     calls: Mutex<Calls>,
     next_id: AtomicU64,
     chatter: OnceLock<Arc<Chatter>>,
-    /// A question could not be attributed: the next caller is better off with a new connection.
+    /// The next caller is better off with a new connection: a question could not be attributed, or a level was set that is nobody's any more.
     spent: AtomicBool,
     /// It ended of itself, as if all were well, and nobody waited for anything.
     ended_well: AtomicBool,
@@ -118,7 +123,13 @@ impl Inbox {
     }
 
     /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
-    pub(super) fn register(&self, news: Option<mpsc::Sender<News>>, speaker: Speaker) -> Result<Awaited, UpstreamError> {
+    /// `token` is the caller's, for progress.
+    pub(super) fn register(
+        &self,
+        news: Option<mpsc::Sender<News>>,
+        speaker: Speaker,
+        token: Option<RequestId>,
+    ) -> Result<Awaited, UpstreamError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, awaited) = oneshot::channel();
         let pulse = Arc::new(Pulse::default());
@@ -131,7 +142,7 @@ impl Inbox {
             return Err(UpstreamError::Busy);
         }
         let voice = Voice::of(speaker, id, news.is_some());
-        calls.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse), voice });
+        calls.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse), voice, token });
         Ok(Awaited { id, answer: awaited, pulse })
     }
 
@@ -145,7 +156,11 @@ impl Inbox {
         Arc::clone(self.chatter.get_or_init(|| Arc::new(Chatter::new(self.key.server.clone(), secrets))))
     }
 
-    /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
+    pub(super) fn spend(&self) {
+        self.spent.store(true, Ordering::Relaxed);
+    }
+
+    /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about, or was it told what nobody may inherit?
     pub(super) fn is_spent(&self) -> bool {
         self.spent.load(Ordering::Relaxed)
     }
@@ -228,7 +243,7 @@ impl Inbox {
             let mut calls = self.calls();
             // It is done with a call that was given up, too.
             calls.abandoned.remove(&id);
-            calls.pending.remove(&id)
+            calls.answer(id)
         };
         let Some(pending) = found else { return false };
         // The caller may be gone: then nobody misses the answer.
@@ -253,6 +268,19 @@ impl Inbox {
                 Hearer::Nobody => self.chatter(std::iter::empty()).unnamed(&method, params.as_ref()),
             },
         }
+    }
+
+    /// A direct client hears it too: its streams are apart, and it waits for none of them (FB85).
+    fn tell_late(&self, session: Arc<str>, own: &RequestId, params: &Payload) {
+        if let Ok(params) = wire::replace_member(params, &["progressToken"], own.payload()) {
+            // Nobody listening is fine.
+            let _ = self.events.send(Event::LateProgress { session, params });
+        }
+    }
+
+    /// Does its caller want to hear of the progress of this call?
+    pub(super) fn wants_progress(&self, id: u64) -> bool {
+        self.calls().pending.get(&id).is_some_and(|call| call.token.is_some())
     }
 
     /// Something that concerns everybody on the connection.
@@ -315,7 +343,9 @@ impl Inbox {
         let token = wire::params_head(&params).ok().and_then(|head| head.progress_token).and_then(|token| token.as_u64());
         let calls = self.calls();
         let Some(pending) = token.and_then(|token| calls.pending.get(&token)) else {
-            tracing::debug!(server = %self.key.server, "ignored progress of no call in flight");
+            if let Some((session, own)) = token.and_then(|token| calls.answered(token)) {
+                self.tell_late(session, own, &params);
+            }
             return;
         };
         pending.pulse.beat.notify_one();

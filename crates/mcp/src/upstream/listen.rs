@@ -60,11 +60,18 @@ pub(super) struct Listening {
 impl Listening {
     /// Listens until the connection closes.
     pub(super) fn start(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, info: &ServerInfo) -> Self {
-        let lists = LISTS.iter().filter(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, "listChanged"));
+        let lists = LISTS.iter().filter(|(capability, ..)| capabilities::has(&info.capabilities, capability));
+        let are_promised =
+            LISTS.iter().any(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, "listChanged"));
         let (wanted, on_wanted) = watch::channel(Wanted::default());
         let (on_settled, settled) = watch::channel(Settled::default());
-        let listener =
-            Listener { inbox: Arc::clone(inbox), link: Arc::clone(link), lists: lists.copied().collect(), settled: on_settled };
+        let listener = Listener {
+            inbox: Arc::clone(inbox),
+            link: Arc::clone(link),
+            lists: lists.copied().collect(),
+            are_promised,
+            settled: on_settled,
+        };
         let closed = inbox.closed().clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -116,7 +123,10 @@ impl Listening {
 struct Listener {
     inbox: Arc<Inbox>,
     link: Arc<dyn Link>,
+    /// Every list that the server has: there are servers that announce what they have not declared (FB42).
     lists: Vec<(&'static str, &'static str, &'static str)>,
+    /// Has it declared that it announces changes of one?
+    are_promised: bool,
     settled: watch::Sender<Settled>,
 }
 
@@ -138,9 +148,13 @@ impl Listener {
             }
             let mut events = self.inbox.events();
             let mut stream = self.open(&want.subjects);
+            let mut is_refused = false;
             let accepted = tokio::select! {
                 accepted = acknowledged(&mut events) => Some(accepted),
-                _ = &mut stream => None,
+                ended = &mut stream => {
+                    is_refused = matches!(ended, Ok(Ok(Outcome::Error(_))));
+                    None
+                }
                 () = tokio::time::sleep(ACKNOWLEDGED) => None,
             };
             // Only now: between two streams nothing must be missed.
@@ -160,8 +174,10 @@ impl Listener {
                     _ = &mut stream => {}
                 }
             }
+            // Who has promised nothing, and refuses, is not asked again.
+            let is_final = is_refused && !self.are_promised && want.subjects.is_empty();
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause), if !is_final => {}
                 changed = wanted.changed() => if changed.is_err() { return },
             }
             pause = (pause * 2).min(LONGEST_PAUSE);

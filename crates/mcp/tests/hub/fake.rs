@@ -342,6 +342,10 @@ impl Peer for FakePeer {
         }
     }
 
+    fn spend(&self) {
+        self.script.heard.lock().unwrap().push(("spent".to_owned(), String::new()));
+    }
+
     async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
         let what = if is_wanted { "follow" } else { "leave" };
         self.script.heard.lock().unwrap().push((what.to_owned(), task.to_owned()));

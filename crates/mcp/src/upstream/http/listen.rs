@@ -1,6 +1,9 @@
 //! The GET stream on which a server speaks unasked. Servers need not offer one; when it breaks it is opened again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -29,7 +32,10 @@ async fn listen(shared: &Shared) {
         match opened {
             Ok(response) => {
                 let (began, before) = (Instant::now(), place.last_id.clone());
-                if let Err(error) = shared.pump(response, &mut place, None).await {
+                shared.is_listening.store(true, Ordering::Relaxed);
+                let pumped = shared.pump(response, &mut place, None).await;
+                shared.is_listening.store(false, Ordering::Relaxed);
+                if let Err(error) = pumped {
                     tracing::debug!(server = %shared.inbox.key.server, %error, detail = error.detail(), "the event stream broke");
                 }
                 // One that is accepted and ended at once is no stream: asking for it again and again is of no use (FB36).

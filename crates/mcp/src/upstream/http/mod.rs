@@ -50,6 +50,8 @@ const EVENT_STREAM: &str = "text/event-stream";
 const ERROR_BODY: usize = 64 * 1024;
 /// How long a stream may go on after its answer, so that its connection can be used again.
 const AFTER_ANSWER: Duration = Duration::from_secs(1);
+/// How long an answer waits for progress that was sent before it on another stream, where its caller wants any.
+const BESIDE: Duration = Duration::from_millis(10);
 /// How long a new connection waits for the answer to its GET, before anything is called.
 const LISTENING: Duration = Duration::from_secs(1);
 /// How long a server may take to say whether it still has the session.
@@ -75,6 +77,8 @@ struct Shared {
     version: OnceLock<HeaderValue>,
     /// No sessions, no GET stream, no resuming.
     modern: AtomicBool,
+    /// Is the GET stream open right now?
+    is_listening: AtomicBool,
     /// Has the first GET been answered, whatever the answer?
     has_listened: watch::Sender<bool>,
     /// Held while the server is asked whether it has the session.
@@ -123,6 +127,7 @@ impl HttpLink {
             session: OnceLock::new(),
             version: OnceLock::new(),
             modern: AtomicBool::new(false),
+            is_listening: AtomicBool::new(false),
             has_listened: watch::Sender::new(false),
             last_ping: Mutex::new(None),
         };
@@ -234,6 +239,7 @@ impl Shared {
         match Media::of(&response) {
             Media::Json => {
                 let body = body::read(response, self.max_message).await?;
+                self.let_progress_pass(id).await;
                 self.take_first(&body, id).await
             }
             Media::Events => self.stream(response, id).await,
@@ -242,6 +248,13 @@ impl Shared {
                 self.take_unsaid(body, id).await
             }
             Media::Other(other) => Err(UpstreamError::protocol(format!("an answer of content type {other:?}"))),
+        }
+    }
+
+    /// What the server said of the call before it answered is on another stream, and may be read after the answer (FB85).
+    async fn let_progress_pass(&self, id: u64) {
+        if self.is_listening.load(Ordering::Relaxed) && self.inbox.wants_progress(id) {
+            tokio::time::sleep(BESIDE).await;
         }
     }
 
@@ -334,10 +347,6 @@ impl Shared {
 
     async fn failed(&self, response: Response<Body>, awaits: Option<u64>) -> Result<(), UpstreamError> {
         let status = response.status();
-        let in_session = self.session.get().is_some();
-        if status == StatusCode::NOT_FOUND && in_session {
-            return Err(self.expire(awaits));
-        }
         let is_json = matches!(Media::of(&response), Media::Json | Media::Unsaid);
         let body = body::read(response, ERROR_BODY).await.unwrap_or_default();
         // An error that names no request is about the one that it answers .
@@ -349,9 +358,15 @@ impl Shared {
             (true, Ok(Message::Response(answer))) if is_ours(&answer) => awaits.map(|id| (id, answer.outcome)),
             _ => None,
         };
-        // In words of its own (FB31): where they could mean that, it is asked.
-        let may_be_gone = self.is_in_session() && gone::may_be(status) && (answer.is_none() || gone::is_said(&body));
-        if may_be_gone && self.is_session_gone().await {
+        // By the specification a session that is gone is told by 404; where something else is said with it, or where words could mean that
+        // (FB31), the server is asked.
+        let is_gone = match answer {
+            _ if self.session.get().is_none() => false,
+            None if status == StatusCode::NOT_FOUND => true,
+            Some(_) if status != StatusCode::NOT_FOUND && !gone::is_said(&body) => false,
+            _ => self.is_in_session() && gone::may_be(status) && self.is_session_gone().await,
+        };
+        if is_gone {
             return Err(self.expire(awaits));
         }
         if let Some((id, outcome)) = answer {

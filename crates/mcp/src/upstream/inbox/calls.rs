@@ -2,7 +2,7 @@
 //! about, or none (threats 49, 50).
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,11 +13,15 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     upstream::{News, Owner, Speaker, UpstreamError},
-    wire::Outcome,
+    wire::{Outcome, RequestId},
 };
 
 /// How many calls that were given up without an answer are remembered; past it, nothing on the connection is attributed any more.
 pub(super) const MAX_ABANDONED: usize = 256;
+/// How many calls that were answered are remembered for the progress that comes late.
+pub(super) const MAX_ANSWERED: usize = 64;
+/// A longer token is not remembered.
+const LONGEST_TOKEN: usize = 256;
 
 /// The calls that the server may still say something about.
 #[derive(Default)]
@@ -25,6 +29,8 @@ pub(super) struct Calls {
     pub(super) pending: HashMap<u64, Pending>,
     /// Cancelled, or too late: the server may go on with them, and ask, until it has answered.
     pub(super) abandoned: HashMap<u64, Voice>,
+    /// Answered a moment ago: calls of sessions that want progress, with the token that the session knows.
+    answered: VecDeque<(u64, Arc<str>, RequestId)>,
     /// There were more than can be remembered.
     lost_track: bool,
     /// A message may come after the answer of the call that it is about.
@@ -41,6 +47,8 @@ pub(super) struct Pending {
     pub(super) pulse: Arc<Pulse>,
     /// `None`: the gateway's own request, which no client knows of.
     pub(super) voice: Option<Voice>,
+    /// The caller's, if it wants to hear of progress.
+    pub(super) token: Option<RequestId>,
 }
 
 /// Whose call it is: what is said about two calls of one voice may be told on either.
@@ -109,6 +117,24 @@ impl Calls {
             None if is_one_sessions => Subject::NoCall,
             None => Subject::Uncertain,
         }
+    }
+
+    /// The call is over, for its answer is there.
+    pub(super) fn answer(&mut self, id: u64) -> Option<Pending> {
+        let call = self.pending.remove(&id)?;
+        if let (Some(Voice::Session(session)), Some(token)) = (&call.voice, &call.token)
+            && token.raw().len() <= LONGEST_TOKEN
+        {
+            self.answered.truncate(MAX_ANSWERED - 1);
+            self.answered.push_front((id, Arc::clone(session), token.clone()));
+        }
+        Some(call)
+    }
+
+    /// Whose call it was that was answered, and the token that they gave it.
+    pub(super) fn answered(&self, id: u64) -> Option<(Arc<str>, &RequestId)> {
+        let (_, session, token) = self.answered.iter().find(|(of, ..)| *of == id)?;
+        Some((Arc::clone(session), token))
     }
 
     pub(super) fn forget(&mut self, id: u64) -> bool {

@@ -46,7 +46,7 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
     for step in steps {
         let mut call = |speaker, is_heard: bool| {
             let (news, hears) = mpsc::channel(4);
-            let call = inbox.register(is_heard.then_some(news), speaker).unwrap();
+            let call = inbox.register(is_heard.then_some(news), speaker, None).unwrap();
             messages.push((call.id, hears));
             awaited.push(call);
         };
@@ -179,11 +179,11 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
         let (inbox, _asked) = Inbox::new(key, speaks_late);
         let (before, open) = sessions.split_at(sessions.len() - 1);
         for session in before {
-            let call = inbox.register(None, Speaker::Session((*session).into())).unwrap();
+            let call = inbox.register(None, Speaker::Session((*session).into()), None).unwrap();
             inbox.deliver(&Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id)), None);
         }
         let (news, _heard) = mpsc::channel(4);
-        let _open = inbox.register(Some(news), Speaker::Session(open[0].into())).unwrap();
+        let _open = inbox.register(Some(news), Speaker::Session(open[0].into()), None).unwrap();
         let hearer = inbox.hearer(None, "notifications/message");
         assert_eq!(matches!(hearer, Hearer::Call(_)), is_told, "{speaks_late} {sessions:?}");
     }
