@@ -209,8 +209,7 @@ fn agrees(given: &str, value: &Value, kind: Primitive) -> bool {
 /// A value as a header can carry it: as it is, or base64 between the sentinels.
 pub(crate) fn encode(text: &str) -> HeaderValue {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) && text.trim_matches([' ', '\t']) == text;
-    let looks_encoded = text.starts_with(SENTINEL.0) && text.ends_with(SENTINEL.1);
-    let plain = (is_plain && !looks_encoded).then(|| HeaderValue::from_str(text).ok()).flatten();
+    let plain = (is_plain && encoded(text).is_none()).then(|| HeaderValue::from_str(text).ok()).flatten();
     plain.unwrap_or_else(|| {
         let encoded = format!("{}{}{}", SENTINEL.0, STANDARD.encode(text), SENTINEL.1);
         // Base64 and the sentinels are visible ASCII.
@@ -218,13 +217,40 @@ pub(crate) fn encode(text: &str) -> HeaderValue {
     })
 }
 
-/// What a header's value stands for; `None` when it has other than visible ASCII in it, or base64 that is none.
+/// What a header's value stands for; `None` for base64 that is none. There are clients that send UTF-8 as it is, or what of Latin-1 a browser's
+/// `fetch` takes (FB80): what it says is compared with the body all the same.
 pub(crate) fn decode(value: &HeaderValue) -> Option<String> {
-    let text = value.to_str().ok()?.trim_matches([' ', '\t']);
-    match text.strip_prefix(SENTINEL.0).and_then(|rest| rest.strip_suffix(SENTINEL.1)) {
+    let text = match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.as_bytes().iter().copied().map(char::from).collect(),
+    };
+    let text = text.trim_matches([' ', '\t']);
+    match encoded(text) {
         Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok(),
         None => Some(text.to_owned()),
     }
+}
+
+fn encoded(text: &str) -> Option<&str> {
+    text.strip_prefix(SENTINEL.0).and_then(|rest| rest.strip_suffix(SENTINEL.1))
+}
+
+/// The same headers, for a server that does not know the base64 form: what can stand in a header as UTF-8 stands there as it is. `None`: nothing is
+/// in that form.
+pub(crate) fn unencoded(headers: &HeaderMap) -> Option<HeaderMap> {
+    let mut found = false;
+    let plain = |value: &HeaderValue| {
+        encoded(value.to_str().ok()?)?;
+        let text = decode(value)?;
+        (text.trim_matches([' ', '\t']) == text).then(|| HeaderValue::from_bytes(text.as_bytes()).ok()).flatten()
+    };
+    let mut others = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let plain = plain(value);
+        found |= plain.is_some();
+        others.append(name, plain.unwrap_or_else(|| value.clone()));
+    }
+    found.then_some(others)
 }
 
 #[cfg(test)]

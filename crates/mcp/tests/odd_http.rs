@@ -484,3 +484,55 @@ async fn t31_an_endpoint_elsewhere_is_refused() {
     let error = connect(&pool).await.err().unwrap();
     assert!(matches!(&error, UpstreamError::Protocol { detail } if detail.contains("origin")), "{error:?}");
 }
+
+/// The base64 form is of the specification; a server that does not know it says that the header does not match the body.
+#[tokio::test]
+async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once() {
+    for takes_base64 in [true, false] {
+        let seen: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let noted = Arc::clone(&seen);
+        let handler = move |headers: HeaderMap, body: Bytes| {
+            let noted = Arc::clone(&noted);
+            async move {
+                let Some((id, method)) = asked(&body) else { return StatusCode::ACCEPTED.into_response() };
+                let outcome = match method.as_str() {
+                    "server/discover" => {
+                        r#""result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}"#
+                    }
+                    "tools/call" => {
+                        let name = headers["mcp-name"].as_bytes().to_vec();
+                        let is_read = name.starts_with(b"=?base64?") == takes_base64;
+                        noted.lock().unwrap().push(name);
+                        if is_read {
+                            r#""result":{"content":[]}"#
+                        } else {
+                            r#""error":{"code":-32020,"message":"Header mismatch"}"#
+                        }
+                    }
+                    _ => r#""error":{"code":-32601,"message":"no"}"#,
+                };
+                let status = if outcome.contains("-32020") { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+                let body = format!(r#"{{"jsonrpc":"2.0","id":{},{outcome}}}"#, id.raw());
+                (status, [("content-type", "application/json")], body).into_response()
+            }
+        };
+        let url = serve(Router::new().route("/mcp", any(handler))).await;
+        let pool = pool(http(&url));
+        let call = async |user: &str| {
+            let holder = Holder { era: Era::Modern, ..holder(user, "1") };
+            let params = support::payload(&json!({ "name": "café", "arguments": {} }));
+            pool.request(&name("fixture"), &holder, "tools/call", Some(params), Call::default()).await
+        };
+        for user in ["ada", "ada", "bob"] {
+            let answer = call(user).await;
+            assert!(matches!(&answer, Ok(Outcome::Result(_))), "{answer:?}");
+        }
+        let (coded, plain) = (b"=?base64?Y2Fmw6k=?=".to_vec(), "café".as_bytes().to_vec());
+        let expected = if takes_base64 {
+            vec![coded.clone(), coded.clone(), coded]
+        } else {
+            vec![coded, plain.clone(), plain.clone(), plain]
+        };
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+}

@@ -25,8 +25,36 @@ fn values_are_written_as_headers_can_carry_them() {
         assert_eq!(decode(&encode(value)).as_deref(), Some(value));
     }
     assert_eq!(decode(&HeaderValue::from_static("=?base64?***?=")), None);
-    assert_eq!(decode(&HeaderValue::from_bytes(b"caf\xe9").unwrap()), None);
     assert_eq!(decode(&HeaderValue::from_static("=?base64?/w==?=")), None, "no UTF-8");
+}
+
+#[test]
+fn fb80_what_is_no_ascii_is_read_as_it_came() {
+    for (bytes, text) in [
+        ("Hello, 世界".as_bytes(), "Hello, 世界"),
+        (b"caf\xe9", "café"),
+        ("café".as_bytes(), "café"),
+        ("\u{a0}x\u{3000}".as_bytes(), "\u{a0}x\u{3000}"),
+        (b"=?base64?Y2Fmw6k=?=", "café"),
+    ] {
+        assert_eq!(decode(&HeaderValue::from_bytes(bytes).unwrap()).as_deref(), Some(text), "{text}");
+    }
+}
+
+#[test]
+fn fb80_a_server_that_does_not_know_base64_gets_what_can_stand_there() {
+    let headers = |values: &[&str]| {
+        let values =
+            values.iter().map(|value| (HeaderName::from_static("mcp-name"), HeaderValue::from_bytes(value.as_bytes()).unwrap()));
+        values.collect::<HeaderMap>()
+    };
+    let coded =
+        |texts: &[&str]| texts.iter().map(|text| (HeaderName::from_static("mcp-name"), encode(text))).collect::<HeaderMap>();
+    assert_eq!(unencoded(&coded(&["café"])), Some(headers(&["café"])));
+    assert_eq!(unencoded(&coded(&["x"])), None, "nothing to change");
+    for never in [" padded ", "line1\nline2", "nul\0"] {
+        assert_eq!(unencoded(&coded(&[never])), None, "{never:?} can stand in no header");
+    }
 }
 
 #[test]

@@ -14,17 +14,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ConnectionKey, Event, Hold, News, Speaker, UpstreamError,
+    ConnectionKey, Event, Hello, Hold, News, Speaker, UpstreamError,
     activity::Activity,
     handshake,
     inbox::{Awaited, Inbox},
     kept::{Held, Kept, Record},
     link::{Link, Outgoing},
     listen::{Listening, Subject},
-    modern, probe,
+    modern::{self, PlainHeaders},
+    probe,
 };
 use crate::{
     era::Era,
+    mirror,
     sync::locked,
     wire::{self, Outcome, Payload, RequestId},
 };
@@ -81,12 +83,28 @@ pub struct Connection {
     record: Mutex<Option<Arc<Held>>>,
     /// Of a modern server: the stream of its changes.
     listening: Option<Listening>,
+    plain_headers: Arc<PlainHeaders>,
 }
 
 impl Connection {
-    pub(super) fn new(inbox: Arc<Inbox>, link: Arc<dyn Link>, info: ServerInfo, request_timeout: Duration) -> Self {
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        link: Arc<dyn Link>,
+        info: ServerInfo,
+        request_timeout: Duration,
+        hello: &Hello,
+    ) -> Self {
         let listening = (info.era == Era::Modern).then(|| Listening::start(&inbox, &link, &info));
-        Self { inbox, link, info, activity: Arc::default(), request_timeout, record: Mutex::default(), listening }
+        Self {
+            inbox,
+            link,
+            info,
+            activity: Arc::default(),
+            request_timeout,
+            record: Mutex::default(),
+            listening,
+            plain_headers: Arc::clone(&hello.plain_headers),
+        }
     }
 
     pub fn info(&self) -> &ServerInfo {
@@ -116,8 +134,28 @@ impl Connection {
             if is_whole { params } else { Some(modern::own_params(params.as_ref(), &self.inbox.key.face.capabilities())?) };
         let mut headers = modern::headers(method, params.as_ref())?;
         headers.extend(call.headers);
-        let call = Call { headers, ..call };
-        ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await
+        self.ask_in_its_form(method, params, Call { headers, ..call }).await
+    }
+
+    /// With the headers in the form that the server is known to take; the other one, once, if it says that they do not match the body.
+    async fn ask_in_its_form(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
+        let Some(plain) = mirror::unencoded(&call.headers) else {
+            return ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await;
+        };
+        let server = &self.inbox.key.server;
+        let is_plain = self.plain_headers.are_for(server);
+        let (first, second) = if is_plain { (plain, call.headers) } else { (call.headers, plain) };
+        let call = Call { headers: first, ..call };
+        let outcome = ask(&self.inbox, &self.link, method, params.clone(), call.clone(), self.request_timeout).await?;
+        if !modern::is_mismatch(&outcome) {
+            return Ok(outcome);
+        }
+        let other = ask(&self.inbox, &self.link, method, params, Call { headers: second, ..call }, self.request_timeout).await?;
+        if !modern::is_mismatch(&other) {
+            tracing::info!(%server, is_utf8 = !is_plain, "the server takes headers that are no ASCII in another form");
+            self.plain_headers.note(server, !is_plain);
+        }
+        Ok(other)
     }
 
     /// Wants to hear of a task, or no longer. Does the server tell of it?

@@ -189,4 +189,6 @@ pub(crate) struct Hello {
     pub(crate) hurry: CancellationToken,
     /// What a shutdown waits for.
     pub(crate) tasks: TaskTracker,
+    /// Which servers take headers as UTF-8 alone.
+    pub(crate) plain_headers: Arc<modern::PlainHeaders>,
 }

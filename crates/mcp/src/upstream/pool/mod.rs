@@ -68,6 +68,7 @@ impl Upstreams {
             max_message: options.max_message,
             close_grace: options.close_grace,
             hurry: CancellationToken::new(),
+            plain_headers: Arc::default(),
         };
         let pool = Pool {
             specs: ArcSwap::from_pointee(specs.into_iter().map(Arc::new).collect()),
