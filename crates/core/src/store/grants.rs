@@ -90,6 +90,9 @@ pub trait GrantStore: Send + Sync {
 
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError>;
 
+    /// The grant, revoked or not, with its family, if it has one.
+    async fn find_family(&self, grant: &GrantId) -> Result<Option<FoundRefresh>, StoreError>;
+
     /// These grants, as far as they are not revoked, newest first, at most `limit`.
     async fn list_grants(&self, of: &GrantsOf, limit: u32) -> Result<Vec<Grant>, StoreError>;
 }

@@ -48,6 +48,7 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
     };
     let bearer = Bearer {
         grants: Arc::clone(&house.ground.stores.grants),
+        logins: Arc::clone(&house.ground.stores.logins),
         cache: house.ground.tokens.clone(),
         resources: Arc::clone(&house.resources),
         admission: house.ground.admission.subscribe(),

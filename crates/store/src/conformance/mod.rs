@@ -103,7 +103,7 @@ macro_rules! conformance_suite {
             listed_by_whose_they_are, revoking_beats_redeeming, one_token_ends_alone
         }
         $crate::conformance_suite! { @port $backend
-            rotation: an_exchange_keeps_family_and_access, a_family_changes_only_as_it_was_found, nothing_to_exchange,
+            rotation: an_exchange_keeps_family_and_access, the_family_of_a_grant, a_family_changes_only_as_it_was_found, nothing_to_exchange,
             revoked_changes_no_more, failed_exchange_is_undone, one_of_many_exchanges_wins,
             one_of_many_exchanges_at_two_gateways_wins, fb16_a_thousand_exchanges_cost_what_ten_do,
             tokens_of_earlier_versions_are_found_and_become_a_family, one_of_many_makes_the_family_of_an_earlier_grant,

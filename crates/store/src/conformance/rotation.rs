@@ -6,6 +6,7 @@ use std::sync::Arc;
 use portunus_core::{
     Timestamp,
     grant::Grant,
+    ids::GrantId,
     refresh::{EarlierRefresh, FoundRefresh, PresentedRefresh, RefreshFamily, RefreshKey, Standing},
     secret::TokenHash,
     store::{FamilyChange, GrantStore, GrantWithTokens, KeptRefresh, Record, RecordKind, StoreError, Stores, UsedRefresh},
@@ -55,6 +56,28 @@ pub async fn an_exchange_keeps_family_and_access<B: Backend>() {
     let end = exchange.after.expires_at;
     assert!(stores.grants.find_refresh(&refresh_key(1), end - TICK).await.unwrap().is_some(), "from its use anew");
     assert_eq!(stores.grants.find_refresh(&refresh_key(1), end).await.unwrap(), None);
+}
+
+pub async fn the_family_of_a_grant<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let first_grant = granted(&stores, 1).await;
+    let first = family(1, &first_grant);
+    let found = FoundRefresh { grant: first_grant.clone(), family: Some(first.clone()), earlier: None };
+    assert_eq!(stores.grants.find_family(&first_grant.id).await.unwrap(), Some(found.clone()));
+    let exchange = change(Some(&first), 2, &first_grant, NOW);
+    assert!(stores.grants.change_family(&exchange).await.unwrap());
+    let found = FoundRefresh { family: Some(exchange.after), ..found };
+    assert_eq!(stores.grants.find_family(&first_grant.id).await.unwrap(), Some(found));
+    stores.grants.revoke_grant(&first_grant.id, NOW).await.unwrap();
+    let revoked = stores.grants.find_family(&first_grant.id).await.unwrap();
+    assert_eq!(revoked.and_then(|found| found.grant.revoked_at), Some(NOW), "it is told of a revoked one too");
+    let other = grant(3);
+    stores.logins.insert_user(&user(3)).await.unwrap();
+    stores.grants.insert_grant(&other, &access(3, &other)).await.unwrap();
+    let alone = FoundRefresh { grant: other.clone(), family: None, earlier: None };
+    assert_eq!(stores.grants.find_family(&other.id).await.unwrap(), Some(alone));
+    assert_eq!(stores.grants.find_family(&GrantId::from_text("ptn_grant_unknown")).await.unwrap(), None);
 }
 
 pub async fn a_family_changes_only_as_it_was_found<B: Backend>() {

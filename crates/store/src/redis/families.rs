@@ -84,6 +84,15 @@ pub(super) async fn find(database: &Database, by: &RefreshKey, now: Timestamp) -
     Ok(Some(FoundRefresh { grant: grant.now(&present.epochs), family, earlier }))
 }
 
+pub(super) async fn of_grant(database: &Database, id: &GrantId) -> Result<Option<FoundRefresh>, StoreError> {
+    let Some(at) = database.place_of(&database.keys.grant_pointer(id)).await? else { return Ok(None) };
+    let family = database.family_at(&at).await?;
+    let Some(grant) = database.grant_at(&at).await? else { return Ok(None) };
+    // After the family was read: a revocation in between counts.
+    let present = database.present(&Owners::from(&grant.grant)).await?;
+    Ok(Some(FoundRefresh { grant: grant.now(&present.epochs), family, earlier: None }))
+}
+
 pub(super) async fn change(database: &Database, change: &FamilyChange) -> Result<bool, StoreError> {
     let FamilyChange { after, access, .. } = change;
     let keys = &database.keys;

@@ -124,6 +124,10 @@ impl GrantStore for RedisGrantStore {
         Ok(Some(found.now(&present.epochs)))
     }
 
+    async fn find_family(&self, grant: &GrantId) -> Result<Option<FoundRefresh>, StoreError> {
+        families::of_grant(&self.0, grant).await
+    }
+
     async fn list_grants(&self, of: &GrantsOf, limit: u32) -> Result<Vec<Grant>, StoreError> {
         grants_of::list(&self.0, of, limit).await
     }

@@ -158,14 +158,17 @@ impl GrantStore for SqliteGrantStore {
     }
 
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        let id = id.as_str().to_owned();
+        let id = id.clone();
+        self.0.read(move |db| find_grant(db, &id)).await
+    }
+
+    async fn find_family(&self, grant: &GrantId) -> Result<Option<FoundRefresh>, StoreError> {
+        let (id, sealer) = (grant.clone(), Arc::clone(&self.0.sealer));
         self.0
             .read(move |db| {
-                let row: Option<(String, Option<i64>)> = db
-                    .prepare_cached("SELECT record, revoked_at FROM grants WHERE id = ?1")?
-                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()?;
-                row.map(|(record, revoked_at)| read_grant(&record, revoked_at)).transpose()
+                let Some(grant) = find_grant(db, &id)? else { return Ok(None) };
+                let family = families::of_grant(db, &id, &sealer)?;
+                Ok(Some(FoundRefresh { grant, family, earlier: None }))
             })
             .await
     }
@@ -174,6 +177,14 @@ impl GrantStore for SqliteGrantStore {
         let of = of.clone();
         self.0.read(move |db| grants_of::list(db, &of, limit)).await
     }
+}
+
+fn find_grant(db: &Connection, id: &GrantId) -> Result<Option<Grant>, Failure> {
+    let row: Option<(String, Option<i64>)> = db
+        .prepare_cached("SELECT record, revoked_at FROM grants WHERE id = ?1")?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    row.map(|(record, revoked_at)| read_grant(&record, revoked_at)).transpose()
 }
 
 fn find_access(db: &Connection, hash: TokenHash, now: Timestamp) -> Result<Option<FoundAccess>, Failure> {

@@ -11,10 +11,11 @@ use portunus_core::{
         header as header_rules,
         metadata::{self, Challenge},
     },
-    principal::Principal,
+    principal::{Principal, User},
+    refresh::FoundRefresh,
     resource::{Resource, ResourceAddress, Resources},
     secret::{TokenHash, TokenSecret},
-    store::{GrantStore, StoreError},
+    store::{GrantStore, LoginStore, StoreError},
     token::FoundAccess,
 };
 use serde_json::json;
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 
 use super::cache::{Entry, TokenCache};
 use crate::edge::{
-    house::{Providers, Standing},
+    house::{self, Providers},
     throttle::FailedAuthentication,
 };
 
@@ -30,6 +31,7 @@ use crate::edge::{
 #[derive(Clone)]
 pub struct Bearer {
     pub grants: Arc<dyn GrantStore>,
+    pub logins: Arc<dyn LoginStore>,
     pub cache: TokenCache,
     pub resources: Arc<Resources>,
     /// Changes with the configuration.
@@ -41,6 +43,16 @@ pub struct Bearer {
 pub struct Admitted {
     pub principal: Arc<Principal>,
     pub look_up: Arc<Entry>,
+}
+
+/// Whether what was begun with a token may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Live,
+    /// The token has run out, and its client has not asked for another yet.
+    RunOut,
+    /// Revoked, or of somebody who is not admitted any more.
+    Ended,
 }
 
 /// Why a request was not let through.
@@ -63,23 +75,37 @@ impl Bearer {
         Ok(Admitted { principal: Arc::clone(&entry.principal), look_up: entry })
     }
 
-    /// Is the token still good for this resource?
-    pub async fn is_live(&self, token: &TokenHash, resource: &Resource) -> Result<bool, StoreError> {
-        Ok(self.find_live(token, resource).await?.is_some())
+    /// May what this token began go on? Access tokens are short, and their client refreshes: what runs on needs one of the same grant, and so of
+    /// the same client, that is good now.
+    pub async fn standing(&self, of: &FoundAccess, resource: &Resource) -> Result<Standing, StoreError> {
+        let now = self.clock.now();
+        if of.token.expires_at > now {
+            // One that was ended before its time takes with it what it began.
+            let is_live = self.find_live(&of.token.hash, resource).await?.is_some();
+            return Ok(if is_live { Standing::Live } else { Standing::Ended });
+        }
+        let Some(FoundRefresh { grant, family: Some(family), .. }) = self.grants.find_family(&of.grant.id).await? else {
+            return Ok(Standing::Ended);
+        };
+        let user = self.logins.find_user(&of.user.id).await?;
+        if !grant.is_live(now) || !user.is_some_and(|user| self.is_admitted(&user)) {
+            return Ok(Standing::Ended);
+        }
+        Ok(if family.state.has_access(now) { Standing::Live } else { Standing::RunOut })
     }
 
     async fn find_live(&self, token: &TokenHash, resource: &Resource) -> Result<Option<Arc<Entry>>, StoreError> {
         let now = self.clock.now();
         let found = self.find(token).await?;
         Ok(found.filter(|entry| {
-            entry.found.token.expires_at > now && entry.found.token.resource == *resource && self.is_admitted(&entry.found)
+            entry.found.token.expires_at > now && entry.found.token.resource == *resource && self.is_admitted(&entry.found.user)
         }))
     }
 
     /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone live out their hour, and are not renewed.
-    fn is_admitted(&self, found: &FoundAccess) -> bool {
+    fn is_admitted(&self, user: &User) -> bool {
         let providers = self.admission.borrow();
-        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(&found.user), Standing::NotAdmitted(_)))
+        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(user), house::Standing::NotAdmitted(_)))
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {

@@ -4,3 +4,4 @@
 mod browsers;
 mod documents;
 mod providers;
+mod streams;
