@@ -167,6 +167,17 @@ pub struct Client {
 }
 
 impl Client {
+    /// Which application a registration is of: one that registers itself anew, with the same name and redirect URIs, is the same (FB77). `None` for
+    /// who has no name, and for documents and configured clients, whose id stays.
+    pub fn application(&self) -> Option<TokenHash> {
+        let name = self.name.as_deref().filter(|_| self.source == ClientSource::Registered)?;
+        let mut uris: Vec<&str> = self.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        uris.sort_unstable();
+        uris.dedup();
+        // No URI has a space in it; a name may have anything.
+        Some(TokenHash::of(&format!("application v1 {} {} {name}", uris.len(), uris.join(" "))))
+    }
+
     /// A public client that has registered nothing yet: the start of every way clients come to be.
     pub const fn new(id: ClientId, created_at: Timestamp) -> Self {
         Self {
@@ -236,5 +247,34 @@ mod tests {
         for grant in [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials] {
             assert_eq!(serde_json::to_value(grant).unwrap(), grant.as_str());
         }
+    }
+
+    #[test]
+    fn fb77_an_application_is_its_name_and_its_redirect_uris() {
+        let client = |id: &str, name: Option<&str>, uris: &[&str]| Client {
+            name: name.map(str::to_owned),
+            redirect_uris: uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect(),
+            ..Client::new(ClientId::from_text(id), Timestamp::from_secs(0))
+        };
+        let (web, local) = ("https://app.example/cb", "http://localhost:3118/callback");
+        let known = client("one", Some("Editor"), &[web, local]).application().unwrap();
+        let cases = [
+            (Some("Editor"), vec![web, local], true),
+            (Some("Editor"), vec![local, web], true),
+            (Some("Editor "), vec![web, local], false),
+            (Some("editor"), vec![web, local], false),
+            (Some("Editor"), vec![web], false),
+            (Some("Editor"), vec![web, local, "https://evil.example/cb"], false),
+            (Some("Editor"), vec![web, "http://localhost:3119/callback"], false),
+            (None, vec![web, local], false),
+        ];
+        for (name, uris, is_same) in cases {
+            assert_eq!(client("two", name, &uris).application() == Some(known), is_same, "{name:?} {uris:?}");
+        }
+        // What is left out of one part is not made up by the other.
+        let moved = client("two", Some(&format!("{local} Editor")), &[web]);
+        assert_ne!(moved.application(), client("two", Some("Editor"), &[local, web]).application());
+        let configured = Client { source: ClientSource::Configured, ..client("one", Some("Editor"), &[web]) };
+        assert_eq!(configured.application(), None, "its id stays");
     }
 }

@@ -21,6 +21,9 @@ pub struct Grant {
     #[serde(alias = "resource")]
     pub resources: ResourceSet,
     pub scopes: ScopeSet,
+    /// What the client was known as ([`crate::client::Client::application`]); `None` of older versions too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<TokenHash>,
     /// The login it was given in, for ending both together.
     pub login: Option<TokenHash>,
     pub created_at: Timestamp,

@@ -7,6 +7,7 @@ use crate::{
     ids::{ClientId, GrantId, ProviderName, UserId},
     resource::Resource,
     scope::ScopeSet,
+    secret::TokenHash,
 };
 
 /// A person who has signed in at least once, as the identity provider last described them.
@@ -63,6 +64,9 @@ pub struct Principal {
     /// What the identity provider calls the person.
     pub subject: String,
     pub client: ClientId,
+    /// What the client is known as, if it registered itself ([`crate::client::Client::application`]).
+    #[serde(default)]
+    pub application: Option<TokenHash>,
     pub grant: GrantId,
     pub resource: Resource,
     pub scopes: ScopeSet,

@@ -30,6 +30,7 @@ fn found() -> FoundAccess {
         id: GrantId::from_text("grant"),
         user: user.id.clone(),
         client: ClientId::from_text("client"),
+        application: None,
         resources: ResourceSet::from(resource.clone()),
         scopes: scopes.clone(),
         login: Some(TokenHash::of("login")),

@@ -207,6 +207,7 @@ mod tests {
             user: UserId::of("https://idp.example", "alice"),
             subject: "alice".to_owned(),
             client: ClientId::from_text("client"),
+            application: None,
             grant: GrantId::from_text("grant"),
             resource: Resource::from_stored("https://gateway.example/mcp/dice"),
             scopes: ScopeSet::parse("mcp").unwrap(),

@@ -67,6 +67,7 @@ fn principal_of(user: &User, resources: &Resources) -> Principal {
         user: user.id.clone(),
         subject: user.subject.clone(),
         client: ClientId::from_text("browser"),
+        application: None,
         grant: GrantId::from_text("browser"),
         resource: resources.root(),
         scopes: ScopeSet::parse(scope::MCP).unwrap_or_default(),

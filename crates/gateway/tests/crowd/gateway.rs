@@ -112,6 +112,7 @@ async fn write_people(folder: &Path, address: SocketAddr, count: usize) -> Vec<S
             id: GrantId::from_text(format!("ptn_grant_{n}")),
             user: user.id,
             client: ClientId::from_text("ptn_client_crowd"),
+            application: None,
             resources: ResourceSet::from(resource.clone()),
             scopes: scopes.clone(),
             login: None,

@@ -3,10 +3,13 @@
 
 use std::sync::{Arc, atomic::AtomicUsize};
 
-use portunus_core::ids::ServerName;
+use portunus_core::{
+    ids::{ClientId, ServerName},
+    secret::TokenHash,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Session, SessionId, level::Level};
+use super::{Kind, Session, SessionId, is_same_client, level::Level};
 use crate::{
     era,
     face::Face,
@@ -20,6 +23,8 @@ const IDS_OF_A_LIFE: u64 = 1 << 24;
 #[derive(Serialize, Deserialize)]
 struct Kept {
     client: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    application: Option<TokenHash>,
     resource: String,
     /// The one server of its view.
     server: Option<String>,
@@ -39,6 +44,7 @@ impl Session {
         let Kind::Handshake { client_info, revision } = &self.kind else { return None };
         let kept = Kept {
             client: self.client.as_str().to_owned(),
+            application: self.application,
             resource: self.resource.as_str().to_owned(),
             server: server_of(&self.view),
             revision: (*revision).to_owned(),
@@ -55,13 +61,16 @@ impl Session {
     /// understand.
     pub(crate) fn read(id: SessionId, caller: &Caller, state: &[u8], room: Arc<AtomicUsize>) -> Option<Self> {
         let kept: Kept = serde_json::from_slice(state).ok()?;
-        let is_own = kept.client == caller.principal.client.as_str()
+        let client = ClientId::from_text(kept.client);
+        let is_own = is_same_client(&client, kept.application, caller)
             && kept.resource == caller.principal.resource.as_str()
             && kept.server == server_of(&caller.view);
         let revision = era::LEGACY.into_iter().find(|revision| *revision == kept.revision).filter(|_| is_own)?;
         let kind = Kind::Handshake { client_info: Payload::from_json(&kept.client_info).ok()?, revision };
         let face = Face::of(Payload::from_json(&kept.capabilities).ok().as_ref());
         let mut session = Self::new(id, caller, kind, face, room);
+        // What is its client's stays so.
+        (session.client, session.application) = (client, kept.application);
         session.life = kept.life + 1;
         let first = u64::from(session.life) * IDS_OF_A_LIFE;
         session.asks.begin_at(first);

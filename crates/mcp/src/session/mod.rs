@@ -17,6 +17,7 @@ use portunus_core::{
     entropy::{Entropy, random_bytes},
     ids::{ClientId, ServerName, UserId},
     resource::Resource,
+    secret::TokenHash,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -98,6 +99,8 @@ pub(crate) struct Session {
     pub(crate) face: Face,
     pub(crate) person: Person,
     pub(crate) client: ClientId,
+    /// What the client is known as: one that registered itself anew goes on with its sessions.
+    application: Option<TokenHash>,
     resource: Resource,
     pub(crate) asks: Asks,
     /// Milliseconds on the table's clock.
@@ -139,6 +142,7 @@ impl Session {
             user: caller.principal.user.clone(),
             view: caller.view.clone(),
             client: caller.principal.client.clone(),
+            application: caller.principal.application,
             resource: caller.principal.resource.clone(),
             last_used: AtomicU64::new(0),
             record_touched: AtomicU64::new(0),
@@ -159,7 +163,7 @@ impl Session {
     pub(crate) fn is_of(&self, caller: &Caller) -> bool {
         let principal = &caller.principal;
         self.user == principal.user
-            && self.client == principal.client
+            && is_same_client(&self.client, self.application, caller)
             && self.resource == principal.resource
             && self.view == caller.view
     }
@@ -320,6 +324,12 @@ impl Session {
     pub(crate) fn stream_closed(&self) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The same registration, or the same application registered anew: there are clients that do so at each authorization (FB77).
+fn is_same_client(client: &ClientId, application: Option<TokenHash>, caller: &Caller) -> bool {
+    let principal = &caller.principal;
+    *client == principal.client || application.is_some_and(|application| principal.application == Some(application))
 }
 
 impl fmt::Debug for Session {

@@ -60,6 +60,7 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
         user: UserId::from_text(user),
         subject: "subject".to_owned(),
         client: ClientId::from_text("ptn_client_test"),
+        application: None,
         grant: GrantId::from_text("ptn_grant_test"),
         resource: Resource::from_stored(resource),
         scopes: ScopeSet::default(),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use portunus_core::{ids::ClientId, resource::Resource};
+use portunus_core::{ids::ClientId, resource::Resource, secret::TokenHash};
 use portunus_mcp::{
     hub::{Caller, HubSettings, View},
     spec::Isolation,
@@ -52,6 +52,38 @@ async fn t36_a_session_is_its_owners_alone() {
         assert_eq!(client.hub.delete(stranger, &client.headers()).await.status, StatusCode::NOT_FOUND);
     }
     assert_eq!(status(&client, own).await.0, StatusCode::OK, "the attempts changed nothing");
+}
+
+/// An application that registers itself at each authorization is the same one; the id of its registration is another.
+#[tokio::test]
+async fn fb77_an_application_that_registered_anew_keeps_its_session_and_no_other_gets_it() {
+    let hub = hub(&dice(), HubSettings::default());
+    let as_registered = |user: &str, id: &str, application: Option<&str>| {
+        let own = caller(user, View::One(name("dice")));
+        let mut principal = (*own.principal).clone();
+        principal.client = ClientId::from_text(id);
+        principal.application = application.map(TokenHash::of);
+        Caller { principal: Arc::new(principal), ..own }
+    };
+    let client = Client::open(&hub, as_registered("alice", "one", Some("editor"))).await;
+    assert_eq!(status(&client, as_registered("alice", "two", Some("editor"))).await.0, StatusCode::OK);
+    assert_eq!(status(&client, as_registered("alice", "one", None)).await.0, StatusCode::OK, "the id alone is enough");
+    for (user, id, application) in [
+        ("alice", "two", Some("another")),
+        ("alice", "two", None),
+        ("mallory", "two", Some("editor")),
+        ("mallory", "one", Some("editor")),
+    ] {
+        let other = as_registered(user, id, application);
+        assert_eq!(status(&client, other.clone()).await.0, StatusCode::NOT_FOUND, "{user} {id} {application:?}");
+        assert_eq!(client.hub.delete(other, &client.headers()).await.status, StatusCode::NOT_FOUND);
+    }
+    let nameless = Client::open(&hub, as_registered("alice", "one", None)).await;
+    assert_eq!(
+        status(&nameless, as_registered("alice", "two", None)).await.0,
+        StatusCode::NOT_FOUND,
+        "no name is no name in common"
+    );
 }
 
 #[tokio::test]

@@ -114,6 +114,7 @@ fn caller(view: View) -> Caller {
         user: UserId::from_text("alice"),
         subject: "alice".to_owned(),
         client: ClientId::from_text("ptn_client_test"),
+        application: None,
         grant: GrantId::from_text("ptn_grant_test"),
         resource: Resource::from_stored("https://gateway.test/mcp".to_owned()),
         scopes: ScopeSet::default(),

@@ -201,6 +201,7 @@ pub(super) fn grant(n: u32) -> Grant {
         id: GrantId::from_text(format!("grant {n}")),
         user: user(n).id,
         client: client_id(n),
+        application: even(n, hash("application", n)),
         resources: resources(n),
         scopes: scopes("mcp offline_access"),
         login: even(n, hash("login", n)),

@@ -92,6 +92,7 @@ pub fn grant() -> Grant {
         id: GrantId::from_text("grant"),
         user: user().id,
         client: ClientId::from_text("client"),
+        application: None,
         resources: Resource::from_stored("https://gateway.example/mcp").into(),
         scopes: ScopeSet::default(),
         login: None,

@@ -50,6 +50,7 @@ pub fn client_credentials(
         id: GrantId::generate(entropy),
         user: user.id.clone(),
         client: client.id.clone(),
+        application: None,
         resources: resource.clone().into(),
         scopes: scopes.clone(),
         login: None,

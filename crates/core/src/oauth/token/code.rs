@@ -65,6 +65,7 @@ pub fn redeem(client: &AuthenticatedClient, checked: &CheckedCode, address: Opti
         id: GrantId::generate(entropy),
         user: code.user.clone(),
         client: code.client.clone(),
+        application: client.client().application(),
         resources: code.resources.clone(),
         scopes: code.scopes.clone(),
         login: code.login,

@@ -165,6 +165,7 @@ pub(super) fn principal_of(found: &FoundAccess) -> Principal {
         user: found.user.id.clone(),
         subject: found.user.subject.clone(),
         client: found.grant.client.clone(),
+        application: found.grant.application,
         grant: found.grant.id.clone(),
         resource: found.token.resource.clone(),
         scopes: found.token.scopes.clone(),

@@ -26,6 +26,7 @@ fn principal() -> Principal {
         user: UserId::of("https://idp.example", "alice"),
         subject: "subject".to_owned(),
         client: ClientId::from_text("ptn_client_x"),
+        application: None,
         grant: GrantId::from_text("ptn_grant_x"),
         resource: Resource::from_stored("https://gw.example/mcp/dice"),
         scopes: ScopeSet::default(),

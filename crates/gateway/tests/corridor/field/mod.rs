@@ -4,4 +4,5 @@
 mod browsers;
 mod documents;
 mod providers;
+mod registered_anew;
 mod streams;

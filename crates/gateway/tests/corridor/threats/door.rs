@@ -2,7 +2,7 @@
 
 use portunus::config::ProxyRoute;
 use portunus_testkit::{
-    agent::{McpClient, Page, Request, raw},
+    agent::{McpClient, OAuthClient, Page, Request, raw},
     mcp_servers::FixtureServer,
 };
 use serde_json::json;
@@ -152,7 +152,10 @@ async fn t36_a_session_belongs_to_its_user_client_and_resource() {
     let world = World::start().await;
     let (_, browser, tokens) = world.connect("/mcp").await;
     let own = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    let (_, _, other_client) = world.connect("/mcp").await;
+    // One that says it is another application: the same one, registered anew, goes on with its session (FB77).
+    let other = json!({ "client_name": "Another client" });
+    let other = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), other).await;
+    let other_client = other.connect(&world.browser()).await;
     let (_, _, other_resource) = world.connect("/mcp/dice").await;
     world.okta.sign_in_as("bob");
     let (_, _, other_user) = world.connect("/mcp").await;

@@ -36,6 +36,7 @@ pub(crate) fn found(name: &str) -> FoundAccess {
         id: GrantId::from_text(name),
         user: user.id.clone(),
         client: ClientId::from_text("client"),
+        application: None,
         resources: ResourceSet::from(resource.clone()),
         scopes: scopes.clone(),
         login: None,
