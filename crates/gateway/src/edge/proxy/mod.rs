@@ -1,6 +1,8 @@
 //! The guarded reverse proxy for `proxies` of `config.yaml`: strips the pattern, forwards the rest byte for byte, streams both
-//! ways. Paths are rewritten in [`path`], headers pass through [`headers`]; who may call is decided before.
+//! ways. Paths are rewritten in [`path`], headers pass through [`headers`]; the one event that names an address is [`endpoint`]'s. Who may call
+//! is decided before.
 
+mod endpoint;
 mod headers;
 mod path;
 mod trailers;
@@ -139,7 +141,16 @@ impl ProxyRoutes {
         parts.headers = headers::incoming(parts.headers, |location| rewrite.incoming(location, &self.public_url));
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        Ok(Response::from_parts(parts, Body::new(WithoutTrailers(body))))
+        let body = WithoutTrailers(body);
+        if parts.status == StatusCode::OK && endpoint::may_begin(&parts.headers) {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            let (rewrite, public_url) = (rewrite.clone(), self.public_url.clone());
+            return Ok(Response::from_parts(
+                parts,
+                endpoint::rewritten(body, move |address| rewrite.endpoint(address, &public_url)),
+            ));
+        }
+        Ok(Response::from_parts(parts, Body::new(body)))
     }
 }
 

@@ -108,6 +108,24 @@ impl Rewrite {
         }
         Some(rewritten)
     }
+
+    /// The address to which a server on HTTP+SSE sends its client, as [`Rewrite::incoming`] does it. One below the pattern stays: the server has
+    /// heard of `X-Forwarded-Prefix`. One that leads out of the route is told to whoever reads the log, for its client cannot follow it.
+    pub(super) fn endpoint(&self, address: &str, public_url: &PublicUrl) -> Option<String> {
+        if address.starts_with(&self.pattern) {
+            return None;
+        }
+        let rewritten = self.incoming(address, public_url);
+        if rewritten.is_none() && (address.starts_with('/') || Url::parse(address).is_ok()) {
+            let pattern = &self.pattern;
+            tracing::warn!(
+                pattern,
+                address,
+                "the server sends its clients to an address that is not behind this route: they come without a token that it takes"
+            );
+        }
+        rewritten
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +151,25 @@ mod tests {
             let rewrite = Rewrite::new("/mcp/dice/", &Url::parse(target).unwrap());
             let uri = rewrite.outgoing(&asked.parse().unwrap()).map(|uri| uri.to_string());
             assert_eq!(uri.as_deref(), expected.as_ref().map(|text| *text), "{asked}");
+        }
+    }
+
+    #[test]
+    fn fb51_addresses_of_endpoints_come_below_the_pattern() {
+        let public = PublicUrl::parse("https://gw.example").unwrap();
+        let cases = [
+            ("http://t:3000", "/messages?sessionId=1", Some("/mcp/dice/messages?sessionId=1")),
+            ("http://t:3000", "http://t:3000/messages", Some("https://gw.example/mcp/dice/messages")),
+            ("http://t/base", "/base/messages/", Some("/mcp/dice/messages/")),
+            ("http://t:3000", "/mcp/dice/messages", None),
+            ("http://t:3000", "messages?sessionId=1", None),
+            ("http://t:3000", "?sessionId=1", None),
+            ("http://t:3000", "https://gw.example/mcp/dice/messages", None),
+            ("http://t/base", "/other", None),
+        ];
+        for (target, address, expected) in cases {
+            let rewrite = Rewrite::new("/mcp/dice/", &Url::parse(target).unwrap());
+            assert_eq!(rewrite.endpoint(address, &public).as_deref(), expected, "{target} {address}");
         }
     }
 

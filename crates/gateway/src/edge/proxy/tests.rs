@@ -128,6 +128,22 @@ async fn fb50_an_empty_body_arrives_as_it_was_told() {
 }
 
 #[tokio::test]
+async fn fb51_a_client_of_the_old_transport_calls_through_a_route() {
+    let opening = async || {
+        let said = "event: endpoint\ndata: /messages?session=7\n\n";
+        let chunks = stream::iter([Ok::<_, Infallible>(Bytes::from(said))]).chain(stream::pending());
+        ([("content-type", "text/event-stream; charset=utf-8")], Body::from_stream(chunks))
+    };
+    let routes = proxied(Router::new().route("/sse", any(opening)).fallback(echo)).await;
+    let response = send(&routes, Request::get("/mcp/dice/sse").body(Body::empty()).unwrap()).await;
+    let mut events = response.into_body().into_data_stream();
+    let first = events.next().await.unwrap().unwrap();
+    let address = std::str::from_utf8(&first).unwrap().lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let posted = send(&routes, Request::post(address).body(Body::from("{}")).unwrap()).await;
+    assert_eq!(json_of(posted).await["uri"], "/messages?session=7");
+}
+
+#[tokio::test]
 async fn t31_t33_t38_only_our_word_about_the_caller_arrives() {
     let target = serve(Router::new().fallback(echo)).await;
     let host = target.as_str().trim_start_matches("http://").trim_end_matches('/').to_owned();
