@@ -27,6 +27,9 @@ pub struct User {
     /// Google's claim `hd`: the domain of the organisation that the account belongs to ([`crate::admission`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosted_domain: Option<String>,
+    /// Why there are no groups though a claim is configured for them, in words for an administrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_groups: Option<String>,
     pub signed_in_at: Timestamp,
 }
 

@@ -14,7 +14,14 @@ use std::{
 };
 
 use portunus::os::OsEntropy;
-use portunus_core::{Timestamp, ids::ServerName, pins::SeenTool, secret::SecretText, store::Stores};
+use portunus_core::{
+    Timestamp,
+    ids::{ProviderName, ServerName, UserId},
+    pins::SeenTool,
+    principal::User,
+    secret::SecretText,
+    store::Stores,
+};
 use portunus_store::{seal::Sealer, sqlite};
 
 const SECRET: &str = "pmZEZV1qfWuzDLgsx+OyvQ3UXD/ko3t0nY7mUgsCuCJl";
@@ -215,6 +222,40 @@ async fn fb40_check_online_tells_of_names_that_clients_refuse() {
         assert!(said.contains(part), "{part:?} is not in\n{said}");
     }
     assert!(!said.contains("dice_roll"), "{said}");
+}
+
+#[tokio::test]
+async fn fb65_the_doctor_begins_with_the_groups_that_did_not_come_at_the_last_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mcp.json"), r#"{"mcpServers": {"dice": {"url": "http://localhost:1/mcp"}}}"#).unwrap();
+    let stores = records(folder.path());
+    let user = |subject: &str, at: i64, no_groups: Option<&str>| User {
+        id: UserId::of("https://acme.okta.example", subject),
+        provider: ProviderName::from_text("okta"),
+        issuer: "https://acme.okta.example".to_owned(),
+        subject: subject.to_owned(),
+        name: Some("Alice".to_owned()),
+        email: None,
+        email_verified: false,
+        groups: Vec::new(),
+        hosted_domain: None,
+        no_groups: no_groups.map(str::to_owned),
+        signed_in_at: Timestamp::from_secs(at),
+    };
+    let asked = || {
+        let variables = [("AUTH_OKTA_ISSUER", "http://127.0.0.1:1"), ("AUTH_OKTA_GROUPS_CLAIM", "roles")];
+        check(folder.path(), &["--online"], &variables).1
+    };
+    assert!(!asked().contains("AUTH_OKTA_GROUPS_CLAIM"), "nobody has signed in");
+    let told = "did not come; those that came: \"sub\", \"email\"";
+    stores.logins.insert_user(&user("alice", 10, Some(told))).await.unwrap();
+    let said = asked();
+    let first = said.lines().skip_while(|line| !line.starts_with("Asking okta")).nth(1).unwrap_or_else(|| panic!("{said}"));
+    for part in ["AUTH_OKTA_GROUPS_CLAIM", "Alice", told] {
+        assert!(first.contains(part), "{part:?} is not in {first:?} of\n{said}");
+    }
+    stores.logins.insert_user(&user("bob", 11, None)).await.unwrap();
+    assert!(!asked().contains("AUTH_OKTA_GROUPS_CLAIM"), "somebody has come with groups since");
 }
 
 /// Answers one request so, and tells its first line.

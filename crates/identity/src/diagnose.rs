@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use portunus_core::ids::ProviderName;
+
 use crate::{
     blame::Blame,
     fetch::DEADLINE,
     oauth2::GithubProvider,
-    oidc::OidcProvider,
+    oidc::{GROUPS_ADVICE, OidcProvider},
     okta, presets,
     provider::{IdentityError, Provider as _},
     settings::{Preset, ProviderSettings},
@@ -87,6 +89,17 @@ pub async fn diagnose(settings: ProviderSettings, http: &reqwest::Client, ours: 
 /// The part of it that no provider takes for a failed sign-in: metadata and keys. For what asks at every start. GitHub has neither.
 pub async fn diagnose_gently(settings: ProviderSettings, http: &reqwest::Client) -> Vec<Finding> {
     examine(settings, http, None).await
+}
+
+/// What the last sign-in at this provider told of groups (FB65): nothing that is asked from here can tell it. It is no mistake for certain: that
+/// person may have none.
+pub fn of_last_sign_in(provider: &ProviderName, who: &str, no_groups: &str) -> Finding {
+    Finding {
+        state: State::Unknown,
+        setting: Blame::new(provider.clone()).setting("GROUPS_CLAIM"),
+        found: format!("at the last sign-in, of {who}, the configured groups claim {no_groups}"),
+        advice: Some(format!("{GROUPS_ADVICE}. Then sign in once more")),
+    }
 }
 
 async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Option<Ours<'_>>) -> Vec<Finding> {

@@ -24,7 +24,7 @@ mod userinfo;
 
 use std::sync::Arc;
 
-pub use diagnose::{Finding, Ours, State, diagnose, diagnose_gently};
+pub use diagnose::{Finding, Ours, State, diagnose, diagnose_gently, of_last_sign_in};
 pub use provider::Provider;
 pub use settings::{Preset, ProviderSettings};
 

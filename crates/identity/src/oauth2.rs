@@ -190,6 +190,7 @@ impl GithubProvider {
             email,
             groups,
             hosted_domain: None,
+            no_groups: None,
             unread,
             id_token: None,
         })

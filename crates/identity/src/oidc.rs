@@ -359,7 +359,7 @@ impl OidcProvider {
             _ => (None, false),
         };
         let claims = Claims { id_token: found, userinfo: more.as_ref() };
-        self.note_groups(&claims, groups_claim);
+        let no_groups = self.note_groups(&claims, groups_claim);
         let (email, email_verified) = claims.email();
         let is_microsoft = self.settings.preset == Preset::MicrosoftEntraId;
         let (groups, are_all_groups) = claims.groups(groups_claim);
@@ -371,24 +371,22 @@ impl OidcProvider {
             email_verified: email_verified || (is_microsoft && claims.is_email_of_verified_domain()),
             groups,
             hosted_domain: claims.hosted_domain(),
+            no_groups,
             unread: Unread { email: is_unread && lacks_email, groups: !are_all_groups || (is_unread && lacks_groups) },
             id_token: Some(id_token.clone()),
         })
     }
 
     /// A claim that was configured and says nothing is likely a mistake there: an administrator is told what came in its place (FB22, FB65).
-    fn note_groups(&self, claims: &Claims<'_>, claim: &str) {
+    /// The doctor says it again, until somebody has signed in with groups.
+    fn note_groups(&self, claims: &Claims<'_>, claim: &str) -> Option<String> {
         if self.settings.groups_claim.is_none() || !claims.groups(claim).0.is_empty() {
-            return;
+            return None;
         }
         let state = if claims.has(claim) { "is empty, or no list of names" } else { "did not come" };
-        tracing::warn!(
-            provider = %self.settings.name,
-            claim,
-            "the configured groups claim {state}; those that came: {}. A name with dots, or a path into nested claims, is written with dots; the claim must be in \
-             the ID token or in userinfo, not in the access token alone",
-            claims.names()
-        );
+        let told = format!("{state}; those that came: {}", claims.names());
+        tracing::warn!(provider = %self.settings.name, claim, "the configured groups claim {told}. {GROUPS_ADVICE}");
+        Some(told)
     }
 
     /// Microsoft leaves the claim out, and a pointer in its place, when somebody is in too many groups. To sign them in without
@@ -405,6 +403,10 @@ impl OidcProvider {
         ))
     }
 }
+
+/// What to do about a groups claim that says nothing.
+pub(crate) const GROUPS_ADVICE: &str = "A name with dots, or a path into nested claims, is written with dots; the claim must be in the ID token or in userinfo, \
+                                 not in the access token alone";
 
 #[async_trait]
 impl Provider for OidcProvider {

@@ -88,6 +88,8 @@ pub struct SignedIn {
     pub groups: Vec<String>,
     /// Google's claim `hd`, from the ID token alone.
     pub hosted_domain: Option<String>,
+    /// Why there are no groups though a claim is configured for them, for the log and the doctor.
+    pub no_groups: Option<String>,
     /// What the provider did not tell of the above, though it was asked.
     pub unread: Unread,
     /// The raw ID token, for `id_token_hint`.

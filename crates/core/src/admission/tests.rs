@@ -17,6 +17,7 @@ fn person(email: &str, email_verified: bool, groups: &[&str]) -> User {
         email_verified,
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
         hosted_domain: None,
+        no_groups: None,
         signed_in_at: Timestamp::from_secs(0),
     }
 }

@@ -24,6 +24,7 @@ fn found() -> FoundAccess {
         email_verified: false,
         groups: Vec::new(),
         hosted_domain: None,
+        no_groups: None,
         signed_in_at: now,
     };
     let grant = Grant {

@@ -3,7 +3,13 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{clock::Timestamp, ids::UserId, principal::User, secret::TokenHash, signin::Login};
+use crate::{
+    clock::Timestamp,
+    ids::{ProviderName, UserId},
+    principal::User,
+    secret::TokenHash,
+    signin::Login,
+};
 
 #[async_trait]
 pub trait LoginStore: Send + Sync {
@@ -28,6 +34,9 @@ pub trait LoginStore: Send + Sync {
     async fn insert_user(&self, user: &User) -> Result<(), StoreError>;
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
+
+    /// Who of this provider signed in last. It looks at every user there is, too.
+    async fn latest_user(&self, provider: &ProviderName) -> Result<Option<User>, StoreError>;
 
     /// Everybody who is called so ([`User::is_called`]), in no order. It looks at every user there is: for administrators, not for requests.
     async fn find_users(&self, called: &str) -> Result<Vec<User>, StoreError>;

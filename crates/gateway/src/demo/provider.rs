@@ -162,6 +162,7 @@ impl Provider for DemoProvider {
             email_verified: true,
             groups: person.groups.iter().map(ToString::to_string).collect(),
             hosted_domain: None,
+            no_groups: None,
             unread: Unread::default(),
             id_token: None,
         })

@@ -147,6 +147,7 @@ fn person(n: usize, signed_in_at: Timestamp) -> User {
         email_verified: false,
         groups: Vec::new(),
         hosted_domain: None,
+        no_groups: None,
         signed_in_at,
     }
 }

@@ -1,6 +1,6 @@
 //! The port for people and their browsers' logins.
 
-use portunus_core::{principal::User, signin::Login, store::StoreError};
+use portunus_core::{ids::ProviderName, principal::User, signin::Login, store::StoreError};
 
 use super::{
     Backend, RACERS, race,
@@ -41,6 +41,19 @@ pub async fn users_by_what_they_are_called<B: Backend>() {
     for nobody in ["alice", "alice@acme", "", "%", "*"] {
         assert_eq!(found(nobody).await, [], "{nobody}");
     }
+}
+
+pub async fn the_latest_user_of_a_provider<B: Backend>() {
+    let backend = B::fresh().await;
+    let stores = backend.open().await;
+    let of = |n, provider: &str, at| User { provider: ProviderName::from_text(provider), signed_in_at: at, ..user(n) };
+    for described in [of(0, "okta", NOW), of(1, "okta", NOW + TICK), of(2, "okta", NOW - TICK), of(3, "google", NOW + HOUR)] {
+        stores.logins.insert_user(&described).await.unwrap();
+    }
+    let latest = async |provider: &str| stores.logins.latest_user(&ProviderName::from_text(provider)).await.unwrap();
+    assert_eq!(latest("okta").await, Some(of(1, "okta", NOW + TICK)));
+    assert_eq!(latest("google").await, Some(of(3, "google", NOW + HOUR)));
+    assert_eq!(latest("github").await, None);
 }
 
 pub async fn id_taken<B: Backend>() {

@@ -83,7 +83,7 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @port $backend
             logins: kept_whole, id_taken, expire, user_is_as_last_described, taken_once, one_of_many_takers_wins,
             touched_end_later, touching_revives_nothing, last_of_many_touches_counts, all_of_a_user_are_taken, user_without_a_login,
-            users_by_what_they_are_called
+            users_by_what_they_are_called, the_latest_user_of_a_provider
         }
         $crate::conformance_suite! { @port $backend
             transactions: kept_whole, id_taken, expire, updated_only_while_there, taken_once, leg_taken_once, leg_expires,

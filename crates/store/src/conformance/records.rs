@@ -109,6 +109,7 @@ pub(super) fn user(n: u32) -> User {
         email_verified: n.is_multiple_of(2),
         groups: vec!["engineering".to_owned(), "Größe, \"quoted\"".to_owned()],
         hosted_domain: even(n, "acme.example".to_owned()),
+        no_groups: even(n, "the claim did not come".to_owned()),
         signed_in_at: NOW,
     }
 }

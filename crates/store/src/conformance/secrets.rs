@@ -44,6 +44,7 @@ pub fn user() -> User {
         email_verified: false,
         groups: vec![],
         hosted_domain: None,
+        no_groups: None,
         signed_in_at: NOW,
     }
 }

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
     Timestamp,
     bulletin::Bulletin,
-    ids::UserId,
+    ids::{ProviderName, UserId},
     principal::User,
     secret::TokenHash,
     signin::Login,
@@ -131,25 +131,45 @@ impl LoginStore for RedisLoginStore {
     }
 
     async fn find_users(&self, called: &str) -> Result<Vec<User>, StoreError> {
-        let database = &*self.0;
-        let mut scan = Scan::begin(database, "??}:user:*").await?;
         // A key may be named more than once.
         let mut found: BTreeMap<UserId, User> = BTreeMap::new();
-        while let Some(keys) = scan.next(database).await? {
-            let read = stream::iter(keys).map(|key| async move {
-                let [record] = database.connection.read(&key, [get(&key)]).await?;
-                let record: Option<String> = answer(record)?;
-                record.map(|record| from_json::<User>("users", &record)).transpose()
-            });
-            let users: Vec<Option<User>> = read.buffer_unordered(AT_ONCE).try_collect().await?;
-            let called = users.into_iter().flatten().filter(|user| user.is_called(called));
-            found.extend(called.map(|user| (user.id.clone(), user)));
-        }
+        let each = |user: User| {
+            if user.is_called(called) {
+                found.insert(user.id.clone(), user);
+            }
+        };
+        self.0.each_user(each).await?;
         Ok(found.into_values().collect())
+    }
+
+    async fn latest_user(&self, provider: &ProviderName) -> Result<Option<User>, StoreError> {
+        let mut latest: Option<User> = None;
+        let each = |user: User| {
+            if user.provider == *provider && latest.as_ref().is_none_or(|latest| latest.signed_in_at < user.signed_in_at) {
+                latest = Some(user);
+            }
+        };
+        self.0.each_user(each).await?;
+        Ok(latest)
     }
 }
 
 impl Database {
+    /// Everybody there is, in no order, some perhaps more than once.
+    async fn each_user(&self, mut look: impl FnMut(User) + Send) -> Result<(), StoreError> {
+        let mut scan = Scan::begin(self, "??}:user:*").await?;
+        while let Some(keys) = scan.next(self).await? {
+            let read = stream::iter(keys).map(|key| async move {
+                let [record] = self.connection.read(&key, [get(&key)]).await?;
+                let record: Option<String> = answer(record)?;
+                record.map(|record| from_json::<User>("users", &record)).transpose()
+            });
+            let users: Vec<Option<User>> = read.buffer_unordered(AT_ONCE).try_collect().await?;
+            users.into_iter().flatten().for_each(&mut look);
+        }
+        Ok(())
+    }
+
     async fn user_of(&self, login: &TokenHash) -> Result<Option<UserId>, StoreError> {
         Ok(self.pointer(&self.keys.login_pointer(login)).await?.map(UserId::from_text))
     }

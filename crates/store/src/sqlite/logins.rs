@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     bulletin::{Bulletin, Posted},
-    ids::UserId,
+    ids::{ProviderName, UserId},
     principal::User,
     secret::TokenHash,
     signin::Login,
@@ -139,17 +139,38 @@ impl LoginStore for SqliteLoginStore {
         let called = called.to_owned();
         self.0
             .read(move |db| {
-                let mut statement = db.prepare("SELECT record FROM users")?;
-                let mut rows = statement.query([])?;
                 let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    let user: User = from_json("users", &row.get::<_, String>(0)?)?;
+                each_user(db, |user| {
                     if user.is_called(&called) {
                         found.push(user);
                     }
-                }
+                })?;
                 Ok(found)
             })
             .await
     }
+
+    async fn latest_user(&self, provider: &ProviderName) -> Result<Option<User>, StoreError> {
+        let provider = provider.clone();
+        self.0
+            .read(move |db| {
+                let mut latest: Option<User> = None;
+                each_user(db, |user| {
+                    if user.provider == provider && latest.as_ref().is_none_or(|latest| latest.signed_in_at < user.signed_in_at) {
+                        latest = Some(user);
+                    }
+                })?;
+                Ok(latest)
+            })
+            .await
+    }
+}
+
+fn each_user(db: &Connection, mut look: impl FnMut(User)) -> Result<(), Failure> {
+    let mut statement = db.prepare("SELECT record FROM users")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        look(from_json("users", &row.get::<_, String>(0)?)?);
+    }
+    Ok(())
 }

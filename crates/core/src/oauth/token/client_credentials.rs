@@ -88,6 +88,7 @@ fn service_user(client: &Client, public_url: &PublicUrl, now: Timestamp) -> User
         email_verified: false,
         groups: client.groups.clone(),
         hosted_domain: None,
+        no_groups: None,
         signed_in_at: now,
     }
 }

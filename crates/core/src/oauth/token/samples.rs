@@ -57,6 +57,7 @@ pub(crate) fn user() -> User {
         email_verified: false,
         groups: Vec::new(),
         hosted_domain: None,
+        no_groups: None,
         signed_in_at: NOW,
     }
 }

@@ -6,13 +6,13 @@ use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc, time::Duration};
 use portunus_core::{
     address_block::AddressBlock,
     clock::SystemClock,
-    ids::ServerName,
+    ids::{ProviderName, ServerName},
     oauth::ways::{Domain, Way},
     outside_url::OutsideUrl,
     text::visible,
     tool_name::oddity,
 };
-use portunus_identity::{Finding, Ours, State, diagnose};
+use portunus_identity::{Finding, Ours, State, diagnose, of_last_sign_in};
 use portunus_mcp::spec::Transport;
 use portunus_store::{redis, seal::Sealer};
 use tokio::{net::lookup_host, time::timeout};
@@ -59,7 +59,9 @@ pub(super) async fn ask(config: Config, found_before: usize) -> anyhow::Result<(
         let callback = config.public_url.at(&format!("/auth/callback/{}", settings.name));
         let callback = settings.redirect_uri.clone().unwrap_or(callback);
         let signed_out = config.public_url.at("/auth/signout");
-        let findings = diagnose(settings, &http, Ours { callback: &callback, signed_out: &signed_out }).await;
+        let mut findings: Vec<_> =
+            if can_be_read { last_sign_in(&config, &settings.name).await } else { None }.into_iter().collect();
+        findings.extend(diagnose(settings, &http, Ours { callback: &callback, signed_out: &signed_out }).await);
         print(&format!("Asking {}", provider.settings.name), &findings)?;
         failures += wrong(&findings);
     }
@@ -105,6 +107,12 @@ async fn odd_names(config: &Config) -> Vec<Finding> {
         }));
     }
     findings
+}
+
+/// What a sign-in has shown that no question does: the first thing to look at.
+async fn last_sign_in(config: &Config, provider: &ProviderName) -> Option<Finding> {
+    let user = open_records(config).await.ok()?.logins.latest_user(provider).await.ok()??;
+    Some(of_last_sign_in(provider, &visible(user.display_name()), user.no_groups.as_deref()?))
 }
 
 fn shown_as(names: Names, server: &ServerName, tool: &str) -> String {

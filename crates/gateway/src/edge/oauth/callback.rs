@@ -249,6 +249,7 @@ fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
         email_verified: person.email_verified,
         groups: person.groups.clone(),
         hosted_domain: person.hosted_domain.clone(),
+        no_groups: person.no_groups.clone(),
         signed_in_at: now,
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn found(name: &str) -> FoundAccess {
         email_verified: false,
         groups: Vec::new(),
         hosted_domain: None,
+        no_groups: None,
         signed_in_at: now,
     };
     let grant = Grant {
