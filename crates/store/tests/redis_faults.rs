@@ -5,6 +5,7 @@
 
 use std::{
     future::Future,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,7 @@ use portunus_store::{
     redis::{RedisAddress, RedisOptions, open},
 };
 use portunus_testkit::{
+    fault_proxy::FaultProxy,
     figures::{Figures, Limit},
     redis::{Cluster, Server},
     wait::eventually,
@@ -118,6 +120,35 @@ async fn f2_a_redis_that_dies_between_calls_costs_one_of_them() {
         // It may be the one that finds out.
         let _found_out = in_time(stores.upkeep.ping()).await;
         in_time(stores.upkeep.ping()).await.unwrap();
+    }
+}
+
+/// Reads and guarded writes have a connection each: what one of them finds out, the other need not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f2_connections_that_break_together_cost_one_call() {
+    let server = Server::start(&[]);
+    let _replica = Server::start(&["--replicaof", "127.0.0.1", &server.port.to_string()]);
+    server.until(&["INFO", "replication"], "state=online");
+    let proxy = FaultProxy::start(([127, 0, 0, 1], server.port).into()).await;
+    let place = Place::fresh(format!("redis://{}", proxy.address()));
+    let stores = open(RedisOptions { replicas: 1, ..place.options() }, sealer("a secret of the tests")).await.unwrap();
+    fill(&stores).await;
+    let (hash, write) = (TokenHash::of("an assertion"), AtomicU64::new(0));
+    let use_once = async || {
+        let key = TokenHash::of(&format!("assertion {}", write.fetch_add(1, Ordering::SeqCst)));
+        stores.assertions.use_once(&key, NOW + Duration::from_secs(60), NOW).await
+    };
+    let read = async || stores.grants.find_access(&hash, NOW).await;
+    for _ in 0..5 {
+        in_time(read()).await.unwrap();
+        in_time(use_once()).await.unwrap();
+        proxy.cut();
+        // It may be the one that finds out.
+        let _found_out = in_time(read()).await;
+        in_time(use_once()).await.unwrap();
+        proxy.cut();
+        let _found_out = in_time(use_once()).await;
+        in_time(read()).await.unwrap();
     }
 }
 

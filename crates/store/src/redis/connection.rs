@@ -3,7 +3,10 @@
 //! a hanging gateway. How one is made is [`super::dial`]'s, what is sent [`super::script`]'s and the ports'.
 
 use std::{
-    sync::{self, MutexGuard, PoisonError},
+    sync::{
+        self, Arc, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,8 +47,10 @@ struct Waiting {
 
 impl Connection {
     pub(super) fn new(address: &RedisAddress, replicas: u32) -> RedisResult<Self> {
-        let waiting = (replicas > 0).then(|| Ok(Waiting { link: Link::new(Dial::new(address)?), replicas }));
-        Ok(Self { link: Link::new(Dial::new(address)?), waiting: waiting.transpose().map_err(|error: RedisError| error)? })
+        let breaks = Breaks::default();
+        let waiting = (replicas > 0).then(|| Ok(Waiting { link: Link::new(Dial::new(address)?, &breaks), replicas }));
+        let link = Link::new(Dial::new(address)?, &breaks);
+        Ok(Self { link, waiting: waiting.transpose().map_err(|error: RedisError| error)? })
     }
 
     /// Runs a script on its slot; answers when as many replicas have it as were asked for.
@@ -117,9 +122,26 @@ fn one(values: Vec<Value>) -> RedisResult<Value> {
     value.ok_or_else(|| RedisError::from((ErrorKind::UnexpectedReturnType, "no answer")))?.extract_error()
 }
 
+/// How often a connection broke, of all that lead to one Redis. When one breaks the others are likely to lead nowhere either, and each would take
+/// another [`PATIENCE`] to find that out: a fail-over costs it once.
+#[derive(Clone, Default)]
+struct Breaks(Arc<AtomicU64>);
+
+impl Breaks {
+    fn number(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// A connection that was made after so many breaks has broken: that is news unless another one was, since.
+    fn count(&self, made_after: u64) {
+        let _ = self.0.compare_exchange(made_after, made_after + 1, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
 /// A connection that is made when it is needed and dropped when it broke.
 struct Link {
     dial: Dial,
+    breaks: Breaks,
     current: sync::Mutex<Current>,
     /// Held while a connection is made; says when that failed last.
     dialling: Mutex<Option<(Instant, RedisError)>>,
@@ -130,11 +152,13 @@ struct Current {
     wire: Option<Wire>,
     /// Which connection this is: whoever saw an older one break must not drop this one.
     number: u64,
+    /// How often one had broken when this one was begun.
+    made_after: u64,
 }
 
 impl Link {
-    fn new(dial: Dial) -> Self {
-        Self { dial, current: sync::Mutex::default(), dialling: Mutex::default() }
+    fn new(dial: Dial, breaks: &Breaks) -> Self {
+        Self { dial, breaks: breaks.clone(), current: sync::Mutex::default(), dialling: Mutex::default() }
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -183,11 +207,13 @@ impl Link {
         {
             return Err(error.clone());
         }
+        let made_after = self.breaks.number();
         match timeout(CONNECT_PATIENCE, self.dial.connect()).await.unwrap_or_else(|_| Err(late())) {
             Ok(wire) => {
                 *failed = None;
                 let mut current = self.current();
                 current.number += 1;
+                current.made_after = made_after;
                 *number = current.number;
                 Ok(current.wire.insert(wire).clone())
             }
@@ -199,8 +225,11 @@ impl Link {
     }
 
     fn standing(&self, number: &mut u64) -> Option<Wire> {
-        let current = self.current();
+        let mut current = self.current();
         *number = current.number;
+        if current.made_after != self.breaks.number() {
+            current.wire = None;
+        }
         current.wire.clone()
     }
 
@@ -217,6 +246,7 @@ impl Link {
         let mut current = self.current();
         if current.number == number && current.wire.as_ref().is_some_and(|wire| wire.ends_with(&error)) {
             current.wire = None;
+            self.breaks.count(current.made_after);
         }
     }
 }
