@@ -47,8 +47,15 @@ pub(crate) async fn list(
     kind: Kind,
     asker: &Asker,
 ) -> Result<(List, Keeping), UpstreamError> {
-    let mut keeping = Keeping::default();
-    pages(hub, server, kind, asker, &mut keeping).await.map(|list| (list, keeping))
+    for _ in 0..2 {
+        let mut keeping = Keeping::default();
+        match pages(hub, server, kind, asker, &mut keeping).await {
+            // Begun anew, once: the server had forgotten the session.
+            Err(UpstreamError::SessionExpired) => {}
+            outcome => return outcome.map(|list| (list, keeping)),
+        }
+    }
+    Err(UpstreamError::SessionExpired)
 }
 
 /// A server without the capability has an empty list, and is not asked for it.

@@ -1,7 +1,7 @@
-//! What the gateway says of itself on `/mcp`, in the handshake or when it is discovered. It waits for no server: of those never yet connected to, it
-//! assumes everything, and a list of theirs may turn out empty.
+//! What the gateway says of itself on `/mcp`, in the handshake or when it is discovered. Servers that nobody was connected to yet are met first, for
+//! a while and once: of those that take longer it assumes everything, and a list of theirs may turn out empty.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
@@ -9,11 +9,29 @@ use super::capabilities as merged;
 use crate::{
     allow::Allow,
     era::{self, Era},
-    hub::Inner,
+    hub::{Asker, Inner},
     wire::Payload,
 };
 
 const MAX_INSTRUCTIONS: usize = 32 * 1024;
+
+/// Meets the servers that nobody was connected to yet, so that the first client after a start is told the same as the second.
+pub(crate) async fn meet(hub: &Arc<Inner>, allow: &dyn Allow, asker: &Asker, client: Era) {
+    let strangers = hub.allowed_servers(allow).into_iter().filter(|server| {
+        let entry = hub.roster.find(server);
+        entry.is_some_and(|entry| entry.profile(client).is_none() && entry.is_worth_waiting_for(client))
+    });
+    let meetings: Vec<_> = strangers
+        .map(|server| {
+            let (hub, asker) = (Arc::clone(hub), asker.clone());
+            // A task of its own: it goes on for the next caller.
+            let meeting = tokio::spawn(async move { hub.connect(&server, &asker).await.map(drop) });
+            async move { drop(meeting.await) }
+        })
+        .collect();
+    // Late or not: nobody waits for them again.
+    let _ = tokio::time::timeout(hub.settings.greeting_deadline, futures::future::join_all(meetings)).await;
+}
 
 /// The result of `initialize`.
 pub(crate) fn result(hub: &Inner, allow: &dyn Allow, revision: &str) -> Payload {

@@ -15,7 +15,10 @@ use crate::{
 
 pub(crate) async fn reply(hub: &Arc<Inner>, ask: &Ask) -> Reply {
     let (result, server_info) = match &ask.view {
-        View::All => (aggregate::initialize::discovery(hub, &*ask.allow), aggregate::initialize::server_info()),
+        View::All => {
+            aggregate::initialize::meet(hub, &*ask.allow, &ask.asker, ask.era).await;
+            (aggregate::initialize::discovery(hub, &*ask.allow), aggregate::initialize::server_info())
+        }
         View::One(server) => {
             let peer = hub.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
             let info = peer.info();

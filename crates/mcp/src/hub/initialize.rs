@@ -14,7 +14,7 @@ use crate::{
     aggregate,
     answer::Answer,
     endpoint::{answers, headers},
-    era,
+    era::{self, Era},
     face::Face,
     session::{Kind, Session, SessionId},
     translate::greeting,
@@ -74,7 +74,10 @@ impl Inner {
 
     async fn greet(self: &Arc<Self>, caller: &Caller, session: &Arc<Session>, revision: &str) -> Reply {
         let result = match &session.view {
-            View::All => aggregate::initialize::result(self, &*caller.allow, revision),
+            View::All => {
+                aggregate::initialize::meet(self, &*caller.allow, &Asker::session(session), Era::Legacy).await;
+                aggregate::initialize::result(self, &*caller.allow, revision)
+            }
             View::One(server) => self.introduce_server(server, session, revision).await?,
         };
         Ok(Outcome::Result(result))

@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -27,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) lists: Catalogue,
     /// What it said of itself the last time anybody was connected to it, on behalf of a client of each era: of two halves each speaks for itself.
     profiles: Mutex<Profiles>,
+    /// Has a greeting waited for it, on behalf of clients of the legacy era, of the modern one?
+    waited_for: [AtomicBool; 2],
 }
 
 /// One for each era that a connection is met in.
@@ -56,7 +61,7 @@ pub(crate) struct Current(ArcSwap<Roster>);
 
 impl Entry {
     fn new(spec: ServerSpec) -> Self {
-        Self { spec: Arc::new(spec), lists: Catalogue::default(), profiles: Mutex::default() }
+        Self { spec: Arc::new(spec), lists: Catalogue::default(), profiles: Mutex::default(), waited_for: Default::default() }
     }
 
     pub(crate) fn name(&self) -> &ServerName {
@@ -66,6 +71,16 @@ impl Entry {
     /// What it said on behalf of a client of this era.
     pub(crate) fn profile(&self, client: Era) -> Option<ServerInfo> {
         locked(&self.profiles).of(self.spec.era_for(client)).clone()
+    }
+
+    /// `true` the first time alone: one that takes long holds up one greeting, not all of them.
+    pub(crate) fn is_worth_waiting_for(&self, client: Era) -> bool {
+        let [legacy, modern] = &self.waited_for;
+        !match client {
+            Era::Legacy => legacy,
+            Era::Modern => modern,
+        }
+        .swap(true, Ordering::Relaxed)
     }
 
     /// `met_in` is the connection's.

@@ -41,6 +41,8 @@ pub struct HubSettings {
     /// Tasks of one user, and of all, whose server is remembered.
     pub max_tasks_per_user: usize,
     pub max_tasks: usize,
+    /// How long the greeting on `/mcp` waits for servers that nobody was connected to yet; once for each of them.
+    pub greeting_deadline: Duration,
     /// How long a merged list waits for servers that have not listed anything yet.
     pub list_deadline: Duration,
     /// A list older than this is still answered, and fetched anew behind the answer.
@@ -72,6 +74,7 @@ impl Default for HubSettings {
             max_subscriptions: 256,
             max_tasks_per_user: 1_000,
             max_tasks: 100_000,
+            greeting_deadline: Duration::from_secs(5),
             list_deadline: Duration::from_secs(10),
             catalogue_ttl: Duration::from_secs(600),
             page_size: 500,

@@ -62,7 +62,6 @@ async fn handshakes_tell_of_the_server_itself_or_of_all() {
     for capability in ["tools", "prompts", "resources"] {
         assert_eq!(first["capabilities"][capability]["listChanged"], true, "{capability}");
     }
-    assert_eq!(fakes.script("dice").connects.load(Ordering::SeqCst), 0, "the handshake wakes nobody");
 
     let raw = text(initialize(&hub, &caller("alice", View::One(name("dice"))), "2025-11-25").await);
     assert_eq!(
@@ -71,6 +70,41 @@ async fn handshakes_tell_of_the_server_itself_or_of_all() {
     );
     let later = Client::all(&hub, "alice").await.hello["result"].clone();
     assert_eq!(later["instructions"], "## dice\nRoll fairly.");
+}
+
+#[tokio::test]
+async fn the_first_client_after_a_start_is_told_the_same_as_the_second() {
+    let script = |name: &str| {
+        let mut script = Script::new(name).tools(&["x"]).declaring(r#"{"tools":{},"logging":{}}"#);
+        script.instructions = Some(format!("About {name}."));
+        script
+    };
+    let fakes = Fakes::new(vec![script("dice"), script("dead"), script("uuid")]);
+    fakes.script("dead").down.store(true, Ordering::SeqCst);
+    let legacy = hub(&fakes, HubSettings::default());
+    let told = [Client::all(&legacy, "alice").await.hello, Client::all(&legacy, "alice").await.hello];
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0]["result"]["instructions"], "## dice\nAbout dice.\n\n## uuid\nAbout uuid.");
+    let modern = Modern::all(&hub(&fakes, HubSettings::default()), "alice");
+    let discover = async || modern.result("server/discover", json!({})).await;
+    let first = discover().await;
+    assert_eq!(first, discover().await);
+    assert_eq!(first["instructions"], "## dice\nAbout dice.\n\n## uuid\nAbout uuid.");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_long_holds_up_one_greeting_for_so_long_and_no_other() {
+    let fakes = Fakes::new(vec![Script::new("slow").tools(&["x"]), Script::new("dice").tools(&["roll"])]);
+    fakes.script("slow").hangs.store(true, Ordering::SeqCst);
+    let settings = HubSettings { greeting_deadline: Duration::from_millis(200), ..HubSettings::default() };
+    let hub = hub(&fakes, settings);
+    let connects = || fakes.script("slow").connects.load(Ordering::SeqCst);
+    let client = Client::all(&hub, "alice").await;
+    assert_eq!((client.hello["result"]["serverInfo"]["name"].as_str(), connects()), (Some("portunus"), 1));
+    for user in ["alice", "bob"] {
+        Client::all(&hub, user).await;
+    }
+    assert_eq!(connects(), 1, "nobody waits for it again");
 }
 
 #[tokio::test]
