@@ -107,6 +107,7 @@ const CORS_HEADERS: &str =
     "authorization, content-type, accept, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
 /// So many header names of a preflight are answered.
 const CORS_WANTED: usize = 64;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
 /// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
@@ -116,6 +117,10 @@ pub async fn observe(room: Arc<LayerRoom>, mut request: Request) -> Response {
     let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
     let connection = request.extensions().get::<ConnectedFrom>().map(|connection| connection.0);
     let peer = connection.map(|address| peer(address, request.headers(), &room.admission));
+    // In place of one that a client may have sent: whoever answers reads it there.
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        request.headers_mut().insert(REQUEST_ID, value);
+    }
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(Peer(peer.unwrap_or(IpAddr::from([0, 0, 0, 0]))));
     let (method, version) = (request.method().clone(), request.version());
@@ -131,7 +136,7 @@ pub async fn observe(room: Arc<LayerRoom>, mut request: Request) -> Response {
         }
         health::last_answer(&room.stopping, version, &mut response);
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-            response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+            response.headers_mut().insert(REQUEST_ID, value);
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();

@@ -96,7 +96,9 @@ impl McpRoom {
     pub async fn here(&self, errand: Errand) -> Response {
         let Errand { what, principal, reach, view, headers, body } = errand;
         let allow = Arc::new(ScopeAllow::new(reach));
-        let caller = Caller { principal: Arc::clone(&principal), view, allow };
+        // Set by the edge of whichever node took the request.
+        let request_id = headers.get("x-request-id").cloned();
+        let caller = Caller { principal: Arc::clone(&principal), view, allow, request_id };
         let answer = match what {
             What::Tools => return tools::answer(&self.hub.tools(caller).await),
             What::Mcp(Method::POST) => self.hub.post(caller, &headers, body).await,

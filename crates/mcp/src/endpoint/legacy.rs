@@ -94,6 +94,7 @@ impl Inner {
             params: request.params,
             mirrors: HeaderMap::new(),
             level: None,
+            request_id: caller.request_id.clone(),
             news: news_in,
             cancel,
         };

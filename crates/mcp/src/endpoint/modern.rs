@@ -115,6 +115,7 @@ impl Inner {
             params: request.params.clone(),
             mirrors: sound.mirrors,
             level: sound.level,
+            request_id: caller.request_id.clone(),
             news: news_in,
             cancel: cancel.clone(),
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use portunus_core::ids::ServerName;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ pub(crate) struct Ask {
     /// Of a modern client: the parameters that it mirrored into headers, and the log messages that it wants.
     pub(crate) mirrors: HeaderMap,
     pub(crate) level: Option<Level>,
+    /// Goes along to servers over HTTP.
+    pub(crate) request_id: Option<HeaderValue>,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) cancel: CancellationToken,
 }
@@ -83,6 +85,7 @@ impl Ask {
             params: Some(params),
             mirrors: HeaderMap::new(),
             level: self.level,
+            request_id: self.request_id.clone(),
             news: self.news.clone(),
             cancel: self.cancel.clone(),
         }

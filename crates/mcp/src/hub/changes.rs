@@ -138,6 +138,7 @@ impl Open {
             params: Some(params),
             mirrors: HeaderMap::new(),
             level: None,
+            request_id: None,
             news,
             cancel: self.session.ended.clone(),
         }

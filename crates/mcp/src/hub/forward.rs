@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use portunus_core::{entropy::random_bytes, ids::ServerName};
 use tokio::time::Instant;
 
@@ -31,6 +31,7 @@ use crate::{
     wire::{self, Outcome, Payload, code},
 };
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How often a server may come back with further questions.
 const MAX_ROUNDS: usize = 16;
 /// How long a call waits for a server that is left alone for a while after it failed. One that goes on to fail is told of at once.
@@ -91,7 +92,8 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    async fn send(&self, params: Option<Payload>, headers: HeaderMap) -> Reply {
+    async fn send(&self, params: Option<Payload>, mut headers: HeaderMap) -> Reply {
+        headers.extend(self.ask.request_id.clone().map(|id| (REQUEST_ID, id)));
         let call = Call {
             news: Some(self.ask.news.clone()),
             speaker: self.ask.asker.speaker(),

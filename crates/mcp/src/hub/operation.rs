@@ -103,6 +103,7 @@ fn probe(caller: &Caller, asker: Asker, era: Era, method: &str, params: Option<P
         params,
         mirrors: HeaderMap::new(),
         level: None,
+        request_id: caller.request_id.clone(),
         news: mpsc::channel(1).0,
         cancel: CancellationToken::new(),
     }

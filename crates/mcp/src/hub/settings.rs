@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use http::HeaderValue;
 use portunus_core::{ids::ServerName, principal::Principal};
 
 use crate::{
@@ -103,6 +104,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     pub view: View,
     pub allow: Arc<dyn Allow>,
+    /// Of the request, for the logs of HTTP servers (parity B10).
+    pub request_id: Option<HeaderValue>,
 }
 
 impl Caller {

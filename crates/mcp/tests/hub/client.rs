@@ -68,7 +68,7 @@ pub(crate) fn caller(user: &str, view: View) -> Caller {
         email: None,
         name: None,
     };
-    Caller { principal: Arc::new(principal), view, allow: Arc::new(AllowAll) }
+    Caller { principal: Arc::new(principal), view, allow: Arc::new(AllowAll), request_id: None }
 }
 
 pub(crate) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

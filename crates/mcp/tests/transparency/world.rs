@@ -122,7 +122,7 @@ fn caller(view: View) -> Caller {
         email: None,
         name: None,
     };
-    Caller { principal: Arc::new(principal), view, allow: Arc::new(AllowAll) }
+    Caller { principal: Arc::new(principal), view, allow: Arc::new(AllowAll), request_id: None }
 }
 
 /// A seal that hides nothing, but opens for the same thing alone.

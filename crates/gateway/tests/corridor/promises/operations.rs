@@ -103,3 +103,21 @@ fn is_alive(pid: &str) -> bool {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
     !status.is_empty() && !status.rsplit(") ").next().unwrap_or_default().starts_with('Z')
 }
+
+/// Parity B10: one id in the gateway's log, in the answer, and at the server.
+#[tokio::test]
+async fn a_servers_log_can_name_the_request() {
+    let world = World::start().await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    for _ in 0..2 {
+        let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "uuid_echo", "arguments": {"text": "x"}}});
+        let answer = browser.send(mcp.message(&call).header("x-request-id", "made-up")).await.expect(200);
+        let id = answer.header("x-request-id").to_owned();
+        assert_ne!(id, "made-up");
+        let seen = world.uuid.seen();
+        assert!(seen.iter().any(|request| request.headers.get("x-request-id").is_some_and(|value| *value == *id)), "{seen:?}");
+    }
+    assert!(world.uuid.seen().iter().all(|request| request.headers.get("x-request-id").is_none_or(|value| value != "made-up")));
+    world.close().await;
+}
