@@ -23,7 +23,7 @@ use axum::{
 };
 use portunus_core::ids::UserId;
 use portunus_mcp::{
-    face::Face,
+    client_capabilities::ClientCapabilities,
     records::{RecordsDown, SessionRecords},
     spec::{Isolation, ServerSpec},
     upstream::{Call, Connection, Event, Holder, Options, Upstreams},
@@ -35,13 +35,13 @@ use tokio::net::TcpListener;
 use url::Url;
 
 #[derive(Debug, Default)]
-struct Shelf {
+struct ListCache {
     kept: Mutex<HashMap<String, (UserId, Vec<u8>)>>,
     writes: Mutex<usize>,
     is_down: AtomicBool,
 }
 
-impl Shelf {
+impl ListCache {
     fn up<T>(&self, value: T) -> Result<T, RecordsDown> {
         if self.is_down.load(Ordering::SeqCst) { Err(RecordsDown) } else { Ok(value) }
     }
@@ -52,7 +52,7 @@ impl Shelf {
 }
 
 #[async_trait]
-impl SessionRecords for Shelf {
+impl SessionRecords for ListCache {
     async fn keep(&self, session: &str, user: &UserId, state: &[u8]) -> Result<(), RecordsDown> {
         *self.writes.lock().unwrap() += 1;
         self.up(())?;
@@ -178,8 +178,8 @@ fn spec(url: &Url, isolation: Isolation) -> ServerSpec {
 }
 
 /// A process: its own connections to the server.
-fn process(spec: ServerSpec, shelf: &Arc<Shelf>) -> Upstreams {
-    Upstreams::new(vec![spec], support::client(), Options { records: Some(Arc::clone(shelf) as _), ..quick() })
+fn process(spec: ServerSpec, list_cache: &Arc<ListCache>) -> Upstreams {
+    Upstreams::new(vec![spec], support::client(), Options { records: Some(Arc::clone(list_cache) as _), ..quick() })
 }
 
 async fn connect_as(pool: &Upstreams, holder: &Holder) -> Arc<Connection> {
@@ -194,17 +194,17 @@ async fn count(pool: &Upstreams, holder: &Holder) -> Value {
     }
 }
 
-async fn world() -> (Counting, Arc<Shelf>, Holder) {
+async fn world() -> (Counting, Arc<ListCache>, Holder) {
     (Counting::start().await, Arc::default(), holder("ada", "1"))
 }
 
 #[tokio::test]
 async fn a_session_goes_on_after_a_process_that_died() {
-    let (server, shelf, ada) = world().await;
+    let (server, list_cache, ada) = world().await;
     // They are never told to end: that is what the next one sees of a process that was killed.
     let mut processes = Vec::new();
     for n in 1..=3 {
-        let pool = process(spec(&server.url, Isolation::User), &shelf);
+        let pool = process(spec(&server.url, Isolation::User), &list_cache);
         assert_eq!([count(&pool, &ada).await, count(&pool, &ada).await], [json!(2 * n - 1), json!(2 * n)]);
         let connection = connect_as(&pool, &ada).await;
         let info = connection.info();
@@ -213,21 +213,21 @@ async fn a_session_goes_on_after_a_process_that_died() {
         processes.push(pool);
     }
     assert_eq!((server.handshakes(), server.deleted()), (1, 0));
-    assert_eq!(*shelf.writes.lock().unwrap(), 3, "one small write for each process, not for each call");
+    assert_eq!(*list_cache.writes.lock().unwrap(), 3, "one small write for each process, not for each call");
 }
 
 #[tokio::test]
 async fn a_session_goes_on_after_a_process_that_stopped_and_for_a_user_who_moved() {
-    let (server, shelf, ada) = world().await;
-    let first = process(spec(&server.url, Isolation::User), &shelf);
+    let (server, list_cache, ada) = world().await;
+    let first = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&first, &ada).await, 1);
     first.shutdown(PATIENCE).await;
-    let second = process(spec(&server.url, Isolation::User), &shelf);
+    let second = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&second, &ada).await, 2);
     let connection = connect_as(&second, &ada).await;
     second.close_user(&ada.user).await;
     assert!(connection.is_closed());
-    let third = process(spec(&server.url, Isolation::User), &shelf);
+    let third = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&third, &ada).await, 3);
     third.close_user(&ada.user).await;
     assert_eq!(count(&second, &ada).await, 4, "and back");
@@ -236,11 +236,11 @@ async fn a_session_goes_on_after_a_process_that_stopped_and_for_a_user_who_moved
 
 #[tokio::test]
 async fn what_the_server_forgot_is_begun_anew_unnoticed() {
-    let (server, shelf, ada) = world().await;
-    let first = process(spec(&server.url, Isolation::User), &shelf);
+    let (server, list_cache, ada) = world().await;
+    let first = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&first, &ada).await, 1);
     server.forget();
-    let second = process(spec(&server.url, Isolation::User), &shelf);
+    let second = process(spec(&server.url, Isolation::User), &list_cache);
     let connection = connect_as(&second, &ada).await;
     let answer = connection.request("tools/call", None, Call::default()).await;
     assert!(matches!(answer, Ok(Outcome::Result(_))), "not even the first request fails: {answer:?}");
@@ -248,18 +248,18 @@ async fn what_the_server_forgot_is_begun_anew_unnoticed() {
     // In the middle of it: the session written down is the new one.
     server.forget();
     assert_eq!(count(&second, &ada).await, 1);
-    let third = process(spec(&server.url, Isolation::User), &shelf);
+    let third = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&third, &ada).await, 2);
     assert_eq!(server.handshakes(), 3);
 }
 
 #[tokio::test]
 async fn the_stream_is_opened_once_the_earlier_one_is_gone() {
-    let (server, shelf, ada) = world().await;
-    let first = process(spec(&server.url, Isolation::User), &shelf);
+    let (server, list_cache, ada) = world().await;
+    let first = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&first, &ada).await, 1);
     server.state.lock().unwrap().conflicts = Some(1);
-    let second = process(spec(&server.url, Isolation::User), &shelf);
+    let second = process(spec(&server.url, Isolation::User), &list_cache);
     let mut events = connect_as(&second, &ada).await.events();
     let heard = tokio::time::timeout(PATIENCE, events.recv()).await.expect("the stream is opened").unwrap();
     assert!(matches!(&heard, Event::Notification { method, .. } if method == "notifications/tools/list_changed"), "{heard:?}");
@@ -267,12 +267,12 @@ async fn the_stream_is_opened_once_the_earlier_one_is_gone() {
 
 #[tokio::test]
 async fn t36_nobody_goes_on_with_what_is_not_theirs() {
-    let (server, shelf, ada) = world().await;
-    let first = process(spec(&server.url, Isolation::User), &shelf);
+    let (server, list_cache, ada) = world().await;
+    let first = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&first, &ada).await, 1);
-    let second = process(spec(&server.url, Isolation::User), &shelf);
+    let second = process(spec(&server.url, Isolation::User), &list_cache);
     let abilities = Payload::from_json(r#"{"sampling":{}}"#).unwrap();
-    let capable = Holder { face: Face::of(Some(&abilities)), ..ada.clone() };
+    let capable = Holder { client_capabilities: ClientCapabilities::of(Some(&abilities)), ..ada.clone() };
     for (n, other) in [holder("bob", "1"), capable].iter().enumerate() {
         assert_eq!(count(&second, other).await, 1, "{other:?}");
         assert_eq!(server.handshakes(), n + 2);
@@ -280,10 +280,11 @@ async fn t36_nobody_goes_on_with_what_is_not_theirs() {
     // Nor does another server get to hear of the session, nor the same one with other credentials.
     let mut elsewhere = server.url.clone();
     elsewhere.set_path("/other");
-    let moved = process(spec(&elsewhere, Isolation::User), &shelf);
+    let moved = process(spec(&elsewhere, Isolation::User), &list_cache);
     assert_eq!(count(&moved, &ada).await, 1);
     // What everybody shares is each process's own.
-    let shared = [process(spec(&server.url, Isolation::Shared), &shelf), process(spec(&server.url, Isolation::Shared), &shelf)];
+    let shared =
+        [process(spec(&server.url, Isolation::Shared), &list_cache), process(spec(&server.url, Isolation::Shared), &list_cache)];
     for pool in &shared {
         assert_eq!(count(pool, &ada).await, 1);
     }
@@ -292,42 +293,42 @@ async fn t36_nobody_goes_on_with_what_is_not_theirs() {
 
 #[tokio::test]
 async fn what_ended_does_not_go_on() {
-    let (server, shelf, ada) = world().await;
-    let first = process(spec(&server.url, Isolation::Session), &shelf);
+    let (server, list_cache, ada) = world().await;
+    let first = process(spec(&server.url, Isolation::Session), &list_cache);
     assert_eq!(count(&first, &ada).await, 1);
-    let second = process(spec(&server.url, Isolation::Session), &shelf);
+    let second = process(spec(&server.url, Isolation::Session), &list_cache);
     assert_eq!(count(&second, &ada).await, 2);
     second.close_session(&ada).await;
-    assert!(shelf.is_empty());
+    assert!(list_cache.is_empty());
     assert_eq!(server.deleted(), 1);
     let idle = ServerSpec { idle_timeout: Duration::from_millis(20), ..spec(&server.url, Isolation::User) };
-    let third = process(idle, &shelf);
+    let third = process(idle, &list_cache);
     assert_eq!(count(&third, &ada).await, 1);
-    eventually("the idle session is ended", || async { shelf.is_empty() && server.deleted() == 2 }).await;
+    eventually("the idle session is ended", || async { list_cache.is_empty() && server.deleted() == 2 }).await;
 }
 
 #[tokio::test]
 async fn a_process_that_was_left_does_not_end_what_goes_on_elsewhere() {
-    let (server, shelf, ada) = world().await;
+    let (server, list_cache, ada) = world().await;
     let idle = ServerSpec { idle_timeout: Duration::from_millis(300), ..spec(&server.url, Isolation::User) };
-    let first = process(idle, &shelf);
+    let first = process(idle, &list_cache);
     let left = connect_as(&first, &ada).await;
     let held = left.hold();
-    let second = process(spec(&server.url, Isolation::User), &shelf);
+    let second = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&second, &ada).await, 1);
     drop(held);
     tokio::time::timeout(PATIENCE, left.closed()).await.unwrap();
     first.shutdown(PATIENCE).await;
     assert_eq!(server.deleted(), 0);
     assert_eq!(count(&second, &ada).await, 2);
-    assert!(!shelf.is_empty());
+    assert!(!list_cache.is_empty());
 }
 
 #[tokio::test]
 async fn without_records_a_session_ends_with_its_process() {
-    let (server, shelf, ada) = world().await;
-    shelf.is_down.store(true, Ordering::SeqCst);
-    let pool = process(spec(&server.url, Isolation::User), &shelf);
+    let (server, list_cache, ada) = world().await;
+    list_cache.is_down.store(true, Ordering::SeqCst);
+    let pool = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!(count(&pool, &ada).await, 1);
     pool.shutdown(PATIENCE).await;
     assert_eq!((server.handshakes(), server.deleted()), (1, 1));
@@ -335,12 +336,12 @@ async fn without_records_a_session_ends_with_its_process() {
 
 #[tokio::test]
 async fn a_session_of_what_was_configured_before_ends_at_its_server() {
-    let (server, shelf, ada) = world().await;
-    let pool = process(spec(&server.url, Isolation::User), &shelf);
+    let (server, list_cache, ada) = world().await;
+    let pool = process(spec(&server.url, Isolation::User), &list_cache);
     assert_eq!([count(&pool, &ada).await, count(&pool, &ada).await], [json!(1), json!(2)]);
     pool.reconfigure(vec![spec(&server.url.join("/other").unwrap(), Isolation::User)]);
     assert_eq!(count(&pool, &ada).await, 1, "another server has another session");
     eventually("the old one is ended", || async { server.deleted() == 1 }).await;
-    assert!(!shelf.is_empty(), "the new one is written down");
+    assert!(!list_cache.is_empty(), "the new one is written down");
     assert_eq!(count(&pool, &ada).await, 2);
 }

@@ -1,4 +1,4 @@
-//! Tests of the configuration: the desk they work at is here; the promises of the old systems are in `mcp_s` (rows A of the
+//! Tests of the configuration: what they share is here; the promises of the old systems are in `mcp_s` (rows A of the
 //! parity table) and `securemcp` (rows B), our own names in `own`, `clients` and `scopes`, files that others could change in `files`, how mistakes are told in `told`, what was probably meant in `meant`, files that are committed
 //! (examples, schemas, documentation) in `committed`.
 

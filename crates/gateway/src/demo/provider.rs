@@ -51,8 +51,8 @@ pub struct DemoProvider {
     public_url: PublicUrl,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    requests: Mutex<Shelf<Request>>,
-    codes: Mutex<Shelf<Code>>,
+    requests: Mutex<ResponseCache<Request>>,
+    codes: Mutex<ResponseCache<Code>>,
 }
 
 /// A browser that was sent here. It carries only the key; nothing else is read back from it (threat 8).
@@ -249,20 +249,20 @@ fn start_again(id: Option<&RequestId>) -> Response {
     pages::respond(StatusCode::BAD_REQUEST, &page)
 }
 
-fn lock<T>(shelf: &Mutex<Shelf<T>>) -> std::sync::MutexGuard<'_, Shelf<T>> {
-    shelf.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(response_cache: &Mutex<ResponseCache<T>>) -> std::sync::MutexGuard<'_, ResponseCache<T>> {
+    response_cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A few things that wait to be taken once, oldest first.
-struct Shelf<T>(VecDeque<(TokenHash, Timestamp, T)>);
+struct ResponseCache<T>(VecDeque<(TokenHash, Timestamp, T)>);
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for ResponseCache<T> {
     fn default() -> Self {
         Self(VecDeque::new())
     }
 }
 
-impl<T> Shelf<T> {
+impl<T> ResponseCache<T> {
     fn put(&mut self, key: TokenHash, expires_at: Timestamp, now: Timestamp, thing: T) {
         self.0.retain(|(_, expires_at, _)| *expires_at > now);
         if self.0.len() >= WAITING {

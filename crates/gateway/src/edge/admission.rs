@@ -12,7 +12,7 @@ use portunus_core::{
 };
 
 use super::{
-    browser::{Desk, PageError},
+    browser::{PageContext, PageError},
     house::ProviderEntry,
     layers::RequestId,
     pages::{self, BackLink, Label, NotAdmittedPage},
@@ -25,7 +25,7 @@ pub const ANOTHER: &str = "another";
 
 /// The account is none of those that the rule names. The transaction goes on: another account may finish it.
 pub fn not_admitted(
-    desk: &Desk,
+    page_context: &PageContext,
     id: &RequestId,
     entry: &ProviderEntry,
     user: &User,
@@ -43,7 +43,7 @@ pub fn not_admitted(
         Purpose::SignIn { .. } => None,
     };
     let page = NotAdmittedPage {
-        frame: desk.frame(None),
+        frame: page_context.frame(None),
         provider: Label::from(&entry.label),
         account: Label::from(user.email.as_deref().unwrap_or_else(|| user.display_name())),
         subject: Label::from(&user.subject),
@@ -55,7 +55,13 @@ pub fn not_admitted(
 }
 
 /// The provider did not tell what the rule asks for, so the account may be admitted or not: the answer is no for now.
-pub fn not_checked(desk: &Desk, id: &RequestId, user: &User, transaction: &Transaction, why: &NotAdmitted) -> Response {
+pub fn not_checked(
+    page_context: &PageContext,
+    id: &RequestId,
+    user: &User,
+    transaction: &Transaction,
+    why: &NotAdmitted,
+) -> Response {
     tracing::warn!(
         user = %user.id, provider = %user.provider, %why,
         "sign-in refused: the provider did not tell all that the rule asks for, so it could not be checked; see the scopes setting"
@@ -65,7 +71,7 @@ pub fn not_checked(desk: &Desk, id: &RequestId, user: &User, transaction: &Trans
     let error = PageError::new("Your access could not be checked", text)
         .hint("Try again in a minute. If it happens again, ask the administrator of this gateway.")
         .leading("Try again", sign_in_again(transaction, false));
-    desk.error(StatusCode::SERVICE_UNAVAILABLE, id, error)
+    page_context.error(StatusCode::SERVICE_UNAVAILABLE, id, error)
 }
 
 fn sign_in_again(transaction: &Transaction, with_another: bool) -> String {

@@ -1,4 +1,4 @@
-//! The desk that every page is served from: which browser is this, who is signed in, is the form our own, and how an error
+//! What every page is served with ([`PageContext`]): which browser is this, who is signed in, is the form our own, and how an error
 //! looks. Endpoints of `edge::oauth` and the home page share it and nothing else.
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ const MOST_TABS: usize = 16;
 
 /// What every page needs.
 #[derive(Clone)]
-pub struct Desk {
+pub struct PageContext {
     pub cookies: CookieJar,
     pub keys: EdgeKeys,
     pub logins: Arc<dyn LoginStore>,
@@ -82,7 +82,7 @@ impl Browser {
     }
 }
 
-impl Desk {
+impl PageContext {
     /// The browser that sent the request; a new one is given its cookie.
     pub fn browser(&self, headers: &HeaderMap) -> Browser {
         self.known_browser(headers).unwrap_or_else(|| {

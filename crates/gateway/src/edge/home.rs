@@ -12,7 +12,7 @@ use portunus_core::{
 };
 
 use super::{
-    browser::Desk,
+    browser::PageContext,
     clients::ClientDirectory,
     layers::RequestId,
     oauth::disconnect,
@@ -24,7 +24,7 @@ const GRANTS: u32 = 100;
 
 #[derive(Clone)]
 pub struct HomeRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub directory: ClientDirectory,
     pub grants: Arc<dyn GrantStore>,
     pub resources: Arc<Resources>,
@@ -38,17 +38,17 @@ pub fn routes(room: HomeRoom) -> Router {
 
 async fn get(State(room): State<HomeRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
     let outcome = async {
-        let user = room.desk.login(&headers).await?.map(|(_, user)| user);
-        let browser = room.desk.browser(&headers);
-        let page = page(&room, user.as_ref(), room.desk.csrf(&browser)).await?;
-        Ok::<_, StoreError>(browser.accompany(room.desk.respond(StatusCode::OK, &page)))
+        let user = room.page_context.login(&headers).await?.map(|(_, user)| user);
+        let browser = room.page_context.browser(&headers);
+        let page = page(&room, user.as_ref(), room.page_context.csrf(&browser)).await?;
+        Ok::<_, StoreError>(browser.accompany(room.page_context.respond(StatusCode::OK, &page)))
     };
-    outcome.await.unwrap_or_else(|error| room.desk.store_down(&id, &error))
+    outcome.await.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
 }
 
 async fn page(room: &HomeRoom, user: Option<&User>, csrf: String) -> Result<HomePage, StoreError> {
     Ok(HomePage {
-        frame: room.desk.frame(user),
+        frame: room.page_context.frame(user),
         user: user.map(|user| HomeUser {
             name: Label::from(user.display_name()),
             email: user.email.as_deref().map(Label::from),
@@ -81,7 +81,7 @@ fn servers(room: &HomeRoom) -> Vec<HomeServer> {
 }
 
 async fn grants(room: &HomeRoom, user: &User) -> Result<Vec<HomeGrant>, StoreError> {
-    let now = room.desk.clock.now();
+    let now = room.page_context.clock.now();
     let mut shown = Vec::new();
     for grant in room.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
         shown.push(HomeGrant {

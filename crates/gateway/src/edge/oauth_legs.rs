@@ -14,7 +14,7 @@ use portunus_core::{
 use portunus_identity::provider::{IdentityError, PROVIDER_ERROR};
 
 use super::{
-    browser::{Desk, PageError},
+    browser::{PageContext, PageError},
     cookies::CookieJar,
     layers::RequestId,
 };
@@ -49,7 +49,7 @@ impl StateCookie {
 /// The page for a sign-in that failed at the provider: an explanation for the person, a way to begin again where that may help (the transaction is
 /// kept for it), and if a client waits, a way to tell it.
 pub fn provider_failed(
-    desk: &Desk,
+    page_context: &PageContext,
     id: &RequestId,
     error: &IdentityError,
     transaction: &BrowserTransaction,
@@ -76,7 +76,7 @@ pub fn provider_failed(
     if let Purpose::Authorize(request) = &transaction.purpose {
         page = page.telling(authorize::error_redirect(&request.return_address(), &told(error), public_url.as_str()));
     }
-    desk.error(status, id, page)
+    page_context.error(status, id, page)
 }
 
 /// What the client is told of a sign-in that failed at the provider (RFC 6749 section 4.1.2.1).

@@ -15,7 +15,7 @@ use portunus_core::{
 use url::Url;
 
 use super::{
-    browser::{Browser, Desk},
+    browser::{Browser, PageContext},
     house::Providers,
     pages::{ConsentPage, ContinuePage, Destination, Label, Origin, ScopeLine, UrlText, when},
 };
@@ -35,7 +35,7 @@ impl Asking<'_> {
     /// The page: in short, if the person `has_allowed` all of it before (threat 58).
     pub fn page(
         &self,
-        desk: &Desk,
+        page_context: &PageContext,
         browser: &Browser,
         resources: &Resources,
         providers: &Providers,
@@ -44,20 +44,26 @@ impl Asking<'_> {
         let question = consent::question(self.request, self.client, self.remembered, resources);
         match (question.allowed_at, self.user) {
             (Some(at), Some(user)) if has_allowed => {
-                desk.respond(StatusCode::OK, &self.continue_page(question, at, user, desk, browser))
+                page_context.respond(StatusCode::OK, &self.continue_page(question, at, user, page_context, browser))
             }
-            _ => desk.respond(StatusCode::OK, &self.consent_page(question, desk, browser, providers)),
+            _ => page_context.respond(StatusCode::OK, &self.consent_page(question, page_context, browser, providers)),
         }
     }
 
-    fn consent_page(&self, question: Question, desk: &Desk, browser: &Browser, providers: &Providers) -> ConsentPage {
+    fn consent_page(
+        &self,
+        question: Question,
+        page_context: &PageContext,
+        browser: &Browser,
+        providers: &Providers,
+    ) -> ConsentPage {
         let Self { transaction, request, client, user, .. } = *self;
         ConsentPage {
-            frame: desk.frame(user),
+            frame: page_context.frame(user),
             client_name: Label::from(client.display_name()),
             client_id: UrlText::from(client.id.as_str()),
             client_uri: client.client_uri.as_deref().map(UrlText::from),
-            origin: origin(client, desk.clock.now()),
+            origin: origin(client, page_context.clock.now()),
             resources: request.resources.iter().map(|resource| UrlText::from(resource.as_str())).collect(),
             servers: servers(&question.reach),
             scopes: lines(question.scopes),
@@ -70,7 +76,7 @@ impl Asking<'_> {
             asked: user.map(|user| UrlText::from(user.id.as_str())).unwrap_or_default(),
             provider_label: Label::from(providers.label()),
             transaction: UrlText::from(transaction.id.as_str()),
-            csrf: desk.csrf(browser).into(),
+            csrf: page_context.csrf(browser).into(),
         }
     }
 
@@ -79,15 +85,15 @@ impl Asking<'_> {
         question: Question,
         allowed_at: Timestamp,
         user: &User,
-        desk: &Desk,
+        page_context: &PageContext,
         browser: &Browser,
     ) -> ContinuePage {
         let Self { transaction, request, client, .. } = *self;
         ContinuePage {
-            frame: desk.frame(Some(user)),
+            frame: page_context.frame(Some(user)),
             client_name: Label::from(client.display_name()),
             client_id: UrlText::from(client.id.as_str()),
-            allowed: when::day(allowed_at, desk.clock.now()).into(),
+            allowed: when::day(allowed_at, page_context.clock.now()).into(),
             servers: servers(&question.reach),
             scopes: lines(question.scopes),
             redirect_uri: UrlText::from(request.redirect_uri.as_str()),
@@ -95,7 +101,7 @@ impl Asking<'_> {
             user: Label::from(user.display_name()),
             asked: UrlText::from(user.id.as_str()),
             transaction: UrlText::from(transaction.id.as_str()),
-            csrf: desk.csrf(browser).into(),
+            csrf: page_context.csrf(browser).into(),
         }
     }
 }

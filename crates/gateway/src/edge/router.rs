@@ -11,7 +11,7 @@ use portunus_core::{
 
 use super::{
     body,
-    browser::Desk,
+    browser::PageContext,
     cookies::CookieJar,
     health::{self, HealthRoom},
     home::{self, HomeRoom},
@@ -31,7 +31,7 @@ use super::{
 
 /// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
 pub fn build(house: &House, extra: Router) -> LayerRoom {
-    let desk = Desk {
+    let page_context = PageContext {
         cookies: CookieJar::new(house.resources.public_url()),
         keys: house.keys.clone(),
         logins: Arc::clone(&house.ground.stores.logins),
@@ -42,8 +42,8 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
         demo: house.ground.demo,
     };
     let throttle = &house.throttle;
-    let at = |gate, desk: Option<&Desk>| {
-        let room = ThrottleRoom { throttle: throttle.clone(), gate, desk: desk.cloned() };
+    let at = |gate, page_context: Option<&PageContext>| {
+        let room = ThrottleRoom { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
         middleware::from_fn_with_state(room, throttle::by_address)
     };
     let bearer = Bearer {
@@ -56,10 +56,10 @@ pub fn build(house: &House, extra: Router) -> LayerRoom {
     };
     // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
     let forms = Router::new()
-        .merge(oauth(house, &desk).layer(at(Gate::Authorize, Some(&desk))))
+        .merge(oauth(house, &page_context).layer(at(Gate::Authorize, Some(&page_context))))
         .merge(clients(house, &bearer).layer(at(Gate::Registration, None)))
         .merge(tokens(house, &bearer).layer(at(Gate::Token, None)))
-        .merge(people(house, &desk, &bearer));
+        .merge(people(house, &page_context, &bearer));
     let endpoints = Router::new()
         .merge(health::routes(HealthRoom {
             upkeep: Arc::clone(&house.ground.stores.upkeep),
@@ -94,7 +94,7 @@ fn metadata(house: &House) -> Router {
 }
 
 /// Where people sign in and allow clients.
-fn oauth(house: &House, desk: &Desk) -> Router {
+fn oauth(house: &House, page_context: &PageContext) -> Router {
     let stores = &house.ground.stores;
     let transactions = Transactions {
         store: Arc::clone(&stores.transactions),
@@ -105,7 +105,7 @@ fn oauth(house: &House, desk: &Desk) -> Router {
     };
     Router::new()
         .merge(authorize::routes(authorize::AuthorizeRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             directory: house.directory(),
             transactions: transactions.clone(),
             consents: Arc::clone(&stores.consents),
@@ -115,20 +115,20 @@ fn oauth(house: &House, desk: &Desk) -> Router {
             lifetimes: house.lifetimes,
         }))
         .merge(consent::routes(consent::ConsentRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             transactions: transactions.clone(),
             directory: house.directory(),
             resources: Arc::clone(&house.resources),
         }))
         .merge(signin::routes(signin::SignInRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             transactions: transactions.clone(),
             providers: house.providers.clone(),
             public_url: house.resources.public_url().clone(),
             lifetimes: house.lifetimes,
         }))
         .merge(callback::routes(callback::CallbackRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             transactions: transactions.clone(),
             logins: Arc::clone(&stores.logins),
             providers: house.providers.clone(),
@@ -136,7 +136,7 @@ fn oauth(house: &House, desk: &Desk) -> Router {
             lifetimes: house.lifetimes,
         }))
         .merge(signout::routes(signout::SignOutRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             logins: Arc::clone(&stores.logins),
             providers: house.providers.clone(),
             public_url: house.resources.public_url().clone(),
@@ -208,14 +208,14 @@ fn features(house: &House) -> Features {
 }
 
 /// What people look at: the front page, and the list of tools.
-fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
+fn people(house: &House, page_context: &PageContext, bearer: &Bearer) -> Router {
     let proxy_patterns = house.resources.targets().filter_map(|target| match target {
         Target::Proxy { pattern } => Some(pattern.clone()),
         Target::Server(_) | Target::All => None,
     });
     Router::new()
         .merge(home::routes(HomeRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             directory: house.directory(),
             grants: Arc::clone(&house.ground.stores.grants),
             resources: Arc::clone(&house.resources),
@@ -223,13 +223,13 @@ fn people(house: &House, desk: &Desk, bearer: &Bearer) -> Router {
             proxy_patterns: proxy_patterns.collect(),
         }))
         .merge(disconnect::routes(disconnect::DisconnectRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             grants: Arc::clone(&house.ground.stores.grants),
             consents: Arc::clone(&house.ground.stores.consents),
             cache: bearer.cache.clone(),
         }))
         .merge(tools::routes(ToolsRoom {
-            desk: desk.clone(),
+            page_context: page_context.clone(),
             bearer: bearer.clone(),
             resources: Arc::clone(&house.resources),
             mcp: house.mcp_room(),

@@ -27,7 +27,7 @@ use http::{HeaderValue, StatusCode, header};
 use portunus_core::{address_block::AddressBlock, secret::TokenHash};
 
 use super::{
-    browser::{Desk, PageError},
+    browser::{PageContext, PageError},
     layers::{Peer, RequestId},
     oauth_answers,
 };
@@ -160,7 +160,7 @@ pub struct ThrottleRoom {
     pub throttle: Throttle,
     pub gate: Gate,
     /// For answers to people, who get a page.
-    pub desk: Option<Desk>,
+    pub page_context: Option<PageContext>,
 }
 
 /// The layer in front of endpoints that cost us something before anybody has proven anything.
@@ -168,8 +168,8 @@ pub async fn by_address(State(room): State<ThrottleRoom>, request: Request, next
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
     let Err(too_many) = room.throttle.check(room.gate, peer) else { return next.run(request).await };
     tracing::info!(%peer, gate = ?room.gate, "too many requests from one address");
-    match (&room.desk, request.extensions().get::<RequestId>()) {
-        (Some(desk), Some(id)) => too_many.page(desk, id),
+    match (&room.page_context, request.extensions().get::<RequestId>()) {
+        (Some(page_context), Some(id)) => too_many.page(page_context, id),
         _ => too_many.answer(),
     }
 }
@@ -195,10 +195,10 @@ impl TooMany {
         self.on(oauth_answers::too_many())
     }
 
-    fn page(self, desk: &Desk, id: &RequestId) -> Response {
+    fn page(self, page_context: &PageContext, id: &RequestId) -> Response {
         let error = PageError::new("Too many requests", "Your address has asked for this too often just now.")
             .hint("Please wait a minute, then try again.");
-        self.on(desk.error(StatusCode::TOO_MANY_REQUESTS, id, error))
+        self.on(page_context.error(StatusCode::TOO_MANY_REQUESTS, id, error))
     }
 
     fn on(self, mut response: Response) -> Response {

@@ -18,12 +18,12 @@ use portunus_core::{
 };
 use portunus_mcp::hub::{ServerTool, View};
 
-use super::{browser::Desk, mcp::McpRoom, oauth_answers, protect::bearer::Bearer};
+use super::{browser::PageContext, mcp::McpRoom, oauth_answers, protect::bearer::Bearer};
 use crate::cluster::{Errand, What};
 
 #[derive(Clone)]
 pub struct ToolsRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub bearer: Bearer,
     pub resources: Arc<Resources>,
     pub mcp: McpRoom,
@@ -41,7 +41,7 @@ async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
             Err(refused) => return room.bearer.refusal(&refused, &resource, &room.resources.address_of(&resource)),
         }
     } else {
-        match room.desk.login(request.headers()).await {
+        match room.page_context.login(request.headers()).await {
             Ok(Some((_, user))) => Arc::new(principal_of(&user, &room.resources)),
             Ok(None) => {
                 let refused = super::protect::bearer::Refused::Challenge(portunus_core::oauth::metadata::Challenge::NoToken);

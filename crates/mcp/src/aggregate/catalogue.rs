@@ -1,6 +1,6 @@
 //! The lists of all servers, kept for who may see them: everybody for shared servers whose lists are nobody's in particular, else one
 //! user and client. Answering from here wakes no child process, unless the server wants its list fetched again; fetching, when it must be, is done once
-//! for all who wait. How long a list is good is [`super::shelf`]'s business.
+//! for all who wait. How long a list is good is [`super::list_cache`]'s business.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,13 +15,13 @@ use super::{
     fetch,
     kind::Kind,
     list::List,
+    list_cache::{ListCache, Look, Need},
     quarantine,
-    shelf::{Look, Need, Shelf},
 };
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
-    hub::{Asker, Inner, roster::Entry},
+    hub::{Asker, Inner, registry::Entry},
     upstream::{ConnectionKey, Owner, UpstreamError},
 };
 
@@ -32,20 +32,20 @@ const FORGET_AFTER: Duration = Duration::from_secs(3600);
 /// own (FB41).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Which {
-    face: Face,
+    client_capabilities: ClientCapabilities,
     era: Era,
     kind: Kind,
 }
 
 impl Which {
     fn of(connection: &ConnectionKey, kind: Kind) -> Self {
-        Self { face: connection.face.clone(), era: connection.era, kind }
+        Self { client_capabilities: connection.client_capabilities.clone(), era: connection.era, kind }
     }
 }
 
 #[derive(Default)]
-struct Shelves {
-    kept: HashMap<(Keeper, Which), Arc<Shelf>>,
+struct ListCaches {
+    kept: HashMap<(Keeper, Which), Arc<ListCache>>,
     /// Of a server that everybody shares: the lists that it showed to one person as that person's own (`cacheScope`).
     private: HashSet<Which>,
 }
@@ -53,7 +53,7 @@ struct Shelves {
 /// The lists of one server: one lock, mostly read.
 #[derive(Default)]
 pub(crate) struct Catalogue {
-    shelves: RwLock<Shelves>,
+    list_caches: RwLock<ListCaches>,
 }
 
 /// Whose list it is. The sessions that a user has with one client see the same list, also where each has a connection of its own.
@@ -78,10 +78,10 @@ struct Place {
     server: ServerName,
     keeper: Keeper,
     which: Which,
-    shelf: Arc<Shelf>,
+    list_cache: Arc<ListCache>,
 }
 
-impl Shelves {
+impl ListCaches {
     fn keeper(&self, connection: &ConnectionKey, which: &Which, asker: &Asker) -> Keeper {
         match Keeper::of_owner(&connection.owner) {
             Keeper::Everybody if self.private.contains(which) => Keeper::Client(asker.user().clone(), asker.client().clone()),
@@ -95,26 +95,26 @@ impl Catalogue {
     fn place(&self, connection: &ConnectionKey, kind: Kind, asker: &Asker) -> Place {
         let which = Which::of(connection, kind);
         let (key, kept) = {
-            let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
-            let key = (shelves.keeper(connection, &which, asker), which);
-            let kept = shelves.kept.get(&key).cloned();
+            let list_caches = self.list_caches.read().unwrap_or_else(PoisonError::into_inner);
+            let key = (list_caches.keeper(connection, &which, asker), which);
+            let kept = list_caches.kept.get(&key).cloned();
             (key, kept)
         };
         let place = kept.unwrap_or_else(|| {
-            let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(shelves.kept.entry(key.clone()).or_insert_with(|| Arc::new(Shelf::new(Instant::now()))))
+            let mut list_caches = self.list_caches.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(list_caches.kept.entry(key.clone()).or_insert_with(|| Arc::new(ListCache::new(Instant::now()))))
         });
         let (keeper, which) = key;
-        Place { server: connection.server.clone(), keeper, which, shelf: place }
+        Place { server: connection.server.clone(), keeper, which, list_cache: place }
     }
 
     /// The server said whose list this is: where is it kept from now on? `place` is where it was asked for, on a connection that is
     /// everybody's.
     fn settle(&self, place: &Place, is_private: bool, connection: &ConnectionKey, asker: &Asker) -> Option<Place> {
         let mark = place.which.clone();
-        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-        let is_news = if is_private { shelves.private.insert(mark) } else { shelves.private.remove(&mark) };
-        drop(shelves);
+        let mut list_caches = self.list_caches.write().unwrap_or_else(PoisonError::into_inner);
+        let is_news = if is_private { list_caches.private.insert(mark) } else { list_caches.private.remove(&mark) };
+        drop(list_caches);
         if is_news || (is_private && place.keeper == Keeper::Everybody) {
             return Some(self.place(connection, place.which.kind, asker));
         }
@@ -122,20 +122,20 @@ impl Catalogue {
     }
 
     fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
-        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let list_caches = self.list_caches.read().unwrap_or_else(PoisonError::into_inner);
         let (owner, which) = (Keeper::of_owner(&connection.owner), Which::of(connection, kind));
         if owner == Keeper::Everybody {
-            shelves.kept.iter().filter(|((_, of), _)| *of == which).for_each(|(_, shelf)| shelf.mark_changed());
-        } else if let Some(shelf) = shelves.kept.get(&(owner, which)) {
-            shelf.mark_changed();
+            list_caches.kept.iter().filter(|((_, of), _)| *of == which).for_each(|(_, list_cache)| list_cache.mark_changed());
+        } else if let Some(list_cache) = list_caches.kept.get(&(owner, which)) {
+            list_cache.mark_changed();
         }
     }
 
     /// Forgets what nobody has wanted for long.
     pub(crate) fn sweep(&self, now: Instant) {
-        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-        let Shelves { kept, private } = &mut *shelves;
-        kept.retain(|_, shelf| now.duration_since(shelf.used_at()) < FORGET_AFTER);
+        let mut list_caches = self.list_caches.write().unwrap_or_else(PoisonError::into_inner);
+        let ListCaches { kept, private } = &mut *list_caches;
+        kept.retain(|_, list_cache| now.duration_since(list_cache.used_at()) < FORGET_AFTER);
         private.retain(|which| kept.keys().any(|(_, of)| of == which));
     }
 }
@@ -149,7 +149,7 @@ pub(crate) struct Shown {
 impl Inner {
     /// The server said that a list of its changed, or showed by what it answers that it did.
     pub(crate) fn mark_changed(&self, connection: &ConnectionKey, kind: Kind) {
-        if let Some(entry) = self.roster.find(&connection.server) {
+        if let Some(entry) = self.registry.find(&connection.server) {
             entry.lists.mark_changed(connection, kind);
         }
     }
@@ -182,7 +182,7 @@ impl Inner {
         kind: Kind,
         asker: &Asker,
     ) -> Result<Shown, UpstreamError> {
-        let entry = self.roster.find(server).ok_or(UpstreamError::NotFound)?;
+        let entry = self.registry.find(server).ok_or(UpstreamError::NotFound)?;
         let connection = ConnectionKey::of(&entry.spec, asker.holder());
         let began = Instant::now();
         let deadline = self.settings.list_deadline;
@@ -190,13 +190,13 @@ impl Inner {
         loop {
             // Found anew each time: it may have turned out to be somebody's own.
             let place = entry.lists.place(&connection, kind, asker);
-            let mut finished = place.shelf.finished();
+            let mut finished = place.list_cache.finished();
             let now = Instant::now();
-            match place.shelf.look(now, need, self.settings.catalogue_ttl, deadline) {
+            match place.list_cache.look(now, need, self.settings.catalogue_ttl, deadline) {
                 Look::Have { list, refresh, good_for } => {
                     // Once: a server that is down now keeps its old list.
                     if !std::mem::replace(&mut looked, true) && quarantine::is_lifted(self, server, &list).await {
-                        place.shelf.mark_lacking();
+                        place.list_cache.mark_lacking();
                         continue;
                     }
                     if refresh {
@@ -207,7 +207,7 @@ impl Inner {
                 Look::Failed(error) => return Err(error),
                 Look::Wait { start, patience } => {
                     let until = (now + patience).min(began + deadline);
-                    let waited_at = Arc::clone(&place.shelf);
+                    let waited_at = Arc::clone(&place.list_cache);
                     if start {
                         self.start_fetch(&entry, place, &connection, asker, patience);
                     }
@@ -232,7 +232,7 @@ impl Inner {
         let (hub, entry, connection, asker) = (Arc::clone(self), Arc::clone(entry), connection.clone(), asker.clone());
         tokio::spawn(async move {
             let began = Instant::now();
-            place.shelf.set_out();
+            place.list_cache.set_out();
             let Place { server, which: Which { kind, .. }, .. } = &place;
             let fetched = fetch::list(&hub, server, *kind, &asker).await;
             let (fetched, keeping) = match fetched {
@@ -248,15 +248,15 @@ impl Inner {
                 .filter(|_| connection.owner == Owner::Everybody)
                 .and_then(|keeping| entry.lists.settle(&place, keeping.is_private, &connection, &asker));
             let kept = settled.as_ref().unwrap_or(&place);
-            if kept.shelf.finish(Instant::now(), outcome, keeping.and_then(|keeping| keeping.fresh_for)) {
+            if kept.list_cache.finish(Instant::now(), outcome, keeping.and_then(|keeping| keeping.fresh_for)) {
                 let is_told = began.elapsed() < patience;
                 hub.announce_late_list(server, &asker, *kind, &kept.keeper, is_told);
             }
             if settled.is_some() {
-                if place.shelf.is_changed() {
-                    kept.shelf.mark_changed();
+                if place.list_cache.is_changed() {
+                    kept.list_cache.mark_changed();
                 }
-                place.shelf.clear();
+                place.list_cache.clear();
             }
         });
     }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     era::Era,
+    header_params,
     hub::{Asker, Inner, capabilities},
-    mirror,
     upstream::{Call, UpstreamError},
     wire::{self, Outcome, Payload, code},
 };
@@ -91,7 +91,7 @@ async fn pages(
             }
             if kind == Kind::Tools
                 && peer.info().era == Era::Modern
-                && let Err(error) = mirror::of_tool(&raw)
+                && let Err(error) = header_params::of_tool(&raw)
             {
                 tracing::warn!(%server, %error, "a tool is left out");
                 continue;

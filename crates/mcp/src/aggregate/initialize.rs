@@ -18,7 +18,7 @@ const MAX_INSTRUCTIONS: usize = 32 * 1024;
 /// Meets the servers that nobody was connected to yet, so that the first client after a start is told the same as the second.
 pub(crate) async fn meet(hub: &Arc<Inner>, allow: &dyn Allow, asker: &Asker, client: Era) {
     let strangers = hub.allowed_servers(allow).into_iter().filter(|server| {
-        let entry = hub.roster.find(server);
+        let entry = hub.registry.find(server);
         entry.is_some_and(|entry| entry.profile(client).is_none() && entry.is_worth_waiting_for(client))
     });
     let meetings: Vec<_> = strangers
@@ -72,7 +72,7 @@ fn introduce(
     let profiles: Vec<_> = hub
         .allowed_servers(allow)
         .into_iter()
-        .map(|server| (hub.roster.find(&server).and_then(|entry| entry.profile(client)), server))
+        .map(|server| (hub.registry.find(&server).and_then(|entry| entry.profile(client)), server))
         .collect();
     let declared: Vec<_> = profiles.iter().map(|(info, _)| info.as_ref().map(|info| &info.capabilities)).collect();
     result.insert("capabilities".to_owned(), merged::capabilities(&declared, revision));

@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::kind::Kind;
 use crate::{
-    mirror::{self, Mirrored},
+    header_params::{self, HeaderParam},
     wire::{self, Payload, WireError},
 };
 
@@ -20,7 +20,7 @@ pub(crate) struct Item {
     /// Where the id stands in `raw`, quotes included.
     id_at: Range<usize>,
     /// Of a tool: the parameters that stand in headers too. What is annotated wrongly mirrors nothing.
-    pub(crate) mirrored: Vec<Mirrored>,
+    pub(crate) mirrored: Vec<HeaderParam>,
     /// Of a tool: the resource that is its user interface (MCP Apps). Servers need not list it.
     pub(crate) interface: Option<Box<str>>,
 }
@@ -33,7 +33,7 @@ impl Item {
         let id: String = value.read()?;
         let start = value.as_bytes().as_ptr() as usize - raw.as_bytes().as_ptr() as usize;
         let id_at = start..start + value.as_bytes().len();
-        let mirrored = if kind == Kind::Tools { mirror::of_tool(&raw).unwrap_or_default() } else { Vec::new() };
+        let mirrored = if kind == Kind::Tools { header_params::of_tool(&raw).unwrap_or_default() } else { Vec::new() };
         let interface = if kind == Kind::Tools { interface_of(&raw) } else { None };
         Ok(Some(Self { id: id.into(), raw, id_at, mirrored, interface }))
     }

@@ -32,7 +32,7 @@ use crate::{
 pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
     let cursor = ask.head()?.cursor.map(|text| Cursor::parse(kind, &text).ok_or_else(bad_cursor)).transpose()?;
     let (lists, good_for) = hub.lists_to_show(hub.allowed_servers(&*ask.allow), kind, &ask.asker).await;
-    let merged = Merged::new(kind, hub.roster.load().names, &lists, &*ask.allow);
+    let merged = Merged::new(kind, hub.registry.load().names, &lists, &*ask.allow);
     let start = match &cursor {
         Some(cursor) => (merged.position(&cursor.server).ok_or_else(bad_cursor)?, cursor.index),
         None => (0, 0),
@@ -67,7 +67,7 @@ pub(crate) async fn list(hub: &Arc<Inner>, ask: &Ask, kind: Kind) -> Reply {
 pub(crate) async fn tools(hub: &Arc<Inner>, caller: &Caller) -> Vec<ServerTool> {
     let allow = &*caller.allow;
     let (servers, names) = match &caller.view {
-        View::All => (hub.allowed_servers(allow), hub.roster.load().names),
+        View::All => (hub.allowed_servers(allow), hub.registry.load().names),
         View::One(server) => (vec![server.clone()], Names::Plain),
     };
     let (lists, _) = hub.lists_to_show(servers, Kind::Tools, &Asker::at_browser(caller)).await;

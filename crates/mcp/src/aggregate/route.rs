@@ -61,7 +61,7 @@ impl Inner {
 
 pub(crate) async fn by_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, full: &str) -> Result<Named, Problem> {
     let servers = hub.allowed_servers(&*ask.allow);
-    let found = match hub.roster.load().names {
+    let found = match hub.registry.load().names {
         Names::Prefixed => by_prefix(hub, ask, kind, full, &servers).await?,
         Names::Plain => by_plain_name(hub, ask, kind, full, servers).await?,
     };
@@ -108,8 +108,8 @@ async fn by_plain_name(hub: &Arc<Inner>, ask: &Ask, kind: Kind, name: &str, serv
 
 /// The first server that has it, among those of which the client could be granted it.
 async fn withheld(hub: &Arc<Inner>, ask: &Ask, kind: Kind, id: &str, has: impl Fn(&List) -> bool) -> Option<ServerName> {
-    let roster = hub.roster.load();
-    let servers = roster.names().filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
+    let registry = hub.registry.load();
+    let servers = registry.names().filter(|server| verdict(&*ask.allow, server, kind, id) == Verdict::NotGranted);
     first(&hub.lists(servers.cloned().collect(), kind, &ask.asker).await, has)
 }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::DropGuard;
 use super::{answers, sse};
 use crate::{
     answer::{Answer, Refused},
-    face::Face,
+    client_capabilities::ClientCapabilities,
     hub::{
         Caller, Inner,
         reply::{self, Problem, Reply},
@@ -53,7 +53,7 @@ pub(crate) struct Exchange {
     _cancel: DropGuard,
     /// Among the user's calls at work, while it is at work.
     place: PlaceOfCall,
-    face: Face,
+    client_capabilities: ClientCapabilities,
     level: Option<Level>,
     token: Option<RequestId>,
     /// Names what servers ask.
@@ -81,11 +81,11 @@ impl Exchange {
         reply: oneshot::Receiver<Reply>,
         cancel: DropGuard,
         place: PlaceOfCall,
-        face: Face,
+        client_capabilities: ClientCapabilities,
         level: Option<Level>,
         token: Option<RequestId>,
     ) -> Self {
-        Self { news, reply, _cancel: cancel, place, face, level, token, asked: 0 }
+        Self { news, reply, _cancel: cancel, place, client_capabilities, level, token, asked: 0 }
     }
 
     /// It is at work again.
@@ -190,7 +190,7 @@ impl Exchange {
         }
         let mut questions = Vec::new();
         for ask in asks {
-            if let Some(missing) = self.face.lacks(&ask.method, ask.params.as_ref()) {
+            if let Some(missing) = self.client_capabilities.lacks(&ask.method, ask.params.as_ref()) {
                 return Err(Problem::missing_capability(&missing));
             }
             let params = input::params_to_modern(&ask.method, ask.params.as_ref())?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{answers, headers};
 use crate::{
     answer::Answer,
-    era, mirror,
+    era, header_params,
     session::level::Level,
     wire::{self, ParamsHead, Payload, Request, code, meta},
 };
@@ -92,7 +92,7 @@ fn only(map: &HeaderMap, name: &HeaderName) -> Result<Option<String>, String> {
     let mut values = map.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => mirror::decode(value).map(Some).ok_or_else(|| format!("the {name} header cannot be read")),
+        (Some(value), None) => header_params::decode(value).map(Some).ok_or_else(|| format!("the {name} header cannot be read")),
         (Some(_), Some(_)) => Err(format!("the {name} header appears more than once")),
     }
 }

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     allow::Verdict,
     answer::Answer,
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     hub::{
         Asker, Caller, Inner, View,
         ask::Ask,
@@ -65,19 +65,19 @@ impl Inner {
             let reply = Err(Problem::method_not_found(&request.method));
             return reply::modern_answer(&request.id, reply);
         }
-        let face = Face::of(sound.head.meta.client_capabilities.as_ref());
-        let face = self.capability_sets.admit(&caller.principal.user, face, Instant::now());
+        let client_capabilities = ClientCapabilities::of(sound.head.meta.client_capabilities.as_ref());
+        let client_capabilities = self.capability_sets.admit(&caller.principal.user, client_capabilities, Instant::now());
         if request.method == "subscriptions/listen" {
-            return changes::answer(self, caller, request, face).await;
+            return changes::answer(self, caller, request, client_capabilities).await;
         }
-        let waiter = match self.waiter(caller, &request, sound.head.request_state.as_deref(), &face).await {
+        let waiter = match self.waiter(caller, &request, sound.head.request_state.as_deref(), &client_capabilities).await {
             Ok(waiter) => waiter,
             Err(problem) => return reply::modern_answer(&request.id, Err(problem)),
         };
         let asking = Asking { hub: Arc::clone(self), caller: caller.clone(), request };
         match waiter {
             Some(waiter) => resume(asking, waiter, &sound).await,
-            None => self.begin(asking, face, sound).await,
+            None => self.begin(asking, client_capabilities, sound).await,
         }
     }
 
@@ -88,15 +88,15 @@ impl Inner {
         caller: &Caller,
         request: &Request,
         state: Option<&str>,
-        face: &Face,
+        client_capabilities: &ClientCapabilities,
     ) -> Result<Option<Waiter>, Problem> {
         let Some(state) = state else { return Ok(None) };
         let Some(name) = self.find_waiting(caller, request, state)? else { return Ok(None) };
-        self.judge_retry(caller, Asker::alone(caller, face.clone()), request).await?;
+        self.judge_retry(caller, Asker::alone(caller, client_capabilities.clone()), request).await?;
         self.take_waiting(name).map(Some)
     }
 
-    async fn begin(self: &Arc<Self>, asking: Asking, face: Face, sound: Sound) -> Answer {
+    async fn begin(self: &Arc<Self>, asking: Asking, client_capabilities: ClientCapabilities, sound: Sound) -> Answer {
         let (caller, request) = (&asking.caller, &asking.request);
         let room = self.sessions.room(&caller.principal.user);
         let Ok(place) = room.call_place(self.calls_per_user()).await else {
@@ -106,7 +106,7 @@ impl Inner {
         let (replied, reply) = oneshot::channel();
         let cancel = CancellationToken::new();
         let ask = Ask {
-            asker: Asker::alone(caller, face.clone()),
+            asker: Asker::alone(caller, client_capabilities.clone()),
             view: caller.view.clone(),
             allow: Arc::clone(&caller.allow),
             era: Era::Modern,
@@ -121,7 +121,15 @@ impl Inner {
         };
         let place: PlaceOfCall = Arc::new(Mutex::new(Some(place)));
         tokio::spawn(run(Arc::clone(self), ask, Arc::clone(&place), replied));
-        let exchange = Exchange::new(news, reply, cancel.drop_guard(), place, face, sound.level, sound.head.meta.progress_token);
+        let exchange = Exchange::new(
+            news,
+            reply,
+            cancel.drop_guard(),
+            place,
+            client_capabilities,
+            sound.level,
+            sound.head.meta.progress_token,
+        );
         exchange.answer(asking).await
     }
 
@@ -131,7 +139,7 @@ impl Inner {
         let Ok(_place) = room.call_place(self.calls_per_user()).await else { return };
         // A disconnect cancels; there is nothing else that the protocol itself would tell a server.
         if method != "notifications/cancelled" && caller.allow.method(server, &method) == Verdict::Allowed {
-            self.pass_on(server, &Asker::alone(caller, Face::default()), &method, params).await;
+            self.pass_on(server, &Asker::alone(caller, ClientCapabilities::default()), &method, params).await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 use portunus_core::ids::UserId;
 use tokio::time::Instant;
 
-use crate::{face::Face, sync::locked};
+use crate::{client_capabilities::ClientCapabilities, sync::locked};
 
 /// Sets of one person that are told apart; more than their applications have.
 pub(crate) const MAX_PER_USER: usize = 16;
@@ -15,11 +15,11 @@ pub(crate) const FORGET_AFTER: Duration = Duration::from_secs(3600);
 
 /// What each person's clients declared lately.
 #[derive(Default)]
-pub(crate) struct CapabilitySets(Mutex<HashMap<UserId, Vec<(Face, Instant)>>>);
+pub(crate) struct CapabilitySets(Mutex<HashMap<UserId, Vec<(ClientCapabilities, Instant)>>>);
 
 impl CapabilitySets {
     /// The set to go on with: the declared one, or what MCP itself defines of it when the person has too many already.
-    pub(crate) fn admit(&self, user: &UserId, declared: Face, now: Instant) -> Face {
+    pub(crate) fn admit(&self, user: &UserId, declared: ClientCapabilities, now: Instant) -> ClientCapabilities {
         if declared.is_basic() {
             return declared;
         }
@@ -52,12 +52,14 @@ mod tests {
     use super::*;
     use crate::wire::Payload;
 
-    fn face(text: &str) -> Face {
-        Face::of(Some(&Payload::from_json(text).unwrap()))
+    fn client_capabilities(text: &str) -> ClientCapabilities {
+        ClientCapabilities::of(Some(&Payload::from_json(text).unwrap()))
     }
 
-    fn odd(n: usize) -> Face {
-        face(&format!(r#"{{"roots":{{"listChanged":true}},"elicitation":{{"url":{{}}}},"experimental":{{"x":{{"n":{n}}}}}}}"#))
+    fn odd(n: usize) -> ClientCapabilities {
+        client_capabilities(&format!(
+            r#"{{"roots":{{"listChanged":true}},"elicitation":{{"url":{{}}}},"experimental":{{"x":{{"n":{n}}}}}}}"#
+        ))
     }
 
     #[test]
@@ -69,11 +71,14 @@ mod tests {
             admitted.insert(sets.admit(&alice, odd(n), now));
         }
         assert_eq!(admitted.len(), MAX_PER_USER + 1);
-        assert!(admitted.contains(&face(r#"{"roots":{},"elicitation":{"url":{}}}"#)), "what MCP defines is left of the rest");
+        assert!(
+            admitted.contains(&client_capabilities(r#"{"roots":{},"elicitation":{"url":{}}}"#)),
+            "what MCP defines is left of the rest"
+        );
         assert_eq!(sets.admit(&alice, odd(3), now), odd(3), "known ones go on to count");
         assert_eq!(sets.admit(&bob, odd(500), now), odd(500), "another person");
         for plain in ["{}", r#"{"sampling":{}}"#, r#"{"roots":{},"sampling":{"tools":{}},"elicitation":{"form":{},"url":{}}}"#] {
-            assert_eq!(sets.admit(&alice, face(plain), now), face(plain), "{plain}");
+            assert_eq!(sets.admit(&alice, client_capabilities(plain), now), client_capabilities(plain), "{plain}");
         }
         let later = now + FORGET_AFTER;
         assert_eq!(sets.admit(&alice, odd(500), later), odd(500));

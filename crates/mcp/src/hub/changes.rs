@@ -20,14 +20,19 @@ use crate::{
     aggregate::{kind::Kind as List, route},
     allow::Allow,
     answer::Answer,
+    client_capabilities::ClientCapabilities,
     endpoint::{answers, sse},
     era::Era,
-    face::Face,
     session::{Hold, Kind, Session, SessionId, filter::Filter, table::Place},
     wire::{self, Payload, Request, RequestId, WireError, meta},
 };
 
-pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, face: Face) -> Answer {
+pub(crate) async fn answer(
+    hub: &Arc<Inner>,
+    caller: &Caller,
+    request: Request,
+    client_capabilities: ClientCapabilities,
+) -> Answer {
     let (filter, uris, tasks) = match wanted(request.params.as_ref()) {
         Ok(wanted) => wanted,
         Err(error) => return reply::modern_answer(&request.id, Err(error.into())),
@@ -38,18 +43,24 @@ pub(crate) async fn answer(hub: &Arc<Inner>, caller: &Caller, request: Request, 
     };
     // What is wanted and announced is told, whether or not the server had declared that it would be (FB42).
     let (promised, hold) = match &caller.view {
-        View::One(server) => match hub.connect(server, &Asker::alone(caller, face.clone())).await {
+        View::One(server) => match hub.connect(server, &Asker::alone(caller, client_capabilities.clone())).await {
             Ok(peer) => (offered(filter, &peer.info().capabilities), Some(peer.hold())),
             Err(error) => return reply::modern_answer(&request.id, Err(Problem::server(server, error))),
         },
         View::All => (filter, None),
     };
     if !tasks.is_empty()
-        && let Err(problem) = hub.may_watch_tasks(caller, &face)
+        && let Err(problem) = hub.may_watch_tasks(caller, &client_capabilities)
     {
         return reply::modern_answer(&request.id, Err(problem));
     }
-    let session = Session::new(SessionId::generate(&*hub.entropy), caller, Kind::Listening(filter), face, Arc::clone(&room.kept));
+    let session = Session::new(
+        SessionId::generate(&*hub.entropy),
+        caller,
+        Kind::Listening(filter),
+        client_capabilities,
+        Arc::clone(&room.kept),
+    );
     let session = Arc::new(session);
     match hub.sessions.add(&session, hub.settings.max_sessions_per_user) {
         Ok(added) => added.evicted.into_iter().for_each(|evicted| hub.end_in_background(evicted)),

@@ -31,7 +31,7 @@ impl ServerRequests for Clients {
         let hub = hub.filter(|_| matches!(from.owner, Owner::Session(..))).ok_or_else(nobody)?;
         let mut sessions = hub.concerned(from);
         sessions.retain(|session| {
-            session.can_be_asked() && session.has_stream() && session.face.lacks(method, params.as_ref()).is_none()
+            session.can_be_asked() && session.has_stream() && session.client_capabilities.lacks(method, params.as_ref()).is_none()
         });
         let session = sessions.pop().filter(|_| sessions.is_empty()).ok_or_else(nobody)?;
         let about = About::server(&from.server);

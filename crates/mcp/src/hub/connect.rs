@@ -12,8 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Caller, Inner, Peer, capabilities};
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     session::{Session, level::Level},
     spec::ServerSpec,
     sync::locked,
@@ -41,7 +41,7 @@ impl Asker {
             user: session.user.clone(),
             client: session.client.clone(),
             session: session.holder_name(),
-            face: session.face.clone(),
+            client_capabilities: session.client_capabilities.clone(),
             person: session.person.clone(),
             lane: 0,
             era: session.era(),
@@ -51,15 +51,16 @@ impl Asker {
 
     /// A person at their browser, who sees what most of their applications see.
     pub(crate) fn at_browser(caller: &Caller) -> Self {
-        let Self { holder, session } = Self::alone(caller, Face::default());
+        let Self { holder, session } = Self::alone(caller, ClientCapabilities::default());
         Self { holder: Holder { era: Era::Legacy, ..holder }, session }
     }
 
     /// A modern client has no session.
-    pub(crate) fn alone(caller: &Caller, face: Face) -> Self {
+    pub(crate) fn alone(caller: &Caller, client_capabilities: ClientCapabilities) -> Self {
         let principal = &caller.principal;
         let (user, client) = (principal.user.clone(), principal.client.clone());
-        let holder = Holder { user, client, session: None, face, person: caller.person(), lane: 0, era: Era::Modern };
+        let holder =
+            Holder { user, client, session: None, client_capabilities, person: caller.person(), lane: 0, era: Era::Modern };
         Self { holder, session: None }
     }
 
@@ -84,8 +85,8 @@ impl Asker {
         &self.holder.user
     }
 
-    pub(crate) fn face(&self) -> &Face {
-        &self.holder.face
+    pub(crate) fn client_capabilities(&self) -> &ClientCapabilities {
+        &self.holder.client_capabilities
     }
 
     pub(crate) fn is(&self, session: &Session) -> bool {
@@ -129,8 +130,8 @@ impl Inner {
 
     /// Tells every server that the session is connected to: nobody is connected for it, since a server learns what is so when it is (FB78).
     pub(crate) async fn tell_all(&self, session: &Arc<Session>, method: &str, params: Option<&Payload>) {
-        let roster = self.roster.load();
-        let peers = roster.entries.iter().filter_map(|entry| self.find_live(&entry.spec, session));
+        let registry = self.registry.load();
+        let peers = registry.entries.iter().filter_map(|entry| self.find_live(&entry.spec, session));
         let told = peers.map(|peer| async move {
             if let Err(error) = peer.notify(method, params.cloned()).await {
                 tracing::debug!(server = %peer.key().server, method, %error, "a notification was not passed on");
@@ -157,7 +158,7 @@ impl Inner {
             }
             watches.insert(key.clone(), Arc::downgrade(peer));
         }
-        if let Some(entry) = self.roster.find(&key.server) {
+        if let Some(entry) = self.registry.find(&key.server) {
             entry.note_profile(key.era, peer.info());
         }
         let mut events = peer.events();
@@ -216,8 +217,8 @@ impl Inner {
 
     /// Passes on the level that the session has set.
     pub(crate) async fn spread_level(&self, session: &Arc<Session>) {
-        let roster = self.roster.load();
-        let seen = roster.entries.iter().filter(|entry| session.sees(entry.name()));
+        let registry = self.registry.load();
+        let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
         let peers = seen.filter_map(|entry| self.find_live(&entry.spec, session));
         let told = peers.filter_map(|peer| {
             let level = wanted_level(peer.key(), &self.concerned(peer.key()))?;
@@ -246,8 +247,8 @@ impl Inner {
         if session.level().is_none() {
             return;
         }
-        let roster = self.roster.load();
-        let seen = roster.entries.iter().filter(|entry| session.sees(entry.name()));
+        let registry = self.registry.load();
+        let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
         for peer in seen.filter_map(|entry| self.find_live(&entry.spec, session)) {
             let mut others = self.concerned(peer.key());
             others.retain(|other| other.id != session.id);

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     aggregate::{kind::Kind, tasks},
     era::Era,
-    mirror,
+    header_params,
     session::{asks, level::Level},
     spec::Transport,
     translate::{
@@ -153,7 +153,7 @@ impl Way<'_> {
         let session = self.ask.session()?;
         let speaker = Speaker {
             client_info: session.client_info(),
-            capabilities: session.face.capabilities(),
+            capabilities: session.client_capabilities.capabilities(),
             level: session.level().or_else(|| self.default_level()).map(Level::as_str),
         };
         let mut more: Vec<(&str, Payload)> = Vec::new();
@@ -185,9 +185,9 @@ impl Way<'_> {
 
     /// All at once; the first thing that the client cannot do, or does not want to, ends the call.
     async fn ask_client(&self, requests: &[InputRequest]) -> Result<Vec<(String, Payload)>, Problem> {
-        let face = self.ask.asker.face();
+        let client_capabilities = self.ask.asker.client_capabilities();
         for request in requests {
-            if let Some(missing) = face.lacks(&request.method, request.params.as_ref()) {
+            if let Some(missing) = client_capabilities.lacks(&request.method, request.params.as_ref()) {
                 return Err(Problem::missing_capability(&missing));
             }
         }
@@ -232,24 +232,24 @@ impl Way<'_> {
     async fn mirrored(&self, params: &Payload) -> Result<HeaderMap, Problem> {
         let name = wire::params_head(params)?.name.unwrap_or_default();
         let Ok(list) = self.hub.list(self.server, Kind::Tools, &self.ask.asker).await else { return Ok(HeaderMap::new()) };
-        Ok(list.find(&name).map(|tool| mirror::headers(&tool.mirrored, params)).transpose()?.unwrap_or_default())
+        Ok(list.find(&name).map(|tool| header_params::headers(&tool.mirrored, params)).transpose()?.unwrap_or_default())
     }
 
     /// Headers and body of a modern client's call must agree (MCP 2026-07-28, Streamable HTTP, "Server Validation"). A server that does not
-    /// say what its tools are has none that mirror anything.
+    /// say what its tools are has none that mirror a parameter.
     async fn check_mirrors(&self, params: Option<&Payload>) -> Result<(), Problem> {
         let Some(params) = params else { return Ok(()) };
         let name = wire::params_head(params)?.name.unwrap_or_default();
         let Ok(list) = self.hub.list(self.server, Kind::Tools, &self.ask.asker).await else { return Ok(()) };
         let Some(tool) = list.find(&name) else { return Ok(()) };
-        mirror::check(&tool.mirrored, params, &self.ask.mirrors)
+        header_params::check(&tool.mirrored, params, &self.ask.mirrors)
             .map_err(|what| Problem::refused(code::HEADER_MISMATCH, format!("Header mismatch: {what}")))
     }
 }
 
 impl Problem {
     /// The client has not declared what a server needs of it.
-    pub(crate) fn missing_capability(missing: &crate::face::Missing) -> Self {
+    pub(crate) fn missing_capability(missing: &crate::client_capabilities::Missing) -> Self {
         let data = Payload::from_value(&serde_json::json!({ "requiredCapabilities": missing.required }));
         let message = format!("the server needs the client capability `{}`, which this client has not declared", missing.name);
         Self::Refused { code: code::MISSING_CLIENT_CAPABILITY, message, data: Some(data) }

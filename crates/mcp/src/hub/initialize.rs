@@ -13,9 +13,9 @@ use super::{
 use crate::{
     aggregate,
     answer::Answer,
+    client_capabilities::ClientCapabilities,
     endpoint::{answers, headers},
     era::{self, Era},
-    face::Face,
     session::{Kind, Session, SessionId},
     translate::greeting,
     upstream::UpstreamError,
@@ -35,14 +35,15 @@ impl Inner {
         let Ok(_place) = room.call_place(self.calls_per_user()).await else {
             return answers::too_many(id, "requests");
         };
-        let (face, kind, revision) = match introduction(request.params.as_ref()) {
+        let (client_capabilities, kind, revision) = match introduction(request.params.as_ref()) {
             Ok(introduction) => introduction,
             Err(error) => return answers::wire_error(id, &error),
         };
-        let face = self.capability_sets.admit(&caller.principal.user, face, Instant::now());
+        let client_capabilities = self.capability_sets.admit(&caller.principal.user, client_capabilities, Instant::now());
         // Before a server is started for it: what is not going to be a session must cost nothing.
         let Ok(_opening) = room.opening(self.settings.max_sessions_per_user) else { return answers::too_many(id, "sessions") };
-        let session = Session::new(SessionId::generate(&*self.entropy), caller, kind, face, Arc::clone(&room.kept));
+        let session =
+            Session::new(SessionId::generate(&*self.entropy), caller, kind, client_capabilities, Arc::clone(&room.kept));
         let session = Arc::new(session);
         let reply = self.greet(caller, &session, revision).await;
         reply::log(&request.method, &reply);
@@ -96,7 +97,7 @@ impl Inner {
 }
 
 /// What the client says it can do, who it says it is, and the revision that it gets.
-fn introduction(params: Option<&Payload>) -> Result<(Face, Kind, &'static str), WireError> {
+fn introduction(params: Option<&Payload>) -> Result<(ClientCapabilities, Kind, &'static str), WireError> {
     let head = params.map(wire::params_head).transpose()?.unwrap_or_default();
     let revision = negotiate(&head.protocol_version.ok_or_else(|| WireError::Missing("protocolVersion".to_owned()))?);
     let (mut capabilities, mut client_info) = (None, wire::object(&[]));
@@ -110,7 +111,7 @@ fn introduction(params: Option<&Payload>) -> Result<(Face, Kind, &'static str), 
             _ => {}
         }
     }
-    Ok((Face::of(capabilities.as_ref()), Kind::Handshake { client_info, revision }, revision))
+    Ok((ClientCapabilities::of(capabilities.as_ref()), Kind::Handshake { client_info, revision }, revision))
 }
 
 /// The requested revision if we have it, else our latest of this era (lifecycle, version negotiation). 2024-11-05 had another

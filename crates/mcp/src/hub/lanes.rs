@@ -154,7 +154,7 @@ fn must_be_alone(ask: &Ask, peer: &dyn Peer) -> bool {
         && ask.era == Era::Modern
         && info.era == Era::Legacy
         && peer.key().owner != Owner::Everybody
-        && (ask.asker.face().can_be_asked() || ask.level.is_some())
+        && (ask.asker.client_capabilities().can_be_asked() || ask.level.is_some())
         && capabilities::extension(&info.capabilities, dialect::EXTENSION).is_none()
 }
 
@@ -163,11 +163,17 @@ mod tests {
     use portunus_core::ids::{ClientId, UserId};
 
     use super::*;
-    use crate::face::Face;
+    use crate::client_capabilities::ClientCapabilities;
 
     fn key(client: &str) -> ConnectionKey {
         let owner = Owner::Client(UserId::from_text("alice"), ClientId::from_text(client));
-        ConnectionKey { server: ServerName::parse("dice").unwrap(), owner, face: Face::default(), lane: 0, era: Era::Modern }
+        ConnectionKey {
+            server: ServerName::parse("dice").unwrap(),
+            owner,
+            client_capabilities: ClientCapabilities::default(),
+            lane: 0,
+            era: Era::Modern,
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -42,8 +42,8 @@ pub(crate) mod keeping;
 mod lanes;
 mod moving;
 pub(crate) mod operation;
+pub(crate) mod registry;
 pub(crate) mod reply;
-pub(crate) mod roster;
 mod seal;
 mod servers;
 mod settings;
@@ -75,7 +75,7 @@ pub struct Hub {
 /// What the tasks of the hub share.
 pub(crate) struct Inner {
     pub(crate) settings: HubSettings,
-    pub(crate) roster: roster::Current,
+    pub(crate) registry: registry::Current,
     pub(crate) servers: Arc<dyn Servers>,
     pub(crate) sessions: Sessions,
     pub(crate) tasks: TaskTable,
@@ -104,7 +104,7 @@ impl Hub {
         let inner = Arc::new(Inner {
             tasks: TaskTable::new(settings.max_tasks_per_user, settings.max_tasks),
             task_watches: task_watch::TaskWatches::default(),
-            roster: roster::Current::new(settings.names, specs),
+            registry: registry::Current::new(settings.names, specs),
             settings,
             servers,
             sessions: Sessions::new(),
@@ -182,23 +182,23 @@ impl Inner {
     }
 
     pub(crate) fn spec(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
-        self.roster.find(server).map(|entry| Arc::clone(&entry.spec))
+        self.registry.find(server).map(|entry| Arc::clone(&entry.spec))
     }
 
     /// The servers that may be known of, in order.
     pub(crate) fn allowed_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
-        self.roster.load().names().filter(|name| allow.server(name).is_allowed()).cloned().collect()
+        self.registry.load().names().filter(|name| allow.server(name).is_allowed()).cloned().collect()
     }
 
     /// Did the server declare this to clients of this era? Of one that nobody was connected to yet, everything is assumed.
     pub(crate) fn may_have(&self, server: &ServerName, client: Era, declared: impl Fn(&Payload) -> bool) -> bool {
-        self.roster.find(server).is_some_and(|entry| entry.may_have(client, declared))
+        self.registry.find(server).is_some_and(|entry| entry.may_have(client, declared))
     }
 
     /// The servers that the client could be granted something of, in order.
     pub(crate) fn withheld_servers(&self, allow: &dyn Allow) -> Vec<ServerName> {
         let withheld = |name: &&ServerName| allow.server(name) == Verdict::NotGranted;
-        self.roster.load().names().filter(withheld).cloned().collect()
+        self.registry.load().names().filter(withheld).cloned().collect()
     }
 
     pub(crate) fn end_in_background(self: &Arc<Self>, session: Arc<Session>) {
@@ -242,7 +242,7 @@ async fn sweep(hub: Weak<Inner>, idle: Duration, closing: CancellationToken) {
         for session in hub.sessions.of_everybody() {
             session.resumables.sweep(Instant::now());
         }
-        for entry in &hub.roster.load().entries {
+        for entry in &hub.registry.load().entries {
             entry.lists.sweep(Instant::now());
         }
         hub.capability_sets.sweep(Instant::now());

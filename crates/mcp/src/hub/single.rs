@@ -16,7 +16,7 @@ use crate::{
     allow::{Allow, Verdict},
     answer::Wanted,
     era::Era,
-    mirror,
+    header_params,
     upstream::Owner,
     wire::{self, Outcome, Reference, code},
 };
@@ -149,11 +149,11 @@ async fn listing(hub: &Arc<Inner>, server: &ServerName, ask: &Ask, kind: Kind) -
 /// A tool with unsound `x-mcp-header` annotations is not offered to clients that would have to follow them, nor taken from a server that
 /// would (MCP 2026-07-28, Streamable HTTP, "Custom Headers from Tool Parameters").
 pub(crate) fn is_mirrored_soundly(hub: &Inner, ask: &Ask, server: &ServerName, tool: &str, raw: &wire::Payload) -> bool {
-    let profile = hub.roster.find(server).and_then(|entry| entry.profile(ask.era)).map(|info| info.era);
+    let profile = hub.registry.find(server).and_then(|entry| entry.profile(ask.era)).map(|info| info.era);
     if ask.era == Era::Legacy && profile != Some(Era::Modern) {
         return true;
     }
-    match mirror::of_tool(raw) {
+    match header_params::of_tool(raw) {
         Ok(_) => true,
         Err(error) => {
             tracing::warn!(%server, tool, %error, "a tool is left out");

@@ -13,8 +13,8 @@ use portunus_core::ids::ServerName;
 use super::{Caller, Inner, View, ask::Ask, capabilities, connect::key, reply::Problem};
 use crate::{
     aggregate::tasks::{self, dialect},
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     session::{Session, SessionId},
     sync::locked,
     wire::{self, Payload, WireError},
@@ -70,14 +70,14 @@ pub(crate) fn wanted(notifications: &Payload) -> Result<Vec<String>, WireError> 
 
 impl Inner {
     /// A client that wants to hear of tasks must have declared that it can follow them, where there can be any.
-    pub(crate) fn may_watch_tasks(&self, caller: &Caller, face: &Face) -> Result<(), Problem> {
+    pub(crate) fn may_watch_tasks(&self, caller: &Caller, client_capabilities: &ClientCapabilities) -> Result<(), Problem> {
         let servers = match &caller.view {
             View::All => self.allowed_servers(&*caller.allow),
             View::One(server) => vec![server.clone()],
         };
         let has_tasks = |declared: &Payload| capabilities::extension(declared, dialect::EXTENSION).is_some();
         let mut servers = servers.iter();
-        if dialect::is_declared_by(face) || !servers.any(|server| self.may_have(server, Era::Modern, has_tasks)) {
+        if dialect::is_declared_by(client_capabilities) || !servers.any(|server| self.may_have(server, Era::Modern, has_tasks)) {
             Ok(())
         } else {
             Err(tasks::undeclared())

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::{Caller, Inner, View, reply::Problem};
 use crate::{
+    client_capabilities::canonical,
     endpoint::exchange::Exchange,
-    face::canonical,
     session::{asks, table::Place},
     sync::locked,
     translate::input::InputRequest,

@@ -48,7 +48,7 @@ impl Session {
     /// Notes a request of a server, in the middle of the `operation` if it is about one; gives the message for the client. `None`: it is
     /// answered already, with an error.
     pub(crate) fn pose(self: &Arc<Self>, ask: ServerAsk, operation: Option<Arc<Operation>>) -> Option<bytes::Bytes> {
-        if let Some(missing) = self.face.lacks(&ask.method, ask.params.as_ref()) {
+        if let Some(missing) = self.client_capabilities.lacks(&ask.method, ask.params.as_ref()) {
             ask.answer(Err(RpcError::new(code::METHOD_NOT_FOUND, format!("the client has not declared {}", missing.name))));
             return None;
         }

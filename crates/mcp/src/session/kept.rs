@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Session, SessionId, is_same_client, level::Level};
 use crate::{
+    client_capabilities::ClientCapabilities,
     era,
-    face::Face,
     hub::{Caller, View},
     wire::Payload,
 };
@@ -49,7 +49,7 @@ impl Session {
             server: server_of(&self.view),
             revision: (*revision).to_owned(),
             client_info: client_info.as_str().to_owned(),
-            capabilities: self.face.capabilities().as_str().to_owned(),
+            capabilities: self.client_capabilities.capabilities().as_str().to_owned(),
             level: self.level().map(|level| level.as_str().to_owned()),
             subscriptions: self.subscriptions().into_iter().map(|(server, uri)| (server.as_str().to_owned(), uri)).collect(),
             life: self.life,
@@ -67,8 +67,8 @@ impl Session {
             && kept.server == server_of(&caller.view);
         let revision = era::LEGACY.into_iter().find(|revision| *revision == kept.revision).filter(|_| is_own)?;
         let kind = Kind::Handshake { client_info: Payload::from_json(&kept.client_info).ok()?, revision };
-        let face = Face::of(Payload::from_json(&kept.capabilities).ok().as_ref());
-        let mut session = Self::new(id, caller, kind, face, room);
+        let client_capabilities = ClientCapabilities::of(Payload::from_json(&kept.capabilities).ok().as_ref());
+        let mut session = Self::new(id, caller, kind, client_capabilities, room);
         // What is its client's stays so.
         (session.client, session.application) = (client, kept.application);
         session.life = kept.life + 1;

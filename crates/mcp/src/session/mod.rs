@@ -22,8 +22,8 @@ use portunus_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::{self, Era},
-    face::Face,
     hub::{Caller, Peer, View},
     sync::locked,
     upstream::Person,
@@ -96,7 +96,7 @@ pub(crate) struct Session {
     pub(crate) user: UserId,
     pub(crate) view: View,
     pub(crate) kind: Kind,
-    pub(crate) face: Face,
+    pub(crate) client_capabilities: ClientCapabilities,
     pub(crate) person: Person,
     pub(crate) client: ClientId,
     /// What the client is known as: one that registered itself anew goes on with its sessions.
@@ -132,11 +132,17 @@ pub(crate) struct Full;
 
 impl Session {
     /// `kept` counts the bytes that are kept for the user's streams.
-    pub(crate) fn new(id: SessionId, caller: &Caller, kind: Kind, face: Face, kept: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(
+        id: SessionId,
+        caller: &Caller,
+        kind: Kind,
+        client_capabilities: ClientCapabilities,
+        kept: Arc<AtomicUsize>,
+    ) -> Self {
         Self {
             id,
             kind,
-            face,
+            client_capabilities,
             person: caller.person(),
             asks: Asks::default(),
             user: caller.principal.user.clone(),

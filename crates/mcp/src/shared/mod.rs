@@ -1,10 +1,10 @@
 //! Children that everybody shares, among several nodes (docs/decisions/0036): each runs on one of them, its owner. [`SharedServers`] stands
-//! before the pool and finds out where; a server elsewhere is a [`peer`] here. What the owner does for other nodes is [`desk`]'s, over
+//! before the pool and finds out where; a server elsewhere is a [`peer`] here. What the owner does for other nodes is [`host`]'s, over
 //! [`local`] connections; what they say to one another stands in [`orders`] and travels in [`frames`]. How it gets there, and who the owner
 //! is, the crate does not know: that is the port [`Owners`].
 
-mod desk;
 mod frames;
+mod host;
 mod local;
 mod orders;
 mod peer;
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    desk::Desk,
+    host::SharedServerHost,
     peer::{Attached, RelayedPeer},
 };
 use crate::{
@@ -76,7 +76,7 @@ pub trait Owners: Send + Sync {
 /// The servers as the hub sees them, wherever they run.
 pub struct SharedServers {
     upstreams: Arc<Upstreams>,
-    desk: Arc<Desk>,
+    host: Arc<SharedServerHost>,
     /// Not there while this gateway is alone.
     owners: OnceLock<Arc<dyn Owners>>,
     away: Mutex<HashMap<ServerName, Slot>>,
@@ -95,8 +95,8 @@ enum Found {
 
 impl SharedServers {
     pub fn new(upstreams: Arc<Upstreams>) -> Self {
-        let desk = Arc::new(Desk::new(Arc::clone(&upstreams)));
-        Self { upstreams, desk, owners: OnceLock::new(), away: Mutex::default() }
+        let host = Arc::new(SharedServerHost::new(Arc::clone(&upstreams)));
+        Self { upstreams, host, owners: OnceLock::new(), away: Mutex::default() }
     }
 
     /// From now on there are other nodes.
@@ -108,17 +108,17 @@ impl SharedServers {
     /// Does what another node wants of a server that is at home here. `None`: not any more, since this node is going to stop; nothing has
     /// been done.
     pub fn take(&self, server: &ServerName, order: &Bytes, leaving: &CancellationToken) -> Option<Pieces> {
-        self.desk.take(server, order, leaving)
+        self.host.take(server, order, leaving)
     }
 
     /// The shared children of this node.
     pub fn here(&self) -> Vec<ServerName> {
-        self.desk.servers()
+        self.host.servers()
     }
 
     /// Is a call to the server under way here?
     pub fn is_busy(&self, server: &ServerName) -> bool {
-        self.desk.is_busy(server)
+        self.host.is_busy(server)
     }
 
     /// The server is at home at another node: its child here ends.
@@ -131,7 +131,7 @@ impl SharedServers {
         let until = Instant::now() + PATIENCE;
         loop {
             match self.found(spec, owners).await? {
-                Found::Here => return Ok(self.desk.local(server, holder).await?),
+                Found::Here => return Ok(self.host.local(server, holder).await?),
                 Found::There(peer) => return Ok(peer),
                 Found::Silent(node) if Instant::now() > until => {
                     tracing::warn!(%server, node = %node.id, url = node.url, "the node that runs this server does not answer");

@@ -13,8 +13,8 @@ use super::{
     orders::{Asked, Order, Word},
 };
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     hub::Peer,
     spec::ServerSpec,
     upstream::{Activity, Call, ConnectionKey, Event, Hold, News, Owner, ServerInfo, UpstreamError},
@@ -75,8 +75,13 @@ impl RelayedPeer {
         max: usize,
     ) -> Result<Attached, UpstreamError> {
         let server = spec.name.clone();
-        let key =
-            ConnectionKey { server: server.clone(), owner: Owner::Everybody, face: Face::default(), lane: 0, era: Era::Modern };
+        let key = ConnectionKey {
+            server: server.clone(),
+            owner: Owner::Everybody,
+            client_capabilities: ClientCapabilities::default(),
+            lane: 0,
+            era: Era::Modern,
+        };
         let way = Way { owners: Arc::clone(owners), node: node.clone(), server, max };
         let Ok(mut frames) = way.send(&Order::Attach).await else { return Ok(Attached::Undelivered) };
         let (attachment, info) = match next(&mut frames).await {

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     era::Era,
-    mirror,
+    header_params,
     sync::locked,
     wire::{self, Outcome, Payload, RequestId},
 };
@@ -130,8 +130,11 @@ impl Connection {
             Some(params) => wire::meta_of(params)?.protocol_version.is_some(),
             None => false,
         };
-        let params =
-            if is_whole { params } else { Some(modern::own_params(params.as_ref(), &self.inbox.key.face.capabilities())?) };
+        let params = if is_whole {
+            params
+        } else {
+            Some(modern::own_params(params.as_ref(), &self.inbox.key.client_capabilities.capabilities())?)
+        };
         let mut headers = modern::headers(method, params.as_ref())?;
         headers.extend(call.headers);
         self.ask_in_its_form(method, params, Call { headers, ..call }).await
@@ -139,7 +142,7 @@ impl Connection {
 
     /// With the headers in the form that the server is known to take; the other one, once, if it says that they do not match the body.
     async fn ask_in_its_form(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
-        let Some(plain) = mirror::unencoded(&call.headers) else {
+        let Some(plain) = header_params::unencoded(&call.headers) else {
             return ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await;
         };
         let server = &self.inbox.key.server;

@@ -17,8 +17,8 @@ use super::{
     stdio::StdioLink,
 };
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::{self, Era},
-    face::Face,
     spec::{ServerSpec, Transport},
     wire::{self, Outcome, Payload},
 };
@@ -119,8 +119,8 @@ async fn begin(
     let opening = async {
         let link = open(transport, http, &inbox, hello, person).await?;
         tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&hello.on_request)));
-        let face = inbox.key.face.clone();
-        match probe::meet(&inbox, &link, &face, order, spec.connect_timeout).await {
+        let client_capabilities = inbox.key.client_capabilities.clone();
+        match probe::meet(&inbox, &link, &client_capabilities, order, spec.connect_timeout).await {
             Ok(info) => {
                 if info.era == Era::Modern {
                     link.is_modern();
@@ -165,14 +165,14 @@ async fn open(
 pub(super) async fn greet(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
-    face: &Face,
+    client_capabilities: &ClientCapabilities,
     timeout: Duration,
 ) -> Result<ServerInfo, UpstreamError> {
     let mut left: Vec<&str> = era::LEGACY.to_vec();
     let mut refusal = None;
     let result = loop {
         let Some(revision) = left.pop() else { return Err(refusal.unwrap_or_else(|| refused(String::new()))) };
-        let error = match initialize(inbox, link, face, revision, timeout).await? {
+        let error = match initialize(inbox, link, client_capabilities, revision, timeout).await? {
             Outcome::Result(result) => break result,
             Outcome::Error(error) => error,
         };
@@ -192,13 +192,13 @@ pub(super) async fn greet(
 async fn initialize(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
-    face: &Face,
+    client_capabilities: &ClientCapabilities,
     revision: &str,
     timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
     let params = wire::object(&[
         ("protocolVersion", &wire::quote(revision)),
-        ("capabilities", face.capabilities().as_str()),
+        ("capabilities", client_capabilities.capabilities().as_str()),
         ("clientInfo", &modern::client_info()),
     ]);
     let call = Call { timeout: Some(timeout), ..Call::default() };

@@ -57,7 +57,7 @@ impl Record {
             Owner::Client(user, client) => (user, client, None),
             Owner::Session(user, client, session) => (user, client, Some(session)),
         };
-        let capabilities = key.face.capabilities();
+        let capabilities = key.client_capabilities.capabilities();
         let era = match key.era {
             Era::Legacy => "legacy",
             Era::Modern => "modern",

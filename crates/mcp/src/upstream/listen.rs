@@ -209,7 +209,7 @@ impl Listener {
         let params = Payload::from_value(&json!({ "notifications": filter }));
         let (inbox, link) = (Arc::clone(&self.inbox), Arc::clone(&self.link));
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let params = modern::own_params(Some(&params), &inbox.key.face.capabilities())?;
+            let params = modern::own_params(Some(&params), &inbox.key.client_capabilities.capabilities())?;
             let headers = modern::headers("subscriptions/listen", Some(&params))?;
             let call = Call { timeout: Some(FOREVER), headers, ..Call::default() };
             ask(&inbox, &link, "subscriptions/listen", Some(params), call, FOREVER).await

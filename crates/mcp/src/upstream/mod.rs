@@ -36,8 +36,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     child::Launcher,
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     records::SessionRecords,
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
 };
@@ -61,7 +61,7 @@ pub struct Holder {
     /// The session of a legacy client. A modern client has none.
     pub session: Option<String>,
     /// What is declared to the server on the client's behalf.
-    pub face: Face,
+    pub client_capabilities: ClientCapabilities,
     /// Of the person, for the variables of a child of their own.
     pub person: Person,
     /// Which of the client's connections: see [`ConnectionKey::lane`].
@@ -114,7 +114,7 @@ impl ConnectionKey {
     /// Where that client can be asked anything it belongs to one of its sessions: a question that names no call is that session's. A
     /// connection that everybody shares, on a transport where no message names its call, declares a client that can do nothing.
     pub fn of(spec: &ServerSpec, holder: &Holder) -> Self {
-        let is_apart = spec.isolation == Isolation::Session || holder.face.can_be_asked();
+        let is_apart = spec.isolation == Isolation::Session || holder.client_capabilities.can_be_asked();
         let owner = match (spec.isolation, &holder.session) {
             (Isolation::Shared, _) => Owner::Everybody,
             (_, Some(session)) if is_apart => Owner::Session(holder.user.clone(), holder.client.clone(), session.clone()),
@@ -122,9 +122,9 @@ impl ConnectionKey {
         };
         let is_shared = owner == Owner::Everybody;
         let is_unnamed = is_shared && !matches!(spec.transport, Transport::Http { .. });
-        let face = if is_unnamed { Face::default() } else { holder.face.clone() };
+        let client_capabilities = if is_unnamed { ClientCapabilities::default() } else { holder.client_capabilities.clone() };
         let lane = if is_shared { 0 } else { holder.lane };
-        Self { server: spec.name.clone(), owner, face, lane, era: spec.era_for(holder.era) }
+        Self { server: spec.name.clone(), owner, client_capabilities, lane, era: spec.era_for(holder.era) }
     }
 }
 
@@ -165,7 +165,7 @@ pub struct ConnectionKey {
     pub server: ServerName,
     pub owner: Owner,
     /// What the server was told that its client can do.
-    pub face: Face,
+    pub client_capabilities: ClientCapabilities,
     /// A modern client's calls that run side by side have a connection each, where a server's questions do not name their call. The first
     /// one is 0, which is everything else's too.
     pub lane: u8,

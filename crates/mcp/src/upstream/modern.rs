@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use portunus_core::ids::ServerName;
 
 use crate::{
-    era, mirror,
+    era, header_params,
     translate::errors,
     wire::{self, Outcome, Payload, WireError, code, meta},
 };
@@ -66,7 +66,7 @@ pub(super) fn own_params(params: Option<&Payload>, capabilities: &Payload) -> Re
 pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMap, WireError> {
     let mut headers = HeaderMap::new();
     headers.insert(VERSION, HeaderValue::from_static(era::MODERN));
-    headers.insert(METHOD, mirror::encode(method));
+    headers.insert(METHOD, header_params::encode(method));
     let head = params.map(|params| wire::head_of(method, params)).transpose()?.unwrap_or_default();
     let name = match method {
         "tools/call" | "prompts/get" => head.name,
@@ -76,7 +76,7 @@ pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMa
         _ => None,
     };
     if let Some(name) = name {
-        headers.insert(NAME, mirror::encode(&name));
+        headers.insert(NAME, header_params::encode(&name));
     }
     Ok(headers)
 }

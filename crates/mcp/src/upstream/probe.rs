@@ -15,8 +15,8 @@ use super::{
     modern,
 };
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::{self, Era},
-    face::Face,
     wire::{self, Outcome, Payload, code, meta},
 };
 
@@ -101,20 +101,20 @@ enum Answer {
 pub(super) async fn meet(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
-    face: &Face,
+    client_capabilities: &ClientCapabilities,
     order: Order,
     timeout: Duration,
 ) -> Result<ServerInfo, UpstreamError> {
     let Some(other) = order.then else {
-        return only(question(inbox, link, face, order.first, timeout).await?);
+        return only(question(inbox, link, client_capabilities, order.first, timeout).await?);
     };
-    let first = question(inbox, link, face, order.first, timeout);
+    let first = question(inbox, link, client_capabilities, order.first, timeout);
     tokio::pin!(first);
     let answered = match order.first {
         Era::Legacy => Some(first.as_mut().await),
         Era::Modern => tokio::time::timeout(PATIENCE.min(timeout / 3), &mut first).await.ok(),
     };
-    let second = question(inbox, link, face, other, timeout);
+    let second = question(inbox, link, client_capabilities, other, timeout);
     match answered {
         Some(Ok(Answer::Here(info))) => return Ok(info),
         Some(Ok(Answer::NotHere(why))) => {
@@ -154,13 +154,13 @@ fn only(answer: Answer) -> Result<ServerInfo, UpstreamError> {
 async fn question(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
-    face: &Face,
+    client_capabilities: &ClientCapabilities,
     era: Era,
     timeout: Duration,
 ) -> Result<Answer, UpstreamError> {
     match era {
-        Era::Modern => discover(inbox, link, face, timeout).await,
-        Era::Legacy => match greet(inbox, link, face, timeout).await {
+        Era::Modern => discover(inbox, link, client_capabilities, timeout).await,
+        Era::Legacy => match greet(inbox, link, client_capabilities, timeout).await {
             Ok(info) => Ok(Answer::Here(info)),
             Err(error @ (UpstreamError::Handshake { .. } | UpstreamError::Status { .. })) => Ok(Answer::NotHere(error)),
             Err(error) => Err(error),
@@ -168,8 +168,13 @@ async fn question(
     }
 }
 
-async fn discover(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, face: &Face, timeout: Duration) -> Result<Answer, UpstreamError> {
-    let params = modern::own_params(None, &face.capabilities())?;
+async fn discover(
+    inbox: &Arc<Inbox>,
+    link: &Arc<dyn Link>,
+    client_capabilities: &ClientCapabilities,
+    timeout: Duration,
+) -> Result<Answer, UpstreamError> {
+    let params = modern::own_params(None, &client_capabilities.capabilities())?;
     let headers = modern::headers("server/discover", Some(&params))?;
     let call = Call { timeout: Some(timeout), headers, ..Call::default() };
     match ask(inbox, link, "server/discover", Some(params), call, timeout).await {

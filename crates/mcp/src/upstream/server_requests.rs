@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        face::Face,
+        client_capabilities::ClientCapabilities,
         sync::locked,
         upstream::{ConnectionKey, Owner, UpstreamError},
     };
@@ -157,7 +157,7 @@ mod tests {
         let key = ConnectionKey {
             server: ServerName::parse("dice").unwrap(),
             owner,
-            face: Face::default(),
+            client_capabilities: ClientCapabilities::default(),
             lane: 0,
             era: crate::era::Era::Modern,
         };

@@ -23,7 +23,7 @@ use super::{
 };
 
 #[derive(Debug, Default)]
-struct Shelf {
+struct ListCache {
     kept: Mutex<HashMap<String, (UserId, Vec<u8>)>>,
     is_down: AtomicBool,
     forgets_slowly: AtomicBool,
@@ -32,7 +32,7 @@ struct Shelf {
     is_keeping: AtomicBool,
 }
 
-impl Shelf {
+impl ListCache {
     async fn take_time(slowly: &AtomicBool) {
         // bounded: by the test, which lets it go on before it ends.
         while slowly.load(Ordering::SeqCst) {
@@ -46,7 +46,7 @@ impl Shelf {
 }
 
 #[async_trait]
-impl SessionRecords for Shelf {
+impl SessionRecords for ListCache {
     async fn keep(&self, session: &str, user: &UserId, state: &[u8]) -> Result<(), RecordsDown> {
         self.up(())?;
         self.is_keeping.store(true, Ordering::SeqCst);
@@ -73,9 +73,9 @@ impl SessionRecords for Shelf {
 }
 
 /// A process: its hub, and its own connections to the servers.
-fn process(shelf: &Arc<Shelf>) -> (Arc<Fakes>, Arc<Hub>) {
+fn process(list_cache: &Arc<ListCache>) -> (Arc<Fakes>, Arc<Hub>) {
     let fakes = Fakes::new(vec![Script::new("dice").tools(&["roll", "step"])]);
-    let hub = hub(&fakes, HubSettings { records: Arc::clone(shelf) as _, ..HubSettings::default() });
+    let hub = hub(&fakes, HubSettings { records: Arc::clone(list_cache) as _, ..HubSettings::default() });
     (fakes, hub)
 }
 
@@ -87,12 +87,12 @@ fn at(hub: &Arc<Hub>, client: &Client) -> Client {
 
 #[tokio::test]
 async fn a_session_goes_on_with_what_it_asked_for() {
-    let shelf = Arc::new(Shelf::default());
-    let (_, first) = process(&shelf);
+    let list_cache = Arc::new(ListCache::default());
+    let (_, first) = process(&list_cache);
     let client = Client::all(&first, "alice").await;
     client.result("logging/setLevel", json!({"level": "error"})).await;
     client.result("resources/subscribe", json!({"uri": "file:///dice"})).await;
-    let (fakes, second) = process(&shelf);
+    let (fakes, second) = process(&list_cache);
     let client = at(&second, &client);
     assert_eq!(client.call("dice_roll").await["by"], "dice");
     let dice = fakes.script("dice");
@@ -107,21 +107,21 @@ async fn a_session_goes_on_with_what_it_asked_for() {
 
 #[tokio::test]
 async fn what_ended_is_not_taken_on() {
-    let shelf = Arc::new(Shelf::default());
-    let (_, first) = process(&shelf);
+    let list_cache = Arc::new(ListCache::default());
+    let (_, first) = process(&list_cache);
     let client = Client::all(&first, "alice").await;
     assert_eq!(first.delete(client.caller.clone(), &client.headers()).await.status, StatusCode::NO_CONTENT);
-    let (_, second) = process(&shelf);
+    let (_, second) = process(&list_cache);
     assert_eq!(at(&second, &client).notify("x", "{}").await.status, StatusCode::NOT_FOUND);
-    assert!(shelf.kept.lock().unwrap().is_empty());
+    assert!(list_cache.kept.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn t36_a_session_is_taken_on_for_its_own_client_alone() {
-    let shelf = Arc::new(Shelf::default());
-    let (_, first) = process(&shelf);
+    let list_cache = Arc::new(ListCache::default());
+    let (_, first) = process(&list_cache);
     let client = Client::all(&first, "alice").await;
-    let (_, second) = process(&shelf);
+    let (_, second) = process(&list_cache);
     let own = caller("alice", View::All);
     let mut of_another_client = caller("alice", View::All);
     Arc::make_mut(&mut of_another_client.principal).client = ClientId::from_text("ptn_client_other");
@@ -134,13 +134,13 @@ async fn t36_a_session_is_taken_on_for_its_own_client_alone() {
 
 #[tokio::test]
 async fn ids_of_an_earlier_life_do_not_come_again() {
-    let shelf = Arc::new(Shelf::default());
-    let (_, first) = process(&shelf);
+    let list_cache = Arc::new(ListCache::default());
+    let (_, first) = process(&list_cache);
     let client = Client::one(&first, "alice", "dice").await;
     let mut events = Events::of(client.post(STEP).await);
     events.next().await.unwrap();
     let before = events.last.clone().unwrap();
-    let (_, second) = process(&shelf);
+    let (_, second) = process(&list_cache);
     let client = at(&second, &client);
     let mut events = Events::of(client.post(STEP).await);
     events.next().await.unwrap();
@@ -160,62 +160,62 @@ async fn ids_of_an_earlier_life_do_not_come_again() {
 
 #[tokio::test]
 async fn without_records_for_a_while() {
-    let shelf = Arc::new(Shelf::default());
-    let (_, first) = process(&shelf);
+    let list_cache = Arc::new(ListCache::default());
+    let (_, first) = process(&list_cache);
     let client = Client::all(&first, "alice").await;
-    shelf.is_down.store(true, Ordering::SeqCst);
+    list_cache.is_down.store(true, Ordering::SeqCst);
     assert_eq!(client.call("dice_roll").await["by"], "dice", "who is known here is served");
-    let (_, second) = process(&shelf);
+    let (_, second) = process(&list_cache);
     let client = at(&second, &client);
     let answer = client.notify("notifications/initialized", "{}").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "404 would have the client begin anew");
-    shelf.is_down.store(false, Ordering::SeqCst);
+    list_cache.is_down.store(false, Ordering::SeqCst);
     assert_eq!(client.call("dice_roll").await["by"], "dice");
 }
 
 /// Records that take their time to forget: what comes meanwhile must not bring the session back.
 #[tokio::test]
 async fn what_comes_while_a_session_ends_does_not_revive_it() {
-    let shelf = Arc::new(Shelf::default());
-    let (_, hub) = process(&shelf);
+    let list_cache = Arc::new(ListCache::default());
+    let (_, hub) = process(&list_cache);
     let client = Client::all(&hub, "alice").await;
-    shelf.forgets_slowly.store(true, Ordering::SeqCst);
+    list_cache.forgets_slowly.store(true, Ordering::SeqCst);
     let ending = {
         let (hub, caller, headers) = (Arc::clone(&hub), client.caller.clone(), client.headers());
         tokio::spawn(async move { hub.delete(caller, &headers).await.status })
     };
-    until("the record goes", || shelf.is_forgetting.load(Ordering::SeqCst)).await;
+    until("the record goes", || list_cache.is_forgetting.load(Ordering::SeqCst)).await;
     assert_eq!(hub.get(client.caller.clone(), &client.headers()).await.status, StatusCode::NOT_FOUND);
-    shelf.forgets_slowly.store(false, Ordering::SeqCst);
+    list_cache.forgets_slowly.store(false, Ordering::SeqCst);
     assert_eq!(ending.await.unwrap(), StatusCode::NO_CONTENT);
     assert_eq!(client.notify("x", "{}").await.status, StatusCode::NOT_FOUND);
-    assert!(shelf.kept.lock().unwrap().is_empty());
+    assert!(list_cache.kept.lock().unwrap().is_empty());
 }
 
 /// The user's home is elsewhere now: what this process still writes must not end what goes on there.
 #[tokio::test]
 async fn a_user_who_is_let_go_goes_on_elsewhere() {
-    let shelf = Arc::new(Shelf::default());
-    let (fakes, first) = process(&shelf);
+    let list_cache = Arc::new(ListCache::default());
+    let (fakes, first) = process(&list_cache);
     let client = Client::all(&first, "alice").await;
     client.call("dice_roll").await;
     assert_eq!(first.users(), std::slice::from_ref(&client.caller.principal.user));
-    shelf.keeps_slowly.store(true, Ordering::SeqCst);
-    shelf.is_keeping.store(false, Ordering::SeqCst);
+    list_cache.keeps_slowly.store(true, Ordering::SeqCst);
+    list_cache.is_keeping.store(false, Ordering::SeqCst);
     let subscribing = {
         let (hub, caller, headers) = (Arc::clone(&first), client.caller.clone(), client.headers());
         let body = r#"{"jsonrpc":"2.0","id":5,"method":"resources/subscribe","params":{"uri":"file:///dice"}}"#;
         tokio::spawn(async move { hub.post(caller, &headers, body.into()).await })
     };
-    until("the subscription is written down", || shelf.is_keeping.load(Ordering::SeqCst)).await;
+    until("the subscription is written down", || list_cache.is_keeping.load(Ordering::SeqCst)).await;
     first.let_go(&client.caller.principal.user).await;
     assert!(first.users().is_empty());
-    shelf.keeps_slowly.store(false, Ordering::SeqCst);
+    list_cache.keeps_slowly.store(false, Ordering::SeqCst);
     subscribing.await.unwrap();
     // The call itself is seen through behind the answer, which was broken off.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    assert!(!shelf.is_forgetting.load(Ordering::SeqCst), "the record stays");
-    let (_, second) = process(&shelf);
+    assert!(!list_cache.is_forgetting.load(Ordering::SeqCst), "the record stays");
+    let (_, second) = process(&list_cache);
     assert_eq!(at(&second, &client).call("dice_roll").await["by"], "dice");
     let connects = fakes.script("dice").connects.load(Ordering::SeqCst);
     at(&first, &client).call("dice_roll").await;

@@ -16,8 +16,8 @@ use portunus_core::{
     secret::SecretText,
 };
 use portunus_mcp::{
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
     upstream::{Call, Connection, Holder, HttpClient, Options, Person, UpstreamError, Upstreams},
@@ -86,7 +86,7 @@ pub(crate) fn holder(user: &str, session: &str) -> Holder {
         user: UserId::of("https://issuer.example", user),
         client: ClientId::from_text("ptn_client_test"),
         session: Some(session.to_owned()),
-        face: Face::default(),
+        client_capabilities: ClientCapabilities::default(),
         person: Person::default(),
         lane: 0,
         era: Era::Legacy,

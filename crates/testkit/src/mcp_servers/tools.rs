@@ -34,7 +34,7 @@ pub(super) fn list(has_late_tool: bool, interface: &str) -> Vec<Value> {
         tool("change_tools", "Adds a tool and tells so", json!({})),
         tool("update_resource", "Tells that the resource `uri` changed", json!({"uri": {"type": "string"}})),
     ];
-    let mut clock = tool("clock", "Says the time, and has a face", json!({}));
+    let mut clock = tool("clock", "Says the time, and has a client_capabilities", json!({}));
     clock["_meta"] = json!({"ui": {"resourceUri": interface}, "fixture": {"exact": 1.50}});
     tools.push(clock);
     if has_late_tool {

@@ -28,7 +28,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    browser::{Browser, Desk, PageError, see_other},
+    browser::{Browser, PageContext, PageError, see_other},
     clients::{ClientDirectory, NoClient},
     house::Providers,
     layers::{Peer, RequestId},
@@ -39,7 +39,7 @@ use crate::edge::{
 
 #[derive(Clone)]
 pub struct AuthorizeRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub directory: ClientDirectory,
     pub transactions: Transactions,
     pub consents: Arc<dyn ConsentStore>,
@@ -68,7 +68,7 @@ async fn get(
         Some(transaction) => resume(&room, &id, peer, &headers, &TransactionId::from_text(transaction)).await,
         None => begin(&room, &id, peer, &headers, &params).await,
     };
-    outcome.unwrap_or_else(|error| room.desk.store_down(&id, &error))
+    outcome.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
 }
 
 /// A client's request that cannot be trusted enough to be answered anywhere but here (threats 4, 11).
@@ -79,7 +79,7 @@ fn refuse(room: &AuthorizeRoom, id: &RequestId, problem: &str) -> Response {
             .hint(
                 "Close this page and start again from the application. If it happens again, tell its maker what this page says.",
             );
-    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The application kept a registration that is not here any more, as after a new beginning with empty records: only it can forget that (FB18).
@@ -90,7 +90,7 @@ fn forgotten(room: &AuthorizeRoom, id: &RequestId) -> Response {
         "Have it forget this server, and connect again. Claude Code: /mcp, this server, Clear authentication. VS Code: the command Authentication: \
          Remove Dynamic Authentication Providers. Cursor: remove the server in the settings, and add it again. mcp-remote: delete ~/.mcp-auth.",
     );
-    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// It cannot be said which client that is: its document is none, or is away.
@@ -105,7 +105,7 @@ fn no_client(room: &AuthorizeRoom, id: &RequestId, error: NoClient) -> Result<Re
                 "Start again from the application in a minute. If it goes on, tell your administrator: a gateway without a direct way to the \
                  Internet needs clients.metadata_documents.proxy, or clients.metadata_documents.enabled: false, in its configuration.",
             );
-            Ok(room.desk.error(StatusCode::SERVICE_UNAVAILABLE, id, error))
+            Ok(room.page_context.error(StatusCode::SERVICE_UNAVAILABLE, id, error))
         }
     }
 }
@@ -135,10 +135,10 @@ async fn begin(
             let back = authorize::error_redirect(&address, &problem, room.resources.public_url().as_str());
             let text = format!("{} sent a request we do not accept: {}.", client.display_name(), problem.description);
             let error = PageError::new("This request cannot be used", text).telling(back);
-            return Ok(room.desk.error(StatusCode::BAD_REQUEST, id, error));
+            return Ok(room.page_context.error(StatusCode::BAD_REQUEST, id, error));
         }
     };
-    let browser = room.desk.browser(headers);
+    let browser = room.page_context.browser(headers);
     let transaction = room.transactions.begin(&browser, Purpose::Authorize(request.clone()), peer).await?;
     go_on(room, id, headers, browser, transaction, &request, client).await
 }
@@ -155,9 +155,9 @@ async fn resume(
         let error =
             PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
                 .hint("Start again from the application.");
-        Ok(room.desk.error(StatusCode::BAD_REQUEST, id, error))
+        Ok(room.page_context.error(StatusCode::BAD_REQUEST, id, error))
     };
-    let Some(browser) = room.desk.known_browser(headers) else { return expired() };
+    let Some(browser) = room.page_context.known_browser(headers) else { return expired() };
     let Some(transaction) = room.transactions.find(&browser, transaction).await? else { return expired() };
     let Purpose::Authorize(request) = transaction.purpose.clone() else { return expired() };
     let client = match room.directory.find(&request.client, peer).await {
@@ -183,12 +183,12 @@ async fn go_on(
     request: &AuthorizationRequest,
     client: Client,
 ) -> Result<Response, StoreError> {
-    let (login, user) = room.desk.login(headers).await?.unzip();
+    let (login, user) = room.page_context.login(headers).await?.unzip();
     let remembered = match &login {
         Some(login) => room.consents.find_consent(&login.user, &request.client, &request.resources).await?,
         None => None,
     };
-    let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), room.desk.clock.now());
+    let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), room.page_context.clock.now());
     let standing = Standing { request, transaction: &transaction, login, remembered, now };
     let step = standing.next_step(&client, &room.resources);
     tracing::debug!(?step, client_id = %client.id, "authorization goes on");
@@ -205,7 +205,7 @@ async fn go_on(
             // What a person allowed is not shown before they have signed in.
             let remembered = remembered.filter(|_| user.is_some());
             let asking = Asking { transaction: &transaction, request, client: &client, user, remembered };
-            let page = asking.page(&room.desk, &browser, &room.resources, &room.providers, step == Step::AskToContinue);
+            let page = asking.page(&room.page_context, &browser, &room.resources, &room.providers, step == Step::AskToContinue);
             Ok(browser.accompany(page))
         }
         (Step::Refuse(code), _) => {
@@ -229,7 +229,7 @@ fn refuse_unseen(room: &AuthorizeRoom, id: &RequestId, standing: &Standing<'_>, 
     let error = PageError::new("You have not allowed this", text)
         .hint("If you did not expect this, close the page: nothing has happened.")
         .telling(back);
-    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The last step, taken once: the transaction is taken out, and the browser goes back to the client with a code.
@@ -242,15 +242,16 @@ async fn issue_code(
     user: &User,
     consent: Option<Consent>,
 ) -> Result<Response, StoreError> {
-    let now = room.desk.clock.now();
+    let now = room.page_context.clock.now();
     if !room.transactions.take(transaction).await? {
         let error = PageError::new("This sign-in has ended", "It was finished already.").hint("Go back to the application.");
-        return Ok(room.desk.error(StatusCode::BAD_REQUEST, id, error));
+        return Ok(room.page_context.error(StatusCode::BAD_REQUEST, id, error));
     }
     if let Some(consent) = consent {
         room.consents.save_consent(&consent).await?;
     }
-    let (secret, code) = authorize::issue_code(request, user, login, now, room.lifetimes.authorization_code, &*room.desk.entropy);
+    let (secret, code) =
+        authorize::issue_code(request, user, login, now, room.lifetimes.authorization_code, &*room.page_context.entropy);
     room.grants.insert_code(&code).await?;
     tracing::info!(user = %user.id, client_id = %request.client, resources = %request.resources, scope = %request.scopes, "code issued");
     let issuer = room.resources.public_url().as_str();
@@ -262,11 +263,11 @@ async fn issue_code(
 /// browser gets a page that says what happened, goes on by itself, and has a button for browsers that will not.
 fn signed_in(room: &AuthorizeRoom, user: &User, location: &str) -> Response {
     let page = SignedInPage {
-        frame: room.desk.frame(Some(user)),
+        frame: room.page_context.frame(Some(user)),
         name: Label::from(user.display_name()),
         back: BackLink { label: Label::from("Go back to your application"), href: location.into() },
     };
-    let mut response = room.desk.respond(StatusCode::OK, &page);
+    let mut response = room.page_context.respond(StatusCode::OK, &page);
     if let Ok(refresh) = HeaderValue::from_str(&format!("0;url={location}")) {
         response.headers_mut().insert(header::REFRESH, refresh);
     }

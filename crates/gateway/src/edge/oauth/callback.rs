@@ -26,7 +26,7 @@ use portunus_identity::provider::{IdentityError, Inbound, LegSecrets, SignedIn};
 
 use crate::edge::{
     admission,
-    browser::{Desk, LOGIN, PageError, see_other},
+    browser::{LOGIN, PageContext, PageError, see_other},
     house::{ProviderEntry, Providers},
     layers::RequestId,
     oauth_legs::{self, StateCookie},
@@ -38,7 +38,7 @@ const PATH: &str = "/auth/callback";
 
 #[derive(Clone)]
 pub struct CallbackRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub transactions: Transactions,
     pub logins: Arc<dyn LoginStore>,
     pub providers: Providers,
@@ -79,7 +79,7 @@ async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, path: 
         Ok(None) => again(room, id, headers, &state.hash()).await.map(|answer| answer.unwrap_or_else(|| refuse(room, id))),
         Err(error) => Err(error),
     }
-    .unwrap_or_else(|error| room.desk.store_down(id, &error))
+    .unwrap_or_else(|error| room.page_context.store_down(id, &error))
 }
 
 /// An answer that was taken already comes once more: its page was loaded again, or the person pressed "back". The same browser goes on with its
@@ -90,8 +90,8 @@ async fn again(
     headers: &HeaderMap,
     state: &TokenHash,
 ) -> Result<Option<Response>, StoreError> {
-    let about = StateCookie::find(room.desk.cookies, headers, state).and_then(|cookie| cookie.transaction);
-    let (Some(about), Some(browser)) = (about, room.desk.known_browser(headers)) else { return Ok(None) };
+    let about = StateCookie::find(room.page_context.cookies, headers, state).and_then(|cookie| cookie.transaction);
+    let (Some(about), Some(browser)) = (about, room.page_context.known_browser(headers)) else { return Ok(None) };
     if room.transactions.awaits(state).await? {
         return Ok(None);
     }
@@ -103,14 +103,14 @@ async fn again(
         };
         return Ok(Some(see_other(&format!("/auth/{step}?transaction={}", transaction.id))));
     }
-    if room.desk.login(headers).await?.is_none() {
+    if room.page_context.login(headers).await?.is_none() {
         return Ok(None);
     }
     let text = "This page was opened a second time. What you began was finished the first time.";
     let error = PageError::new("You are signed in already", text)
         .hint("Go back to the application. If it still waits, start again there.")
         .leading("Go to the front page", "/".to_owned());
-    Ok(Some(room.desk.error(StatusCode::OK, id, error)))
+    Ok(Some(room.page_context.error(StatusCode::OK, id, error)))
 }
 
 /// The answer belongs to no request of this browser.
@@ -120,7 +120,7 @@ fn refuse(room: &CallbackRoom, id: &RequestId) -> Response {
     );
     let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
         .hint("Start again from the application.");
-    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The request that this is the answer to, taken out once. Without this browser's own cookies, at a callback that the provider was not
@@ -133,8 +133,8 @@ async fn take_request(
     path: &str,
     state: &TokenHash,
 ) -> Result<Option<(ProviderLeg, BrowserTransaction)>, StoreError> {
-    let Some(cookie) = StateCookie::find(room.desk.cookies, headers, state) else { return Ok(None) };
-    let Some(browser) = room.desk.known_browser(headers) else { return Ok(None) };
+    let Some(cookie) = StateCookie::find(room.page_context.cookies, headers, state) else { return Ok(None) };
+    let Some(browser) = room.page_context.known_browser(headers) else { return Ok(None) };
     let callback = room.resources.public_url().at(path);
     let answer = ProviderAnswer { state, cookie: &cookie.secret.hash(), callback: &callback };
     let admits = |request: &ProviderLeg| {
@@ -151,7 +151,7 @@ async fn sign_in(
     leg: &ProviderLeg,
     transaction: &BrowserTransaction,
 ) -> Result<Response, StoreError> {
-    let now = room.desk.clock.now();
+    let now = room.page_context.clock.now();
     let Some(entry) = room.providers.find(&leg.provider) else { return Ok(refuse(room, id)) };
     let inbound = Inbound {
         code: params.find("code").map(SecretText::new),
@@ -174,7 +174,7 @@ async fn sign_in(
         return not_admitted(room, id, transaction, entry, &person, &user, &why).await;
     }
     let (cookie, login) = new_login(room, &user, person.id_token, now);
-    if let Some((old, _)) = room.desk.any_login(headers).await? {
+    if let Some((old, _)) = room.page_context.any_login(headers).await? {
         room.logins.take_login(&old.id).await?;
     }
     room.logins.insert_login(&user, &login).await?;
@@ -189,7 +189,7 @@ async fn sign_in(
             return_to.as_str().to_owned()
         }
     };
-    let (name, value) = room.desk.cookies.set(LOGIN, cookie.expose(), room.lifetimes.login);
+    let (name, value) = room.page_context.cookies.set(LOGIN, cookie.expose(), room.lifetimes.login);
     let mut response = see_other(&next);
     response.headers_mut().append(name, value);
     Ok(response)
@@ -207,18 +207,18 @@ async fn not_admitted(
     why: &NotAdmitted,
 ) -> Result<Response, StoreError> {
     if entry.allow.depends_on(person.unread) {
-        return Ok(admission::not_checked(&room.desk, id, user, transaction, why));
+        return Ok(admission::not_checked(&room.page_context, id, user, transaction, why));
     }
     if room.logins.find_user(&user.id).await?.is_some_and(|known| known.provider == user.provider) {
         room.logins.insert_user(user).await?;
     }
-    Ok(admission::not_admitted(&room.desk, id, entry, user, transaction, room.resources.public_url(), why))
+    Ok(admission::not_admitted(&room.page_context, id, entry, user, transaction, room.resources.public_url(), why))
 }
 
 /// The request may insist that the person signs in for it (`prompt=login`): now they have. Read anew, for they may have been busy in
 /// another tab.
 async fn note_sign_in(room: &CallbackRoom, headers: &HeaderMap, id: &TransactionId, login: TokenHash) -> Result<(), StoreError> {
-    let Some(browser) = room.desk.known_browser(headers) else { return Ok(()) };
+    let Some(browser) = room.page_context.known_browser(headers) else { return Ok(()) };
     if let Some(transaction) = room.transactions.find(&browser, id).await? {
         room.transactions.update(&transaction.signed_in(login)).await?;
     }
@@ -235,7 +235,7 @@ async fn failed(
     if !error.may_begin_again() {
         room.transactions.take(transaction).await?;
     }
-    Ok(oauth_legs::provider_failed(&room.desk, id, error, transaction, room.resources.public_url()))
+    Ok(oauth_legs::provider_failed(&room.page_context, id, error, transaction, room.resources.public_url()))
 }
 
 fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
@@ -256,7 +256,7 @@ fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
 
 /// Always a new id: one that was planted before the sign-in is worth nothing after it (threat 3).
 fn new_login(room: &CallbackRoom, user: &User, id_token: Option<SecretText>, now: Timestamp) -> (TokenSecret, Login) {
-    let secret = TokenSecret::generate(TokenKind::Login, &*room.desk.entropy);
+    let secret = TokenSecret::generate(TokenKind::Login, &*room.page_context.entropy);
     let login = Login {
         id: secret.hash(),
         user: user.id.clone(),

@@ -23,7 +23,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    browser::{Desk, PageError, see_other},
+    browser::{PageContext, PageError, see_other},
     clients::ClientDirectory,
     layers::RequestId,
     limits,
@@ -32,7 +32,7 @@ use crate::edge::{
 
 #[derive(Clone)]
 pub struct ConsentRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub transactions: Transactions,
     pub directory: ClientDirectory,
     pub resources: Arc<Resources>,
@@ -44,8 +44,8 @@ pub fn routes(room: ConsentRoom) -> Router {
 
 async fn post(State(room): State<ConsentRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap, body: Bytes) -> Response {
     let Ok(form) = Params::parse(&body) else { return refuse(&room, &id) };
-    let Some(browser) = room.desk.known_browser(&headers) else { return refuse(&room, &id) };
-    if !limits::is_form(&headers) || !room.desk.is_own_form(&browser, form.find("csrf")) {
+    let Some(browser) = room.page_context.known_browser(&headers) else { return refuse(&room, &id) };
+    if !limits::is_form(&headers) || !room.page_context.is_own_form(&browser, form.find("csrf")) {
         return refuse(&room, &id);
     }
     let Some(transaction) = form.find("transaction").map(TransactionId::from_text) else { return refuse(&room, &id) };
@@ -58,7 +58,7 @@ async fn post(State(room): State<ConsentRoom>, Extension(id): Extension<RequestI
             _ => Ok(refuse(&room, &id)),
         }
     };
-    outcome.await.unwrap_or_else(|error| room.desk.store_down(&id, &error))
+    outcome.await.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
 }
 
 /// The form is not ours, not this browser's, or too old: nothing is said about which (threats 8, 14).
@@ -66,7 +66,7 @@ fn refuse(room: &ConsentRoom, id: &RequestId) -> Response {
     tracing::warn!("consent refused: not this browser's form, or its time is over");
     let error = PageError::new("This page is out of date", "The answer does not belong to a question we asked in this browser.")
         .hint("Start again from the application.");
-    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The answer holds for whoever was asked. If somebody else has signed in with this browser since, they are asked themselves.
@@ -77,7 +77,7 @@ async fn allow(
     request: &AuthorizationRequest,
     transaction: BrowserTransaction,
 ) -> Result<Response, StoreError> {
-    let (login, now) = (room.desk.login(headers).await?.map(|(login, _)| login), room.desk.clock.now());
+    let (login, now) = (room.page_context.login(headers).await?.map(|(login, _)| login), room.page_context.clock.now());
     let standing = Standing { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
     let person = standing.current_login().map(|login| login.user.clone());
     if person.as_ref().map(UserId::as_str) == asked {
@@ -100,6 +100,6 @@ async fn deny(
     let issuer = room.resources.public_url().as_str();
     match authorize::error_redirect(&request.return_address(), &consent::denied(), issuer) {
         Some(back) => Ok(see_other(&back)),
-        None => Ok(room.desk.not_told(&room.directory.name(&request.client).await?)),
+        None => Ok(room.page_context.not_told(&room.directory.name(&request.client).await?)),
     }
 }

@@ -17,7 +17,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    browser::{Desk, PageError, see_other},
+    browser::{PageContext, PageError, see_other},
     layers::RequestId,
     limits,
     protect::cache::TokenCache,
@@ -27,7 +27,7 @@ pub const PATH: &str = "/auth/disconnect";
 
 #[derive(Clone)]
 pub struct DisconnectRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub grants: Arc<dyn GrantStore>,
     pub consents: Arc<dyn ConsentStore>,
     pub cache: TokenCache,
@@ -44,27 +44,27 @@ async fn post(
     body: Bytes,
 ) -> Response {
     let form = Params::parse(&body).unwrap_or_default();
-    let browser = room.desk.known_browser(&headers);
-    if !browser.is_some_and(|browser| room.desk.is_own_form(&browser, form.find("csrf"))) {
+    let browser = room.page_context.known_browser(&headers);
+    if !browser.is_some_and(|browser| room.page_context.is_own_form(&browser, form.find("csrf"))) {
         let error =
             PageError::new("This page is out of date", "The request does not come from a page we served to this browser.")
                 .hint("Go to the front page and try again there.");
-        return room.desk.error(StatusCode::BAD_REQUEST, &id, error);
+        return room.page_context.error(StatusCode::BAD_REQUEST, &id, error);
     }
     let grant = GrantId::from_text(form.find("grant").unwrap_or_default());
     match disconnect(&room, &headers, &grant).await {
         Ok(()) => see_other("/"),
-        Err(error) => room.desk.store_down(&id, &error),
+        Err(error) => room.page_context.store_down(&id, &error),
     }
 }
 
 /// Ends the person's own grants only; anybody else's is as good as unknown. The consent goes too, so that the application has to
 /// ask again.
 async fn disconnect(room: &DisconnectRoom, headers: &HeaderMap, grant: &GrantId) -> Result<(), StoreError> {
-    let Some((_, user)) = room.desk.login(headers).await? else { return Ok(()) };
+    let Some((_, user)) = room.page_context.login(headers).await? else { return Ok(()) };
     let Some(grant) = room.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
     room.consents.delete_consents(&user.id, &grant.client).await?;
-    room.cache.revoke_grant(&room.grants, &grant.id, room.desk.clock.now()).await?;
+    room.cache.revoke_grant(&room.grants, &grant.id, room.page_context.clock.now()).await?;
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");
     Ok(())
 }

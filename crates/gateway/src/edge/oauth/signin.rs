@@ -22,7 +22,7 @@ use portunus_identity::provider::Outbound;
 
 use crate::edge::{
     admission::{ACCOUNT, ANOTHER},
-    browser::{Browser, Desk, PageError, see_other},
+    browser::{Browser, PageContext, PageError, see_other},
     house::{ProviderEntry, Providers},
     layers::{Peer, RequestId},
     oauth_legs::{self, StateCookie},
@@ -32,7 +32,7 @@ use crate::edge::{
 
 #[derive(Clone)]
 pub struct SignInRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub transactions: Transactions,
     pub providers: Providers,
     pub public_url: PublicUrl,
@@ -55,13 +55,13 @@ async fn get(
         Some(transaction) => continue_transaction(&room, &id, &headers, &params, &TransactionId::from_text(transaction)).await,
         None => begin(&room, &id, peer, &headers, &params).await,
     };
-    outcome.unwrap_or_else(|error| room.desk.store_down(&id, &error))
+    outcome.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
 }
 
 fn refuse(room: &SignInRoom, id: &RequestId) -> Response {
     let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
         .hint("Start again from the application, or from the front page.");
-    room.desk.error(StatusCode::BAD_REQUEST, id, error)
+    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The person came by themselves.
@@ -73,10 +73,10 @@ async fn begin(
     params: &Params,
 ) -> Result<Response, StoreError> {
     let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::home);
-    if room.desk.login(headers).await?.is_some() {
+    if room.page_context.login(headers).await?.is_some() {
         return Ok(see_other(return_to.as_str()));
     }
-    let browser = room.desk.browser(headers);
+    let browser = room.page_context.browser(headers);
     let transaction = room.transactions.begin(&browser, Purpose::SignIn { return_to }, peer).await?;
     choose(room, id, browser, &transaction, params).await
 }
@@ -89,7 +89,7 @@ async fn continue_transaction(
     params: &Params,
     transaction: &TransactionId,
 ) -> Result<Response, StoreError> {
-    let Some(browser) = room.desk.known_browser(headers) else { return Ok(refuse(room, id)) };
+    let Some(browser) = room.page_context.known_browser(headers) else { return Ok(refuse(room, id)) };
     let Some(transaction) = room.transactions.find(&browser, transaction).await? else { return Ok(refuse(room, id)) };
     if matches!(transaction.purpose, Purpose::Authorize(_)) && transaction.consented_at.is_none() {
         return Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)));
@@ -116,8 +116,8 @@ async fn choose(
         href: format!("/auth/signin?transaction={}&provider={}{account}", transaction.id, entry.provider.name()).into(),
     };
     let providers = room.providers.iter().map(choice).collect();
-    let page = SignInPage { frame: room.desk.frame(None), providers, client_name: None };
-    Ok(browser.accompany(room.desk.respond(StatusCode::OK, &page)))
+    let page = SignInPage { frame: room.page_context.frame(None), providers, client_name: None };
+    Ok(browser.accompany(room.page_context.respond(StatusCode::OK, &page)))
 }
 
 /// Off to the provider: the secrets of the trip are kept, the state cookie is set. A person who was refused with one account is asked for
@@ -129,7 +129,7 @@ async fn depart(
     entry: &ProviderEntry,
     is_another: bool,
 ) -> Result<Response, StoreError> {
-    let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*room.desk.entropy);
+    let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*room.page_context.entropy);
     let interaction = match &transaction.purpose {
         Purpose::Authorize(request) => request.interaction.clone(),
         Purpose::SignIn { .. } => Interaction::default(),
@@ -146,14 +146,14 @@ async fn depart(
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,
         Err(error) => {
-            return Ok(oauth_legs::provider_failed(&room.desk, id, &error, transaction, &room.public_url));
+            return Ok(oauth_legs::provider_failed(&room.page_context, id, &error, transaction, &room.public_url));
         }
     };
     if !room.transactions.insert_request(transaction, &departure.leg).await? {
         return Ok(refuse(room, id));
     }
     let cookie = StateCookie { secret: departure.cookie, transaction: Some(transaction.id.clone()) };
-    let (name, value) = cookie.set(room.desk.cookies, &departure.leg.state, room.lifetimes.sign_in);
+    let (name, value) = cookie.set(room.page_context.cookies, &departure.leg.state, room.lifetimes.sign_in);
     let mut response = see_other(url.as_str());
     response.headers_mut().append(name, value);
     Ok(response)

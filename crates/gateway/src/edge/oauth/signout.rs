@@ -20,7 +20,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    browser::{Desk, LOGIN, PageError, see_other},
+    browser::{LOGIN, PageContext, PageError, see_other},
     house::Providers,
     layers::RequestId,
     limits,
@@ -34,7 +34,7 @@ const THERE: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Clone)]
 pub struct SignOutRoom {
-    pub desk: Desk,
+    pub page_context: PageContext,
     pub logins: Arc<dyn LoginStore>,
     pub providers: Providers,
     pub public_url: PublicUrl,
@@ -51,26 +51,26 @@ async fn get(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    match room.desk.login(&headers).await {
+    match room.page_context.login(&headers).await {
         Ok(Some(_)) => see_other("/"),
         Ok(None) => {
             let at_provider = room.signed_out_at(&headers, &query.unwrap_or_default());
-            let page = SignedOutPage { frame: room.desk.frame(None), at_provider };
-            let mut response = room.desk.respond(StatusCode::OK, &page);
+            let page = SignedOutPage { frame: room.page_context.frame(None), at_provider };
+            let mut response = room.page_context.respond(StatusCode::OK, &page);
             if page.at_provider.is_some() {
-                let (name, value) = room.desk.cookies.clear(LEFT_FOR);
+                let (name, value) = room.page_context.cookies.clear(LEFT_FOR);
                 response.headers_mut().append(name, value);
             }
             response
         }
-        Err(error) => room.desk.store_down(&id, &error),
+        Err(error) => room.page_context.store_down(&id, &error),
     }
 }
 
 impl SignOutRoom {
     /// The provider that has just sent this browser back from its sign-out: what it was given comes back with the browser (FB72).
     fn signed_out_at(&self, headers: &HeaderMap, query: &str) -> Option<Label> {
-        let cookie = self.desk.cookies.find(headers, LEFT_FOR)?;
+        let cookie = self.page_context.cookies.find(headers, LEFT_FOR)?;
         let (state, provider) = cookie.split_once('.')?;
         let params = Params::parse(query.as_bytes()).ok()?;
         let entry = self.providers.find(&ProviderName::from_text(provider))?;
@@ -80,37 +80,37 @@ impl SignOutRoom {
 
 async fn post(State(room): State<SignOutRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap, body: Bytes) -> Response {
     let form = Params::parse(&body).unwrap_or_default();
-    let browser = room.desk.known_browser(&headers);
-    if !browser.is_some_and(|browser| room.desk.is_own_form(&browser, form.find("csrf"))) {
+    let browser = room.page_context.known_browser(&headers);
+    if !browser.is_some_and(|browser| room.page_context.is_own_form(&browser, form.find("csrf"))) {
         let error =
             PageError::new("This page is out of date", "The request does not come from a page we served to this browser.")
                 .hint("Go to the front page and sign out there.");
-        return room.desk.error(StatusCode::BAD_REQUEST, &id, error);
+        return room.page_context.error(StatusCode::BAD_REQUEST, &id, error);
     }
     match sign_out(&room, &headers).await {
         Ok(mut response) => {
-            let (name, value) = room.desk.cookies.clear(LOGIN);
+            let (name, value) = room.page_context.cookies.clear(LOGIN);
             response.headers_mut().append(name, value);
             response
         }
-        Err(error) => room.desk.store_down(&id, &error),
+        Err(error) => room.page_context.store_down(&id, &error),
     }
 }
 
 async fn sign_out(room: &SignOutRoom, headers: &HeaderMap) -> Result<Response, StoreError> {
     let signed_out = || see_other("/auth/signout");
-    let cookie = room.desk.cookies.find(headers, LOGIN);
+    let cookie = room.page_context.cookies.find(headers, LOGIN);
     let Some(secret) = cookie.and_then(|value| TokenSecret::parse(TokenKind::Login, &value)) else { return Ok(signed_out()) };
     let Some(login) = room.logins.take_login(&secret.hash()).await? else { return Ok(signed_out()) };
     tracing::info!(user = %login.user, "signed out");
     let Some(entry) = room.providers.find(&login.provider) else { return Ok(signed_out()) };
     let return_to = room.public_url.at("/auth/signout");
-    let state = TokenSecret::generate(TokenKind::State, &*room.desk.entropy);
+    let state = TokenSecret::generate(TokenKind::State, &*room.page_context.entropy);
     match entry.provider.sign_out_url(login.id_token.as_ref(), &return_to, state.expose()).await {
         Ok(Some(url)) => {
             let mut response = see_other(url.as_str());
             let left_for = format!("{}.{}", state.expose(), login.provider);
-            let (name, value) = room.desk.cookies.set(LEFT_FOR, &left_for, THERE);
+            let (name, value) = room.page_context.cookies.set(LEFT_FOR, &left_for, THERE);
             response.headers_mut().append(name, value);
             Ok(response)
         }

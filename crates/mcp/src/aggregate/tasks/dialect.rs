@@ -2,8 +2,8 @@
 //! modern era, and the experimental `tasks` capability of revision 2025-11-25. Which server is asked is decided next door, in [`super`].
 
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     hub::capabilities,
     wire::{self, Payload},
 };
@@ -50,7 +50,7 @@ impl Method {
 }
 
 /// Has the client said that it can follow tasks of the extension?
-pub(crate) fn is_declared_by(client: &Face) -> bool {
+pub(crate) fn is_declared_by(client: &ClientCapabilities) -> bool {
     capabilities::extension(&client.capabilities(), EXTENSION).is_some()
 }
 

@@ -20,8 +20,8 @@ use self::{
 use crate::{
     allow::Verdict,
     answer::Wanted,
+    client_capabilities::Missing,
     era::Era,
-    face::Missing,
     hub::{
         Inner, View,
         ask::Ask,
@@ -60,7 +60,7 @@ pub(crate) async fn request_one(hub: &Arc<Inner>, server: &ServerName, ask: &Ask
         if matches!(ask.method.as_str(), "tasks/result" | "tasks/list") {
             return Err(Problem::method_not_found(&ask.method));
         }
-        if Method::of(&ask.method, ask.era).is_some() && !dialect::is_declared_by(ask.asker.face()) {
+        if Method::of(&ask.method, ask.era).is_some() && !dialect::is_declared_by(ask.asker.client_capabilities()) {
             return Err(undeclared());
         }
     }
@@ -120,7 +120,7 @@ fn asked(hub: &Inner, ask: &Ask, method: Method) -> Result<Vec<ServerName>, Prob
     if servers.is_empty() {
         return Err(Problem::method_not_found(&ask.method));
     }
-    if !dialect::is_declared_by(ask.asker.face()) {
+    if !dialect::is_declared_by(ask.asker.client_capabilities()) {
         // Every server of the extension would refuse.
         let has_core_tasks = |server: &ServerName| hub.may_have(server, ask.era, |declared| capabilities::has(declared, "tasks"));
         servers.retain(|server| ask.era == Era::Legacy && has_core_tasks(server));

@@ -3,11 +3,15 @@
 use portunus_core::ids::{ClientId, ServerName, UserId};
 
 use super::{calls::MAX_ABANDONED, *};
-use crate::{era::Era, face::Face};
+use crate::{client_capabilities::ClientCapabilities, era::Era};
 
 fn inbox(owner: Owner) -> Arc<Inbox> {
     let server = ServerName::parse("dice").unwrap();
-    Inbox::new(ConnectionKey { server, owner, face: Face::default(), lane: 0, era: Era::Modern }, false).0
+    Inbox::new(
+        ConnectionKey { server, owner, client_capabilities: ClientCapabilities::default(), lane: 0, era: Era::Modern },
+        false,
+    )
+    .0
 }
 
 fn client() -> Owner {
@@ -175,7 +179,13 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
     for (speaks_late, sessions, is_told) in
         [(true, &["a", "b"][..], false), (true, &["a", "a"], true), (false, &["a", "b"], true), (true, &["a"], true)]
     {
-        let key = ConnectionKey { server: server.clone(), owner: client(), face: Face::default(), lane: 0, era: Era::Modern };
+        let key = ConnectionKey {
+            server: server.clone(),
+            owner: client(),
+            client_capabilities: ClientCapabilities::default(),
+            lane: 0,
+            era: Era::Modern,
+        };
         let (inbox, _asked) = Inbox::new(key, speaks_late);
         let (before, open) = sessions.split_at(sessions.len() - 1);
         for session in before {

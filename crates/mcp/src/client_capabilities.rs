@@ -13,9 +13,9 @@ const KNOWN: [&str; 3] = ["roots", "sampling", "elicitation"];
 /// Extensions that give servers no request of their own.
 const ASKING_NOTHING: [&str; 2] = ["io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"];
 
-/// Client capabilities (MCP, `ClientCapabilities`) as canonical JSON: two clients of the same abilities have the same face.
+/// Client capabilities (MCP, `ClientCapabilities`) as canonical JSON: two clients of the same abilities have the same client_capabilities.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Face {
+pub struct ClientCapabilities {
     text: Arc<str>,
     can_be_asked: bool,
 }
@@ -29,14 +29,14 @@ pub struct Missing {
     pub required: Value,
 }
 
-impl Default for Face {
+impl Default for ClientCapabilities {
     /// Nothing but the core protocol.
     fn default() -> Self {
         Self { text: "{}".into(), can_be_asked: false }
     }
 }
 
-impl Face {
+impl ClientCapabilities {
     /// `capabilities` as the client declared them; what is no object counts as none.
     pub fn of(capabilities: Option<&Payload>) -> Self {
         let Some(Value::Object(mut declared)) = capabilities.and_then(|declared| declared.read().ok()) else {
@@ -128,9 +128,9 @@ impl Face {
     }
 }
 
-impl fmt::Debug for Face {
+impl fmt::Debug for ClientCapabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Face({} bytes)", self.text.len())
+        write!(f, "ClientCapabilities({} bytes)", self.text.len())
     }
 }
 
@@ -159,18 +159,25 @@ pub(crate) fn canonical(value: &Value) -> Value {
 mod tests {
     use super::*;
 
-    fn face(text: &str) -> Face {
-        Face::of(Some(&Payload::from_json(text).unwrap()))
+    fn client_capabilities(text: &str) -> ClientCapabilities {
+        ClientCapabilities::of(Some(&Payload::from_json(text).unwrap()))
     }
 
     #[test]
-    fn the_same_abilities_have_the_same_face() {
-        assert_eq!(face(r#"{"sampling":{}, "roots":{"b":true,"a":{}}}"#), face(r#"{"roots":{"a":{},"b":true},"sampling":{}}"#));
-        assert_ne!(face(r#"{"sampling":{}}"#), Face::default());
-        assert_eq!(face(r#"{"sampling":null}"#), Face::default());
-        assert_eq!(Face::of(None), Face::default());
+    fn the_same_abilities_have_the_same_capabilities() {
+        assert_eq!(
+            client_capabilities(r#"{"sampling":{}, "roots":{"b":true,"a":{}}}"#),
+            client_capabilities(r#"{"roots":{"a":{},"b":true},"sampling":{}}"#)
+        );
+        assert_ne!(client_capabilities(r#"{"sampling":{}}"#), ClientCapabilities::default());
+        assert_eq!(client_capabilities(r#"{"sampling":null}"#), ClientCapabilities::default());
+        assert_eq!(ClientCapabilities::of(None), ClientCapabilities::default());
         let long = format!(r#"{{"experimental":{{"x":"{}"}},"elicitation":{{"url":{{"y":1}}}}}}"#, "x".repeat(MAX_BYTES));
-        assert_eq!(face(&long), face(r#"{"elicitation":{"url":{}}}"#), "what is too long is cut down");
+        assert_eq!(
+            client_capabilities(&long),
+            client_capabilities(r#"{"elicitation":{"url":{}}}"#),
+            "what is too long is cut down"
+        );
     }
 
     #[test]
@@ -188,10 +195,10 @@ mod tests {
             (r#"{"later":{}}"#, true),
             (r#"{"extensions":{"io.modelcontextprotocol/ui":{},"com.example/asks":{}}}"#, true),
         ] {
-            assert_eq!(face(declared).can_be_asked(), expected, "{declared}");
+            assert_eq!(client_capabilities(declared).can_be_asked(), expected, "{declared}");
         }
         let long = format!(r#"{{"experimental":{{"x":"{}"}},"roots":{{}}}}"#, "x".repeat(MAX_BYTES));
-        assert!(face(&long).can_be_asked(), "what is too long is cut down");
+        assert!(client_capabilities(&long).can_be_asked(), "what is too long is cut down");
     }
 
     #[test]
@@ -213,7 +220,11 @@ mod tests {
             ("{}", "x/unknown", "{}", None),
         ] {
             let params = Payload::from_json(params).unwrap();
-            assert_eq!(face(client).lacks(method, Some(&params)).map(|missing| missing.name), lacks, "{client} {method}");
+            assert_eq!(
+                client_capabilities(client).lacks(method, Some(&params)).map(|missing| missing.name),
+                lacks,
+                "{client} {method}"
+            );
         }
     }
 }

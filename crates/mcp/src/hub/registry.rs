@@ -51,13 +51,13 @@ impl Profiles {
 }
 
 /// All of them, in the order of the configuration: merged lists have it too.
-pub(crate) struct Roster {
+pub(crate) struct ServerRegistry {
     pub(crate) names: Names,
     pub(crate) entries: Vec<Arc<Entry>>,
 }
 
-/// The roster that is in force.
-pub(crate) struct Current(ArcSwap<Roster>);
+/// The registry that is in force.
+pub(crate) struct Current(ArcSwap<ServerRegistry>);
 
 impl Entry {
     fn new(spec: ServerSpec) -> Self {
@@ -94,7 +94,7 @@ impl Entry {
     }
 }
 
-impl Roster {
+impl ServerRegistry {
     pub(crate) fn names(&self) -> impl Iterator<Item = &ServerName> {
         self.entries.iter().map(|entry| entry.name())
     }
@@ -107,10 +107,10 @@ impl Roster {
 impl Current {
     pub(crate) fn new(names: Names, specs: Vec<ServerSpec>) -> Self {
         let entries = specs.into_iter().map(|spec| Arc::new(Entry::new(spec))).collect();
-        Self(ArcSwap::from_pointee(Roster { names, entries }))
+        Self(ArcSwap::from_pointee(ServerRegistry { names, entries }))
     }
 
-    pub(crate) fn load(&self) -> Arc<Roster> {
+    pub(crate) fn load(&self) -> Arc<ServerRegistry> {
         self.0.load_full()
     }
 
@@ -124,7 +124,7 @@ impl Hub {
     /// one by now are told. Lists of servers whose entry did not change are kept.
     pub fn reconfigure(&self, names: Names, specs: Vec<ServerSpec>) {
         let hub = &self.inner;
-        let old = hub.roster.load();
+        let old = hub.registry.load();
         let entries: Vec<_> = specs
             .into_iter()
             .map(|spec| {
@@ -133,7 +133,7 @@ impl Hub {
             })
             .collect();
         let affected = affected(&old, names, &entries);
-        hub.roster.0.store(Arc::new(Roster { names, entries }));
+        hub.registry.0.store(Arc::new(ServerRegistry { names, entries }));
         for session in hub.sessions.of_everybody() {
             hub.settle_session(&session, &affected);
         }
@@ -141,7 +141,7 @@ impl Hub {
 }
 
 /// Servers of which lists may be others by now.
-fn affected(old: &Roster, names: Names, entries: &[Arc<Entry>]) -> BTreeSet<ServerName> {
+fn affected(old: &ServerRegistry, names: Names, entries: &[Arc<Entry>]) -> BTreeSet<ServerName> {
     let is_in = |entries: &[Arc<Entry>], one: &Arc<Entry>| entries.iter().any(|other| Arc::ptr_eq(other, one));
     let all = || old.entries.iter().chain(entries);
     let differ = all().filter(|one| old.names != names || !is_in(&old.entries, one) || !is_in(entries, one));
@@ -152,7 +152,7 @@ impl Inner {
     /// After a new configuration.
     fn settle_session(self: &Arc<Self>, session: &Arc<Session>, affected: &BTreeSet<ServerName>) {
         match &session.view {
-            View::One(server) if self.roster.find(server).is_none() => {
+            View::One(server) if self.registry.find(server).is_none() => {
                 tracing::info!(session = ?session.id, %server, "a session ends: its server is not configured any more");
                 self.sessions.remove(session);
                 self.end_in_background(Arc::clone(session));

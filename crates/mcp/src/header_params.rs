@@ -17,7 +17,7 @@ const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
 /// A parameter of a tool that is mirrored into a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mirrored {
+pub(crate) struct HeaderParam {
     pub(crate) header: HeaderName,
     /// From the arguments' root through `properties` alone.
     path: Vec<String>,
@@ -47,7 +47,7 @@ pub(crate) enum BadAnnotation {
 }
 
 /// The parameters that this tool has mirrored.
-pub(crate) fn of_tool(tool: &Payload) -> Result<Vec<Mirrored>, BadAnnotation> {
+pub(crate) fn of_tool(tool: &Payload) -> Result<Vec<HeaderParam>, BadAnnotation> {
     let mut found = Vec::new();
     if !tool.as_str().contains(ANNOTATION) {
         return Ok(found);
@@ -61,7 +61,7 @@ pub(crate) fn of_tool(tool: &Payload) -> Result<Vec<Mirrored>, BadAnnotation> {
 }
 
 /// Through one schema. `path` is where it stands among the arguments, `None` where no fixed chain of properties leads.
-fn walk(schema: &Value, path: Option<&mut Vec<String>>, found: &mut Vec<Mirrored>) -> Result<(), BadAnnotation> {
+fn walk(schema: &Value, path: Option<&mut Vec<String>>, found: &mut Vec<HeaderParam>) -> Result<(), BadAnnotation> {
     let members = match schema {
         Value::Object(members) => members,
         // `oneOf` and its kin hold their schemas in an array.
@@ -101,7 +101,7 @@ fn annotated(
     annotation: &Value,
     kind: Option<&Value>,
     path: Option<&[String]>,
-    found: &mut Vec<Mirrored>,
+    found: &mut Vec<HeaderParam>,
 ) -> Result<(), BadAnnotation> {
     let name = annotation.as_str().unwrap_or_default().to_owned();
     let header = (!name.is_empty()).then(|| HeaderName::try_from(format!("{PREFIX}{name}")).ok()).flatten();
@@ -111,7 +111,7 @@ fn annotated(
     if found.iter().any(|other| other.header == header) {
         return Err(BadAnnotation::Twice(name));
     }
-    found.push(Mirrored { header, path: path.to_vec(), kind });
+    found.push(HeaderParam { header, path: path.to_vec(), kind });
     Ok(())
 }
 
@@ -136,7 +136,7 @@ fn primitive(kind: &Value) -> Option<Primitive> {
 }
 
 /// The headers that a call with these parameters needs.
-pub(crate) fn headers(mirrored: &[Mirrored], params: &Payload) -> Result<HeaderMap, WireError> {
+pub(crate) fn headers(mirrored: &[HeaderParam], params: &Payload) -> Result<HeaderMap, WireError> {
     let mut headers = HeaderMap::new();
     for parameter in mirrored {
         if let Some(text) = value_at(params, parameter)?.as_ref().and_then(|value| text_of(value, parameter.kind)) {
@@ -147,7 +147,7 @@ pub(crate) fn headers(mirrored: &[Mirrored], params: &Payload) -> Result<HeaderM
 }
 
 /// Do the headers of a call say what its body says? The error is for the client.
-pub(crate) fn check(mirrored: &[Mirrored], params: &Payload, headers: &HeaderMap) -> Result<(), String> {
+pub(crate) fn check(mirrored: &[HeaderParam], params: &Payload, headers: &HeaderMap) -> Result<(), String> {
     for parameter in mirrored {
         let value = value_at(params, parameter).map_err(|error| error.to_string())?;
         let mut given = headers.get_all(&parameter.header).iter();
@@ -169,7 +169,7 @@ pub(crate) fn check(mirrored: &[Mirrored], params: &Payload, headers: &HeaderMap
 }
 
 /// The value of the parameter in `params.arguments`; null counts as none.
-fn value_at(params: &Payload, parameter: &Mirrored) -> Result<Option<Value>, WireError> {
+fn value_at(params: &Payload, parameter: &HeaderParam) -> Result<Option<Value>, WireError> {
     let mut at = params.clone();
     for key in std::iter::once("arguments").chain(parameter.path.iter().map(String::as_str)) {
         if !at.as_str().starts_with('{') {

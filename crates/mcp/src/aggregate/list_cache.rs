@@ -21,7 +21,7 @@ const SHORTEST: Duration = Duration::from_secs(5);
 /// A fetch that is under way for so long has come to grief: it is given up and another one may begin.
 const LOST: Duration = Duration::from_secs(900);
 
-pub(crate) struct Shelf {
+pub(crate) struct ListCache {
     state: Mutex<State>,
     /// Counts finished fetches.
     finished: watch::Sender<u64>,
@@ -74,7 +74,7 @@ pub(crate) enum Look {
     Failed(UpstreamError),
 }
 
-impl Shelf {
+impl ListCache {
     pub(crate) fn new(now: Instant) -> Self {
         let state = State {
             list: None,
@@ -215,10 +215,10 @@ mod tests {
     /// the answer), or `wait`.
     fn look(fresh_for: Option<u64>, after_ms: u64, need: impl Fn(Instant) -> Need) -> &'static str {
         let fetched = Instant::now();
-        let shelf = Shelf::new(fetched);
-        shelf.finish(fetched, Ok(List::default()), fresh_for.map(Duration::from_millis));
+        let list_cache = ListCache::new(fetched);
+        list_cache.finish(fetched, Ok(List::default()), fresh_for.map(Duration::from_millis));
         let now = fetched + Duration::from_millis(after_ms);
-        match shelf.look(now, need(now), PERIOD, DEADLINE) {
+        match list_cache.look(now, need(now), PERIOD, DEADLINE) {
             Look::Have { refresh: false, .. } => "have",
             Look::Have { refresh: true, .. } => "behind",
             Look::Wait { start: true, .. } => "wait",
@@ -246,33 +246,34 @@ mod tests {
     #[test]
     fn a_list_that_is_good_for_no_time_at_all_is_fetched_once_for_all_who_ask_meanwhile() {
         let began = Instant::now();
-        let shelf = Shelf::new(began);
-        shelf.finish(began, Ok(List::default()), Some(Duration::ZERO));
+        let list_cache = ListCache::new(began);
+        list_cache.finish(began, Ok(List::default()), Some(Duration::ZERO));
         let at = |ms| began + Duration::from_millis(ms);
-        let look = |now, since| shelf.look(now, Need::Show(since), PERIOD, DEADLINE);
+        let look = |now, since| list_cache.look(now, Need::Show(since), PERIOD, DEADLINE);
         assert!(matches!(look(at(1), at(1)), Look::Wait { start: true, .. }));
         assert!(matches!(look(at(2), at(2)), Look::Wait { start: false, .. }), "the one that is under way does for both");
-        shelf.finish(at(3), Ok(List::default()), Some(Duration::ZERO));
+        list_cache.finish(at(3), Ok(List::default()), Some(Duration::ZERO));
         for since in [1, 2] {
             let good_for = Some(Duration::ZERO);
             assert!(matches!(look(at(4), at(since)), Look::Have { refresh: false, good_for: g, .. } if g == good_for));
         }
         assert!(matches!(look(at(4), at(4)), Look::Wait { start: true, .. }), "who asks later gets a later one");
-        shelf.finish(at(5), Err(UpstreamError::Timeout), None);
+        list_cache.finish(at(5), Err(UpstreamError::Timeout), None);
         assert!(matches!(look(at(6), at(4)), Look::Have { refresh: false, .. }), "an old list is better than none");
     }
 
     #[test]
     fn what_is_left_of_the_time() {
         let began = Instant::now();
-        let shelf = Shelf::new(began);
-        shelf.finish(began, Ok(List::default()), Some(Duration::from_secs(60)));
-        let Look::Have { good_for, .. } = shelf.look(began + Duration::from_secs(20), Need::Show(began), PERIOD, DEADLINE) else {
+        let list_cache = ListCache::new(began);
+        list_cache.finish(began, Ok(List::default()), Some(Duration::from_secs(60)));
+        let Look::Have { good_for, .. } = list_cache.look(began + Duration::from_secs(20), Need::Show(began), PERIOD, DEADLINE)
+        else {
             panic!("it is good")
         };
         assert_eq!(good_for, Some(Duration::from_secs(40)));
-        shelf.mark_changed();
-        let changed = shelf.look(began + Duration::from_secs(21), Need::Find, PERIOD, DEADLINE);
+        list_cache.mark_changed();
+        let changed = list_cache.look(began + Duration::from_secs(21), Need::Find, PERIOD, DEADLINE);
         assert!(matches!(changed, Look::Wait { start: true, .. }), "a change counts at once");
     }
 }

@@ -22,8 +22,8 @@ use super::{
     orders::{Asked, Order, Word},
 };
 use crate::{
+    client_capabilities::ClientCapabilities,
     era::Era,
-    face::Face,
     hub::Peer as _,
     sync::locked,
     upstream::{Call, Event, Holder, News, Person, UpstreamError, Upstreams},
@@ -34,7 +34,7 @@ const WAITING: usize = 64;
 const CHANGES: [&str; 3] =
     ["notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed"];
 
-pub(super) struct Desk {
+pub(super) struct SharedServerHost {
     upstreams: Arc<Upstreams>,
     locals: Mutex<HashMap<ServerName, Arc<Local>>>,
     /// Each lives as long as its stream or a call of it.
@@ -45,14 +45,14 @@ pub(super) struct Desk {
 /// Another node that uses a server here.
 struct Attachment {
     number: u64,
-    desk: Weak<Desk>,
+    host: Weak<SharedServerHost>,
     local: Arc<Local>,
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        if let Some(desk) = self.desk.upgrade() {
-            locked(&desk.attachments).remove(&self.number);
+        if let Some(host) = self.host.upgrade() {
+            locked(&host.attachments).remove(&self.number);
         }
         let (local, number) = (Arc::clone(&self.local), self.number);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -61,7 +61,7 @@ impl Drop for Attachment {
     }
 }
 
-impl Desk {
+impl SharedServerHost {
     pub(super) fn new(upstreams: Arc<Upstreams>) -> Self {
         Self { upstreams, locals: Mutex::default(), attachments: Mutex::default(), next: AtomicU64::new(OURS + 1) }
     }
@@ -105,10 +105,10 @@ impl Desk {
         };
         let pieces = match order {
             Order::Attach => {
-                let (desk, server, leaving) = (Arc::clone(self), server.clone(), leaving.clone());
+                let (host, server, leaving) = (Arc::clone(self), server.clone(), leaving.clone());
                 say(move |words| async move {
                     tokio::select! {
-                        () = desk.attach(&server, &words) => {}
+                        () = host.attach(&server, &words) => {}
                         () = leaving.cancelled() => {}
                     }
                 })
@@ -146,7 +146,7 @@ impl Desk {
             user: UserId::from_text("everybody"),
             client: ClientId::from_text("everybody"),
             session: None,
-            face: Face::default(),
+            client_capabilities: ClientCapabilities::default(),
             person: Person::default(),
             lane: 0,
             era: Era::Modern,
@@ -158,7 +158,7 @@ impl Desk {
         let mut events = local.events();
         let _held = local.hold();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let attachment = Arc::new(Attachment { number, desk: Arc::downgrade(self), local: Arc::clone(&local) });
+        let attachment = Arc::new(Attachment { number, host: Arc::downgrade(self), local: Arc::clone(&local) });
         locked(&self.attachments).insert(number, Arc::downgrade(&attachment));
         if words.send(Word::Attached(number, local.info().clone())).await.is_err() || local.is_closed() {
             return;
