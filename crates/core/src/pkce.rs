@@ -59,7 +59,7 @@ impl CodeChallenge {
     }
 }
 
-/// A fresh `code_verifier` of 43 characters, for our own leg to an identity provider.
+/// A fresh `code_verifier` of 43 characters, for our own request at the provider to an identity provider.
 pub fn generate_verifier(entropy: &dyn Entropy) -> SecretText {
     SecretText::new(URL_SAFE_NO_PAD.encode(random_bytes(entropy)))
 }

@@ -57,7 +57,7 @@ pub enum TokenKind {
     /// With which a client manages its own registration (RFC 7592).
     Registration,
     Login,
-    /// The value of `state` on our leg to an identity provider.
+    /// The value of `state` on our request at the provider to an identity provider.
     State,
     /// The cookie that binds a sign-in to the browser that began it.
     Browser,

@@ -1,4 +1,4 @@
-//! A sign-in in flight and what it leaves behind: [`Transaction`], [`BrowserTransaction`], [`ProviderLeg`], [`Login`]. The rules that move a
+//! A sign-in in flight and what it leaves behind: [`Transaction`], [`BrowserTransaction`], [`ProviderRequest`], [`Login`]. The rules that move a
 //! transaction on live in [`crate::oauth::authorize`].
 
 use std::{ops::Deref, time::Duration};
@@ -122,7 +122,7 @@ pub struct Transaction {
     /// Who was signed in then, if anybody was: consent holds for nobody else.
     #[serde(default)]
     pub consented_by: Option<UserId>,
-    /// The login that this transaction's trip to a provider ended with.
+    /// The login that this transaction's request at a provider ended with.
     #[serde(default)]
     pub signed_in: Option<TokenHash>,
     /// Where it was begun from: so many of one address may be open at once (threat 63).
@@ -189,7 +189,7 @@ impl Transaction {
     }
 }
 
-impl ProviderLeg {
+impl ProviderRequest {
     /// Is an answer that came to `callback`, with the state cookie whose hash is `cookie`, an answer to this request? Decided before the
     /// request is taken out of the store, so that a stranger who knows the `state` uses nothing up (threats 2, 54, 72; RFC 9700
     /// section 4.4.2.2).
@@ -198,9 +198,9 @@ impl ProviderLeg {
     }
 }
 
-/// One trip to an identity provider, kept under the hash of its `state`; taken out once (threats 2, 3).
+/// One authorization request at an identity provider, kept under the hash of its `state`; taken out once (threats 2, 3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProviderLeg {
+pub struct ProviderRequest {
     pub state: TokenHash,
     /// The state cookie of the browser that was sent there.
     pub browser: TokenHash,

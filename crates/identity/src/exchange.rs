@@ -11,7 +11,7 @@ use crate::{
     blame::{Blame, quote},
     discovery::TokenAuth,
     fetch::{Answer, DEADLINE, fetch},
-    provider::{IdentityError, LegSecrets},
+    provider::{IdentityError, ProviderRequestSecrets},
     settings::ProviderSettings,
 };
 
@@ -41,8 +41,12 @@ struct RawError {
 
 impl Exchange<'_> {
     /// Redeems the code. Errors are mapped by who can mend them (RFC 6749 section 5.2).
-    pub(crate) async fn redeem(&self, code: &SecretText, leg: &LegSecrets<'_>) -> Result<Tokens, IdentityError> {
-        let request = self.request(code.expose(), leg)?;
+    pub(crate) async fn redeem(
+        &self,
+        code: &SecretText,
+        provider_request: &ProviderRequestSecrets<'_>,
+    ) -> Result<Tokens, IdentityError> {
+        let request = self.request(code.expose(), provider_request)?;
         let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.blame.trouble("token endpoint", &trouble))?;
         if let Some(error) = self.blame.overload("token endpoint", &answer) {
             return Err(error);
@@ -57,13 +61,13 @@ impl Exchange<'_> {
         answer.json().map_err(|_| self.nonsense(&answer))
     }
 
-    fn request(&self, code: &str, leg: &LegSecrets<'_>) -> Result<RequestBuilder, IdentityError> {
+    fn request(&self, code: &str, provider_request: &ProviderRequestSecrets<'_>) -> Result<RequestBuilder, IdentityError> {
         let id = self.settings.client_id.as_str();
         let mut form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", leg.redirect_uri),
-            ("code_verifier", leg.code_verifier.expose()),
+            ("redirect_uri", provider_request.redirect_uri),
+            ("code_verifier", provider_request.code_verifier.expose()),
         ];
         let mut request = self.http.post(self.token_endpoint.clone()).header("accept", "application/json");
         match (&self.settings.client_secret, self.auth) {

@@ -17,7 +17,7 @@ use crate::{
     exchange::{Exchange, Tokens},
     fetch::{Answer, DEADLINE, fetch},
     presets::{self, Facts},
-    provider::{IdentityError, Inbound, LegSecrets, Outbound, Provider, SignedIn},
+    provider::{IdentityError, Inbound, Outbound, Provider, ProviderRequestSecrets, SignedIn},
     settings::ProviderSettings,
     trial::Trial,
 };
@@ -131,7 +131,7 @@ impl GithubProvider {
         timeout(DEADLINE, step).await.unwrap_or_else(late)
     }
 
-    async fn sign_in(&self, answer: &Inbound, leg: &LegSecrets<'_>) -> Result<SignedIn, IdentityError> {
+    async fn sign_in(&self, answer: &Inbound, provider_request: &ProviderRequestSecrets<'_>) -> Result<SignedIn, IdentityError> {
         if let Some(iss) = answer.iss.as_ref().filter(|iss| !self.is_issuer(iss)) {
             return Err(self.blame.unverified(format!("the answer is from the issuer {:?}", quote(iss))));
         }
@@ -139,7 +139,7 @@ impl GithubProvider {
             return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
         }
         let code = answer.code.as_ref().ok_or_else(|| self.blame.unverified("neither a code nor an error came back"))?;
-        let token = self.redeem(code, leg).await?.access_token.ok_or_else(|| {
+        let token = self.redeem(code, provider_request).await?.access_token.ok_or_else(|| {
             self.blame.misconfigured(
                 "the token endpoint gave no access token",
                 format!("Compare the settings with {}", self.facts.console),
@@ -148,7 +148,7 @@ impl GithubProvider {
         self.person(&token).await
     }
 
-    async fn redeem(&self, code: &SecretText, leg: &LegSecrets<'_>) -> Result<Tokens, IdentityError> {
+    async fn redeem(&self, code: &SecretText, provider_request: &ProviderRequestSecrets<'_>) -> Result<Tokens, IdentityError> {
         let token_endpoint = self.url(&format!("{}/login/oauth/access_token", self.issuer))?;
         let exchange = Exchange {
             http: &self.http,
@@ -157,13 +157,13 @@ impl GithubProvider {
             token_endpoint: &token_endpoint,
             auth: TokenAuth::Post,
         };
-        exchange.redeem(code, leg).await
+        exchange.redeem(code, provider_request).await
     }
 
     /// Would the token endpoint know us?
     pub(crate) async fn try_secret(&self, redirect_uri: &str) -> Result<(), IdentityError> {
         let trial = Trial::new();
-        Trial::is_client_known(self.in_time(self.redeem(trial.code(), &trial.leg(redirect_uri))).await)
+        Trial::is_client_known(self.in_time(self.redeem(trial.code(), &trial.provider_request(redirect_uri))).await)
     }
 
     pub(crate) const fn blame(&self) -> &Blame {
@@ -277,27 +277,32 @@ impl Provider for GithubProvider {
         iss == self.issuer || iss.strip_prefix(&self.issuer) == Some("/login/oauth")
     }
 
-    async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
+    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError> {
         let mut url = self.url(&format!("{}/login/oauth/authorize", self.issuer))?;
         url.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.settings.client_id)
-            .append_pair("redirect_uri", leg.redirect_uri)
+            .append_pair("redirect_uri", provider_request.redirect_uri)
             .append_pair("scope", &presets::scopes(&self.settings, None).join(" "))
-            .append_pair("state", leg.state.expose())
-            .append_pair("code_challenge", leg.code_challenge.as_str())
+            .append_pair("state", provider_request.state.expose())
+            .append_pair("code_challenge", provider_request.code_challenge.as_str())
             .append_pair("code_challenge_method", "S256");
-        if leg.fresh {
+        if provider_request.fresh {
             url.query_pairs_mut().append_pair("prompt", "select_account");
         }
-        if let Some(hint) = leg.login_hint {
+        if let Some(hint) = provider_request.login_hint {
             url.query_pairs_mut().append_pair("login", hint);
         }
         Ok(url)
     }
 
-    async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, _: Timestamp) -> Result<SignedIn, IdentityError> {
-        self.in_time(self.sign_in(answer, leg)).await
+    async fn complete(
+        &self,
+        answer: &Inbound,
+        provider_request: &ProviderRequestSecrets<'_>,
+        _: Timestamp,
+    ) -> Result<SignedIn, IdentityError> {
+        self.in_time(self.sign_in(answer, provider_request)).await
     }
 
     async fn sign_out_url(&self, _: Option<&SecretText>, _: &str, _: &str) -> Result<Option<Url>, IdentityError> {

@@ -30,7 +30,8 @@ use crate::{
     okta,
     presets::{self, Facts},
     provider::{
-        IdentityError, Inbound, LegSecrets, Outbound, PROVIDER_ERROR, Provider, SignedIn, TOO_MANY_GROUPS, TOOK_TOO_LONG,
+        IdentityError, Inbound, Outbound, PROVIDER_ERROR, Provider, ProviderRequestSecrets, SignedIn, TOO_MANY_GROUPS,
+        TOOK_TOO_LONG,
     },
     reach::Reach,
     settings::{Preset, ProviderSettings},
@@ -118,7 +119,12 @@ impl OidcProvider {
         timeout(DEADLINE, step).await.unwrap_or_else(late)
     }
 
-    async fn sign_in(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError> {
+    async fn sign_in(
+        &self,
+        answer: &Inbound,
+        provider_request: &ProviderRequestSecrets<'_>,
+        now: Timestamp,
+    ) -> Result<SignedIn, IdentityError> {
         let metadata = self.metadata().await?;
         self.check_iss(answer.iss.as_deref(), &metadata)?;
         if let Some(error) = &answer.error {
@@ -126,7 +132,7 @@ impl OidcProvider {
         }
         let code = answer.code.as_ref().ok_or_else(|| self.blame.unverified("neither a code nor an error came back"))?;
         // Beside each other: a provider may take its time for both (FB63).
-        let (tokens, _) = tokio::join!(self.redeem(code, leg, &metadata), self.keys(&metadata));
+        let (tokens, _) = tokio::join!(self.redeem(code, provider_request, &metadata), self.keys(&metadata));
         let tokens = tokens?;
         let id_token = tokens.id_token.as_ref().ok_or_else(|| {
             self.blame.misconfigured(
@@ -134,9 +140,9 @@ impl OidcProvider {
                 format!("Put `openid` into {}, and check that the provider speaks OpenID Connect", self.blame.setting("SCOPES")),
             )
         })?;
-        let verified = self.verify(id_token, leg, &metadata, now).await?;
-        self.check_auth_time(&verified, leg.signed_in_since)?;
-        self.person(&verified, id_token, tokens.access_token.as_ref(), leg, &metadata).await
+        let verified = self.verify(id_token, provider_request, &metadata, now).await?;
+        self.check_auth_time(&verified, provider_request.signed_in_since)?;
+        self.person(&verified, id_token, tokens.access_token.as_ref(), provider_request, &metadata).await
     }
 
     /// `iss` of the answer is compared byte for byte when it is there, and must be there when the provider says so (RFC 9207
@@ -206,7 +212,12 @@ impl OidcProvider {
         }
     }
 
-    async fn redeem(&self, code: &SecretText, leg: &LegSecrets<'_>, metadata: &Metadata) -> Result<Tokens, IdentityError> {
+    async fn redeem(
+        &self,
+        code: &SecretText,
+        provider_request: &ProviderRequestSecrets<'_>,
+        metadata: &Metadata,
+    ) -> Result<Tokens, IdentityError> {
         let exchange = Exchange {
             http: &self.http,
             settings: &self.settings,
@@ -214,29 +225,29 @@ impl OidcProvider {
             token_endpoint: &metadata.token_endpoint,
             auth: metadata.token_auth,
         };
-        exchange.redeem(code, leg).await
+        exchange.redeem(code, provider_request).await
     }
 
     /// OpenID Connect Core section 3.1.2.1.
-    fn authorization_request(&self, metadata: &Metadata, leg: &Outbound<'_>) -> Url {
+    fn authorization_request(&self, metadata: &Metadata, provider_request: &Outbound<'_>) -> Url {
         let scopes = presets::scopes(&self.settings, metadata.scopes_supported.as_deref()).join(" ");
         let mut url = metadata.authorization_endpoint.clone();
         url.query_pairs_mut()
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.settings.client_id)
-            .append_pair("redirect_uri", leg.redirect_uri)
+            .append_pair("redirect_uri", provider_request.redirect_uri)
             .append_pair("scope", &scopes)
-            .append_pair("state", leg.state.expose())
-            .append_pair("nonce", leg.nonce.expose())
-            .append_pair("code_challenge", leg.code_challenge.as_str())
+            .append_pair("state", provider_request.state.expose())
+            .append_pair("nonce", provider_request.nonce.expose())
+            .append_pair("code_challenge", provider_request.code_challenge.as_str())
             .append_pair("code_challenge_method", "S256");
-        if leg.fresh {
+        if provider_request.fresh {
             url.query_pairs_mut().append_pair("prompt", self.facts.fresh_prompt);
         }
-        if let Some(seconds) = leg.max_age {
+        if let Some(seconds) = provider_request.max_age {
             url.query_pairs_mut().append_pair("max_age", &seconds.to_string());
         }
-        if let Some(hint) = leg.login_hint {
+        if let Some(hint) = provider_request.login_hint {
             url.query_pairs_mut().append_pair("login_hint", hint);
         }
         url
@@ -246,7 +257,7 @@ impl OidcProvider {
     async fn verify(
         &self,
         token: &SecretText,
-        leg: &LegSecrets<'_>,
+        provider_request: &ProviderRequestSecrets<'_>,
         metadata: &Metadata,
         now: Timestamp,
     ) -> Result<VerifiedIdToken, IdentityError> {
@@ -254,7 +265,7 @@ impl OidcProvider {
         let expected = Expected {
             issuer: &metadata.issuer,
             client_id: &self.settings.client_id,
-            nonce: leg.nonce,
+            nonce: provider_request.nonce,
             algorithms: &metadata.algorithms,
         };
         let check = |keys: &KeySet| match id_token::verify(token.expose(), &expected, keys, now) {
@@ -297,7 +308,7 @@ impl OidcProvider {
         verified: &VerifiedIdToken,
         endpoint: &Url,
         access_token: &SecretText,
-        leg: &LegSecrets<'_>,
+        provider_request: &ProviderRequestSecrets<'_>,
         metadata: &Metadata,
     ) -> Result<Option<Map<String, Value>>, IdentityError> {
         let loaded = async {
@@ -307,7 +318,7 @@ impl OidcProvider {
                     let expected = Expected {
                         issuer: &metadata.issuer,
                         client_id: &self.settings.client_id,
-                        nonce: leg.nonce,
+                        nonce: provider_request.nonce,
                         algorithms: &ALL_ALGORITHMS,
                     };
                     let keys = self.keys(metadata).await?;
@@ -342,7 +353,7 @@ impl OidcProvider {
         verified: &VerifiedIdToken,
         id_token: &SecretText,
         access_token: Option<&SecretText>,
-        leg: &LegSecrets<'_>,
+        provider_request: &ProviderRequestSecrets<'_>,
         metadata: &Metadata,
     ) -> Result<SignedIn, IdentityError> {
         let found = verified.claims();
@@ -352,7 +363,7 @@ impl OidcProvider {
         let lacks_email = !found.contains_key("email");
         let (more, is_unread) = match (&metadata.userinfo_endpoint, access_token) {
             (Some(endpoint), Some(token)) if lacks_groups || lacks_email || !found.contains_key("name") => {
-                let more = self.more(verified, endpoint, token, leg, metadata).await?;
+                let more = self.more(verified, endpoint, token, provider_request, metadata).await?;
                 let is_unread = more.is_none();
                 (more, is_unread)
             }
@@ -422,14 +433,19 @@ impl Provider for OidcProvider {
         iss == self.issuer || presets::is_tenant_by_domain(self.settings.preset, &self.issuer, iss)
     }
 
-    async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
+    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError> {
         let metadata = self.in_time(self.metadata()).await?;
         self.fetch_keys_ahead(&metadata);
-        Ok(self.authorization_request(&metadata, leg))
+        Ok(self.authorization_request(&metadata, provider_request))
     }
 
-    async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError> {
-        self.in_time(self.sign_in(answer, leg, now)).await
+    async fn complete(
+        &self,
+        answer: &Inbound,
+        provider_request: &ProviderRequestSecrets<'_>,
+        now: Timestamp,
+    ) -> Result<SignedIn, IdentityError> {
+        self.in_time(self.sign_in(answer, provider_request, now)).await
     }
 
     async fn sign_out_url(

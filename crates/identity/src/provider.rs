@@ -15,7 +15,7 @@ pub trait Provider: Send + Sync {
     fn label(&self) -> &str;
 
     /// Where to send the browser (OpenID Connect Core section 3.1.2.1). Always with state, nonce and an S256 challenge.
-    async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError>;
+    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError>;
 
     /// Can an answer with this `iss` be from this provider (RFC 9207 section 2.4)? Told by the settings alone, so that an answer of
     /// another provider uses nothing up (threat 54); [`complete`](Self::complete) compares it with the metadata too. People of another issuer
@@ -24,7 +24,12 @@ pub trait Provider: Send + Sync {
 
     /// Makes a person of what the provider sent back to our callback: checks `iss` (RFC 9207), exchanges the code, verifies the
     /// ID token and its nonce, reads groups.
-    async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError>;
+    async fn complete(
+        &self,
+        answer: &Inbound,
+        provider_request: &ProviderRequestSecrets<'_>,
+        now: Timestamp,
+    ) -> Result<SignedIn, IdentityError>;
 
     /// Where to send the browser to sign out at the provider too (OpenID Connect RP-Initiated Logout), if it offers that. `state` comes back with
     /// the browser.
@@ -66,7 +71,7 @@ pub struct Inbound {
 
 /// What we kept of our request.
 #[derive(Clone, Debug)]
-pub struct LegSecrets<'a> {
+pub struct ProviderRequestSecrets<'a> {
     pub redirect_uri: &'a str,
     pub nonce: &'a SecretText,
     pub code_verifier: &'a SecretText,

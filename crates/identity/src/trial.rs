@@ -9,13 +9,13 @@ use crate::{
     blame::{Blame, quote},
     fetch::{Answer, DEADLINE, fetch},
     presets::Facts,
-    provider::{IdentityError, LegSecrets, Outbound},
+    provider::{IdentityError, Outbound, ProviderRequestSecrets},
 };
 
 /// Not a secret: nothing is ever redeemed with it.
 const NO_SECRET: &str = "a-trial-of-the-configuration-that-ends-here-by-design";
 
-/// A leg that leads nowhere.
+/// A request at the provider that leads nowhere.
 #[derive(Debug)]
 pub(crate) struct Trial {
     text: SecretText,
@@ -40,8 +40,8 @@ impl Trial {
         }
     }
 
-    pub(crate) fn leg<'a>(&'a self, redirect_uri: &'a str) -> LegSecrets<'a> {
-        LegSecrets { redirect_uri, nonce: &self.text, code_verifier: &self.text, signed_in_since: None }
+    pub(crate) fn provider_request<'a>(&'a self, redirect_uri: &'a str) -> ProviderRequestSecrets<'a> {
+        ProviderRequestSecrets { redirect_uri, nonce: &self.text, code_verifier: &self.text, signed_in_since: None }
     }
 
     /// A code that was never issued.

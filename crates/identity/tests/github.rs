@@ -18,7 +18,7 @@ mod github {
     use portunus_core::{Timestamp, ids::ProviderName, pkce::CodeChallenge, secret::SecretText};
     use portunus_identity::{
         Ours, Preset, Provider, ProviderSettings, State, connect, diagnose,
-        provider::{IdentityError, Inbound, LegSecrets, Outbound},
+        provider::{IdentityError, Inbound, Outbound, ProviderRequestSecrets},
     };
     use serde_json::json;
 
@@ -102,8 +102,9 @@ mod github {
 
     async fn complete(provider: &dyn Provider, answer: Inbound) -> Result<portunus_identity::provider::SignedIn, IdentityError> {
         let text = SecretText::new("x".repeat(43));
-        let leg = LegSecrets { redirect_uri: REDIRECT, nonce: &text, code_verifier: &text, signed_in_since: None };
-        provider.complete(&answer, &leg, Timestamp::from_secs(0)).await
+        let provider_request =
+            ProviderRequestSecrets { redirect_uri: REDIRECT, nonce: &text, code_verifier: &text, signed_in_since: None };
+        provider.complete(&answer, &provider_request, Timestamp::from_secs(0)).await
     }
 
     fn code(code: &str) -> Inbound {
@@ -130,7 +131,7 @@ mod github {
         let provider = connect(settings("https://github.com".to_owned()), http());
         let text = SecretText::new("x".repeat(43));
         let code_challenge = CodeChallenge::of(&text);
-        let leg = Outbound {
+        let provider_request = Outbound {
             redirect_uri: REDIRECT,
             state: &text,
             nonce: &text,
@@ -139,7 +140,7 @@ mod github {
             max_age: None,
             login_hint: Some("octocat"),
         };
-        let url = provider.authorization_url(&leg).await.unwrap();
+        let url = provider.authorization_url(&provider_request).await.unwrap();
         assert!(url.as_str().starts_with("https://github.com/login/oauth/authorize?"), "{url}");
         assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "read:user user:email read:org".into())), "{url}");
         assert!(url.query_pairs().any(|pair| pair == ("code_challenge_method".into(), "S256".into())), "{url}");

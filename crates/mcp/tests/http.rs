@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Method;
 use portunus_mcp::{
     era::Era,
-    upstream::{Call, Event, Holder, News, Options, UpstreamError},
+    upstream::{Call, CallEvent, Event, Holder, Options, UpstreamError},
     wire::Outcome,
 };
 use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions};
@@ -100,10 +100,11 @@ async fn progress_and_cancellation() {
     let connection = connect(&pool).await.unwrap();
     let (progress, mut heard) = mpsc::channel(10);
     let params = json!({"name": "slow", "arguments": {"steps": 3, "step_ms": 20}, "_meta": {"progressToken": "mine"}});
-    let answer = connection.request("tools/call", Some(payload(&params)), Call { news: Some(progress), ..Call::default() }).await;
+    let answer =
+        connection.request("tools/call", Some(payload(&params)), Call { call_events: Some(progress), ..Call::default() }).await;
     assert!(answer.is_ok(), "{answer:?}");
     let mut count = 0;
-    while let Some(News::Progress(params)) = heard.recv().await {
+    while let Some(CallEvent::Progress(params)) = heard.recv().await {
         assert!(!params.as_str().contains("mine"));
         count += 1;
     }

@@ -19,7 +19,7 @@ use axum::{
 use futures::{StreamExt as _, executor::block_on, stream};
 use portunus_mcp::{
     spec::ServerSpec,
-    upstream::{Call, News, Options, UpstreamError},
+    upstream::{Call, CallEvent, Options, UpstreamError},
     wire::{Message, Outcome, RequestId, parse},
 };
 use support::{
@@ -243,11 +243,11 @@ async fn fb34_events_of_a_compressed_stream_are_there_when_they_are_sent() {
         let server = Coded::start(coding, "text/event-stream", Arc::new(pieces)).await;
         let pool = pool(http(&server.url));
         let connection = connect(&pool).await.unwrap();
-        let (news, mut heard) = mpsc::channel(4);
+        let (call_events, mut heard) = mpsc::channel(4);
         let params = support::payload(&serde_json::json!({"_meta": {"progressToken": 1}}));
-        let call = connection.request("x", Some(params), Call { news: Some(news), ..Call::default() });
+        let call = connection.request("x", Some(params), Call { call_events: Some(call_events), ..Call::default() });
         let hearing = async {
-            assert!(matches!(heard.recv().await, Some(News::Progress(_))), "{coding}: before the stream goes on");
+            assert!(matches!(heard.recv().await, Some(CallEvent::Progress(_))), "{coding}: before the stream goes on");
             server.go.notify_one();
         };
         let (outcome, ()) = tokio::join!(call, hearing);

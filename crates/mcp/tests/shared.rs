@@ -9,7 +9,7 @@ use bytes::Bytes;
 use portunus_mcp::{
     hub::Peer,
     spec::{Isolation, ServerSpec},
-    upstream::{Call, Event, News, UpstreamError},
+    upstream::{Call, CallEvent, Event, UpstreamError},
     wire::Outcome,
 };
 use serde_json::{Value, json};
@@ -65,16 +65,16 @@ async fn t37_progress_reaches_the_caller_whose_it_is() {
     let calls = (0..20_u32).map(|n| {
         let peer = if n % 2 == 0 { &owner } else { &other };
         async move {
-            let (sender, mut news) = mpsc::channel(10);
+            let (sender, mut call_events) = mpsc::channel(10);
             let steps = n % 4;
             let params = json!({"name": "slow", "arguments": {"steps": steps, "step_ms": 5}, "_meta": {"progressToken": "same"}});
-            let call = Call { news: Some(sender), ..Call::default() };
+            let call = Call { call_events: Some(sender), ..Call::default() };
             let Outcome::Result(result) = peer.request("tools/call", Some(payload(&params)), call).await.unwrap() else {
                 panic!()
             };
             assert!(result.as_str().contains(&format!("{steps} steps")), "{}", result.as_str());
             let mut heard = 0;
-            while let Some(News::Progress(params)) = news.recv().await {
+            while let Some(CallEvent::Progress(params)) = call_events.recv().await {
                 assert!(params.as_str().contains(&format!("\"total\":{steps}")), "{}", params.as_str());
                 heard += 1;
             }
@@ -88,8 +88,8 @@ async fn t37_progress_reaches_the_caller_whose_it_is() {
 async fn a_call_that_is_cancelled_is_cancelled_at_the_server() {
     let (nodes, owner, other) = Nodes::pair(&fixture()).await;
     let cancel = CancellationToken::new();
-    let (news, _heard) = mpsc::channel(1);
-    let call = Call { cancel: cancel.clone(), news: Some(news), ..Call::default() };
+    let (call_events, _heard) = mpsc::channel(1);
+    let call = Call { cancel: cancel.clone(), call_events: Some(call_events), ..Call::default() };
     let hung = other.request("tools/call", Some(tool("hang", &json!({}))), call);
     let (answer, ()) = tokio::join!(hung, async {
         eventually("the call is under way", || async { nodes.servers[0].is_busy(&name("fixture")) }).await;
@@ -113,16 +113,16 @@ async fn t50_what_a_shared_server_asks_is_refused_at_once_at_every_node() {
         echo "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":[$roots,$pong]}"; cat"#;
     for node in 0..2 {
         let (_nodes, owner, other) = Nodes::pair(&child(script)).await;
-        let (sender, mut news) = mpsc::channel(4);
+        let (sender, mut call_events) = mpsc::channel(4);
         let peer = [&owner, &other][node];
         let mut events = peer.events();
-        let answer = peer.request("tools/call", None, Call { news: Some(sender), ..Call::default() }).await;
+        let answer = peer.request("tools/call", None, Call { call_events: Some(sender), ..Call::default() }).await;
         let Ok(Outcome::Result(result)) = answer else { panic!("{answer:?}") };
         let result: Value = result.read().unwrap();
         let refused = result[0]["error"]["message"].as_str().unwrap();
         assert!(refused.contains("nobody can be asked") && refused.contains("isolation: shared"), "{refused}");
         assert_eq!(result[1]["result"], json!({}), "a ping is answered");
-        assert!(news.recv().await.is_none(), "not even the only call hears of it");
+        assert!(call_events.recv().await.is_none(), "not even the only call hears of it");
         assert!(events.try_recv().is_err(), "nor anybody else");
     }
 }
@@ -181,8 +181,8 @@ async fn a_call_ends_with_an_owner_that_dies_and_the_next_one_starts_the_server(
 #[tokio::test]
 async fn an_owner_that_leaves_finishes_what_it_has_and_takes_nothing_more() {
     let (nodes, _owner, other) = Nodes::pair(&fixture()).await;
-    let (news, _heard) = mpsc::channel(100);
-    let call = Call { news: Some(news), ..Call::default() };
+    let (call_events, _heard) = mpsc::channel(100);
+    let call = Call { call_events: Some(call_events), ..Call::default() };
     let slow = other.request("tools/call", Some(tool("slow", &json!({"steps": 10, "step_ms": 50}))), call);
     let (answer, ()) = tokio::join!(slow, async {
         eventually("it is under way", || async { nodes.servers[0].is_busy(&name("fixture")) }).await;

@@ -10,7 +10,7 @@ use std::{
 use portunus_core::secret::SecretText;
 use portunus_mcp::{
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
-    upstream::{Call, Event, Holder, News, Options, Person, UpstreamError},
+    upstream::{Call, CallEvent, Event, Holder, Options, Person, UpstreamError},
     wire::{self, Outcome, Payload},
 };
 use portunus_testkit::figures::{Figures, Limit};
@@ -56,13 +56,13 @@ async fn t37_callers_of_one_connection_never_meet() {
             let steps = n % 5;
             let params =
                 json!({"name": "slow", "arguments": {"steps": steps, "step_ms": 5}, "_meta": {"progressToken": "same", "x": n}});
-            let call = Call { news: Some(progress), ..Call::default() };
+            let call = Call { call_events: Some(progress), ..Call::default() };
             let Outcome::Result(result) = connection.request("tools/call", Some(payload(&params)), call).await.unwrap() else {
                 panic!()
             };
             assert!(result.as_str().contains(&format!("{steps} steps")), "{}", result.as_str());
             let mut tokens = Vec::new();
-            while let Ok(News::Progress(params)) = heard.try_recv() {
+            while let Ok(CallEvent::Progress(params)) = heard.try_recv() {
                 assert!(params.as_str().contains(&format!("\"total\":{steps}")), "{}", params.as_str());
                 tokens.push(wire::params_head(&params).unwrap().progress_token.unwrap());
             }

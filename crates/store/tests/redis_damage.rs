@@ -66,7 +66,7 @@ const CASES: [(&[&str], RecordKind, &str); 31] = [
     (&["HSET", "@*:grant:grant 1", "record", "x"], RecordKind::Grant, "cannot be read: grants.record"),
     (&["HSET", "@*:code:#code 20", "record", "{}"], RecordKind::Code, "cannot be read: codes.record"),
     (&["HSET", "@*:transaction:transaction 1", "record", "{}"], RecordKind::Transaction, "cannot be read: transactions.record"),
-    (&["HSET", "@*:leg:#state 1", "record", "x"], RecordKind::Leg, "cannot be read: not a sealed value"),
+    (&["HSET", "@*:leg:#state 1", "record", "x"], RecordKind::ProviderRequest, "cannot be read: not a sealed value"),
     (&["HSET", "@*:login:#login 5", "record", "x"], RecordKind::Login, "cannot be read: not a sealed value"),
     (&["HSET", "@*:session:#session 1", "state", "x"], RecordKind::Session, "cannot be read: not a sealed value"),
     (&["HSET", "@*:family:%1", "secret", "x"], RecordKind::Grant, "cannot be read: not a sealed value"),

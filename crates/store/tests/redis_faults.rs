@@ -10,7 +10,7 @@ use std::{
 };
 
 use portunus_core::{
-    bulletin::Bulletin,
+    invalidation::Invalidation,
     refresh::{PresentedRefresh, RefreshKey, Standing},
     secret::TokenHash,
     store::{Redeemed, StoreError, Stores},
@@ -263,7 +263,7 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     drop(stores);
 
     let stores = open(RedisOptions::new(address), sealer("one")).await.unwrap();
-    let (begun, mut hearing) = (stores.bulletins.mark().await.unwrap(), stores.bulletins.listen().await.unwrap());
+    let (begun, mut hearing) = (stores.invalidations.revision().await.unwrap(), stores.invalidations.listen().await.unwrap());
     master.crash();
     assert_eq!(in_time(hearing.next()).await, None);
     let outcome = in_time(stores.upkeep.ping()).await;
@@ -278,8 +278,8 @@ async fn f2_sentinel_names_the_new_master_and_what_it_confirmed_is_there() {
     assert_eq!(stores.grants.find_code(&code.hash, NOW).await.unwrap().unwrap().code, code);
     assert!(stores.grants.change_family(&change(&change(&family(), 1).after, 2)).await.unwrap());
 
-    assert_ne!(stores.bulletins.mark().await.unwrap(), begun, "another server has other marks, though nothing was told");
-    let mut hearing = stores.bulletins.listen().await.unwrap();
-    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
-    assert_eq!(in_time(hearing.next()).await.unwrap().bulletin, Bulletin::Everything, "at the new master");
+    assert_ne!(stores.invalidations.revision().await.unwrap(), begun, "another server has other marks, though nothing was told");
+    let mut hearing = stores.invalidations.listen().await.unwrap();
+    stores.invalidations.post(&Invalidation::Everything).await.unwrap();
+    assert_eq!(in_time(hearing.next()).await.unwrap().invalidation, Invalidation::Everything, "at the new master");
 }

@@ -7,13 +7,13 @@ use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use portunus_core::{
-    bulletin::{Bulletin, Posted},
+    invalidation::{Invalidation, Posted},
     secret::{SecretText, TokenHash},
-    store::{ArchiveError, GrantsOf, Hearing, Record, RecordSource, StoreError, Stores},
+    store::{ArchiveError, GrantsOf, InvalidationSubscription, Record, RecordSource, StoreError, Stores},
 };
 use portunus_store::{
     conformance::archive::Crate,
-    conformance::secrets::{NOW, assert_all_opens, fill, grant, leg, user},
+    conformance::secrets::{NOW, assert_all_opens, fill, grant, provider_request, user},
     redis::{OpenError, RedisAddress, RedisOptions, inspect, open, open_to_import},
 };
 use portunus_testkit::{redis::Server, wait::eventually};
@@ -39,8 +39,8 @@ async fn opened(place: &Place, secrets: &[&str]) -> Stores {
     open(place.options(), sealer_of(secrets)).await.unwrap()
 }
 
-/// The next bulletin, which comes at once or never.
-async fn next(hearing: &mut Box<dyn Hearing>) -> Option<Posted> {
+/// The next invalidation, which comes at once or never.
+async fn next(hearing: &mut Box<dyn InvalidationSubscription>) -> Option<Posted> {
     tokio::time::timeout(Duration::from_secs(60), hearing.next()).await.unwrap_or_else(|_| panic!("nothing is heard"))
 }
 
@@ -128,12 +128,12 @@ async fn sealed_records_cannot_change_places() {
     let place = place();
     let stores = place.open().await;
     fill(&stores).await;
-    let other = portunus_core::signin::ProviderLeg { state: TokenHash::of("secret of another state"), ..leg() };
-    stores.transactions.insert_leg(&other).await.unwrap();
+    let other = portunus_core::signin::ProviderRequest { state: TokenHash::of("secret of another state"), ..provider_request() };
+    stores.transactions.insert_provider_request(&other).await.unwrap();
     let key = |state: &TokenHash| place.key(&format!("{{{:02x}}}:leg:{state}", state.as_bytes()[0]));
     let sealed: Vec<u8> = SERVER.ask(&["HGET", &key(&other.state), "record"]);
-    let () = SERVER.ask(&[b"HSET".as_slice(), key(&leg().state).as_bytes(), b"record", &sealed]);
-    let moved = stores.transactions.take_leg(&leg().state, NOW).await;
+    let () = SERVER.ask(&[b"HSET".as_slice(), key(&provider_request().state).as_bytes(), b"record", &sealed]);
+    let moved = stores.transactions.take_provider_request(&provider_request().state, NOW).await;
     assert!(matches!(moved, Err(StoreError::Corrupt(_))), "{moved:?}");
 }
 
@@ -202,15 +202,15 @@ async fn an_acl_user_with_what_the_documentation_names() {
     assert_eq!(Box::pin(inspect(options.clone(), sealer("one"), NOW)).await.unwrap().problems, []);
 
     // Not to hear of anything is allowed: it is counted.
-    let before = stores.bulletins.mark().await.unwrap();
-    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
-    assert_ne!(stores.bulletins.mark().await.unwrap(), before);
-    assert!(stores.bulletins.listen().await.is_err());
+    let before = stores.invalidations.revision().await.unwrap();
+    stores.invalidations.post(&Invalidation::Everything).await.unwrap();
+    assert_ne!(stores.invalidations.revision().await.unwrap(), before);
+    assert!(stores.invalidations.listen().await.is_err());
     let channels = format!("&{}", place.key("*"));
     let () = SERVER.ask(&["ACL", "SETUSER", "gateway", "+info", "+@pubsub", &channels]);
-    let mut hearing = stores.bulletins.listen().await.unwrap();
-    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
-    assert_eq!(next(&mut hearing).await.unwrap().after, stores.bulletins.mark().await.unwrap());
+    let mut hearing = stores.invalidations.listen().await.unwrap();
+    stores.invalidations.post(&Invalidation::Everything).await.unwrap();
+    assert_eq!(next(&mut hearing).await.unwrap().after, stores.invalidations.revision().await.unwrap());
 
     let error = opening(RedisOptions { address: address("hunter2"), ..options.clone() }, &["one"]).await;
     assert!(matches!(error, OpenError::Store { .. }), "{error}");
@@ -261,18 +261,18 @@ async fn prefixes_keep_apart() {
 
 /// The suite hears at the gateway that posts; with Redis all others do too.
 #[tokio::test]
-async fn bulletins_are_heard_by_every_gateway_on_the_same_keys() {
+async fn invalidations_are_heard_by_every_gateway_on_the_same_keys() {
     let place = place();
     let (one, other) = (place.open().await, place.open().await);
     let elsewhere = RedisOptions { address: RedisAddress::parse(&format!("{}/1", SERVER.address())).unwrap(), ..place.options() };
     let elsewhere = open(elsewhere, sealer("one")).await.unwrap();
-    let mut hearing = other.bulletins.listen().await.unwrap();
-    elsewhere.bulletins.post(&Bulletin::Everything).await.unwrap();
-    let before = other.bulletins.mark().await.unwrap();
+    let mut hearing = other.invalidations.listen().await.unwrap();
+    elsewhere.invalidations.post(&Invalidation::Everything).await.unwrap();
+    let before = other.invalidations.revision().await.unwrap();
     one.grants.revoke_grants(&GrantsOf::Everyone, NOW).await.unwrap();
     let posted = next(&mut hearing).await.unwrap();
-    assert_eq!(posted.bulletin, Bulletin::Grants(GrantsOf::Everyone), "another database is another store");
-    assert_eq!((posted.before, posted.after), (before, other.bulletins.mark().await.unwrap()));
+    assert_eq!(posted.invalidation, Invalidation::Grants(GrantsOf::Everyone), "another database is another store");
+    assert_eq!((posted.before, posted.after), (before, other.invalidations.revision().await.unwrap()));
 }
 
 #[tokio::test]
@@ -280,28 +280,28 @@ async fn a_listener_that_was_cut_off_is_told_and_may_listen_again() {
     let server = Server::start(&[]);
     let place = Place::fresh(server.address());
     let stores = place.open().await;
-    let mut hearing = stores.bulletins.listen().await.unwrap();
+    let mut hearing = stores.invalidations.listen().await.unwrap();
     assert_eq!(server.ask::<u64>(&["CLIENT", "KILL", "TYPE", "pubsub"]), 1);
     assert_eq!(next(&mut hearing).await, None);
     // What cannot be read may have been anything: touch is lost.
-    let mut hearing = stores.bulletins.listen().await.unwrap();
+    let mut hearing = stores.invalidations.listen().await.unwrap();
     let channel = place.key("{bulletins}:database-0");
     assert_eq!(server.ask::<u64>(&["PUBLISH", &channel, "nonsense"]), 1);
     assert_eq!(next(&mut hearing).await, None);
-    let mut hearing = stores.bulletins.listen().await.unwrap();
-    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
-    assert_eq!(next(&mut hearing).await.unwrap().bulletin, Bulletin::Everything);
+    let mut hearing = stores.invalidations.listen().await.unwrap();
+    stores.invalidations.post(&Invalidation::Everything).await.unwrap();
+    assert_eq!(next(&mut hearing).await.unwrap().invalidation, Invalidation::Everything);
 }
 
 #[tokio::test]
 async fn a_server_that_was_restarted_has_other_marks() {
     let mut server = Server::start(&[]);
     let stores = Place::fresh(server.address()).open().await;
-    stores.bulletins.post(&Bulletin::Everything).await.unwrap();
-    let before = stores.bulletins.mark().await.unwrap();
+    stores.invalidations.post(&Invalidation::Everything).await.unwrap();
+    let before = stores.invalidations.revision().await.unwrap();
     server.crash();
     assert!(server.run());
-    eventually("it answers again", async || stores.bulletins.mark().await.is_ok()).await;
-    let after = stores.bulletins.mark().await.unwrap();
-    assert_ne!(after, before, "it may have lost the last bulletin, and have what it told");
+    eventually("it answers again", async || stores.invalidations.revision().await.is_ok()).await;
+    let after = stores.invalidations.revision().await.unwrap();
+    assert_ne!(after, before, "it may have lost the last invalidation, and have what it told");
 }

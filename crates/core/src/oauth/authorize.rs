@@ -15,7 +15,7 @@ use crate::{
     resource::{ResourceSet, Resources},
     scope::{self, Scope, ScopeSet},
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
-    signin::{AuthorizationRequest, BrowserTransaction, Login, ProviderLeg, Purpose, Transaction},
+    signin::{AuthorizationRequest, BrowserTransaction, Login, ProviderRequest, Purpose, Transaction},
     token::AuthorizationCode,
 };
 
@@ -180,10 +180,10 @@ pub fn begin(
     })
 }
 
-/// A trip to a provider, with the secrets that go out with the browser.
+/// An authorization request at a provider, with the secrets that go out with the browser.
 #[derive(Debug)]
 pub struct Departure {
-    pub leg: ProviderLeg,
+    pub provider_request: ProviderRequest,
     /// Goes to the provider as `state`.
     pub state: SecretText,
     /// Goes into the state cookie, which is set only now: after consent (threat 2).
@@ -198,7 +198,7 @@ pub fn depart(transaction: &BrowserTransaction, provider: &ProviderName, redirec
     let code_verifier = pkce::generate_verifier(entropy);
     let nonce = pkce::generate_verifier(entropy);
     let code_challenge = CodeChallenge::of(&code_verifier);
-    let leg = ProviderLeg {
+    let provider_request = ProviderRequest {
         state: state.hash(),
         browser: cookie.hash(),
         transaction: transaction.id.clone(),
@@ -208,7 +208,7 @@ pub fn depart(transaction: &BrowserTransaction, provider: &ProviderName, redirec
         code_verifier,
         expires_at: transaction.expires_at,
     };
-    Departure { leg, state: SecretText::new(state.expose()), cookie, code_challenge }
+    Departure { provider_request, state: SecretText::new(state.expose()), cookie, code_challenge }
 }
 
 /// A code for a request that the person in `login` has allowed.

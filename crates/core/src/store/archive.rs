@@ -19,7 +19,7 @@ use crate::{
     principal::User,
     refresh::RefreshFamily,
     secret::TokenHash,
-    signin::{Login, ProviderLeg, Transaction},
+    signin::{Login, ProviderRequest, Transaction},
     task::TaskOwnership,
     token::{AccessToken, AuthorizationCode, RefreshToken},
 };
@@ -32,7 +32,9 @@ pub enum Record {
     User(User),
     Login(Login),
     Transaction(Transaction),
-    Leg(ProviderLeg),
+    /// Its name in backups is that of older versions.
+    #[serde(rename = "leg")]
+    ProviderRequest(ProviderRequest),
     Consent(Consent),
     /// With the grant it became, if it was redeemed, and until when it is remembered then.
     Code {
@@ -111,7 +113,8 @@ pub enum RecordKind {
     RefreshToken,
     Code,
     Transaction,
-    Leg,
+    #[serde(rename = "leg")]
+    ProviderRequest,
     Assertion,
     Session,
     Task,
@@ -129,7 +132,7 @@ impl RecordKind {
         Self::RefreshToken,
         Self::Code,
         Self::Transaction,
-        Self::Leg,
+        Self::ProviderRequest,
         Self::Assertion,
         Self::Session,
         Self::Task,
@@ -148,7 +151,7 @@ impl RecordKind {
             Self::RefreshToken => "refresh tokens",
             Self::Code => "codes",
             Self::Transaction => "sign-ins in flight",
-            Self::Leg => "trips to a provider",
+            Self::ProviderRequest => "requests at a provider",
             Self::Assertion => "used assertions",
             Self::Session => "MCP sessions",
             Self::Task => "owners of tasks",
@@ -181,7 +184,7 @@ impl Census {
             Record::User(_) => RecordKind::User,
             Record::Login(_) => RecordKind::Login,
             Record::Transaction(_) => RecordKind::Transaction,
-            Record::Leg(_) => RecordKind::Leg,
+            Record::ProviderRequest(_) => RecordKind::ProviderRequest,
             Record::Consent(_) => RecordKind::Consent,
             Record::Code { .. } => RecordKind::Code,
             Record::Assertion { .. } => RecordKind::Assertion,

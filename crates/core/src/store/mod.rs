@@ -5,10 +5,10 @@
 
 mod archive;
 mod assertions;
-mod bulletins;
 mod clients;
 mod consents;
 mod grants;
+mod invalidations;
 mod logins;
 mod nodes;
 mod pins;
@@ -24,10 +24,10 @@ pub use archive::{
 };
 pub use assertions::AssertionStore;
 use async_trait::async_trait;
-pub use bulletins::{BulletinStore, Hearing};
 pub use clients::{ClientDeletion, ClientStore};
 pub use consents::ConsentStore;
 pub use grants::{FamilyChange, GrantStore, GrantsOf, Redeemed};
+pub use invalidations::{InvalidationStore, InvalidationSubscription};
 pub use logins::LoginStore;
 pub use nodes::NodeStore;
 pub use pins::{PinRecord, PinStore};
@@ -65,7 +65,7 @@ pub struct Stores {
     pub nodes: Arc<dyn NodeStore>,
     pub sessions: Arc<dyn SessionStore>,
     pub tasks: Arc<dyn TaskStore>,
-    pub bulletins: Arc<dyn BulletinStore>,
+    pub invalidations: Arc<dyn InvalidationStore>,
     pub upkeep: Arc<dyn Upkeep>,
     pub archive: Arc<dyn Archive>,
 }

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     ids::TransactionId,
     secret::TokenHash,
-    signin::{ProviderLeg, Transaction},
+    signin::{ProviderRequest, Transaction},
 };
 
 #[async_trait]
@@ -26,12 +26,12 @@ pub trait TransactionStore: Send + Sync {
     /// Takes the transaction out: of many callers one gets it.
     async fn take_transaction(&self, id: &TransactionId, now: Timestamp) -> Result<Option<Transaction>, StoreError>;
 
-    async fn insert_leg(&self, leg: &ProviderLeg) -> Result<(), StoreError>;
+    async fn insert_provider_request(&self, provider_request: &ProviderRequest) -> Result<(), StoreError>;
 
     /// Looks at the request to the provider, and leaves it where it is. A request never changes, so what was checked of it holds for the
-    /// one that [`take_leg`](Self::take_leg) gives.
-    async fn find_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError>;
+    /// one that [`take_provider_request`](Self::take_provider_request) gives.
+    async fn find_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError>;
 
-    /// Takes the trip to the provider out, by the hash of its `state`: of many callers one gets it.
-    async fn take_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError>;
+    /// Takes the request at the provider out, by the hash of its `state`: of many callers one gets it.
+    async fn take_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError>;
 }

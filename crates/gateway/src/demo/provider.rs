@@ -26,7 +26,7 @@ use portunus_core::{
     resource::PublicUrl,
     secret::{SecretText, TokenHash},
 };
-use portunus_identity::provider::{IdentityError, Inbound, LegSecrets, Outbound, Provider, SignedIn};
+use portunus_identity::provider::{IdentityError, Inbound, Outbound, Provider, ProviderRequestSecrets, SignedIn};
 use serde::Deserialize;
 use url::Url;
 
@@ -124,12 +124,12 @@ impl Provider for DemoProvider {
         iss == ISSUER
     }
 
-    async fn authorization_url(&self, leg: &Outbound<'_>) -> Result<Url, IdentityError> {
+    async fn authorization_url(&self, provider_request: &Outbound<'_>) -> Result<Url, IdentityError> {
         let request = Request {
-            redirect_uri: leg.redirect_uri.to_owned(),
-            state: leg.state.clone(),
-            nonce: leg.nonce.clone(),
-            code_challenge: leg.code_challenge.clone(),
+            redirect_uri: provider_request.redirect_uri.to_owned(),
+            state: provider_request.state.clone(),
+            nonce: provider_request.nonce.clone(),
+            code_challenge: provider_request.code_challenge.clone(),
         };
         let key = self.random_key();
         let now = self.clock.now();
@@ -138,20 +138,25 @@ impl Provider for DemoProvider {
         Url::parse(&page).map_err(|error| self.unverified(&error.to_string()))
     }
 
-    async fn complete(&self, answer: &Inbound, leg: &LegSecrets<'_>, now: Timestamp) -> Result<SignedIn, IdentityError> {
+    async fn complete(
+        &self,
+        answer: &Inbound,
+        provider_request: &ProviderRequestSecrets<'_>,
+        now: Timestamp,
+    ) -> Result<SignedIn, IdentityError> {
         if answer.iss.as_deref() != Some(ISSUER) {
             return Err(self.unverified("iss is not the demo's"));
         }
         let presented = answer.code.as_ref().ok_or_else(|| self.unverified("there is no code"))?;
         let code = lock(&self.codes).take(&TokenHash::of(presented.expose()), now);
         let Code { request, person } = code.ok_or_else(|| self.unverified("the code is unknown, used or expired"))?;
-        if request.redirect_uri != leg.redirect_uri {
+        if request.redirect_uri != provider_request.redirect_uri {
             return Err(self.unverified("the code was made for another redirect URI"));
         }
-        if !request.code_challenge.admits(leg.code_verifier.expose()) {
+        if !request.code_challenge.admits(provider_request.code_verifier.expose()) {
             return Err(self.unverified("the code verifier does not fit"));
         }
-        if request.nonce != *leg.nonce {
+        if request.nonce != *provider_request.nonce {
             return Err(self.unverified("the nonce does not fit"));
         }
         Ok(SignedIn {

@@ -10,7 +10,7 @@ use portunus_core::{
     ids::TransactionId,
     oauth::authorize,
     secret::TokenHash,
-    signin::{BrowserTransaction, ProviderLeg, Purpose},
+    signin::{BrowserTransaction, ProviderRequest, Purpose},
     store::{StoreError, TransactionStore},
 };
 
@@ -69,7 +69,7 @@ impl Transactions {
     }
 
     /// Keeps a request to a provider, made for a transaction of this browser; `false` if it was sent to one too often, or is over.
-    pub async fn insert_request(&self, transaction: &BrowserTransaction, request: &ProviderLeg) -> Result<bool, StoreError> {
+    pub async fn insert_request(&self, transaction: &BrowserTransaction, request: &ProviderRequest) -> Result<bool, StoreError> {
         let Some(departed) = transaction.departed() else {
             tracing::warn!("a sign-in was sent to a provider too often");
             return Ok(false);
@@ -77,12 +77,12 @@ impl Transactions {
         if !self.store.update_transaction(&departed).await? {
             return Ok(false);
         }
-        self.store.insert_leg(request).await.map(|()| true)
+        self.store.insert_provider_request(request).await.map(|()| true)
     }
 
     /// Is there a request of this state that was not answered yet?
     pub async fn awaits(&self, state: &TokenHash) -> Result<bool, StoreError> {
-        Ok(self.store.find_leg(state, self.clock.now()).await?.is_some())
+        Ok(self.store.find_provider_request(state, self.clock.now()).await?.is_some())
     }
 
     /// The request that the answer is to, taken out once, and its transaction. Everything is compared first, and `admits` asked: with
@@ -92,15 +92,15 @@ impl Transactions {
         &self,
         browser: &Browser,
         answer: ProviderAnswer<'_>,
-        admits: impl FnOnce(&ProviderLeg) -> bool,
-    ) -> Result<Option<(ProviderLeg, BrowserTransaction)>, StoreError> {
+        admits: impl FnOnce(&ProviderRequest) -> bool,
+    ) -> Result<Option<(ProviderRequest, BrowserTransaction)>, StoreError> {
         let now = self.clock.now();
-        let found = self.store.find_leg(answer.state, now).await?;
+        let found = self.store.find_provider_request(answer.state, now).await?;
         let Some(request) = found.filter(|found| found.is_answered_at(answer.callback, answer.cookie)) else { return Ok(None) };
         let Some(transaction) = self.find(browser, &request.transaction).await? else { return Ok(None) };
         if !admits(&request) {
             return Ok(None);
         }
-        Ok(self.store.take_leg(answer.state, now).await?.map(|request| (request, transaction)))
+        Ok(self.store.take_provider_request(answer.state, now).await?.map(|request| (request, transaction)))
     }
 }

@@ -39,7 +39,6 @@ pub use self::{
     reload::{Changes, NewConfiguration, Refused},
 };
 use crate::{
-    bulletins::Bulletins,
     cli::signals::{StopSignal, linger},
     cluster::{Cluster, Home, Member, MemberParts, Neighbours},
     config::Config,
@@ -50,6 +49,7 @@ use crate::{
         protect::cache::TokenCache,
         server,
     },
+    invalidations::Invalidations,
     net::{
         self, ForwardingClient, NetSettings,
         guarded::{GuardedFetcher, Internet, Outside},
@@ -215,8 +215,12 @@ impl Gateway {
         let Orders { stop: mut signals, configurations } = orders;
         let (hub, upstreams, shared) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams), Arc::clone(&machinery.shared));
         let me = node.as_ref().map(|node| node.member.id().clone());
-        let bulletins =
-            Bulletins::begin(Arc::clone(&ground.stores.bulletins), Arc::clone(ground.tokens.news()), me.clone(), elsewhere);
+        let invalidations = Invalidations::begin(
+            Arc::clone(&ground.stores.invalidations),
+            Arc::clone(ground.tokens.invalidation_log()),
+            me.clone(),
+            elsewhere,
+        );
         let live = Arc::new(reload::Live::open(ground.clone(), machinery, &config, providers, extra));
         removed_clients::end_their_grants(live.current(), &[]).await;
         let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live), shared));
@@ -238,7 +242,7 @@ impl Gateway {
                 .await;
         following.abort();
         purge.abort();
-        drop(bulletins);
+        drop(invalidations);
         if let Some(node) = node {
             node.end(until).await;
         }

@@ -7,8 +7,8 @@ use std::{fmt, sync::Arc};
 use arc_swap::ArcSwap;
 use axum::Router;
 use portunus_core::{
-    bulletin::{Bulletin, Generation},
     ids::{NodeId, ServerName},
+    invalidation::{Generation, Invalidation},
     secret::TokenHash,
 };
 use thiserror::Error;
@@ -274,7 +274,7 @@ impl Live {
     }
 
     async fn announce(&self, generation: Generation) {
-        let posted = self.house().ground.stores.bulletins.post(&Bulletin::Configuration(generation)).await;
+        let posted = self.house().ground.stores.invalidations.post(&Invalidation::Configuration(generation)).await;
         if let Err(error) = posted {
             tracing::warn!(%error, "other gateways are not told of the new configuration: they notice when they look at their files");
         }

@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use portunus_core::{
-    bulletin::Bulletin,
     client::Client,
     ids::ClientId,
+    invalidation::Invalidation,
     store::{GrantsOf, StoreError},
 };
 
@@ -51,7 +51,7 @@ async fn end(house: &House, known: &BTreeSet<ClientId>) -> Result<(), StoreError
     let remembered = stores.clients.configured_clients().await?;
     for id in remembered.union(known).filter(|id| !present.contains(id)) {
         let of = GrantsOf::Client(id.clone());
-        let (grants, what, now) = (Arc::clone(&stores.grants), Bulletin::Grants(of.clone()), house.ground.clock.now());
+        let (grants, what, now) = (Arc::clone(&stores.grants), Invalidation::Grants(of.clone()), house.ground.clock.now());
         let revoked = house.ground.tokens.revoke(what, async move { grants.revoke_grants(&of, now).await }).await?;
         tracing::info!(client_id = %id, revoked, "a client was taken out of the configuration: what it was given is revoked");
     }

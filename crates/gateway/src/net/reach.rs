@@ -52,7 +52,7 @@ impl Reach {
         *state = State::There;
     }
 
-    /// A document that there is, as far as we know, could not be reached. `true`: that is news.
+    /// A document that there is, as far as we know, could not be reached. `true`: that is invalidation_log.
     pub fn lost(&self, url: &OutsideUrl, now: Timestamp) -> bool {
         let mut state = self.state();
         let is_news = matches!(*state, State::There);

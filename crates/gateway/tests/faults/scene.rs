@@ -32,7 +32,7 @@ const CLIENTS: usize = 4;
 /// How long it may take until a gateway is ready again (F1), on an idle machine.
 const READY: Duration = Duration::from_secs(2);
 /// A revocation at one gateway counts at every other within a second once it was acknowledged, and otherwise when the last look-up before it
-/// is no longer trusted (`docs/decisions/0038-bulletins.md`). A little more, for a busy machine.
+/// is no longer trusted (`docs/decisions/0038-invalidations.md`). A little more, for a busy machine.
 const SETTLED: Settled = Settled { acknowledged: Duration::from_secs(2), noticed: Duration::from_secs(32) };
 
 /// A gateway under load.

@@ -54,12 +54,12 @@ impl OidcProvider {
             auth: metadata.token_auth,
         };
         let trial = Trial::new();
-        Some(Trial::is_client_known(exchange.redeem(trial.code(), &trial.leg(redirect_uri)).await).is_err())
+        Some(Trial::is_client_known(exchange.redeem(trial.code(), &trial.provider_request(redirect_uri)).await).is_err())
     }
 
     /// Would the token endpoint know us?
     pub(crate) async fn try_secret(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
         let trial = Trial::new();
-        Trial::is_client_known(self.redeem(trial.code(), &trial.leg(redirect_uri), metadata).await)
+        Trial::is_client_known(self.redeem(trial.code(), &trial.provider_request(redirect_uri), metadata).await)
     }
 }

@@ -1,7 +1,7 @@
 //! Answers that must not sign anybody in (threats 3, 10, 21, 42).
 
 use portunus_core::secret::SecretText;
-use portunus_identity::provider::{IdentityError, Inbound, LegSecrets};
+use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets};
 use portunus_testkit::okta::{Bend, Options};
 
 use crate::browser::{Corridor, now};
@@ -65,25 +65,25 @@ async fn t21_bent_id_tokens_are_refused() {
 #[tokio::test]
 async fn t03_a_code_is_of_no_use_without_its_verifier_or_nonce() {
     let corridor = Corridor::org(Options::default()).await;
-    let (ours, theirs) = (corridor.trip(), corridor.trip());
+    let (ours, theirs) = (corridor.provider_request(), corridor.provider_request());
     let answer = corridor.browse(&ours).await.unwrap();
-    let leg = LegSecrets { code_verifier: &theirs.verifier, ..ours.leg() };
-    let error = corridor.provider.complete(&answer, &leg, now()).await.unwrap_err();
+    let provider_request = ProviderRequestSecrets { code_verifier: &theirs.verifier, ..ours.provider_request() };
+    let error = corridor.provider.complete(&answer, &provider_request, now()).await.unwrap_err();
     assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"), "{error:?}");
 
     let answer = corridor.browse(&ours).await.unwrap();
-    let leg = LegSecrets { nonce: &theirs.nonce, ..ours.leg() };
-    let error = corridor.provider.complete(&answer, &leg, now()).await.unwrap_err();
+    let provider_request = ProviderRequestSecrets { nonce: &theirs.nonce, ..ours.provider_request() };
+    let error = corridor.provider.complete(&answer, &provider_request, now()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn t03_a_code_is_good_for_once() {
     let corridor = Corridor::org(Options::default()).await;
-    let trip = corridor.trip();
-    let answer = corridor.browse(&trip).await.unwrap();
-    corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap();
-    let error = corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap_err();
+    let provider_request = corridor.provider_request();
+    let answer = corridor.browse(&provider_request).await.unwrap();
+    corridor.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap();
+    let error = corridor.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap_err();
     assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "invalid_grant"), "{error:?}");
     assert_eq!(error.public_message(), "The sign-in took too long or was used twice. Please start again.");
 }
@@ -102,16 +102,16 @@ async fn t10_the_issuer_of_the_answer_is_compared() {
         (&saying, None, false),
     ];
     for (corridor, iss, fine) in cases {
-        let trip = corridor.trip();
-        let answer = Inbound { iss: iss.clone(), ..corridor.browse(&trip).await.unwrap() };
-        let result = corridor.provider.complete(&answer, &trip.leg(), now()).await;
+        let provider_request = corridor.provider_request();
+        let answer = Inbound { iss: iss.clone(), ..corridor.browse(&provider_request).await.unwrap() };
+        let result = corridor.provider.complete(&answer, &provider_request.provider_request(), now()).await;
         assert_eq!(result.is_ok(), fine, "{iss:?}: {result:?}");
         if let Err(error) = result {
             assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
         }
         // An error with a foreign `iss` is not believed either.
         let refusal = Inbound { iss: iss.clone(), error: Some("access_denied".to_owned()), ..Inbound::default() };
-        let error = corridor.provider.complete(&refusal, &trip.leg(), now()).await.unwrap_err();
+        let error = corridor.provider.complete(&refusal, &provider_request.provider_request(), now()).await.unwrap_err();
         assert_eq!(matches!(error, IdentityError::Refused { .. }), fine, "{iss:?}: {error:?}");
     }
 }
@@ -119,8 +119,8 @@ async fn t10_the_issuer_of_the_answer_is_compared() {
 #[tokio::test]
 async fn an_answer_without_code_and_error_is_refused() {
     let corridor = Corridor::org(Options::default()).await;
-    let trip = corridor.trip();
-    let error = corridor.provider.complete(&Inbound::default(), &trip.leg(), now()).await.unwrap_err();
+    let provider_request = corridor.provider_request();
+    let error = corridor.provider.complete(&Inbound::default(), &provider_request.provider_request(), now()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
 }
 
@@ -146,12 +146,14 @@ async fn t42_an_email_with_two_ats_is_left_out() {
 #[tokio::test]
 async fn t48_errors_hold_no_secret() {
     let corridor = Corridor::org(Options::default()).await;
-    let trip = corridor.trip();
+    let provider_request = corridor.provider_request();
     let code = SecretText::new("a-code-that-nobody-issued");
     let answer = Inbound { code: Some(code.clone()), ..Inbound::default() };
-    let error = corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap_err();
+    let error = corridor.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap_err();
     let text = format!("{error} {error:?}");
-    for secret in [code.expose(), trip.verifier.expose(), trip.nonce.expose(), corridor.okta.client_secret()] {
+    for secret in
+        [code.expose(), provider_request.verifier.expose(), provider_request.nonce.expose(), corridor.okta.client_secret()]
+    {
         assert!(!text.contains(secret), "{text}");
     }
 }

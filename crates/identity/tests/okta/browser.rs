@@ -12,7 +12,7 @@ use portunus_core::{
 };
 use portunus_identity::{
     Preset, Provider, ProviderSettings, connect,
-    provider::{IdentityError, Inbound, LegSecrets, Outbound, SignedIn},
+    provider::{IdentityError, Inbound, Outbound, ProviderRequestSecrets, SignedIn},
 };
 use portunus_testkit::okta::{FakeOkta, Options};
 use url::Url;
@@ -45,16 +45,21 @@ pub(crate) struct Corridor {
     entropy: SeededEntropy,
 }
 
-/// What the gateway keeps of one trip.
-pub(crate) struct Trip {
+/// What the gateway keeps of one authorization request at the provider.
+pub(crate) struct ProviderRequest {
     pub(crate) state: SecretText,
     pub(crate) nonce: SecretText,
     pub(crate) verifier: SecretText,
 }
 
-impl Trip {
-    pub(crate) fn leg(&self) -> LegSecrets<'_> {
-        LegSecrets { redirect_uri: REDIRECT, nonce: &self.nonce, code_verifier: &self.verifier, signed_in_since: None }
+impl ProviderRequest {
+    pub(crate) fn provider_request(&self) -> ProviderRequestSecrets<'_> {
+        ProviderRequestSecrets {
+            redirect_uri: REDIRECT,
+            nonce: &self.nonce,
+            code_verifier: &self.verifier,
+            signed_in_since: None,
+        }
     }
 }
 
@@ -80,28 +85,32 @@ impl Corridor {
         Self { okta, provider, entropy: SeededEntropy::new(1) }
     }
 
-    pub(crate) fn trip(&self) -> Trip {
+    pub(crate) fn provider_request(&self) -> ProviderRequest {
         let secret = |kind| SecretText::new(TokenSecret::generate(kind, &self.entropy).expose());
-        Trip { state: secret(TokenKind::State), nonce: secret(TokenKind::State), verifier: generate_verifier(&self.entropy) }
+        ProviderRequest {
+            state: secret(TokenKind::State),
+            nonce: secret(TokenKind::State),
+            verifier: generate_verifier(&self.entropy),
+        }
     }
 
-    pub(crate) async fn authorization_url(&self, trip: &Trip) -> Result<Url, IdentityError> {
-        let code_challenge = CodeChallenge::of(&trip.verifier);
-        let leg = Outbound {
+    pub(crate) async fn authorization_url(&self, provider_request: &ProviderRequest) -> Result<Url, IdentityError> {
+        let code_challenge = CodeChallenge::of(&provider_request.verifier);
+        let provider_request = Outbound {
             redirect_uri: REDIRECT,
-            state: &trip.state,
-            nonce: &trip.nonce,
+            state: &provider_request.state,
+            nonce: &provider_request.nonce,
             code_challenge: &code_challenge,
             fresh: false,
             max_age: None,
             login_hint: None,
         };
-        self.provider.authorization_url(&leg).await
+        self.provider.authorization_url(&provider_request).await
     }
 
     /// To Okta and back.
-    pub(crate) async fn browse(&self, trip: &Trip) -> Result<Inbound, IdentityError> {
-        let url = self.authorization_url(trip).await?;
+    pub(crate) async fn browse(&self, provider_request: &ProviderRequest) -> Result<Inbound, IdentityError> {
+        let url = self.authorization_url(provider_request).await?;
         // The name leads to where it listens.
         let reached = url.as_str().replacen(&self.okta.org_issuer(), self.okta.internal(), 1);
         let answer = http().get(reached).send().await.unwrap();
@@ -109,7 +118,7 @@ impl Corridor {
         let location = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
         assert!(location.as_str().starts_with(REDIRECT), "{location}");
         let find = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-        assert_eq!(find("state").as_deref(), Some(trip.state.expose()));
+        assert_eq!(find("state").as_deref(), Some(provider_request.state.expose()));
         Ok(Inbound {
             code: find("code").map(SecretText::new),
             iss: find("iss"),
@@ -120,9 +129,9 @@ impl Corridor {
 
     /// The whole sign-in.
     pub(crate) async fn sign_in(&self) -> Result<SignedIn, IdentityError> {
-        let trip = self.trip();
-        let answer = self.browse(&trip).await?;
-        self.provider.complete(&answer, &trip.leg(), now()).await
+        let provider_request = self.provider_request();
+        let answer = self.browse(&provider_request).await?;
+        self.provider.complete(&answer, &provider_request.provider_request(), now()).await
     }
 }
 

@@ -82,7 +82,7 @@ async fn f3_okta_is_asked_again_soon_after_an_outage_but_not_at_once() {
     corridor.okta.fail_next(Endpoint::Discovery, Fault::Status(500));
     for _ in 0..5 {
         // Within the second of backoff, or on a very busy machine after it, this may fail or not: the count tells.
-        let _ = corridor.authorization_url(&corridor.trip()).await;
+        let _ = corridor.authorization_url(&corridor.provider_request()).await;
     }
     assert!(corridor.okta.count(Endpoint::Discovery) <= 2, "the failure is remembered for a moment");
     tokio::time::sleep(Duration::from_millis(1100)).await;
@@ -95,7 +95,7 @@ async fn nobody_listening_is_an_outage() {
     let reserved = ReservedPort::any();
     let issuer = format!("http://{}", reserved.address());
     let corridor = Corridor::with(okta, |okta| ProviderSettings { issuer, ..settings(okta, String::new()) });
-    let error = corridor.authorization_url(&corridor.trip()).await.unwrap_err();
+    let error = corridor.authorization_url(&corridor.provider_request()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Unavailable { .. }), "{error:?}");
     assert!(error.to_string().contains("AUTH_OKTA_ISSUER"), "{error}");
     let error = corridor.provider.sign_out_url(None, "http://localhost:3000/", "the-state").await.unwrap_err();

@@ -239,7 +239,7 @@ async fn fb63_an_iss_that_was_promised_and_does_not_come_is_found_by_the_doctor(
 async fn fb63_keys_are_fetched_before_they_are_needed_and_kept() {
     let corridor = Corridor::custom(Options::default()).await;
     corridor.okta.fail(Endpoint::Keys, Fault::Slow(Duration::from_millis(300)));
-    corridor.authorization_url(&corridor.trip()).await.unwrap();
+    corridor.authorization_url(&corridor.provider_request()).await.unwrap();
     // Nobody came back from that sign-in.
     eventually("the keys are asked for", async || corridor.okta.count(Endpoint::Keys) == 1).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
@@ -364,8 +364,8 @@ async fn behind_a_proxy(internal: impl FnOnce(&FakeOkta) -> Option<&str>) -> Cor
 #[tokio::test]
 async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_browsers_at_the_public_one() {
     let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
-    let trip = corridor.trip();
-    let url = corridor.authorization_url(&trip).await.unwrap();
+    let provider_request = corridor.provider_request();
+    let url = corridor.authorization_url(&provider_request).await.unwrap();
     assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
     assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
     for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Token] {
@@ -386,7 +386,7 @@ async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_brows
     for (member, path) in [("token_endpoint", "token"), ("jwks_uri", "keys"), ("authorization_endpoint", "authorize")] {
         corridor.okta.publish(member, json!(format!("{internal}/oauth2/default/v1/{path}")));
     }
-    let url = corridor.authorization_url(&corridor.trip()).await.unwrap();
+    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
     assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
     assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
 }

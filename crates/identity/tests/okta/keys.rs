@@ -21,10 +21,10 @@ async fn f4_rotation_at_any_pace_fails_no_sign_in() {
 async fn f4_keys_rotate_between_the_answer_and_its_verification() {
     let corridor = Corridor::org(Options::default()).await;
     corridor.sign_in().await.unwrap();
-    let trip = corridor.trip();
-    let answer = corridor.browse(&trip).await.unwrap();
+    let provider_request = corridor.provider_request();
+    let answer = corridor.browse(&provider_request).await.unwrap();
     corridor.okta.rotate_keys();
-    corridor.provider.complete(&answer, &trip.leg(), now()).await.unwrap();
+    corridor.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap();
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn issuers_that_do_not_fit_name_the_setting_and_both_values() {
     let (org, custom) = (okta.org_issuer(), okta.custom_issuer("nobody"));
     let localhost = org.replace("127.0.0.1", "localhost");
     let corridor = Corridor::with(okta, |okta| settings(okta, localhost.clone()));
-    let error = corridor.authorization_url(&corridor.trip()).await.unwrap_err().to_string();
+    let error = corridor.authorization_url(&corridor.provider_request()).await.unwrap_err().to_string();
     for part in [&org, &localhost, "AUTH_OKTA_ISSUER"] {
         assert!(error.contains(part), "{error}");
     }
@@ -96,7 +96,7 @@ async fn issuers_that_do_not_fit_name_the_setting_and_both_values() {
     let okta = FakeOkta::start(Options::default()).await;
     let custom_there = okta.custom_issuer("nobody");
     let corridor = Corridor::with(okta, |okta| settings(okta, custom_there));
-    let error = corridor.authorization_url(&corridor.trip()).await.unwrap_err();
+    let error = corridor.authorization_url(&corridor.provider_request()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?} {custom}");
     let text = error.to_string();
     assert!(text.contains(&format!("set AUTH_OKTA_ISSUER to {}", corridor.okta.org_issuer())), "{text}");
@@ -107,14 +107,14 @@ async fn the_generic_preset_takes_the_issuer_as_it_is_spelt() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = format!("{}/", okta.org_issuer());
     let corridor = Corridor::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
-    let error = corridor.authorization_url(&corridor.trip()).await.unwrap_err();
+    let error = corridor.authorization_url(&corridor.provider_request()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn an_unregistered_redirect_is_a_page_of_oktas() {
     let corridor = Corridor::org(Options::default()).await;
-    let url = corridor.authorization_url(&corridor.trip()).await.unwrap();
+    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
     let elsewhere = url.as_str().replace("callback%2Fokta", "callback%2Felse");
     let answer = http().get(elsewhere).send().await.unwrap();
     assert_eq!(answer.status(), 400);

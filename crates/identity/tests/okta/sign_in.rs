@@ -25,7 +25,7 @@ async fn alice_signs_in_at_the_org_server() {
 #[tokio::test]
 async fn alice_signs_in_at_a_custom_server_without_a_groups_scope() {
     let corridor = Corridor::custom(Options::default()).await;
-    let url = corridor.authorization_url(&corridor.trip()).await.unwrap();
+    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email".into())), "{url}");
     let alice = corridor.sign_in().await.unwrap();
     assert_eq!(alice.issuer, corridor.okta.custom_issuer("default"));
@@ -35,7 +35,7 @@ async fn alice_signs_in_at_a_custom_server_without_a_groups_scope() {
 #[tokio::test]
 async fn a_custom_server_is_asked_for_groups_when_it_defines_the_scope() {
     let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::WithScope, ..Options::default() }).await;
-    let url = corridor.authorization_url(&corridor.trip()).await.unwrap();
+    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email groups".into())), "{url}");
     assert_eq!(corridor.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
 }
@@ -124,18 +124,18 @@ async fn f7_a_minute_of_clock_difference_is_tolerated_and_ten_are_not() {
 #[tokio::test]
 async fn a_fresh_sign_in_asks_okta_to_prompt() {
     let corridor = Corridor::org(Options::default()).await;
-    let trip = corridor.trip();
-    let code_challenge = portunus_core::pkce::CodeChallenge::of(&trip.verifier);
-    let leg = portunus_identity::provider::Outbound {
+    let provider_request = corridor.provider_request();
+    let code_challenge = portunus_core::pkce::CodeChallenge::of(&provider_request.verifier);
+    let provider_request = portunus_identity::provider::Outbound {
         redirect_uri: REDIRECT,
-        state: &trip.state,
-        nonce: &trip.nonce,
+        state: &provider_request.state,
+        nonce: &provider_request.nonce,
         code_challenge: &code_challenge,
         fresh: true,
         max_age: None,
         login_hint: Some("alice@acme.com"),
     };
-    let url = corridor.provider.authorization_url(&leg).await.unwrap();
+    let url = corridor.provider.authorization_url(&provider_request).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("prompt".into(), "login".into())), "{url}");
     assert!(url.query_pairs().any(|pair| pair == ("login_hint".into(), "alice@acme.com".into())), "{url}");
 }
@@ -193,8 +193,8 @@ async fn fb60_an_id_token_whose_key_is_gone_does_not_go_along_either() {
 #[tokio::test]
 async fn a_page_to_sign_in_at() {
     let corridor = Corridor::org(Options { form: true, ..Options::default() }).await;
-    let trip = corridor.trip();
-    let url = corridor.authorization_url(&trip).await.unwrap();
+    let provider_request = corridor.provider_request();
+    let url = corridor.authorization_url(&provider_request).await.unwrap();
     let page = http().get(url.clone()).send().await.unwrap().text().await.unwrap();
     let from = page.split("name=\"from\" value=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
     let signed_in = http()
@@ -209,6 +209,6 @@ async fn a_page_to_sign_in_at() {
     let location = url::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
     let code = location.query_pairs().find(|(name, _)| name == "code").map(|(_, value)| SecretText::new(value));
     let inbound = portunus_identity::provider::Inbound { code, ..Default::default() };
-    let bob = corridor.provider.complete(&inbound, &trip.leg(), now()).await.unwrap();
+    let bob = corridor.provider.complete(&inbound, &provider_request.provider_request(), now()).await.unwrap();
     assert_eq!(bob.subject, "00u1bob");
 }

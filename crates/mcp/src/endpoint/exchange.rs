@@ -28,7 +28,7 @@ use crate::{
     session::{level::Level, table::CallPlace},
     sync::locked,
     translate::input::{self, InputRequest},
-    upstream::{News, ServerAsk},
+    upstream::{CallEvent, ServerAsk},
     wire::{self, Outcome, Payload, Request, RequestId, code},
 };
 
@@ -47,7 +47,7 @@ pub(crate) type PlaceOfCall = Arc<Mutex<Option<CallPlace>>>;
 
 /// What is still to come of a call under way. Dropping it cancels the call.
 pub(crate) struct Exchange {
-    news: mpsc::Receiver<News>,
+    call_events: mpsc::Receiver<CallEvent>,
     /// The sender is dropped without a reply when the call broke off.
     reply: oneshot::Receiver<Reply>,
     _cancel: DropGuard,
@@ -77,7 +77,7 @@ struct Last {
 
 impl Exchange {
     pub(crate) fn new(
-        news: mpsc::Receiver<News>,
+        call_events: mpsc::Receiver<CallEvent>,
         reply: oneshot::Receiver<Reply>,
         cancel: DropGuard,
         place: PlaceOfCall,
@@ -85,7 +85,7 @@ impl Exchange {
         level: Option<Level>,
         token: Option<RequestId>,
     ) -> Self {
-        Self { news, reply, _cancel: cancel, place, client_capabilities, level, token, asked: 0 }
+        Self { call_events, reply, _cancel: cancel, place, client_capabilities, level, token, asked: 0 }
     }
 
     /// It is at work again.
@@ -110,7 +110,7 @@ impl Exchange {
                 answers::events(stream::iter(events))
             }
             Next::Reply(reply) => {
-                let mut events = self.late_news();
+                let mut events = self.late_call_events();
                 let last = last_of(&asking, reply);
                 if events.is_empty() {
                     return last.into_answer();
@@ -148,7 +148,7 @@ impl Exchange {
                         ready.push_back(sse::message(&exchange.put_aside(&asking, asked).message));
                     }
                     Next::Reply(reply) => {
-                        ready = exchange.late_news();
+                        ready = exchange.late_call_events();
                         ready.push_back(sse::message(&last_of(&asking, reply).message));
                     }
                 }
@@ -161,13 +161,13 @@ impl Exchange {
         loop {
             tokio::select! {
                 biased;
-                Some(news) = self.news.recv() => {
-                    if let News::Ask(ask) = news {
+                Some(call_events) = self.call_events.recv() => {
+                    if let CallEvent::Ask(ask) = call_events {
                         return match self.questions(ask).await {
                             Ok((events, asked)) => Next::Asked(events, asked),
                             Err(problem) => Next::Reply(Some(Err(problem))),
                         };
-                    } else if let Some(event) = self.event(news) {
+                    } else if let Some(event) = self.event(call_events) {
                         return Next::Event(event);
                     }
                 }
@@ -182,9 +182,11 @@ impl Exchange {
     async fn questions(&mut self, first: ServerAsk) -> Result<(VecDeque<Bytes>, Vec<(InputRequest, ServerAsk)>), Problem> {
         let (mut asks, mut events) = (vec![first], VecDeque::new());
         let enough = Instant::now() + GATHERING * 5;
-        while let Ok(Some(news)) = tokio::time::timeout_at(enough.min(Instant::now() + GATHERING), self.news.recv()).await {
-            match news {
-                News::Ask(ask) => asks.push(ask),
+        while let Ok(Some(call_events)) =
+            tokio::time::timeout_at(enough.min(Instant::now() + GATHERING), self.call_events.recv()).await
+        {
+            match call_events {
+                CallEvent::Ask(ask) => asks.push(ask),
                 other => events.extend(self.event(other)),
             }
         }
@@ -201,17 +203,17 @@ impl Exchange {
         Ok((events, questions))
     }
 
-    /// News that the client wants, as an event.
-    fn event(&self, news: News) -> Option<Bytes> {
-        let message = match news {
-            News::Progress(params) => progress(self.token.as_ref()?, &params),
-            News::Notification { method, params } => {
+    /// CallEvent that the client wants, as an event.
+    fn event(&self, call_events: CallEvent) -> Option<Bytes> {
+        let message = match call_events {
+            CallEvent::Progress(params) => progress(self.token.as_ref()?, &params),
+            CallEvent::Notification { method, params } => {
                 if method == "notifications/message" && !self.wants_log(params.as_ref()) {
                     return None;
                 }
                 wire::notification(&method, params.as_ref())
             }
-            News::Ask(_) => return None,
+            CallEvent::Ask(_) => return None,
         };
         Some(sse::message(&message))
     }
@@ -223,10 +225,10 @@ impl Exchange {
     }
 
     /// What came together with the reply goes before it.
-    fn late_news(&mut self) -> VecDeque<Bytes> {
+    fn late_call_events(&mut self) -> VecDeque<Bytes> {
         let mut events = VecDeque::new();
-        while let Ok(news) = self.news.try_recv() {
-            events.extend(self.event(news));
+        while let Ok(call_events) = self.call_events.try_recv() {
+            events.extend(self.event(call_events));
         }
         events
     }

@@ -21,7 +21,7 @@ use crate::{
     wire::{self, Message, Notification, Request, Response, code},
 };
 
-/// How much news may wait for a slow client; progress beyond it is dropped.
+/// How much events may wait for a slow client; progress beyond it is dropped.
 const NEWS: usize = 32;
 
 impl Inner {
@@ -81,7 +81,7 @@ impl Inner {
         let Some(cancel) = session.begin_call(&request.id) else {
             return answers::error(StatusCode::BAD_REQUEST, id, code::INVALID_REQUEST, "a request of this id is under way");
         };
-        let (news_in, news) = mpsc::channel(NEWS);
+        let (call_events_in, call_events) = mpsc::channel(NEWS);
         let (replied, reply) = oneshot::channel();
         let operation = Operation::of(caller, &request.method, request.params.as_ref());
         let ask = Ask {
@@ -95,7 +95,7 @@ impl Inner {
             mirrors: HeaderMap::new(),
             level: None,
             request_id: caller.request_id.clone(),
-            news: news_in,
+            call_events: call_events_in,
             cancel,
         };
         let call = CallUnderWay { ask, session: Arc::clone(&session), id: request.id.clone(), _place: place };
@@ -103,7 +103,7 @@ impl Inner {
         let keep_alive = self.settings.keep_alive;
         let allow = Arc::clone(&caller.allow);
         let token = meta.progress_token;
-        UnderWay { session, allow, operation, id: request.id, token, news, reply, keep_alive }.answer().await
+        UnderWay { session, allow, operation, id: request.id, token, call_events, reply, keep_alive }.answer().await
     }
 
     /// Runs to its end whether or not the client is still there: a broken connection cancels nothing in this era.

@@ -35,7 +35,7 @@ use crate::{
     wire::{self, Message, Notification, Payload, Request, code},
 };
 
-/// How much news may wait for a slow client.
+/// How much events may wait for a slow client.
 const NEWS: usize = 32;
 /// These belong to the handshake era alone.
 const GONE: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
@@ -102,7 +102,7 @@ impl Inner {
         let Ok(place) = room.call_place(self.calls_per_user()).await else {
             return answers::too_many(Some(&request.id), "requests");
         };
-        let (news_in, news) = mpsc::channel(NEWS);
+        let (call_events_in, call_events) = mpsc::channel(NEWS);
         let (replied, reply) = oneshot::channel();
         let cancel = CancellationToken::new();
         let ask = Ask {
@@ -116,13 +116,13 @@ impl Inner {
             mirrors: sound.mirrors,
             level: sound.level,
             request_id: caller.request_id.clone(),
-            news: news_in,
+            call_events: call_events_in,
             cancel: cancel.clone(),
         };
         let place: PlaceOfCall = Arc::new(Mutex::new(Some(place)));
         tokio::spawn(run(Arc::clone(self), ask, Arc::clone(&place), replied));
         let exchange = Exchange::new(
-            news,
+            call_events,
             reply,
             cancel.drop_guard(),
             place,

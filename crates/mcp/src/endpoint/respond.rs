@@ -20,7 +20,7 @@ use crate::{
         reply::{self, Problem, Reply},
     },
     session::Session,
-    upstream::News,
+    upstream::CallEvent,
     wire::{self, Payload, RequestId},
 };
 
@@ -34,7 +34,7 @@ pub(crate) struct UnderWay {
     pub(crate) id: RequestId,
     /// The client's token, to be put back into notifications of progress.
     pub(crate) token: Option<RequestId>,
-    pub(crate) news: mpsc::Receiver<News>,
+    pub(crate) call_events: mpsc::Receiver<CallEvent>,
     /// The sender is dropped without a reply when the call broke off.
     pub(crate) reply: oneshot::Receiver<Reply>,
     pub(crate) keep_alive: Duration,
@@ -56,7 +56,7 @@ impl UnderWay {
             }
             None => self.stream(ready, false),
             Some(Next::Reply(reply)) => {
-                self.late_news(&mut ready);
+                self.late_call_events(&mut ready);
                 let message = reply.as_ref().and_then(|reply| reply::message(&self.id, reply));
                 match (message, reply) {
                     (Some(message), Some(Err(Problem::NotGranted(refused)))) if ready.is_empty() => {
@@ -90,7 +90,7 @@ impl UnderWay {
                 match call.next().await {
                     Next::Message(message) => ready.push_back(message),
                     Next::Reply(reply) => {
-                        call.late_news(&mut ready);
+                        call.late_call_events(&mut ready);
                         ready.extend(reply.and_then(|reply| reply::message(&call.id, &reply)));
                         over = true;
                     }
@@ -103,9 +103,9 @@ impl UnderWay {
     }
 
     /// What came together with the reply goes before it.
-    fn late_news(&mut self, ready: &mut VecDeque<Bytes>) {
-        while let Ok(news) = self.news.try_recv() {
-            ready.extend(message(&self.session, &self.operation, self.token.as_ref(), news));
+    fn late_call_events(&mut self, ready: &mut VecDeque<Bytes>) {
+        while let Ok(call_events) = self.call_events.try_recv() {
+            ready.extend(message(&self.session, &self.operation, self.token.as_ref(), call_events));
         }
     }
 
@@ -121,12 +121,12 @@ impl UnderWay {
     }
 
     async fn next(&mut self) -> Next {
-        let Self { session, operation, token, news, reply, .. } = self;
+        let Self { session, operation, token, call_events, reply, .. } = self;
         loop {
             tokio::select! {
                 biased;
-                Some(news) = news.recv() => {
-                    if let Some(message) = message(session, operation, token.as_ref(), news) {
+                Some(call_events) = call_events.recv() => {
+                    if let Some(message) = message(session, operation, token.as_ref(), call_events) {
                         return Next::Message(message);
                     }
                 }
@@ -137,15 +137,20 @@ impl UnderWay {
     }
 }
 
-/// News as the client gets it; `None` when there is nothing to tell.
-fn message(session: &Arc<Session>, operation: &Arc<Operation>, token: Option<&RequestId>, news: News) -> Option<Bytes> {
-    match news {
-        News::Progress(params) => Some(progress(token, &params)),
-        News::Notification { method, params } => {
+/// CallEvent as the client gets it; `None` when there is nothing to tell.
+fn message(
+    session: &Arc<Session>,
+    operation: &Arc<Operation>,
+    token: Option<&RequestId>,
+    call_events: CallEvent,
+) -> Option<Bytes> {
+    match call_events {
+        CallEvent::Progress(params) => Some(progress(token, &params)),
+        CallEvent::Notification { method, params } => {
             let is_quiet = method == "notifications/message" && !session.wants_log(params.as_ref());
             (!is_quiet).then(|| wire::notification(&method, params.as_ref()))
         }
-        News::Ask(ask) => session.pose(ask, Some(Arc::clone(operation))),
+        CallEvent::Ask(ask) => session.pose(ask, Some(Arc::clone(operation))),
     }
 }
 

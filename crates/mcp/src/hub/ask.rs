@@ -19,7 +19,7 @@ use crate::{
     allow::Allow,
     era::Era,
     session::{Session, level::Level},
-    upstream::News,
+    upstream::CallEvent,
     wire::{self, Outcome, ParamsHead, Payload, code},
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct Ask {
     pub(crate) level: Option<Level>,
     /// Goes along to servers over HTTP.
     pub(crate) request_id: Option<HeaderValue>,
-    pub(crate) news: mpsc::Sender<News>,
+    pub(crate) call_events: mpsc::Sender<CallEvent>,
     pub(crate) cancel: CancellationToken,
 }
 
@@ -86,7 +86,7 @@ impl Ask {
             mirrors: HeaderMap::new(),
             level: self.level,
             request_id: self.request_id.clone(),
-            news: self.news.clone(),
+            call_events: self.call_events.clone(),
             cancel: self.cancel.clone(),
         }
     }

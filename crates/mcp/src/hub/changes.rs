@@ -138,7 +138,7 @@ impl Drop for Open {
 impl Open {
     /// The session asks something of its own.
     fn ask(&self, method: &str, params: Payload) -> Ask {
-        let (news, _) = mpsc::channel(1);
+        let (call_events, _) = mpsc::channel(1);
         Ask {
             asker: Asker::session(&self.session),
             view: self.session.view.clone(),
@@ -150,7 +150,7 @@ impl Open {
             mirrors: HeaderMap::new(),
             level: None,
             request_id: None,
-            news,
+            call_events,
             cancel: self.session.ended.clone(),
         }
     }

@@ -1,5 +1,5 @@
 //! A request on its last way: to one server, whose era may be another than the client's. Within an era the parameters go as they came;
-//! across, `translate` says what changes. What a server wants to know of the client meanwhile goes through [`Ask::news`].
+//! across, `translate` says what changes. What a server wants to know of the client meanwhile goes through [`Ask::call_events`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::{
         params::Speaker,
         results,
     },
-    upstream::{Call, News, RpcError, ServerAsk, UpstreamError},
+    upstream::{Call, CallEvent, RpcError, ServerAsk, UpstreamError},
     wire::{self, Outcome, Payload, code},
 };
 
@@ -95,7 +95,7 @@ impl Way<'_> {
     async fn send(&self, params: Option<Payload>, mut headers: HeaderMap) -> Reply {
         headers.extend(self.ask.request_id.clone().map(|id| (REQUEST_ID, id)));
         let call = Call {
-            news: Some(self.ask.news.clone()),
+            call_events: Some(self.ask.call_events.clone()),
             speaker: self.ask.asker.speaker(),
             cancel: self.ask.cancel.clone(),
             timeout: None,
@@ -201,7 +201,7 @@ impl Way<'_> {
         };
         let gone = || Problem::refused(code::INTERNAL_ERROR, "the client did not say what the server wants to know");
         let (ask, answer) = ServerAsk::new(self.server.clone(), request.method.clone(), params);
-        self.ask.news.send(News::Ask(ask)).await.map_err(|_| gone())?;
+        self.ask.call_events.send(CallEvent::Ask(ask)).await.map_err(|_| gone())?;
         let patience = asks::PATIENCE + Duration::from_secs(5);
         let answer = tokio::time::timeout(patience, answer).await.map_err(|_| gone())?.map_err(|_| gone())?;
         answer.map(|answer| (request.key.clone(), answer)).map_err(Problem::from_client)

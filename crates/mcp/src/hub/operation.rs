@@ -104,7 +104,7 @@ fn probe(caller: &Caller, asker: Asker, era: Era, method: &str, params: Option<P
         mirrors: HeaderMap::new(),
         level: None,
         request_id: caller.request_id.clone(),
-        news: mpsc::channel(1).0,
+        call_events: mpsc::channel(1).0,
         cancel: CancellationToken::new(),
     }
 }

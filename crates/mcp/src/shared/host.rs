@@ -26,7 +26,7 @@ use crate::{
     era::Era,
     hub::Peer as _,
     sync::locked,
-    upstream::{Call, Event, Holder, News, Person, UpstreamError, Upstreams},
+    upstream::{Call, CallEvent, Event, Holder, Person, UpstreamError, Upstreams},
 };
 
 /// How much of what is said may wait for its way.
@@ -184,35 +184,35 @@ impl SharedServerHost {
 impl Attachment {
     async fn request(self: Arc<Self>, asked: Asked, words: mpsc::Sender<Word>) {
         let Asked { method, params, wants_news, timeout } = asked;
-        let (sender, mut news) = mpsc::channel(WAITING);
-        let call = Call { news: wants_news.then_some(sender), timeout, ..Call::default() };
+        let (sender, mut call_events) = mpsc::channel(WAITING);
+        let call = Call { call_events: wants_news.then_some(sender), timeout, ..Call::default() };
         let answer = self.local.request_of(self.number, &method, params, call);
         tokio::pin!(answer);
         let last = loop {
             tokio::select! {
                 biased;
-                Some(news) = news.recv() => tell(news, &words).await,
+                Some(call_events) = call_events.recv() => tell(call_events, &words).await,
                 answer = &mut answer => break answer.map_or_else(Word::Failed, Word::Answered),
             }
         };
-        while let Ok(news) = news.try_recv() {
-            tell(news, &words).await;
+        while let Ok(call_events) = call_events.try_recv() {
+            tell(call_events, &words).await;
         }
         let _ = words.send(last).await;
     }
 }
 
 /// `None`: it is for nobody.
-fn word_of(news: News) -> Option<Word> {
-    match news {
-        News::Progress(params) => Some(Word::Progress(params)),
-        News::Notification { method, params } => Some(Word::Notification(method, params)),
-        News::Ask(_) => None,
+fn word_of(call_events: CallEvent) -> Option<Word> {
+    match call_events {
+        CallEvent::Progress(params) => Some(Word::Progress(params)),
+        CallEvent::Notification { method, params } => Some(Word::Notification(method, params)),
+        CallEvent::Ask(_) => None,
     }
 }
 
-async fn tell(news: News, words: &mpsc::Sender<Word>) {
-    if let Some(word) = word_of(news) {
+async fn tell(call_events: CallEvent, words: &mpsc::Sender<Word>) {
+    if let Some(word) = word_of(call_events) {
         // The node may be gone; its call then ends with it.
         let _ = words.send(word).await;
     }

@@ -17,7 +17,7 @@ use crate::{
     era::Era,
     hub::Peer,
     spec::ServerSpec,
-    upstream::{Activity, Call, ConnectionKey, Event, Hold, News, Owner, ServerInfo, UpstreamError},
+    upstream::{Activity, Call, CallEvent, ConnectionKey, Event, Hold, Owner, ServerInfo, UpstreamError},
     wire::{Outcome, Payload},
 };
 
@@ -175,20 +175,20 @@ impl RelayedPeer {
                 () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
                 word = next(&mut frames) => word,
             };
-            let news = match word {
+            let call_events = match word {
                 Some(Word::Answered(outcome)) => {
                     frames.let_end();
                     return Ok(outcome);
                 }
                 Some(Word::Failed(error)) => return Err(error),
                 Some(Word::Unknown) => return Err(self.gone()),
-                Some(Word::Progress(params)) => News::Progress(params),
-                Some(Word::Notification(method, params)) => News::Notification { method, params },
+                Some(Word::Progress(params)) => CallEvent::Progress(params),
+                Some(Word::Notification(method, params)) => CallEvent::Notification { method, params },
                 _ => return Err(UpstreamError::Lost),
             };
-            if let Some(listener) = &call.news {
+            if let Some(listener) = &call.call_events {
                 // A listener that is slow misses some of it.
-                drop(listener.try_send(news));
+                drop(listener.try_send(call_events));
             }
         }
     }
@@ -206,7 +206,7 @@ impl Peer for RelayedPeer {
 
     async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
         let _busy = Hold::new(&self.activity);
-        let asked = Asked { method: method.to_owned(), params, wants_news: call.news.is_some(), timeout: call.timeout };
+        let asked = Asked { method: method.to_owned(), params, wants_news: call.call_events.is_some(), timeout: call.timeout };
         let order = Order::Request(self.attachment, asked);
         let frames = tokio::select! {
             biased;

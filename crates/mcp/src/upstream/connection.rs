@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ConnectionKey, Event, Hello, Hold, News, Speaker, UpstreamError,
+    CallEvent, ConnectionKey, Event, Hello, Hold, Speaker, UpstreamError,
     activity::Activity,
     handshake,
     inbox::{Awaited, Inbox},
@@ -62,7 +62,7 @@ impl ServerInfo {
 #[derive(Clone, Debug, Default)]
 pub struct Call {
     /// Hears what the server sends about this call before its answer. Without it, what the server asks is refused.
-    pub news: Option<mpsc::Sender<News>>,
+    pub call_events: Option<mpsc::Sender<CallEvent>>,
     /// Whose call it is.
     pub speaker: Speaker,
     /// Cancels the call, at the server too. Dropping the future of the call does the same.
@@ -322,7 +322,7 @@ pub(super) async fn ask(
     default_timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
     let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
-    let Awaited { id, mut answer, pulse } = inbox.register(call.news, call.speaker, token.clone())?;
+    let Awaited { id, mut answer, pulse } = inbox.register(call.call_events, call.speaker, token.clone())?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {

@@ -1,7 +1,7 @@
-//! Where a transport puts what the server sends: answers find their call, news of a call its listener, everything else is an event
+//! Where a transport puts what the server sends: answers find their call, events of a call its listener, everything else is an event
 //! or a request. Nothing here waits, so no slow caller holds up a connection that others share.
 //!
-//! Some transports carry what a server says about a call on that call's own stream; then it is known whose news it is. On the others
+//! Some transports carry what a server says about a call on that call's own stream; then it is known whose events it is. On the others
 //! only progress names its call. The rest is never attributed by a guess (threats 49, 50): see [`calls`].
 
 mod calls;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::calls::{Asking, Pulse};
 use self::calls::{Calls, Pending, Subject, Voice};
-use super::{ConnectionKey, News, Owner, Speaker, UpstreamError, chatter::Chatter, id_finder::IdFinder};
+use super::{CallEvent, ConnectionKey, Owner, Speaker, UpstreamError, chatter::Chatter, id_finder::IdFinder};
 use crate::wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response};
 
 /// How many calls may be in flight on one connection.
@@ -126,7 +126,7 @@ impl Inbox {
     /// `token` is the caller's, for progress.
     pub(super) fn register(
         &self,
-        news: Option<mpsc::Sender<News>>,
+        call_events: Option<mpsc::Sender<CallEvent>>,
         speaker: Speaker,
         token: Option<RequestId>,
     ) -> Result<Awaited, UpstreamError> {
@@ -141,8 +141,8 @@ impl Inbox {
         if calls.pending.len() >= MAX_PENDING {
             return Err(UpstreamError::Busy);
         }
-        let voice = Voice::of(speaker, id, news.is_some());
-        calls.insert(id, Pending { answer, news, pulse: Arc::clone(&pulse), voice, token });
+        let voice = Voice::of(speaker, id, call_events.is_some());
+        calls.insert(id, Pending { answer, call_events, pulse: Arc::clone(&pulse), voice, token });
         Ok(Awaited { id, answer: awaited, pulse })
     }
 
@@ -180,7 +180,7 @@ impl Inbox {
 
     /// Is there a call whose caller listens to what is said about it?
     pub(super) fn has_heard_calls(&self) -> bool {
-        self.calls().pending.values().any(|call| call.news.is_some())
+        self.calls().pending.values().any(|call| call.call_events.is_some())
     }
 
     /// Ends one call with an error.
@@ -263,7 +263,7 @@ impl Inbox {
             _ if is_of_all(&method) => self.tell(method, params),
             _ => match self.hearer(call, &method) {
                 // A listener that is slow misses some of it.
-                Hearer::Call(news) => drop(news.try_send(News::Notification { method, params })),
+                Hearer::Call(call_events) => drop(call_events.try_send(CallEvent::Notification { method, params })),
                 Hearer::Connection => self.tell(method, params),
                 Hearer::Nobody => self.chatter(std::iter::empty()).unnamed(&method, params.as_ref()),
             },
@@ -294,8 +294,8 @@ impl Inbox {
         let calls = self.calls();
         let is_one_sessions = matches!(self.key.owner, Owner::Session(..));
         match call.map(|id| calls.pending.get(&id)) {
-            Some(Some(call)) => match &call.news {
-                Some(news) => Hearer::Call(news.clone()),
+            Some(Some(call)) => match &call.call_events {
+                Some(call_events) => Hearer::Call(call_events.clone()),
                 // The gateway's own.
                 None if self.key.owner == Owner::Everybody => Hearer::Nobody,
                 None => Hearer::Connection,
@@ -307,7 +307,7 @@ impl Inbox {
             None => match calls.subject(&self.key.owner) {
                 // Of what is no log message, the one session has always heard beside its calls.
                 Subject::Call(_) if is_one_sessions && method != "notifications/message" => Hearer::Connection,
-                Subject::Call(call) => call.news.clone().map_or(Hearer::Connection, Hearer::Call),
+                Subject::Call(call) => call.call_events.clone().map_or(Hearer::Connection, Hearer::Call),
                 Subject::NoCall => Hearer::Connection,
                 Subject::Uncertain => Hearer::Nobody,
             },
@@ -319,7 +319,7 @@ impl Inbox {
         let calls = self.calls();
         let is_shared = self.key.owner == Owner::Everybody;
         let call = match call.map(|id| calls.pending.get(&id)) {
-            Some(Some(call)) if call.news.is_some() => call,
+            Some(Some(call)) if call.call_events.is_some() => call,
             Some(found) => {
                 let is_ours = found.is_some() && matches!(self.key.owner, Owner::Session(..));
                 return if is_ours { Asked::NoCall } else { Asked::Nobody(OVER) };
@@ -334,8 +334,8 @@ impl Inbox {
                 }
             },
         };
-        let Some(news) = call.news.clone() else { return Asked::Nobody(OVER) };
-        Asked::Caller(Asking::about(call, news))
+        let Some(call_events) = call.call_events.clone() else { return Asked::Nobody(OVER) };
+        Asked::Caller(Asking::about(call, call_events))
     }
 
     fn progress(&self, params: Option<Payload>) {
@@ -349,9 +349,9 @@ impl Inbox {
             return;
         };
         pending.pulse.beat.notify_one();
-        if let Some(listener) = &pending.news {
-            // A listener that is slow misses some progress; it is news, not payload.
-            let _ = listener.try_send(News::Progress(params));
+        if let Some(listener) = &pending.call_events {
+            // A listener that is slow misses some progress; it is events, not payload.
+            let _ = listener.try_send(CallEvent::Progress(params));
         }
     }
 
@@ -408,7 +408,7 @@ impl Inbox {
 
 /// Who hears a notification.
 enum Hearer {
-    Call(mpsc::Sender<News>),
+    Call(mpsc::Sender<CallEvent>),
     /// Those whose connection it is: the hub says which of them.
     Connection,
     /// It is written to the gateway's log.

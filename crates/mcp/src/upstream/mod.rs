@@ -3,6 +3,7 @@
 //! next door, in `allow`.
 
 mod activity;
+mod call_event;
 mod chatter;
 mod connection;
 mod error;
@@ -14,7 +15,6 @@ mod kept;
 mod link;
 mod listen;
 mod modern;
-mod news;
 mod pool;
 mod probe;
 mod requests;
@@ -44,11 +44,11 @@ use crate::{
 
 pub(crate) use activity::Activity;
 pub use activity::Hold;
+pub use call_event::{CallEvent, ServerAsk};
 pub use connection::{Call, Connection, ServerInfo};
 pub use error::UpstreamError;
 pub use http::HttpClient;
 pub use inbox::Event;
-pub use news::{News, ServerAsk};
 pub use pool::{Options, Upstreams};
 pub use requests::{NoServerRequests, RpcError, ServerRequests};
 

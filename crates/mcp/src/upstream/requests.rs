@@ -1,5 +1,5 @@
 //! Requests that servers make outside of any call: roots, sampling, elicitation. A `ping` never comes here, the connection answers it;
-//! what a server asks about a call goes to that call ([`super::News`]).
+//! what a server asks about a call goes to that call ([`super::CallEvent`]).
 
 use async_trait::async_trait;
 

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    News, RpcError, ServerAsk, ServerRequests,
+    CallEvent, RpcError, ServerAsk, ServerRequests,
     inbox::{Ask, Asked, Asking, Inbox},
     link::{Link, Outgoing},
 };
@@ -96,7 +96,7 @@ async fn answer(
 /// Hands the request to who listens to the call that it is about.
 async fn ask_client(asking: &Asking, server: &ServerName, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
     let (ask, answer) = ServerAsk::new(server.clone(), method, params);
-    asking.news.send(News::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
+    asking.call_events.send(CallEvent::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
     answer.await.unwrap_or_else(|_| Err(RpcError::unanswered()))
 }
 

@@ -17,7 +17,7 @@ use portunus_mcp::{
     hub::{Peer, Servers},
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, ConnectionKey, Event, Holder, News, Owner, ServerInfo, UpstreamError},
+    upstream::{Call, CallEvent, ConnectionKey, Event, Holder, Owner, ServerInfo, UpstreamError},
     wire::{Outcome, Payload},
 };
 use tokio::sync::{Notify, broadcast};
@@ -260,23 +260,23 @@ impl FakePeer {
         match tool {
             "progress" => {
                 for n in 1..=2 {
-                    let progress = call.news.as_ref().expect("somebody listens");
-                    let news = payload(&format!(r#"{{"progress":{n}.0, "progressToken":77,"message":"\u00e9"}}"#));
-                    progress.send(News::Progress(news)).await.unwrap();
+                    let progress = call.call_events.as_ref().expect("somebody listens");
+                    let call_events = payload(&format!(r#"{{"progress":{n}.0, "progressToken":77,"message":"\u00e9"}}"#));
+                    progress.send(CallEvent::Progress(call_events)).await.unwrap();
                 }
             }
             "step" => {
-                let progress = call.news.as_ref().expect("somebody listens");
-                progress.send(News::Progress(payload(r#"{"progress":1,"progressToken":77}"#))).await.unwrap();
+                let progress = call.call_events.as_ref().expect("somebody listens");
+                progress.send(CallEvent::Progress(payload(r#"{"progress":1,"progressToken":77}"#))).await.unwrap();
                 self.script.go_on.notified().await;
-                progress.send(News::Progress(payload(r#"{"progress":2,"progressToken":77}"#))).await.unwrap();
+                progress.send(CallEvent::Progress(payload(r#"{"progress":2,"progressToken":77}"#))).await.unwrap();
             }
             // More than may wait for a client that does not read.
             "chatter" => {
-                let progress = call.news.as_ref().expect("somebody listens");
+                let progress = call.call_events.as_ref().expect("somebody listens");
                 for n in 0..100 {
-                    let news = payload(&format!(r#"{{"progress":{n},"progressToken":77}}"#));
-                    progress.send(News::Progress(news)).await.unwrap();
+                    let call_events = payload(&format!(r#"{{"progress":{n},"progressToken":77}}"#));
+                    progress.send(CallEvent::Progress(call_events)).await.unwrap();
                 }
                 self.script.finished.fetch_add(1, Ordering::SeqCst);
             }

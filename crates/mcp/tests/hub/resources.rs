@@ -69,18 +69,21 @@ async fn updates_reach_those_who_subscribed() {
     let (first, second) = (Client::all(&hub, "alice").await, Client::all(&hub, "alice").await);
     let mut streams = (first.listen().await, second.listen().await);
     first.result("resources/subscribe", json!({ "uri": "file:///a" })).await;
-    let news = |uri: &str| format!(r#"{{"uri":"{uri}", "n":1.0}}"#);
-    fakes.says("one", "notifications/resources/updated", Some(&news("file:///other")));
-    fakes.says("one", "notifications/resources/updated", Some(&news("file:///a")));
+    let call_events = |uri: &str| format!(r#"{{"uri":"{uri}", "n":1.0}}"#);
+    fakes.says("one", "notifications/resources/updated", Some(&call_events("file:///other")));
+    fakes.says("one", "notifications/resources/updated", Some(&call_events("file:///a")));
     let told = streams.0.next().await.unwrap();
-    assert_eq!(told, format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{}}}"#, news("file:///a")));
+    assert_eq!(
+        told,
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{}}}"#, call_events("file:///a"))
+    );
     assert!(streams.1.is_silent().await);
 
     // The second subscription of the same connection; the server hears of the end only when nobody is left.
     second.result("resources/subscribe", json!({ "uri": "file:///a" })).await;
     first.result("resources/unsubscribe", json!({ "uri": "file:///a" })).await;
     assert!(fakes.script("one").heard("resources/unsubscribe").is_empty());
-    fakes.says("one", "notifications/resources/updated", Some(&news("file:///a")));
+    fakes.says("one", "notifications/resources/updated", Some(&call_events("file:///a")));
     assert!(streams.1.next().await.is_some());
     assert!(streams.0.is_silent().await);
     second.hub.delete(second.caller.clone(), &second.headers()).await;

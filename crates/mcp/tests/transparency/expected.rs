@@ -2,7 +2,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | requests | `_meta.progressToken` is the gateway's own number; in news of progress it is the client's again |
+//! | requests | `_meta.progressToken` is the gateway's own number; in events of progress it is the client's again |
 //! | requests on `/mcp` | `name` of a tool or prompt, and `ref.name`, has lost its prefix |
 //! | from a modern client to a legacy server | the protocol's four members of `_meta`, `inputResponses` and `requestState` are left out, and a `_meta` that held nothing else |
 //! | from a legacy client to a modern server | `_meta` has the protocol's members, behind its own |

@@ -116,7 +116,7 @@ fn requests_and_their_answers_arrive_as_they_were_sent() {
                 _ if is_merged => format!("{server}_t"),
                 _ => "t".to_owned(),
             };
-            let trip = Trip { method: case.method, name: &name, params: &params, answer: &answer, news: &[] };
+            let trip = Trip { method: case.method, name: &name, params: &params, answer: &answer, call_events: &[] };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;
@@ -125,8 +125,8 @@ fn requests_and_their_answers_arrive_as_they_were_sent() {
 
 #[test]
 fn news_of_a_call_arrives_as_it_was_sent() {
-    let news = (stuff(), stuff(), stuff(), value());
-    made_up_cases(32, &news, &async |world, (log, progress, params, data)| {
+    let call_events = (stuff(), stuff(), stuff(), value());
+    made_up_cases(32, &call_events, &async |world, (log, progress, params, data)| {
         let raw = |text: &str| Value::Raw(text.to_owned());
         let answer = Answer::Result(log.object(&[], &[]));
         everywhere(world, async |client, server, peer, heard, is_merged| {
@@ -135,7 +135,7 @@ fn news_of_a_call_arrives_as_it_was_sent() {
             let log = log.object(&[("level", raw(r#""\u0069nfo""#)), ("data", raw(&data))], &[]);
             let told = |token: &str| progress.object(&[("progressToken", raw(token)), ("progress", raw("1.0e0"))], &[]).text();
             let message = |method: &str, params: &str| format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
-            let news = [
+            let call_events = [
                 (message("notifications/message", &log.text()), message("notifications/message", &log.text())),
                 (message("notifications/progress", &told("@id@")), message("notifications/progress", &told(token))),
             ];
@@ -143,7 +143,7 @@ fn news_of_a_call_arrives_as_it_was_sent() {
             meta.push(("progressToken", token.to_owned()));
             let params = params.object(&[("name", name(server, is_merged, false))], &meta);
             let header = if is_merged { format!("{server}_t") } else { "t".to_owned() };
-            let trip = Trip { method: "tools/call", name: &header, params: &params, answer: &answer, news: &news };
+            let trip = Trip { method: "tools/call", name: &header, params: &params, answer: &answer, call_events: &call_events };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;
@@ -188,7 +188,7 @@ fn lists_of_one_server_arrive_as_they_were_sent() {
             answers_in_events(peer, false);
             let meta = if client.era == Era::Modern { own_meta().to_vec() } else { Vec::new() };
             let params = result.object(&[], &meta);
-            let trip = Trip { method: "tools/list", name: "", params: &params, answer: &answer, news: &[] };
+            let trip = Trip { method: "tools/list", name: "", params: &params, answer: &answer, call_events: &[] };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;

@@ -1,5 +1,5 @@
 //! Messages of programs made with the official SDKs, recorded without the gateway (`recorded/README.md`) and sent through it: requests and
-//! their answers, news of calls, what servers ask and what clients reply.
+//! their answers, events of calls, what servers ask and what clients reply.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -86,7 +86,7 @@ async fn requests_and_their_answers() {
                 place.replace("name", &format!("\"{name}\""));
             }
             let name = if has_reference && !is_merged { String::new() } else { name };
-            let trip = Trip { method: &method, name: &name, params: &params, answer: &answer, news: &[] };
+            let trip = Trip { method: &method, name: &name, params: &params, answer: &answer, call_events: &[] };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;
@@ -95,7 +95,7 @@ async fn requests_and_their_answers() {
 }
 
 #[tokio::test]
-async fn questions_replies_and_news() {
+async fn questions_replies_and_events() {
     let mut world = World::new().await;
     let log = recorded().remove(&("legacy-typescript-message".to_owned(), "notification".to_owned())).unwrap();
     let log = format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{}}}"#, log.find("params").unwrap().text());

@@ -20,7 +20,7 @@ pub(crate) struct Trip<'a> {
     pub(crate) params: &'a Object,
     pub(crate) answer: &'a Answer,
     /// Notifications that the server sends before its answer, with what the client should get of them.
-    pub(crate) news: &'a [(String, String)],
+    pub(crate) call_events: &'a [(String, String)],
 }
 
 pub(crate) enum Answer {
@@ -47,9 +47,9 @@ impl Answer {
 
 impl Trip<'_> {
     pub(crate) async fn run(&self, client: &Client, peer: &Peer, heard: &mut Heard, is_merged: bool) {
-        let Self { method, name, params, answer, news } = self;
+        let Self { method, name, params, answer, call_events } = self;
         let way = format!("{method} from {:?} to {:?}, child {}, merged {is_merged}", client.era, peer.era, peer.is_child);
-        let first = news.iter().map(|(sent, _)| peer.sendable(sent)).collect();
+        let first = call_events.iter().map(|(sent, _)| peer.sendable(sent)).collect();
         let script = Script { method: (*method).to_owned(), first, waits: false, answer: peer.sendable(&answer.text()) };
         peer.play(script);
         let answered = client.post(method, name, &request(ID, method, &params.text())).await;
@@ -64,7 +64,7 @@ impl Trip<'_> {
         let mut messages = Messages::of(answered);
         let is_stream = messages.is_stream();
         let as_sent = |text: &str| if is_stream { expected::in_events(text) } else { text.to_owned() };
-        for (sent, expected) in *news {
+        for (sent, expected) in *call_events {
             let got = messages.next().await.unwrap_or_default();
             assert_eq!(got, as_sent(&peer.sendable(expected)), "{way}: news, sent as {sent}");
         }

@@ -19,8 +19,8 @@ use portunus_core::{
 use super::{
     Backend,
     records::{
-        HOUR, MINUTE, NOW, access, client, client_id, code, consent, family, grant, granted, hash, leg, login, refresh_key,
-        resources, rotate, transaction, user, user_id,
+        HOUR, MINUTE, NOW, access, client, client_id, code, consent, family, grant, granted, hash, login, provider_request,
+        refresh_key, resources, rotate, transaction, user, user_id,
     },
     tasks,
 };
@@ -88,7 +88,7 @@ pub async fn furnish(stores: &Stores) {
         stores.clients.insert_client(&client(n)).await.unwrap();
         stores.consents.save_consent(&consent(n)).await.unwrap();
         stores.transactions.insert_transaction(&transaction(n)).await.unwrap();
-        stores.transactions.insert_leg(&leg(n)).await.unwrap();
+        stores.transactions.insert_provider_request(&provider_request(n)).await.unwrap();
     }
     stores.clients.touch_client(&client_id(1), NOW + MINUTE).await.unwrap();
     // 0 and 1: their refresh tokens were exchanged once. 2: revoked. 3: of a user who is revoked altogether.
@@ -150,7 +150,10 @@ pub async fn assert_furnished(stores: &Stores) {
     assert_eq!(stores.consents.find_consent(&user_id(3), &client_id(3), &resources(3)).await.unwrap(), None, "revoked");
     assert_eq!(stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap(), Some(transaction(1)));
     assert_eq!(stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap(), None);
-    assert_eq!(stores.transactions.take_leg(&leg(2).state, NOW).await.unwrap(), Some(leg(2)));
+    assert_eq!(
+        stores.transactions.take_provider_request(&provider_request(2).state, NOW).await.unwrap(),
+        Some(provider_request(2))
+    );
     assert_logins(stores).await;
     assert!(!stores.assertions.use_once(&hash("assertion", 1), NOW + HOUR, NOW).await.unwrap(), "used once, used for ever");
     let session = KeptSession { user: user_id(1), state: vec![0, 1, 254, 255] };

@@ -27,7 +27,7 @@ pub async fn nothing_is_wrong_with_what_ports_wrote<B: Backend>() {
     let inspection = backend.inspect(NOW).await;
     assert_eq!(inspection.problems, []);
     assert_eq!(inspection.records, Crate::of(&stores).await.census());
-    // 5 logins, 4 legs, 4 families of refresh tokens, 1 session.
+    // 5 logins, 4 requests at providers, 4 families of refresh tokens, 1 session.
     assert_eq!(inspection.seals, [14]);
     assert_furnished(&stores).await;
     assert_clean(&backend, NOW).await;

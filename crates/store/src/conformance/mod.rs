@@ -8,11 +8,11 @@
 
 pub mod archive;
 pub mod assertions;
-pub mod bulletins;
 pub mod clients;
 pub mod consents;
 pub mod grants;
 pub mod inspection;
+pub mod invalidations;
 pub mod logins;
 pub mod nodes;
 pub mod pins;
@@ -86,8 +86,8 @@ macro_rules! conformance_suite {
             users_by_what_they_are_called, the_latest_user_of_a_provider
         }
         $crate::conformance_suite! { @port $backend
-            transactions: kept_whole, id_taken, expire, updated_only_while_there, taken_once, leg_taken_once, leg_expires,
-            one_of_many_takers_wins, one_of_many_leg_takers_wins, the_oldest_of_an_address_go_first
+            transactions: kept_whole, id_taken, expire, updated_only_while_there, taken_once, provider_request_taken_once, provider_request_expires,
+            one_of_many_takers_wins, one_of_many_takers_of_a_provider_request_wins, the_oldest_of_an_address_go_first
         }
         $crate::conformance_suite! { @port $backend
             consents: kept_whole, one_for_each_user_client_and_resource, deleted_for_a_client
@@ -122,7 +122,7 @@ macro_rules! conformance_suite {
             nodes: living_nodes_are_listed, the_first_is_home_while_it_lives, homes_end, one_of_many_becomes_home
         }
         $crate::conformance_suite! { @port $backend
-            bulletins: heard_between_its_marks, what_is_revoked_is_told, who_is_described_anew_is_told,
+            invalidations: heard_between_its_marks, what_is_revoked_is_told, who_is_described_anew_is_told,
             the_mark_stays_where_nothing_is_told, counted_for_other_gateways_and_later_ones, none_of_many_is_lost_in_the_count
         }
         $crate::conformance_suite! { @port $backend

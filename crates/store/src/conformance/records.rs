@@ -17,7 +17,7 @@ use portunus_core::{
     resource::{Resource, ResourceSet},
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
-    signin::{AuthorizationRequest, Interaction, LocalPath, Login, Prompt, ProviderLeg, Purpose, Transaction},
+    signin::{AuthorizationRequest, Interaction, LocalPath, Login, Prompt, ProviderRequest, Purpose, Transaction},
     store::{FamilyChange, Redeemed, Stores},
     token::{AccessToken, AuthorizationCode},
 };
@@ -159,8 +159,8 @@ pub(super) fn transaction(n: u32) -> Transaction {
     }
 }
 
-pub(super) fn leg(n: u32) -> ProviderLeg {
-    ProviderLeg {
+pub(super) fn provider_request(n: u32) -> ProviderRequest {
+    ProviderRequest {
         state: hash("state", n),
         browser: hash("browser", n),
         transaction: transaction(n).id,

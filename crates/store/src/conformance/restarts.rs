@@ -8,8 +8,8 @@ use portunus_core::{
 use super::{
     Backend,
     records::{
-        NOW, access, change, client, client_id, code, consent, family, grant, granted, hash, leg, login, refresh_key, resources,
-        rotate, transaction, user,
+        NOW, access, change, client, client_id, code, consent, family, grant, granted, hash, login, provider_request,
+        refresh_key, resources, rotate, transaction, user,
     },
 };
 
@@ -20,7 +20,7 @@ pub async fn everything_is_kept<B: Backend>() {
         stores.clients.insert_client(&client(0)).await.unwrap();
         granted(&stores, 0).await;
         stores.transactions.insert_transaction(&transaction(0)).await.unwrap();
-        stores.transactions.insert_leg(&leg(0)).await.unwrap();
+        stores.transactions.insert_provider_request(&provider_request(0)).await.unwrap();
         stores.consents.save_consent(&consent(0)).await.unwrap();
         stores.grants.insert_code(&code(1)).await.unwrap();
     }
@@ -29,7 +29,10 @@ pub async fn everything_is_kept<B: Backend>() {
     assert_eq!(stores.logins.find_login(&login(0).id, NOW).await.unwrap(), Some((login(0), user(0))));
     let found = stores.transactions.find_transaction(&transaction(0).id, NOW).await.unwrap();
     assert_eq!(found, Some(transaction(0)));
-    assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), Some(leg(0)));
+    assert_eq!(
+        stores.transactions.take_provider_request(&provider_request(0).state, NOW).await.unwrap(),
+        Some(provider_request(0))
+    );
     let found = stores.consents.find_consent(&user(0).id, &client_id(0), &resources(0)).await.unwrap();
     assert_eq!(found, Some(consent(0)));
     assert_eq!(stores.grants.find_code(&hash("code", 1), NOW).await.unwrap().unwrap().code, code(1));
@@ -91,13 +94,13 @@ pub async fn taken_stays_taken<B: Backend>() {
         let stores = backend.open().await;
         stores.logins.insert_login(&user(1), &login(1)).await.unwrap();
         stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
-        stores.transactions.insert_leg(&leg(1)).await.unwrap();
+        stores.transactions.insert_provider_request(&provider_request(1)).await.unwrap();
         assert!(stores.logins.take_login(&login(1).id).await.unwrap().is_some());
         assert!(stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap().is_some());
-        assert!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap().is_some());
+        assert!(stores.transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap().is_some());
     }
     let stores = backend.open().await;
     assert_eq!(stores.logins.take_login(&login(1).id).await.unwrap(), None);
     assert_eq!(stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap(), None);
-    assert_eq!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap(), None);
+    assert_eq!(stores.transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap(), None);
 }

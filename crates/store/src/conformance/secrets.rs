@@ -16,7 +16,7 @@ use portunus_core::{
     resource::Resource,
     scope::ScopeSet,
     secret::{SecretText, TokenHash},
-    signin::{Login, ProviderLeg},
+    signin::{Login, ProviderRequest},
     store::{FamilyChange, Redeemed, Stores},
     token::{AccessToken, AuthorizationCode},
 };
@@ -61,8 +61,8 @@ pub fn login() -> Login {
     }
 }
 
-pub fn leg() -> ProviderLeg {
-    ProviderLeg {
+pub fn provider_request() -> ProviderRequest {
+    ProviderRequest {
         state: TokenHash::of("secret of the state"),
         browser: TokenHash::of("secret of the browser"),
         transaction: TransactionId::from_text("transaction"),
@@ -138,7 +138,7 @@ pub async fn fill(stores: &Stores) {
         .await
         .unwrap();
     stores.logins.insert_login(&user(), &login()).await.unwrap();
-    stores.transactions.insert_leg(&leg()).await.unwrap();
+    stores.transactions.insert_provider_request(&provider_request()).await.unwrap();
     stores.sessions.keep_session(&TokenHash::of("secret of the session's name"), &session(), LATER).await.unwrap();
     stores.grants.insert_code(&code("secret of the code")).await.unwrap();
     let (access, refresh) = (access("secret of the access token"), family());
@@ -155,5 +155,8 @@ pub async fn assert_all_opens(stores: &Stores) {
     assert_eq!(found.family, Some(change(&family(), 1).after));
     let kept = stores.sessions.find_session(&TokenHash::of("secret of the session's name"), NOW).await.unwrap();
     assert_eq!(kept, Some(session()));
-    assert_eq!(stores.transactions.take_leg(&leg().state, NOW).await.unwrap(), Some(leg()));
+    assert_eq!(
+        stores.transactions.take_provider_request(&provider_request().state, NOW).await.unwrap(),
+        Some(provider_request())
+    );
 }

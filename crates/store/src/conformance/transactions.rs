@@ -1,13 +1,13 @@
 //! The port for sign-ins in flight.
 
 use portunus_core::{
-    signin::{ProviderLeg, Transaction},
+    signin::{ProviderRequest, Transaction},
     store::StoreError,
 };
 
 use super::{
     Backend, race,
-    records::{HOUR, NOW, TICK, address, hash, leg, transaction},
+    records::{HOUR, NOW, TICK, address, hash, provider_request, transaction},
 };
 
 pub async fn kept_whole<B: Backend>() {
@@ -27,11 +27,14 @@ pub async fn id_taken<B: Backend>() {
     stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
     let refused = stores.transactions.insert_transaction(&transaction(1)).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
-    stores.transactions.insert_leg(&leg(1)).await.unwrap();
-    let other = ProviderLeg { browser: hash("browser", 2), ..leg(1) };
-    let refused = stores.transactions.insert_leg(&other).await;
+    stores.transactions.insert_provider_request(&provider_request(1)).await.unwrap();
+    let other = ProviderRequest { browser: hash("browser", 2), ..provider_request(1) };
+    let refused = stores.transactions.insert_provider_request(&other).await;
     assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
-    assert_eq!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap(), Some(leg(1)));
+    assert_eq!(
+        stores.transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap(),
+        Some(provider_request(1))
+    );
 }
 
 pub async fn expire<B: Backend>() {
@@ -97,30 +100,41 @@ pub async fn the_oldest_of_an_address_go_first<B: Backend>() {
     }
 }
 
-pub async fn leg_taken_once<B: Backend>() {
+pub async fn provider_request_taken_once<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     for n in [0, 1] {
-        stores.transactions.insert_leg(&leg(n)).await.unwrap();
+        stores.transactions.insert_provider_request(&provider_request(n)).await.unwrap();
     }
     for _ in 0..2 {
-        assert_eq!(stores.transactions.find_leg(&leg(0).state, NOW).await.unwrap(), Some(leg(0)), "a look takes nothing out");
+        assert_eq!(
+            stores.transactions.find_provider_request(&provider_request(0).state, NOW).await.unwrap(),
+            Some(provider_request(0)),
+            "a look takes nothing out"
+        );
     }
-    assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), Some(leg(0)));
-    assert_eq!(stores.transactions.find_leg(&leg(0).state, NOW).await.unwrap(), None);
-    assert_eq!(stores.transactions.take_leg(&leg(0).state, NOW).await.unwrap(), None);
-    assert_eq!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap(), Some(leg(1)), "another one");
+    assert_eq!(
+        stores.transactions.take_provider_request(&provider_request(0).state, NOW).await.unwrap(),
+        Some(provider_request(0))
+    );
+    assert_eq!(stores.transactions.find_provider_request(&provider_request(0).state, NOW).await.unwrap(), None);
+    assert_eq!(stores.transactions.take_provider_request(&provider_request(0).state, NOW).await.unwrap(), None);
+    assert_eq!(
+        stores.transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap(),
+        Some(provider_request(1)),
+        "another one"
+    );
 }
 
-pub async fn leg_expires<B: Backend>() {
+pub async fn provider_request_expires<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
-    stores.transactions.insert_leg(&leg(1)).await.unwrap();
-    let end = leg(1).expires_at;
-    assert!(stores.transactions.find_leg(&leg(1).state, end).await.unwrap().is_none());
-    assert!(stores.transactions.find_leg(&leg(1).state, end - TICK).await.unwrap().is_some());
-    assert!(stores.transactions.take_leg(&leg(1).state, end).await.unwrap().is_none());
-    assert!(stores.transactions.take_leg(&leg(1).state, end - TICK).await.unwrap().is_some());
+    stores.transactions.insert_provider_request(&provider_request(1)).await.unwrap();
+    let end = provider_request(1).expires_at;
+    assert!(stores.transactions.find_provider_request(&provider_request(1).state, end).await.unwrap().is_none());
+    assert!(stores.transactions.find_provider_request(&provider_request(1).state, end - TICK).await.unwrap().is_some());
+    assert!(stores.transactions.take_provider_request(&provider_request(1).state, end).await.unwrap().is_none());
+    assert!(stores.transactions.take_provider_request(&provider_request(1).state, end - TICK).await.unwrap().is_some());
 }
 
 pub async fn one_of_many_takers_wins<B: Backend>() {
@@ -135,14 +149,14 @@ pub async fn one_of_many_takers_wins<B: Backend>() {
     assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [transaction(1)]);
 }
 
-pub async fn one_of_many_leg_takers_wins<B: Backend>() {
+pub async fn one_of_many_takers_of_a_provider_request_wins<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
-    stores.transactions.insert_leg(&leg(1)).await.unwrap();
+    stores.transactions.insert_provider_request(&provider_request(1)).await.unwrap();
     let outcomes = race(|_| {
         let transactions = stores.transactions.clone();
-        async move { transactions.take_leg(&leg(1).state, NOW).await.unwrap() }
+        async move { transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap() }
     })
     .await;
-    assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [leg(1)]);
+    assert_eq!(outcomes.into_iter().flatten().collect::<Vec<_>>(), [provider_request(1)]);
 }

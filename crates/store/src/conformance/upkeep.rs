@@ -5,15 +5,15 @@ use portunus_core::{
     Timestamp,
     client::Client,
     refresh::{PresentedRefresh, Standing},
-    signin::{Login, ProviderLeg, Transaction},
+    signin::{Login, ProviderRequest, Transaction},
     token::AuthorizationCode,
 };
 
 use super::{
     Backend,
     records::{
-        HOUR, MINUTE, NOW, TICK, access, change, client, client_id, code, family, granted, hash, leg, login, refresh_key,
-        transaction, user,
+        HOUR, MINUTE, NOW, TICK, access, change, client, client_id, code, family, granted, hash, login, provider_request,
+        refresh_key, transaction, user,
     },
 };
 
@@ -35,14 +35,14 @@ pub async fn expired_is_deleted<B: Backend>() {
     let end = NOW + MINUTE;
     stores.logins.insert_login(&user(1), &Login { expires_at: end, ..login(1) }).await.unwrap();
     stores.transactions.insert_transaction(&Transaction { expires_at: end, ..transaction(1) }).await.unwrap();
-    stores.transactions.insert_leg(&ProviderLeg { expires_at: end, ..leg(1) }).await.unwrap();
+    stores.transactions.insert_provider_request(&ProviderRequest { expires_at: end, ..provider_request(1) }).await.unwrap();
     stores.grants.insert_code(&AuthorizationCode { expires_at: end, ..code(1) }).await.unwrap();
     assert_eq!(stores.upkeep.purge(end - TICK, LONG_AGO).await.unwrap(), 0, "nothing has expired yet");
     assert_eq!(stores.upkeep.purge(end, LONG_AGO).await.unwrap(), 4);
 
     assert_eq!(stores.logins.take_login(&login(1).id).await.unwrap(), None);
     assert_eq!(stores.transactions.find_transaction(&transaction(1).id, NOW).await.unwrap(), None);
-    assert_eq!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap(), None);
+    assert_eq!(stores.transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap(), None);
     assert_eq!(stores.grants.find_code(&hash("code", 1), NOW).await.unwrap(), None);
     assert_eq!(stores.upkeep.purge(end, LONG_AGO).await.unwrap(), 0);
 }
@@ -52,11 +52,11 @@ pub async fn living_is_left_alone<B: Backend>() {
     let stores = backend.open().await;
     let grant = granted(&stores, 1).await;
     stores.transactions.insert_transaction(&transaction(1)).await.unwrap();
-    stores.transactions.insert_leg(&leg(1)).await.unwrap();
+    stores.transactions.insert_provider_request(&provider_request(1)).await.unwrap();
     assert_eq!(stores.upkeep.purge(NOW, LONG_AGO).await.unwrap(), 0);
     assert!(stores.logins.find_login(&login(1).id, NOW).await.unwrap().is_some());
     assert!(stores.transactions.take_transaction(&transaction(1).id, NOW).await.unwrap().is_some());
-    assert!(stores.transactions.take_leg(&leg(1).state, NOW).await.unwrap().is_some());
+    assert!(stores.transactions.take_provider_request(&provider_request(1).state, NOW).await.unwrap().is_some());
     assert_eq!(stores.grants.find_code(&hash("code", 1), NOW).await.unwrap().unwrap().redeemed, Some(grant.id));
     assert!(stores.grants.find_access(&hash("access", 1), NOW).await.unwrap().is_some());
     assert!(stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().is_some());

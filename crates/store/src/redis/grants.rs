@@ -7,9 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
-    bulletin::Bulletin,
     grant::Grant,
     ids::GrantId,
+    invalidation::Invalidation,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
     store::{FamilyChange, GrantStore, GrantsOf, Redeemed, StoreError},
@@ -95,7 +95,7 @@ impl GrantStore for RedisGrantStore {
             let call = Call::new(&script::REVOKE_GRANT).key(database.grant_key(&place)).arg(now.as_millis());
             let revoked = database.run(&call).await?;
             // Also if it was revoked before: whoever did that may not have come this far.
-            database.post(&Bulletin::Grant(id)).await?;
+            database.post(&Invalidation::Grant(id)).await?;
             Ok(revoked)
         };
         self.0.see_through(work).await
@@ -111,7 +111,7 @@ impl GrantStore for RedisGrantStore {
         let work = move |database: Arc<Database>| async move {
             let Some(place) = database.place_of(&database.keys.access_pointer(&hash)).await? else { return Ok(false) };
             let ended = database.run(&database.on_record(&script::DELETE_ENTRY, &(place.shard, access_record(&hash)))).await?;
-            database.post(&Bulletin::Access(hash)).await?;
+            database.post(&Invalidation::Access(hash)).await?;
             Ok(ended)
         };
         self.0.see_through(work).await

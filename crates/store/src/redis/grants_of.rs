@@ -7,8 +7,8 @@
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
     Timestamp,
-    bulletin::Bulletin,
     grant::Grant,
+    invalidation::Invalidation,
     store::{GrantsOf, StoreError},
 };
 
@@ -38,7 +38,7 @@ pub(super) async fn revoke(database: &Database, of: &GrantsOf, now: Timestamp) -
 
 /// Tells that everything in earlier epochs is dead, and then says so in each grant's record.
 pub(super) async fn swept(database: &Database, of: &GrantsOf, epoch: &Epoch, now: Timestamp) -> Result<u64, StoreError> {
-    let told = database.post(&Bulletin::Grants(of.clone())).await;
+    let told = database.post(&Invalidation::Grants(of.clone())).await;
     let revoked = sweep(database, of, epoch, now).await?;
     told.map(|()| revoked)
 }

@@ -68,7 +68,7 @@ impl Display for GrantPlace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expiring {
     Transaction(String),
-    Leg(String),
+    ProviderRequest(String),
     Code(String),
     Assertion(String),
     Session(String),
@@ -91,7 +91,7 @@ impl Expiring {
         let id = id.to_owned();
         Some(match kind {
             "transaction" => Self::Transaction(id),
-            "leg" => Self::Leg(id),
+            "leg" => Self::ProviderRequest(id),
             "code" => Self::Code(id),
             "assertion" => Self::Assertion(id),
             "session" => Self::Session(id),
@@ -117,7 +117,7 @@ impl Expiring {
     fn key_end(&self) -> String {
         match self {
             Self::Transaction(id) => format!("transaction:{id}"),
-            Self::Leg(hash) => format!("leg:{hash}"),
+            Self::ProviderRequest(hash) => format!("leg:{hash}"),
             Self::Code(hash) => format!("code:{hash}"),
             Self::Assertion(hash) => format!("assertion:{hash}"),
             Self::Session(hash) => format!("session:{hash}"),
@@ -286,13 +286,13 @@ impl Keys {
         self.among("nodes", "urls")
     }
 
-    /// How far the bulletins have come.
-    pub(super) fn bulletins_mark(&self) -> String {
+    /// How far the invalidations have come.
+    pub(super) fn invalidations_revision(&self) -> String {
         self.among("bulletins", "mark")
     }
 
     /// The channel they are told on. Channels know no databases, so its name does.
-    pub(super) fn bulletins(&self) -> String {
+    pub(super) fn invalidations(&self) -> String {
         self.among("bulletins", format_args!("database-{}", self.database))
     }
 
@@ -326,8 +326,8 @@ pub(super) fn transaction(id: &TransactionId) -> (Shard, Expiring) {
     (Shard::of_text(id.as_str()), Expiring::Transaction(id.to_string()))
 }
 
-pub(super) fn leg(state: &TokenHash) -> (Shard, Expiring) {
-    (Shard::of_hash(state), Expiring::Leg(state.to_string()))
+pub(super) fn provider_request(state: &TokenHash) -> (Shard, Expiring) {
+    (Shard::of_hash(state), Expiring::ProviderRequest(state.to_string()))
 }
 
 pub(super) fn code(hash: &TokenHash) -> (Shard, Expiring) {

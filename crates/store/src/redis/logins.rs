@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
     Timestamp,
-    bulletin::Bulletin,
     ids::{ProviderName, UserId},
+    invalidation::Invalidation,
     principal::User,
     secret::TokenHash,
     signin::Login,
@@ -174,10 +174,10 @@ impl Database {
         Ok(self.pointer(&self.keys.login_pointer(login)).await?.map(UserId::from_text))
     }
 
-    /// Posts a bulletin if tokens tell something else of the user than what was kept of them.
+    /// Posts a invalidation if tokens tell something else of the user than what was kept of them.
     async fn tell_of_change(&self, earlier: Option<&str>, user: &User) -> Result<(), StoreError> {
         if is_described_anew(earlier, user) {
-            self.post(&Bulletin::Grants(GrantsOf::User(user.id.clone()))).await
+            self.post(&Invalidation::Grants(GrantsOf::User(user.id.clone()))).await
         } else {
             Ok(())
         }

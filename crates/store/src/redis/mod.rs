@@ -6,7 +6,6 @@
 mod address;
 mod archive;
 mod assertions;
-mod bulletins;
 mod clients;
 mod connection;
 mod consents;
@@ -19,6 +18,7 @@ mod families;
 mod grants;
 mod grants_of;
 mod inspection;
+mod invalidations;
 mod keys;
 mod logins;
 mod nodes;

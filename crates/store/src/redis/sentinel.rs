@@ -130,7 +130,7 @@ async fn reseal_shard(database: &Database, shard: Shard) -> Result<(), StoreErro
         // Every kind that has something sealed, the field it is in, and the place it was sealed for.
         let by_hash: (&String, &str, fn(&TokenHash) -> Place<'_>) = match &what {
             Expiring::Login(hash, _) => (hash, "record", logins::place),
-            Expiring::Leg(hash) => (hash, "record", transactions::place),
+            Expiring::ProviderRequest(hash) => (hash, "record", transactions::place),
             Expiring::Session(id) => (id, "state", sessions::place),
             Expiring::Family(id) => {
                 if let Some(id) = FamilyId::parse(id) {

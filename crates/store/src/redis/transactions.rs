@@ -1,4 +1,4 @@
-//! Sign-ins in flight. A trip to a provider holds a nonce and a PKCE verifier, so its record is sealed.
+//! Sign-ins in flight. An authorization request at a provider holds a nonce and a PKCE verifier, so its record is sealed.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use portunus_core::{
     address_block::AddressTag,
     ids::TransactionId,
     secret::TokenHash,
-    signin::{ProviderLeg, Transaction},
+    signin::{ProviderRequest, Transaction},
     store::{StoreError, TransactionStore},
 };
 
@@ -83,13 +83,13 @@ impl TransactionStore for RedisTransactionStore {
         Ok(taken)
     }
 
-    async fn insert_leg(&self, leg: &ProviderLeg) -> Result<(), StoreError> {
-        let record = seal_json(&self.0.sealer, place(&leg.state), leg)?;
-        self.0.insert(&keys::leg(&leg.state), leg.expires_at, &[("record", &record)]).await
+    async fn insert_provider_request(&self, provider_request: &ProviderRequest) -> Result<(), StoreError> {
+        let record = seal_json(&self.0.sealer, place(&provider_request.state), provider_request)?;
+        self.0.insert(&keys::provider_request(&provider_request.state), provider_request.expires_at, &[("record", &record)]).await
     }
 
-    async fn find_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
-        let (shard, what) = keys::leg(state);
+    async fn find_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError> {
+        let (shard, what) = keys::provider_request(state);
         let found: (Option<i64>, Option<Vec<u8>>) =
             self.0.fields(&self.0.keys.record(shard, &what), &["expires_at", "record"]).await?;
         match found {
@@ -100,8 +100,8 @@ impl TransactionStore for RedisTransactionStore {
         }
     }
 
-    async fn take_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
-        let taken = self.0.take(&keys::leg(state), now).await?;
+    async fn take_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError> {
+        let taken = self.0.take(&keys::provider_request(state), now).await?;
         taken.map(|ciphertext| open_json(&self.0.sealer, place(state), &ciphertext)).transpose()
     }
 }

@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
-    bulletin::Bulletin,
     client::Client,
     ids::ClientId,
+    invalidation::Invalidation,
     store::{ClientDeletion, ClientStore, GrantsOf, StoreError},
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{bulletins::post, database::Database, failure::Failure, grants_of};
+use super::{database::Database, failure::Failure, grants_of, invalidations::post};
 use crate::record::{from_json, to_json};
 
 pub(super) struct SqliteClientStore(pub(super) Arc<Database>);
@@ -82,7 +82,7 @@ impl ClientStore for SqliteClientStore {
         self.0
             .write_and_tell(move |db| {
                 let deleted = delete(db, &id, now)?;
-                Ok((deleted, Some(post(db, Bulletin::Grants(GrantsOf::Client(id)))?)))
+                Ok((deleted, Some(post(db, Invalidation::Grants(GrantsOf::Client(id)))?)))
             })
             .await
     }

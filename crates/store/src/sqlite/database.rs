@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portunus_core::{bulletin::Posted, store::StoreError};
+use portunus_core::{invalidation::Posted, store::StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -34,15 +34,15 @@ const READERS: usize = 3;
 /// After this long a caller is told that the store is unavailable, and a job that has not begun by then never does.
 const PATIENCE: Duration = Duration::from_secs(15);
 const STATEMENTS_CACHED: usize = 64;
-/// Bulletins that a slow listener may be behind by.
-const BULLETINS: usize = 256;
+/// Invalidations that a slow listener may be behind by.
+const INVALIDATIONS: usize = 256;
 
 /// The open database. Its threads end when it is dropped.
 pub(super) struct Database {
     writer: mpsc::Sender<Box<dyn Job>>,
     readers: mpsc::Sender<Box<dyn Job>>,
-    /// Where bulletins are told once they are committed, in the order of their marks.
-    pub(super) bulletins: broadcast::Sender<Posted>,
+    /// Where invalidations are told once they are committed, in the order of their marks.
+    pub(super) invalidations: broadcast::Sender<Posted>,
     pub(super) sealer: Arc<Sealer>,
     pub(super) path: PathBuf,
 }
@@ -82,9 +82,9 @@ impl Database {
                 }
             })?;
         }
-        let bulletins = broadcast::channel(BULLETINS).0;
+        let invalidations = broadcast::channel(INVALIDATIONS).0;
         let (sealer, path) = (Arc::new(sealer), path.to_owned());
-        Ok(Self { writer: write_sender, readers: read_sender, bulletins, sealer, path })
+        Ok(Self { writer: write_sender, readers: read_sender, invalidations, sealer, path })
     }
 
     /// Runs `work` in an immediate transaction, and answers when what it wrote is on disk.
@@ -99,12 +99,12 @@ impl Database {
         run_on(&self.writer, None, |connection| Ok((work(connection)?, None))).await
     }
 
-    /// The same for work that may come with a bulletin: it is told when both are on disk.
+    /// The same for work that may come with a invalidation: it is told when both are on disk.
     pub(super) async fn write_and_tell<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<(T, Option<Posted>), Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        run_on(&self.writer, Some(self.bulletins.clone()), work).await
+        run_on(&self.writer, Some(self.invalidations.clone()), work).await
     }
 
     /// Runs `work` on a reader: one statement, one consistent view.

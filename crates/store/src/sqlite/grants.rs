@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
-    bulletin::Bulletin,
     grant::Grant,
     ids::GrantId,
+    invalidation::Invalidation,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
     store::{FamilyChange, GrantStore, GrantsOf, Redeemed, StoreError},
@@ -17,11 +17,11 @@ use portunus_core::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    bulletins::{post, post_if},
     database::Database,
     failure::Failure,
     families::{self, SealedFamily},
     grants_of,
+    invalidations::{post, post_if},
     tokens::{AccessRow, insert_access, insert_grant, read_access, read_grant},
 };
 use crate::record::{from_json, key, remembered_until, to_json};
@@ -132,7 +132,7 @@ impl GrantStore for SqliteGrantStore {
                 let revoked = db
                     .prepare_cached("UPDATE grants SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
                     .execute(params![id.as_str(), now.as_millis()])?;
-                Ok((revoked > 0, post_if(revoked > 0, db, || Bulletin::Grant(id))?))
+                Ok((revoked > 0, post_if(revoked > 0, db, || Invalidation::Grant(id))?))
             })
             .await
     }
@@ -142,7 +142,7 @@ impl GrantStore for SqliteGrantStore {
         self.0
             .write_and_tell(move |db| {
                 let revoked = grants_of::revoke(db, &of, now)?;
-                Ok((revoked, Some(post(db, Bulletin::Grants(of))?)))
+                Ok((revoked, Some(post(db, Invalidation::Grants(of))?)))
             })
             .await
     }
@@ -152,7 +152,7 @@ impl GrantStore for SqliteGrantStore {
         self.0
             .write_and_tell(move |db| {
                 let deleted = db.prepare_cached("DELETE FROM access_tokens WHERE hash = ?1")?.execute([key(&hash)])?;
-                Ok((deleted > 0, post_if(deleted > 0, db, || Bulletin::Access(hash))?))
+                Ok((deleted > 0, post_if(deleted > 0, db, || Invalidation::Access(hash))?))
             })
             .await
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
-    bulletin::{Bulletin, Posted},
     ids::{ProviderName, UserId},
+    invalidation::{Invalidation, Posted},
     principal::User,
     secret::TokenHash,
     signin::Login,
@@ -14,7 +14,7 @@ use portunus_core::{
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{bulletins::post_if, database::Database, failure::Failure};
+use super::{database::Database, failure::Failure, invalidations::post_if};
 use crate::record::{from_json, is_described_anew, key, open_json, seal_json, to_json};
 use crate::seal::Place;
 
@@ -31,7 +31,7 @@ pub(super) fn write_user(db: &Connection, id: &str, record: &str) -> Result<(), 
     Ok(())
 }
 
-/// Keeps the user, and posts a bulletin if tokens tell something else of them from now on.
+/// Keeps the user, and posts a invalidation if tokens tell something else of them from now on.
 fn upsert_user(db: &Connection, user: &User, record: &str) -> Result<Option<Posted>, Failure> {
     let earlier: Option<String> = db
         .prepare_cached("SELECT record FROM users WHERE id = ?1")?
@@ -39,7 +39,7 @@ fn upsert_user(db: &Connection, user: &User, record: &str) -> Result<Option<Post
         .optional()?;
     write_user(db, user.id.as_str(), record)?;
     let changed = is_described_anew(earlier.as_deref(), user);
-    post_if(changed, db, || Bulletin::Grants(GrantsOf::User(user.id.clone())))
+    post_if(changed, db, || Invalidation::Grants(GrantsOf::User(user.id.clone())))
 }
 
 #[async_trait]

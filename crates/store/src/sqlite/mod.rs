@@ -3,7 +3,6 @@
 
 mod archive;
 mod assertions;
-mod bulletins;
 mod clients;
 mod connection;
 mod consents;
@@ -13,6 +12,7 @@ mod families;
 mod grants;
 mod grants_of;
 mod inspection;
+mod invalidations;
 mod logins;
 mod migrations;
 mod nodes;
@@ -57,7 +57,7 @@ fn bundle(database: &Arc<Database>) -> Stores {
         nodes: Arc::new(nodes::SqliteNodeStore(Arc::clone(database))),
         sessions: Arc::new(sessions::SqliteSessionStore(Arc::clone(database))),
         tasks: Arc::new(tasks::SqliteTaskStore(Arc::clone(database))),
-        bulletins: Arc::new(bulletins::SqliteBulletinStore(Arc::clone(database))),
+        invalidations: Arc::new(invalidations::SqliteInvalidationStore(Arc::clone(database))),
         upkeep: Arc::new(upkeep::SqliteUpkeep(Arc::clone(database))),
         archive: Arc::new(archive::SqliteArchive(Arc::clone(database))),
     }

@@ -13,13 +13,13 @@ use portunus_core::{
     entropy::SeededEntropy,
     ids::ClientId,
     secret::{SecretText, TokenHash},
-    signin::ProviderLeg,
+    signin::ProviderRequest,
 };
 use tempfile::TempDir;
 
 use super::{OpenError, open};
 use crate::{
-    conformance::secrets::{NOW, assert_all_opens, client, fill, grant, leg, login, user},
+    conformance::secrets::{NOW, assert_all_opens, client, fill, grant, login, provider_request, user},
     seal::Sealer,
 };
 

@@ -1,4 +1,4 @@
-//! Sign-ins in flight. A trip to a provider holds a nonce and a PKCE verifier, so its record is sealed.
+//! Sign-ins in flight. An authorization request at a provider holds a nonce and a PKCE verifier, so its record is sealed.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use portunus_core::{
     address_block::AddressTag,
     ids::TransactionId,
     secret::TokenHash,
-    signin::{ProviderLeg, Transaction},
+    signin::{ProviderRequest, Transaction},
     store::{StoreError, TransactionStore},
 };
 use rusqlite::{OptionalExtension as _, params};
@@ -92,9 +92,9 @@ impl TransactionStore for SqliteTransactionStore {
             .await
     }
 
-    async fn insert_leg(&self, leg: &ProviderLeg) -> Result<(), StoreError> {
-        let (state, expires_at) = (leg.state, leg.expires_at.as_millis());
-        let record = seal_json(&self.0.sealer, place(&leg.state), leg)?;
+    async fn insert_provider_request(&self, provider_request: &ProviderRequest) -> Result<(), StoreError> {
+        let (state, expires_at) = (provider_request.state, provider_request.expires_at.as_millis());
+        let record = seal_json(&self.0.sealer, place(&provider_request.state), provider_request)?;
         self.0
             .write(move |db| {
                 db.prepare_cached("INSERT INTO legs (state, expires_at, record) VALUES (?1, ?2, ?3)")?.execute(params![
@@ -107,7 +107,7 @@ impl TransactionStore for SqliteTransactionStore {
             .await
     }
 
-    async fn find_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
+    async fn find_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError> {
         let state = *state;
         let sealer = Arc::clone(&self.0.sealer);
         self.0
@@ -121,7 +121,7 @@ impl TransactionStore for SqliteTransactionStore {
             .await
     }
 
-    async fn take_leg(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderLeg>, StoreError> {
+    async fn take_provider_request(&self, state: &TokenHash, now: Timestamp) -> Result<Option<ProviderRequest>, StoreError> {
         let state = *state;
         let sealer = Arc::clone(&self.0.sealer);
         self.0

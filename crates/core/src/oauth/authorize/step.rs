@@ -15,7 +15,7 @@ use crate::{
 /// What comes next for a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Ask the person whether they allow the client. Always before the first trip to a provider (threat 1).
+    /// Ask the person whether they allow the client. Always before the first request at a provider (threat 1).
     AskConsent,
     /// The person allowed all of it before, and says once more that it is they who connect the client (threat 58).
     AskToContinue,

@@ -244,13 +244,13 @@ fn t02_a_departure_binds_state_cookie_and_transaction() {
     let callback = "https://gw.example/auth/callback/okta";
     let first = depart(&transaction, &ProviderName::from_text("okta"), callback, &entropy);
     let second = depart(&transaction, &ProviderName::from_text("okta"), callback, &entropy);
-    assert_eq!(first.leg.transaction, transaction.id);
-    assert_eq!(first.leg.browser, first.cookie.hash());
-    assert_eq!(first.leg.state, TokenHash::of(first.state.expose()));
-    assert_eq!(CodeChallenge::of(&first.leg.code_verifier), first.code_challenge);
-    assert_ne!(first.leg.state, second.leg.state);
-    assert_ne!(first.leg.nonce, second.leg.nonce);
-    assert_eq!(first.leg.expires_at, NOW + Duration::from_secs(600));
+    assert_eq!(first.provider_request.transaction, transaction.id);
+    assert_eq!(first.provider_request.browser, first.cookie.hash());
+    assert_eq!(first.provider_request.state, TokenHash::of(first.state.expose()));
+    assert_eq!(CodeChallenge::of(&first.provider_request.code_verifier), first.code_challenge);
+    assert_ne!(first.provider_request.state, second.provider_request.state);
+    assert_ne!(first.provider_request.nonce, second.provider_request.nonce);
+    assert_eq!(first.provider_request.expires_at, NOW + Duration::from_secs(600));
 }
 
 #[test]
@@ -260,18 +260,18 @@ fn t54_t72_an_answer_is_taken_at_its_own_callback_with_its_own_cookie() {
     let own = "https://gw.example/auth/callback/okta";
     let departure = depart(&transaction, &ProviderName::from_text("okta"), own, &entropy);
     let (cookie, made_up) = (departure.cookie.hash(), TokenHash::of("made up"));
-    let from_before = ProviderLeg { redirect_uri: String::new(), ..departure.leg.clone() };
+    let from_before = ProviderRequest { redirect_uri: String::new(), ..departure.provider_request.clone() };
     let cases = [
-        (&departure.leg, own, &cookie, true),
-        (&departure.leg, own, &made_up, false),
-        (&departure.leg, "https://gw.example/auth/callback", &cookie, false),
-        (&departure.leg, "https://gw.example/auth/callback/partner", &cookie, false),
-        (&departure.leg, "https://gw.example/auth/callback/okta/", &cookie, false),
-        (&departure.leg, "https://gw.example/auth/callback/OKTA", &cookie, false),
-        (&departure.leg, "", &cookie, false),
+        (&departure.provider_request, own, &cookie, true),
+        (&departure.provider_request, own, &made_up, false),
+        (&departure.provider_request, "https://gw.example/auth/callback", &cookie, false),
+        (&departure.provider_request, "https://gw.example/auth/callback/partner", &cookie, false),
+        (&departure.provider_request, "https://gw.example/auth/callback/okta/", &cookie, false),
+        (&departure.provider_request, "https://gw.example/auth/callback/OKTA", &cookie, false),
+        (&departure.provider_request, "", &cookie, false),
         (&from_before, own, &cookie, false),
     ];
-    for (leg, callback, cookie, expected) in cases {
-        assert_eq!(leg.is_answered_at(callback, cookie), expected, "{callback}");
+    for (provider_request, callback, cookie, expected) in cases {
+        assert_eq!(provider_request.is_answered_at(callback, cookie), expected, "{callback}");
     }
 }

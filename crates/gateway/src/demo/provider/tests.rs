@@ -28,7 +28,7 @@ impl Visit {
     }
 
     async fn key(&self) -> String {
-        let leg = Outbound {
+        let provider_request = Outbound {
             redirect_uri: CALLBACK,
             state: &SecretText::new("the state&more"),
             nonce: &self.nonce,
@@ -37,7 +37,7 @@ impl Visit {
             max_age: None,
             login_hint: None,
         };
-        let url = self.provider.authorization_url(&leg).await.unwrap();
+        let url = self.provider.authorization_url(&provider_request).await.unwrap();
         assert_eq!(url.path(), PATH);
         url.query_pairs().find(|(name, _)| name == "request").unwrap().1.into_owned()
     }
@@ -66,13 +66,22 @@ impl Visit {
         SecretText::new(url.query_pairs().find(|(name, _)| name == "code").unwrap().1)
     }
 
-    fn leg(&self) -> LegSecrets<'_> {
-        LegSecrets { redirect_uri: CALLBACK, nonce: &self.nonce, code_verifier: &self.verifier, signed_in_since: None }
+    fn provider_request(&self) -> ProviderRequestSecrets<'_> {
+        ProviderRequestSecrets {
+            redirect_uri: CALLBACK,
+            nonce: &self.nonce,
+            code_verifier: &self.verifier,
+            signed_in_since: None,
+        }
     }
 
-    async fn complete(&self, code: &SecretText, leg: &LegSecrets<'_>) -> Result<SignedIn, IdentityError> {
+    async fn complete(
+        &self,
+        code: &SecretText,
+        provider_request: &ProviderRequestSecrets<'_>,
+    ) -> Result<SignedIn, IdentityError> {
         let answer = Inbound { code: Some(code.clone()), iss: Some(ISSUER.to_owned()), ..Inbound::default() };
-        self.provider.complete(&answer, leg, self.clock.now()).await
+        self.provider.complete(&answer, provider_request, self.clock.now()).await
     }
 }
 
@@ -93,30 +102,30 @@ async fn alice_signs_in() {
     assert!(pairs.contains(&("state".into(), "the state&more".into())) && pairs.contains(&("iss".into(), ISSUER.into())));
 
     let code = SecretText::new(&pairs.iter().find(|(name, _)| name == "code").unwrap().1);
-    let person = visit.complete(&code, &visit.leg()).await.unwrap();
+    let person = visit.complete(&code, &visit.provider_request()).await.unwrap();
     assert_eq!((person.subject.as_str(), person.groups), ("alice", vec!["engineering".to_owned(), "admins".to_owned()]));
-    assert!(visit.complete(&code, &visit.leg()).await.is_err(), "a code works once");
+    assert!(visit.complete(&code, &visit.provider_request()).await.is_err(), "a code works once");
 }
 
 #[tokio::test]
-async fn a_code_fits_one_leg_only() {
+async fn a_code_fits_one_provider_request_only() {
     let visit = Visit::new();
     let (other_nonce, other_verifier) = (SecretText::new("other"), SecretText::new("v".repeat(43)));
     let misfits = [
-        LegSecrets { redirect_uri: "http://127.0.0.1:3000/auth/callback", ..visit.leg() },
-        LegSecrets { nonce: &other_nonce, ..visit.leg() },
-        LegSecrets { code_verifier: &other_verifier, ..visit.leg() },
+        ProviderRequestSecrets { redirect_uri: "http://127.0.0.1:3000/auth/callback", ..visit.provider_request() },
+        ProviderRequestSecrets { nonce: &other_nonce, ..visit.provider_request() },
+        ProviderRequestSecrets { code_verifier: &other_verifier, ..visit.provider_request() },
     ];
-    for leg in misfits {
+    for provider_request in misfits {
         let code = visit.code().await;
-        assert!(visit.complete(&code, &leg).await.is_err(), "{leg:?}");
-        assert!(visit.complete(&code, &visit.leg()).await.is_err(), "a failed try uses the code up");
+        assert!(visit.complete(&code, &provider_request).await.is_err(), "{provider_request:?}");
+        assert!(visit.complete(&code, &visit.provider_request()).await.is_err(), "a failed try uses the code up");
     }
     let code = visit.code().await;
     visit.clock.advance(CODE_LIFETIME);
-    assert!(visit.complete(&code, &visit.leg()).await.is_err(), "expired");
+    assert!(visit.complete(&code, &visit.provider_request()).await.is_err(), "expired");
     let answer = Inbound { code: Some(visit.code().await), iss: Some("https://evil.example".to_owned()), ..Inbound::default() };
-    assert!(visit.provider.complete(&answer, &visit.leg(), visit.clock.now()).await.is_err(), "another issuer");
+    assert!(visit.provider.complete(&answer, &visit.provider_request(), visit.clock.now()).await.is_err(), "another issuer");
 }
 
 #[tokio::test]

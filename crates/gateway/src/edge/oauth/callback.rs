@@ -19,17 +19,17 @@ use portunus_core::{
     principal::User,
     resource::Resources,
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
-    signin::{BrowserTransaction, Login, ProviderLeg, Purpose},
+    signin::{BrowserTransaction, Login, ProviderRequest, Purpose},
     store::{LoginStore, StoreError},
 };
-use portunus_identity::provider::{IdentityError, Inbound, LegSecrets, SignedIn};
+use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets, SignedIn};
 
 use crate::edge::{
     admission,
     browser::{LOGIN, PageContext, PageError, see_other},
     house::{ProviderEntry, Providers},
     layers::RequestId,
-    oauth_legs::{self, StateCookie},
+    provider_requests::{self, StateCookie},
     transactions::{ProviderAnswer, Transactions},
 };
 
@@ -75,7 +75,7 @@ async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, path: 
         return refuse(room, id);
     };
     match take_request(room, headers, &params, path, &state.hash()).await {
-        Ok(Some((leg, transaction))) => sign_in(room, id, headers, &params, &leg, &transaction).await,
+        Ok(Some((provider_request, transaction))) => sign_in(room, id, headers, &params, &provider_request, &transaction).await,
         Ok(None) => again(room, id, headers, &state.hash()).await.map(|answer| answer.unwrap_or_else(|| refuse(room, id))),
         Err(error) => Err(error),
     }
@@ -132,12 +132,12 @@ async fn take_request(
     params: &Params,
     path: &str,
     state: &TokenHash,
-) -> Result<Option<(ProviderLeg, BrowserTransaction)>, StoreError> {
+) -> Result<Option<(ProviderRequest, BrowserTransaction)>, StoreError> {
     let Some(cookie) = StateCookie::find(room.page_context.cookies, headers, state) else { return Ok(None) };
     let Some(browser) = room.page_context.known_browser(headers) else { return Ok(None) };
     let callback = room.resources.public_url().at(path);
     let answer = ProviderAnswer { state, cookie: &cookie.secret.hash(), callback: &callback };
-    let admits = |request: &ProviderLeg| {
+    let admits = |request: &ProviderRequest| {
         room.providers.find(&request.provider).is_some_and(|entry| entry.admits_issuer(params.find("iss")))
     };
     room.transactions.take_request(&browser, answer, admits).await
@@ -148,11 +148,11 @@ async fn sign_in(
     id: &RequestId,
     headers: &HeaderMap,
     params: &Params,
-    leg: &ProviderLeg,
+    provider_request: &ProviderRequest,
     transaction: &BrowserTransaction,
 ) -> Result<Response, StoreError> {
     let now = room.page_context.clock.now();
-    let Some(entry) = room.providers.find(&leg.provider) else { return Ok(refuse(room, id)) };
+    let Some(entry) = room.providers.find(&provider_request.provider) else { return Ok(refuse(room, id)) };
     let inbound = Inbound {
         code: params.find("code").map(SecretText::new),
         iss: params.find("iss").map(str::to_owned),
@@ -163,13 +163,17 @@ async fn sign_in(
         Purpose::Authorize(request) => request.interaction.signed_in_since(transaction.created_at),
         Purpose::SignIn { .. } => None,
     };
-    let secrets =
-        LegSecrets { redirect_uri: &leg.redirect_uri, nonce: &leg.nonce, code_verifier: &leg.code_verifier, signed_in_since };
+    let secrets = ProviderRequestSecrets {
+        redirect_uri: &provider_request.redirect_uri,
+        nonce: &provider_request.nonce,
+        code_verifier: &provider_request.code_verifier,
+        signed_in_since,
+    };
     let person = match entry.provider.complete(&inbound, &secrets, now).await {
         Ok(person) => person,
         Err(error) => return failed(room, id, transaction, &error).await,
     };
-    let user = user_of(&person, &leg.provider, now);
+    let user = user_of(&person, &provider_request.provider, now);
     if let Err(why) = entry.allow.decide(&user) {
         return not_admitted(room, id, transaction, entry, &person, &user, &why).await;
     }
@@ -178,7 +182,7 @@ async fn sign_in(
         room.logins.take_login(&old.id).await?;
     }
     room.logins.insert_login(&user, &login).await?;
-    tracing::info!(user = %user.id, provider = %leg.provider, groups = user.groups.len(), "signed in");
+    tracing::info!(user = %user.id, provider = %provider_request.provider, groups = user.groups.len(), "signed in");
     let next = match &transaction.purpose {
         Purpose::Authorize(_) => {
             note_sign_in(room, headers, &transaction.id, login.id).await?;
@@ -235,7 +239,7 @@ async fn failed(
     if !error.may_begin_again() {
         room.transactions.take(transaction).await?;
     }
-    Ok(oauth_legs::provider_failed(&room.page_context, id, error, transaction, room.resources.public_url()))
+    Ok(provider_requests::provider_failed(&room.page_context, id, error, transaction, room.resources.public_url()))
 }
 
 fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {

@@ -13,8 +13,8 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     Clock, Entropy,
-    bulletin::Bulletin,
     ids::ClientId,
+    invalidation::Invalidation,
     oauth::{
         header::bearer_of,
         manage::{self, ManagedClient, UpdateRequest},
@@ -105,7 +105,7 @@ async fn update(room: &ManageRoom, id: &str, headers: &HeaderMap, body: &[u8]) -
 async fn end(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let managed = admit(room, id, headers).await?;
     let (clients, client, now) = (Arc::clone(&room.clients), managed.client().id.clone(), room.clock.now());
-    let what = Bulletin::Grants(GrantsOf::Client(client.clone()));
+    let what = Invalidation::Grants(GrantsOf::Client(client.clone()));
     let deleted = room.cache.revoke(what, async move { clients.delete_client(&client, now).await }).await?;
     tracing::info!(client_id = %managed.client().id, grants_revoked = deleted.grants_revoked, "client deleted by itself");
     Ok(())

@@ -12,7 +12,7 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     Clock,
-    bulletin::Bulletin,
+    invalidation::Invalidation,
     oauth::{
         presented::{Presented, presented},
         revoke,
@@ -83,7 +83,7 @@ async fn end_access(room: &RevokeRoom, hash: TokenHash, is_known: bool) -> Resul
     let grants = Arc::clone(&room.grants);
     let in_store = async move { grants.revoke_access(&hash).await.map(drop) };
     if is_known || room.cache.remembers(&hash) {
-        room.cache.revoke(Bulletin::Access(hash), in_store).await
+        room.cache.revoke(Invalidation::Access(hash), in_store).await
     } else {
         // Nothing for this gateway to forget: what was made up must not push out what matters.
         in_store.await

@@ -25,8 +25,8 @@ use crate::edge::{
     browser::{Browser, PageContext, PageError, see_other},
     house::{ProviderEntry, Providers},
     layers::{Peer, RequestId},
-    oauth_legs::{self, StateCookie},
     pages::{Label, ProviderChoice, SignInPage},
+    provider_requests::{self, StateCookie},
     transactions::Transactions,
 };
 
@@ -120,7 +120,7 @@ async fn choose(
     Ok(browser.accompany(room.page_context.respond(StatusCode::OK, &page)))
 }
 
-/// Off to the provider: the secrets of the trip are kept, the state cookie is set. A person who was refused with one account is asked for
+/// Off to the provider: the secrets of the request are kept, the state cookie is set. A person who was refused with one account is asked for
 /// another, and not for the one that the client expects.
 async fn depart(
     room: &SignInRoom,
@@ -135,9 +135,9 @@ async fn depart(
         Purpose::SignIn { .. } => Interaction::default(),
     };
     let outbound = Outbound {
-        redirect_uri: &departure.leg.redirect_uri,
+        redirect_uri: &departure.provider_request.redirect_uri,
         state: &departure.state,
-        nonce: &departure.leg.nonce,
+        nonce: &departure.provider_request.nonce,
         code_challenge: &departure.code_challenge,
         fresh: is_another || interaction.is_fresh(),
         max_age: interaction.oldest_sign_in(),
@@ -146,14 +146,14 @@ async fn depart(
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,
         Err(error) => {
-            return Ok(oauth_legs::provider_failed(&room.page_context, id, &error, transaction, &room.public_url));
+            return Ok(provider_requests::provider_failed(&room.page_context, id, &error, transaction, &room.public_url));
         }
     };
-    if !room.transactions.insert_request(transaction, &departure.leg).await? {
+    if !room.transactions.insert_request(transaction, &departure.provider_request).await? {
         return Ok(refuse(room, id));
     }
     let cookie = StateCookie { secret: departure.cookie, transaction: Some(transaction.id.clone()) };
-    let (name, value) = cookie.set(room.page_context.cookies, &departure.leg.state, room.lifetimes.sign_in);
+    let (name, value) = cookie.set(room.page_context.cookies, &departure.provider_request.state, room.lifetimes.sign_in);
     let mut response = see_other(url.as_str());
     response.headers_mut().append(name, value);
     Ok(response)

@@ -8,7 +8,7 @@ use super::{BackLink, Frame, Label, Page, UrlText, assets};
 #[derive(Clone, Debug)]
 pub struct ProviderChoice {
     pub label: Label,
-    /// A path of ours that starts the trip there.
+    /// A path of ours that leads there.
     pub href: UrlText,
 }
 

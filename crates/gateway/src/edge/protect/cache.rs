@@ -1,5 +1,5 @@
 //! Tokens that were looked up a while ago, by hash (threat 41). How long a look-up may be trusted depends on what was heard since, which is
-//! [`super::news`]'; [`super::bearer`] asks, and compares the resource on every use.
+//! [`super::invalidation_log`]'; [`super::bearer`] asks, and compares the resource on every use.
 
 use std::{
     sync::{
@@ -12,8 +12,8 @@ use std::{
 use moka::future::Cache;
 use portunus_core::{
     Timestamp,
-    bulletin::Bulletin,
     ids::GrantId,
+    invalidation::Invalidation,
     principal::Principal,
     secret::TokenHash,
     store::{GrantStore, StoreError},
@@ -21,9 +21,9 @@ use portunus_core::{
 };
 use tokio::time::Instant;
 
-use super::news::News;
+use super::invalidation_log::InvalidationLog;
 
-/// For how long a look-up is trusted while every bulletin is heard.
+/// For how long a look-up is trusted while every invalidation is heard.
 const TRUSTED_FOR: Duration = Duration::from_secs(30);
 /// And while nobody can tell whether one was missed: something may have been revoked elsewhere meanwhile, which has to count within a second.
 const TRUSTED_BLINDLY_FOR: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ const MOST: u64 = 100_000;
 pub struct TokenCache {
     entries: Cache<TokenHash, Arc<Entry>>,
     trusted_for: Duration,
-    news: Arc<News>,
+    invalidation_log: Arc<InvalidationLog>,
 }
 
 /// One look-up.
@@ -42,11 +42,11 @@ pub struct Entry {
     pub found: FoundAccess,
     pub principal: Arc<Principal>,
     asked_at: Instant,
-    /// The number of the last bulletin of which it is known that it does not concern it.
+    /// The number of the last invalidation of which it is known that it does not concern it.
     unconcerned: AtomicU64,
 }
 
-/// The moment before the store is asked. A bulletin that comes while it answers may tell of what the answer does not know yet.
+/// The moment before the store is asked. A invalidation that comes while it answers may tell of what the answer does not know yet.
 #[derive(Clone, Copy)]
 pub struct Asking {
     at: Instant,
@@ -54,7 +54,7 @@ pub struct Asking {
 }
 
 impl Entry {
-    /// The number of the last bulletin of which it is known that it does not concern it.
+    /// The number of the last invalidation of which it is known that it does not concern it.
     pub fn unconcerned(&self) -> u64 {
         self.unconcerned.load(Ordering::SeqCst)
     }
@@ -67,12 +67,12 @@ impl TokenCache {
 
     pub fn that_trusts_for(trusted_for: Duration) -> Self {
         let entries = Cache::builder().max_capacity(MOST).time_to_live(trusted_for).build();
-        Self { entries, trusted_for, news: Arc::new(News::new()) }
+        Self { entries, trusted_for, invalidation_log: Arc::new(InvalidationLog::new()) }
     }
 
     /// What it judges by.
-    pub const fn news(&self) -> &Arc<News> {
-        &self.news
+    pub const fn invalidation_log(&self) -> &Arc<InvalidationLog> {
+        &self.invalidation_log
     }
 
     /// Sees a revocation in the store through, and then forgets what it concerns: that counts at once, for look-ups under way too.
@@ -80,13 +80,13 @@ impl TokenCache {
     /// Also when the store fails, since it may have revoked before it did; and when the request that wants it is given up meanwhile.
     pub async fn revoke<T: Send + 'static>(
         &self,
-        what: Bulletin,
+        what: Invalidation,
         in_store: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let news = Arc::clone(&self.news);
+        let invalidation_log = Arc::clone(&self.invalidation_log);
         let work = tokio::spawn(async move {
             let outcome = in_store.await;
-            news.hear(what);
+            invalidation_log.hear(what);
             outcome
         });
         work.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a revocation panicked or was stopped".to_owned())))
@@ -95,7 +95,7 @@ impl TokenCache {
     /// The same for a grant.
     pub async fn revoke_grant(&self, grants: &Arc<dyn GrantStore>, grant: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
         let (grants, id) = (Arc::clone(grants), grant.clone());
-        self.revoke(Bulletin::Grant(grant.clone()), async move { grants.revoke_grant(&id, now).await }).await
+        self.revoke(Invalidation::Grant(grant.clone()), async move { grants.revoke_grant(&id, now).await }).await
     }
 
     /// Is there anything remembered of this token, trusted or not?
@@ -108,7 +108,7 @@ impl TokenCache {
     }
 
     pub fn ask(&self) -> Asking {
-        Asking { at: Instant::now(), number: self.news.number() }
+        Asking { at: Instant::now(), number: self.invalidation_log.number() }
     }
 
     pub async fn keep(&self, asking: Asking, found: FoundAccess, principal: Principal) -> Arc<Entry> {
@@ -120,12 +120,12 @@ impl TokenCache {
 
     fn is_trusted(&self, entry: &Entry) -> bool {
         let now = Instant::now();
-        let trusted_for = if self.news.is_vouched_for(now) { self.trusted_for } else { TRUSTED_BLINDLY_FOR };
+        let trusted_for = if self.invalidation_log.is_vouched_for(now) { self.trusted_for } else { TRUSTED_BLINDLY_FOR };
         if now.duration_since(entry.asked_at) >= trusted_for {
             return false;
         }
         let known = entry.unconcerned();
-        let Some(last) = self.news.unconcerned(known, &entry.found) else { return false };
+        let Some(last) = self.invalidation_log.unconcerned(known, &entry.found) else { return false };
         if last > known {
             entry.unconcerned.fetch_max(last, Ordering::SeqCst);
         }

@@ -1,5 +1,5 @@
 //! Streams outlive the moment their token was checked. So the token is looked up again every now and then, and at once when a
-//! bulletin names it or the rules of who is admitted may have changed. A stream ends with its grant, and with a token that was revoked; one whose
+//! invalidation names it or the rules of who is admitted may have changed. A stream ends with its grant, and with a token that was revoked; one whose
 //! token has run out goes on while its client has another of the same grant, or for a grace in which it may ask for one (FB82): there are
 //! clients that never listen again.
 
@@ -15,7 +15,7 @@ use super::{
     cache::Entry,
 };
 
-/// How long a stream may go on after its token has expired, or was revoked though no bulletin came through.
+/// How long a stream may go on after its token has expired, or was revoked though no invalidation came through.
 const EVERY: Duration = Duration::from_secs(15);
 /// How long a stream goes on while its client has no token that is good: most ask for a new one when they next have something to say.
 const GRACE: Duration = Duration::from_secs(300);
@@ -41,9 +41,9 @@ pub fn while_valid(bearer: &Bearer, look_up: Arc<Entry>, resource: &Resource, re
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 Ok(()) = bearer.admission.changed() => {}
-                () = bearer.cache.news().until_named(since, &look_up.found) => {}
+                () = bearer.cache.invalidation_log().until_named(since, &look_up.found) => {}
             }
-            since = bearer.cache.news().number();
+            since = bearer.cache.invalidation_log().number();
             // A store that cannot be asked is no reason to end what was allowed.
             let standing = bearer.standing(&look_up.found, &resource).await.unwrap_or(Standing::Live);
             let Some(at) = good_until_now(standing, good_at, bearer.clock.now()) else {

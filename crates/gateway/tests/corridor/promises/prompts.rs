@@ -56,7 +56,10 @@ async fn login_has_the_person_sign_in_again() {
     world.sign_in(&watched).await;
     watched.stop_at(&world.okta_authorize());
     let page = client.begin(&watched, &authorization).await.page();
-    assert!(page.text().contains("sign in at"), "consent comes before the trip, and to whoever will sign in: {page:?}");
+    assert!(
+        page.text().contains("sign in at"),
+        "consent comes before the request at the provider, and to whoever will sign in: {page:?}"
+    );
     let to_okta = page.form("/auth/consent").submit([("decision", "allow")]).await.returned();
     assert_eq!(to_okta.find("prompt").as_deref(), Some("login"));
     assert_eq!(to_okta.find("login_hint").as_deref(), Some("bob@acme.example"));

@@ -206,7 +206,7 @@ async fn other_gateways_are_told_of_a_new_configuration() {
     let redis = Server::start(&[]);
     let mut world = World::over(Some(&redis), Setup { nodes: 2, ..Setup::default() }).await;
     let mut elsewhere = world.new_elsewhere(1);
-    // A node hears what is announced once it has compared its mark with the store's for the first time: when that is, only hearing tells.
+    // A node hears what is announced once it has compared its revision with the store's for the first time: when that is, only hearing tells.
     let mut told = false;
     for round in 0..100 {
         world.config.names = if round % 2 == 0 { Names::Plain } else { Names::Prefixed };
@@ -217,13 +217,13 @@ async fn other_gateways_are_told_of_a_new_configuration() {
         }
     }
     assert!(told, "the other node is told");
-    let store = Arc::clone(&world.stores().bulletins);
-    let before = store.mark().await.unwrap();
+    let store = Arc::clone(&world.stores().invalidations);
+    let before = store.revision().await.unwrap();
     world.reload().await.unwrap();
-    assert_eq!(store.mark().await.unwrap(), before, "nothing changed, so nothing is announced");
+    assert_eq!(store.revision().await.unwrap(), before, "nothing changed, so nothing is announced");
     world.config.lifetimes.access_token += Duration::from_secs(1);
     world.reload().await.unwrap();
-    assert_ne!(store.mark().await.unwrap(), before);
+    assert_ne!(store.revision().await.unwrap(), before);
     tokio::time::timeout(PATIENCE, elsewhere.changed()).await.expect("from then on the node hears of each").unwrap();
     world.close().await;
 }

@@ -235,7 +235,7 @@ async fn t12_after_signing_in_people_stay_here() {
             let browser = world.browser();
             let landed = browser.open(&world.at(&format!("/auth/signin?{query}"))).await.page().expect(200);
             assert_eq!(landed.url.as_str(), world.at("/"), "{name}={target}");
-            // Once more, signed in: no trip to Okta is in between.
+            // Once more, signed in: no request at Okta is in between.
             let landed = browser.open(&world.at(&format!("/auth/signin?{query}"))).await.page().expect(200);
             assert_eq!(landed.url.as_str(), world.at("/"), "{name}={target}");
         }

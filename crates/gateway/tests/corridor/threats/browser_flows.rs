@@ -46,7 +46,7 @@ fn find(url: &Url, name: &str) -> String {
 /// Is the request to the provider still in the store?
 async fn is_kept(world: &World, answer: &Url) -> bool {
     let state = TokenHash::of(&find(answer, "state"));
-    world.stores().transactions.find_leg(&state, world.clock.now()).await.unwrap().is_some()
+    world.stores().transactions.find_provider_request(&state, world.clock.now()).await.unwrap().is_some()
 }
 
 #[tokio::test]

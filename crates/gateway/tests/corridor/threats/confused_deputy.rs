@@ -28,7 +28,7 @@ async fn t01_a_strangers_client_cannot_ride_the_sign_in_of_a_victim() {
     }
     assert!(page.form("/auth/consent").buttons().contains(&("decision".to_owned(), "deny".to_owned())), "one can say no");
 
-    // Nobody is signed in here: the question still comes before the trip to Okta.
+    // Nobody is signed in here: the question still comes before the request at Okta.
     let fresh = world.browser();
     attacker.begin(&fresh, &attacker.authorization()).await.page().expect(200);
     assert_eq!(world.okta.count(Endpoint::Authorize), asked, "nobody was sent to Okta");
@@ -59,7 +59,7 @@ async fn t02_an_authorization_url_of_okta_is_of_no_use_in_another_browser() {
     let page = client.begin(&attacker, &authorization).await.page();
     assert!(attacker.cookies().iter().all(|cookie| !cookie.name.contains("state")), "no state cookie before consent");
     let captured = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().url;
-    assert!(attacker.cookies().iter().any(|cookie| cookie.name.contains("state")), "it comes with the trip");
+    assert!(attacker.cookies().iter().any(|cookie| cookie.name.contains("state")), "it comes with the request");
 
     // The victim, signed in at Okta, follows the link.
     let landed = victim.open(captured.as_str()).await.page();

@@ -106,7 +106,7 @@ async fn t19_revoked_at_one_node_is_refused_by_another_though_no_message_comes_t
     let () = redis.ask(&["ACL", "SETUSER", "default", "resetchannels"]);
     let world = two_nodes_on(&redis.address()).await;
     revoked_at_one_is_refused_by_the_other(&world).await;
-    assert!(world.log.text().contains("bulletins are not heard"), "it is said");
+    assert!(world.log.text().contains("are not received"), "it is said");
     world.close().await;
 }
 

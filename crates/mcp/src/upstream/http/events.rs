@@ -2,7 +2,7 @@
 
 use super::super::UpstreamError;
 
-/// One dispatched event, or news of the stream's position.
+/// One dispatched event, or events of the stream's position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::upstream) struct ServerEvent {
     /// `message` when the server named none.

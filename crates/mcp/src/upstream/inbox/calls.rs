@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
-    upstream::{News, Owner, Speaker, UpstreamError},
+    upstream::{CallEvent, Owner, Speaker, UpstreamError},
     wire::{Outcome, RequestId},
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Calls {
 /// One call that waits for its answer.
 pub(super) struct Pending {
     pub(super) answer: oneshot::Sender<Result<Outcome, UpstreamError>>,
-    pub(super) news: Option<mpsc::Sender<News>>,
+    pub(super) call_events: Option<mpsc::Sender<CallEvent>>,
     pub(super) pulse: Arc<Pulse>,
     /// `None`: the gateway's own request, which no client knows of.
     pub(super) voice: Option<Voice>,
@@ -110,7 +110,7 @@ impl Calls {
         if voices.any(|other| other != first) {
             return Subject::Uncertain;
         }
-        let heard = self.pending.iter().filter(|(_, call)| call.voice.is_some() && call.news.is_some());
+        let heard = self.pending.iter().filter(|(_, call)| call.voice.is_some() && call.call_events.is_some());
         match heard.max_by_key(|(id, call)| (!call.pulse.waits_for_client(), **id)) {
             Some((_, call)) => Subject::Call(call),
             // Its session can be told all the same: the connection has no other.
@@ -167,14 +167,14 @@ impl Pulse {
 
 /// The listener of a call that the server asks something about; while this lives, the call's clock stands still.
 pub(in crate::upstream) struct Asking {
-    pub(in crate::upstream) news: mpsc::Sender<News>,
+    pub(in crate::upstream) call_events: mpsc::Sender<CallEvent>,
     pulse: Arc<Pulse>,
 }
 
 impl Asking {
-    pub(super) fn about(call: &Pending, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn about(call: &Pending, call_events: mpsc::Sender<CallEvent>) -> Self {
         call.pulse.asking.fetch_add(1, Ordering::AcqRel);
-        Self { news, pulse: Arc::clone(&call.pulse) }
+        Self { call_events, pulse: Arc::clone(&call.pulse) }
     }
 }
 

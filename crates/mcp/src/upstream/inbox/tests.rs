@@ -49,8 +49,8 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
     let mut awaited = Vec::new();
     for step in steps {
         let mut call = |speaker, is_heard: bool| {
-            let (news, hears) = mpsc::channel(4);
-            let call = inbox.register(is_heard.then_some(news), speaker, None).unwrap();
+            let (call_events, hears) = mpsc::channel(4);
+            let call = inbox.register(is_heard.then_some(call_events), speaker, None).unwrap();
             messages.push((call.id, hears));
             awaited.push(call);
         };
@@ -65,9 +65,9 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
         }
     }
     let told = match inbox.hearer(on, "notifications/message") {
-        Hearer::Call(news) => {
+        Hearer::Call(call_events) => {
             let found = messages.iter().find(|(_, hears)| {
-                news.try_send(News::Progress(wire::object(&[]))).ok();
+                call_events.try_send(CallEvent::Progress(wire::object(&[]))).ok();
                 !hears.is_empty()
             });
             Who::Call(found.unwrap().0)
@@ -80,7 +80,7 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
     }
     let asked = match inbox.find_asked(on) {
         Asked::Caller(asking) => {
-            asking.news.try_send(News::Progress(wire::object(&[]))).unwrap();
+            asking.call_events.try_send(CallEvent::Progress(wire::object(&[]))).unwrap();
             Who::Call(messages.iter().find(|(_, hears)| !hears.is_empty()).unwrap().0)
         }
         Asked::NoCall => Who::Owner,
@@ -192,8 +192,8 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
             let call = inbox.register(None, Speaker::Session((*session).into()), None).unwrap();
             inbox.deliver(&Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id)), None);
         }
-        let (news, _heard) = mpsc::channel(4);
-        let _open = inbox.register(Some(news), Speaker::Session(open[0].into()), None).unwrap();
+        let (call_events, _heard) = mpsc::channel(4);
+        let _open = inbox.register(Some(call_events), Speaker::Session(open[0].into()), None).unwrap();
         let hearer = inbox.hearer(None, "notifications/message");
         assert_eq!(matches!(hearer, Hearer::Call(_)), is_told, "{speaks_late} {sessions:?}");
     }

@@ -37,7 +37,7 @@ use crate::{
 
 /// Records in a portion, and read at once.
 const PORTION: usize = 200;
-/// Grants in flight at once: each takes several trips.
+/// Grants in flight at once: each takes several round trips.
 const AT_ONCE: usize = 32;
 
 pub(in super::super) async fn run(database: &Database, sink: &mut dyn RecordSink) -> Result<(), ArchiveError> {
@@ -177,7 +177,7 @@ impl Export<'_> {
 const KINDS: [(RecordKind, &[&str]); 7] = [
     (RecordKind::Code, &["record", "epochs", "grant", "expires_at"]),
     (RecordKind::Transaction, &["record"]),
-    (RecordKind::Leg, &["record"]),
+    (RecordKind::ProviderRequest, &["record"]),
     (RecordKind::Assertion, &["expires_at"]),
     (RecordKind::Session, &["state", "user", "expires_at"]),
     (RecordKind::Task, &["record", "expires_at"]),
@@ -188,7 +188,7 @@ const fn kind_of(name: &Expiring) -> Option<RecordKind> {
     match name {
         Expiring::Code(_) => Some(RecordKind::Code),
         Expiring::Transaction(_) => Some(RecordKind::Transaction),
-        Expiring::Leg(_) => Some(RecordKind::Leg),
+        Expiring::ProviderRequest(_) => Some(RecordKind::ProviderRequest),
         Expiring::Assertion(_) => Some(RecordKind::Assertion),
         Expiring::Session(_) => Some(RecordKind::Session),
         Expiring::Task(_) => Some(RecordKind::Task),
@@ -208,10 +208,10 @@ pub(super) fn record(sealer: &Sealer, name: &Expiring, fields: Value) -> Result<
             let (record,): (Option<String>,) = answer(fields)?;
             record.map(|record| from_json("transactions", &record)).transpose()?.map(Record::Transaction)
         }
-        Expiring::Leg(state) => {
+        Expiring::ProviderRequest(state) => {
             let (record,): (Option<Vec<u8>>,) = answer(fields)?;
             let state = hash(state)?;
-            record.map(|record| open_json(sealer, transactions::place(&state), &record)).transpose()?.map(Record::Leg)
+            record.map(|record| open_json(sealer, transactions::place(&state), &record)).transpose()?.map(Record::ProviderRequest)
         }
         Expiring::Assertion(key) => {
             let (expires_at,): (Option<i64>,) = answer(fields)?;

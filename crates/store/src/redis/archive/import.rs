@@ -58,7 +58,9 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         Record::User(user) => RedisLoginStore(shared()).insert_user(&user).await,
         Record::Login(login) => keep_login(database, &login).await,
         Record::Transaction(transaction) => RedisTransactionStore(shared()).insert_transaction(&transaction).await,
-        Record::Leg(leg) => RedisTransactionStore(shared()).insert_leg(&leg).await,
+        Record::ProviderRequest(provider_request) => {
+            RedisTransactionStore(shared()).insert_provider_request(&provider_request).await
+        }
         Record::Consent(consent) => RedisConsentStore(shared()).save_consent(&consent).await,
         Record::Code { code, redeemed, kept_until } => keep_code(database, &code, redeemed.as_ref(), kept_until).await,
         Record::Grant(grant) => keep_grant(database, &grant).await,

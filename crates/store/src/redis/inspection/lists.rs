@@ -28,7 +28,7 @@ const PORTION: usize = 500;
 const fn kind(name: &Expiring) -> RecordKind {
     match name {
         Expiring::Transaction(_) => RecordKind::Transaction,
-        Expiring::Leg(_) => RecordKind::Leg,
+        Expiring::ProviderRequest(_) => RecordKind::ProviderRequest,
         Expiring::Code(_) => RecordKind::Code,
         Expiring::Assertion(_) => RecordKind::Assertion,
         Expiring::Session(_) => RecordKind::Session,

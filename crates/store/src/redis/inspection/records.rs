@@ -37,7 +37,7 @@ fn text(fields: &Fields, name: &str) -> Option<String> {
 pub(super) async fn look_at(database: &Database, key: &str, shard: Shard, kind: &str, id: &str) -> Result<Seen, StoreError> {
     let (what, of, ciphertext) = match kind {
         "transaction" => (Expiring::Transaction(id.to_owned()), RecordKind::Transaction, ""),
-        "leg" => (Expiring::Leg(id.to_owned()), RecordKind::Leg, "record"),
+        "leg" => (Expiring::ProviderRequest(id.to_owned()), RecordKind::ProviderRequest, "record"),
         "code" => (Expiring::Code(id.to_owned()), RecordKind::Code, ""),
         "assertion" => (Expiring::Assertion(id.to_owned()), RecordKind::Assertion, ""),
         "session" => (Expiring::Session(id.to_owned()), RecordKind::Session, "state"),

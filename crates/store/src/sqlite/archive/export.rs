@@ -98,9 +98,9 @@ impl Export<'_> {
         self.each(RecordKind::Transaction, "SELECT id, record FROM transactions", |row| {
             Ok(Record::Transaction(from_json("transactions", &row.get::<_, String>(1)?)?))
         })?;
-        self.each(RecordKind::Leg, "SELECT state, record FROM legs", |row| {
+        self.each(RecordKind::ProviderRequest, "SELECT state, record FROM legs", |row| {
             let state = hash(row, 0)?;
-            Ok(Record::Leg(open_json(sealer, transactions::place(&state), &row.get::<_, Vec<u8>>(1)?)?))
+            Ok(Record::ProviderRequest(open_json(sealer, transactions::place(&state), &row.get::<_, Vec<u8>>(1)?)?))
         })?;
         self.each(RecordKind::Assertion, "SELECT hash, expires_at FROM assertions", |row| {
             Ok(Record::Assertion { key: hash(row, 0)?, expires_at: time(row, 1)? })

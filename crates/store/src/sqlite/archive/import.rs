@@ -5,7 +5,7 @@ use portunus_core::{
     client::Client,
     ids::UserId,
     secret::TokenHash,
-    signin::{Login, ProviderLeg},
+    signin::{Login, ProviderRequest},
     store::{GrantWithTokens, KeptRefresh, PinRecord, Record, StoreError},
 };
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -98,7 +98,7 @@ fn keep(db: &Connection, sealer: &Sealer, record: Record) -> Result<(), Failure>
                 .execute(params![transaction.id.as_str(), transaction.expires_at.as_millis(), record])?;
             Ok(())
         }
-        Record::Leg(leg) => keep_leg(db, sealer, &leg),
+        Record::ProviderRequest(provider_request) => keep_provider_request(db, sealer, &provider_request),
         Record::Consent(consent) => {
             let record = to_json(&consent)?;
             let (client, resources) = (consent.client.as_str(), consent.resources.to_string());
@@ -147,11 +147,11 @@ fn keep_login(db: &Connection, sealer: &Sealer, login: &Login) -> Result<(), Fai
     Ok(())
 }
 
-fn keep_leg(db: &Connection, sealer: &Sealer, leg: &ProviderLeg) -> Result<(), Failure> {
-    let record = seal_json(sealer, transactions::place(&leg.state), leg)?;
+fn keep_provider_request(db: &Connection, sealer: &Sealer, provider_request: &ProviderRequest) -> Result<(), Failure> {
+    let record = seal_json(sealer, transactions::place(&provider_request.state), provider_request)?;
     db.prepare_cached("INSERT OR REPLACE INTO legs (state, expires_at, record) VALUES (?1, ?2, ?3)")?.execute(params![
-        key(&leg.state),
-        leg.expires_at.as_millis(),
+        key(&provider_request.state),
+        provider_request.expires_at.as_millis(),
         record
     ])?;
     Ok(())

@@ -31,7 +31,7 @@ async fn each_kind_of_damage_is_found_and_named() {
         ("UPDATE codes SET record = '{}'", Some(Kind::Code), "cannot be read: codes.record", 5),
         ("UPDATE consents SET record = '{}'", Some(Kind::Consent), "cannot be read: consents.record", 3),
         ("UPDATE transactions SET record = '{}'", Some(Kind::Transaction), "cannot be read: transactions.record", 4),
-        ("UPDATE legs SET record = x'00'", Some(Kind::Leg), "cannot be read: not a sealed value", 4),
+        ("UPDATE legs SET record = x'00'", Some(Kind::ProviderRequest), "cannot be read: not a sealed value", 4),
         (moved, Some(Kind::Login), "cannot be read: altered, or moved from another place", 1),
         ("UPDATE sessions SET state = zeroblob(80)", Some(Kind::Session), "cannot be read: not a sealed value", 1),
         ("UPDATE tasks SET record = '{}'", Some(Kind::Task), "cannot be read: tasks.record", 2),

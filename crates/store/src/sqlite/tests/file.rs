@@ -91,11 +91,14 @@ async fn sealed_records_cannot_change_places() {
     let (_dir, path) = place();
     let stores = open(&path, sealer(&[SECRET])).unwrap();
     fill(&stores).await;
-    let other = ProviderLeg { state: TokenHash::of("secret of another state"), ..leg() };
-    stores.transactions.insert_leg(&other).await.unwrap();
+    let other = ProviderRequest { state: TokenHash::of("secret of another state"), ..provider_request() };
+    stores.transactions.insert_provider_request(&other).await.unwrap();
     let sql = "UPDATE legs SET record = (SELECT record FROM legs WHERE state = ?1) WHERE state = ?2";
-    Connection::open(&path).unwrap().execute(sql, [other.state.as_bytes().as_slice(), leg().state.as_bytes()]).unwrap();
-    let moved = stores.transactions.take_leg(&leg().state, NOW).await;
+    Connection::open(&path)
+        .unwrap()
+        .execute(sql, [other.state.as_bytes().as_slice(), provider_request().state.as_bytes()])
+        .unwrap();
+    let moved = stores.transactions.take_provider_request(&provider_request().state, NOW).await;
     assert!(matches!(moved, Err(portunus_core::store::StoreError::Corrupt(_))), "{moved:?}");
 }
 

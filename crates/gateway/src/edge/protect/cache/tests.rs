@@ -63,14 +63,14 @@ pub(crate) async fn knows(cache: &TokenCache, name: &str) -> bool {
     cache.find(&TokenHash::of(name)).await.is_some()
 }
 
-fn grant(name: &str) -> Bulletin {
-    Bulletin::Grant(GrantId::from_text(name))
+fn grant(name: &str) -> Invalidation {
+    Invalidation::Grant(GrantId::from_text(name))
 }
 
-/// A cache for which marks were just compared.
+/// A cache for which revisions were just compared.
 fn vouched_for() -> TokenCache {
     let cache = TokenCache::that_trusts_for(HOUR);
-    cache.news().compared(Instant::now());
+    cache.invalidation_log().compared(Instant::now());
     cache
 }
 
@@ -78,7 +78,7 @@ fn vouched_for() -> TokenCache {
 async fn t41_what_was_read_before_a_revocation_is_not_kept_after_it() {
     let cache = vouched_for();
     let (one, other) = (cache.ask(), cache.ask());
-    cache.news().hear(grant("one"));
+    cache.invalidation_log().hear(grant("one"));
     keep(&cache, one, "one").await;
     keep(&cache, other, "other").await;
     assert!(!knows(&cache, "one").await, "the store was asked before, and answered after");
@@ -91,20 +91,20 @@ async fn t41_what_was_read_before_a_revocation_is_not_kept_after_it() {
 async fn t41_whatever_was_revoked_is_looked_up_again() {
     let cases = [
         (grant("one"), true),
-        (Bulletin::Access(TokenHash::of("one")), true),
-        (Bulletin::Grants(GrantsOf::User(UserId::from_text("user"))), false),
-        (Bulletin::Grants(GrantsOf::Client(ClientId::from_text("client"))), false),
-        (Bulletin::Grants(GrantsOf::Everyone), false),
-        (Bulletin::Everything, false),
+        (Invalidation::Access(TokenHash::of("one")), true),
+        (Invalidation::Grants(GrantsOf::User(UserId::from_text("user"))), false),
+        (Invalidation::Grants(GrantsOf::Client(ClientId::from_text("client"))), false),
+        (Invalidation::Grants(GrantsOf::Everyone), false),
+        (Invalidation::Everything, false),
     ];
-    for (bulletin, other_stays) in cases {
+    for (invalidation, other_stays) in cases {
         let cache = vouched_for();
         look_up(&cache, "one").await;
         look_up(&cache, "other").await;
         assert!(knows(&cache, "one").await);
-        cache.news().hear(bulletin.clone());
-        assert!(!knows(&cache, "one").await, "{bulletin:?}");
-        assert_eq!(knows(&cache, "other").await, other_stays, "{bulletin:?}");
+        cache.invalidation_log().hear(invalidation.clone());
+        assert!(!knows(&cache, "one").await, "{invalidation:?}");
+        assert_eq!(knows(&cache, "other").await, other_stays, "{invalidation:?}");
     }
 }
 
@@ -112,14 +112,14 @@ async fn t41_whatever_was_revoked_is_looked_up_again() {
 async fn t41_more_than_can_be_remembered_concerns_everything() {
     let cache = vouched_for();
     look_up(&cache, "one").await;
-    cache.news().hear(grant("one"));
+    cache.invalidation_log().hear(grant("one"));
     for _ in 0..1000 {
-        cache.news().hear(grant("another"));
+        cache.invalidation_log().hear(grant("another"));
     }
     assert!(!knows(&cache, "one").await);
     look_up(&cache, "one").await;
     for _ in 0..10_000 {
-        cache.news().hear(grant("another"));
+        cache.invalidation_log().hear(grant("another"));
         assert!(knows(&cache, "one").await, "one that is in use has been looked through each time");
     }
 }
@@ -127,26 +127,26 @@ async fn t41_more_than_can_be_remembered_concerns_everything() {
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_for_it_hears_that_their_token_is_named() {
     let cache = vouched_for();
-    cache.news().hear(grant("one"));
+    cache.invalidation_log().hear(grant("one"));
     let (mut one, mut other) = (found("one"), found("other"));
     (one.grant.login, other.grant.login) = (Some(TokenHash::of("login")), None);
-    let since = cache.news().number();
-    let mut waiting = Box::pin(cache.news().until_named(since, &one));
-    let mut other_waits = Box::pin(cache.news().until_named(since, &other));
-    for bulletin in [grant("another"), Bulletin::Everything, grant("another")] {
+    let since = cache.invalidation_log().number();
+    let mut waiting = Box::pin(cache.invalidation_log().until_named(since, &one));
+    let mut other_waits = Box::pin(cache.invalidation_log().until_named(since, &other));
+    for invalidation in [grant("another"), Invalidation::Everything, grant("another")] {
         assert!(poll!(&mut waiting).is_pending(), "that was before");
         assert!(poll!(&mut other_waits).is_pending());
-        cache.news().hear(bulletin);
+        cache.invalidation_log().hear(invalidation);
     }
-    cache.news().hear(Bulletin::Grants(GrantsOf::Login(TokenHash::of("login"))));
+    cache.invalidation_log().hear(Invalidation::Grants(GrantsOf::Login(TokenHash::of("login"))));
     for _ in 0..10 {
-        cache.news().hear(grant("another"));
+        cache.invalidation_log().hear(grant("another"));
     }
     assert!(poll!(&mut waiting).is_ready());
     assert!(poll!(&mut other_waits).is_pending());
-    let mut late = Box::pin(cache.news().until_named(cache.news().number() - 11, &one));
+    let mut late = Box::pin(cache.invalidation_log().until_named(cache.invalidation_log().number() - 11, &one));
     assert!(poll!(&mut late).is_ready(), "what came between the look-up and the wait counts");
-    let mut later = Box::pin(cache.news().until_named(since, &other));
+    let mut later = Box::pin(cache.invalidation_log().until_named(since, &other));
     assert!(poll!(&mut later).is_ready(), "so does what is not remembered");
 }
 
@@ -166,12 +166,12 @@ async fn t41_a_look_up_is_trusted_as_long_as_marks_are_compared() {
     look_up(&cache, "one").await;
     for _ in 0..1000 {
         tokio::time::advance(Duration::from_millis(400)).await;
-        cache.news().compared(Instant::now());
+        cache.invalidation_log().compared(Instant::now());
         assert!(knows(&cache, "one").await);
     }
     tokio::time::advance(Duration::from_millis(900)).await;
     assert!(!knows(&cache, "one").await, "nothing vouches for it");
-    cache.news().compared(Instant::now());
+    cache.invalidation_log().compared(Instant::now());
     assert!(!knows(&cache, "one").await, "nor for the time in between");
 }
 
@@ -180,7 +180,7 @@ async fn t41_marks_vouch_from_when_they_were_asked_for() {
     let cache = TokenCache::that_trusts_for(HOUR);
     let asked_at = Instant::now();
     tokio::time::advance(Duration::from_millis(600)).await;
-    cache.news().compared(asked_at);
+    cache.invalidation_log().compared(asked_at);
     look_up(&cache, "one").await;
     tokio::time::advance(Duration::from_secs(1)).await;
     assert!(!knows(&cache, "one").await);
@@ -192,7 +192,7 @@ async fn t41_no_look_up_is_trusted_for_ever() {
     look_up(&cache, "one").await;
     for _ in 0..HOUR.as_millis() / 400 {
         tokio::time::advance(Duration::from_millis(400)).await;
-        cache.news().compared(Instant::now());
+        cache.invalidation_log().compared(Instant::now());
     }
     assert!(!knows(&cache, "one").await);
 }

@@ -1,7 +1,7 @@
 //! What the gateways on one store tell one another: that something they may remember is no longer so. How it gets from one to the next is
-//! said in [`crate::store::BulletinStore`].
+//! said in [`crate::store::InvalidationStore`].
 //!
-//! Nobody has to be believed. A bulletin holds no secret, and all it can do is make a gateway ask the store, or read its own files, once
+//! Nobody has to be believed. A invalidation holds no secret, and all it can do is make a gateway ask the store, or read its own files, once
 //! more than it had to.
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ const LONGEST: usize = 4096;
 /// What is no longer so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bulletin {
+pub enum Invalidation {
     /// What was known of this access token.
     Access(TokenHash),
     /// What was known of the tokens of this grant.
@@ -40,7 +40,7 @@ pub struct Generation {
     pub fingerprint: String,
 }
 
-impl Bulletin {
+impl Invalidation {
     pub fn to_text(&self) -> String {
         let text = serde_json::to_string(self).ok().filter(|text| text.len() <= LONGEST);
         text.unwrap_or_else(|| r#""everything""#.to_owned())
@@ -65,12 +65,12 @@ impl Bulletin {
     }
 }
 
-/// How far the bulletins of a store have come: another one after each of them. All that can be done with two is to ask whether they are the
+/// How far the invalidations of a store have come: another one after each of them. All that can be done with two is to ask whether they are the
 /// same: a store that lost its last second goes back, and counts on from there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Mark(String);
+pub struct Revision(String);
 
-impl Mark {
+impl Revision {
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -80,12 +80,12 @@ impl Mark {
     }
 }
 
-/// A bulletin as it was posted: between which marks. Whoever knew the one before has missed nothing.
+/// A invalidation as it was posted: between which revisions. Whoever knew the one before has missed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posted {
-    pub before: Mark,
-    pub bulletin: Bulletin,
-    pub after: Mark,
+    pub before: Revision,
+    pub invalidation: Invalidation,
+    pub after: Revision,
 }
 
 #[cfg(test)]

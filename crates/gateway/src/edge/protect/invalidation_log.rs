@@ -1,5 +1,5 @@
 //! What was heard of late: which look-ups of tokens are out of date, and whether anything may have been missed. [`super::cache`] judges by it;
-//! [`crate::bulletins`] hears, and compares marks.
+//! [`crate::invalidations`] hears, and compares revisions.
 
 use std::{
     collections::VecDeque,
@@ -11,28 +11,28 @@ use std::{
     time::Duration,
 };
 
-use portunus_core::{bulletin::Bulletin, token::FoundAccess};
+use portunus_core::{invalidation::Invalidation, token::FoundAccess};
 use tokio::{sync::Notify, time::Instant};
 
-/// For how long marks that were compared vouch for what is remembered. With the time of a request that is just under way, a revocation counts
+/// For how long revisions that were compared vouch for what is remembered. With the time of a request that is just under way, a revocation counts
 /// within a second.
 pub const VOUCHED_FOR: Duration = Duration::from_millis(900);
-/// Bulletins that are remembered. What is older than the oldest of them is looked up again.
+/// Invalidations that are remembered. What is older than the oldest of them is looked up again.
 const MOST: usize = 256;
 
-/// Bulletins, numbered as they came in.
+/// Invalidations, numbered as they came in.
 #[derive(Debug)]
-pub struct News {
+pub struct InvalidationLog {
     began: Instant,
-    /// When marks were compared last, in milliseconds after `began`, and one more: 0 is never.
+    /// When revisions were compared last, in milliseconds after `began`, and one more: 0 is never.
     compared: AtomicU64,
-    /// The number of the last bulletin.
+    /// The number of the last invalidation.
     heard: AtomicU64,
-    recent: RwLock<VecDeque<Bulletin>>,
+    recent: RwLock<VecDeque<Invalidation>>,
     more: Notify,
 }
 
-impl News {
+impl InvalidationLog {
     pub fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -43,17 +43,17 @@ impl News {
         }
     }
 
-    /// Which bulletin was the last. Whoever is going to ask the store asks this before.
+    /// Which invalidation was the last. Whoever is going to ask the store asks this before.
     pub fn number(&self) -> u64 {
         self.heard.load(Ordering::SeqCst)
     }
 
-    pub fn hear(&self, bulletin: Bulletin) {
+    pub fn hear(&self, invalidation: Invalidation) {
         let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-        if bulletin == Bulletin::Everything {
+        if invalidation == Invalidation::Everything {
             recent.clear();
         }
-        recent.push_back(bulletin);
+        recent.push_back(invalidation);
         if recent.len() > MOST {
             recent.pop_front();
         }
@@ -62,7 +62,7 @@ impl News {
         self.more.notify_waiters();
     }
 
-    /// Looks through the bulletins after this number. Gives the number up to which none concerns the token; `None` if one does, or if they are
+    /// Looks through the invalidations after this number. Gives the number up to which none concerns the token; `None` if one does, or if they are
     /// not remembered.
     pub fn unconcerned(&self, since: u64, found: &FoundAccess) -> Option<u64> {
         if self.number() == since {
@@ -71,14 +71,14 @@ impl News {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let last = self.number();
         let unread = usize::try_from(last.saturating_sub(since)).unwrap_or(usize::MAX);
-        if unread > recent.len() || recent.iter().rev().take(unread).any(|bulletin| bulletin.concerns(found)) {
+        if unread > recent.len() || recent.iter().rev().take(unread).any(|invalidation| invalidation.concerns(found)) {
             return None;
         }
         Some(last)
     }
 
-    /// Waits until a bulletin after this number names this token, or whose it is, or may have done so. That everything may be out of date is no
-    /// such bulletin: all who wait would ask the store at the same moment, which may be the worst one.
+    /// Waits until a invalidation after this number names this token, or whose it is, or may have done so. That everything may be out of date is no
+    /// such invalidation: all who wait would ask the store at the same moment, which may be the worst one.
     pub async fn until_named(&self, mut since: u64, found: &FoundAccess) {
         loop {
             let mut more = pin!(self.more.notified());
@@ -98,14 +98,17 @@ impl News {
         let unread = usize::try_from(last.saturating_sub(since)).unwrap_or(usize::MAX);
         let is_forgotten = unread > recent.len();
         let mut unread = recent.iter().rev().take(unread);
-        (last, is_forgotten || unread.any(|bulletin| *bulletin != Bulletin::Everything && bulletin.concerns(found)))
+        (
+            last,
+            is_forgotten || unread.any(|invalidation| *invalidation != Invalidation::Everything && invalidation.concerns(found)),
+        )
     }
 
-    /// Marks were compared, and all bulletins before the one that the store had at `asked_at` have been heard. If nothing vouched for what was
+    /// Marks were compared, and all invalidations before the one that the store had at `asked_at` have been heard. If nothing vouched for what was
     /// remembered in between, it is forgotten.
     pub fn compared(&self, asked_at: Instant) {
         if !self.is_vouched_for(Instant::now()) {
-            self.hear(Bulletin::Everything);
+            self.hear(Invalidation::Everything);
         }
         let millis = u64::try_from(asked_at.duration_since(self.began).as_millis()).unwrap_or(u64::MAX - 1);
         self.compared.store(millis + 1, Ordering::SeqCst);
@@ -118,7 +121,7 @@ impl News {
     }
 }
 
-impl Default for News {
+impl Default for InvalidationLog {
     fn default() -> Self {
         Self::new()
     }

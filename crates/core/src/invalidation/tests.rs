@@ -1,4 +1,4 @@
-//! What a bulletin concerns, and what is made of one that cannot be read.
+//! What a invalidation concerns, and what is made of one that cannot be read.
 
 use super::*;
 use crate::{
@@ -43,13 +43,13 @@ fn found() -> FoundAccess {
     FoundAccess { token, grant, user }
 }
 
-fn all() -> Vec<(Bulletin, bool)> {
-    let grants = |of| Bulletin::Grants(of);
+fn all() -> Vec<(Invalidation, bool)> {
+    let grants = |of| Invalidation::Grants(of);
     vec![
-        (Bulletin::Access(TokenHash::of("token")), true),
-        (Bulletin::Access(TokenHash::of("another")), false),
-        (Bulletin::Grant(GrantId::from_text("grant")), true),
-        (Bulletin::Grant(GrantId::from_text("another")), false),
+        (Invalidation::Access(TokenHash::of("token")), true),
+        (Invalidation::Access(TokenHash::of("another")), false),
+        (Invalidation::Grant(GrantId::from_text("grant")), true),
+        (Invalidation::Grant(GrantId::from_text("another")), false),
         (grants(GrantsOf::User(UserId::from_text("user"))), true),
         (grants(GrantsOf::User(UserId::from_text("client"))), false),
         (grants(GrantsOf::Client(ClientId::from_text("client"))), true),
@@ -57,15 +57,15 @@ fn all() -> Vec<(Bulletin, bool)> {
         (grants(GrantsOf::Login(TokenHash::of("login"))), true),
         (grants(GrantsOf::Login(TokenHash::of("token"))), false),
         (grants(GrantsOf::Everyone), true),
-        (Bulletin::Everything, true),
-        (Bulletin::Configuration(Generation { node: NodeId::from_text("node"), fingerprint: "abc".to_owned() }), false),
+        (Invalidation::Everything, true),
+        (Invalidation::Configuration(Generation { node: NodeId::from_text("node"), fingerprint: "abc".to_owned() }), false),
     ]
 }
 
 #[test]
-fn what_a_bulletin_concerns() {
-    for (bulletin, expected) in all() {
-        assert_eq!(bulletin.concerns(&found()), expected, "{bulletin:?}");
+fn what_a_invalidation_concerns() {
+    for (invalidation, expected) in all() {
+        assert_eq!(invalidation.concerns(&found()), expected, "{invalidation:?}");
     }
 }
 
@@ -73,13 +73,13 @@ fn what_a_bulletin_concerns() {
 fn a_token_of_no_login_is_of_no_ones_login() {
     let mut found = found();
     found.grant.login = None;
-    assert!(!Bulletin::Grants(GrantsOf::Login(TokenHash::of("login"))).concerns(&found));
+    assert!(!Invalidation::Grants(GrantsOf::Login(TokenHash::of("login"))).concerns(&found));
 }
 
 #[test]
-fn bulletins_are_read_as_they_were_written() {
-    for (bulletin, _) in all() {
-        assert_eq!(Bulletin::parse(&bulletin.to_text()), bulletin);
+fn invalidations_are_read_as_they_were_written() {
+    for (invalidation, _) in all() {
+        assert_eq!(Invalidation::parse(&invalidation.to_text()), invalidation);
     }
 }
 
@@ -87,7 +87,7 @@ fn bulletins_are_read_as_they_were_written() {
 fn what_cannot_be_understood_concerns_everything() {
     let long = "x".repeat(LONGEST);
     for text in ["", "nonsense", r#"{"of_a_newer_version":1}"#, r#"{"grant":1}"#, &format!(r#"{{"grant":"{long}"}}"#)] {
-        assert_eq!(Bulletin::parse(text), Bulletin::Everything, "{text}");
+        assert_eq!(Invalidation::parse(text), Invalidation::Everything, "{text}");
     }
-    assert_eq!(Bulletin::parse(&Bulletin::Grant(GrantId::from_text(long)).to_text()), Bulletin::Everything);
+    assert_eq!(Invalidation::parse(&Invalidation::Grant(GrantId::from_text(long)).to_text()), Invalidation::Everything);
 }

@@ -27,8 +27,8 @@ struct Board {
     listened: AtomicUsize,
 }
 
-fn mark(number: usize) -> Mark {
-    Mark::from_text(number.to_string())
+fn revision(number: usize) -> Revision {
+    Revision::from_text(number.to_string())
 }
 
 impl Board {
@@ -41,11 +41,11 @@ impl Board {
     }
 
     /// Another gateway posts it.
-    async fn revoked_elsewhere(&self, bulletin: Bulletin) {
+    async fn revoked_elsewhere(&self, invalidation: Invalidation) {
         let posted = {
             let mut number = self.number.lock().unwrap();
             *number += 1;
-            Posted { before: mark(*number - 1), bulletin, after: mark(*number) }
+            Posted { before: revision(*number - 1), invalidation, after: revision(*number) }
         };
         if !self.loses_messages.load(Ordering::SeqCst) {
             let listeners = self.listeners.lock().unwrap().clone();
@@ -61,31 +61,31 @@ impl Board {
 }
 
 #[async_trait]
-impl BulletinStore for Board {
-    async fn post(&self, bulletin: &Bulletin) -> Result<(), StoreError> {
+impl InvalidationStore for Board {
+    async fn post(&self, invalidation: &Invalidation) -> Result<(), StoreError> {
         self.up().await?;
-        self.revoked_elsewhere(bulletin.clone()).await;
+        self.revoked_elsewhere(invalidation.clone()).await;
         Ok(())
     }
 
-    async fn mark(&self) -> Result<Mark, StoreError> {
+    async fn revision(&self) -> Result<Revision, StoreError> {
         self.up().await?;
-        Ok(mark(*self.number.lock().unwrap()))
+        Ok(revision(*self.number.lock().unwrap()))
     }
 
-    async fn listen(&self) -> Result<Box<dyn Hearing>, StoreError> {
+    async fn listen(&self) -> Result<Box<dyn InvalidationSubscription>, StoreError> {
         self.up().await?;
         self.listened.fetch_add(1, Ordering::SeqCst);
         let (sender, receiver) = mpsc::channel(16);
         self.listeners.lock().unwrap().push(sender);
-        Ok(Box::new(Ears(receiver)))
+        Ok(Box::new(FakeSubscription(receiver)))
     }
 }
 
-struct Ears(mpsc::Receiver<Posted>);
+struct FakeSubscription(mpsc::Receiver<Posted>);
 
 #[async_trait]
-impl Hearing for Ears {
+impl InvalidationSubscription for FakeSubscription {
     async fn next(&mut self) -> Option<Posted> {
         self.0.recv().await
     }
@@ -95,16 +95,17 @@ struct World {
     board: Arc<Board>,
     cache: TokenCache,
     told: watch::Receiver<u64>,
-    _bulletins: Bulletins,
+    _invalidations: Invalidations,
 }
 
 impl World {
     async fn start() -> Self {
         let (board, cache) = (Arc::new(Board::default()), TokenCache::that_trusts_for(HOUR));
-        let store: Arc<dyn BulletinStore> = Arc::clone(&board) as _;
+        let store: Arc<dyn InvalidationStore> = Arc::clone(&board) as _;
         let (tell, told) = watch::channel(0);
-        let bulletins = Bulletins::begin(store, Arc::clone(cache.news()), Some(NodeId::from_text("me")), tell);
-        let world = Self { board, cache, told, _bulletins: bulletins };
+        let invalidations =
+            Invalidations::begin(store, Arc::clone(cache.invalidation_log()), Some(NodeId::from_text("me")), tell);
+        let world = Self { board, cache, told, _invalidations: invalidations };
         world.passes(1000).await;
         for name in ["one", "other"] {
             look_up(&world.cache, name).await;
@@ -127,8 +128,8 @@ impl World {
     }
 }
 
-fn one() -> Bulletin {
-    Bulletin::Grant(GrantId::from_text("one"))
+fn one() -> Invalidation {
+    Invalidation::Grant(GrantId::from_text("one"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,7 +141,7 @@ async fn t19_what_is_revoked_elsewhere_is_heard_at_once_and_nothing_else_is_forg
     world.passes(10).await;
     assert_eq!(world.knows().await, [false, true]);
     world.passes(60_000).await;
-    assert_eq!(world.knows().await, [false, true], "the mark it led to is known");
+    assert_eq!(world.knows().await, [false, true], "the revision it led to is known");
     assert_eq!(world.board.listened.load(Ordering::SeqCst), 1);
 }
 
@@ -167,7 +168,7 @@ async fn t19_a_message_after_a_lost_one_tells_of_it() {
     world.board.loses_messages.store(true, Ordering::SeqCst);
     world.board.revoked_elsewhere(one()).await;
     world.board.loses_messages.store(false, Ordering::SeqCst);
-    world.board.revoked_elsewhere(Bulletin::Grant(GrantId::from_text("a third"))).await;
+    world.board.revoked_elsewhere(Invalidation::Grant(GrantId::from_text("a third"))).await;
     world.passes(10).await;
     assert_eq!(world.knows().await, [false, false]);
 }
@@ -186,7 +187,7 @@ async fn t19_a_listener_that_is_cut_off_misses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn t19_a_store_that_goes_back_is_not_taken_for_one_where_nothing_happened() {
     let world = World::start().await;
-    world.board.revoked_elsewhere(Bulletin::Grant(GrantId::from_text("a third"))).await;
+    world.board.revoked_elsewhere(Invalidation::Grant(GrantId::from_text("a third"))).await;
     world.passes(1000).await;
     assert_eq!(world.knows().await, [true, true]);
     // It lost its count, and a message.
@@ -218,14 +219,14 @@ async fn new_configurations_of_others_are_told() {
     let count = || *world.told.borrow();
     let of = |node: &str| Generation { node: NodeId::from_text(node), fingerprint: "abc".to_owned() };
     let begun = count();
-    world.board.post(&Bulletin::Configuration(of("me"))).await.unwrap();
+    world.board.post(&Invalidation::Configuration(of("me"))).await.unwrap();
     world.passes(1000).await;
     assert_eq!(count(), begun, "its own");
-    world.board.revoked_elsewhere(Bulletin::Configuration(of("another"))).await;
+    world.board.revoked_elsewhere(Invalidation::Configuration(of("another"))).await;
     world.passes(10).await;
     assert_eq!(count(), begun + 1);
     world.board.loses_messages.store(true, Ordering::SeqCst);
-    world.board.revoked_elsewhere(Bulletin::Configuration(of("another"))).await;
+    world.board.revoked_elsewhere(Invalidation::Configuration(of("another"))).await;
     world.passes(1000).await;
     assert!(count() > begun + 1, "it may have been one");
 }

@@ -1,11 +1,11 @@
-//! Bulletins of the gateways on one store, as this one hears them: what was revoked elsewhere reaches the cache of tokens at once. Messages may
-//! get lost, so marks are compared several times a second as well: [`chain`] knows whether something was missed, and then everything that is
-//! remembered is forgotten. What is believed while nobody can tell is said in [`crate::edge::protect::news`].
+//! Invalidations of the gateways on one store, as this one hears them: what was revoked elsewhere reaches the cache of tokens at once. Messages may
+//! get lost, so revisions are compared several times a second as well: [`revision_log`] knows whether something was missed, and then everything that is
+//! remembered is forgotten. What is believed while nobody can tell is said in [`crate::edge::protect::invalidation_log`].
 //!
 //! A new configuration is told in the same way: a node that has taken one up posts that, and the others are woken to read their own files again
 //! (`gateway::reload`).
 
-mod chain;
+mod revision_log;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,9 +13,9 @@ use std::{
 };
 
 use portunus_core::{
-    bulletin::{Bulletin, Generation, Mark, Posted},
     ids::NodeId,
-    store::{BulletinStore, Hearing},
+    invalidation::{Generation, Invalidation, Posted, Revision},
+    store::{InvalidationStore, InvalidationSubscription},
 };
 use tokio::{
     sync::{Notify, watch},
@@ -23,31 +23,31 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use self::chain::{Chain, Step};
-use crate::edge::protect::news::News;
+use self::revision_log::{RevisionLog, Step};
+use crate::edge::protect::invalidation_log::InvalidationLog;
 
-/// How often marks are compared: twice within the time that one comparison vouches for.
+/// How often revisions are compared: twice within the time that one comparison vouches for.
 const COMPARE_EVERY: Duration = Duration::from_millis(400);
-/// How long the store may take to say its mark. Longer than it vouches for is no use.
+/// How long the store may take to say its revision. Longer than it vouches for is no use.
 const ANSWER_WITHIN: Duration = Duration::from_millis(800);
-/// For a message that is on its way while its mark is here already.
+/// For a message that is on its way while its revision is here already.
 const GRACE: Duration = Duration::from_millis(100);
 /// Between attempts to listen: doubled with each that fails.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The ear of this gateway. Its work ends when it is dropped.
-pub struct Bulletins {
+pub struct Invalidations {
     _work: JoinSet<()>,
 }
 
-struct Ear {
-    store: Arc<dyn BulletinStore>,
-    news: Arc<News>,
+struct InvalidationListener {
+    store: Arc<dyn InvalidationStore>,
+    invalidation_log: Arc<InvalidationLog>,
     /// Who this is, among several.
     me: Option<NodeId>,
-    chain: Mutex<Chain>,
-    /// The chain has grown.
+    revision_log: Mutex<RevisionLog>,
+    /// The revision_log has grown.
     grown: Notify,
     /// Something was missed though somebody listened: that connection is not to be trusted.
     is_deaf: Notify,
@@ -55,15 +55,20 @@ struct Ear {
     configurations: watch::Sender<u64>,
 }
 
-impl Bulletins {
+impl Invalidations {
     /// `configurations` changes when another node has announced a new configuration, or may have: a message may be lost, so it also changes
     /// when anything was missed. Reading the same files once more must do no harm.
-    pub fn begin(store: Arc<dyn BulletinStore>, news: Arc<News>, me: Option<NodeId>, configurations: watch::Sender<u64>) -> Self {
-        let ear = Arc::new(Ear {
+    pub fn begin(
+        store: Arc<dyn InvalidationStore>,
+        invalidation_log: Arc<InvalidationLog>,
+        me: Option<NodeId>,
+        configurations: watch::Sender<u64>,
+    ) -> Self {
+        let ear = Arc::new(InvalidationListener {
             store,
-            news,
+            invalidation_log,
             me,
-            chain: Mutex::default(),
+            revision_log: Mutex::default(),
             grown: Notify::new(),
             is_deaf: Notify::new(),
             is_listening: watch::Sender::new(false),
@@ -76,9 +81,9 @@ impl Bulletins {
     }
 }
 
-impl Ear {
-    fn chain(&self) -> MutexGuard<'_, Chain> {
-        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+impl InvalidationListener {
+    fn revision_log(&self) -> MutexGuard<'_, RevisionLog> {
+        self.revision_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn listen(self: Arc<Self>) {
@@ -87,15 +92,15 @@ impl Ear {
             let began = Instant::now();
             match self.store.listen().await {
                 Ok(hearing) => {
-                    tracing::debug!("listening for bulletins");
+                    tracing::debug!("listening for invalidations");
                     self.is_listening.send_replace(true);
                     self.hear_out(hearing).await;
                     self.is_listening.send_replace(false);
                 }
                 Err(error) if pause == PAUSE => {
-                    tracing::warn!(%error, "bulletins are not heard: what is revoked elsewhere is noticed by comparing marks");
+                    tracing::warn!(%error, "invalidations of other gateways are not received: what is revoked elsewhere is noticed by comparing revisions");
                 }
-                Err(error) => tracing::debug!(%error, "bulletins are still not heard"),
+                Err(error) => tracing::debug!(%error, "invalidations of other gateways are still not received"),
             }
             pause = if began.elapsed() > LONGEST_PAUSE { PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
             sleep(pause).await;
@@ -103,7 +108,7 @@ impl Ear {
     }
 
     /// Until touch is lost.
-    async fn hear_out(&self, mut hearing: Box<dyn Hearing>) {
+    async fn hear_out(&self, mut hearing: Box<dyn InvalidationSubscription>) {
         loop {
             tokio::select! {
                 posted = hearing.next() => match posted {
@@ -115,33 +120,33 @@ impl Ear {
         }
     }
 
-    fn hear(&self, Posted { before, bulletin, after }: Posted) {
-        let step = self.chain().hear(&before, after);
+    fn hear(&self, Posted { before, invalidation, after }: Posted) {
+        let step = self.revision_log().hear(&before, after);
         match step {
-            Step::Next => self.take_in(bulletin),
+            Step::Next => self.take_in(invalidation),
             Step::Known => {}
             Step::Gap => {
-                tracing::debug!("a bulletin was missed");
+                tracing::debug!("an invalidation was missed");
                 self.miss();
             }
         }
         self.grown.notify_waiters();
     }
 
-    fn take_in(&self, bulletin: Bulletin) {
-        if let Bulletin::Configuration(Generation { node, fingerprint }) = &bulletin {
+    fn take_in(&self, invalidation: Invalidation) {
+        if let Invalidation::Configuration(Generation { node, fingerprint }) = &invalidation {
             if self.me.as_ref() != Some(node) {
                 tracing::info!(%node, fingerprint, "another node runs with a new configuration");
                 self.configurations.send_modify(|count| *count += 1);
             }
             return;
         }
-        self.news.hear(bulletin);
+        self.invalidation_log.hear(invalidation);
     }
 
     /// It may have told anything.
     fn miss(&self) {
-        self.news.hear(Bulletin::Everything);
+        self.invalidation_log.hear(Invalidation::Everything);
         self.configurations.send_modify(|count| *count += 1);
     }
 
@@ -151,30 +156,30 @@ impl Ear {
         loop {
             tick.tick().await;
             let asked_at = Instant::now();
-            match timeout(ANSWER_WITHIN, self.store.mark()).await {
-                Ok(Ok(mark)) => {
-                    self.reach(mark).await;
-                    self.news.compared(asked_at);
+            match timeout(ANSWER_WITHIN, self.store.revision()).await {
+                Ok(Ok(revision)) => {
+                    self.reach(revision).await;
+                    self.invalidation_log.compared(asked_at);
                 }
-                Ok(Err(error)) => tracing::debug!(%error, "the mark of bulletins is not known"),
-                Err(_) => tracing::debug!("the store takes too long to tell the mark of bulletins"),
+                Ok(Err(error)) => tracing::debug!(%error, "the revision of invalidations is not known"),
+                Err(_) => tracing::debug!("the store takes too long to tell the revision of invalidations"),
             }
         }
     }
 
-    /// When it answers, everything before the store's mark was heard, or all that is remembered is forgotten.
-    async fn reach(&self, mark: Mark) {
+    /// When it answers, everything before the store's revision was heard, or all that is remembered is forgotten.
+    async fn reach(&self, revision: Revision) {
         let is_listening = *self.is_listening.borrow();
         if is_listening {
-            // Whether it came, the chain tells.
-            let _ = timeout(GRACE, self.comes_to(&mark)).await;
+            // Whether it came, the revision_log tells.
+            let _ = timeout(GRACE, self.comes_to(&revision)).await;
         }
-        match self.chain().compare(mark) {
+        match self.revision_log().compare(revision) {
             Step::Known => {}
             // The first.
-            Step::Next => self.news.hear(Bulletin::Everything),
+            Step::Next => self.invalidation_log.hear(Invalidation::Everything),
             Step::Gap => {
-                tracing::debug!(is_listening, "bulletins were missed");
+                tracing::debug!(is_listening, "invalidations were missed");
                 self.miss();
                 if is_listening {
                     self.is_deaf.notify_one();
@@ -183,12 +188,12 @@ impl Ear {
         }
     }
 
-    async fn comes_to(&self, mark: &Mark) {
+    async fn comes_to(&self, revision: &Revision) {
         loop {
             let grown = self.grown.notified();
             let mut grown = std::pin::pin!(grown);
             grown.as_mut().enable();
-            if self.chain().is_known(mark) || self.chain().is_empty() {
+            if self.revision_log().is_known(revision) || self.revision_log().is_empty() {
                 return;
             }
             grown.await;

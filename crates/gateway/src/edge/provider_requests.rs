@@ -1,4 +1,4 @@
-//! What both ends of a trip to an identity provider share: the state cookie, and the page for a trip that failed.
+//! What both ends of an authorization request at an identity provider share: the state cookie, and the page for one that failed.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Bulletins: a mark in a slot of its own, moved on and published by one script. What a bulletin tells stands in other slots and is written
-//! before it, so whoever sees the new mark finds what is new; a gateway that dies in between has acknowledged nothing.
+//! Invalidations: a revision in a slot of its own, moved on and published by one script. What a invalidation tells stands in other slots and is written
+//! before it, so whoever sees the new revision finds what is new; a gateway that dies in between has acknowledged nothing.
 //!
 //! Each listener has a connection of its own, made by [`super::dial`], to any node of a Cluster: what is published at one comes to all.
 
@@ -8,8 +8,8 @@ use std::{pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use futures::{Stream, StreamExt as _};
 use portunus_core::{
-    bulletin::{Bulletin, Mark, Posted},
-    store::{BulletinStore, Hearing, StoreError},
+    invalidation::{Invalidation, Posted, Revision},
+    store::{InvalidationStore, InvalidationSubscription, StoreError},
 };
 use redis::Msg;
 use tokio::time::timeout;
@@ -26,14 +26,17 @@ use super::{
 /// Longer than any message of ours.
 const LONGEST: usize = 8192;
 
-pub(super) struct RedisBulletinStore {
+pub(super) struct RedisInvalidationStore {
     pub(super) database: Arc<Database>,
     pub(super) address: RedisAddress,
 }
 
 impl Database {
-    pub(super) async fn post(&self, bulletin: &Bulletin) -> Result<(), StoreError> {
-        let call = Call::new(&script::POST).key(self.keys.bulletins_mark()).arg(self.keys.bulletins()).arg(bulletin.to_text());
+    pub(super) async fn post(&self, invalidation: &Invalidation) -> Result<(), StoreError> {
+        let call = Call::new(&script::POST)
+            .key(self.keys.invalidations_revision())
+            .arg(self.keys.invalidations())
+            .arg(invalidation.to_text());
         // Once more at once, if only the connection broke: what it tells has happened already. Counting twice tells no more than once.
         match self.run::<u8>(&call).await {
             Err(StoreError::Unavailable(_)) => self.run::<u8>(&call).await,
@@ -44,40 +47,40 @@ impl Database {
 }
 
 #[async_trait]
-impl BulletinStore for RedisBulletinStore {
-    async fn post(&self, bulletin: &Bulletin) -> Result<(), StoreError> {
-        let bulletin = bulletin.clone();
-        self.database.see_through(|database| async move { database.post(&bulletin).await }).await
+impl InvalidationStore for RedisInvalidationStore {
+    async fn post(&self, invalidation: &Invalidation) -> Result<(), StoreError> {
+        let invalidation = invalidation.clone();
+        self.database.see_through(|database| async move { database.post(&invalidation).await }).await
     }
 
-    async fn mark(&self) -> Result<Mark, StoreError> {
+    async fn revision(&self) -> Result<Revision, StoreError> {
         // On the way of reads: replicas that are late must not hold it up. As text, which no restart of the server forgets.
-        let call = Call::new(&script::MARK).key(self.database.keys.bulletins_mark());
-        let [mark] = self.database.connection.read(call.slot(), [call.by_text()]).await?;
-        answer::<String>(mark).map(Mark::from_text)
+        let call = Call::new(&script::MARK).key(self.database.keys.invalidations_revision());
+        let [revision] = self.database.connection.read(call.slot(), [call.by_text()]).await?;
+        answer::<String>(revision).map(Revision::from_text)
     }
 
-    async fn listen(&self) -> Result<Box<dyn Hearing>, StoreError> {
+    async fn listen(&self) -> Result<Box<dyn InvalidationSubscription>, StoreError> {
         let subscribing = async {
             let mut subscriber = dial::subscriber(&self.address).await?;
-            subscriber.subscribe(self.database.keys.bulletins()).await?;
+            subscriber.subscribe(self.database.keys.invalidations()).await?;
             Ok(subscriber.into_on_message())
         };
         match timeout(CONNECT_PATIENCE, subscribing).await {
-            Ok(Ok(messages)) => Ok(Box::new(RedisHearing(Box::pin(messages)))),
+            Ok(Ok(messages)) => Ok(Box::new(RedisSubscription(Box::pin(messages)))),
             Ok(Err(error)) => Err(told(&error)),
             Err(_) => Err(unavailable("subscribing takes too long")),
         }
     }
 }
 
-struct RedisHearing(Pin<Box<dyn Stream<Item = Msg> + Send>>);
+struct RedisSubscription(Pin<Box<dyn Stream<Item = Msg> + Send>>);
 
 #[async_trait]
-impl Hearing for RedisHearing {
+impl InvalidationSubscription for RedisSubscription {
     async fn next(&mut self) -> Option<Posted> {
         let message = self.0.next().await?;
-        // What cannot be read was not heard. The marks tell.
+        // What cannot be read was not heard. The revisions tell.
         read(message.get_payload_bytes())
     }
 }
@@ -85,8 +88,12 @@ impl Hearing for RedisHearing {
 fn read(message: &[u8]) -> Option<Posted> {
     let text = std::str::from_utf8(message).ok().filter(|text| text.len() <= LONGEST)?;
     let mut lines = text.splitn(3, '\n');
-    let (before, after, bulletin) = (lines.next()?, lines.next()?, lines.next()?);
-    Some(Posted { before: Mark::from_text(before), after: Mark::from_text(after), bulletin: Bulletin::parse(bulletin) })
+    let (before, after, invalidation) = (lines.next()?, lines.next()?, lines.next()?);
+    Some(Posted {
+        before: Revision::from_text(before),
+        after: Revision::from_text(after),
+        invalidation: Invalidation::parse(invalidation),
+    })
 }
 
 #[cfg(test)]
@@ -97,8 +104,8 @@ mod tests {
     fn messages_that_are_read_and_that_are_not() {
         let posted = read(b"1:5:a\n2:6:a\n\"everything\"").unwrap();
         assert_eq!((posted.before.as_str(), posted.after.as_str()), ("1:5:a", "2:6:a"));
-        assert_eq!(posted.bulletin, Bulletin::Everything);
-        assert_eq!(read(b"1\n2\nwhat nobody knows").unwrap().bulletin, Bulletin::Everything);
+        assert_eq!(posted.invalidation, Invalidation::Everything);
+        assert_eq!(read(b"1\n2\nwhat nobody knows").unwrap().invalidation, Invalidation::Everything);
         for message in [&b""[..], b"1\n2", b"\xff\n2\n\"everything\"", &[b'\n'; LONGEST + 1]] {
             assert_eq!(read(message), None, "{message:?}");
         }

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use super::RpcError;
 use crate::wire::{self, Payload};
 
-/// One piece of news about a call under way.
+/// One piece of events about a call under way.
 #[derive(Debug)]
-pub enum News {
+pub enum CallEvent {
     /// The raw parameters of `notifications/progress`. They carry our token: put the caller's back.
     Progress(Payload),
     Notification {

@@ -1,0 +1,31 @@
+//! Port for invalidations: how a gateway learns that what it remembers of the store is no longer so ([`crate::invalidation`]).
+//!
+//! Other ports post by themselves, before they answer, whatever makes an access token's look-up out of date: [`super::GrantStore`] and
+//! [`super::ClientStore`] what they revoke, [`super::LoginStore`] a user who is described otherwise than before.
+//!
+//! Invalidations are heard at once, as a rule; a message may get lost. The revision never does: whoever compares it with the last one heard knows
+//! whether something was missed.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::invalidation::{Invalidation, Posted, Revision};
+
+#[async_trait]
+pub trait InvalidationStore: Send + Sync {
+    /// Tells every gateway on this store, this one too. When it answers, [`InvalidationStore::revision`] is another one than before.
+    async fn post(&self, invalidation: &Invalidation) -> Result<(), StoreError>;
+
+    /// How far the invalidations have come. Everything that was acknowledged before this was asked stands before the revision.
+    async fn revision(&self) -> Result<Revision, StoreError>;
+
+    /// Hears every invalidation that is posted after this has answered, in the order of their revisions, as long as nothing goes wrong.
+    async fn listen(&self) -> Result<Box<dyn InvalidationSubscription>, StoreError>;
+}
+
+/// An ear for invalidations.
+#[async_trait]
+pub trait InvalidationSubscription: Send {
+    /// The next one. `None` when touch was lost, for good: listen again, and compare revisions. Nothing is lost by giving up waiting.
+    async fn next(&mut self) -> Option<Posted>;
+}
