@@ -272,6 +272,16 @@ impl RefreshFamily {
         is_of_use.then(|| self.access(issued, resource, scopes))
     }
 
+    /// When the access token ends that takes the place of `token`, and what it is kept under: the one of the current pair that is for the same resource
+    /// and the same scopes.
+    pub fn successor(&self, token: &AccessToken) -> Option<(Timestamp, TokenHash)> {
+        let (of_resource, of_scopes) = (digest(token.resource.as_str()), digest(&token.scopes.to_string()));
+        let mut issued = self.state.access.iter().rev();
+        let issued = issued.find(|issued| issued.resource == of_resource && issued.scopes == of_scopes)?;
+        let (_, successor) = self.access(issued, &token.resource, &token.scopes);
+        (successor.hash != token.hash).then_some((successor.expires_at, successor.hash))
+    }
+
     /// The resource that the last access token was for, of these.
     pub fn last_resource<'a>(&self, mut of: impl Iterator<Item = &'a Resource>) -> Option<&'a Resource> {
         of.find(|resource| digest(resource.as_str()) == self.state.resource)

@@ -4,14 +4,19 @@
 
 mod support;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc, time::Duration};
 
-use axum::response::Response;
+use axum::{
+    body::Body,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use futures::{StreamExt as _, stream};
 use portunus_mcp::{
     era::Era,
     sandbox::Sandbox,
     spec::{Isolation, ServerSpec, Transport},
-    upstream::{Call, Connection, Holder, UpstreamError, Upstreams},
+    upstream::{Call, Connection, Event, Holder, UpstreamError, Upstreams},
     wire::{Outcome, RequestId},
 };
 use support::{
@@ -237,5 +242,46 @@ async fn fb39_a_child_that_ends_well_after_each_call_is_no_failure() {
         }
         let starts = noted(&notes).len();
         assert_eq!(starts, if is_failure { 1 } else { 4 }, "{end}");
+    }
+}
+
+/// A server that has declared no changes is asked for them when somebody wants to hear of them, and what it refuses ends nothing.
+#[tokio::test]
+async fn fb42_undeclared_lists_are_asked_for_when_they_are_wanted() {
+    for agrees in [true, false] {
+        let server = HttpServer::start(Arc::new(move |method, _, id| {
+            Some(match method {
+                "server/discover" => discovered(id),
+                "subscriptions/listen" if agrees => {
+                    let told = [
+                        r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true}}}"#,
+                        r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#,
+                    ];
+                    let first = told.map(|text| Ok::<_, Infallible>(format!("data: {text}\n\n")));
+                    let body = Body::from_stream(stream::iter(first).chain(stream::pending()));
+                    ([("content-type", "text/event-stream")], body).into_response()
+                }
+                "subscriptions/listen" => StatusCode::NOT_FOUND.into_response(),
+                _ => answer(id, r#""result":{}"#),
+            })
+        }))
+        .await;
+        let connection = met(&server.pool, Era::Modern).await.unwrap();
+        let mut events = connection.events();
+        assert!(matches!(connection.request("tools/list", None, Call::default()).await, Ok(Outcome::Result(_))));
+        assert!(!server.asked().contains(&"subscriptions/listen".to_owned()), "nobody wants to hear of anything");
+        connection.follow_lists(&["toolsListChanged"]).await;
+        if agrees {
+            let told = async {
+                while !matches!(events.recv().await, Ok(Event::Notification { method, .. }) if method == "notifications/tools/list_changed")
+                {
+                }
+            };
+            tokio::time::timeout(support::PATIENCE, told).await.expect("it is told");
+        }
+        assert!(matches!(connection.request("tools/list", None, Call::default()).await, Ok(Outcome::Result(_))));
+        assert!(!connection.is_closed(), "{agrees}");
+        let asked = server.asked().into_iter().filter(|method| method == "subscriptions/listen").count();
+        assert_eq!(asked, 1, "once, whatever it says");
     }
 }

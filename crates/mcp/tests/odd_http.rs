@@ -536,3 +536,77 @@ async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once()
         assert_eq!(*seen.lock().unwrap(), expected);
     }
 }
+
+/// A modern server whose tool answers like this; how often it was called, and by which form of its name.
+async fn naming(
+    answer: impl Fn(usize, &str) -> Response + Clone + Send + Sync + 'static,
+) -> (Arc<Upstreams>, Arc<Mutex<Vec<bool>>>) {
+    let seen: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    let handler = move |headers: HeaderMap, body: Bytes| {
+        let (noted, answer) = (Arc::clone(&noted), answer.clone());
+        async move {
+            let Some((id, method)) = asked(&body) else { return StatusCode::ACCEPTED.into_response() };
+            match method.as_str() {
+                "server/discover" => json_answer(format!(
+                    r#"{{"jsonrpc":"2.0","id":{},"result":{{"supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}}}}}}"#,
+                    id.raw()
+                )),
+                "tools/call" => {
+                    let calls = {
+                        let mut seen = noted.lock().unwrap();
+                        seen.push(headers["mcp-name"].as_bytes().starts_with(b"=?base64?"));
+                        seen.len()
+                    };
+                    answer(calls, id.raw())
+                }
+                _ => StatusCode::NOT_FOUND.into_response(),
+            }
+        }
+    };
+    let url = serve(Router::new().route("/mcp", any(handler))).await;
+    (pool(http(&url)), seen)
+}
+
+async fn call_cafe(pool: &Upstreams) -> Result<Outcome, UpstreamError> {
+    let holder = Holder { era: Era::Modern, ..holder("ada", "1") };
+    let params = support::payload(&json!({ "name": "café", "arguments": {} }));
+    pool.request(&name("fixture"), &holder, "tools/call", Some(params), Call::default()).await
+}
+
+/// What a tool says is an answer, whatever words are in it: it has run (FB74).
+#[tokio::test]
+async fn fb80_what_a_tool_says_of_headers_is_its_answer() {
+    let mismatch =
+        |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32020,"message":"Header mismatch: Mcp-Name"}}}}"#);
+    let words =
+        |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32602,"message":"Mcp-Name, header mismatch"}}}}"#);
+    let progress = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"begun"}}"#;
+    let ways: [fn(String, String, &str) -> Response; 3] = [
+        |mismatch, _, _| json_answer(mismatch),
+        |_, words, _| (StatusCode::BAD_REQUEST, [("content-type", "application/json")], words).into_response(),
+        |mismatch, _, progress| events(format!("data: {progress}\n\ndata: {mismatch}\n\n")),
+    ];
+    for (n, way) in ways.into_iter().enumerate() {
+        let (pool, seen) = naming(move |_, id| way(mismatch(id), words(id), progress)).await;
+        let answer = call_cafe(&pool).await;
+        assert!(matches!(&answer, Ok(Outcome::Error(_))), "{n}: {answer:?}");
+        assert_eq!(*seen.lock().unwrap(), [true], "{n}: once");
+    }
+}
+
+#[tokio::test]
+async fn fb80_a_second_form_that_is_refused_too_changes_nothing() {
+    let refused = |id: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32020,"message":"m"}}}}"#);
+        (StatusCode::BAD_REQUEST, [("content-type", "application/json")], body).into_response()
+    };
+    // The second form meets something in front of the server that takes no such bytes.
+    let (pool, seen) =
+        naming(move |calls, id| if calls % 2 == 1 { refused(id) } else { StatusCode::BAD_REQUEST.into_response() }).await;
+    for _ in 0..2 {
+        let answer = call_cafe(&pool).await;
+        assert!(matches!(&answer, Ok(Outcome::Error(error)) if error.as_str().contains("-32020")), "{answer:?}");
+    }
+    assert_eq!(*seen.lock().unwrap(), [true, false, true, false], "the base64 form first, on a connection that goes on");
+}

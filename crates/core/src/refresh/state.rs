@@ -98,11 +98,6 @@ impl FamilyState {
         self.access.push(issued);
     }
 
-    /// Is an access token of the current pair good at that moment?
-    pub fn has_access(&self, at: Timestamp) -> bool {
-        self.access.iter().any(|issued| issued.expires_at > at)
-    }
-
     /// As stores keep it: of the same length however many generations there were.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + MARKS * MARK + self.access.len() * ISSUED);

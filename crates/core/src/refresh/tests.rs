@@ -126,3 +126,23 @@ fn nothing_secret_prints() {
     let sent = current(&found);
     assert!(!format!("{sent:?}").contains(&format!("{:?}", sent.tag)));
 }
+
+#[test]
+fn fb82_the_token_that_takes_the_place_of_another() {
+    let (found, lifetimes, entropy) = (found_refresh(), Lifetimes::default(), SeededEntropy::new(7));
+    let (resource, scopes) = (found.grant.resources.iter().next().unwrap().clone(), found.grant.scopes.clone());
+    let issuing = Issuing { now: NOW, lifetimes: &lifetimes, entropy: &entropy };
+    let mut family = family();
+    let (_, first) = family.issue(&found.grant, &resource, &scopes, &issuing);
+    assert_eq!(family.successor(&first), None, "it is the current one itself");
+    let mut next = family.rotated(&found.grant, home(), NOW, &lifetimes).unwrap();
+    assert_eq!(next.successor(&first), None, "none was issued yet");
+    let (_, second) = next.issue(&found.grant, &resource, &scopes, &issuing);
+    assert_eq!(next.successor(&first), Some((second.expires_at, second.hash)));
+    assert_eq!(next.successor(&second), None);
+    let narrow = AccessToken { scopes: ScopeSet::default(), ..first.clone() };
+    let elsewhere = AccessToken { resource: Resource::from_stored("https://other.example/mcp"), ..first };
+    for other in [narrow, elsewhere] {
+        assert_eq!(next.successor(&other), None, "{other:?}");
+    }
+}

@@ -16,12 +16,13 @@ pub(super) const ENVELOPE: HeaderName = HeaderName::from_static("portunus-envelo
 /// On answers of the node itself, which no client is to see.
 pub(super) const REFUSED: HeaderName = HeaderName::from_static("portunus-refused");
 
-const ALONG: [HeaderName; 5] = [
+const ALONG: [HeaderName; 6] = [
     header::ACCEPT,
     header::CONTENT_TYPE,
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
+    HeaderName::from_static("x-request-id"),
 ];
 
 /// Headers of a connection, which end with it (RFC 9110 section 7.6.1).

@@ -182,6 +182,11 @@ pub enum Standing {
 }
 
 impl Providers {
+    /// Are these of one configuration? Each load makes its own.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
+    }
+
     pub fn new(entries: Vec<ProviderEntry>, public_url: &PublicUrl) -> Self {
         Self { entries: Arc::new(entries), service_issuer: service_issuer(public_url) }
     }

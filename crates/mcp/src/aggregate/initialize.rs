@@ -19,17 +19,24 @@ const MAX_INSTRUCTIONS: usize = 32 * 1024;
 pub(crate) async fn meet(hub: &Arc<Inner>, allow: &dyn Allow, asker: &Asker, client: Era) {
     let strangers = hub.allowed_servers(allow).into_iter().filter(|server| {
         let entry = hub.registry.find(server);
-        entry.is_some_and(|entry| entry.profile(client).is_none() && entry.is_worth_waiting_for(client))
+        entry.is_some_and(|entry| entry.profile(client).is_none() && entry.begin_to_wait(client))
     });
     let meetings: Vec<_> = strangers
         .map(|server| {
-            let (hub, asker) = (Arc::clone(hub), asker.clone());
+            let (own, asker, name) = (Arc::clone(hub), asker.clone(), server.clone());
             // A task of its own: it goes on for the next caller.
-            let meeting = tokio::spawn(async move { hub.connect(&server, &asker).await.map(drop) });
-            async move { drop(meeting.await) }
+            let meeting = tokio::spawn(async move { own.connect(&name, &asker).await.map(drop) });
+            async move {
+                // This caller could not: the next one may.
+                if !matches!(meeting.await, Ok(Ok(())))
+                    && let Some(entry) = hub.registry.find(&server)
+                {
+                    entry.wait_again(client);
+                }
+            }
         })
         .collect();
-    // Late or not: nobody waits for them again.
+    // Of those that are late nobody waits again.
     let _ = tokio::time::timeout(hub.settings.greeting_deadline, futures::future::join_all(meetings)).await;
 }
 

@@ -44,7 +44,11 @@ pub(crate) async fn answer(
     // What is wanted and announced is told, whether or not the server had declared that it would be (FB42).
     let (promised, hold) = match &caller.view {
         View::One(server) => match hub.connect(server, &Asker::alone(caller, client_capabilities.clone())).await {
-            Ok(peer) => (offered(filter, &peer.info().capabilities), Some(peer.hold())),
+            Ok(peer) => {
+                let promised = offered(filter, &peer.info().capabilities);
+                peer.follow_lists(&filter.beyond(promised)).await;
+                (promised, Some(peer.hold()))
+            }
             Err(error) => return reply::modern_answer(&request.id, Err(Problem::server(server, error))),
         },
         View::All => (filter, None),

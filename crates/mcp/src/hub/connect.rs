@@ -250,11 +250,17 @@ impl Inner {
         let registry = self.registry.load();
         let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
         for peer in seen.filter_map(|entry| self.find_live(&entry.spec, session)) {
+            // Of these nobody has set one.
+            if peer.key().owner == Owner::Everybody || peer.info().era == Era::Modern {
+                continue;
+            }
             let mut others = self.concerned(peer.key());
             others.retain(|other| other.id != session.id);
-            if others.is_empty() {
+            // What a child still works on would end with it.
+            let is_at_work = self.tasks.has_of(&session.user, &session.client, &peer.key().server);
+            if others.is_empty() && !is_at_work {
                 peer.spend();
-            } else if peer.key().owner != Owner::Everybody {
+            } else {
                 tell_level(&peer, wanted_level(peer.key(), &others).unwrap_or(Level::Debug)).await;
             }
         }

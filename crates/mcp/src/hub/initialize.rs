@@ -45,6 +45,7 @@ impl Inner {
         let session =
             Session::new(SessionId::generate(&*self.entropy), caller, kind, client_capabilities, Arc::clone(&room.kept));
         let session = Arc::new(session);
+        let unborn = Unborn { hub: self, session: Some(Arc::clone(&session)) };
         let reply = self.greet(caller, &session, revision).await;
         reply::log(&request.method, &reply);
         let Some(message) = reply::message(&request.id, &reply) else {
@@ -58,9 +59,9 @@ impl Inner {
             _ => return answers::json(StatusCode::OK, message),
         }
         let Ok(added) = self.sessions.add(&session, self.settings.max_sessions_per_user) else {
-            self.end_in_background(session);
             return answers::too_many(id, "sessions");
         };
+        unborn.keep();
         if let Some(evicted) = added.evicted {
             self.end_in_background(evicted);
         }
@@ -93,6 +94,28 @@ impl Inner {
     ) -> Result<Payload, Problem> {
         let peer = self.connect(server, &Asker::session(session)).await.map_err(|error| Problem::server(server, error))?;
         Ok(greeting::to_initialize(peer.info(), revision)?)
+    }
+}
+
+/// A session that is not in the table yet. When nothing comes of it, or its client is gone before, what was started for it ends.
+struct Unborn<'a> {
+    hub: &'a Arc<Inner>,
+    session: Option<Arc<Session>>,
+}
+
+impl Unborn<'_> {
+    fn keep(mut self) {
+        self.session = None;
+    }
+}
+
+impl Drop for Unborn<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take()
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
+            self.hub.end_in_background(session);
+        }
     }
 }
 

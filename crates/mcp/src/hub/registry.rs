@@ -74,13 +74,21 @@ impl Entry {
     }
 
     /// `true` the first time alone: one that takes long holds up one greeting, not all of them.
-    pub(crate) fn is_worth_waiting_for(&self, client: Era) -> bool {
+    pub(crate) fn begin_to_wait(&self, client: Era) -> bool {
+        !self.waited_for(client).swap(true, Ordering::Relaxed)
+    }
+
+    /// It did not take long, and could not be met on behalf of who asked.
+    pub(crate) fn wait_again(&self, client: Era) {
+        self.waited_for(client).store(false, Ordering::Relaxed);
+    }
+
+    const fn waited_for(&self, client: Era) -> &AtomicBool {
         let [legacy, modern] = &self.waited_for;
-        !match client {
+        match client {
             Era::Legacy => legacy,
             Era::Modern => modern,
         }
-        .swap(true, Ordering::Relaxed)
     }
 
     /// `met_in` is the connection's.

@@ -42,6 +42,9 @@ pub trait Peer: Send + Sync {
         Ok(false)
     }
 
+    /// Wants to hear of changes of lists that the server has not declared, by the members of the filter.
+    async fn follow_lists(&self, _members: &[&'static str]) {}
+
     /// What the server says from now on.
     fn events(&self) -> broadcast::Receiver<Event>;
 
@@ -97,6 +100,10 @@ impl Peer for Connection {
 
     fn is_closed(&self) -> bool {
         Self::is_closed(self)
+    }
+
+    async fn follow_lists(&self, members: &[&'static str]) {
+        Self::follow_lists(self, members).await;
     }
 
     fn spend(&self) {

@@ -29,6 +29,16 @@ impl Filter {
         Ok((filter, uris))
     }
 
+    /// The members that are wanted here and not there.
+    pub(crate) fn beyond(self, other: Self) -> Vec<&'static str> {
+        let members = [
+            ("toolsListChanged", self.tools && !other.tools),
+            ("promptsListChanged", self.prompts && !other.prompts),
+            ("resourcesListChanged", self.resources && !other.resources),
+        ];
+        members.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(member, _)| member).collect()
+    }
+
     /// Is this one of the changes that are wanted?
     pub(crate) fn wants(self, method: &str) -> bool {
         match method {

@@ -14,19 +14,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CallEvent, ConnectionKey, Event, Hello, Hold, Speaker, UpstreamError,
+    CallEvent, ConnectionKey, Event, Hold, Speaker, UpstreamError,
     activity::Activity,
     handshake,
     inbox::{Awaited, Inbox},
     kept::{Held, Kept, Record},
     link::{Link, Outgoing},
     listen::{Listening, Subject},
-    modern::{self, PlainHeaders},
-    probe,
+    modern, probe,
 };
 use crate::{
     era::Era,
-    header_params,
     sync::locked,
     wire::{self, Outcome, Payload, RequestId},
 };
@@ -83,28 +81,12 @@ pub struct Connection {
     record: Mutex<Option<Arc<Held>>>,
     /// Of a modern server: the stream of its changes.
     listening: Option<Listening>,
-    plain_headers: Arc<PlainHeaders>,
 }
 
 impl Connection {
-    pub(super) fn new(
-        inbox: Arc<Inbox>,
-        link: Arc<dyn Link>,
-        info: ServerInfo,
-        request_timeout: Duration,
-        hello: &Hello,
-    ) -> Self {
+    pub(super) fn new(inbox: Arc<Inbox>, link: Arc<dyn Link>, info: ServerInfo, request_timeout: Duration) -> Self {
         let listening = (info.era == Era::Modern).then(|| Listening::start(&inbox, &link, &info));
-        Self {
-            inbox,
-            link,
-            info,
-            activity: Arc::default(),
-            request_timeout,
-            record: Mutex::default(),
-            listening,
-            plain_headers: Arc::clone(&hello.plain_headers),
-        }
+        Self { inbox, link, info, activity: Arc::default(), request_timeout, record: Mutex::default(), listening }
     }
 
     pub fn info(&self) -> &ServerInfo {
@@ -137,28 +119,8 @@ impl Connection {
         };
         let mut headers = modern::headers(method, params.as_ref())?;
         headers.extend(call.headers);
-        self.ask_in_its_form(method, params, Call { headers, ..call }).await
-    }
-
-    /// With the headers in the form that the server is known to take; the other one, once, if it says that they do not match the body.
-    async fn ask_in_its_form(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
-        let Some(plain) = header_params::unencoded(&call.headers) else {
-            return ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await;
-        };
-        let server = &self.inbox.key.server;
-        let is_plain = self.plain_headers.are_for(server);
-        let (first, second) = if is_plain { (plain, call.headers) } else { (call.headers, plain) };
-        let call = Call { headers: first, ..call };
-        let outcome = ask(&self.inbox, &self.link, method, params.clone(), call.clone(), self.request_timeout).await?;
-        if !modern::is_mismatch(&outcome) {
-            return Ok(outcome);
-        }
-        let other = ask(&self.inbox, &self.link, method, params, Call { headers: second, ..call }, self.request_timeout).await?;
-        if !modern::is_mismatch(&other) {
-            tracing::info!(%server, is_utf8 = !is_plain, "the server takes headers that are no ASCII in another form");
-            self.plain_headers.note(server, !is_plain);
-        }
-        Ok(other)
+        let call = Call { headers, ..call };
+        ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await
     }
 
     /// Wants to hear of a task, or no longer. Does the server tell of it?
@@ -167,6 +129,18 @@ impl Connection {
         match &self.listening {
             Some(listening) => listening.change(Subject::Task(task.to_owned()), is_wanted, self.request_timeout).await,
             None => Ok(false),
+        }
+    }
+
+    /// Wants to hear of changes of lists, by the members of the filter, that the server may announce though it has not declared it. What it does not
+    /// agree to is not asked for again.
+    pub async fn follow_lists(&self, members: &[&'static str]) {
+        let Some(listening) = &self.listening else { return };
+        let _busy = self.hold();
+        for member in members {
+            if let Err(error) = listening.change(Subject::List(member), true, self.request_timeout).await {
+                tracing::debug!(server = %self.key().server, member, %error, "a server was not asked for changes of a list");
+            }
         }
     }
 

@@ -75,7 +75,7 @@ async fn resume(record: &Record, key: &ConnectionKey, spec: &ServerSpec, http: &
     }
     link.initialized(&info.protocol_version);
     link.listens().await;
-    let connection = Connection::new(inbox, link, info, spec.request_timeout, hello);
+    let connection = Connection::new(inbox, link, info, spec.request_timeout);
     connection.keep(record, life).await;
     if !connection.is_kept() {
         // Whoever comes next would begin with the ids that this process uses.
@@ -137,7 +137,7 @@ async fn begin(
     // A transport that is dropped half open ends itself.
     let opened = tokio::time::timeout(spec.connect_timeout, opening).await;
     match opened.unwrap_or_else(|_| Err(refused("no answer to initialize in time".to_owned()))) {
-        Ok((link, info)) => Ok(Connection::new(inbox, link, info, spec.request_timeout, hello)),
+        Ok((link, info)) => Ok(Connection::new(inbox, link, info, spec.request_timeout)),
         Err(error) => {
             inbox.close(&error);
             Err(error)

@@ -36,6 +36,8 @@ pub(super) enum Subject {
     Resource(String),
     /// By its id: of the extension `io.modelcontextprotocol/tasks`.
     Task(String),
+    /// By the member of the filter: a list whose changes the server has not declared, and announces perhaps (FB42).
+    List(&'static str),
 }
 
 /// What is to be heard of, counted up at each change.
@@ -60,18 +62,11 @@ pub(super) struct Listening {
 impl Listening {
     /// Listens until the connection closes.
     pub(super) fn start(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, info: &ServerInfo) -> Self {
-        let lists = LISTS.iter().filter(|(capability, ..)| capabilities::has(&info.capabilities, capability));
-        let are_promised =
-            LISTS.iter().any(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, "listChanged"));
+        let lists = LISTS.iter().filter(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, "listChanged"));
         let (wanted, on_wanted) = watch::channel(Wanted::default());
         let (on_settled, settled) = watch::channel(Settled::default());
-        let listener = Listener {
-            inbox: Arc::clone(inbox),
-            link: Arc::clone(link),
-            lists: lists.copied().collect(),
-            are_promised,
-            settled: on_settled,
-        };
+        let listener =
+            Listener { inbox: Arc::clone(inbox), link: Arc::clone(link), lists: lists.copied().collect(), settled: on_settled };
         let closed = inbox.closed().clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -123,10 +118,8 @@ impl Listening {
 struct Listener {
     inbox: Arc<Inbox>,
     link: Arc<dyn Link>,
-    /// Every list that the server has: there are servers that announce what they have not declared (FB42).
+    /// Those whose changes it has declared that it announces.
     lists: Vec<(&'static str, &'static str, &'static str)>,
-    /// Has it declared that it announces changes of one?
-    are_promised: bool,
     settled: watch::Sender<Settled>,
 }
 
@@ -148,18 +141,15 @@ impl Listener {
             }
             let mut events = self.inbox.events();
             let mut stream = self.open(&want.subjects);
-            let mut is_refused = false;
             let accepted = tokio::select! {
                 accepted = acknowledged(&mut events) => Some(accepted),
-                ended = &mut stream => {
-                    is_refused = matches!(ended, Ok(Ok(Outcome::Error(_))));
-                    None
-                }
+                _ = &mut stream => None,
                 () = tokio::time::sleep(ACKNOWLEDGED) => None,
             };
             // Only now: between two streams nothing must be missed.
             drop(earlier.take());
             let is_open = accepted.is_some();
+            let agreed_lists = accepted.clone().unwrap_or_default();
             self.settle(want.turn, accepted.unwrap_or_default());
             if is_open {
                 pause = FIRST_PAUSE;
@@ -174,16 +164,17 @@ impl Listener {
                     _ = &mut stream => {}
                 }
             }
-            // Who has promised nothing, and refuses, is not asked again.
-            let is_final = is_refused && !self.are_promised && want.subjects.is_empty();
             tokio::select! {
-                () = tokio::time::sleep(pause), if !is_final => {}
+                () = tokio::time::sleep(pause) => {}
                 changed = wanted.changed() => if changed.is_err() { return },
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
             if is_open {
                 // Whatever changed meanwhile was told to nobody.
-                for (_, _, notification) in &self.lists {
+                let is_told = |member| {
+                    self.lists.iter().any(|(_, declared, _)| *declared == member) || agreed_lists.contains(&Subject::List(member))
+                };
+                for (_, _, notification) in LISTS.iter().filter(|(_, member, _)| is_told(*member)) {
                     self.inbox.tell((*notification).to_owned(), None);
                 }
             }
@@ -201,6 +192,10 @@ impl Listener {
             let (member, name) = match subject {
                 Subject::Resource(uri) => (RESOURCES, uri),
                 Subject::Task(id) => (TASKS, id),
+                Subject::List(member) => {
+                    filter.insert((*member).to_owned(), json!(true));
+                    continue;
+                }
             };
             if let Some(names) = filter.entry(member).or_insert_with(|| json!([])).as_array_mut() {
                 names.push(name.as_str().into());
@@ -227,7 +222,9 @@ async fn acknowledged(events: &mut broadcast::Receiver<Event>) -> BTreeSet<Subje
                     let names = agreed["notifications"][member].as_array().cloned().unwrap_or_default();
                     names.into_iter().filter_map(|name| name.as_str().map(str::to_owned))
                 };
-                return names(RESOURCES).map(Subject::Resource).chain(names(TASKS).map(Subject::Task)).collect();
+                let lists = LISTS.iter().map(|(_, member, _)| *member).filter(|member| agreed["notifications"][*member] == true);
+                let subjects = names(RESOURCES).map(Subject::Resource).chain(names(TASKS).map(Subject::Task));
+                return subjects.chain(lists.map(Subject::List)).collect();
             }
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,

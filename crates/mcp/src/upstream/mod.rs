@@ -190,5 +190,5 @@ pub(crate) struct Hello {
     /// What a shutdown waits for.
     pub(crate) tasks: TaskTracker,
     /// Which servers take headers as UTF-8 alone.
-    pub(crate) plain_headers: Arc<modern::PlainHeaders>,
+    pub(crate) plain_headers: Arc<http::PlainHeaders>,
 }

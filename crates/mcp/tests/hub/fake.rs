@@ -342,6 +342,10 @@ impl Peer for FakePeer {
         }
     }
 
+    async fn follow_lists(&self, members: &[&'static str]) {
+        self.script.heard.lock().unwrap().push(("follow lists".to_owned(), members.join(" ")));
+    }
+
     fn spend(&self) {
         self.script.heard.lock().unwrap().push(("spent".to_owned(), String::new()));
     }

@@ -1,7 +1,10 @@
 //! What is heard of a server's log lines (FB84) and of its lists (FB42) is what a client without a gateway hears, and nothing outlives its session.
 
 use http::StatusCode;
-use portunus_mcp::hub::{HubSettings, View};
+use portunus_mcp::{
+    hub::{HubSettings, View},
+    spec::Isolation,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -32,6 +35,29 @@ async fn fb84_a_level_goes_with_the_session_that_set_it() {
     client.result("logging/setLevel", level("error")).await;
     leave(&client).await;
     until("who comes next begins anew", || server.heard("spent").len() == 1).await;
+}
+
+/// Whom nobody can have told of a level is not begun anew, and neither is a child that works on a task.
+#[tokio::test]
+async fn fb84_a_server_that_everybody_shares_stays_and_so_does_one_that_works_on_a_task() {
+    let tasks = r#"{"tools":{},"logging":{},"tasks":{"requests":{"tools":{"call":{}}}}}"#;
+    for (script, tool) in [
+        (Script::new("dice").tools(&["roll"]).isolated(Isolation::Shared), "roll"),
+        (Script::new("dice").tools(&["job"]).declaring(tasks), "job"),
+    ] {
+        let fakes = Fakes::new(vec![script]);
+        let hub = hub(&fakes, HubSettings::default());
+        let (client, other) = (Client::one(&hub, "alice", "dice").await, Client::one(&hub, "bob", "dice").await);
+        client.result("logging/setLevel", level("error")).await;
+        let call = json!({ "name": tool, "arguments": { "id": "a" }, "task": {} });
+        client.result("tools/call", call.clone()).await;
+        leave(&client).await;
+        other.result("tools/call", call).await;
+        // Whatever comes of the end of a session has come: the next one is greeted after it.
+        Client::one(&hub, "carol", "dice").await;
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        assert!(fakes.script("dice").heard("spent").is_empty(), "{tool}");
+    }
 }
 
 #[tokio::test]
@@ -92,6 +118,7 @@ async fn fb42_a_modern_client_hears_of_changes_that_were_not_declared() {
         let wanted = json!({ "toolsListChanged": true, "promptsListChanged": true, "resourcesListChanged": true });
         let (mut events, agreed) = client.listen(wanted).await;
         assert_eq!(agreed, json!({ "promptsListChanged": true }), "only what was declared is promised");
+        assert_eq!(fakes.script("dice").heard("follow lists"), ["toolsListChanged resourcesListChanged"]);
         for list in ["tools", "prompts", "resources"] {
             let method = format!("notifications/{list}/list_changed");
             fakes.says("dice", &method, None);

@@ -48,8 +48,8 @@ struct Waiting {
 impl Connection {
     pub(super) fn new(address: &RedisAddress, replicas: u32) -> RedisResult<Self> {
         let breaks = Breaks::default();
-        let waiting = (replicas > 0).then(|| Ok(Waiting { link: Link::new(Dial::new(address)?, &breaks), replicas }));
-        let link = Link::new(Dial::new(address)?, &breaks);
+        let waiting = (replicas > 0).then(|| Ok(Waiting { link: Link::new(Dial::new(address)?, &breaks, true), replicas }));
+        let link = Link::new(Dial::new(address)?, &breaks, false);
         Ok(Self { link, waiting: waiting.transpose().map_err(|error: RedisError| error)? })
     }
 
@@ -132,7 +132,7 @@ impl Breaks {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// A connection that was made after so many breaks has broken: that is news unless another one was, since.
+    /// A connection that was made after so many breaks has broken: that says something unless another one was, since.
     fn count(&self, made_after: u64) {
         let _ = self.0.compare_exchange(made_after, made_after + 1, Ordering::SeqCst, Ordering::SeqCst);
     }
@@ -142,6 +142,8 @@ impl Breaks {
 struct Link {
     dial: Dial,
     breaks: Breaks,
+    /// Does what it sends wait for replicas? That may take long on a connection that is fine.
+    waits: bool,
     current: sync::Mutex<Current>,
     /// Held while a connection is made; says when that failed last.
     dialling: Mutex<Option<(Instant, RedisError)>>,
@@ -157,8 +159,8 @@ struct Current {
 }
 
 impl Link {
-    fn new(dial: Dial, breaks: &Breaks) -> Self {
-        Self { dial, breaks: breaks.clone(), current: sync::Mutex::default(), dialling: Mutex::default() }
+    fn new(dial: Dial, breaks: &Breaks, waits: bool) -> Self {
+        Self { dial, breaks: breaks.clone(), waits, current: sync::Mutex::default(), dialling: Mutex::default() }
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
@@ -246,7 +248,10 @@ impl Link {
         let mut current = self.current();
         if current.number == number && current.wire.as_ref().is_some_and(|wire| wire.ends_with(&error)) {
             current.wire = None;
-            self.breaks.count(current.made_after);
+            // That a write was not confirmed in time says nothing of the connection that reads go on.
+            if !(self.waits && error.is_timeout()) {
+                self.breaks.count(current.made_after);
+            }
         }
     }
 }

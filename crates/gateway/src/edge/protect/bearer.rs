@@ -46,9 +46,9 @@ pub struct Admitted {
 }
 
 /// Whether what was begun with a token may go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    Live,
+    /// With this token: the same one, or the one that took its place.
+    Live(Arc<Entry>),
     /// The token has run out, and its client has not asked for another yet.
     RunOut,
     /// Revoked, or of somebody who is not admitted any more.
@@ -75,23 +75,34 @@ impl Bearer {
         Ok(Admitted { principal: Arc::clone(&entry.principal), look_up: entry })
     }
 
-    /// May what this token began go on? Access tokens are short, and their client refreshes: what runs on needs one of the same grant, and so of
-    /// the same client, that is good now.
-    pub async fn standing(&self, of: &FoundAccess, resource: &Resource) -> Result<Standing, StoreError> {
-        let now = self.clock.now();
+    /// The configuration that is in force, to be compared with [`Providers::is_same`].
+    pub fn configuration(&self) -> Option<Providers> {
+        self.admission.borrow().clone()
+    }
+
+    /// May what this token began go on? Access tokens are short, and their client refreshes: what runs on needs the one that took its place, of the
+    /// same grant and so of the same client, for the same resource and the same scopes.
+    pub async fn standing(&self, entry: &Entry, resource: &Resource) -> Result<Standing, StoreError> {
+        let (now, of) = (self.clock.now(), &entry.found);
         if of.token.expires_at > now {
-            // One that was ended before its time takes with it what it began.
-            let is_live = self.find_live(&of.token.hash, resource).await?.is_some();
-            return Ok(if is_live { Standing::Live } else { Standing::Ended });
+            return self.standing_by(&of.token.hash, resource).await;
         }
         let Some(FoundRefresh { grant, family: Some(family), .. }) = self.grants.find_family(&of.grant.id).await? else {
             return Ok(Standing::Ended);
         };
-        let user = self.logins.find_user(&of.user.id).await?;
-        if !grant.is_live(now) || !user.is_some_and(|user| self.is_admitted(&user)) {
-            return Ok(Standing::Ended);
+        match family.successor(&of.token) {
+            Some((expires_at, hash)) if expires_at > now => self.standing_by(&hash, resource).await,
+            _ => {
+                let user = self.logins.find_user(&of.user.id).await?;
+                let is_admitted = grant.is_live(now) && user.is_some_and(|user| self.is_admitted(&user));
+                Ok(if is_admitted { Standing::RunOut } else { Standing::Ended })
+            }
         }
-        Ok(if family.state.has_access(now) { Standing::Live } else { Standing::RunOut })
+    }
+
+    /// One that was ended before its time takes with it what it began.
+    async fn standing_by(&self, token: &TokenHash, resource: &Resource) -> Result<Standing, StoreError> {
+        Ok(self.find_live(token, resource).await?.map_or(Standing::Ended, Standing::Live))
     }
 
     async fn find_live(&self, token: &TokenHash, resource: &Resource) -> Result<Option<Arc<Entry>>, StoreError> {

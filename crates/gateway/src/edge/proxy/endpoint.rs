@@ -3,11 +3,12 @@
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use http::{HeaderMap, header};
 
-/// What comes before the first event, comments and all; what is longer has no such event.
-const LONGEST: usize = 16 * 1024;
+/// The longest first event that is looked at: it says an address, and little else.
+const LONGEST: usize = 4 * 1024;
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Can the answer begin with one? Compressed events cannot be read here.
 pub(super) fn may_begin(headers: &HeaderMap) -> bool {
@@ -16,51 +17,100 @@ pub(super) fn may_begin(headers: &HeaderMap) -> bool {
         && matches!(value(header::CONTENT_ENCODING), "" | "identity")
 }
 
-/// The same events, the address of the first one rewritten. `rewrite` gives `None` for what is to stay as it is.
+/// The same events, the address of the first one rewritten. `rewrite` gives `None` for what is to stay as it is. Comments before it pass when they
+/// come: they keep connections open.
 pub(super) fn rewritten<B>(body: B, rewrite: impl Fn(&str) -> Option<String> + Send + 'static) -> Body
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
 {
     let chunks = Body::new(body).into_data_stream();
-    let first = stream::once(async move {
-        let (mut chunks, mut held) = (chunks, BytesMut::new());
-        let broken = hold_first(&mut chunks, &mut held).await;
-        let first = with_endpoint(&held, &rewrite).unwrap_or_else(|| held.freeze());
-        // What came before the error is worth something, too.
-        stream::iter([Ok(first)].into_iter().chain(broken.map(Err))).chain(chunks)
-    });
-    Body::from_stream(first.flatten())
-}
-
-/// Reads to the end of the first event that is more than comments, or as far as there is any sense in it.
-async fn hold_first<E>(chunks: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin), held: &mut BytesMut) -> Option<E> {
-    while first_event(held).is_none() && held.len() <= LONGEST {
-        match chunks.next().await? {
-            Ok(chunk) => held.extend_from_slice(&chunk),
-            Err(error) => return Some(error),
+    let begun = (chunks, Some(BytesMut::new()), rewrite);
+    Body::from_stream(stream::unfold(begun, |(mut chunks, mut held, rewrite)| async move {
+        loop {
+            let Some(buffer) = &mut held else {
+                return chunks.next().await.map(|chunk| (chunk, (chunks, held, rewrite)));
+            };
+            match chunks.next().await {
+                Some(Ok(chunk)) => {
+                    buffer.extend_from_slice(&chunk);
+                    let (ready, is_over) = pass_on(buffer, &rewrite);
+                    if is_over {
+                        held = None;
+                    }
+                    if !ready.is_empty() {
+                        return Some((Ok(ready), (chunks, held, rewrite)));
+                    }
+                }
+                // What was held comes first; why nothing follows is told after it.
+                ended => {
+                    let rest = held.take().unwrap_or_default().freeze();
+                    if rest.is_empty() {
+                        return ended.map(|error| (error, (chunks, held, rewrite)));
+                    }
+                    let after = stream::iter(ended).chain(chunks);
+                    let after = Body::from_stream(after).into_data_stream();
+                    return Some((Ok(rest), (after, held, rewrite)));
+                }
+            }
         }
-    }
-    None
+    }))
 }
 
-/// Where the first event stands that has a field.
-fn first_event(text: &[u8]) -> Option<(usize, usize)> {
-    let mut begin = 0;
+/// What of `held` can go on, and whether that is all there is to do: whole lines of comments, then the first event with its address.
+fn pass_on(held: &mut BytesMut, rewrite: &impl Fn(&str) -> Option<String>) -> (Bytes, bool) {
+    let mut at = if held.starts_with(BOM) { BOM.len() } else { 0 };
     loop {
-        let rest = text.get(begin..)?;
-        let length = ["\n\n", "\r\n\r\n", "\r\r"].iter().filter_map(|end| end_of(rest, end.as_bytes())).min()?;
-        let event = rest.get(..length)?;
-        let is_comment = lines(event).all(|(_, line)| line.is_empty() || line.starts_with(b":"));
-        if !is_comment {
-            return Some((begin, begin + length));
+        let rest = &held[at..];
+        match rest.first() {
+            // Comments, and the lines between them. A return at the end may be half of one.
+            Some(b':' | b'\r' | b'\n') => match line_end(rest) {
+                Some(length) => at += length,
+                None => return (held.split_to(at).freeze(), false),
+            },
+            Some(_) => break,
+            None => return (held.split_to(at).freeze(), false),
         }
-        begin += length;
+    }
+    let before = held.split_to(at);
+    if let Some(length) = event_end(held) {
+        let event = held.split_to(length);
+        let event = with_endpoint(&event, rewrite).unwrap_or_else(|| event.freeze());
+        return ([&before[..], &event, &held.split()].concat().into(), true);
+    }
+    if held.len() > LONGEST {
+        return ([&before[..], &held.split()].concat().into(), true);
+    }
+    (before.freeze(), false)
+}
+
+/// The length of the first line with its end; `None` while that is not there.
+fn line_end(text: &[u8]) -> Option<usize> {
+    let at = text.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
+    match (text[at], text.get(at + 1)) {
+        (b'\n', _) => Some(at + 1),
+        (_, Some(b'\n')) => Some(at + 2),
+        (_, Some(_)) => Some(at + 1),
+        (_, None) => None,
     }
 }
 
-fn end_of(text: &[u8], end: &[u8]) -> Option<usize> {
-    text.windows(end.len()).position(|part| part == end).map(|at| at + end.len())
+/// The length of the first event with the empty line that ends it.
+fn event_end(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let length = match line_end(&text[at..]) {
+            Some(length) => length,
+            // The last return of an event that ends in one: what may follow belongs to the next line.
+            None if text[at..] == *b"\r" && at > 0 => return Some(text.len()),
+            None => return None,
+        };
+        let is_empty = matches!(text.get(at), Some(b'\n' | b'\r'));
+        at += length;
+        if is_empty {
+            return Some(at);
+        }
+    }
 }
 
 /// Each line with its place, its end left out.
@@ -73,20 +123,17 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-/// The text with another address in its first event; `None`: that is no `endpoint`, or stays.
-fn with_endpoint(text: &[u8], rewrite: &impl Fn(&str) -> Option<String>) -> Option<Bytes> {
-    let (begin, end) = first_event(text)?;
-    let event = text.get(begin..end)?;
+/// The event with another address; `None`: it is no `endpoint`, or stays.
+fn with_endpoint(event: &[u8], rewrite: &impl Fn(&str) -> Option<String>) -> Option<Bytes> {
     let mut is_endpoint = false;
     let mut address = None;
     for (start, line) in lines(event) {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         match line.iter().position(|byte| *byte == b':').map(|colon| (&line[..colon], &line[colon + 1..])) {
             Some((b"event", value)) => is_endpoint = value.trim_ascii() == b"endpoint",
             Some((b"data", value)) => {
-                let value_at = start + line.len() - value.len();
+                let at = start + line.len() - value.len();
                 // One that goes over several lines is no address.
-                let is_first = address.replace((value_at, value)).is_none();
+                let is_first = address.replace((at, value)).is_none();
                 is_first.then_some(())?;
             }
             _ => {}
@@ -94,12 +141,7 @@ fn with_endpoint(text: &[u8], rewrite: &impl Fn(&str) -> Option<String>) -> Opti
     }
     let (at, value) = address.filter(|_| is_endpoint)?;
     let new = rewrite(std::str::from_utf8(value.trim_ascii()).ok()?)?;
-    let mut out = BytesMut::with_capacity(text.len() + new.len() + 1);
-    out.extend_from_slice(&text[..begin + at]);
-    out.extend_from_slice(b" ");
-    out.extend_from_slice(new.as_bytes());
-    out.extend_from_slice(&text[begin + at + value.len()..]);
-    Some(out.freeze())
+    Some([&event[..at], b" ", new.as_bytes(), &event[at + value.len()..]].concat().into())
 }
 
 #[cfg(test)]
@@ -141,6 +183,10 @@ mod tests {
                 "data: /mcp/legacy/messages/\r\nevent:endpoint\r\n\r\nx".to_owned(),
             ),
             ("event: endpoint\rdata: /messages\r\r".to_owned(), "event: endpoint\rdata: /mcp/legacy/messages\r\r".to_owned()),
+            (
+                "\u{feff}data: /messages\nevent: endpoint\n\n".to_owned(),
+                "\u{feff}data: /mcp/legacy/messages\nevent: endpoint\n\n".to_owned(),
+            ),
             // Not these.
             ("event: endpoint\ndata: https://other.example/m\n\n".to_owned(), String::new()),
             ("event: message\ndata: /messages\n\n".to_owned(), String::new()),
@@ -155,6 +201,17 @@ mod tests {
             for size in [1, 7, 100_000] {
                 assert_eq!(through(&sent, size).await, *expected, "in pieces of {size}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn fb51_comments_pass_when_they_come() {
+        let chunks = [": ping 1\n\n", ": ping 2\n\n: pi", "ng 3\n\nevent: en", "dpoint\ndata: /messages\n\n"];
+        let chunks = chunks.map(|chunk| Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(chunk.as_bytes()))));
+        let body = StreamBody::new(stream::iter(chunks).chain(stream::pending()));
+        let mut passed = rewritten(body, below).into_data_stream();
+        for expected in [": ping 1\n\n", ": ping 2\n\n", ": ping 3\n\n", "event: endpoint\ndata: /mcp/legacy/messages\n\n"] {
+            assert_eq!(passed.next().await.unwrap().unwrap(), expected);
         }
     }
 

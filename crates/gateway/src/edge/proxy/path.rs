@@ -1,6 +1,11 @@
 //! How paths are rewritten: pattern off, target's base path on, and back again for `Location`. What is authorised, matched and forwarded is
 //! one and the same spelling: [`PlainPath`] has no other (threats 39, 60).
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use http::Uri;
 use portunus_core::{
     request::{BadPath, PlainPath},
@@ -30,6 +35,8 @@ pub(super) struct Rewrite {
     /// The target's own path, without a trailing slash.
     base: String,
     target: Url,
+    /// Has the log been told of an address outside of the route?
+    is_told: Arc<AtomicBool>,
 }
 
 impl Rewrite {
@@ -44,6 +51,7 @@ impl Rewrite {
             authority,
             base: target.path().trim_end_matches('/').to_owned(),
             target: target.clone(),
+            is_told: Arc::default(),
         }
     }
 
@@ -117,14 +125,21 @@ impl Rewrite {
         }
         let rewritten = self.incoming(address, public_url);
         if rewritten.is_none() && (address.starts_with('/') || Url::parse(address).is_ok()) {
-            let pattern = &self.pattern;
+            self.warn_once(address);
+        }
+        rewritten
+    }
+
+    /// The query is the client's secret at that server.
+    fn warn_once(&self, address: &str) {
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            let (pattern, address) = (&self.pattern, address.split(['?', '#']).next().unwrap_or_default());
             tracing::warn!(
                 pattern,
                 address,
-                "the server sends its clients to an address that is not behind this route: they come without a token that it takes"
+                "the server sends its clients to an address that is not behind this route, where they cannot follow"
             );
         }
-        rewritten
     }
 }
 

@@ -110,6 +110,14 @@ impl TaskTable {
         entry.makers.iter().find(|maker| maker.server == *server).cloned()
     }
 
+    /// Is any task of this owner known that the server made?
+    pub(crate) fn has_of(&self, user: &UserId, client: &ClientId, server: &ServerName) -> bool {
+        let state = locked(&self.state);
+        let Some(of_user) = state.users.get(user) else { return false };
+        let mut of_client = of_user.tasks.iter().filter(|((of, _), _)| of == client);
+        of_client.any(|(_, entry)| entry.makers.iter().any(|maker| maker.server == *server))
+    }
+
     /// Did this session of the owner deal with the task last?
     pub(crate) fn is_followed_by(
         &self,

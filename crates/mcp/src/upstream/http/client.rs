@@ -45,6 +45,10 @@ impl Target {
         Ok(Self { uri, http })
     }
 
+    pub(in crate::upstream) const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// Asks, and gives the answer once its head is there. A redirect is refused: it would carry the configured credentials to wherever
     /// it leads.
     pub(in crate::upstream) async fn send(

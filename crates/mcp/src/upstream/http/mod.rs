@@ -6,6 +6,7 @@ mod body;
 mod client;
 mod coding;
 mod events;
+mod forms;
 mod gone;
 mod listen;
 
@@ -30,6 +31,8 @@ use tokio::{
 use url::Url;
 
 pub use self::client::HttpClient;
+pub(crate) use self::forms::PlainHeaders;
+use self::forms::{Answered, Refusal};
 pub(super) use self::{
     client::{Target, broken},
     coding::{Body, BodyError},
@@ -44,6 +47,7 @@ use crate::wire::{self, Message, Outcome};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const EVENT_STREAM: &str = "text/event-stream";
 /// How much of an error's body is read.
@@ -73,6 +77,7 @@ struct Shared {
     headers: HeaderMap,
     inbox: Arc<Inbox>,
     max_message: usize,
+    plain_headers: Arc<PlainHeaders>,
     session: OnceLock<HeaderValue>,
     version: OnceLock<HeaderValue>,
     /// No sessions, no GET stream, no resuming.
@@ -89,7 +94,7 @@ struct Shared {
 #[derive(Clone, Copy)]
 struct Ping {
     began: Instant,
-    is_gone: bool,
+    is_gone: Option<bool>,
 }
 
 impl HttpLink {
@@ -124,6 +129,7 @@ impl HttpLink {
             headers,
             inbox: Arc::clone(inbox),
             max_message: hello.max_message,
+            plain_headers: Arc::clone(&hello.plain_headers),
             session: OnceLock::new(),
             version: OnceLock::new(),
             modern: AtomicBool::new(false),
@@ -217,19 +223,22 @@ impl Shared {
     }
 
     async fn post(&self, Outgoing { message, awaits, headers }: Outgoing) -> Result<(), UpstreamError> {
-        let mut headers = headers;
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-        let response = self.target.send(Method::POST, self.with_session(headers), message).await?;
-        if !response.status().is_success() {
-            return match self.failed(response, awaits).await {
-                // No modern server says this without a reason: it has become another, and did nothing.
-                Err(UpstreamError::Status { status: 400 | 404 | 405 | 406, .. }) if self.modern.load(Ordering::Relaxed) => {
-                    Err(self.expire(awaits))
-                }
-                other => other,
-            };
-        }
+        let is_own = headers.get(METHOD).is_some_and(|method| method == "subscriptions/listen");
+        let answer = self.send_in_its_form(message, headers).await?;
+        let response = match answer {
+            Answered::Taken(response) => response,
+            Answered::Refused(refusal) => {
+                return match self.failed(refusal, awaits).await {
+                    // No modern server says this without a reason: it has become another, and did nothing. That it has no stream of changes is one.
+                    Err(UpstreamError::Status { status: 400 | 404 | 405 | 406, .. })
+                        if self.modern.load(Ordering::Relaxed) && !is_own =>
+                    {
+                        Err(self.expire(awaits))
+                    }
+                    other => other,
+                };
+            }
+        };
         let is_modern = self.modern.load(Ordering::Relaxed);
         if let (Some(_), Some(session), false) = (awaits, response.headers().get(&SESSION), is_modern) {
             // Only the first is taken, which is the one on the answer to initialize.
@@ -334,7 +343,7 @@ impl Shared {
     /// The first message on the way of the answer to this request. That the session is gone is told as an error of JSON-RPC too; what says
     /// so later is the answer, since the request may have done something by then (FB74).
     async fn take_first(&self, message: &Bytes, id: u64) -> Result<(), UpstreamError> {
-        if self.is_in_session() && gone::is_told(message, id) && self.is_session_gone().await {
+        if self.is_in_session() && gone::is_told(message, id) && self.is_session_gone().await == Some(true) {
             return Err(self.expire(Some(id)));
         }
         self.inbox.deliver(message, Some(id));
@@ -345,10 +354,7 @@ impl Shared {
         self.session.get().is_some() && !self.modern.load(Ordering::Relaxed)
     }
 
-    async fn failed(&self, response: Response<Body>, awaits: Option<u64>) -> Result<(), UpstreamError> {
-        let status = response.status();
-        let is_json = matches!(Media::of(&response), Media::Json | Media::Unsaid);
-        let body = body::read(response, ERROR_BODY).await.unwrap_or_default();
+    async fn failed(&self, Refusal { status, is_json, body }: Refusal, awaits: Option<u64>) -> Result<(), UpstreamError> {
         // An error that names no request is about the one that it answers .
         let is_ours = |answer: &wire::Response| match &answer.id {
             Some(id) => id.as_u64() == awaits,
@@ -364,7 +370,11 @@ impl Shared {
             _ if self.session.get().is_none() => false,
             None if status == StatusCode::NOT_FOUND => true,
             Some(_) if status != StatusCode::NOT_FOUND && !gone::is_said(&body) => false,
-            _ => self.is_in_session() && gone::may_be(status) && self.is_session_gone().await,
+            // Without an answer to that, what the status says and the words too.
+            _ if self.is_in_session() && gone::may_be(status) => {
+                self.is_session_gone().await.unwrap_or(status == StatusCode::NOT_FOUND && gone::is_said(&body))
+            }
+            _ => false,
         };
         if is_gone {
             return Err(self.expire(awaits));
@@ -379,7 +389,9 @@ impl Shared {
 
     /// Has the server forgotten the session? A ping tells, which does nothing: a request that was refused for another reason must not be
     /// made again, nor a connection be kept on which everything is refused. Those refused meanwhile share one ping's answer.
-    async fn is_session_gone(&self) -> bool {
+    ///
+    /// `None`: it was not answered.
+    async fn is_session_gone(&self) -> Option<bool> {
         let refused = Instant::now();
         let mut last = self.last_ping.lock().await;
         match *last {
@@ -393,7 +405,7 @@ impl Shared {
         }
     }
 
-    async fn ping_says_gone(&self) -> bool {
+    async fn ping_says_gone(&self) -> Option<bool> {
         let own = wire::RequestId::number(PING_ID);
         let ping = wire::request(&own, "ping", Some(&wire::object(&[])));
         let mut headers = HeaderMap::new();
@@ -401,14 +413,16 @@ impl Shared {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let asking = async {
             let response = self.target.send(Method::POST, self.with_session(headers), ping).await.ok()?;
-            if !response.status().is_success() {
-                return Some(gone::may_be(response.status()));
+            let status = response.status();
+            if !status.is_success() {
+                // One that is too busy, or broken, has said nothing.
+                return (gone::may_be(status)).then_some(true);
             }
             let body = body::read(response, ERROR_BODY).await.ok()?;
             Some(gone::is_said(&body))
         };
-        // One that cannot be asked has said nothing.
-        tokio::time::timeout(PING, asking).await.ok().flatten().unwrap_or(false)
+        // Nor has one that cannot be asked.
+        tokio::time::timeout(PING, asking).await.ok().flatten()
     }
 
     /// The server forgot the session: nothing more can come of this connection. `own` is the request that it said so to.
