@@ -19,9 +19,13 @@ check:
 fmt:
     cargo fmt --all
 
-# a speed reading beside hyper and nginx, into docs/benchmarks; the folder has the load generator
-bench folder="../shared/bench" *args:
-    python3 -B tests/load/run.py {{folder}} {{args}}
+# a speed reading beside hyper and nginx, into docs/benchmarks
+bench *args:
+    python3 -B tests/load/run.py {{args}}
+
+# what two and three gateways cost; prints the tables of docs/scaling.md
+scaling *args:
+    python3 -B tests/load/scaling.py {{args}}
 
 # F8 and F9 in full size, release build: 10,000 idle streams, 2,000 slow sockets; the figures are printed
 crowd size="10000":

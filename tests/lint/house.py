@@ -44,7 +44,7 @@ FORBIDDEN = {
         "registry\\.npm" + "js\\.org|py" + "pi\\.org|files\\.python" + "hosted\\.org|deb\\.deb" + "ian\\.org|index\\.cra" + "tes\\.io|static\\.cra" + "tes\\.io"
     ),
 }
-LOCK_FILES = {"Cargo.lock"}
+LOCK_FILES = {"Cargo.lock", "fuzz/Cargo.lock", "tests/load/generator/Cargo.lock"}
 
 findings = []
 

@@ -66,7 +66,7 @@ def first_answer(began):
     raise RuntimeError("the gateway does not answer")
 
 
-def read(programs, binaries, scratch, only):
+def read(programs, scratch, only):
     """Rows of kind `memory`."""
     if only and "portunus" not in only.split(","):
         return

@@ -1,10 +1,9 @@
 """The scaling reading: one, two and three gateways on one Redis behind nginx round robin; what a request costs with each, what the store is
 asked for, and how much it keeps. Writes .test/load/scaling.json and prints the tables that docs/scaling.md has.
 
-    scaling.py GENERATOR [--seconds 6] [--rounds 3] [--people 8] [--connections 3] [--crowd 300]
+    scaling.py [--seconds 6] [--rounds 3] [--people 8] [--connections 3] [--crowd 300]
 
-GENERATOR is the folder with the load generator (`mcpbench`). Everything is on loopback and ended by its own id. Speed of one gateway beside
-other proxies is run.py's.
+The load generator is in generator/. Everything is on loopback and ended by its own id. Speed of one gateway beside other proxies is run.py's.
 """
 
 import argparse
@@ -12,7 +11,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,7 +24,6 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("generator", type=Path)
     parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--people", type=int, default=8, help="people who call at the same time")
@@ -140,11 +137,8 @@ def tables(found):
 
 def main():
     wanted = arguments()
-    generator = wanted.generator.resolve()
-    if not (generator / "mcpbench").is_dir():
-        sys.exit(f"{wanted.generator} is not the load generator's folder: it has no mcpbench")
     SCRATCH.mkdir(parents=True, exist_ok=True)
-    programs, binaries = run.build(generator)
+    programs, binaries = run.build()
     with cluster.backend(programs["echo-server"]):
         found = {"speed": speed(programs, binaries, wanted), "store": store(programs, wanted)}
     (SCRATCH / "scaling.json").write_text(json.dumps(found, indent=1))

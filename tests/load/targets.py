@@ -1,5 +1,5 @@
-"""What is measured: the baselines of the generator's folder, and the gateway in front of servers of each kind. Each target of the
-gateway has a folder with the configuration its users would write, its records and its log. Who measures them is run.py, next door.
+"""What is measured: the baselines, and the gateway in front of servers of each kind. Each target of the gateway has a folder with the
+configuration its users would write, its records and its log. How one is measured stands in measure.py, in which order in run.py.
 """
 
 import json
@@ -11,11 +11,11 @@ HERE = Path(__file__).parent
 GATEWAY_PORT, PROVIDER_PORT, LEGACY_PORT = 3300, 9310, 9311
 GATEWAY = f"http://127.0.0.1:{GATEWAY_PORT}"
 PUBLIC = f"http://localhost:{GATEWAY_PORT}"
+BACKEND = "http://127.0.0.1:9000/mcp"
 # What is behind the gateway: the generator's server answers both eras, so that the gateway finds it modern; ours is legacy alone.
-MODERN = {"url": "http://127.0.0.1:9000/mcp"}
+MODERN = {"url": BACKEND}
 LEGACY = {"url": f"http://127.0.0.1:{LEGACY_PORT}/mcp"}
 
-CALLS = [["call", 1], ["call", 16], ["call", 64]]
 BASELINES = {"direct": "client and server alone", "hyper": "a minimal hyper reverse proxy", "nginx": "nginx as a reverse proxy"}
 
 
@@ -29,9 +29,8 @@ class Cell:
     path: str = "/mcp/echo"
     tool: str = "echo"
     client: str = "legacy"
-    # The generator's own server is started for it, or ours is there already.
+    # Ours, which is there already; or the generator's, which is started for it.
     own_server: bool = True
-    args: list = field(default_factory=list)
 
 
 def cells(programs):
@@ -47,7 +46,7 @@ def cells(programs):
 
 
 def furnish(folder, cell, programs):
-    """The folder of one cell, ready to be started in. Returns the command and its environment."""
+    """The folder of one cell, ready to be started in. Returns the command."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mcp.json").write_text(json.dumps({"mcpServers": cell.servers}, indent=2))
     # As in production: the log of requests is on, and goes to a file.
@@ -67,25 +66,44 @@ def sign_in(cell, people=1):
     return ["node", str(HERE / "sign_in.mjs"), PUBLIC, PUBLIC + cell.path, str(PROVIDER_PORT), str(people)]
 
 
-def write(path, generator, scratch, programs, legacy_server):
-    """Writes the targets file of a batch. `legacy_server` is the process id of our server, which is no noise."""
-    baselines = json.loads((generator / "targets.json").read_text())
-    targets = {name: {**baselines[name], "plan": CALLS, "sessions": 0} for name in BASELINES}
+@dataclass
+class Target:
+    """What measure.py needs to know of anything that is measured."""
+
+    name: str
+    url: str
+    command: list = None
+    folder: Path = None
+    sign_in: list = None
+    arguments: list = field(default_factory=list)
+    # The generator's server has to run; ours is there already.
+    needs_backend: bool = True
+
+    def begin_anew(self):
+        """Nothing is left of an earlier round."""
+        if self.folder:
+            for left in self.folder.glob("records.sqlite*"):
+                left.unlink()
+
+
+def baselines(binaries, scratch):
+    """The client and the server alone, and two proxies between them: `direct` comes first, it tells when the server is up."""
+    folder = scratch / "nginx"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "nginx.conf").write_text((HERE / "nginx.conf").read_text().replace("FOLDER", str(folder)))
+    return [
+        Target("direct", BACKEND),
+        Target("hyper", "http://127.0.0.1:3101/mcp", [binaries / "hyperproxy", "--port", 3101, "--threads", 2]),
+        Target("nginx", "http://127.0.0.1:3200/mcp", ["/usr/sbin/nginx", "-c", folder / "nginx.conf"]),
+    ]
+
+
+def gateways(scratch, programs, legacy_server):
+    """`legacy_server` is the process id of our server, which is no noise."""
     for cell in cells(programs):
         folder = scratch / cell.name.replace(" ", "-")
         arguments = ["--tool", cell.tool] + (["--stateless"] if cell.client == "modern" else [])
-        target = {
-            "cmd": furnish(folder, cell, programs),
-            "cwd": str(folder),
-            "url": GATEWAY + cell.path,
-            "pre": [f"rm -f '{folder}'/records.sqlite*"],
-            "post": " ".join(f"'{word}'" for word in sign_in(cell)),
-            "args": arguments,
-            "plan": CALLS,
-            "sessions": 0,
-        }
         if cell.own_server:
-            target["backend"] = "none"
-            target["args"] += ["--backend-pid", str(legacy_server)]
-        targets[cell.name] = target
-    path.write_text(json.dumps(targets, indent=1))
+            arguments += ["--backend-pid", legacy_server]
+        command = furnish(folder, cell, programs)
+        yield Target(cell.name, GATEWAY + cell.path, command, folder, sign_in(cell), arguments, needs_backend=not cell.own_server)
