@@ -1,5 +1,6 @@
-"""What the tests of deploy/ share: where things are, how long a stop takes, and the doctor (`portunus check`) asked about an
-environment. The tests are next door, in test_image.py, test_kubernetes.py, test_systemd.py and test_compose.py."""
+"""What the tests of deploy/ share: where things are, how long a stop takes, and `portunus check` asked about an environment. The tests of the files by
+themselves are next door, in test_image.py, test_kubernetes.py, test_systemd.py and test_compose.py; what is built and run is in test_built_image.py and
+test_installed.py."""
 
 import os
 import re
@@ -21,6 +22,17 @@ SECRET = "a-secret-of-nobody-that-is-long-enough-0123"
 def run(*command, **options):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, **options)
     return done.returncode, done.stdout + done.stderr
+
+
+def instructions(dockerfile="Dockerfile"):
+    """Of a file of deploy/docker: name and rest of each, continued lines as one."""
+    text = re.sub(r"^ *#.*\n", "", (DEPLOY / "docker" / dockerfile).read_text(), flags=re.M).replace("\\\n", " ")
+    return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
+
+
+def image_variables():
+    """What the image of Dockerfile sets, for whoever runs it."""
+    return dict(word.split("=", 1) for name, rest in instructions() if name == "ENV" for word in rest.split())
 
 
 def documents(path):

@@ -3,7 +3,7 @@
 import re
 import unittest
 
-from desk import DEPLOY, TOOLS, check, documents, longest_stop, run, seconds, with_config
+from desk import DEPLOY, TOOLS, check, documents, image_variables, longest_stop, run, seconds, with_config
 
 FOLDER = DEPLOY / "docker"
 
@@ -21,7 +21,7 @@ class Compose(unittest.TestCase):
     def test_the_gateway_understands_it(self):
         own = {"config.yaml": (FOLDER / "config.yaml").read_text(), "mcp.json": (DEPLOY / "mcp.json").read_text()}
         for service in self.gateways.values():
-            said = with_config(check(service["environment"], own), "5s")
+            said = with_config(check(image_variables() | service["environment"], own), "5s")
             self.assertIn("Redis, redis://valkey:6379", said)
 
     def test_it_is_not_killed_before_it_has_ended(self):

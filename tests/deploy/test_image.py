@@ -1,5 +1,5 @@
-"""deploy/docker/Dockerfile, without building it: in good form, what it copies is there and is enough, and the program needs nothing that the
-image lacks. And deploy/README.md names every file. Run by `./test deploy`."""
+"""deploy/docker/Dockerfile and Dockerfile.node as files: in good form, what is copied is there and is enough, the program needs nothing that the
+image lacks, and README.md starts it as it is meant. And that names every file. They are built and run in test_built_image.py. Run by `./test deploy`."""
 
 import re
 import shutil
@@ -9,16 +9,12 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from desk import DEPLOY, PORTUNUS, ROOT, TOOLS, run
+from desk import DEPLOY, PORTUNUS, ROOT, TOOLS, instructions, longest_stop, run
+from readme import commands
 
 DOCKERFILE = DEPLOY / "docker/Dockerfile"
 # The C library's family, and libgcc, without which Debian has no base image.
 IN_THE_IMAGE = re.compile(r"linux-vdso\.so\.1|(/lib64/)?ld-linux[\w.-]*\.so\.\d|lib(c|m|dl|rt|pthread)\.so\.\d|libgcc_s\.so\.1")
-
-
-def instructions():
-    text = DOCKERFILE.read_text().replace("\\\n", " ")
-    return [tuple(line.split(None, 1)) for line in text.splitlines() if line and not line.startswith("#")]
 
 
 class Image(unittest.TestCase):
@@ -30,7 +26,7 @@ class Image(unittest.TestCase):
         return sources
 
     def test_form(self):
-        code, said = run(TOOLS / "hadolint", "--failure-threshold", "style", DOCKERFILE)
+        code, said = run(TOOLS / "hadolint", "--failure-threshold", "style", DOCKERFILE, DOCKERFILE.with_name("Dockerfile.node"))
         self.assertEqual(code, 0, said)
 
     def test_what_is_copied_is_there_and_is_sent(self):
@@ -74,6 +70,24 @@ class Image(unittest.TestCase):
         code, help_text = run(PORTUNUS, *command[1:], "--help")
         self.assertEqual(code, 0, help_text)
         self.assertIn("ready", help_text)
+
+    def test_the_node_image_changes_nothing_else(self):
+        """It ends with the user that it found, and has no words of its own about what is run."""
+        names = [name for name, _ in instructions("Dockerfile.node")]
+        self.assertEqual([rest for name, rest in instructions("Dockerfile.node") if name == "USER"], ["0:0", dict(instructions())["USER"]])
+        self.assertFalse({"ENTRYPOINT", "CMD", "HEALTHCHECK", "WORKDIR", "STOPSIGNAL"} & set(names))
+
+    def test_it_is_started_as_it_is_meant(self):
+        said = dict(instructions())
+        words = [line for line in commands("One gateway, in a container", "docker build") if line[1] == "run"][0]
+        options = [f"{name} {value}" for name, value in zip(words, words[1:])]
+        self.assertIn(f"--publish 127.0.0.1:3000:{said['EXPOSE']}", options)
+        self.assertIn(f"--volume portunus:{said['VOLUME']}", options)
+        self.assertIn(f"--volume /etc/portunus:{said['WORKDIR']}:ro", options)
+        self.assertEqual(words[-1], "portunus")
+        self.assertGreater(int(words[words.index("--stop-timeout") + 1]), longest_stop("5s"))
+        # Which is how test_built_image.py runs it.
+        self.assertLessEqual({"--read-only", "--tmpfs /tmp", "--cap-drop ALL", "--security-opt no-new-privileges"}, {*words, *options})
 
 
 class Readme(unittest.TestCase):

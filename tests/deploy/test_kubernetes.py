@@ -3,7 +3,7 @@ what it is told there. Run by `./test deploy`."""
 
 import unittest
 
-from desk import DEPLOY, TOOLS, check, documents, longest_stop, run, with_config
+from desk import DEPLOY, TOOLS, check, documents, image_variables, longest_stop, run, with_config
 
 FILE = "kubernetes/portunus.yaml"
 
@@ -25,7 +25,7 @@ class Kubernetes(unittest.TestCase):
             self.assertEqual(said.count(" passed for resource "), len(self.kinds), said)
 
     def test_the_gateway_understands_it(self):
-        environment = {name: value for name, value in self.env.items() if name != "POD_IP"}
+        environment = image_variables() | {name: value for name, value in self.env.items() if name != "POD_IP"}
         said = with_config(check(environment, self.kinds["ConfigMap"]["data"]), self.env["STOP_DELAY"])
         self.assertIn("Redis, redis://valkey:6379", said)
         self.assertEqual((self.env["CLUSTER_LISTEN"], self.env["CLUSTER_URL"]), ("10.1.2.3:7946", "http://10.1.2.3:7946"))
