@@ -31,11 +31,12 @@ export async function startProvider(port, person) {
       code_challenge_methods_supported: ['S256'],
     }),
     '/keys': () => ({ keys: [key] }),
-    '/token': (form) => {
+    '/token': (form, authorization) => {
+      if (!isClient(form, authorization)) return { error: 'invalid_client' };
       const asked = codes.get(form.get('code'));
       codes.delete(form.get('code'));
       const challenge = createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url');
-      if (!asked || challenge !== asked.challenge) return undefined;
+      if (!asked || challenge !== asked.challenge) return { error: 'invalid_grant' };
       return { token_type: 'Bearer', access_token: randomUUID(), expires_in: 300, id_token: idToken(asked) };
     },
   };
@@ -53,10 +54,18 @@ export async function startProvider(port, person) {
     }
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
-    const answer = routes[url.pathname]?.(new URLSearchParams(Buffer.concat(chunks).toString('utf8')));
-    response.writeHead(answer ? 200 : 400, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(answer ?? { error: 'invalid_request' }));
+    const form = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+    const answer = routes[url.pathname]?.(form, request.headers.authorization) ?? { error: 'invalid_request' };
+    response.writeHead(answer.error ? 400 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(answer));
   });
   await new Promise((resolve, reject) => server.listen(port, 'localhost', resolve).once('error', reject));
   return { issuer, stop: () => new Promise((resolve) => server.close(resolve).closeAllConnections()) };
+}
+
+/** Whether the gateway has proven itself, in the header or in the form. */
+function isClient(form, authorization = '') {
+  const basic = Buffer.from(authorization.replace(/^Basic /, ''), 'base64').toString('utf8');
+  const [id, secret] = basic ? basic.split(':').map(decodeURIComponent) : [form.get('client_id'), form.get('client_secret')];
+  return id === CLIENT.id && secret === CLIENT.secret;
 }
