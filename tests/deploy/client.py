@@ -1,6 +1,5 @@
-"""A person with an MCP client at a gateway that the tests started: signs in through the gateway's own OAuth (tests/load/sign_in.mjs, with the provider of
-that folder), says hello, calls tools. Who starts gateways is next door: container.py and machine.py.
-"""
+"""A person with an MCP client at a gateway that the tests started: signs in through the gateway's own OAuth (tests/load/sign_in.mjs, with
+the provider of that folder), says hello, calls tools. Who starts gateways is next door: container.py and machine.py. """
 
 import json
 import socket
@@ -23,6 +22,13 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def must_be_free(port):
+    """Where a port cannot be chosen: another gateway there would be taken for the one that is tested."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
 
 
 def settings(port, provider_port):
@@ -94,7 +100,8 @@ class Client:
 
     def post(self, message):
         """Status and body; the body is the last event where the answer is a stream."""
-        headers = {"content-type": "application/json", "accept": "application/json, text/event-stream", "authorization": f"Bearer {self.token}"}
+        headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+        headers["authorization"] = f"Bearer {self.token}"
         if self.session:
             headers |= {"mcp-session-id": self.session, "mcp-protocol-version": "2025-06-18"}
         request = urllib.request.Request(self.url, json.dumps({"jsonrpc": "2.0", **message}).encode(), headers)

@@ -1,5 +1,6 @@
-"""Runs an image (images.py) as a container runtime does: its files as the root, read-only; its volumes; its user without any capability; its variables; its
-program as process 1. Namespaces of processes and mounts are its own; the network is this machine's, so that what listens there is on loopback.
+"""Runs an image (images.py) as a container runtime does: its files as the root, read-only; its volumes; its user without any capability;
+its variables; its program as process 1. Namespaces of processes and mounts are its own; the network is this machine's, so that what
+listens there is on loopback.
 
 Made of util-linux, since runtimes want cgroups, which not every sandbox gives away. Needs root.
 """
@@ -106,7 +107,8 @@ class Container:
         for entry in Path("/proc").iterdir():
             try:
                 if entry.name.isdigit() and os.readlink(entry / "ns/pid") == own:
-                    found[int(entry.name)] = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines() if ":\t" in line)
+                    lines = (entry / "status").read_text().splitlines()
+                    found[int(entry.name)] = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
             except OSError:
                 continue
         return found

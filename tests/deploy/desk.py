@@ -1,6 +1,6 @@
-"""What the tests of deploy/ share: where things are, how long a stop takes, and `portunus check` asked about an environment. The tests of the files by
-themselves are next door, in test_image.py, test_kubernetes.py, test_systemd.py and test_compose.py; what is built and run is in test_built_image.py and
-test_installed.py."""
+"""What the tests of deploy/ share: where things are, how long a stop takes, and `portunus check` asked about an environment. The tests of
+the files by themselves are next door, in test_image.py, test_kubernetes.py, test_systemd.py and test_compose.py; what is built and run is
+in test_built_image.py and test_installed.py."""
 
 import os
 import re

@@ -1,5 +1,5 @@
-"""The images of deploy/docker, built by buildah from the files as they stand, without an image registry and without compiling anything. In the place of
-the images that they begin with there are others of the same names:
+"""The images of deploy/docker, built by buildah from the files as they stand, without an image registry and without compiling anything.
+In the place of the images that they begin with there are others of the same names:
 
     debian   this machine's Debian, as mmdebstrap makes it (`./test` does that): the program was built for it
     rust     the same, with a `cargo` that hands out the program that is built already

@@ -1,6 +1,6 @@
-"""A Debian machine with systemd, booted in namespaces of its own (processes, mounts, cgroups, names), for as long as a test file runs: what an administrator
-types is typed there. The network is this machine's, so that what listens there is on loopback. Its files are those that mmdebstrap makes (`./test`
-does that), with this machine's Node.js beside them.
+"""A Debian machine with systemd, booted in namespaces of its own (processes, mounts, cgroups, names), for as long as a test file runs:
+what an administrator types is typed there. The network is this machine's, so that what listens there is on loopback. Its files are those
+that mmdebstrap makes (`./test` does that), with this machine's Node.js beside them.
 
 Needs root, and a kernel that lets root mount cgroups and make namespaces.
 """
@@ -77,7 +77,8 @@ class Machine:
             ends.callback(subprocess.run, ["umount", self.cgroups], check=True, timeout=20)
             (self.cgroups / self.cgroup).mkdir()
             ends.callback(self.remove_cgroups)
-            command = ["unshare", "--mount", "--propagation=private", "--pid", "--uts", "--ipc", "--fork", "sh", "-c", SCRIPT, "sh", self.root, self.cgroups / self.cgroup]
+            new = ["unshare", "--mount", "--propagation=private", "--pid", "--uts", "--ipc", "--fork"]
+            command = [*new, "sh", "-c", SCRIPT, "sh", self.root, self.cgroups / self.cgroup]
             with self.log.open("wb") as log:
                 self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             ends.callback(self.power_off)
@@ -119,11 +120,9 @@ class Machine:
 
     def run(self, line, folder="/", timeout=100):
         """What bash makes of a line there: exit code and output."""
-        into = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", f"--wd={self.root_of(folder)}"]
+        namespaces = ["--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root"]
+        into = ["nsenter", f"--target={self.pid}", *namespaces, f"--wd=/proc/{self.pid}/root{folder}"]
         environment = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root", "LANG=C.UTF-8"]
         command = [*into, *environment, "bash", "-o", "pipefail", "-c", line]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         return done.returncode, done.stdout + done.stderr
-
-    def root_of(self, folder):
-        return f"/proc/{self.pid}/root{folder}"

@@ -1,4 +1,5 @@
-"""The package of parrot.mjs, next door, as a registry would have it, and how npx starts it: unpacked into its cache, without asking anybody."""
+"""The package of parrot.mjs, next door, as a registry would have it, and how npx starts it: unpacked into its cache, without asking
+anybody."""
 
 import io
 import json

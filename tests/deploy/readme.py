@@ -1,4 +1,5 @@
-"""The commands of deploy/README.md: each block of shell by the heading it stands under, line by line, so that tests run what people copy."""
+"""The commands of deploy/README.md: each block of shell by the heading it stands under, line by line, so that tests run what people
+copy."""
 
 import re
 import shlex

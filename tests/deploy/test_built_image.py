@@ -1,6 +1,6 @@
-"""deploy/docker/Dockerfile and Dockerfile.node, built and run: the gateway as process 1 of a container that may do nothing, somebody who signs in and calls
-servers on stdio, the commands of deploy/README.md, stopping. Run by `./test deploy`; files alone are looked at in test_image.py.
-"""
+"""deploy/docker/Dockerfile and Dockerfile.node, built and run: the gateway as process 1 of a container that may do nothing, somebody who
+signs in and calls servers on stdio, the commands of deploy/README.md, stopping. Run by `./test deploy`; files alone are looked at in
+test_image.py. """
 
 import json
 import os
@@ -38,7 +38,8 @@ class Case(unittest.TestCase):
         configuration.mkdir(parents=True)
         self.port, self.provider_port = client.free_port(), client.free_port()
         variables = client.settings(self.port, self.provider_port)
-        files = {".env": "".join(f"{name}={value}\n" for name, value in variables.items()), "mcp.json": json.dumps({"mcpServers": self.servers})}
+        lines = [f"{name}={value}\n" for name, value in variables.items()]
+        files = {".env": "".join(lines), "mcp.json": json.dumps({"mcpServers": self.servers})}
         for name, text in files.items():
             (configuration / name).write_text(text)
             (configuration / name).chmod(0o644)

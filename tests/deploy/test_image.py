@@ -1,5 +1,6 @@
-"""deploy/docker/Dockerfile and Dockerfile.node as files: in good form, what is copied is there and is enough, the program needs nothing that the
-image lacks, and README.md starts it as it is meant. And that names every file. They are built and run in test_built_image.py. Run by `./test deploy`."""
+"""deploy/docker/Dockerfile and Dockerfile.node as files: in good form, what is copied is there and is enough, the program needs nothing
+that the image lacks, and README.md starts it as it is meant. And that names every file. They are built and run in test_built_image.py.
+Run by `./test deploy`."""
 
 import re
 import shutil

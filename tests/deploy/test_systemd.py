@@ -1,5 +1,5 @@
-"""deploy/systemd as files: systemd understands every line, of one gateway and of several; finds them closed enough; and the gateway understands
-portunus.env. Installed and started they are in test_installed.py. Run by `./test deploy`."""
+"""deploy/systemd as files: systemd understands every line, of one gateway and of several; finds them closed enough; and the gateway
+understands portunus.env. Installed and started they are in test_installed.py. Run by `./test deploy`."""
 
 import re
 import shutil

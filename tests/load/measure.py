@@ -1,5 +1,5 @@
-"""One target of the speed reading, measured: started, signed in at, called at 1, 16 and 64 connections, ended. What the targets are stands in
-targets.py, the order of measurements in run.py; the generator's programs are in generator/.
+"""One target of the speed reading, measured: started, signed in at, called at 1, 16 and 64 connections, ended. What the targets are
+stands in targets.py, the order of measurements in run.py; the generator's programs are in generator/.
 
 Every process is started here in a group of its own, and is ended here by its own id.
 """
@@ -155,7 +155,8 @@ def attempts(generator, target, token, connections, processes):
         if "rps" not in row:
             raise Failed(f"{connections} connections: {row.get('error', row)}")
         disturbed = row["foreign_cores"] + row["steal_cores"] > generator.noise
-        print(f"{target.name:24s} c={connections:<3d} {row['rps']:9.0f}/s  {row['cpu_us_per_req']:6.1f} µs  errors {row['errors']}", flush=True)
+        figures = f"{row['rps']:9.0f}/s  {row['cpu_us_per_req']:6.1f} µs  errors {row['errors']}"
+        print(f"{target.name:24s} c={connections:<3d} {figures}", flush=True)
         yield {**row, "kind": "load", "target": target.name, "attempt": attempt}
         if not disturbed:
             return

@@ -2,10 +2,9 @@
 
     run.py [--name NAME] [--rounds 3] [--seconds 4] [--attempts 3] [--wait-below 0.15] [--only A,B] [--report-only]
 
-The load generator and the proxy to compare with are in generator/, what a target is stands in targets.py, how one is measured in measure.py, the
-memory readings in memory.py, the table in report.py. Results go to .test/load/results.jsonl, the table to docs/benchmarks/{date}-{NAME}.md.
-Every process is ended by its own id.
-"""
+The load generator and the proxy to compare with are in generator/, what a target is stands in targets.py, how one is measured in
+measure.py, the memory readings in memory.py, the table in report.py. Results go to .test/load/results.jsonl, the table to
+docs/benchmarks/{date}-{NAME}.md. Every process is ended by its own id. """
 
 import argparse
 import json

@@ -1,5 +1,5 @@
-//! One HTTP/1.1 connection to the target, made anew when it is closed: as little code as can be between a request and its answer. What is asked
-//! over it is in session.rs.
+//! One HTTP/1.1 connection to the target, made anew when it is closed: as little code as can be between a request and its answer. What is
+//! asked over it is in session.rs.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
-//! An MCP load generator: one thread, raw TCP, one MCP session on each connection, `tools/call` as fast as answers come. Each call carries a
-//! text of its own that must come back; anything else counts as an error.
+//! An MCP load generator: one thread, raw TCP, one MCP session on each connection, `tools/call` as fast as answers come. Each call
+//! carries a text of its own that must come back; anything else counts as an error.
 //!
 //! ```text
 //! loadgen --url http://127.0.0.1:9000/mcp [--mode call|once] [-c CONNECTIONS] [-d SECONDS] [--warmup SECONDS] [--token BEARER]
 //!         [--tool echo] [--stateless] [--timeout SECONDS] [--pid PID] [--backend-pid PID]
 //! ```
 //!
-//! `call` measures and prints one line of JSON. `once` makes one call, and exits with 0 if it was answered. `--stateless` speaks the revision of
-//! 2026-07-28, otherwise it is that of 2025-06-18. CPU and memory are those of `--pid` and all its descendants. `foreign_cores` is what else kept
-//! the machine busy meanwhile, without the process `--backend-pid`.
+//! `call` measures and prints one line of JSON. `once` makes one call, and exits with 0 if it was answered. `--stateless` speaks the
+//! revision of 2026-07-28, otherwise it is that of 2025-06-18. CPU and memory are those of `--pid` and all its descendants.
+//! `foreign_cores` is what else kept the machine busy meanwhile, without the process `--backend-pid`.
 //!
 //! HTTP is in connection.rs, what is asked and what must be answered in session.rs, what the machine did in usage.rs.
 

@@ -1,5 +1,5 @@
-//! What processes and the machine have used, from /proc. Ticks are hundredths of a second and pages have 4 KiB, as everywhere on Linux but for
-//! the rarest kernels.
+//! What processes and the machine have used, from /proc. Ticks are hundredths of a second and pages have 4 KiB, as everywhere on Linux
+//! but for the rarest kernels.
 
 use std::{collections::HashMap, fs};
 
