@@ -54,7 +54,9 @@ pub(crate) fn params(sent: &Object, client: Era, peer: &Peer, plain: Option<&str
             leave_out_meta(&mut params, &[VERSION, CLIENT, ABLE, LEVEL]);
         }
         (Era::Legacy, Era::Modern) => {
-            with_meta(&mut params, &[(VERSION, r#""2026-07-28""#), (CLIENT, CLIENT_INFO), (ABLE, CAPABILITIES)]);
+            // Who has set no level hears what a legacy server would say by itself (FB84).
+            let level = (LEVEL, r#""info""#);
+            with_meta(&mut params, &[(VERSION, r#""2026-07-28""#), (CLIENT, CLIENT_INFO), (ABLE, CAPABILITIES), level]);
         }
         _ => {}
     }

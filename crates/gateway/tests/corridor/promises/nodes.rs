@@ -6,7 +6,7 @@ use http::Method;
 use portunus_mcp::spec::{Isolation, ServerSpec};
 use portunus_testkit::{
     agent::{Agent, McpClient, Page, Request},
-    mcp_servers::fixture_binary,
+    mcp_servers::{SeenRequest, fixture_binary},
     okta::Person,
     wait::eventually,
 };
@@ -109,18 +109,18 @@ fn shared_child() -> ServerSpec {
     ServerSpec { isolation: Isolation::Shared, ..child }
 }
 
-/// Two people, each at home at a node of their own.
+/// Two people, each at home at a node of their own. Bob's has the child: he is greeted first.
 async fn alice_and_bob(setup: Setup) -> (World, McpClient, McpClient) {
     let world = World::of(Setup { nodes: 2, more_servers: vec![shared_child()], ..setup }).await;
     let mut people = Vec::new();
-    for (name, home) in [("alice", world.at("/mcp")), ("bob", world.at_node(1, "/mcp"))] {
+    for (name, home) in [("bob", world.at_node(1, "/mcp")), ("alice", world.at("/mcp"))] {
         world.okta.sign_in_as(name);
         let browser = world.browser();
         let tokens = world.client("/mcp").await.connect(&browser).await;
         people.push(McpClient::connect(&browser, &home, &tokens.access).await);
     }
-    let bob = people.pop().unwrap();
-    (world, people.pop().unwrap(), bob)
+    let alice = people.pop().unwrap();
+    (world, alice, people.pop().unwrap())
 }
 
 #[tokio::test]
@@ -277,5 +277,22 @@ async fn a_stream_for_another_nodes_user_holds_no_stop_up() {
     let log = world.log.text();
     assert!(!log.contains("did not end in time"), "the stop waited for the stream");
     assert_eq!(mcp.call_text("uuid_add", json!({"a": 1, "b": 1})).await, "2", "its user is where it was");
+    world.close().await;
+}
+
+/// Parity B10, on the way to another node too.
+#[tokio::test]
+async fn a_server_hears_the_request_id_from_whichever_node() {
+    let world = World::of(Setup { nodes: 2, ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mut mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    for url in [world.at("/mcp"), world.at_node(1, "/mcp")] {
+        mcp.url = url;
+        let params = json!({"name": "uuid_echo", "arguments": {"text": "x"}});
+        let answer = mcp.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params})).await.expect(200);
+        let id = answer.header("x-request-id").to_owned();
+        let heard = |request: &SeenRequest| request.headers.get("x-request-id").is_some_and(|value| *value == *id);
+        assert!(world.uuid.seen().iter().any(heard), "{}", mcp.url);
+    }
     world.close().await;
 }
