@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::blame::quote;
+use crate::error_report::quote;
 
 /// More groups than this are not kept, nor longer names.
 const MAX_GROUPS: usize = 1000;

@@ -1,19 +1,19 @@
 //! The doctor's part (`portunus check`): asks a provider everything that a sign-in would need of it, and says of each setting
-//! what was found and what to change. Nobody is signed in. The requests are made in [`crate::trial`].
+//! what was found and what to change. Nobody is signed in. The requests are made in [`crate::probe`].
 
 use std::time::{Duration, Instant};
 
 use portunus_core::ids::ProviderName;
 
 use crate::{
-    blame::Blame,
+    error_report::ErrorReport,
     fetch::DEADLINE,
     oauth2::GithubProvider,
     oidc::{GROUPS_ADVICE, OidcProvider},
     okta, presets,
+    probe::Verdict,
     provider::{IdentityError, Provider as _},
     settings::{Preset, ProviderSettings},
-    trial::Verdict,
 };
 
 /// One thing that was looked at.
@@ -96,7 +96,7 @@ pub async fn diagnose_gently(settings: ProviderSettings, http: &reqwest::Client)
 pub fn of_last_sign_in(provider: &ProviderName, who: &str, no_groups: &str) -> Finding {
     Finding {
         state: State::Unknown,
-        setting: Blame::new(provider.clone()).setting("GROUPS_CLAIM"),
+        setting: ErrorReport::new(provider.clone()).setting("GROUPS_CLAIM"),
         found: format!("at the last sign-in, of {who}, the configured groups claim {no_groups}"),
         advice: Some(format!("{GROUPS_ADVICE}. Then sign in once more")),
     }
@@ -111,15 +111,19 @@ async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Optio
     }
     let groups = settings.clone();
     let provider = OidcProvider::new(settings, http.clone());
-    let blame = provider.blame();
+    let error_report = provider.error_report();
     let metadata = provider.in_time(provider.metadata()).await;
     let issuer = metadata.as_ref().map_or_else(|_| groups.issuer.clone(), |metadata| metadata.issuer.clone());
-    let mut findings = vec![Finding::of(blame.setting("ISSUER"), issuer, &metadata)];
+    let mut findings = vec![Finding::of(error_report.setting("ISSUER"), issuer, &metadata)];
     let Ok(metadata) = metadata else { return findings };
     let began = Instant::now();
     let keys = provider.in_time(provider.keys(&metadata)).await;
     let for_keys = began.elapsed();
-    findings.push(Finding::of(blame.setting("ISSUER"), format!("its signing keys can be read, in {}", shown(for_keys)), &keys));
+    findings.push(Finding::of(
+        error_report.setting("ISSUER"),
+        format!("its signing keys can be read, in {}", shown(for_keys)),
+        &keys,
+    ));
     let Some(ours) = ours else { return findings };
     let authorization = provider.in_time(provider.try_authorization(&metadata, ours.callback)).await;
     findings.push(Finding::judged("redirect URI", ours.callback, &authorization));
@@ -127,21 +131,21 @@ async fn examine(settings: ProviderSettings, http: &reqwest::Client, ours: Optio
     let secret = provider.in_time(provider.try_secret(&metadata, ours.callback)).await;
     let for_token = began.elapsed();
     let found = format!("the token endpoint knows this client and its secret, in {}", shown(for_token));
-    findings.push(Finding::of(blame.setting("SECRET"), found, &secret));
+    findings.push(Finding::of(error_report.setting("SECRET"), found, &secret));
     if secret.is_ok() && provider.is_secret_checked(&metadata, ours.callback).await == Some(false) {
         findings.push(Finding {
             state: State::Wrong,
-            setting: blame.setting("SECRET"),
+            setting: error_report.setting("SECRET"),
             found: "the token endpoint takes any secret: it does not check it".to_owned(),
             advice: Some("Make the client a confidential one at the provider (Keycloak: Client authentication), or take the secret out here".to_owned()),
         });
     }
-    findings.extend(pace(for_token.max(for_keys), blame));
+    findings.extend(pace(for_token.max(for_keys), error_report));
     let sign_out = provider.in_time(provider.try_sign_out(&metadata, ours.signed_out)).await;
     if let Some(sign_out) = sign_out.transpose() {
         findings.push(Finding::judged("sign-out redirect URI", ours.signed_out, &sign_out));
     }
-    findings.extend(groups_scope(&groups, metadata.scopes_supported.as_deref(), blame));
+    findings.extend(groups_scope(&groups, metadata.scopes_supported.as_deref(), error_report));
     findings
 }
 
@@ -150,10 +154,10 @@ fn shown(time: Duration) -> String {
 }
 
 /// A person waits for the token endpoint, and for keys when they are new. `None`: it is quick enough to say no more of it.
-fn pace(slowest: Duration, blame: &Blame) -> Option<Finding> {
+fn pace(slowest: Duration, error_report: &ErrorReport) -> Option<Finding> {
     (slowest > DEADLINE / 2).then(|| Finding {
         state: if slowest > DEADLINE.mul_f64(0.8) { State::Wrong } else { State::Unknown },
-        setting: blame.setting("ISSUER"),
+        setting: error_report.setting("ISSUER"),
         found: format!("the provider is slow: {} for one answer", shown(slowest)),
         advice: Some(format!(
             "A sign-in is given up after {}: find out why the provider, or the way to it, takes so long",
@@ -163,23 +167,27 @@ fn pace(slowest: Duration, blame: &Blame) -> Option<Finding> {
 }
 
 async fn diagnose_github(provider: &GithubProvider, redirect_uri: &str) -> Vec<Finding> {
-    let blame = provider.blame();
+    let error_report = provider.error_report();
     let api = provider.probe(redirect_uri).await;
-    let mut findings = vec![Finding::of(blame.setting("ISSUER"), "the API answers", &api)];
+    let mut findings = vec![Finding::of(error_report.setting("ISSUER"), "the API answers", &api)];
     if api.is_ok() {
         let secret = provider.try_secret(redirect_uri).await;
-        findings.push(Finding::of(blame.setting("SECRET"), "the token endpoint knows this client and its secret", &secret));
+        findings.push(Finding::of(
+            error_report.setting("SECRET"),
+            "the token endpoint knows this client and its secret",
+            &secret,
+        ));
     }
     findings
 }
 
 /// A custom Okta server without the scope `groups` is fine, if its claim comes without it: worth a word.
-fn groups_scope(settings: &ProviderSettings, offered: Option<&[String]>, blame: &Blame) -> Option<Finding> {
+fn groups_scope(settings: &ProviderSettings, offered: Option<&[String]>, error_report: &ErrorReport) -> Option<Finding> {
     let asks = presets::scopes(settings, offered).iter().any(|scope| scope == "groups");
     let is_custom_okta = settings.preset == Preset::Okta && !okta::is_org_server(&settings.issuer);
     (is_custom_okta && !asks).then(|| Finding {
         state: State::Fine,
-        setting: blame.setting("SCOPES"),
+        setting: error_report.setting("SCOPES"),
         found: "the scope `groups` is not asked for: this server does not offer it".to_owned(),
         advice: Some(
             "For rules by group, add a claim `groups` to its ID tokens, for any scope: Security > API > Authorization Servers > this \

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use url::{Host, Url};
 
 use crate::{
-    blame::{Blame, quote},
     cache::Fetched,
+    error_report::{ErrorReport, quote},
     fetch::fetch,
     id_token::ALLOWED,
     okta, presets,
@@ -69,37 +69,41 @@ pub(crate) struct Discovery<'a> {
     pub(crate) http: &'a reqwest::Client,
     pub(crate) reach: Reach<'a>,
     pub(crate) preset: Preset,
-    pub(crate) blame: &'a Blame,
+    pub(crate) error_report: &'a ErrorReport,
 }
 
 impl Discovery<'_> {
     /// Fetches `{issuer}/.well-known/openid-configuration` (section 4) and checks it.
     pub(crate) async fn fetch(&self, patience: Duration) -> Result<Fetched<Metadata>, IdentityError> {
-        let url =
-            Url::parse(&self.address()).map_err(|_| self.blame.misconfigured("the issuer is no URL", self.issuer_hint()))?;
+        let url = Url::parse(&self.address())
+            .map_err(|_| self.error_report.misconfigured("the issuer is no URL", self.issuer_hint()))?;
         let request = self.http.get(self.reach.inside(&url)).header("accept", "application/json");
-        let answer = fetch(request, patience).await.map_err(|trouble| self.blame.trouble("metadata document", &trouble))?;
-        if let Some(error) = self.blame.overload("metadata document", &answer) {
+        let answer =
+            fetch(request, patience).await.map_err(|trouble| self.error_report.trouble("metadata document", &trouble))?;
+        if let Some(error) = self.error_report.overload("metadata document", &answer) {
             return Err(error);
         }
         if let Some(target) = answer.header("location").filter(|_| answer.status.is_redirection()) {
-            return Err(self.blame.misconfigured(
+            return Err(self.error_report.misconfigured(
                 format!("the metadata document is not there: {} leads to {}", answer.status, quote(target)),
-                format!("Set {} to the issuer that answers there; redirects are not followed", self.blame.setting("ISSUER")),
+                format!(
+                    "Set {} to the issuer that answers there; redirects are not followed",
+                    self.error_report.setting("ISSUER")
+                ),
             ));
         }
         if answer.status != StatusCode::OK {
             return Err(self.not_there(answer.status));
         }
         let raw = answer.json().map(RawMetadata).map_err(|error| {
-            self.blame.misconfigured(format!("the metadata document cannot be read: {error}"), self.issuer_hint())
+            self.error_report.misconfigured(format!("the metadata document cannot be read: {error}"), self.issuer_hint())
         })?;
         Ok(Fetched { value: self.check(&raw)?, max_age: answer.max_age() })
     }
 
     fn check(&self, raw: &RawMetadata) -> Result<Metadata, IdentityError> {
         let needed = |name: &str| {
-            let lacks = || self.blame.misconfigured(format!("its metadata has no {name}"), self.issuer_hint());
+            let lacks = || self.error_report.misconfigured(format!("its metadata has no {name}"), self.issuer_hint());
             raw.text(name).ok_or_else(lacks)
         };
         let issuer = needed("issuer")?;
@@ -107,14 +111,14 @@ impl Discovery<'_> {
         if issuer != setting && !presets::is_tenant_by_domain(self.preset, setting, issuer) {
             let found = quote(issuer);
             if Url::parse(issuer).is_ok_and(|issuer| self.reach.is_inside(&issuer)) {
-                return Err(self.blame.misconfigured(
+                return Err(self.error_report.misconfigured(
                     format!("asked at its internal address, it takes that for its issuer: {found:?}"),
                     format!("Tell the provider its public address, {setting:?} (Keycloak: KC_HOSTNAME, and KC_HOSTNAME_BACKCHANNEL_DYNAMIC=true)"),
                 ));
             }
-            return Err(self.blame.misconfigured(
+            return Err(self.error_report.misconfigured(
                 format!("its metadata names the issuer {found:?}, the setting is {setting:?}"),
-                format!("Set {} to exactly {found}", self.blame.setting("ISSUER")),
+                format!("Set {} to exactly {found}", self.error_report.setting("ISSUER")),
             ));
         }
         let endpoint = |name: &str| self.endpoint(name, needed(name)?);
@@ -146,7 +150,7 @@ impl Discovery<'_> {
             scheme_fits && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
         });
         url.ok_or_else(|| {
-            self.blame.misconfigured(
+            self.error_report.misconfigured(
                 format!("its metadata has a {name} that is not an https URL: {:?}", quote(text)),
                 self.issuer_hint(),
             )
@@ -159,7 +163,7 @@ impl Discovery<'_> {
         let fitting: Vec<_> =
             ALLOWED.into_iter().filter(|(name, _)| offered.iter().any(|offer| offer == name)).map(|(_, alg)| alg).collect();
         if fitting.is_empty() {
-            return Err(self.blame.misconfigured(
+            return Err(self.error_report.misconfigured(
                 format!("it signs ID tokens with none of our algorithms, only {:?}", quote(&offered.join(" "))),
                 "Let it sign ID tokens with RS256 or ES256",
             ));
@@ -169,14 +173,18 @@ impl Discovery<'_> {
 
     fn not_there(&self, status: StatusCode) -> IdentityError {
         let hint = match self.preset {
-            Preset::Okta => okta::not_found_hint(self.reach.issuer, &self.blame.setting("ISSUER")),
+            Preset::Okta => okta::not_found_hint(self.reach.issuer, &self.error_report.setting("ISSUER")),
             _ => self.issuer_hint(),
         };
-        self.blame.misconfigured(format!("no metadata document at {} ({status})", self.address()), hint)
+        self.error_report.misconfigured(format!("no metadata document at {} ({status})", self.address()), hint)
     }
 
     fn issuer_hint(&self) -> String {
-        format!("Check that {} is the issuer of an OpenID provider; it is {:?}", self.blame.setting("ISSUER"), self.reach.issuer)
+        format!(
+            "Check that {} is the issuer of an OpenID provider; it is {:?}",
+            self.error_report.setting("ISSUER"),
+            self.reach.issuer
+        )
     }
 
     fn address(&self) -> String {

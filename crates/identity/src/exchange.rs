@@ -8,8 +8,8 @@ use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use crate::{
-    blame::{Blame, quote},
     discovery::TokenAuth,
+    error_report::{ErrorReport, quote},
     fetch::{Answer, DEADLINE, fetch},
     provider::{IdentityError, ProviderRequestSecrets},
     settings::ProviderSettings,
@@ -27,7 +27,7 @@ pub(crate) struct Tokens {
 pub(crate) struct Exchange<'a> {
     pub(crate) http: &'a reqwest::Client,
     pub(crate) settings: &'a ProviderSettings,
-    pub(crate) blame: &'a Blame,
+    pub(crate) error_report: &'a ErrorReport,
     pub(crate) token_endpoint: &'a Url,
     pub(crate) auth: TokenAuth,
 }
@@ -47,8 +47,8 @@ impl Exchange<'_> {
         provider_request: &ProviderRequestSecrets<'_>,
     ) -> Result<Tokens, IdentityError> {
         let request = self.request(code.expose(), provider_request)?;
-        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.blame.trouble("token endpoint", &trouble))?;
-        if let Some(error) = self.blame.overload("token endpoint", &answer) {
+        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.error_report.trouble("token endpoint", &trouble))?;
+        if let Some(error) = self.error_report.overload("token endpoint", &answer) {
             return Err(error);
         }
         // GitHub sends its errors with status 200.
@@ -75,7 +75,7 @@ impl Exchange<'_> {
             (Some(secret), TokenAuth::Basic) => request = request.header("authorization", basic(id, secret)),
             (Some(secret), TokenAuth::Post) => form.extend([("client_id", id), ("client_secret", secret.expose())]),
             (Some(_), TokenAuth::Unsupported) => {
-                return Err(self.blame.misconfigured(
+                return Err(self.error_report.misconfigured(
                     "its token endpoint takes no client secret",
                     "Let this client authenticate with client_secret_basic or client_secret_post",
                 ));
@@ -88,53 +88,53 @@ impl Exchange<'_> {
         let console = self.settings.preset.facts().console;
         let said = format!("the token endpoint answered {} ({})", quote(error), quote(description));
         match error {
-            "invalid_client" | "invalid_request" if is_about_other_proof(description) => self.blame.misconfigured(
+            "invalid_client" | "invalid_request" if is_about_other_proof(description) => self.error_report.misconfigured(
                 said,
                 format!(
                     "Another way of client authentication is set for this client: choose one with a client secret in {console}"
                 ),
             ),
-            "invalid_client" | "incorrect_client_credentials" => self.blame.misconfigured(
+            "invalid_client" | "incorrect_client_credentials" => self.error_report.misconfigured(
                 said,
                 format!(
                     "Check {} and {} against {console}: the secret may be wrong, rotated, or of another application",
-                    self.blame.setting("ID"),
-                    self.blame.setting("SECRET")
+                    self.error_report.setting("ID"),
+                    self.error_report.setting("SECRET")
                 ),
             ),
             // Some have it for a wrong secret (FB62): their words tell.
-            "unauthorized_client" if is_about_other_proof(description) => self.blame.misconfigured(
+            "unauthorized_client" if is_about_other_proof(description) => self.error_report.misconfigured(
                 said,
                 format!(
                     "Another way of client authentication is set for this client: choose `Client Id and Secret` in {console}"
                 ),
             ),
             "unauthorized_client" if is_about_secret(description) => {
-                let (id, secret) = (self.blame.setting("ID"), self.blame.setting("SECRET"));
-                self.blame
+                let (id, secret) = (self.error_report.setting("ID"), self.error_report.setting("SECRET"));
+                self.error_report
                     .misconfigured(said, format!("Check {id} and {secret} against {console}: the secret is wrong or missing"))
             }
             "unauthorized_client" | "unsupported_grant_type" => {
-                self.blame.misconfigured(said, format!("Allow the grant type Authorization Code in {console}"))
+                self.error_report.misconfigured(said, format!("Allow the grant type Authorization Code in {console}"))
             }
-            "redirect_uri_mismatch" => {
-                self.blame.misconfigured(said, format!("Register our callback, exactly as it is in BASE_URL, in {console}"))
-            }
-            "invalid_grant" | "bad_verification_code" => self.blame.refused(
+            "redirect_uri_mismatch" => self
+                .error_report
+                .misconfigured(said, format!("Register our callback, exactly as it is in BASE_URL, in {console}")),
+            "invalid_grant" | "bad_verification_code" => self.error_report.refused(
                 "invalid_grant",
                 description,
                 "The code had expired or was used before: start the sign-in again. If it happens every time, check that the \
                  callback registered at the provider is exactly ours and that the clocks agree",
             ),
-            "temporarily_unavailable" | "server_error" | "slow_down" => self.blame.unavailable(said),
-            _ => self.blame.misconfigured(said, format!("Compare the settings with {console}")),
+            "temporarily_unavailable" | "server_error" | "slow_down" => self.error_report.unavailable(said),
+            _ => self.error_report.misconfigured(said, format!("Compare the settings with {console}")),
         }
     }
 
     fn nonsense(&self, answer: &Answer) -> IdentityError {
-        self.blame.misconfigured(
+        self.error_report.misconfigured(
             format!("the token endpoint answered {} without a token or an OAuth error", answer.status),
-            format!("Check that {} is the issuer of this provider", self.blame.setting("ISSUER")),
+            format!("Check that {} is the issuer of this provider", self.error_report.setting("ISSUER")),
         )
     }
 }

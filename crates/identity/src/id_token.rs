@@ -9,7 +9,7 @@ use portunus_core::{Timestamp, secret::SecretText};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 
-use crate::{blame::quote, jwks::KeySet};
+use crate::{error_report::quote, jwks::KeySet};
 
 /// All the algorithms that are ever accepted: public-key ones. Neither `none` nor a keyed hash is among them.
 pub(crate) const ALLOWED: [(&str, Algorithm); 7] = [

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use crate::{blame::Blame, cache::Fetched, fetch::fetch, provider::IdentityError};
+use crate::{cache::Fetched, error_report::ErrorReport, fetch::fetch, provider::IdentityError};
 
 /// Keys beyond these are not looked at.
 const MAX_KEYS: usize = 100;
@@ -50,24 +50,24 @@ impl KeySet {
     pub(crate) async fn fetch(
         http: &reqwest::Client,
         jwks_uri: &Url,
-        blame: &Blame,
+        error_report: &ErrorReport,
         patience: Duration,
     ) -> Result<Fetched<Self>, IdentityError> {
         let request = http.get(jwks_uri.clone()).header("accept", "application/json");
-        let answer = fetch(request, patience).await.map_err(|trouble| blame.trouble("key set", &trouble))?;
-        if let Some(error) = blame.overload("key set", &answer) {
+        let answer = fetch(request, patience).await.map_err(|trouble| error_report.trouble("key set", &trouble))?;
+        if let Some(error) = error_report.overload("key set", &answer) {
             return Err(error);
         }
-        let hint = || format!("Check that {} is the issuer of an OpenID provider", blame.setting("ISSUER"));
+        let hint = || format!("Check that {} is the issuer of an OpenID provider", error_report.setting("ISSUER"));
         if answer.status != StatusCode::OK {
-            return Err(blame.misconfigured(format!("no key set at {jwks_uri} ({})", answer.status), hint()));
+            return Err(error_report.misconfigured(format!("no key set at {jwks_uri} ({})", answer.status), hint()));
         }
         let keys = Self::parse(&answer.body)
-            .map_err(|error| blame.misconfigured(format!("the key set at {jwks_uri} cannot be read: {error}"), hint()))?;
+            .map_err(|error| error_report.misconfigured(format!("the key set at {jwks_uri} cannot be read: {error}"), hint()))?;
         if keys.0.is_empty() {
             let detail =
                 format!("the key set at {jwks_uri} has no signing key of a kind that we know (RSA, P-256, P-384, Ed25519)");
-            return Err(blame.misconfigured(detail, hint()));
+            return Err(error_report.misconfigured(detail, hint()));
         }
         Ok(Fetched { value: keys, max_age: answer.max_age() })
     }

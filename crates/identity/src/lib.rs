@@ -3,11 +3,11 @@
 //! ([`id_token`]); [`oidc`] ties them together and [`oauth2`] does GitHub. What presets differ in is a table in [`presets`].
 //! [`diagnose`] is the doctor's part.
 
-mod blame;
 mod cache;
 mod claims;
 pub mod diagnose;
 mod discovery;
+mod error_report;
 mod exchange;
 mod fetch;
 mod id_token;
@@ -16,10 +16,10 @@ mod oauth2;
 mod oidc;
 mod okta;
 mod presets;
+mod probe;
 pub mod provider;
 mod reach;
 pub mod settings;
-mod trial;
 mod userinfo;
 
 use std::sync::Arc;

@@ -11,15 +11,15 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    blame::{Blame, quote},
     claims,
     discovery::TokenAuth,
+    error_report::{ErrorReport, quote},
     exchange::{Exchange, Tokens},
     fetch::{Answer, DEADLINE, fetch},
     presets::{self, Facts},
+    probe::Trial,
     provider::{IdentityError, Inbound, Outbound, Provider, ProviderRequestSecrets, SignedIn},
     settings::ProviderSettings,
-    trial::Trial,
 };
 
 /// GitHub, or a GitHub Enterprise Server.
@@ -29,7 +29,7 @@ pub(crate) struct GithubProvider {
     facts: &'static Facts,
     /// `https://github.com`, or the server's own.
     issuer: String,
-    blame: Blame,
+    error_report: ErrorReport,
     http: reqwest::Client,
 }
 
@@ -101,7 +101,7 @@ impl GithubProvider {
         Self {
             facts: settings.preset.facts(),
             issuer: presets::issuer(&settings),
-            blame: Blame::new(settings.name.clone()),
+            error_report: ErrorReport::new(settings.name.clone()),
             settings,
             http,
         }
@@ -109,9 +109,9 @@ impl GithubProvider {
 
     fn url(&self, text: &str) -> Result<Url, IdentityError> {
         Url::parse(text).map_err(|_| {
-            self.blame.misconfigured(
+            self.error_report.misconfigured(
                 format!("{:?} is not a URL", self.issuer),
-                format!("Set {} to https://github.com, or to your server's URL", self.blame.setting("ISSUER")),
+                format!("Set {} to https://github.com, or to your server's URL", self.error_report.setting("ISSUER")),
             )
         })
     }
@@ -127,20 +127,20 @@ impl GithubProvider {
     }
 
     async fn in_time<T>(&self, step: impl Future<Output = Result<T, IdentityError>> + Send) -> Result<T, IdentityError> {
-        let late = |_| Err(self.blame.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
+        let late = |_| Err(self.error_report.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
         timeout(DEADLINE, step).await.unwrap_or_else(late)
     }
 
     async fn sign_in(&self, answer: &Inbound, provider_request: &ProviderRequestSecrets<'_>) -> Result<SignedIn, IdentityError> {
         if let Some(iss) = answer.iss.as_ref().filter(|iss| !self.is_issuer(iss)) {
-            return Err(self.blame.unverified(format!("the answer is from the issuer {:?}", quote(iss))));
+            return Err(self.error_report.unverified(format!("the answer is from the issuer {:?}", quote(iss))));
         }
         if let Some(error) = &answer.error {
             return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
         }
-        let code = answer.code.as_ref().ok_or_else(|| self.blame.unverified("neither a code nor an error came back"))?;
+        let code = answer.code.as_ref().ok_or_else(|| self.error_report.unverified("neither a code nor an error came back"))?;
         let token = self.redeem(code, provider_request).await?.access_token.ok_or_else(|| {
-            self.blame.misconfigured(
+            self.error_report.misconfigured(
                 "the token endpoint gave no access token",
                 format!("Compare the settings with {}", self.facts.console),
             )
@@ -153,7 +153,7 @@ impl GithubProvider {
         let exchange = Exchange {
             http: &self.http,
             settings: &self.settings,
-            blame: &self.blame,
+            error_report: &self.error_report,
             token_endpoint: &token_endpoint,
             auth: TokenAuth::Post,
         };
@@ -162,17 +162,17 @@ impl GithubProvider {
 
     /// Would the token endpoint know us?
     pub(crate) async fn try_secret(&self, redirect_uri: &str) -> Result<(), IdentityError> {
-        let trial = Trial::new();
-        Trial::is_client_known(self.in_time(self.redeem(trial.code(), &trial.provider_request(redirect_uri))).await)
+        let probe = Trial::new();
+        Trial::is_client_known(self.in_time(self.redeem(probe.code(), &probe.provider_request(redirect_uri))).await)
     }
 
-    pub(crate) const fn blame(&self) -> &Blame {
-        &self.blame
+    pub(crate) const fn error_report(&self) -> &ErrorReport {
+        &self.error_report
     }
 
     async fn person(&self, token: &SecretText) -> Result<SignedIn, IdentityError> {
         let user: GithubUser =
-            self.ask("/user", token).await?.ok_or_else(|| self.blame.unverified("the API does not know its own token"))?;
+            self.ask("/user", token).await?.ok_or_else(|| self.error_report.unverified("the API does not know its own token"))?;
         // These need scopes that an administrator may have taken out.
         let emails: Option<Vec<GithubEmail>> = self.ask("/user/emails", token).await?;
         let organisations = self.list("/user/orgs", token, |org: GithubOrg| org.name()).await?;
@@ -215,7 +215,7 @@ impl GithubProvider {
                 return Ok(Listed { names, is_whole: true });
             }
         }
-        tracing::warn!(provider = %self.blame.provider(), path, pages = MAX_PAGES, "GitHub's list goes on; the rest is not read");
+        tracing::warn!(provider = %self.error_report.provider(), path, pages = MAX_PAGES, "GitHub's list goes on; the rest is not read");
         Ok(Listed { names, is_whole: false })
     }
 
@@ -227,17 +227,17 @@ impl GithubProvider {
             .bearer_auth(token.expose())
             .header("accept", "application/vnd.github+json")
             .header("user-agent", "portunus");
-        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.blame.trouble("API", &trouble))?;
-        if let Some(error) = self.blame.overload("API", &answer).or_else(|| self.rate_limit(&answer)) {
+        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.error_report.trouble("API", &trouble))?;
+        if let Some(error) = self.error_report.overload("API", &answer).or_else(|| self.rate_limit(&answer)) {
             return Err(error);
         }
         match answer.status {
             StatusCode::OK => answer.json().map(Some).map_err(|error| {
-                let hint = format!("Check that {} is a GitHub server", self.blame.setting("ISSUER"));
-                self.blame.misconfigured(format!("the API's answer to {path} cannot be read: {error}"), hint)
+                let hint = format!("Check that {} is a GitHub server", self.error_report.setting("ISSUER"));
+                self.error_report.misconfigured(format!("the API's answer to {path} cannot be read: {error}"), hint)
             }),
             status => {
-                tracing::warn!(provider = %self.blame.provider(), %status, path, "GitHub did not answer; see the scopes setting");
+                tracing::warn!(provider = %self.error_report.provider(), %status, path, "GitHub did not answer; see the scopes setting");
                 Ok(None)
             }
         }
@@ -247,17 +247,18 @@ impl GithubProvider {
     fn rate_limit(&self, answer: &Answer) -> Option<IdentityError> {
         let is_used_up = answer.status == StatusCode::FORBIDDEN && answer.header("x-ratelimit-remaining") == Some("0");
         let reset = answer.header("x-ratelimit-reset").unwrap_or("an unknown time");
-        is_used_up.then(|| self.blame.unavailable(format!("the API's rate limit is used up until {} (Unix time)", quote(reset))))
+        is_used_up
+            .then(|| self.error_report.unavailable(format!("the API's rate limit is used up until {} (Unix time)", quote(reset))))
     }
 
     fn redirect_error(&self, error: &str, description: &str) -> IdentityError {
         let said = format!("it answered {} ({})", quote(error), quote(description));
         match error {
             "access_denied" => {
-                self.blame.refused(error, description, "The person cancelled, or an organisation's policy forbids it")
+                self.error_report.refused(error, description, "The person cancelled, or an organisation's policy forbids it")
             }
-            "temporarily_unavailable" | "server_error" => self.blame.unavailable(said),
-            _ => self.blame.misconfigured(said, format!("Compare the settings with {}", self.facts.console)),
+            "temporarily_unavailable" | "server_error" => self.error_report.unavailable(said),
+            _ => self.error_report.misconfigured(said, format!("Compare the settings with {}", self.facts.console)),
         }
     }
 }
@@ -312,7 +313,7 @@ impl Provider for GithubProvider {
     /// Anything short of an outage will do: the API refuses us without a token, and that is an answer too.
     async fn probe(&self, _redirect_uri: &str) -> Result<(), IdentityError> {
         let request = self.http.get(self.api("/meta")?).header("user-agent", "portunus");
-        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.blame.trouble("API", &trouble))?;
-        self.blame.overload("API", &answer).map_or(Ok(()), Err)
+        let answer = fetch(request, DEADLINE).await.map_err(|trouble| self.error_report.trouble("API", &trouble))?;
+        self.error_report.overload("API", &answer).map_or(Ok(()), Err)
     }
 }

@@ -1,7 +1,7 @@
 //! An OpenID Connect provider, generic or preset: [`OidcProvider`]. Each step has a room of its own ([`crate::discovery`],
 //! [`crate::exchange`], [`crate::id_token`], [`crate::userinfo`]); here is their order. GitHub lives in [`crate::oauth2`].
 
-mod trials;
+mod probes;
 
 use std::{
     future::Future,
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    blame::{Blame, quote},
     cache::{Cache, Pace},
     claims::{self, Claims},
     discovery::{Discovery, Metadata},
+    error_report::{ErrorReport, quote},
     exchange::{Exchange, Tokens},
     fetch::DEADLINE,
     id_token::{self, ALLOWED, Expected, Flaw, VerifiedIdToken},
@@ -55,7 +55,7 @@ pub(crate) struct OidcProvider {
     facts: &'static Facts,
     /// As the provider spells it.
     issuer: String,
-    blame: Blame,
+    error_report: ErrorReport,
     http: reqwest::Client,
     metadata: Cache<Metadata>,
     keys: Arc<Cache<KeySet>>,
@@ -71,7 +71,7 @@ impl OidcProvider {
         Self {
             facts: settings.preset.facts(),
             issuer: presets::issuer(&settings),
-            blame: Blame::new(settings.name.clone()),
+            error_report: ErrorReport::new(settings.name.clone()),
             metadata: Cache::new(pace),
             keys: Arc::new(Cache::new(pace)),
             told_of_userinfo: AtomicBool::new(false),
@@ -80,8 +80,8 @@ impl OidcProvider {
         }
     }
 
-    pub(crate) const fn blame(&self) -> &Blame {
-        &self.blame
+    pub(crate) const fn error_report(&self) -> &ErrorReport {
+        &self.error_report
     }
 
     fn reach(&self) -> Reach<'_> {
@@ -89,8 +89,9 @@ impl OidcProvider {
     }
 
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, IdentityError> {
-        presets::check_issuer(&self.settings, &self.blame)?;
-        let discovery = Discovery { http: &self.http, reach: self.reach(), preset: self.settings.preset, blame: &self.blame };
+        presets::check_issuer(&self.settings, &self.error_report)?;
+        let discovery =
+            Discovery { http: &self.http, reach: self.reach(), preset: self.settings.preset, error_report: &self.error_report };
         self.metadata.load(|patience| async move { discovery.fetch(patience).await }).await
     }
 
@@ -99,15 +100,16 @@ impl OidcProvider {
         if self.keys.is_fresh() {
             return;
         }
-        let (keys, http, uri, blame) = (Arc::clone(&self.keys), self.http.clone(), metadata.jwks_uri.clone(), self.blame.clone());
+        let (keys, http, uri, error_report) =
+            (Arc::clone(&self.keys), self.http.clone(), metadata.jwks_uri.clone(), self.error_report.clone());
         tokio::spawn(async move {
             // Whoever needs them meets the error, too.
-            let _ = keys.load(|patience| KeySet::fetch(&http, &uri, &blame, patience)).await;
+            let _ = keys.load(|patience| KeySet::fetch(&http, &uri, &error_report, patience)).await;
         });
     }
 
     pub(crate) async fn keys(&self, metadata: &Metadata) -> Result<Arc<KeySet>, IdentityError> {
-        self.keys.load(|patience| KeySet::fetch(&self.http, &metadata.jwks_uri, &self.blame, patience)).await
+        self.keys.load(|patience| KeySet::fetch(&self.http, &metadata.jwks_uri, &self.error_report, patience)).await
     }
 
     /// The whole step within the deadline (F3).
@@ -115,7 +117,7 @@ impl OidcProvider {
         &self,
         step: impl Future<Output = Result<T, IdentityError>> + Send,
     ) -> Result<T, IdentityError> {
-        let late = |_| Err(self.blame.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
+        let late = |_| Err(self.error_report.unavailable(format!("it took longer than {} ms", DEADLINE.as_millis())));
         timeout(DEADLINE, step).await.unwrap_or_else(late)
     }
 
@@ -130,14 +132,17 @@ impl OidcProvider {
         if let Some(error) = &answer.error {
             return Err(self.redirect_error(error, answer.error_description.as_deref().unwrap_or_default()));
         }
-        let code = answer.code.as_ref().ok_or_else(|| self.blame.unverified("neither a code nor an error came back"))?;
+        let code = answer.code.as_ref().ok_or_else(|| self.error_report.unverified("neither a code nor an error came back"))?;
         // Beside each other: a provider may take its time for both (FB63).
         let (tokens, _) = tokio::join!(self.redeem(code, provider_request, &metadata), self.keys(&metadata));
         let tokens = tokens?;
         let id_token = tokens.id_token.as_ref().ok_or_else(|| {
-            self.blame.misconfigured(
+            self.error_report.misconfigured(
                 "the token endpoint gave no ID token",
-                format!("Put `openid` into {}, and check that the provider speaks OpenID Connect", self.blame.setting("SCOPES")),
+                format!(
+                    "Put `openid` into {}, and check that the provider speaks OpenID Connect",
+                    self.error_report.setting("SCOPES")
+                ),
             )
         })?;
         let verified = self.verify(id_token, provider_request, &metadata, now).await?;
@@ -150,9 +155,9 @@ impl OidcProvider {
     fn check_iss(&self, iss: Option<&str>, metadata: &Metadata) -> Result<(), IdentityError> {
         match iss {
             Some(iss) if iss != metadata.issuer => {
-                Err(self.blame.unverified(format!("the answer is from the issuer {:?}", quote(iss))))
+                Err(self.error_report.unverified(format!("the answer is from the issuer {:?}", quote(iss))))
             }
-            None if metadata.sends_iss => Err(self.blame.unverified(
+            None if metadata.sends_iss => Err(self.error_report.unverified(
                 "the answer does not say which issuer it is from (`iss`), although the provider's metadata promises that it does: one of the two must be \
                  changed there (Keycloak: Client > Advanced > OpenID Connect Compatibility Modes)",
             )),
@@ -166,12 +171,12 @@ impl OidcProvider {
         let Some(since) = since else { return Ok(()) };
         match verified.claims().get("auth_time").and_then(Value::as_f64) {
             Some(at) if at + AUTH_TIME_LEEWAY >= since.as_secs_f64() => Ok(()),
-            Some(_) => Err(self.blame.refused(
+            Some(_) => Err(self.error_report.refused(
                 "login_required",
                 "it did not have the person sign in again",
                 "The application asked for a fresh sign-in (prompt=login or max_age), and `auth_time` of the ID token is from before",
             )),
-            None => Err(self.blame.refused(
+            None => Err(self.error_report.refused(
                 "login_required",
                 "its ID token does not say when the person signed in",
                 "The application asked for a fresh sign-in (prompt=login or max_age): let the provider put `auth_time` into the ID token",
@@ -183,32 +188,34 @@ impl OidcProvider {
     fn redirect_error(&self, error: &str, description: &str) -> IdentityError {
         let is_okta = self.settings.preset == Preset::Okta;
         if okta::is_too_many_groups(description) {
-            return self.blame.refused(TOO_MANY_GROUPS, description, okta::TOO_MANY_GROUPS_HINT);
+            return self.error_report.refused(TOO_MANY_GROUPS, description, okta::TOO_MANY_GROUPS_HINT);
         }
-        let scopes_setting = self.blame.setting("SCOPES");
+        let scopes_setting = self.error_report.setting("SCOPES");
         let own_hint = is_okta.then(|| okta::hint(error, &self.issuer, &scopes_setting)).flatten();
         let hint = |otherwise: String| own_hint.unwrap_or(otherwise);
         let said = format!("it answered {} ({})", quote(error), quote(description));
         let console = self.facts.console;
         match error {
             "temporarily_unavailable" if description.contains("authentication_expired") => {
-                self.blame.refused(TOOK_TOO_LONG, description, "The person took longer than the provider allows")
+                self.error_report.refused(TOOK_TOO_LONG, description, "The person took longer than the provider allows")
             }
-            "temporarily_unavailable" | "server_error" => {
-                self.blame.refused(PROVIDER_ERROR, &format!("{error}: {description}"), "The reason is in the provider's own log")
-            }
+            "temporarily_unavailable" | "server_error" => self.error_report.refused(
+                PROVIDER_ERROR,
+                &format!("{error}: {description}"),
+                "The reason is in the provider's own log",
+            ),
             "invalid_scope" => self
-                .blame
+                .error_report
                 .misconfigured(said, hint(format!("Allow the scopes in {console}, or choose others with {scopes_setting}"))),
             "invalid_request" | "unauthorized_client" | "unsupported_response_type" | "invalid_client" => {
-                self.blame.misconfigured(said, hint(format!("Compare the settings with {console}")))
+                self.error_report.misconfigured(said, hint(format!("Compare the settings with {console}")))
             }
-            "access_denied" => self.blame.refused(
+            "access_denied" => self.error_report.refused(
                 error,
                 description,
                 hint(format!("The person declined, or is not let in: then assign them to this application in {console}")),
             ),
-            _ => self.blame.refused(error, description, hint(format!("See {console}"))),
+            _ => self.error_report.refused(error, description, hint(format!("See {console}"))),
         }
     }
 
@@ -221,7 +228,7 @@ impl OidcProvider {
         let exchange = Exchange {
             http: &self.http,
             settings: &self.settings,
-            blame: &self.blame,
+            error_report: &self.error_report,
             token_endpoint: &metadata.token_endpoint,
             auth: metadata.token_auth,
         };
@@ -274,16 +281,16 @@ impl OidcProvider {
         };
         let mut verdict = check(self.keys(metadata).await?.as_ref());
         if verdict.is_none() {
-            let fetch = |patience: Duration| KeySet::fetch(&self.http, &metadata.jwks_uri, &self.blame, patience);
+            let fetch = |patience: Duration| KeySet::fetch(&self.http, &metadata.jwks_uri, &self.error_report, patience);
             verdict = self.keys.find(asked, check, fetch).await?;
         }
         match verdict.unwrap_or(Err(Flaw::NoKey)) {
             Ok(verified) => Ok(verified),
             Err(Flaw::NoKey) => {
-                Err(self.blame.unverified("the ID token is signed with a key that the provider does not publish"))
+                Err(self.error_report.unverified("the ID token is signed with a key that the provider does not publish"))
             }
-            Err(Flaw::Refused(why)) => Err(self.blame.unverified(format!("the ID token is refused: {why}"))),
-            Err(Flaw::Setting(why)) => Err(self.blame.misconfigured(
+            Err(Flaw::Refused(why)) => Err(self.error_report.unverified(format!("the ID token is refused: {why}"))),
+            Err(Flaw::Setting(why)) => Err(self.error_report.misconfigured(
                 format!("the ID token cannot be taken: {why}"),
                 format!(
                     "Change it in {}: signed with RS256 or ES256, not encrypted, and with fewer claims if it is long",
@@ -312,7 +319,7 @@ impl OidcProvider {
         metadata: &Metadata,
     ) -> Result<Option<Map<String, Value>>, IdentityError> {
         let loaded = async {
-            let claims = match userinfo::load(&self.http, endpoint, access_token, &self.blame).await? {
+            let claims = match userinfo::load(&self.http, endpoint, access_token, &self.error_report).await? {
                 Userinfo::Claims(claims) => claims,
                 Userinfo::Signed(token) => {
                     let expected = Expected {
@@ -323,18 +330,18 @@ impl OidcProvider {
                     };
                     let keys = self.keys(metadata).await?;
                     id_token::verify_userinfo(token.expose(), &expected, &keys).map_err(|flaw| {
-                        self.blame.misconfigured(
+                        self.error_report.misconfigured(
                             format!("what userinfo signed does not verify: {flaw:?}"),
                             "Let it answer as application/json",
                         )
                     })?
                 }
             };
-            userinfo::about(verified.subject(), claims, &self.blame)
+            userinfo::about(verified.subject(), claims, &self.error_report)
         };
         match timeout(USERINFO, loaded)
             .await
-            .unwrap_or_else(|_| Err(self.blame.unavailable("the userinfo endpoint did not answer in time")))
+            .unwrap_or_else(|_| Err(self.error_report.unavailable("the userinfo endpoint did not answer in time")))
         {
             Ok(claims) => Ok(Some(claims)),
             Err(error @ IdentityError::Unverified { .. }) => Err(error),
@@ -407,7 +414,7 @@ impl OidcProvider {
         if !pointers.is_some_and(|names| names.contains_key(groups_claim)) {
             return Ok(());
         }
-        Err(self.blame.refused(
+        Err(self.error_report.refused(
             TOO_MANY_GROUPS,
             "the ID token points elsewhere for groups",
             format!("Let the groups claim hold only groups assigned to the application, in {}", self.facts.console),

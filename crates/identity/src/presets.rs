@@ -1,7 +1,7 @@
 //! What the presets differ in, as a table; behaviour that a table cannot hold lives in [`crate::okta`] and [`entra`].
 
 use crate::{
-    blame::Blame,
+    error_report::ErrorReport,
     okta,
     provider::IdentityError,
     settings::{Preset, ProviderSettings},
@@ -172,17 +172,17 @@ pub(crate) fn scopes(settings: &ProviderSettings, offered: Option<&[String]>) ->
 }
 
 /// Does the setting name one tenant? Microsoft's shared endpoints have an issuer with a placeholder, which can match no token.
-pub(crate) fn check_issuer(settings: &ProviderSettings, blame: &Blame) -> Result<(), IdentityError> {
+pub(crate) fn check_issuer(settings: &ProviderSettings, error_report: &ErrorReport) -> Result<(), IdentityError> {
     if settings.preset != Preset::MicrosoftEntraId {
         return Ok(());
     }
     let shared = ["common", "organizations", "consumers", "{tenant}", "{tenantid}"];
     match settings.issuer.split('/').nth(3) {
-        Some(tenant) if shared.contains(&tenant) => Err(blame.misconfigured(
+        Some(tenant) if shared.contains(&tenant) => Err(error_report.misconfigured(
             format!("the issuer {} is shared by all tenants", settings.issuer),
             format!(
                 "Set {} to your directory's own tenant id, as in https://login.microsoftonline.com/<tenant id>/v2.0 ({})",
-                blame.setting("TENANT_ID"),
+                error_report.setting("TENANT_ID"),
                 ENTRA.console
             ),
         )),
@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn one_tenant_of_microsofts_is_fine() {
-        let blame = Blame::new(ProviderName::from_text("microsoft-entra-id"));
-        let check = |issuer: &str| check_issuer(&settings(Preset::MicrosoftEntraId, issuer), &blame);
+        let error_report = ErrorReport::new(ProviderName::from_text("microsoft-entra-id"));
+        let check = |issuer: &str| check_issuer(&settings(Preset::MicrosoftEntraId, issuer), &error_report);
         assert!(check("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0").is_ok());
         let error = check("https://login.microsoftonline.com/common/v2.0").unwrap_err().to_string();
         assert!(error.contains("AUTH_MICROSOFT_ENTRA_ID_TENANT_ID"), "{error}");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::{
-    blame::Blame,
+    error_report::ErrorReport,
     fetch::{DEADLINE, fetch},
     provider::IdentityError,
 };
@@ -23,15 +23,15 @@ pub(crate) async fn load(
     http: &reqwest::Client,
     endpoint: &Url,
     access_token: &SecretText,
-    blame: &Blame,
+    error_report: &ErrorReport,
 ) -> Result<Userinfo, IdentityError> {
     let request = http.get(endpoint.clone()).bearer_auth(access_token.expose()).header("accept", "application/json");
-    let answer = fetch(request, DEADLINE).await.map_err(|trouble| blame.trouble("userinfo endpoint", &trouble))?;
-    if let Some(error) = blame.overload("userinfo endpoint", &answer) {
+    let answer = fetch(request, DEADLINE).await.map_err(|trouble| error_report.trouble("userinfo endpoint", &trouble))?;
+    if let Some(error) = error_report.overload("userinfo endpoint", &answer) {
         return Err(error);
     }
     if answer.status != StatusCode::OK {
-        return Err(blame.misconfigured(
+        return Err(error_report.misconfigured(
             format!("the userinfo endpoint refused the access token it had just issued ({})", answer.status),
             "Put the groups, name and email claims into the ID token, or let this application use userinfo",
         ));
@@ -42,7 +42,7 @@ pub(crate) async fn load(
         return Ok(Userinfo::Signed(SecretText::new(String::from_utf8_lossy(&answer.body).trim())));
     }
     answer.json().map(Userinfo::Claims).map_err(|_| {
-        blame.misconfigured(
+        error_report.misconfigured(
             "the userinfo endpoint did not answer with JSON, nor with a signed JWT",
             "Let it answer as application/json",
         )
@@ -50,9 +50,13 @@ pub(crate) async fn load(
 }
 
 /// The claims, if they are about the person whom the ID token names: an answer about anybody else is refused (section 5.3.2).
-pub(crate) fn about(subject: &str, claims: Map<String, Value>, blame: &Blame) -> Result<Map<String, Value>, IdentityError> {
+pub(crate) fn about(
+    subject: &str,
+    claims: Map<String, Value>,
+    error_report: &ErrorReport,
+) -> Result<Map<String, Value>, IdentityError> {
     if claims.get("sub").and_then(Value::as_str) != Some(subject) {
-        return Err(blame.unverified("userinfo is about somebody else than the ID token"));
+        return Err(error_report.unverified("userinfo is about somebody else than the ID token"));
     }
     Ok(claims)
 }

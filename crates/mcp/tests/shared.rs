@@ -198,7 +198,7 @@ async fn an_owner_that_leaves_finishes_what_it_has_and_takes_nothing_more() {
     });
     assert!(matches!(answer, Ok(Outcome::Result(_))), "{answer:?}");
     assert!(!nodes.servers[0].is_busy(&name("fixture")), "it can be given up");
-    nodes.servers[0].let_go(&name("fixture")).await;
+    nodes.servers[0].evict_user(&name("fixture")).await;
     *nodes.home.lock().unwrap() = None;
     assert_eq!(ask(&nodes.peer(1).await.unwrap(), "echo", json!({"text": "here"})).await, "here");
 }

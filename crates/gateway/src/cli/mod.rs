@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, env, io::Write as _, path::PathBuf, process::Ex
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    config::{Config, ConfigArgs, Disk, Inspected, Loaded, Mistakes, Sources, Trail},
+    config::{Config, ConfigArgs, Disk, Inspected, Loaded, Mistakes, Sources, WatchedFiles},
     telemetry,
 };
 
@@ -113,7 +113,7 @@ impl ConfigFiles {
     }
 
     /// The same, and which files that were.
-    pub fn load_with_trail(&self) -> (Trail, Result<Loaded, Mistakes>) {
+    pub fn load_with_trail(&self) -> (WatchedFiles, Result<Loaded, Mistakes>) {
         Config::load_with_trail(&self.sources())
     }
 
@@ -158,14 +158,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run_serve(files: &ConfigFiles) -> anyhow::Result<ExitCode> {
-    let (trail, loaded) = files.load_with_trail();
+    let (watched_files, loaded) = files.load_with_trail();
     match loaded {
         Ok(Loaded { config, warnings }) => {
             telemetry::init(config.log);
             for warning in warnings {
                 tracing::warn!(at = %warning.at, "{}", warning.text);
             }
-            run_async(serve::run(config, files.clone(), trail))
+            run_async(serve::run(config, files.clone(), watched_files))
         }
         Err(mistakes) => {
             write!(std::io::stderr(), "{mistakes}\nNothing was started. `portunus check` shows the whole configuration.\n")?;

@@ -1,4 +1,4 @@
-//! Following the configuration: its files are read anew on SIGHUP and when one of them changed ([`Trail`]), and the running gateway is
+//! Following the configuration: its files are read anew on SIGHUP and when one of them changed ([`WatchedFiles`]), and the running gateway is
 //! told ([`crate::gateway::NewConfiguration`]). A configuration with a mistake in it is reported as at start, and nothing changes.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::{
 
 use super::ConfigFiles;
 use crate::{
-    config::{Loaded, ProviderConfig, Trail},
+    config::{Loaded, ProviderConfig, WatchedFiles},
     gateway::{ConnectedProvider, NewConfiguration},
 };
 
@@ -67,7 +67,7 @@ enum Cause {
 pub struct Following {
     pub files: ConfigFiles,
     /// What was read the last time.
-    pub trail: Trail,
+    pub watched_files: WatchedFiles,
     pub providers: Providers,
     pub hangups: Signal,
     /// Changes when another gateway has a new configuration, or may have.
@@ -87,7 +87,7 @@ impl Following {
 
     /// For a signal, which is obeyed at once; for anything else, only when nobody is writing any more.
     async fn wait(&mut self) -> Option<Cause> {
-        let (mut last, mut is_new_elsewhere) = (self.trail.clone(), false);
+        let (mut last, mut is_new_elsewhere) = (self.watched_files.clone(), false);
         let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -102,11 +102,11 @@ impl Following {
                 () = self.tell.closed() => return None,
                 _ = look.tick() => {}
             }
-            let trail = last.clone();
+            let watched_files = last.clone();
             // Files may be on a disk that takes its time.
-            let Ok(now) = tokio::task::spawn_blocking(move || trail.look_again()).await else { continue };
-            if now == last && (is_new_elsewhere || now != self.trail) {
-                return Some(if now == self.trail { Cause::Elsewhere } else { Cause::Change });
+            let Ok(now) = tokio::task::spawn_blocking(move || watched_files.look_again()).await else { continue };
+            if now == last && (is_new_elsewhere || now != self.watched_files) {
+                return Some(if now == self.watched_files { Cause::Elsewhere } else { Cause::Change });
             }
             last = now;
         }
@@ -115,14 +115,14 @@ impl Following {
     /// Reads everything and tells the gateway. `None` when it is gone.
     async fn follow(&mut self, cause: Cause) -> Option<()> {
         let files = self.files.clone();
-        let (trail, loaded) = match tokio::task::spawn_blocking(move || files.load_with_trail()).await {
+        let (watched_files, loaded) = match tokio::task::spawn_blocking(move || files.load_with_trail()).await {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, "the configuration could not be read");
                 return Some(());
             }
         };
-        self.trail = trail;
+        self.watched_files = watched_files;
         let Loaded { config, warnings } = match loaded {
             Ok(loaded) => loaded,
             Err(mistakes) => {

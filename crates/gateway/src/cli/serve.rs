@@ -21,13 +21,13 @@ use super::{
 pub(super) use crate::gateway::open_records;
 use crate::{
     cluster,
-    config::{ClusterConfig, Config, ProviderConfig, StoreConfig, Trail},
+    config::{ClusterConfig, Config, ProviderConfig, StoreConfig, WatchedFiles},
     gateway::{Gateway, Orders},
     net,
 };
 
-/// Runs the gateway. `trail` is what the configuration was read from.
-pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Result<()> {
+/// Runs the gateway. `watched_files` is what the configuration was read from.
+pub async fn run(config: Config, files: ConfigFiles, watched_files: WatchedFiles) -> anyhow::Result<()> {
     // First of all: whoever can connect can also be told to stop, and waits for it to end well.
     let (stop, hangups) = (stop_signals()?, hangups()?);
     let listener = listen(&config)?;
@@ -47,7 +47,7 @@ pub async fn run(config: Config, files: ConfigFiles, trail: Trail) -> anyhow::Re
     let (tell, configurations) = mpsc::channel(1);
     let elsewhere = gateway.new_elsewhere();
     let probing = tokio::spawn(probe(config.providers.clone(), http));
-    let following = tokio::spawn(Following { files, trail, providers, hangups, elsewhere, tell }.run());
+    let following = tokio::spawn(Following { files, watched_files, providers, hangups, elsewhere, tell }.run());
     let ended = gateway.run(listener, Router::new(), Orders { stop, configurations }).await;
     following.abort();
     probing.abort();

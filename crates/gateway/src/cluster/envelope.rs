@@ -19,7 +19,7 @@ use portunus_store::seal::{Place, Sealer};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use super::{Errand, What, bound_headers::BoundHeaders};
+use super::{ForwardedKind, ForwardedRequest, bound_headers::BoundHeaders};
 
 /// How far the clocks of two nodes may be apart (F7), the way included.
 const FRESH: Duration = Duration::from_secs(60);
@@ -34,9 +34,9 @@ struct Letter<T> {
     about: T,
 }
 
-/// What is said of an errand.
+/// What is said of a forwarded request.
 #[derive(Serialize, Deserialize)]
-struct AboutErrand {
+struct AboutRequest {
     /// `None`: the list of tools.
     method: Option<String>,
     server: Option<ServerName>,
@@ -76,9 +76,9 @@ impl<T> Unread<T> {
     }
 }
 
-/// What an envelope said of an errand.
+/// What an envelope said of a forwarded request.
 pub(super) struct Opened {
-    pub(super) what: What,
+    pub(super) what: ForwardedKind,
     pub(super) principal: Principal,
     pub(super) view: View,
     /// Those that the sender bound: of all that came, no others count.
@@ -99,7 +99,7 @@ pub(super) enum Rejected {
 }
 
 /// What is sealed for the one purpose opens for no other.
-fn errand_to(node: &NodeId) -> Place<'_> {
+fn request_to(node: &NodeId) -> Place<'_> {
     Place { table: "cluster", column: "envelope", key: node.as_str().as_bytes() }
 }
 
@@ -120,27 +120,27 @@ impl Envelopes {
     }
 
     /// `headers` are those that go along with it. `None`: it cannot be sealed.
-    pub(super) fn seal(&self, to: &NodeId, errand: &Errand, headers: &HeaderMap) -> Option<String> {
-        let about = AboutErrand {
-            method: match &errand.what {
-                What::Mcp(method) => Some(method.as_str().to_owned()),
-                What::Tools => None,
+    pub(super) fn seal(&self, to: &NodeId, forwarded: &ForwardedRequest, headers: &HeaderMap) -> Option<String> {
+        let about = AboutRequest {
+            method: match &forwarded.what {
+                ForwardedKind::Mcp(method) => Some(method.as_str().to_owned()),
+                ForwardedKind::Tools => None,
             },
-            server: match &errand.view {
+            server: match &forwarded.view {
                 View::All => None,
                 View::One(server) => Some(server.clone()),
             },
-            principal: Principal::clone(&errand.principal),
+            principal: Principal::clone(&forwarded.principal),
             headers: BoundHeaders::of(headers),
         };
-        self.seal_letter(errand_to(to), &errand.body, about)
+        self.seal_letter(request_to(to), &forwarded.body, about)
     }
 
     pub(super) fn open(&self, me: &NodeId, text: &str, received: &HeaderMap) -> Result<Unread<Opened>, Rejected> {
-        let Unread { body, said: about } = self.open_letter::<AboutErrand>(errand_to(me), text)?;
+        let Unread { body, said: about } = self.open_letter::<AboutRequest>(request_to(me), text)?;
         let what = match about.method {
-            None => What::Tools,
-            Some(method) => What::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?),
+            None => ForwardedKind::Tools,
+            Some(method) => ForwardedKind::Mcp(Method::from_bytes(method.as_bytes()).map_err(|_| Rejected::Seal)?),
         };
         let view = about.server.map_or(View::All, View::One);
         let headers = about.headers.take_from(received).ok_or(Rejected::Headers)?;
@@ -202,7 +202,7 @@ mod tests {
         Envelopes::new(sealer, Arc::clone(clock) as _, entropy)
     }
 
-    fn errand(body: &'static str) -> Errand {
+    fn forwarded(body: &'static str) -> ForwardedRequest {
         let principal = Principal {
             user: UserId::of("https://idp.example", "alice"),
             subject: "alice".to_owned(),
@@ -216,9 +216,9 @@ mod tests {
             name: None,
         };
         let view = View::One(ServerName::parse("dice").unwrap());
-        let what = What::Mcp(Method::POST);
+        let what = ForwardedKind::Mcp(Method::POST);
         let reach = ScopeCatalogue::new(Vec::new(), Vec::new()).reach(&principal.scopes);
-        Errand {
+        ForwardedRequest {
             what,
             principal: Arc::new(principal),
             reach,
@@ -238,24 +238,28 @@ mod tests {
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
         let (me, other) = (NodeId::from_text("me"), NodeId::from_text("other"));
         let (sender, receiver) = (envelopes("the common secret", 1, &clock), envelopes("the common secret", 2, &clock));
-        let (errand, none) = (errand("{}"), HeaderMap::new());
-        let letter = sender.seal(&me, &errand, &none).unwrap();
+        let (forwarded, none) = (forwarded("{}"), HeaderMap::new());
+        let letter = sender.seal(&me, &forwarded, &none).unwrap();
         assert_eq!(open(&receiver, &other, &letter, &none, b"{}").err(), Some(Rejected::Seal), "for another node");
         let opened = open(&receiver, &me, &letter, &none, b"{}").ok().unwrap();
-        assert_eq!(opened.principal, *errand.principal);
-        assert_eq!((opened.what, opened.view), (errand.what.clone(), errand.view.clone()));
+        assert_eq!(opened.principal, *forwarded.principal);
+        assert_eq!((opened.what, opened.view), (forwarded.what.clone(), forwarded.view.clone()));
         assert_eq!(open(&receiver, &me, &letter, &none, b"{}").err(), Some(Rejected::Repeated), "a second time");
-        let letter = sender.seal(&me, &errand, &none).unwrap();
+        let letter = sender.seal(&me, &forwarded, &none).unwrap();
         assert_eq!(open(&receiver, &me, &letter, &none, b"{ }").err(), Some(Rejected::Body), "with another body");
         assert_eq!(open(&receiver, &me, &letter, &none, b"{}").err(), Some(Rejected::Repeated), "nor with its own after that");
         let stranger = envelopes("another secret", 3, &clock);
-        assert_eq!(open(&receiver, &me, &stranger.seal(&me, &errand, &none).unwrap(), &none, b"{}").err(), Some(Rejected::Seal));
+        assert_eq!(
+            open(&receiver, &me, &stranger.seal(&me, &forwarded, &none).unwrap(), &none, b"{}").err(),
+            Some(Rejected::Seal)
+        );
         for forged in ["", "AAAA", "not base64!"] {
             assert_eq!(open(&receiver, &me, forged, &none, b"{}").err(), Some(Rejected::Seal));
         }
-        let early = sender.seal(&me, &errand, &none).unwrap();
-        let tools = sender.seal(&me, &Errand { what: What::Tools, view: View::All, ..errand }, &none).unwrap();
-        assert_eq!(open(&receiver, &me, &tools, &none, b"{}").ok().unwrap().what, What::Tools);
+        let early = sender.seal(&me, &forwarded, &none).unwrap();
+        let tools =
+            sender.seal(&me, &ForwardedRequest { what: ForwardedKind::Tools, view: View::All, ..forwarded }, &none).unwrap();
+        assert_eq!(open(&receiver, &me, &tools, &none, b"{}").ok().unwrap().what, ForwardedKind::Tools);
         clock.advance(FRESH + Duration::from_secs(1));
         assert_eq!(open(&receiver, &me, &early, &none, b"{}").err(), Some(Rejected::Stale));
     }
@@ -270,7 +274,7 @@ mod tests {
         let open_order = |text: &str, body: &[u8]| receiver.open_order(&me, text)?.with_body(body);
         assert_eq!(open(&receiver, &me, &seal_order(), &HeaderMap::new(), b"{}").err(), Some(Rejected::Seal));
         assert_eq!(
-            open_order(&sender.seal(&me, &errand("{}"), &HeaderMap::new()).unwrap(), b"{}").err(),
+            open_order(&sender.seal(&me, &forwarded("{}"), &HeaderMap::new()).unwrap(), b"{}").err(),
             Some(Rejected::Seal),
             "nor the reverse"
         );
@@ -290,14 +294,14 @@ mod tests {
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect::<HeaderMap>()
         };
-        let (errand, sent) = (errand("{}"), with(&[("mcp-session-id", "s1")]));
+        let (forwarded, sent) = (forwarded("{}"), with(&[("mcp-session-id", "s1")]));
         for (received, expected) in [
             (with(&[("mcp-session-id", "s1")]), Ok(sent.clone())),
             (with(&[("mcp-session-id", "s1"), ("mcp-method", "tools/list"), ("accept", "*/*")]), Ok(sent.clone())),
             (with(&[("mcp-session-id", "s2")]), Err(Rejected::Headers)),
             (with(&[]), Err(Rejected::Headers)),
         ] {
-            let letter = sender.seal(&me, &errand, &sent).unwrap();
+            let letter = sender.seal(&me, &forwarded, &sent).unwrap();
             let opened = open(&receiver, &me, &letter, &received, b"{}").map(|opened| opened.headers);
             assert_eq!(opened, expected, "{received:?}");
         }

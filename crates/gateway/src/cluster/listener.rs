@@ -1,4 +1,4 @@
-//! Takes errands in from other nodes, on an address of its own that clients have no business with.
+//! Takes forwarded requests in from other nodes, on an address of its own that clients have no business with.
 
 use std::{future::Future, io, net::IpAddr, sync::Arc};
 
@@ -16,7 +16,7 @@ use portunus_mcp::shared::SharedServers;
 use tokio::net::TcpListener;
 
 use super::{
-    Errand, Member,
+    ForwardedRequest, Member,
     envelope::{Opened, Rejected},
     membership::Place,
     relay::{ENVELOPE, PATH, REFUSED},
@@ -39,7 +39,7 @@ const CONNECTIONS_PER_ADDRESS: usize = 4096;
 /// Bytes of orders from one node, whosever messages they carry: each person's are counted at the node that took them from outside (threat 56).
 const BYTES_PER_NODE: usize = 256 * 1024 * 1024;
 
-/// What errands and orders need.
+/// What forwarded requests and orders need.
 #[derive(Clone)]
 pub struct Room {
     pub member: Arc<Member>,
@@ -92,7 +92,7 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
     }
     let reach = mcp.resources.catalogue().reach(&opened.principal.scopes);
     let Opened { what, principal, view, headers } = opened;
-    mcp.here(Errand { what, principal: Arc::new(principal), reach, view, headers, body }).await
+    mcp.here(ForwardedRequest { what, principal: Arc::new(principal), reach, view, headers, body }).await
 }
 
 async fn take_order(State(Listening { room, held }): State<Listening>, request: Request) -> Response {
@@ -128,17 +128,17 @@ fn envelope(headers: &HeaderMap) -> &str {
 }
 
 fn not_ours(rejected: Rejected) -> Response {
-    tracing::warn!(?rejected, "an errand is refused: it is not, or no longer, from a node of ours");
+    tracing::warn!(?rejected, "a forwarded request is rejected: its sender is not a live node");
     refuse(StatusCode::FORBIDDEN)
 }
 
-/// The sender finds out where else; an errand that is passed on twice could go round for ever.
+/// The sender finds out where else; a forwarded request that is passed on twice could go round for ever.
 async fn is_here(member: &Member, tenant: &UserId) -> bool {
     match member.place(tenant).await {
         Ok(Place::Here) => true,
         Ok(Place::At(_)) => false,
         Err(error) => {
-            tracing::warn!(%error, "an errand cannot be served now");
+            tracing::warn!(%error, "a forwarded request cannot be served now");
             false
         }
     }

@@ -35,7 +35,7 @@ const MOST_USERS: u64 = 1_000_000;
 
 /// What a node has of users; and of servers that everybody shares, which are at home somewhere like users and called accordingly.
 #[async_trait]
-pub trait Household: Send + Sync {
+pub trait Ownership: Send + Sync {
     /// Those with a session here.
     fn users(&self) -> Vec<UserId>;
 
@@ -43,7 +43,7 @@ pub trait Household: Send + Sync {
     fn is_busy(&self, user: &UserId) -> bool;
 
     /// They are at home elsewhere: sessions, streams and processes of theirs end here. Their records stay.
-    async fn let_go(&self, user: &UserId);
+    async fn evict_user(&self, user: &UserId);
 }
 
 pub(super) enum Place {
@@ -55,7 +55,7 @@ pub(super) enum Place {
 pub struct MemberParts {
     pub me: Node,
     pub nodes: Arc<dyn NodeStore>,
-    pub household: Arc<dyn Household>,
+    pub ownership: Arc<dyn Ownership>,
     pub sealer: portunus_store::seal::Sealer,
     pub clock: Arc<dyn portunus_core::Clock>,
     pub entropy: Arc<dyn portunus_core::Entropy>,
@@ -65,7 +65,7 @@ pub struct Member {
     pub(super) me: Node,
     pub(super) envelopes: super::envelope::Envelopes,
     nodes: Arc<dyn NodeStore>,
-    household: Arc<dyn Household>,
+    ownership: Arc<dyn Ownership>,
     here: Cache<UserId, Claim>,
     elsewhere: Cache<UserId, Node>,
     /// Claims of an earlier epoch have to be made again.
@@ -73,7 +73,7 @@ pub struct Member {
     /// When the last beat that reached the store began.
     beaten: Mutex<Option<Instant>>,
     /// Which nodes are alive.
-    pub(super) roll: super::roll::Roll,
+    pub(super) live_nodes: super::live_nodes::LiveNodes,
     /// Cancelled when this node is going to stop.
     pub(super) leaving: CancellationToken,
     /// Which of the others gets whoever comes while this one leaves.
@@ -89,17 +89,17 @@ struct Claim {
 impl Member {
     /// Joins: the store knows of this node when it answers.
     pub async fn join(parts: MemberParts) -> Result<Arc<Self>, StoreError> {
-        let MemberParts { me, nodes, household, sealer, clock, entropy } = parts;
+        let MemberParts { me, nodes, ownership, sealer, clock, entropy } = parts;
         let member = Arc::new(Self {
             me,
             envelopes: super::envelope::Envelopes::new(sealer, clock, entropy),
             nodes,
-            household,
+            ownership,
             here: Cache::builder().max_capacity(MOST_USERS).time_to_idle(KEEP_FOR).build(),
             elsewhere: Cache::builder().max_capacity(MOST_USERS).time_to_live(TRUSTED_FOR).build(),
             epoch: AtomicU64::new(0),
             beaten: Mutex::default(),
-            roll: super::roll::Roll::default(),
+            live_nodes: super::live_nodes::LiveNodes::default(),
             leaving: CancellationToken::new(),
             turn: AtomicUsize::new(0),
         });
@@ -141,7 +141,7 @@ impl Member {
         if held.is_some() {
             tracing::warn!(%user, node = %home.id, "a user is at home at another node now");
             self.here.invalidate(user);
-            self.household.let_go(user).await;
+            self.ownership.evict_user(user).await;
         }
         self.elsewhere.insert(user.clone(), home.clone());
         Ok(Place::At(home))
@@ -150,7 +150,7 @@ impl Member {
     /// Nobody moves in any more. Whose calls are under way stays until they have ended; all others have to go. Where there is nobody else,
     /// whoever comes is served here to the end.
     async fn place_while_leaving(&self, user: &UserId, is_held: bool) -> Result<Place, StoreError> {
-        if is_held && self.household.is_busy(user) {
+        if is_held && self.ownership.is_busy(user) {
             return Ok(Place::Here);
         }
         let mut others = self.nodes.list_nodes().await?;
@@ -160,7 +160,7 @@ impl Member {
         }
         if is_held {
             self.here.invalidate(user);
-            self.household.let_go(user).await;
+            self.ownership.evict_user(user).await;
         }
         // Only the store knows whether they have a home already, and it answers by giving them one: given back at once.
         let home = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
@@ -180,7 +180,7 @@ impl Member {
 
     /// Is a call under way of anybody who is at home here?
     pub fn has_work(&self) -> bool {
-        self.household.users().iter().any(|user| self.household.is_busy(user))
+        self.ownership.users().iter().any(|user| self.ownership.is_busy(user))
     }
 
     /// This node is going to stop: its users go elsewhere, as soon as nothing of theirs is under way.
@@ -209,13 +209,13 @@ impl Member {
             tracing::warn!("this node was out of touch: users are asked for again");
         }
         *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
-        self.roll.call(self.nodes.list_nodes().await?);
+        self.live_nodes.call(self.nodes.list_nodes().await?);
         Ok(())
     }
 
     /// Users whose streams are open need not ask for anything for hours.
     async fn renew(&self) {
-        for user in self.household.users() {
+        for user in self.ownership.users() {
             if let Err(error) = self.place(&user).await {
                 tracing::warn!(%error, "a user's home could not be renewed");
                 return;

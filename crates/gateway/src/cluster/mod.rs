@@ -8,11 +8,11 @@ mod address;
 mod bound_headers;
 mod broken;
 mod envelope;
-mod household;
 mod listener;
+mod live_nodes;
 mod membership;
+mod ownership;
 mod relay;
-mod roll;
 mod servers;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -30,9 +30,9 @@ use tokio::time::Instant;
 
 pub use self::{
     address::toward,
-    household::Home,
     listener::{Room as ListenerRoom, serve as listen},
-    membership::{Household, Member, MemberParts},
+    membership::{Member, MemberParts, Ownership},
+    ownership::Home,
     servers::Neighbours,
 };
 use self::{
@@ -46,8 +46,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// What is asked of the MCP half, its token already checked.
 #[derive(Clone, Debug)]
-pub struct Errand {
-    pub what: What,
+pub struct ForwardedRequest {
+    pub what: ForwardedKind,
     pub principal: Arc<Principal>,
     /// What the principal's scopes cover.
     pub reach: Reach,
@@ -57,14 +57,14 @@ pub struct Errand {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum ForwardedKind {
     /// A request on an MCP endpoint.
     Mcp(Method),
     /// The list of tools, as `GET /tools` gives it.
     Tools,
 }
 
-/// The way of an errand to where the user is at home.
+/// The way of a forwarded request to where the user is at home.
 #[derive(Clone)]
 pub enum Cluster {
     /// There is no other node.
@@ -92,62 +92,70 @@ impl Cluster {
         }
     }
 
-    /// Has the errand run at the user's home: by `here`, if that is this node.
-    pub async fn run<F: Future<Output = Response>>(&self, errand: Errand, here: impl Fn(Errand) -> F) -> Response {
+    /// Has the forwarded request run at the user's home: by `here`, if that is this node.
+    pub async fn run<F: Future<Output = Response>>(
+        &self,
+        forwarded: ForwardedRequest,
+        here: impl Fn(ForwardedRequest) -> F,
+    ) -> Response {
         match self {
-            Self::Alone => here(errand).await,
-            Self::Among(others) => others.run(errand, here).await,
+            Self::Alone => here(forwarded).await,
+            Self::Among(others) => others.run(forwarded, here).await,
         }
     }
 }
 
 impl Others {
-    async fn run<F: Future<Output = Response>>(&self, errand: Errand, here: impl Fn(Errand) -> F) -> Response {
-        let user = &errand.principal.user;
+    async fn run<F: Future<Output = Response>>(
+        &self,
+        forwarded: ForwardedRequest,
+        here: impl Fn(ForwardedRequest) -> F,
+    ) -> Response {
+        let user = &forwarded.principal.user;
         let until = Instant::now() + PATIENCE;
         loop {
             let node = match self.member.place(user).await {
-                Ok(Place::Here) => return here(errand).await,
+                Ok(Place::Here) => return here(forwarded).await,
                 Ok(Place::At(node)) => node,
-                Err(error) => return unavailable(&errand, &error),
+                Err(error) => return unavailable(&forwarded, &error),
             };
-            match self.relay.send(&node, &errand).await {
+            match self.relay.send(&node, &forwarded).await {
                 Ok(response) => return response,
                 Err(Undelivered::NotHome | Undelivered::Unreached) => tokio::time::sleep(PAUSE).await,
                 // It may have been done.
-                Err(Undelivered::Broken) => return lost(&errand),
+                Err(Undelivered::Broken) => return lost(&forwarded),
             }
             self.member.ask_again(user);
             if Instant::now() > until {
                 tracing::warn!(%user, node = %node.id, url = node.url, "the node that serves this user does not answer");
-                return lost(&errand);
+                return lost(&forwarded);
             }
         }
     }
 }
 
-fn unavailable(errand: &Errand, error: &StoreError) -> Response {
+fn unavailable(forwarded: &ForwardedRequest, error: &StoreError) -> Response {
     tracing::warn!(%error, "where a user is at home cannot be found out");
-    retry(errand, "the gateway cannot reach its store: try again")
+    retry(forwarded, "the gateway cannot reach its store: try again")
 }
 
 const LOST: &str = "the node that worked on this request is gone: it may or may not have run";
 
-fn lost(errand: &Errand) -> Response {
-    retry(errand, LOST)
+fn lost(forwarded: &ForwardedRequest) -> Response {
+    retry(forwarded, LOST)
 }
 
-fn lost_error(errand: &Errand) -> serde_json::Value {
-    retriable(errand, LOST)
+fn lost_error(forwarded: &ForwardedRequest) -> serde_json::Value {
+    retriable(forwarded, LOST)
 }
 
 /// 503 with a JSON-RPC error for the request, which the client may repeat.
-fn retry(errand: &Errand, text: &str) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], Json(retriable(errand, text))).into_response()
+fn retry(forwarded: &ForwardedRequest, text: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], Json(retriable(forwarded, text))).into_response()
 }
 
-fn retriable(errand: &Errand, text: &str) -> serde_json::Value {
-    let id = match wire::parse(&errand.body) {
+fn retriable(forwarded: &ForwardedRequest, text: &str) -> serde_json::Value {
+    let id = match wire::parse(&forwarded.body) {
         Ok(wire::Message::Request(request)) => serde_json::from_str(request.id.raw()).unwrap_or_default(),
         _ => serde_json::Value::Null,
     };

@@ -1,4 +1,4 @@
-//! Sends an errand to the node where its user is at home, and gives the answer as it comes. What is said about the user is in the envelope;
+//! Sends a forwarded request to the node where its user is at home, and gives the answer as it comes. What is said about the user is in the envelope;
 //! of the client's headers only those that MCP has a use for go along: never its token.
 
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use futures::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use portunus_core::node::Node;
 
-use super::{Errand, Member, broken};
+use super::{ForwardedRequest, Member, broken};
 
-/// Where a node takes errands in.
+/// Where a node takes forwarded requests in.
 pub(super) const PATH: &str = "/errand";
 pub(super) const ENVELOPE: HeaderName = HeaderName::from_static("portunus-envelope");
 /// On answers of the node itself, which no client is to see.
@@ -50,23 +50,27 @@ impl Relay {
         Self { member, http }
     }
 
-    pub(super) async fn send(&self, node: &Node, errand: &Errand) -> Result<Response, Undelivered> {
-        let headers = along(&errand.headers);
-        let envelope = self.member.envelopes.seal(&node.id, errand, &headers).ok_or(Undelivered::Unreached)?;
-        let request =
-            self.http.post(format!("{}{PATH}", node.url)).headers(headers).header(ENVELOPE, envelope).body(errand.body.clone());
+    pub(super) async fn send(&self, node: &Node, forwarded: &ForwardedRequest) -> Result<Response, Undelivered> {
+        let headers = along(&forwarded.headers);
+        let envelope = self.member.envelopes.seal(&node.id, forwarded, &headers).ok_or(Undelivered::Unreached)?;
+        let request = self
+            .http
+            .post(format!("{}{PATH}", node.url))
+            .headers(headers)
+            .header(ENVELOPE, envelope)
+            .body(forwarded.body.clone());
         // What changes nothing may be asked for twice.
-        let is_post = errand.what == super::What::Mcp(http::Method::POST);
+        let is_post = forwarded.what == super::ForwardedKind::Mcp(http::Method::POST);
         let answer = tokio::select! {
             answer = request.send() => answer,
-            // It has the errand and may hang for ever.
-            () = self.member.roll.once_missing(&node.id) => {
-                tracing::debug!(node = %node.id, url = node.url, "the node that has an errand is gone");
+            // It has the forwarded request and may hang for ever.
+            () = self.member.live_nodes.once_missing(&node.id) => {
+                tracing::debug!(node = %node.id, url = node.url, "the node that has a forwarded request is gone");
                 return Err(if is_post { Undelivered::Broken } else { Undelivered::Unreached });
             }
         };
         let answer = answer.map_err(|error| {
-            tracing::debug!(node = %node.id, url = node.url, %error, "an errand was not delivered");
+            tracing::debug!(node = %node.id, url = node.url, %error, "a request was not forwarded");
             if error.is_connect() || !is_post { Undelivered::Unreached } else { Undelivered::Broken }
         })?;
         if answer.headers().contains_key(&REFUSED) {
@@ -86,12 +90,12 @@ impl Relay {
         let body = answer.bytes_stream();
         // A stream without an end must not hold up a node that stops: its client takes it up again through another.
         let leaving = self.member.leaving.clone().cancelled_owned();
-        let missing = self.member.roll.once_missing(&node.id);
-        *response.body_mut() = if lasts_for_ever(errand) {
+        let missing = self.member.live_nodes.once_missing(&node.id);
+        *response.body_mut() = if lasts_for_ever(forwarded) {
             Body::from_stream(body.take_until(futures::future::select(Box::pin(leaving), Box::pin(missing))))
         } else if is_stream(&response) {
-            let is_gone = broken::is_gone(Arc::clone(&self.member), errand.principal.user.clone(), node.clone());
-            let last = format!("event: message\ndata: {}\n\n", super::lost_error(errand));
+            let is_gone = broken::is_gone(Arc::clone(&self.member), forwarded.principal.user.clone(), node.clone());
+            let last = format!("event: message\ndata: {}\n\n", super::lost_error(forwarded));
             Body::from_stream(broken::told(Box::pin(body), is_gone.boxed(), missing.boxed(), last.into()))
         } else {
             Body::from_stream(body)
@@ -101,11 +105,13 @@ impl Relay {
 }
 
 /// What clients listen on: a GET, or `subscriptions/listen`.
-fn lasts_for_ever(errand: &Errand) -> bool {
-    match &errand.what {
-        super::What::Mcp(method) if *method == http::Method::GET => true,
-        super::What::Mcp(_) => errand.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen"),
-        super::What::Tools => false,
+fn lasts_for_ever(forwarded: &ForwardedRequest) -> bool {
+    match &forwarded.what {
+        super::ForwardedKind::Mcp(method) if *method == http::Method::GET => true,
+        super::ForwardedKind::Mcp(_) => {
+            forwarded.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen")
+        }
+        super::ForwardedKind::Tools => false,
     }
 }
 

@@ -71,7 +71,7 @@ impl Owners for Neighbours {
         let request = self.http.post(format!("{}{PATH}", to.url)).header(ENVELOPE, envelope).body(order);
         let answer = tokio::select! {
             answer = tokio::time::timeout(HEAD_WITHIN, request.send()) => answer,
-            () = self.member.roll.once_missing(&to.id) => return Err(Undelivered::Broken),
+            () = self.member.live_nodes.once_missing(&to.id) => return Err(Undelivered::Broken),
         };
         let Ok(answer) = answer else {
             tracing::warn!(node = %to.id, url = to.url, %server, "another node has an order and does not say that it takes it");

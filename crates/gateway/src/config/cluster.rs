@@ -13,7 +13,7 @@ use super::{
 /// Both have defaults that are found out at start, from the way to the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterConfig {
-    /// Where errands of other nodes are taken in.
+    /// Where forwarded requests of other nodes are taken in.
     pub listen: Option<SocketAddr>,
     /// How other nodes reach that address, if it is not simply that address. Without a slash at the end.
     pub url: Option<String>,

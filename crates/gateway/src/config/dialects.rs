@@ -4,7 +4,7 @@
 
 use super::{
     mistake::{Report, Where},
-    near::nearest,
+    suggest::nearest,
     tree::{Entry, Node, Value, joined},
 };
 

@@ -20,7 +20,6 @@ mod limits;
 mod log;
 mod mistake;
 mod mounts;
-mod near;
 mod pinning;
 mod placeholder;
 mod provider;
@@ -36,13 +35,14 @@ mod servers;
 mod shape;
 mod stopping;
 mod store;
-mod stray;
+mod suggest;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod trail;
 mod tree;
+mod unknown_keys;
+mod watched_files;
 mod yaml;
 
 use std::{
@@ -76,9 +76,9 @@ pub use self::{
     sandbox::{Machine, ThisMachine},
     schema::{config_schema, mcp_schema},
     tls::{Authorities, TlsConfig},
-    trail::Trail,
+    watched_files::WatchedFiles,
 };
-use self::{mistake::Report, raw::Raw, trail::Noting};
+use self::{mistake::Report, raw::Raw, watched_files::Noting};
 
 /// The default of [`Config::body_limit`] (threat 47).
 pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -302,11 +302,11 @@ impl Config {
     }
 
     /// The same, and from which files: whether it is one to go on with or not, they are the ones to watch.
-    pub fn load_with_trail(sources: &Sources<'_>) -> (Trail, Result<Loaded, Mistakes>) {
+    pub fn load_with_trail(sources: &Sources<'_>) -> (WatchedFiles, Result<Loaded, Mistakes>) {
         let noting = Noting::new(sources.files);
         let Sources { args, env, cwd, .. } = sources;
         let loaded = Self::load(&Sources { args: args.clone(), env: env.clone(), cwd: cwd.clone(), files: &noting });
-        (noting.trail(), loaded)
+        (noting.watched_files(), loaded)
     }
 
     /// Reads the whole configuration and goes on past every mistake.
@@ -348,7 +348,7 @@ impl Config {
             limits: limits::resolve(&raw, server.body_limit, &mut report),
             production: server.production,
         };
-        stray::warn(&raw, &draft, &mut report);
+        unknown_keys::warn(&raw, &draft, &mut report);
         let mut own_files = noting.paths();
         if let StoreConfig::Sqlite { path } = &draft.store {
             own_files.push(cwd.join(path));

@@ -9,11 +9,11 @@ use super::{
     ProviderConfig, allow, issuer,
     log::not_one_of,
     mistake::Report,
-    near::nearest,
     placeholder::is_placeholder,
     providers::{Named, preset_of},
     raw::{Raw, Written, WrittenSecret, written},
     server::without_credentials,
+    suggest::nearest,
     tables,
 };
 

@@ -7,9 +7,9 @@ use portunus_identity::settings::Preset;
 use super::{
     ProviderConfig,
     mistake::{Report, Where},
-    near::nearest,
     provider::{prefix, resolve_one},
     raw::{Raw, Written, written},
+    suggest::nearest,
     tables,
     tree::Item,
 };

@@ -10,9 +10,9 @@ use portunus_core::{
 
 use super::{
     mistake::{Report, Where},
-    near::nearest,
     raw::{Raw, Written, written},
     shape::quoted,
+    suggest::nearest,
     tree::Item,
 };
 

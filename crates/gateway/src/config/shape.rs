@@ -7,8 +7,8 @@ use super::{
     environment::Environment,
     expand::{expand, pieces},
     mistake::{Report, Where},
-    near::nearest,
     quantity,
+    suggest::nearest,
     tree::{Entry, Node, Value, joined},
 };
 

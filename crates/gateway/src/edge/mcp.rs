@@ -24,7 +24,7 @@ use super::{
     protect::scope::{self, ScopeAllow},
     tools,
 };
-use crate::cluster::{Cluster, Errand, What};
+use crate::cluster::{Cluster, ForwardedKind, ForwardedRequest};
 
 #[derive(Clone)]
 pub struct McpRoom {
@@ -81,29 +81,37 @@ impl McpRoom {
                 return response;
             }
         };
-        let response =
-            self.run(Errand { what: What::Mcp(parts.method), principal, reach, view, headers: parts.headers, body }).await;
+        let response = self
+            .run(ForwardedRequest {
+                what: ForwardedKind::Mcp(parts.method),
+                principal,
+                reach,
+                view,
+                headers: parts.headers,
+                body,
+            })
+            .await;
         drop(permit);
         response
     }
 
-    /// Has the errand run where its user is at home.
-    pub async fn run(&self, errand: Errand) -> Response {
-        self.cluster.run(errand, |errand| self.here(errand)).await
+    /// Has the forwarded request run where its user is at home.
+    pub async fn run(&self, forwarded: ForwardedRequest) -> Response {
+        self.cluster.run(forwarded, |forwarded| self.here(forwarded)).await
     }
 
-    /// Runs the errand on this node.
-    pub async fn here(&self, errand: Errand) -> Response {
-        let Errand { what, principal, reach, view, headers, body } = errand;
+    /// Runs the forwarded request on this node.
+    pub async fn here(&self, forwarded: ForwardedRequest) -> Response {
+        let ForwardedRequest { what, principal, reach, view, headers, body } = forwarded;
         let allow = Arc::new(ScopeAllow::new(reach));
         // Set by the edge of whichever node took the request.
         let request_id = headers.get("x-request-id").cloned();
         let caller = Caller { principal: Arc::clone(&principal), view, allow, request_id };
         let answer = match what {
-            What::Tools => return tools::answer(&self.hub.tools(caller).await),
-            What::Mcp(Method::POST) => self.hub.post(caller, &headers, body).await,
-            What::Mcp(Method::DELETE) => self.hub.delete(caller, &headers).await,
-            What::Mcp(_) => self.hub.get(caller, &headers).await,
+            ForwardedKind::Tools => return tools::answer(&self.hub.tools(caller).await),
+            ForwardedKind::Mcp(Method::POST) => self.hub.post(caller, &headers, body).await,
+            ForwardedKind::Mcp(Method::DELETE) => self.hub.delete(caller, &headers).await,
+            ForwardedKind::Mcp(_) => self.hub.get(caller, &headers).await,
         };
         let refused = answer.refused.clone();
         let mut response = respond(answer);

@@ -19,7 +19,7 @@ use portunus_core::{
 use portunus_mcp::hub::{ServerTool, View};
 
 use super::{browser::PageContext, mcp::McpRoom, oauth_answers, protect::bearer::Bearer};
-use crate::cluster::{Errand, What};
+use crate::cluster::{ForwardedKind, ForwardedRequest};
 
 #[derive(Clone)]
 pub struct ToolsRoom {
@@ -52,7 +52,7 @@ async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
     };
     let reach = room.resources.catalogue().reach(&principal.scopes);
     let (headers, body) = (HeaderMap::new(), Bytes::new());
-    room.mcp.run(Errand { what: What::Tools, principal, reach, view: View::All, headers, body }).await
+    room.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, reach, view: View::All, headers, body }).await
 }
 
 /// The list, as the hub of the user's home has it.

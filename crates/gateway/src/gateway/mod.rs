@@ -164,7 +164,7 @@ impl Gateway {
         let parts = MemberParts {
             me,
             nodes: Arc::clone(&self.ground.stores.nodes),
-            household: Arc::new(Home { hub: Arc::clone(&self.ground.hub), shared: Arc::clone(&self.machinery.shared) }),
+            ownership: Arc::new(Home { hub: Arc::clone(&self.ground.hub), shared: Arc::clone(&self.machinery.shared) }),
             sealer: self.machinery.sealer.clone(),
             clock,
             entropy,

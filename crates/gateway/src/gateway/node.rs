@@ -1,4 +1,4 @@
-//! What makes a gateway one of several: its listener for the others' errands, from the first of them to the last.
+//! What makes a gateway one of several: its listener for the others' forwarded requests, from the first of them to the last.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::reload::Live;
 use crate::cluster::{self, ListenerRoom, Member};
 
-/// A node that is known to the others, and does not take errands yet.
+/// A node that is known to the others, and does not take forwarded requests yet.
 pub(super) struct RunningNode {
     pub(super) member: Arc<Member>,
     pub(super) listener: TcpListener,

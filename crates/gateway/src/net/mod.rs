@@ -72,7 +72,7 @@ impl NetSettings {
 pub struct NetError(#[from] reqwest::Error);
 
 /// Makes an HTTP client: rustls with the machine's trusted roots, no cookies, and
-/// - no redirects: an answer that points elsewhere is an answer, not an errand (threat 26);
+/// - no redirects: an answer that points elsewhere is an answer, not a forwarded request (threat 26);
 /// - no proxies: `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` are not honoured, so that where a secret is sent stands in our
 ///   own configuration only.
 pub fn client(settings: NetSettings) -> Result<Client, NetError> {

@@ -315,9 +315,9 @@ impl World {
 
     /// Starts one more gateway on the same records, whose clock is so many seconds ahead of the world's.
     pub(crate) async fn add_node_ahead(&mut self, seconds: i64) {
-        let (listener, errands) =
+        let (listener, forwarded_requests) =
             (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let gateway = self.gateway(self.clock_ahead(seconds)).await.join(errands, None).await.unwrap();
+        let gateway = self.gateway(self.clock_ahead(seconds)).await.join(forwarded_requests, None).await.unwrap();
         self.others.push((listener.local_addr().unwrap(), Some(Running::start(gateway, listener))));
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use portunus_core::ids::ProviderName;
 
 use super::*;
-use crate::blame::Blame;
+use crate::error_report::ErrorReport;
 
 const SHORT: Duration = Duration::from_millis(60);
 const LONG: Duration = Duration::from_secs(600);
@@ -22,7 +22,7 @@ impl Published {
         let value = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         tokio::task::yield_now().await;
         if self.down.load(Ordering::SeqCst) {
-            return Err(Blame::new(ProviderName::from_text("x")).unavailable("down"));
+            return Err(ErrorReport::new(ProviderName::from_text("x")).unavailable("down"));
         }
         Ok(Fetched { value, max_age })
     }

@@ -17,13 +17,13 @@ impl Hub {
 
     /// The user goes on elsewhere: what is under way here is broken off, sessions and streams end, and connections to servers that are the
     /// user's alone are closed. What is written down of the sessions stays, so that they can be taken on.
-    pub async fn let_go(&self, user: &UserId) {
+    pub async fn evict_user(&self, user: &UserId) {
         let sessions = self.inner.sessions.of_user(user);
         for session in &sessions {
             self.inner.sessions.remove(session);
             session.ended.cancel();
         }
-        self.inner.waiting.let_go(user);
+        self.inner.waiting.evict_user(user);
         // First the connections that end: only those that are everybody's need to hear what the sessions no longer want.
         self.inner.servers.close_user(user).await;
         for session in &sessions {

@@ -53,7 +53,7 @@ impl Waiting {
     }
 
     /// Nothing of this user's waits any more.
-    pub(crate) fn let_go(&self, user: &UserId) {
+    pub(crate) fn evict_user(&self, user: &UserId) {
         locked(&self.waiters).retain(|_, waiter| waiter.user != *user);
     }
 }

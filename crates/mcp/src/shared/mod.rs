@@ -122,7 +122,7 @@ impl SharedServers {
     }
 
     /// The server is at home at another node: its child here ends.
-    pub async fn let_go(&self, server: &ServerName) {
+    pub async fn evict_user(&self, server: &ServerName) {
         self.upstreams.close_shared(server).await;
     }
 

@@ -208,7 +208,7 @@ async fn a_user_who_is_let_go_goes_on_elsewhere() {
         tokio::spawn(async move { hub.post(caller, &headers, body.into()).await })
     };
     until("the subscription is written down", || list_cache.is_keeping.load(Ordering::SeqCst)).await;
-    first.let_go(&client.caller.principal.user).await;
+    first.evict_user(&client.caller.principal.user).await;
     assert!(first.users().is_empty());
     list_cache.keeps_slowly.store(false, Ordering::SeqCst);
     subscribing.await.unwrap();

@@ -64,7 +64,7 @@ impl Nodes {
     pub(crate) async fn kill(&self, n: usize) {
         self.dead[n].cancel();
         *self.home.lock().unwrap() = None;
-        self.servers[n].let_go(&name("fixture")).await;
+        self.servers[n].evict_user(&name("fixture")).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything there is, out of Redis and into it, while [`scan`](super::scan) names the keys that no list names. [`export`] goes through
 //! the shards, [`grants`] takes a grant and its tokens at one moment, [`import`] writes. That nobody opens what is half written, an
-//! unfinished import says in a key of its own, which [`super::sentinel`] looks at.
+//! unfinished import says in a key of its own, which [`super::key_check`] looks at.
 
 pub(super) mod export;
 mod grants;

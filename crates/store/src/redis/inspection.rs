@@ -22,10 +22,10 @@ use super::{
     connection::Connection,
     database::Database,
     failure::told,
+    key_check,
     keys::{Keys, Shard},
     open::{OpenError, RedisOptions},
     scan::Scan,
-    sentinel,
 };
 use crate::{
     inspection::{Findings, Inspection},
@@ -41,7 +41,7 @@ const MOTION: Duration = Duration::from_millis(300);
 pub async fn look(options: RedisOptions, sealer: Sealer) -> Result<(), OpenError> {
     let address = options.address.to_string();
     let database = reach(options, sealer, &address)?;
-    if sentinel::look(&database, &address).await? { Err(OpenError::HalfRestored { address }) } else { Ok(()) }
+    if key_check::look(&database, &address).await? { Err(OpenError::HalfRestored { address }) } else { Ok(()) }
 }
 
 fn reach(options: RedisOptions, sealer: Sealer, address: &str) -> Result<Database, OpenError> {
@@ -56,7 +56,7 @@ pub async fn inspect(options: RedisOptions, sealer: Sealer, now: Timestamp) -> R
     let failed = |error| OpenError::store(&address, error);
     let database = reach(options, sealer, &address)?;
     let mut findings = Findings::default();
-    if sentinel::look(&database, &address).await? {
+    if key_check::look(&database, &address).await? {
         const ADVICE: &str = "no gateway starts on it: run `portunus restore --replace` again";
         findings.of_store(&address, "a restore is under way, or broke off", ADVICE);
     }

@@ -17,11 +17,11 @@ use super::{
     durability,
     grants::RedisGrantStore,
     invalidations::RedisInvalidationStore,
+    key_check::{self, Purpose},
     keys::Keys,
     logins::RedisLoginStore,
     nodes::RedisNodeStore,
     pins::RedisPinStore,
-    sentinel::{self, Purpose},
     sessions::RedisSessionStore,
     tasks::RedisTaskStore,
     transactions::RedisTransactionStore,
@@ -103,7 +103,7 @@ async fn open_for(options: RedisOptions, sealer: Sealer, purpose: Purpose) -> Re
     let database = Database { connection, keys: Keys::new(options.prefix, options.address.database), sealer };
     let begun = Instant::now();
     loop {
-        match sentinel::check(&database, &address, purpose).await {
+        match key_check::check(&database, &address, purpose).await {
             Err(OpenError::Store { cause: StoreError::Unavailable(why), .. })
                 if begun.elapsed() < START_PATIENCE && !is_refusal(&why) =>
             {

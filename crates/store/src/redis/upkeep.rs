@@ -14,9 +14,9 @@ use portunus_core::{
 use super::{
     database::{Database, answer, get},
     epochs::Owners,
+    key_check,
     keys::{Expiring, GrantPlace, Shard},
     script::{self, Call},
-    sentinel,
 };
 
 /// Records deleted in one step, so that a long purge lets others in between.
@@ -47,7 +47,7 @@ impl Upkeep for RedisUpkeep {
     }
 
     async fn reseal(&self) -> Result<(), StoreError> {
-        sentinel::renew_open(&self.0).await
+        key_check::renew_open(&self.0).await
     }
 }
 

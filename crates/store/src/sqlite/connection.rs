@@ -1,5 +1,5 @@
 //! The database file and the connections to it: created private, checked to be ours, set up to lose nothing. Next door:
-//! [`super::migrations`] lays the tables, [`super::sentinel`] checks the secret, [`super::database`] runs the work.
+//! [`super::migrations`] lays the tables, [`super::key_check`] checks the secret, [`super::database`] runs the work.
 
 use std::{
     fs, io,

@@ -22,7 +22,7 @@ use tokio::{
 use super::{
     connection::{self, OpenError},
     failure::Failure,
-    migrations, sentinel,
+    key_check, migrations,
 };
 use crate::seal::Sealer;
 
@@ -54,7 +54,7 @@ impl Database {
         migrations::check(&writer, path)?;
         connection::set_up_writer(&writer, path)?;
         migrations::apply(&mut writer, path)?;
-        sentinel::check(&mut writer, &sealer, path)?;
+        key_check::check(&mut writer, &sealer, path)?;
         let readers = (0..READERS).map(|_| connection::connect_reader(path)).collect::<Result<Vec<_>, _>>()?;
 
         let (write_sender, mut write_queue) = mpsc::channel(QUEUE);

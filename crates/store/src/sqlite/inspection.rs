@@ -9,8 +9,8 @@ use super::{
     archive::export::{Portion, everything, shown},
     connection::{self, OpenError},
     failure::Failure,
+    key_check::{self, SEALED},
     migrations,
-    sentinel::{self, SEALED},
 };
 use crate::{
     inspection::{Findings, Inspection},
@@ -112,7 +112,7 @@ pub fn inspect(path: &Path, sealer: &Sealer) -> Result<Inspection, OpenError> {
     let mut connection = connection::connect_reader(path)?;
     let db = connection.transaction().map_err(failed)?;
     migrations::check_current(&db, path)?;
-    sentinel::look(&db, sealer, path)?;
+    key_check::look(&db, sealer, path)?;
     let mut findings = Findings::default();
     let steps: [Step; 5] = [of_its_own, read_all, count_seals, fit_together, foreign_keys];
     for step in steps {

@@ -13,11 +13,11 @@ mod grants;
 mod grants_of;
 mod inspection;
 mod invalidations;
+mod key_check;
 mod logins;
 mod migrations;
 mod nodes;
 mod pins;
-mod sentinel;
 mod sessions;
 mod tasks;
 #[cfg(test)]

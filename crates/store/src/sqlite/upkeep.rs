@@ -9,7 +9,7 @@ use portunus_core::{
 };
 use rusqlite::params;
 
-use super::{database::Database, sentinel};
+use super::{database::Database, key_check};
 
 /// Rows deleted in one job, so that a long purge lets others write in between.
 const CHUNK: usize = 500;
@@ -64,7 +64,7 @@ impl Upkeep for SqliteUpkeep {
 
     async fn reseal(&self) -> Result<(), StoreError> {
         let sealer = Arc::clone(&self.0.sealer);
-        self.0.write(move |db| sentinel::renew_open(db, &sealer)).await
+        self.0.write(move |db| key_check::renew_open(db, &sealer)).await
     }
 }
 

@@ -56,11 +56,11 @@ impl NodeStore for OneHome {
 #[derive(Default)]
 struct Rooms {
     is_busy: AtomicBool,
-    let_go: AtomicUsize,
+    evict_user: AtomicUsize,
 }
 
 #[async_trait]
-impl Household for Rooms {
+impl Ownership for Rooms {
     fn users(&self) -> Vec<UserId> {
         Vec::new()
     }
@@ -69,8 +69,8 @@ impl Household for Rooms {
         self.is_busy.load(Ordering::SeqCst)
     }
 
-    async fn let_go(&self, _: &UserId) {
-        self.let_go.fetch_add(1, Ordering::SeqCst);
+    async fn evict_user(&self, _: &UserId) {
+        self.evict_user.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -79,7 +79,7 @@ async fn member() -> (Arc<OneHome>, Arc<Rooms>, Arc<Member>) {
     let parts = MemberParts {
         me: node("me"),
         nodes: Arc::clone(&store) as _,
-        household: Arc::clone(&rooms) as _,
+        ownership: Arc::clone(&rooms) as _,
         sealer: Sealer::new(&[SecretText::new("a secret of the tests")], entropy.clone()).unwrap(),
         clock: Arc::new(SystemClock),
         entropy,
@@ -135,10 +135,10 @@ async fn a_node_out_of_touch_serves_nobody_and_lets_go_of_whom_it_lost() {
     until_placed(&member, "nowhere").await;
     // Meanwhile it was taken for dead.
     *store.home.lock().unwrap() = Some(node("other"));
-    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 0);
+    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 0);
     store.is_down.store(false, Ordering::SeqCst);
     until_placed(&member, "other").await;
-    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 1);
+    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ async fn a_node_out_of_touch_asks_again_and_may_have_lost_nobody() {
     store.is_down.store(false, Ordering::SeqCst);
     until_placed(&member, "me").await;
     assert_eq!(store.claims.load(Ordering::SeqCst), 2, "it did not take it for granted");
-    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 0);
+    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,6 +164,6 @@ async fn a_node_that_leaves_keeps_whom_it_works_for_and_no_longer() {
     rooms.is_busy.store(false, Ordering::SeqCst);
     // The home is still noted as this one's until it is given up.
     assert_eq!(place(&member).await, "other");
-    assert_eq!(rooms.let_go.load(Ordering::SeqCst), 1);
+    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 1);
     assert!(store.home.lock().unwrap().is_none(), "somebody else may take it");
 }

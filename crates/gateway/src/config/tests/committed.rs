@@ -6,8 +6,8 @@ use super::{SECRET, empty, okta};
 use crate::config::{
     config_schema, mcp_schema,
     shape::{Shape, Table},
-    stray::known_variables,
     tables,
+    unknown_keys::known_variables,
 };
 
 fn repository() -> PathBuf {

@@ -90,7 +90,7 @@ impl Two {
     }
 
     /// The status of a request at the other node by somebody who is at home here.
-    async fn errand(&self, token: &str) -> u16 {
+    async fn forwarded(&self, token: &str) -> u16 {
         let mut mcp = McpClient::connect(&self.browser, &self.world.at("/mcp"), token).await;
         mcp.url = self.world.at_node(1, "/mcp");
         mcp.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "ping"})).await.status.as_u16()
@@ -105,7 +105,7 @@ async fn f7_another_nodes_clock_may_be_a_minute_off() {
         let authorization = two.here.authorization();
         let code = two.here.authorize(&two.browser, &authorization).await.code();
         let tokens = two.there.tokens(two.there.redeem(&authorization, &code).await);
-        assert_eq!(two.errand(&tokens.access).await, 200, "{seconds}");
+        assert_eq!(two.forwarded(&tokens.access).await, 200, "{seconds}");
         // Each of them may be the first, and the other is given the same.
         let mut token = tokens.refresh().to_owned();
         for (first, second) in [(&two.here, &two.there), (&two.there, &two.here)] {
@@ -136,9 +136,9 @@ async fn f7_another_nodes_clock_may_not_be_ten_minutes_off() {
         let elsewhere = two.there.redeem(&authorization, &code).await;
         assert_eq!(elsewhere.status, if seconds > 0 { 400 } else { 200 }, "{seconds}");
         let tokens = two.here.connect(&two.browser).await;
-        let errand = two.errand(&tokens.access).await;
+        let forwarded = two.forwarded(&tokens.access).await;
         two.world.close().await;
-        errand
+        forwarded
     });
     let refused = join_all(refused).await.into_iter().filter(|status| *status == 503).count();
     let figures = Figures::of("F7", "redis", "another node's clock, +600 s and -600 s: errands, and codes if it is ahead");

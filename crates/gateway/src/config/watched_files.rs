@@ -15,7 +15,7 @@ use super::{
 
 /// Files, and how each looked when it was read. Those that were looked for in vain are among them: they may come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trail(BTreeMap<PathBuf, Look>);
+pub struct WatchedFiles(BTreeMap<PathBuf, Look>);
 
 /// What tells one state of a file from another without reading it. A file behind a link is looked at itself, for that is how mounted
 /// secrets are exchanged.
@@ -40,7 +40,7 @@ impl Look {
     }
 }
 
-impl Trail {
+impl WatchedFiles {
     /// The same files, as they look now.
     #[must_use]
     pub fn look_again(&self) -> Self {
@@ -51,7 +51,7 @@ impl Trail {
 /// Reads files, and keeps note of which.
 pub(super) struct Noting<'a> {
     files: &'a dyn Files,
-    noted: Mutex<Trail>,
+    noted: Mutex<WatchedFiles>,
 }
 
 impl<'a> Noting<'a> {
@@ -64,7 +64,7 @@ impl<'a> Noting<'a> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).0.keys().cloned().collect()
     }
 
-    pub(super) fn trail(self) -> Trail {
+    pub(super) fn watched_files(self) -> WatchedFiles {
         self.noted.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The roll of nodes, as the store told it with this node's last beats: whoever waits for another node learns here that it is not alive any more,
+//! The live_nodes of nodes, as the store told it with this node's last beats: whoever waits for another node learns here that it is not alive any more,
 //! also when it hangs or its network swallows everything, and no connection breaks.
 
 use std::{collections::HashSet, sync::Arc};
@@ -10,9 +10,9 @@ use tokio::sync::watch;
 const MISSING: usize = 2;
 
 #[derive(Default)]
-pub(super) struct Roll(watch::Sender<Arc<HashSet<NodeId>>>);
+pub(super) struct LiveNodes(watch::Sender<Arc<HashSet<NodeId>>>);
 
-impl Roll {
+impl LiveNodes {
     /// These are alive.
     pub(super) fn call(&self, nodes: Vec<Node>) {
         self.0.send_replace(Arc::new(nodes.into_iter().map(|node| node.id).collect()));
@@ -46,14 +46,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_is_missing_when_two_rolls_in_a_row_lack_it() {
-        let roll = Roll::default();
-        let mut missing = Box::pin(roll.once_missing(&NodeId::from_text("a")));
+        let live_nodes = LiveNodes::default();
+        let mut missing = Box::pin(live_nodes.once_missing(&NodeId::from_text("a")));
         for (alive, is_missing) in [(&["b"][..], false), (&["a", "b"], false), (&["b"], false), (&["b"], true)] {
-            roll.call(alive.iter().map(|id| node(id)).collect());
+            live_nodes.call(alive.iter().map(|id| node(id)).collect());
             assert_eq!(missing.as_mut().now_or_never().is_some(), is_missing, "{alive:?}");
         }
-        let mut of_the_gone = Box::pin(roll.once_missing(&NodeId::from_text("a")));
-        drop(roll);
+        let mut of_the_gone = Box::pin(live_nodes.once_missing(&NodeId::from_text("a")));
+        drop(live_nodes);
         assert!(of_the_gone.as_mut().now_or_never().is_none(), "nobody says so");
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 
 /// Whom and what to name in an error.
 #[derive(Clone, Debug)]
-pub(crate) struct Blame {
+pub(crate) struct ErrorReport {
     provider: ProviderName,
     /// `AUTH_OKTA`: what stands before `_ISSUER`, `_ID`, `_SECRET`.
     prefix: String,
@@ -22,7 +22,7 @@ pub(crate) struct Blame {
 /// Texts of providers in our log are cut here.
 const MAX_QUOTE: usize = 300;
 
-impl Blame {
+impl ErrorReport {
     pub(crate) fn new(provider: ProviderName) -> Self {
         let prefix = format!("AUTH_{}", provider.as_str().to_ascii_uppercase().replace(['-', '.'], "_"));
         Self { provider, prefix }

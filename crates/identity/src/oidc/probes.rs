@@ -1,4 +1,4 @@
-//! What the doctor tries at an OpenID provider, with requests as a sign-in and a sign-out make them. The requests go out in [`crate::trial`].
+//! What the doctor tries at an OpenID provider, with requests as a sign-in and a sign-out make them. The requests go out in [`crate::probe`].
 
 use portunus_core::secret::SecretText;
 
@@ -6,9 +6,9 @@ use super::OidcProvider;
 use crate::{
     discovery::Metadata,
     exchange::Exchange,
+    probe::{self, Authorization, Trial, Verdict},
     provider::IdentityError,
     settings::ProviderSettings,
-    trial::{self, Authorization, Trial, Verdict},
 };
 
 impl OidcProvider {
@@ -17,7 +17,7 @@ impl OidcProvider {
         let url = self.authorization_request(metadata, &Trial::new().outbound(redirect_uri));
         // A browser would go to the public address; it is the same provider at this one, and the other need not be reached from here.
         let url = self.reach().inside(&url);
-        match trial::authorize(&self.http, url, redirect_uri, &self.blame, self.facts).await? {
+        match probe::authorize(&self.http, url, redirect_uri, &self.error_report, self.facts).await? {
             Authorization::Back { iss: None, .. } if metadata.sends_iss => {
                 self.check_iss(None, metadata)?;
                 Ok(Verdict::Fine)
@@ -39,27 +39,27 @@ impl OidcProvider {
             .append_pair("post_logout_redirect_uri", return_to)
             .append_pair("client_id", &self.settings.client_id);
         let url = self.reach().inside(&url);
-        trial::sign_out(&self.http, url, return_to, &self.blame, self.facts).await.map(Some)
+        probe::sign_out(&self.http, url, return_to, &self.error_report, self.facts).await.map(Some)
     }
 
     /// Does the token endpoint look at our secret at all? `None`: we have none to be looked at.
     pub(crate) async fn is_secret_checked(&self, metadata: &Metadata, redirect_uri: &str) -> Option<bool> {
         self.settings.client_secret.as_ref()?;
-        let wrong = ProviderSettings { client_secret: Some(SecretText::new(trial::WRONG_SECRET)), ..self.settings.clone() };
+        let wrong = ProviderSettings { client_secret: Some(SecretText::new(probe::WRONG_SECRET)), ..self.settings.clone() };
         let exchange = Exchange {
             http: &self.http,
             settings: &wrong,
-            blame: &self.blame,
+            error_report: &self.error_report,
             token_endpoint: &metadata.token_endpoint,
             auth: metadata.token_auth,
         };
-        let trial = Trial::new();
-        Some(Trial::is_client_known(exchange.redeem(trial.code(), &trial.provider_request(redirect_uri)).await).is_err())
+        let probe = Trial::new();
+        Some(Trial::is_client_known(exchange.redeem(probe.code(), &probe.provider_request(redirect_uri)).await).is_err())
     }
 
     /// Would the token endpoint know us?
     pub(crate) async fn try_secret(&self, metadata: &Metadata, redirect_uri: &str) -> Result<(), IdentityError> {
-        let trial = Trial::new();
-        Trial::is_client_known(self.redeem(trial.code(), &trial.provider_request(redirect_uri), metadata).await)
+        let probe = Trial::new();
+        Trial::is_client_known(self.redeem(probe.code(), &probe.provider_request(redirect_uri), metadata).await)
     }
 }

@@ -8,7 +8,7 @@ use portunus_core::ids::UserId;
 use portunus_mcp::{hub::Hub, shared::SharedServers};
 
 use super::{
-    Household,
+    Ownership,
     servers::{server_of, tenant},
 };
 
@@ -18,7 +18,7 @@ pub struct Home {
 }
 
 #[async_trait]
-impl Household for Home {
+impl Ownership for Home {
     fn users(&self) -> Vec<UserId> {
         let mut users = self.hub.users();
         users.extend(self.shared.here().iter().map(tenant));
@@ -32,10 +32,10 @@ impl Household for Home {
         }
     }
 
-    async fn let_go(&self, user: &UserId) {
+    async fn evict_user(&self, user: &UserId) {
         match server_of(user) {
-            Some(server) => self.shared.let_go(&server).await,
-            None => self.hub.let_go(user).await,
+            Some(server) => self.shared.evict_user(&server).await,
+            None => self.hub.evict_user(user).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use reqwest::header::LOCATION;
 use url::Url;
 
 use crate::{
-    blame::{Blame, quote},
+    error_report::{ErrorReport, quote},
     fetch::{Answer, DEADLINE, fetch},
     presets::Facts,
     provider::{IdentityError, Outbound, ProviderRequestSecrets},
@@ -65,7 +65,7 @@ const MOST_STEPS: usize = 3;
 /// How much of a page is quoted.
 const QUOTED: usize = 200;
 
-/// What a trial says of a setting.
+/// What a probe says of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fine,
@@ -87,13 +87,13 @@ pub(crate) async fn authorize(
     http: &reqwest::Client,
     mut url: Url,
     redirect_uri: &str,
-    blame: &Blame,
+    error_report: &ErrorReport,
     facts: &Facts,
 ) -> Result<Authorization, IdentityError> {
     url.query_pairs_mut().append_pair("prompt", "none");
-    let (answer, _) = walk(http, url, redirect_uri, "authorization endpoint", blame).await?;
+    let (answer, _) = walk(http, url, redirect_uri, "authorization endpoint", error_report).await?;
     if is_refusal(&answer) {
-        return Err(blame.misconfigured(
+        return Err(error_report.misconfigured(
             format!(
                 "the authorization endpoint answered {} for the redirect URI {redirect_uri}{}",
                 answer.status,
@@ -103,7 +103,7 @@ pub(crate) async fn authorize(
                 "Add exactly {redirect_uri} to the Sign-in redirect URIs in {}; if it is there, check {}, and whether the application is enabled \
                  and may use the authorization code flow",
                 facts.console,
-                blame.setting("ID")
+                error_report.setting("ID")
             ),
         ));
     }
@@ -115,17 +115,17 @@ pub(crate) async fn sign_out(
     http: &reqwest::Client,
     url: Url,
     return_to: &str,
-    blame: &Blame,
+    error_report: &ErrorReport,
     facts: &Facts,
 ) -> Result<Verdict, IdentityError> {
-    let (answer, is_back) = walk(http, url, return_to, "end_session_endpoint", blame).await?;
+    let (answer, is_back) = walk(http, url, return_to, "end_session_endpoint", error_report).await?;
     let words = said(&answer.body);
     // Nobody is signed in here, so there is none to send.
     if is_refusal(&answer) && words.contains("id_token_hint") {
         return Ok(Verdict::Unknown("it wants the ID token of somebody who is signed in".to_owned()));
     }
     if is_refusal(&answer) {
-        return Err(blame.misconfigured(
+        return Err(error_report.misconfigured(
             format!("the end_session_endpoint answered {} for {return_to}{words}", answer.status),
             format!("Add exactly {return_to} to the sign-out (post-logout) redirect URIs in {}", facts.console),
         ));
@@ -139,12 +139,12 @@ async fn walk(
     mut url: Url,
     ours: &str,
     what: &str,
-    blame: &Blame,
+    error_report: &ErrorReport,
 ) -> Result<(Answer, bool), IdentityError> {
     let mut steps = 0;
     loop {
-        let answer = fetch(http.get(url.clone()), DEADLINE).await.map_err(|trouble| blame.trouble(what, &trouble))?;
-        if let Some(error) = blame.overload(what, &answer) {
+        let answer = fetch(http.get(url.clone()), DEADLINE).await.map_err(|trouble| error_report.trouble(what, &trouble))?;
+        if let Some(error) = error_report.overload(what, &answer) {
             return Err(error);
         }
         let location = answer.header(LOCATION.as_str()).filter(|_| answer.status.is_redirection());

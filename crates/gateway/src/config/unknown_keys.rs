@@ -3,10 +3,10 @@
 use super::{
     Config,
     mistake::{Report, Where},
-    near::nearest,
     provider::prefix,
     raw::{ALLOW_WRITABLE_FILES, Raw},
     shape::{Field, Shape, Table},
+    suggest::nearest,
     tables,
 };
 
