@@ -41,6 +41,18 @@ export class Browser {
     throw new Error(`more than ${PAGES_AT_MOST} pages:\n${this.story()}`);
   }
 
+  /** Opens `url` and reads where its redirects lead, without touching anything there. */
+  async look(url) {
+    let at = new URL(url);
+    for (let pages = 0; pages < PAGES_AT_MOST; pages += 1) {
+      const answer = await this.#send({ method: 'GET', url: at });
+      const location = answer.headers.location;
+      if (answer.status < 300 || answer.status >= 400 || !location) return { ...answer, url: at };
+      at = new URL(location, at);
+    }
+    throw new Error(`more than ${PAGES_AT_MOST} redirects:\n${this.story()}`);
+  }
+
   story() {
     return this.trail.map(({ method, url, status }) => `  ${status} ${method} ${url}`).join('\n');
   }
@@ -49,7 +61,11 @@ export class Browser {
   #answer(html, base) {
     for (const form of formsOf(html)) {
       const fields = new URLSearchParams();
-      for (const { name, value } of form.hidden) fields.append(name, value);
+      for (const { name, value } of form.hidden) {
+        const asked = this.answers[name];
+        // What a script of the page would make of it.
+        fields.append(name, typeof asked === 'function' ? asked(value) : value);
+      }
       let pressed = false;
       for (const name of form.inputs) {
         if (name in this.answers) fields.append(name, this.answers[name]);
@@ -128,14 +144,17 @@ function pathCovers(path, asked) {
 function formsOf(html) {
   return [...html.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => {
     const opening = /<form\b[^>]*>/.exec(form)[0];
-    const inputs = [...form.matchAll(/<input\b[^>]*>/g)].map(([tag]) => tag);
+    const fields = [...form.matchAll(/<input\b[^>]*>/g)].map(([tag]) => tag);
+    const submits = fields.filter((tag) => attribute(tag, 'type') === 'submit');
+    const inputs = fields.filter((tag) => !submits.includes(tag));
     const hidden = inputs.filter((tag) => attribute(tag, 'type') === 'hidden');
+    const buttons = [...form.matchAll(/<button\b[^>]*>/g)].map(([tag]) => tag).filter((tag) => attribute(tag, 'type') !== 'button');
     return {
       action: attribute(opening, 'action'),
       method: (attribute(opening, 'method') ?? 'get').toLowerCase(),
       hidden: hidden.map((tag) => ({ name: attribute(tag, 'name'), value: attribute(tag, 'value') ?? '' })),
       inputs: inputs.filter((tag) => !hidden.includes(tag)).map((tag) => attribute(tag, 'name')),
-      buttons: [...form.matchAll(/<button\b[^>]*>/g)].map(([tag]) => ({ name: attribute(tag, 'name'), value: attribute(tag, 'value') ?? '' })),
+      buttons: [...buttons, ...submits].map((tag) => ({ name: attribute(tag, 'name'), value: attribute(tag, 'value') ?? '' })),
     };
   });
 }

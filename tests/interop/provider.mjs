@@ -11,9 +11,9 @@ export const PEOPLE = {
 
 /**
  * Starts it on `port`; `redirectUris` are the gateway's. Returns how to reach it and how to stop it. Each request waits for what `before`
- * does about it.
+ * does about it. `pkce`: whether it insists on it.
  */
-export async function startProvider({ port, redirectUris, signedOutUris, before = async () => {} }) {
+export async function startProvider({ port, redirectUris, signedOutUris, pkce = true, before = async () => {} }) {
   const issuer = `http://localhost:${port}`;
   // The company's own application: nobody is asked for consent at the provider, as native clients otherwise always are.
   const policy = interactionPolicy.base();
@@ -35,7 +35,7 @@ export async function startProvider({ port, redirectUris, signedOutUris, before 
     scopes: ['openid', 'offline_access', 'profile', 'email', 'groups'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'], groups: ['groups'] },
     conformIdTokenClaims: false,
-    pkce: { required: () => true },
+    pkce: { required: () => pkce },
     cookies: { keys: ['only-for-these-tests'] },
     features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true, logoutSource: askWhetherToSignOut } },
     interactions: { policy, url: (_context, interaction) => `/interaction/${interaction.uid}` },
