@@ -26,12 +26,16 @@ export async function start({ folder, callback, signedOut }) {
   fs.writeFileSync(path.join(folder, 'conf/lmConf-1.json'), text);
   fs.writeFileSync(path.join(folder, 'portal.psgi'), 'use Lemonldap::NG::Portal::Main;\nLemonldap::NG::Portal::Main->run({});\n');
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, LLNG_DEFAULTCONFFILE: ini };
-  const args = ['--env', 'deployment', '--host', '127.0.0.1', '--port', String(port), path.join(folder, 'portal.psgi')];
-  const portal = run('plackup', args, { env, cwd: folder, log: path.join(folder, 'lemonldap.log') });
-  await answers(issuer, portal);
+  // Several at once, as behind FastCGI: one alone would wait for whoever connects and says nothing.
+  const args = ['--workers', '3', '--disable-keepalive', '--listen', `127.0.0.1:${port}`, path.join(folder, 'portal.psgi')];
   const isThere = async () => (await fetch(`${issuer}.well-known/openid-configuration`)).ok;
-  await until(isThere, () => fs.readFileSync(portal.log, 'utf8').slice(0, 4000));
-  const kids = async () => (await (await fetch(`${issuer}oauth2/jwks`)).json()).keys.map(({ kid }) => kid).join();
+  const serve = async () => {
+    const started = run('starman', args, { env, cwd: folder, log: path.join(folder, 'lemonldap.log') });
+    await answers(issuer, started);
+    await until(isThere, () => fs.readFileSync(started.log, 'utf8').slice(0, 4000));
+    return started;
+  };
+  let portal = await serve();
   return {
     issuer,
     client: CLIENT,
@@ -44,10 +48,11 @@ export async function start({ folder, callback, signedOut }) {
     // Its button for no has a script put a minus there.
     saysNo: { ...person('msmith'), confirm: (key) => `-${key}` },
     signInPage: /id="userfield"/,
+    /** All of its processes at once: each would look at the configuration in its own time. */
     async rotateKeys() {
-      const before = await kids();
       await promisify(execFile)('perl', [path.join(SCRIPTS, 'rotateOidcKeys')], { env, cwd: folder, timeout: 60_000 });
-      await until(async () => (await kids()) !== before, () => 'the portal goes on with the same keys');
+      await portal.stop();
+      portal = await serve();
     },
     broken: broken({ issuer, callback }),
     stop: () => portal.stop(),
