@@ -1,6 +1,7 @@
 // What every provider must get through with the gateway. Each exercise returns what it saw, in a few words, for the table that
 // providers.test.mjs holds against what is expected. The doctor's part is read in doctor.mjs.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 
 import { Browser, textOf } from '../interop/agent.mjs';
 import { connectSdkOne } from '../interop/clients.mjs';
@@ -116,6 +117,20 @@ async function needsNoPassword({ base, provider }, browser) {
   assert.equal(page.url.href, `${base}/tools`, again.story());
 }
 
+/** A secret that the provider does not take is not the person's fault: the page says so, and the log says what to look at. */
+export async function wrongSecretIsSaid(world) {
+  let advice;
+  const nothing = () => {};
+  await world.gatewayWith({ SECRET: 'not-the-secret' }, nothing, async (gateway) => {
+    const { page, text, browser } = await signIn(world, world.provider.people.insider.answers);
+    assert.equal(page.status, 502, `${text}\n${browser.story()}`);
+    assert.match(text, /Sign-in is not set up correctly/);
+    advice = fs.readFileSync(gateway.log, 'utf8').split('\n').findLast((line) => line.includes('"sign-in failed"'));
+    assert.ok(advice, 'the log says nothing of it');
+  });
+  return advice.includes(`AUTH_${world.name.toUpperCase()}_SECRET`) ? 'passed' : 'the log does not name the secret';
+}
+
 /** The provider changes its keys; the gateway, which has the old ones in memory, lets the next one in. */
 export async function newKeys(world) {
   const { provider } = world;
@@ -157,12 +172,14 @@ export async function doctorFindsWhatIsBroken(world) {
 }
 
 /** What is right after all is proved so: somebody signs in with it. `notBy` is who has come by the provider's public address since. */
-async function oneIsFound({ signsIn = false, notBy = [], ...broken }, { folder, settings, signInWith }) {
+async function oneIsFound({ signsIn = false, notBy = [], ...broken }, world) {
+  const { folder, settings } = world;
   if (!signsIn) return judged(broken, folder, settings);
   const begin = () => {
     notBy.length = 0;
   };
-  return signInWith(broken.change, begin, async () => {
+  return world.gatewayWith(broken.change, begin, async () => {
+    await groupsArrive(world);
     await judged(broken, folder, settings);
     const others = notBy.filter((caller) => !caller.startsWith('interop-browser/'));
     assert.deepEqual(others, [], 'others than browsers came by the public address');

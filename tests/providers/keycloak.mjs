@@ -138,6 +138,8 @@ function realm({ callback, signedOut }) {
       client('portunus-public', { publicClient: true, secret: undefined }),
       client('portunus-disabled', { enabled: false }),
       client('portunus-machine', { standardFlowEnabled: false, serviceAccountsEnabled: true }),
+      client('portunus-signed', { clientAuthenticatorType: 'client-jwt' }),
+      client('portunus-silent', { attributes: { 'post.logout.redirect.uris': signedOut, 'exclude.issuer.from.auth.response': 'true' } }),
       client('portunus-nowhere', { attributes: {}, redirectUris: [callback] }),
     ],
   };
@@ -218,6 +220,12 @@ function broken({ root, issuer, internal, callback, callers }) {
     },
     { what: 'a client without the standard flow', change: { ID: 'portunus-machine' }, wrong: { 'redirect URI': /./ } },
     { what: 'another secret', change: { SECRET: 'not-the-secret' }, wrong: { SECRET: /unauthorized_client|invalid_client/ } },
+    { what: 'a client that is to sign its requests', change: { ID: 'portunus-signed' }, wrong: { SECRET: /./ } },
+    {
+      what: 'a client whose answers do not name the issuer',
+      change: { ID: 'portunus-silent' },
+      wrong: { 'redirect URI': /does not say which issuer it is from/ },
+    },
     { what: 'a secret at a public client', change: { ID: 'portunus-public' }, wrong: { SECRET: /takes any secret/ } },
     {
       what: 'a callback that is not registered',
