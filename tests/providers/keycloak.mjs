@@ -224,7 +224,7 @@ function broken({ root, issuer, internal, callback, callers }) {
     {
       what: 'a client whose answers do not name the issuer',
       change: { ID: 'portunus-silent' },
-      wrong: { 'redirect URI': /does not say which issuer it is from/ },
+      untold: ['redirect URI'],
     },
     { what: 'a secret at a public client', change: { ID: 'portunus-public' }, wrong: { SECRET: /takes any secret/ } },
     {

@@ -142,6 +142,10 @@ impl Exchange<'_> {
 /// Does it want a signed request or a certificate?
 fn is_about_other_proof(description: &str) -> bool {
     let description = description.to_ascii_lowercase();
+    // A list of ways with ours among them: it is not the way that is wrong.
+    if description.contains("client_secret_basic") || description.contains("client_secret_post") {
+        return false;
+    }
     ["client_assertion", "assertion", "certificate", "x509", "x.509", "mtls", "private_key_jwt"]
         .iter()
         .any(|word| description.contains(word))

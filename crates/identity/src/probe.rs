@@ -200,6 +200,10 @@ fn words(page: &str) -> String {
     while let Some(open) = lower[at..].find('<').map(|found| at + found) {
         text.push_str(&page[at..open]);
         text.push(' ');
+        if lower[open..].starts_with("<!--") {
+            at = lower[open..].find("-->").map_or(page.len(), |found| open + found + 3);
+            continue;
+        }
         let skipped = ["script", "style", "svg"].iter().find(|name| lower[open + 1..].starts_with(**name));
         let close = match skipped {
             Some(name) => lower[open..].find(&format!("</{name}")).map_or(page.len(), |found| open + found),
@@ -224,6 +228,7 @@ mod tests {
                 "Sorry Client disabled .",
             ),
             ("plain", "plain"),
+            ("a<!-- portal <b>markup</b> like > this -->b<!---->c<!-- never ends > x", "a b c"),
             ("<p", ""),
             ("", ""),
             ("<script>never ends", ""),

@@ -11,6 +11,9 @@ use crate::{
     settings::ProviderSettings,
 };
 
+/// What a provider says that would have to ask somebody (OpenID Connect Core 1.0 section 3.1.2.6).
+const NOBODY_THERE: [&str; 4] = ["login_required", "interaction_required", "consent_required", "account_selection_required"];
+
 impl OidcProvider {
     /// Would a browser that we send there come back to our redirect URI?
     pub(crate) async fn try_authorization(&self, metadata: &Metadata, redirect_uri: &str) -> Result<Verdict, IdentityError> {
@@ -18,6 +21,16 @@ impl OidcProvider {
         // A browser would go to the public address; it is the same provider at this one, and the other need not be reached from here.
         let url = self.reach().inside(&url);
         match probe::authorize(&self.http, url, redirect_uri, &self.error_report, self.facts).await? {
+            // There are providers that leave it out of this answer alone, where nobody has signed in.
+            Authorization::Back { iss: None, error: Some((error, _)) }
+                if metadata.sends_iss && NOBODY_THERE.contains(&&*error) =>
+            {
+                Ok(Verdict::Unknown(format!(
+                    "its answer ({error}) does not say which issuer it is from (`iss`), although its metadata promises that it does. If its answers to \
+                     people do not either, nobody gets in: one of the two must be changed there (Keycloak: Client > Advanced > OpenID Connect \
+                     Compatibility Modes)"
+                )))
+            }
             Authorization::Back { iss: None, .. } if metadata.sends_iss => {
                 self.check_iss(None, metadata)?;
                 Ok(Verdict::Fine)
