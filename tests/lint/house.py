@@ -44,6 +44,12 @@ FORBIDDEN = {
         "registry\\.npm" + "js\\.org|py" + "pi\\.org|files\\.python" + "hosted\\.org|deb\\.deb" + "ian\\.org|index\\.cra" + "tes\\.io|static\\.cra" + "tes\\.io"
     ),
 }
+# Names that had another word before docs/GLOSSARY.md, in code alone: what is stored, and sent from node to node, keeps its names.
+OLD_NAMES = re.compile(
+    r"\b(?:Face|Mirrored|Roster|Shelf|Shelves|Desk|Trip|ProviderLeg|LegSecrets|Bulletins?|BulletinStore|Errand|Household|Trail|Blame)\b"
+    r"|\bmod (?:face|mirror|roster|shelf|desk|news|bulletins?|oauth_legs|errand|household|roll|near|stray|trail|blame|trial|sentinel)\b"
+)
+MOST_TERMS = 40
 LOCK_FILES = {"Cargo.lock", "fuzz/Cargo.lock", "tests/load/generator/Cargo.lock"}
 
 findings = []
@@ -193,6 +199,21 @@ def check_words():
     print(f"words: {len(paths)} files")
 
 
+def check_names():
+    for path in tracked("crates/*.rs", "fuzz/*.rs"):
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+            old = OLD_NAMES.search(line.split("//")[0])
+            if old:
+                finding(f"{path}:{number}", f"`{old.group(0)}` has another name now: docs/GLOSSARY.md")
+    terms = [line for line in Path("docs/GLOSSARY.md").read_text(encoding="utf-8").split("\n") if line.startswith("| ")][1:]
+    names = [line.split("|")[1].strip() for line in terms]
+    if names != sorted(names, key=str.lower) or len(set(names)) != len(names):
+        finding("docs/GLOSSARY.md", "each term once, in the order of the alphabet")
+    if not 0 < len(names) <= MOST_TERMS:
+        finding("docs/GLOSSARY.md", f"has {len(names)} terms; more than {MOST_TERMS} is a private language")
+    print(f"names: {len(names)} terms")
+
+
 def check_links():
     """A document's links to files of this repository lead somewhere."""
     documents = tracked("*.md")
@@ -287,6 +308,7 @@ check_doc_examples()
 check_sizes()
 check_endpoints_apart()
 check_words()
+check_names()
 check_links()
 check_rows("docs/attacks.md", r"[tf]\d+", "attacks")
 check_rows("docs/field.md", r"fb\d\d", "field")

@@ -10,8 +10,8 @@ use super::{
     made_up::{Stuff, inside, stuff},
     made_up_cases,
     peer::Script,
+    round_trip::ID,
     text::{Object, Value, open_request},
-    trip::ID,
     world::{Messages, World, answers_in_events, next, request},
 };
 

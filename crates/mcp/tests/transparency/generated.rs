@@ -7,8 +7,8 @@ use super::{
     expected::own_meta,
     made_up::{self, Stuff, inside, nested, stuff, value},
     made_up_cases,
+    round_trip::{Answer, RoundTrip, everywhere, name},
     text::{Object, Value, open_notification},
-    trip::{Answer, Trip, everywhere, name},
     world::{self, answers_in_events},
 };
 
@@ -116,7 +116,7 @@ fn requests_and_their_answers_arrive_as_they_were_sent() {
                 _ if is_merged => format!("{server}_t"),
                 _ => "t".to_owned(),
             };
-            let trip = Trip { method: case.method, name: &name, params: &params, answer: &answer, call_events: &[] };
+            let trip = RoundTrip { method: case.method, name: &name, params: &params, answer: &answer, call_events: &[] };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;
@@ -143,7 +143,8 @@ fn news_of_a_call_arrives_as_it_was_sent() {
             meta.push(("progressToken", token.to_owned()));
             let params = params.object(&[("name", name(server, is_merged, false))], &meta);
             let header = if is_merged { format!("{server}_t") } else { "t".to_owned() };
-            let trip = Trip { method: "tools/call", name: &header, params: &params, answer: &answer, call_events: &call_events };
+            let trip =
+                RoundTrip { method: "tools/call", name: &header, params: &params, answer: &answer, call_events: &call_events };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;
@@ -188,7 +189,7 @@ fn lists_of_one_server_arrive_as_they_were_sent() {
             answers_in_events(peer, false);
             let meta = if client.era == Era::Modern { own_meta().to_vec() } else { Vec::new() };
             let params = result.object(&[], &meta);
-            let trip = Trip { method: "tools/list", name: "", params: &params, answer: &answer, call_events: &[] };
+            let trip = RoundTrip { method: "tools/list", name: "", params: &params, answer: &answer, call_events: &[] };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;

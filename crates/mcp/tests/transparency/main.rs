@@ -10,8 +10,8 @@ mod generated;
 mod made_up;
 mod peer;
 mod recorded;
+mod round_trip;
 mod text;
-mod trip;
 mod world;
 
 use proptest::test_runner::{Config, TestCaseError, TestRunner};

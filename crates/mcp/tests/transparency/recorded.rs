@@ -8,8 +8,8 @@ use portunus_mcp::era::Era;
 use super::{
     expected,
     peer::Script,
+    round_trip::{Answer, ID, RoundTrip, everywhere},
     text::{Object, Value, open_request},
-    trip::{Answer, ID, Trip, everywhere},
     world::{Messages, World, answers_in_events, next, request},
 };
 
@@ -86,7 +86,7 @@ async fn requests_and_their_answers() {
                 place.replace("name", &format!("\"{name}\""));
             }
             let name = if has_reference && !is_merged { String::new() } else { name };
-            let trip = Trip { method: &method, name: &name, params: &params, answer: &answer, call_events: &[] };
+            let trip = RoundTrip { method: &method, name: &name, params: &params, answer: &answer, call_events: &[] };
             trip.run(client, peer, heard, is_merged).await;
         })
         .await;

@@ -13,7 +13,7 @@ use super::{
 pub(crate) const ID: &str = r#""i-\u0064""#;
 
 /// What is sent in both directions.
-pub(crate) struct Trip<'a> {
+pub(crate) struct RoundTrip<'a> {
     pub(crate) method: &'a str,
     /// What a modern client says in `Mcp-Name`.
     pub(crate) name: &'a str,
@@ -45,7 +45,7 @@ impl Answer {
     }
 }
 
-impl Trip<'_> {
+impl RoundTrip<'_> {
     pub(crate) async fn run(&self, client: &Client, peer: &Peer, heard: &mut Heard, is_merged: bool) {
         let Self { method, name, params, answer, call_events } = self;
         let way = format!("{method} from {:?} to {:?}, child {}, merged {is_merged}", client.era, peer.era, peer.is_child);
