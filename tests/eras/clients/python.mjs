@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const SCRIPT = path.join(path.dirname(fileURLToPath(import.meta.url)), 'python_client.py');
 
-export async function connectPython(where, { era, answer, capabilities, log }) {
+/** `signal` ends it, connected or not. */
+export async function connectPython(where, { era, answer, capabilities, log, signal: ending }) {
   const out = fs.openSync(log, 'a');
   const child = spawn(process.env.PYTHON ?? 'python3', [SCRIPT, era, capabilities ? 'no' : 'yes', JSON.stringify(where)], {
     stdio: ['pipe', 'pipe', out],
@@ -17,6 +18,7 @@ export async function connectPython(where, { era, answer, capabilities, log }) {
   fs.closeSync(out);
   const kill = () => child.kill('SIGKILL');
   process.on('exit', kill);
+  ending?.addEventListener('abort', kill);
   const seen = { asked: [], logs: [], updated: [], completed: [], changes: 0 };
   const waiting = new Map();
   const watching = new Map();
@@ -68,8 +70,12 @@ export async function connectPython(where, { era, answer, capabilities, log }) {
     protocol,
     tools: () => ask('tools'),
     call: (name, args, options) => ask('call', { name, args, progress: options?.onprogress !== undefined }, options),
-    prompt: (name) => ask('prompt', { name }),
+    prompts: () => ask('prompts'),
+    prompt: (name, args) => ask('prompt', { name, args }),
+    resources: () => ask('resources'),
+    templates: () => ask('templates'),
     read: (uri) => ask('read', { uri }),
+    complete: (ref, argument) => ask('complete', { ref, argument }),
     wantLogs: (level) => ask('wantLogs', { level }),
     async watchTools() {
       await ask('watchTools');

@@ -99,8 +99,17 @@ class Driver:
             return [plain(tool) for tool in (await self.client.list_tools()).tools]
         if verb == "call":
             return await self.call(message)
+        if verb == "prompts":
+            return [plain(prompt) for prompt in (await self.client.list_prompts()).prompts]
+        if verb == "resources":
+            return [plain(resource) for resource in (await self.client.list_resources()).resources]
+        if verb == "templates":
+            return [plain(template) for template in (await self.client.list_resource_templates()).resource_templates]
+        if verb == "complete":
+            ref = types.PromptReference.model_validate(message["ref"])
+            return plain((await self.client.complete(ref, message["argument"])).completion)
         if verb == "prompt":
-            return plain(await self.client.get_prompt(message["name"]))
+            return plain(await self.client.get_prompt(message["name"], message.get("args")))
         if verb == "read":
             return plain(await self.client.read_resource(message["uri"]))
         if verb == "wantLogs":

@@ -106,8 +106,12 @@ function verbs(client, transport, seen) {
   return {
     seen,
     tools: async () => (await client.listTools()).tools,
-    prompt: (name) => client.getPrompt({ name }),
+    prompts: async () => (await client.listPrompts()).prompts,
+    prompt: (name, args) => client.getPrompt({ name, ...(args && { arguments: args }) }),
+    resources: async () => (await client.listResources()).resources,
+    templates: async () => (await client.listResourceTemplates()).resourceTemplates,
     read: (uri) => client.readResource({ uri }),
+    complete: async (ref, argument) => (await client.complete({ ref, argument })).completion,
     async close() {
       await transport.terminateSession?.();
       await client.close();
