@@ -13,7 +13,7 @@ const built = process.env.PEERS ?? path.join(INTEROP, '../../.test/peers');
 export const COMMANDS = {
   go: [path.join(built, 'go-peer')],
   java: [
-    'java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto', '-Xmx256m',
+    'java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto', '-Xmx256m', `-Djava.io.tmpdir=${built}`,
     '-cp', `${path.join(built, 'java/classes')}:${path.join(built, 'java/lib')}/*`, 'peers.Peer',
   ],
   fastmcp: [process.env.FASTMCP_PYTHON ?? path.join(built, 'venv/bin/python'), path.join(HERE, 'python/fastmcp_server.py')],

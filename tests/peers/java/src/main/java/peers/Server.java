@@ -13,6 +13,9 @@ import org.apache.catalina.Context;
 import org.apache.catalina.Wrapper;
 import org.apache.catalina.startup.Tomcat;
 
+import java.io.FilterInputStream;
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -29,7 +32,7 @@ final class Server {
     static void serve(String transport, int port, String thing, boolean stateless) throws Exception {
         Story story = new Story(thing);
         if (transport.equals("stdio")) {
-            story.server = offer(McpServer.sync(new StdioServerTransportProvider(Wire.JSON)), story).build();
+            story.server = offer(McpServer.sync(new StdioServerTransportProvider(Wire.JSON, untilItEnds(System.in), System.out)), story).build();
         } else if (stateless) {
             var servlet = HttpServletStatelessServerTransport.builder().messageEndpoint("/mcp").build();
             offer(McpServer.sync(servlet), story).build();
@@ -72,6 +75,20 @@ final class Server {
             .prompts(new McpStatelessServerFeatures.SyncPromptSpecification(Story.prompt(), (context, asked) -> Story.greet(asked)))
             .completions(new McpStatelessServerFeatures.SyncCompletionSpecification(
                 Story.reference(), (context, asked) -> Story.complete(asked)));
+    }
+
+    /** With whoever speaks to it the process ends: the SDK goes on by itself. */
+    private static InputStream untilItEnds(InputStream in) {
+        return new FilterInputStream(in) {
+            @Override
+            public int read(byte[] into, int from, int length) throws IOException {
+                int read = super.read(into, from, length);
+                if (read < 0) {
+                    System.exit(0);
+                }
+                return read;
+            }
+        };
     }
 
     private static void listen(HttpServlet servlet, int port) throws Exception {
