@@ -32,7 +32,8 @@ final class Server {
     static void serve(String transport, int port, String thing, boolean stateless) throws Exception {
         Story story = new Story(thing);
         if (transport.equals("stdio")) {
-            story.server = offer(McpServer.sync(new StdioServerTransportProvider(Wire.JSON, untilItEnds(System.in), System.out)), story).build();
+            var standard = new StdioServerTransportProvider(Wire.JSON, untilItEnds(System.in), System.out);
+            story.server = offer(McpServer.sync(standard), story).build();
         } else if (stateless) {
             var servlet = HttpServletStatelessServerTransport.builder().messageEndpoint("/mcp").build();
             offer(McpServer.sync(servlet), story).build();
