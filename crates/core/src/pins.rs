@@ -117,6 +117,25 @@ impl Definition {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What a tool of this definition means ([`SeenTool::meaning`]); `None` if not all of it is kept.
+    pub fn meaning(&self) -> Option<ToolFingerprint> {
+        let is_whole = self.0.len() < Self::LONGEST - 3;
+        canonical::read(self.0.as_bytes()).filter(|_| is_whole).map(meaning)
+    }
+}
+
+/// Over the tool with its sets in one order.
+fn meaning(tool: canonical::Json) -> ToolFingerprint {
+    fingerprint(b"portunus/tool/meaning/1\n", &tool.with_sorted_sets().to_string())
+}
+
+/// The label says which form of the text it is.
+fn fingerprint(label: &[u8], text: &str) -> ToolFingerprint {
+    let mut hasher = Sha256::new();
+    hasher.update(label);
+    hasher.update(text.as_bytes());
+    ToolFingerprint(hasher.finalize().into())
 }
 
 /// A tool as a server listed it.
@@ -125,6 +144,8 @@ pub struct SeenTool {
     /// The server's own name of it.
     pub name: String,
     pub fingerprint: ToolFingerprint,
+    /// Equal for tools that differ in nothing but the order of what has none: a schema's `required`.
+    pub meaning: ToolFingerprint,
     pub definition: Definition,
 }
 
@@ -148,11 +169,8 @@ impl SeenTool {
         let name = tool.member("name").and_then(canonical::Json::text).filter(|name| name.len() <= LONGEST_NAME);
         let name = name.ok_or(UnreadableTool::Nameless)?.to_owned();
         let text = tool.to_string();
-        let mut hasher = Sha256::new();
-        // So that a later form of the text can be told from this one.
-        hasher.update(b"portunus/tool/1\n");
-        hasher.update(text.as_bytes());
-        Ok(Self { name, fingerprint: ToolFingerprint(hasher.finalize().into()), definition: Definition::of(&text) })
+        let fingerprint = fingerprint(b"portunus/tool/1\n", &text);
+        Ok(Self { name, fingerprint, meaning: meaning(tool), definition: Definition::of(&text) })
     }
 }
 

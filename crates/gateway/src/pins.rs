@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Clock,
     ids::ServerName,
-    pins::{Judgement, Pin, Pinning, SeenTool, UnreadableTool, judge},
+    pins::{Judgement, Pin, Pinning, SeenTool, ToolFingerprint, UnreadableTool, judge},
     store::{PinStore, StoreError},
 };
 use portunus_mcp::{
@@ -51,6 +51,8 @@ struct Page {
 #[derive(Default)]
 struct Kept {
     pins: HashMap<String, Pin>,
+    /// What the approved definitions mean, of the tools of which one was seen that is not among them to the letter.
+    meanings: HashSet<(String, ToolFingerprint)>,
     read_at: Option<Instant>,
 }
 
@@ -79,6 +81,9 @@ impl PinBook {
             self.store.pin_tools(server, &new, self.clock.now()).await?;
             self.read(server, kept).await?;
         }
+        if !kept.changed_ones(seen).is_empty() {
+            self.read_meanings(server, kept).await?;
+        }
         let changed = kept.changed_ones(seen);
         if !changed.is_empty() {
             let fresh = self.store.quarantine(server, &changed, MOST_CHANGES, self.clock.now()).await?;
@@ -90,11 +95,18 @@ impl PinBook {
         Ok(())
     }
 
+    async fn read_meanings(&self, server: &ServerName, kept: &mut Kept) -> Result<(), StoreError> {
+        let records = self.store.list_pins(Some(server)).await?;
+        let approved = records.into_iter().filter(|record| record.approved_at.is_some());
+        kept.meanings = approved.filter_map(|record| Some((record.tool, record.definition.meaning()?))).collect();
+        Ok(())
+    }
+
     async fn read(&self, server: &ServerName, kept: &mut Kept) -> Result<(), StoreError> {
         let pins = self.store.find_pins(server).await?;
         kept.pins = pins.into_iter().map(|pin| (pin.tool.clone(), pin)).collect();
         kept.read_at = Some(Instant::now());
-        Ok(())
+        if kept.meanings.is_empty() { Ok(()) } else { self.read_meanings(server, kept).await }
     }
 }
 
@@ -109,7 +121,10 @@ fn pages(servers: impl IntoIterator<Item = (ServerName, Pinning)>, known: &Pages
 
 impl Kept {
     fn judge(&self, tool: &SeenTool) -> Judgement {
-        judge(self.pins.get(&tool.name), &tool.fingerprint)
+        match judge(self.pins.get(&tool.name), &tool.fingerprint) {
+            Judgement::Changed if self.meanings.contains(&(tool.name.clone(), tool.meaning)) => Judgement::Same,
+            judgement => judgement,
+        }
     }
 
     /// Tools that were never seen, as far as there is room for them.

@@ -108,3 +108,25 @@ fn fingerprints_are_typed_by_their_beginning() {
         assert_eq!(FingerprintPrefix::parse(nonsense), None, "{nonsense}");
     }
 }
+
+#[test]
+fn t45_tools_that_differ_in_the_order_of_a_set_mean_the_same() {
+    let tool = |schema: &str| seen(&format!(r#"{{"name":"a","inputSchema":{schema}}}"#));
+    let known = tool(r#"{"required":["a","b"],"properties":{"x":{"required":["c","d"]}}}"#);
+    for (schema, is_same) in [
+        (r#"{"required":["b","a"],"properties":{"x":{"required":["d","c"]}}}"#, true),
+        (r#"{"properties":{"x":{"required":["c","d"]}},"required":["b","a"]}"#, true),
+        (r#"{"required":["a","b","b"],"properties":{"x":{"required":["c","d"]}}}"#, false),
+        (r#"{"required":["a"],"properties":{"x":{"required":["c","d"]}}}"#, false),
+        (r#"{"required":["a",["b"]],"properties":{"x":{"required":["c","d"]}}}"#, false),
+        (r#"{"required":["c","d"],"properties":{"x":{"required":["a","b"]}}}"#, false),
+    ] {
+        let other = tool(schema);
+        assert_eq!(other.meaning == known.meaning, is_same, "{schema}");
+        assert_eq!(other.definition.meaning(), Some(other.meaning), "a definition that is kept means what was seen");
+    }
+    let order = |items: &str| tool(&format!(r#"{{"enum":{items},"anyOf":{items}}}"#)).meaning;
+    assert_ne!(order(r#"["a","b"]"#), order(r#"["b","a"]"#), "other lists have an order that people see");
+    let long = seen(&format!(r#"{{"name":"a","x":"{}"}}"#, "ü".repeat(Definition::LONGEST)));
+    assert_eq!(long.definition.meaning(), None, "not all of it is kept");
+}

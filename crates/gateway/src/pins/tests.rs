@@ -193,3 +193,34 @@ fn names_are_shown_on_one_line() {
     assert_eq!(shown("a\n\u{1b}[31m\u{202e}b"), r"a\n\u{1b}[31m\u{202e}b");
     assert_eq!(shown(&"x".repeat(200)).len(), 128);
 }
+
+/// `required` is a set: there are servers that write it in another order with each start.
+#[tokio::test]
+async fn t45_the_order_of_a_set_is_no_change_and_another_set_is() {
+    let shop = Shop::open();
+    let (first, other) = (book(&shop, Pinning::Enforce), book(&shop, Pinning::Enforce));
+    let tool = |required: &[&str], description: &str| {
+        let schema =
+            json!({"type": "object", "properties": {"of": {"type": "object", "required": required}}, "required": required});
+        Payload::from_value(&json!({"name": "log", "description": description, "inputSchema": schema}))
+    };
+    let judge =
+        async |book: &PinBook, required: &[&str], description: &str| book.judge(&dice(), &[tool(required, description)]).await;
+    assert_eq!(judge(&first, &["a", "b", "c"], "logs").await, [Pass]);
+    for order in [&["c", "b", "a"], &["b", "a", "c"], &["a", "b", "c"]] {
+        assert_eq!(judge(&first, order, "logs").await, [Pass], "{order:?}");
+        assert_eq!(judge(&other, order, "logs").await, [Pass], "at another gateway: {order:?}");
+    }
+    assert_eq!(
+        shop.inner.list_pins(Some(&dice())).await.unwrap().len(),
+        1,
+        "nothing waits for anybody, and nothing more is kept"
+    );
+    for (required, description) in [(&["c", "b"][..], "logs"), (&["c", "b", "a", "d"], "logs"), (&["c", "b", "a"], "evil")] {
+        assert_eq!(judge(&first, required, description).await, [Hold], "{required:?} {description}");
+    }
+    shop.inner.forget(&dice(), None).await.unwrap();
+    tokio::time::sleep(TRUSTED_FOR).await;
+    assert_eq!(judge(&first, &["b"], "logs").await, [Pass], "pinned anew");
+    assert_eq!(judge(&first, &["c", "b", "a"], "logs").await, [Hold], "what was forgotten means nothing any more");
+}

@@ -132,6 +132,7 @@ fn tool(name: &str, version: u8) -> SeenTool {
     SeenTool {
         name: name.to_owned(),
         fingerprint: ToolFingerprint::from_bytes([version; 32]),
+        meaning: ToolFingerprint::from_bytes([version; 32]),
         definition: Definition::from_stored(format!("{{\"name\":\"{name}\",\"version\":{version}}}")),
     }
 }
