@@ -27,7 +27,7 @@ use crate::edge::{
     connections::{Connection, Connections, Rules},
     keyed_limit::KeyedLimit,
     layers::ConnectedFrom,
-    mcp::McpRoom,
+    mcp::McpState,
     secure::Secure,
     server,
 };
@@ -44,7 +44,7 @@ const BYTES_PER_NODE: usize = 256 * 1024 * 1024;
 pub struct Room {
     pub member: Arc<Member>,
     /// The endpoints' room as it is configured right now.
-    pub mcp: Arc<dyn Fn() -> McpRoom + Send + Sync>,
+    pub mcp: Arc<dyn Fn() -> McpState + Send + Sync>,
     pub shared: Arc<SharedServers>,
 }
 

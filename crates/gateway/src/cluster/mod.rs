@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 pub use self::{
     address::toward,
-    listener::{Room as ListenerRoom, serve as listen},
+    listener::{Room as ListenerState, serve as listen},
     membership::{Member, MemberParts, Ownership},
     ownership::Home,
     servers::Neighbours,

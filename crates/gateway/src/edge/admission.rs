@@ -12,8 +12,8 @@ use portunus_core::{
 };
 
 use super::{
+    app_state::ProviderEntry,
     browser::{PageContext, PageError},
-    house::ProviderEntry,
     layers::RequestId,
     pages::{self, BackLink, Label, NotAdmittedPage},
 };

@@ -19,8 +19,8 @@ use portunus_core::{
 use sha2::Sha256;
 
 use super::{
+    app_state::{BROWSER_COOKIE, EdgeKeys, Providers},
     cookies::CookieJar,
-    house::{BROWSER_COOKIE, EdgeKeys, Providers},
     layers::RequestId,
     pages::{self, ErrorPage, Frame, NotToldPage, Page},
 };

@@ -34,13 +34,13 @@ impl Stopping {
 }
 
 #[derive(Clone)]
-pub struct HealthRoom {
+pub struct HealthState {
     pub upkeep: Arc<dyn Upkeep>,
     pub cluster: Cluster,
     pub stopping: Stopping,
 }
 
-pub fn routes(room: HealthRoom) -> Router {
+pub fn routes(room: HealthState) -> Router {
     Router::new()
         .route("/health", routing::get(health))
         .route("/healthz", routing::get(health))
@@ -53,7 +53,7 @@ async fn health() -> Response {
 }
 
 /// A process that stops says so at once, whatever else may be wrong with it.
-async fn ready(State(room): State<HealthRoom>) -> Response {
+async fn ready(State(room): State<HealthState>) -> Response {
     if room.stopping.has_begun() {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stopping"}))).into_response();
     }

@@ -23,7 +23,7 @@ use super::{
 const GRANTS: u32 = 100;
 
 #[derive(Clone)]
-pub struct HomeRoom {
+pub struct HomeState {
     pub page_context: PageContext,
     pub directory: ClientDirectory,
     pub grants: Arc<dyn GrantStore>,
@@ -32,11 +32,11 @@ pub struct HomeRoom {
     pub proxy_patterns: Arc<[String]>,
 }
 
-pub fn routes(room: HomeRoom) -> Router {
+pub fn routes(room: HomeState) -> Router {
     Router::new().route("/", routing::get(get)).with_state(room)
 }
 
-async fn get(State(room): State<HomeRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
+async fn get(State(room): State<HomeState>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
     let outcome = async {
         let user = room.page_context.login(&headers).await?.map(|(_, user)| user);
         let browser = room.page_context.browser(&headers);
@@ -46,7 +46,7 @@ async fn get(State(room): State<HomeRoom>, Extension(id): Extension<RequestId>, 
     outcome.await.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
 }
 
-async fn page(room: &HomeRoom, user: Option<&User>, csrf: String) -> Result<HomePage, StoreError> {
+async fn page(room: &HomeState, user: Option<&User>, csrf: String) -> Result<HomePage, StoreError> {
     Ok(HomePage {
         frame: room.page_context.frame(user),
         user: user.map(|user| HomeUser {
@@ -66,7 +66,7 @@ async fn page(room: &HomeRoom, user: Option<&User>, csrf: String) -> Result<Home
     })
 }
 
-fn servers(room: &HomeRoom) -> Vec<HomeServer> {
+fn servers(room: &HomeState) -> Vec<HomeServer> {
     let own = room.server_kinds.iter().map(|(name, kind)| HomeServer {
         name: Label::from(name.as_str()),
         url: UrlText::from(room.resources.of_server(name).as_str()),
@@ -80,7 +80,7 @@ fn servers(room: &HomeRoom) -> Vec<HomeServer> {
     own.chain(proxied).collect()
 }
 
-async fn grants(room: &HomeRoom, user: &User) -> Result<Vec<HomeGrant>, StoreError> {
+async fn grants(room: &HomeState, user: &User) -> Result<Vec<HomeGrant>, StoreError> {
     let now = room.page_context.clock.now();
     let mut shown = Vec::new();
     for grant in room.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {

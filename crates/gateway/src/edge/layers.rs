@@ -33,9 +33,9 @@ use tracing::Instrument as _;
 use url::Url;
 
 use super::{
+    app_state::Admission,
     for_browsers,
     health::{self, Stopping},
-    house::Admission,
     keyed_limit::{KeyedLimit, Permit},
     throttle::{self, Throttle},
 };
@@ -70,7 +70,7 @@ impl AddressPermit {
 }
 
 /// What the layers need to know.
-pub struct LayerRoom {
+pub struct EdgeState {
     pub public_url: PublicUrl,
     pub admission: Admission,
     pub entropy: Arc<dyn Entropy>,
@@ -111,7 +111,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
 /// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
-pub async fn observe(room: Arc<LayerRoom>, mut request: Request) -> Response {
+pub async fn observe(room: Arc<EdgeState>, mut request: Request) -> Response {
     let mut bytes = [0; 12];
     room.entropy.fill(&mut bytes);
     let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
@@ -176,7 +176,7 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 
 /// The request must have one meaning: a path that every server reads in the same way (threats 39, 60) and one host (threat 65). That
 /// host must be ours, `Origin` must be ours or allowed (threat 34: DNS rebinding, cross-site requests).
-async fn admit(room: &LayerRoom, request: Request) -> Response {
+async fn admit(room: &EdgeState, request: Request) -> Response {
     let path = match PlainPath::parse(request.uri().path()) {
         Ok(path) => path.as_str(),
         Err(bad) => {
@@ -237,14 +237,14 @@ fn is_open(path: &str) -> bool {
 }
 
 /// The host that the request names.
-fn host_of<'a>(room: &LayerRoom, request: &'a Request) -> Result<Option<Authority<'a>>, BadHost> {
+fn host_of<'a>(room: &EdgeState, request: &'a Request) -> Result<Option<Authority<'a>>, BadHost> {
     let uri = request.uri();
     let target = (uri.scheme_str(), uri.authority().map(http::uri::Authority::as_str));
     let hosts = request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes);
     agreed_host(target, hosts, room.public_url.is_https())
 }
 
-fn is_our_host(room: &LayerRoom, host: Authority<'_>) -> bool {
+fn is_our_host(room: &EdgeState, host: Authority<'_>) -> bool {
     let is_https = room.public_url.is_https();
     let is_named = Authority::parse(room.public_url.authority()).is_some_and(|ours| host.is(ours, is_https))
         || room
@@ -261,7 +261,7 @@ fn is_loopback_name(name: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|loopback| name.eq_ignore_ascii_case(loopback))
 }
 
-fn is_own_origin(room: &LayerRoom, origin: &HeaderValue) -> bool {
+fn is_own_origin(room: &EdgeState, origin: &HeaderValue) -> bool {
     origin.as_bytes().eq_ignore_ascii_case(room.public_url.origin().as_bytes())
 }
 
@@ -273,7 +273,7 @@ fn is_hidden_own_origin(request: &Request, origin: &HeaderValue) -> bool {
 }
 
 /// Other origins: those that are configured; and on a developer's machine every loopback origin, but for the pages with cookies.
-fn is_allowed_origin(room: &LayerRoom, path: &str, origin: &HeaderValue) -> bool {
+fn is_allowed_origin(room: &EdgeState, path: &str, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     if room.admission.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
         return true;
@@ -302,7 +302,7 @@ fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool, wante
 }
 
 /// Headers on every answer.
-async fn harden(room: &LayerRoom, request: Request) -> Response {
+async fn harden(room: &EdgeState, request: Request) -> Response {
     let mut response = ask(room, request).await;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
@@ -314,7 +314,7 @@ async fn harden(room: &LayerRoom, request: Request) -> Response {
 }
 
 /// The endpoint's answer, unless as many requests of its address as may be are under way, or too many before it failed to prove themselves.
-async fn ask(room: &LayerRoom, mut request: Request) -> Response {
+async fn ask(room: &EdgeState, mut request: Request) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
     let block = AddressBlock::of(peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address));
     let Some(permit) = room.requests.acquire(&block, 1, room.requests_per_address) else {
@@ -339,13 +339,13 @@ mod tests {
     use super::*;
     use crate::config::Limits;
 
-    fn room(url: &str) -> LayerRoom {
+    fn room(url: &str) -> EdgeState {
         let admission = Admission {
             allowed_hosts: vec!["internal".to_owned(), "10.1.2.3:3000".to_owned()],
             allowed_origins: vec!["https://inspector.example".to_owned()],
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         };
-        LayerRoom {
+        EdgeState {
             stopping: Stopping::default(),
             demo: false,
             public_url: PublicUrl::parse(url).unwrap(),

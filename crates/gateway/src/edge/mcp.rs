@@ -27,7 +27,7 @@ use super::{
 use crate::cluster::{Cluster, ForwardedKind, ForwardedRequest};
 
 #[derive(Clone)]
-pub struct McpRoom {
+pub struct McpState {
     pub hub: Arc<Hub>,
     pub resources: Arc<Resources>,
     /// The most bytes of a message (threat 47).
@@ -57,7 +57,7 @@ impl Shares {
     }
 }
 
-impl McpRoom {
+impl McpState {
     /// A request on an MCP endpoint, its token already checked.
     pub async fn serve(&self, principal: Arc<Principal>, reach: Reach, view: View, request: Request) -> Response {
         let (parts, body) = request.into_parts();

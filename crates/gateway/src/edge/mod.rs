@@ -3,6 +3,7 @@
 //! what people see.
 
 pub mod admission;
+pub mod app_state;
 pub mod assertions;
 pub mod body;
 pub mod browser;
@@ -10,11 +11,9 @@ pub mod clients;
 pub mod connections;
 pub mod cookies;
 pub mod for_browsers;
-pub mod front;
 pub mod health;
 pub mod held_body;
 pub mod home;
-pub mod house;
 pub mod keyed_limit;
 pub mod layers;
 pub mod leftover;
@@ -29,6 +28,7 @@ pub(crate) mod percent;
 pub mod protect;
 pub mod provider_requests;
 pub mod proxy;
+pub mod reloadable_service;
 pub mod router;
 pub mod secure;
 pub mod server;

@@ -15,8 +15,8 @@ use portunus_core::{
 use url::Url;
 
 use super::{
+    app_state::Providers,
     browser::{Browser, PageContext},
-    house::Providers,
     pages::{ConsentPage, ContinuePage, Destination, Label, Origin, ScopeLine, UrlText, when},
 };
 

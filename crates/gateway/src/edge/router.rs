@@ -10,233 +10,233 @@ use portunus_core::{
 };
 
 use super::{
+    app_state::AppState,
     body,
     browser::PageContext,
     cookies::CookieJar,
-    health::{self, HealthRoom},
-    home::{self, HomeRoom},
-    house::House,
-    layers::LayerRoom,
+    health::{self, HealthState},
+    home::{self, HomeState},
+    layers::EdgeState,
     oauth::{authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout, token},
     oauth_clients::ClientGate,
     pages::assets,
     protect::{
         bearer::Bearer,
-        door::{self, DoorRoom},
+        resource_server::{self, ResourceServerState},
     },
-    throttle::{self, Gate, ThrottleRoom},
-    tools::{self, ToolsRoom},
+    throttle::{self, Gate, ThrottleState},
+    tools::{self, ToolsState},
     transactions::Transactions,
 };
 
 /// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
-pub fn build(house: &House, extra: Router) -> LayerRoom {
+pub fn build(app: &AppState, extra: Router) -> EdgeState {
     let page_context = PageContext {
-        cookies: CookieJar::new(house.resources.public_url()),
-        keys: house.keys.clone(),
-        logins: Arc::clone(&house.ground.stores.logins),
-        providers: house.providers.clone(),
-        clock: Arc::clone(&house.ground.clock),
-        entropy: Arc::clone(&house.ground.entropy),
-        lifetimes: house.lifetimes,
-        demo: house.ground.demo,
+        cookies: CookieJar::new(app.resources.public_url()),
+        keys: app.keys.clone(),
+        logins: Arc::clone(&app.ground.stores.logins),
+        providers: app.providers.clone(),
+        clock: Arc::clone(&app.ground.clock),
+        entropy: Arc::clone(&app.ground.entropy),
+        lifetimes: app.lifetimes,
+        demo: app.ground.demo,
     };
-    let throttle = &house.throttle;
+    let throttle = &app.throttle;
     let at = |gate, page_context: Option<&PageContext>| {
-        let room = ThrottleRoom { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
+        let room = ThrottleState { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
         middleware::from_fn_with_state(room, throttle::by_address)
     };
     let bearer = Bearer {
-        grants: Arc::clone(&house.ground.stores.grants),
-        logins: Arc::clone(&house.ground.stores.logins),
-        cache: house.ground.tokens.clone(),
-        resources: Arc::clone(&house.resources),
-        admission: house.ground.admission.subscribe(),
-        clock: Arc::clone(&house.ground.clock),
+        grants: Arc::clone(&app.ground.stores.grants),
+        logins: Arc::clone(&app.ground.stores.logins),
+        cache: app.ground.tokens.clone(),
+        resources: Arc::clone(&app.resources),
+        admission: app.ground.admission.subscribe(),
+        clock: Arc::clone(&app.ground.clock),
     };
     // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
     let forms = Router::new()
-        .merge(oauth(house, &page_context).layer(at(Gate::Authorize, Some(&page_context))))
-        .merge(clients(house, &bearer).layer(at(Gate::Registration, None)))
-        .merge(tokens(house, &bearer).layer(at(Gate::Token, None)))
-        .merge(people(house, &page_context, &bearer));
+        .merge(oauth(app, &page_context).layer(at(Gate::Authorize, Some(&page_context))))
+        .merge(clients(app, &bearer).layer(at(Gate::Registration, None)))
+        .merge(tokens(app, &bearer).layer(at(Gate::Token, None)))
+        .merge(people(app, &page_context, &bearer));
     let endpoints = Router::new()
-        .merge(health::routes(HealthRoom {
-            upkeep: Arc::clone(&house.ground.stores.upkeep),
-            cluster: house.ground.cluster.clone(),
-            stopping: house.ground.stopping.clone(),
+        .merge(health::routes(HealthState {
+            upkeep: Arc::clone(&app.ground.stores.upkeep),
+            cluster: app.ground.cluster.clone(),
+            stopping: app.ground.stopping.clone(),
         }))
         .merge(assets::routes())
-        .merge(metadata(house))
+        .merge(metadata(app))
         .merge(forms.layer(middleware::from_fn(body::whole)))
         .merge(extra)
-        .fallback_service(door::any.with_state(Arc::new(guarded(house, bearer))));
-    LayerRoom {
-        public_url: house.resources.public_url().clone(),
-        admission: house.admission.clone(),
-        entropy: Arc::clone(&house.ground.entropy),
-        stopping: house.ground.stopping.clone(),
-        demo: house.ground.demo,
-        throttle: house.throttle.clone(),
-        requests: house.ground.counts.requests_by_address.clone(),
-        requests_per_address: house.limits.requests_per_address,
+        .fallback_service(resource_server::any.with_state(Arc::new(guarded(app, bearer))));
+    EdgeState {
+        public_url: app.resources.public_url().clone(),
+        admission: app.admission.clone(),
+        entropy: Arc::clone(&app.ground.entropy),
+        stopping: app.ground.stopping.clone(),
+        demo: app.ground.demo,
+        throttle: app.throttle.clone(),
+        requests: app.ground.counts.requests_by_address.clone(),
+        requests_per_address: app.limits.requests_per_address,
         endpoints,
     }
 }
 
 /// What the gateway says of itself.
-fn metadata(house: &House) -> Router {
-    metadata::routes(metadata::MetadataRoom {
-        resources: Arc::clone(&house.resources),
-        features: features(house),
-        directory: house.directory(),
+fn metadata(app: &AppState) -> Router {
+    metadata::routes(metadata::MetadataState {
+        resources: Arc::clone(&app.resources),
+        features: features(app),
+        directory: app.directory(),
     })
 }
 
 /// Where people sign in and allow clients.
-fn oauth(house: &House, page_context: &PageContext) -> Router {
-    let stores = &house.ground.stores;
+fn oauth(app: &AppState, page_context: &PageContext) -> Router {
+    let stores = &app.ground.stores;
     let transactions = Transactions {
         store: Arc::clone(&stores.transactions),
-        clock: Arc::clone(&house.ground.clock),
-        entropy: Arc::clone(&house.ground.entropy),
-        lifetime: house.lifetimes.sign_in,
-        per_address: house.limits.sign_ins_per_address,
+        clock: Arc::clone(&app.ground.clock),
+        entropy: Arc::clone(&app.ground.entropy),
+        lifetime: app.lifetimes.sign_in,
+        per_address: app.limits.sign_ins_per_address,
     };
     Router::new()
-        .merge(authorize::routes(authorize::AuthorizeRoom {
+        .merge(authorize::routes(authorize::AuthorizeState {
             page_context: page_context.clone(),
-            directory: house.directory(),
+            directory: app.directory(),
             transactions: transactions.clone(),
             consents: Arc::clone(&stores.consents),
             grants: Arc::clone(&stores.grants),
-            resources: Arc::clone(&house.resources),
-            providers: house.providers.clone(),
-            lifetimes: house.lifetimes,
+            resources: Arc::clone(&app.resources),
+            providers: app.providers.clone(),
+            lifetimes: app.lifetimes,
         }))
-        .merge(consent::routes(consent::ConsentRoom {
+        .merge(consent::routes(consent::ConsentState {
             page_context: page_context.clone(),
             transactions: transactions.clone(),
-            directory: house.directory(),
-            resources: Arc::clone(&house.resources),
+            directory: app.directory(),
+            resources: Arc::clone(&app.resources),
         }))
-        .merge(signin::routes(signin::SignInRoom {
+        .merge(signin::routes(signin::SignInState {
             page_context: page_context.clone(),
             transactions: transactions.clone(),
-            providers: house.providers.clone(),
-            public_url: house.resources.public_url().clone(),
-            lifetimes: house.lifetimes,
+            providers: app.providers.clone(),
+            public_url: app.resources.public_url().clone(),
+            lifetimes: app.lifetimes,
         }))
-        .merge(callback::routes(callback::CallbackRoom {
+        .merge(callback::routes(callback::CallbackState {
             page_context: page_context.clone(),
             transactions: transactions.clone(),
             logins: Arc::clone(&stores.logins),
-            providers: house.providers.clone(),
-            resources: Arc::clone(&house.resources),
-            lifetimes: house.lifetimes,
+            providers: app.providers.clone(),
+            resources: Arc::clone(&app.resources),
+            lifetimes: app.lifetimes,
         }))
-        .merge(signout::routes(signout::SignOutRoom {
+        .merge(signout::routes(signout::SignOutState {
             page_context: page_context.clone(),
             logins: Arc::clone(&stores.logins),
-            providers: house.providers.clone(),
-            public_url: house.resources.public_url().clone(),
+            providers: app.providers.clone(),
+            public_url: app.resources.public_url().clone(),
         }))
 }
 
 /// Where clients come to be.
-fn clients(house: &House, bearer: &Bearer) -> Router {
-    let stores = &house.ground.stores;
+fn clients(app: &AppState, bearer: &Bearer) -> Router {
+    let stores = &app.ground.stores;
     Router::new()
-        .merge(register::routes(register::RegisterRoom {
+        .merge(register::routes(register::RegisterState {
             clients: Arc::clone(&stores.clients),
-            ways: Arc::clone(&house.ways),
-            public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.ground.clock),
-            entropy: Arc::clone(&house.ground.entropy),
-            max_unused_clients: house.max_unused_clients,
+            ways: Arc::clone(&app.ways),
+            public_url: app.resources.public_url().clone(),
+            clock: Arc::clone(&app.ground.clock),
+            entropy: Arc::clone(&app.ground.entropy),
+            max_unused_clients: app.max_unused_clients,
         }))
-        .merge(manage::routes(manage::ManageRoom {
+        .merge(manage::routes(manage::ManageState {
             clients: Arc::clone(&stores.clients),
             cache: bearer.cache.clone(),
-            ways: Arc::clone(&house.ways),
-            public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.ground.clock),
-            entropy: Arc::clone(&house.ground.entropy),
+            ways: Arc::clone(&app.ways),
+            public_url: app.resources.public_url().clone(),
+            clock: Arc::clone(&app.ground.clock),
+            entropy: Arc::clone(&app.ground.entropy),
         }))
 }
 
 /// Where clients exchange, end and look at tokens: all behind one gate.
-fn tokens(house: &House, bearer: &Bearer) -> Router {
-    let stores = &house.ground.stores;
-    let gate = ClientGate { directory: house.directory(), assertions: house.assertions(), throttle: house.throttle.clone() };
+fn tokens(app: &AppState, bearer: &Bearer) -> Router {
+    let stores = &app.ground.stores;
+    let gate = ClientGate { directory: app.directory(), assertions: app.assertions(), throttle: app.throttle.clone() };
     Router::new()
-        .merge(token::routes(token::TokenRoom {
+        .merge(token::routes(token::TokenState {
             gate: gate.clone(),
             clients: Arc::clone(&stores.clients),
             logins: Arc::clone(&stores.logins),
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
-            resources: Arc::clone(&house.resources),
-            providers: house.providers.clone(),
-            clock: Arc::clone(&house.ground.clock),
-            entropy: Arc::clone(&house.ground.entropy),
-            lifetimes: house.lifetimes,
+            resources: Arc::clone(&app.resources),
+            providers: app.providers.clone(),
+            clock: Arc::clone(&app.ground.clock),
+            entropy: Arc::clone(&app.ground.entropy),
+            lifetimes: app.lifetimes,
         }))
-        .merge(revoke::routes(revoke::RevokeRoom {
+        .merge(revoke::routes(revoke::RevokeState {
             gate: gate.clone(),
             grants: Arc::clone(&stores.grants),
             cache: bearer.cache.clone(),
-            clock: Arc::clone(&house.ground.clock),
+            clock: Arc::clone(&app.ground.clock),
         }))
-        .merge(introspect::routes(introspect::IntrospectRoom {
+        .merge(introspect::routes(introspect::IntrospectState {
             gate,
             grants: Arc::clone(&stores.grants),
             logins: Arc::clone(&stores.logins),
-            providers: house.providers.clone(),
-            public_url: house.resources.public_url().clone(),
-            clock: Arc::clone(&house.ground.clock),
+            providers: app.providers.clone(),
+            public_url: app.resources.public_url().clone(),
+            clock: Arc::clone(&app.ground.clock),
         }))
 }
 
 /// What metadata advertises.
-fn features(house: &House) -> Features {
+fn features(app: &AppState) -> Features {
     Features {
-        registration: house.ways.is_open(Way::Registration),
-        metadata_documents: house.ways.is_open(Way::MetadataDocument),
-        client_credentials: house.configured_clients.iter().any(is_service),
+        registration: app.ways.is_open(Way::Registration),
+        metadata_documents: app.ways.is_open(Way::MetadataDocument),
+        client_credentials: app.configured_clients.iter().any(is_service),
     }
 }
 
 /// What people look at: the front page, and the list of tools.
-fn people(house: &House, page_context: &PageContext, bearer: &Bearer) -> Router {
-    let proxy_patterns = house.resources.targets().filter_map(|target| match target {
+fn people(app: &AppState, page_context: &PageContext, bearer: &Bearer) -> Router {
+    let proxy_patterns = app.resources.targets().filter_map(|target| match target {
         Target::Proxy { pattern } => Some(pattern.clone()),
         Target::Server(_) | Target::All => None,
     });
     Router::new()
-        .merge(home::routes(HomeRoom {
+        .merge(home::routes(HomeState {
             page_context: page_context.clone(),
-            directory: house.directory(),
-            grants: Arc::clone(&house.ground.stores.grants),
-            resources: Arc::clone(&house.resources),
-            server_kinds: house.server_kinds.clone().into(),
+            directory: app.directory(),
+            grants: Arc::clone(&app.ground.stores.grants),
+            resources: Arc::clone(&app.resources),
+            server_kinds: app.server_kinds.clone().into(),
             proxy_patterns: proxy_patterns.collect(),
         }))
-        .merge(disconnect::routes(disconnect::DisconnectRoom {
+        .merge(disconnect::routes(disconnect::DisconnectState {
             page_context: page_context.clone(),
-            grants: Arc::clone(&house.ground.stores.grants),
-            consents: Arc::clone(&house.ground.stores.consents),
+            grants: Arc::clone(&app.ground.stores.grants),
+            consents: Arc::clone(&app.ground.stores.consents),
             cache: bearer.cache.clone(),
         }))
-        .merge(tools::routes(ToolsRoom {
+        .merge(tools::routes(ToolsState {
             page_context: page_context.clone(),
             bearer: bearer.clone(),
-            resources: Arc::clone(&house.resources),
-            mcp: house.mcp_room(),
+            resources: Arc::clone(&app.resources),
+            mcp: app.mcp_state(),
         }))
 }
 
 /// Everything behind a token.
-fn guarded(house: &House, bearer: Bearer) -> DoorRoom {
-    DoorRoom { bearer, resources: Arc::clone(&house.resources), mcp: house.mcp_room(), proxy: house.proxy.clone() }
+fn guarded(app: &AppState, bearer: Bearer) -> ResourceServerState {
+    ResourceServerState { bearer, resources: Arc::clone(&app.resources), mcp: app.mcp_state(), proxy: app.proxy.clone() }
 }

@@ -156,7 +156,7 @@ impl Limiter {
 
 /// What [`by_address`] needs.
 #[derive(Clone)]
-pub struct ThrottleRoom {
+pub struct ThrottleState {
     pub throttle: Throttle,
     pub gate: Gate,
     /// For answers to people, who get a page.
@@ -164,7 +164,7 @@ pub struct ThrottleRoom {
 }
 
 /// The layer in front of endpoints that cost us something before anybody has proven anything.
-pub async fn by_address(State(room): State<ThrottleRoom>, request: Request, next: Next) -> Response {
+pub async fn by_address(State(room): State<ThrottleState>, request: Request, next: Next) -> Response {
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
     let Err(too_many) = room.throttle.check(room.gate, peer) else { return next.run(request).await };
     tracing::info!(%peer, gate = ?room.gate, "too many requests from one address");

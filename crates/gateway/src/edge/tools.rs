@@ -18,22 +18,22 @@ use portunus_core::{
 };
 use portunus_mcp::hub::{ServerTool, View};
 
-use super::{browser::PageContext, mcp::McpRoom, oauth_answers, protect::bearer::Bearer};
+use super::{browser::PageContext, mcp::McpState, oauth_answers, protect::bearer::Bearer};
 use crate::cluster::{ForwardedKind, ForwardedRequest};
 
 #[derive(Clone)]
-pub struct ToolsRoom {
+pub struct ToolsState {
     pub page_context: PageContext,
     pub bearer: Bearer,
     pub resources: Arc<Resources>,
-    pub mcp: McpRoom,
+    pub mcp: McpState,
 }
 
-pub fn routes(room: ToolsRoom) -> Router {
+pub fn routes(room: ToolsState) -> Router {
     Router::new().route("/tools", routing::get(get)).with_state(room)
 }
 
-async fn get(State(room): State<ToolsRoom>, request: Request) -> Response {
+async fn get(State(room): State<ToolsState>, request: Request) -> Response {
     let resource = room.resources.root();
     let principal = if request.headers().contains_key(header::AUTHORIZATION) {
         match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {

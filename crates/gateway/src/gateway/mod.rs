@@ -1,8 +1,8 @@
 //! A gateway: built from its configuration, one of several on its store if it [`joins`](Gateway::join) them, run until it is told to
-//! stop. What stands on the ground that stays is furnished in [`furnish`], and anew for each new configuration in [`reload`]; records are
+//! stop. What a configuration needs is made in [`build`], and anew for each new configuration in [`reload`]; records are
 //! opened in [`records`]; the part that makes it one of several is [`node`]. Where signals and files come from is `cli`'s affair.
 
-mod furnish;
+mod build;
 mod node;
 mod records;
 mod reload;
@@ -34,7 +34,7 @@ use tokio::{
 
 use self::node::{NodeAtWork, RunningNode};
 pub use self::{
-    furnish::ConnectedProvider,
+    build::ConnectedProvider,
     records::{beside, open_records, open_store},
     reload::{Changes, NewConfiguration, Refused},
 };
@@ -43,9 +43,9 @@ use crate::{
     cluster::{Cluster, Home, Member, MemberParts, Neighbours},
     config::Config,
     edge::{
+        app_state::{Counts, Ground},
         connections::{Connections, Rules},
         health::Stopping,
-        house::{Counts, Ground},
         protect::cache::TokenCache,
         server,
     },
@@ -123,10 +123,10 @@ impl Gateway {
         };
         let upstream_client = net::upstream_client(NetSettings::upstream())?;
         let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
-        let pins = Arc::new(PinBook::new(furnish::pinning(config), Arc::clone(&stores.pins), Arc::clone(&clock)));
+        let pins = Arc::new(PinBook::new(build::pinning(config), Arc::clone(&stores.pins), Arc::clone(&clock)));
         let task_records = Arc::new(StoredTasks { store: Arc::clone(&stores.tasks), clock: Arc::clone(&clock) });
         let settings = HubSettings {
-            names: furnish::names(config),
+            names: build::names(config),
             max_in_flight_per_user: config.calls_per_user,
             pins: Arc::clone(&pins) as _,
             records,
@@ -233,7 +233,7 @@ impl Gateway {
             if let Some(node) = &node {
                 node.member.begin_leaving();
             }
-            linger(first, live.house().stop_delay, &mut signals).await;
+            linger(first, live.app().stop_delay, &mut signals).await;
             until = Instant::now() + server::DRAIN;
         };
         let ending = async { hub.shutdown().await };
@@ -258,9 +258,9 @@ async fn purge(live: Arc<reload::Live>) {
     let mut tick = tokio::time::interval(PURGE_EVERY);
     loop {
         tick.tick().await;
-        let house = live.house();
-        let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&house.ground.stores.upkeep, house.ground.clock.now());
-        match upkeep.purge(now - PURGE_LATE, now - house.lifetimes.unused_client).await {
+        let app = live.app();
+        let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&app.ground.stores.upkeep, app.ground.clock.now());
+        match upkeep.purge(now - PURGE_LATE, now - app.lifetimes.unused_client).await {
             Ok(deleted) => tracing::debug!(deleted, "expired records deleted"),
             Err(error) => tracing::warn!(%error, "expired records could not be deleted"),
         }

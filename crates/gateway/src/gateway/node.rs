@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::reload::Live;
-use crate::cluster::{self, ListenerRoom, Member};
+use crate::cluster::{self, ListenerState, Member};
 
 /// A node that is known to the others, and does not take forwarded requests yet.
 pub(super) struct RunningNode {
@@ -25,8 +25,8 @@ pub(super) struct NodeAtWork {
 impl NodeAtWork {
     pub(super) fn begin(RunningNode { member, listener }: RunningNode, live: Arc<Live>, shared: Arc<SharedServers>) -> Self {
         let stop = CancellationToken::new();
-        let mcp = Arc::new(move || live.house().mcp_room());
-        let room = ListenerRoom { member: Arc::clone(&member), mcp, shared };
+        let mcp = Arc::new(move || live.app().mcp_state());
+        let room = ListenerState { member: Arc::clone(&member), mcp, shared };
         let listening = cluster::listen(listener, room, stop.clone().cancelled_owned());
         Self { member, stop, task: tokio::spawn(listening) }
     }

@@ -14,13 +14,13 @@ use portunus_core::{
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ConnectedProvider, Machinery, furnish, removed_clients};
+use super::{ConnectedProvider, Machinery, build, removed_clients};
 use crate::{
     config::Config,
     edge::{
+        app_state::{AppState, Ground},
         connections::Rules,
-        front::Front,
-        house::{Ground, House},
+        reloadable_service::ReloadableService,
         router,
         secure::Secure,
         throttle::Throttle,
@@ -184,9 +184,9 @@ impl fmt::Display for Changes {
 
 /// A gateway as it is configured right now.
 pub(super) struct Live {
-    pub(super) front: Front,
+    pub(super) front: ReloadableService,
     pub(super) secure: Secure,
-    house: ArcSwap<House>,
+    app: ArcSwap<AppState>,
     machinery: Machinery,
     extra: Router,
 }
@@ -199,21 +199,21 @@ impl Live {
         providers: Vec<ConnectedProvider>,
         extra: Router,
     ) -> Self {
-        let house = furnish::house(ground, config, providers, machinery.forwarding.clone(), Throttle::new(&config.limits));
-        house.ground.admission.send_replace(Some(house.providers.clone()));
-        let front = Front::new(router::build(&house, extra.clone()));
+        let app = build::app(ground, config, providers, machinery.forwarding.clone(), Throttle::new(&config.limits));
+        app.ground.admission.send_replace(Some(app.providers.clone()));
+        let front = ReloadableService::new(router::build(&app, extra.clone()));
         let secure = Secure::by(config.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
-        Self { front, secure, house: ArcSwap::from_pointee(house), machinery, extra }
+        Self { front, secure, app: ArcSwap::from_pointee(app), machinery, extra }
     }
 
-    pub(super) fn house(&self) -> Arc<House> {
-        self.house.load_full()
+    pub(super) fn app(&self) -> Arc<AppState> {
+        self.app.load_full()
     }
 
     /// The gateway as it is configured then; `None` when it is gone.
-    pub(super) fn current(self: &Arc<Self>) -> impl Fn() -> Option<Arc<House>> + Send + Sync + 'static + use<> {
+    pub(super) fn current(self: &Arc<Self>) -> impl Fn() -> Option<Arc<AppState>> + Send + Sync + 'static + use<> {
         let live = Arc::downgrade(self);
-        move || live.upgrade().map(|live| live.house())
+        move || live.upgrade().map(|live| live.app())
     }
 
     /// Takes one configuration after the other, and tells other gateways of it. Ends when there can be no more.
@@ -251,30 +251,30 @@ impl Live {
     /// From the first line that changes anything, nothing can fail.
     fn take(&self, old: &Config, new: &Config, providers: Vec<ConnectedProvider>) -> Result<(), Refused> {
         let Machinery { upstreams, shared: _, pins, sealer, forwarding } = &self.machinery;
-        let before = self.house.load();
+        let before = self.app.load();
         let throttle = if old.limits == new.limits { before.throttle.clone() } else { Throttle::new(&new.limits) };
-        let house = furnish::house(before.ground.clone(), new, providers, forwarding.clone(), throttle);
-        let front = router::build(&house, self.extra.clone());
+        let app = build::app(before.ground.clone(), new, providers, forwarding.clone(), throttle);
+        let front = router::build(&app, self.extra.clone());
         sealer.change_secrets(&new.auth_secrets).map_err(|error| Refused::Unusable(error.to_string()))?;
         // Servers that are gone go last: until nobody can ask for them any more.
         let going = old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
         upstreams.limit_children_per_user(new.children_per_user);
         before.ground.hub.limit_calls_per_user(new.calls_per_user);
         upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
-        pins.reconfigure(furnish::pinning(new));
-        before.ground.hub.reconfigure(furnish::names(new), new.servers.clone());
+        pins.reconfigure(build::pinning(new));
+        before.ground.hub.reconfigure(build::names(new), new.servers.clone());
         self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
         before.ground.connections.change(Rules::new(&new.limits, &new.trusted_proxies, os::descriptors()));
         self.front.change(front);
-        before.ground.admission.send_replace(Some(house.providers.clone()));
-        self.house.store(Arc::new(house));
+        before.ground.admission.send_replace(Some(app.providers.clone()));
+        self.app.store(Arc::new(app));
         upstreams.reconfigure(new.servers.clone());
         telemetry::set_level(new.log.level);
         Ok(())
     }
 
     async fn announce(&self, generation: Generation) {
-        let posted = self.house().ground.stores.invalidations.post(&Invalidation::Configuration(generation)).await;
+        let posted = self.app().ground.stores.invalidations.post(&Invalidation::Configuration(generation)).await;
         if let Err(error) = posted {
             tracing::warn!(%error, "other gateways are not told of the new configuration: they notice when they look at their files");
         }
@@ -285,13 +285,13 @@ impl Live {
         if old.auth_secrets.iter().all(|secret| new.auth_secrets.contains(secret)) {
             return Ok(());
         }
-        let resealed = self.house().ground.stores.upkeep.reseal().await;
+        let resealed = self.app().ground.stores.upkeep.reseal().await;
         resealed.map_err(|error| Refused::StillSealed(error.to_string()))
     }
 
     /// At once, so that nobody has to wait for it when the old secret goes.
     async fn seal_anew(&self) {
-        if let Err(error) = self.house().ground.stores.upkeep.reseal().await {
+        if let Err(error) = self.app().ground.stores.upkeep.reseal().await {
             tracing::warn!(%error, "records are still sealed with an earlier AUTH_SECRET: keep it for now");
         }
     }

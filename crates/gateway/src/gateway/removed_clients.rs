@@ -10,7 +10,7 @@ use portunus_core::{
     store::{GrantsOf, StoreError},
 };
 
-use crate::edge::house::House;
+use crate::edge::app_state::AppState;
 
 /// After a failure.
 const RETRY_EVERY: Duration = Duration::from_secs(2);
@@ -19,11 +19,11 @@ const SECOND_ROUND: Duration = Duration::from_secs(60);
 
 /// Ends the grants of clients that were configured and are not any more. `before`: those of the configuration until now; `current`: the gateway
 /// as it is configured then, `None` when it is gone. What fails is tried again until it is done, or the gateway is gone.
-pub(super) async fn end_their_grants(current: impl Fn() -> Option<Arc<House>> + Send + Sync + 'static, before: &[Client]) {
+pub(super) async fn end_their_grants(current: impl Fn() -> Option<Arc<AppState>> + Send + Sync + 'static, before: &[Client]) {
     let known: BTreeSet<_> = before.iter().map(|client| client.id.clone()).collect();
-    let Some(house) = current() else { return };
-    let is_any_removed = known.difference(&configured(&house)).next().is_some();
-    let first = end(&house, &known).await;
+    let Some(app) = current() else { return };
+    let is_any_removed = known.difference(&configured(&app)).next().is_some();
+    let first = end(&app, &known).await;
     if let Err(error) = &first {
         tracing::warn!(%error, "grants of clients that were taken out of the configuration could not be ended: tried again");
     }
@@ -32,27 +32,27 @@ pub(super) async fn end_their_grants(current: impl Fn() -> Option<Arc<House>> + 
     }
 }
 
-async fn later(current: impl Fn() -> Option<Arc<House>> + Send + Sync, known: BTreeSet<ClientId>, mut has_failed: bool) {
+async fn later(current: impl Fn() -> Option<Arc<AppState>> + Send + Sync, known: BTreeSet<ClientId>, mut has_failed: bool) {
     while has_failed {
         tokio::time::sleep(RETRY_EVERY).await;
-        let Some(house) = current() else { return };
-        has_failed = end(&house, &known).await.is_err();
+        let Some(app) = current() else { return };
+        has_failed = end(&app, &known).await.is_err();
     }
     tokio::time::sleep(SECOND_ROUND).await;
-    let Some(house) = current() else { return };
-    if let Err(error) = end(&house, &known).await {
+    let Some(app) = current() else { return };
+    if let Err(error) = end(&app, &known).await {
         tracing::warn!(%error, "grants of clients that were taken out of the configuration could not be looked for a second time");
     }
 }
 
 /// The store forgets which clients there were only when their grants have ended: what breaks off in between is done again.
-async fn end(house: &House, known: &BTreeSet<ClientId>) -> Result<(), StoreError> {
-    let (stores, present) = (&house.ground.stores, configured(house));
+async fn end(app: &AppState, known: &BTreeSet<ClientId>) -> Result<(), StoreError> {
+    let (stores, present) = (&app.ground.stores, configured(app));
     let remembered = stores.clients.configured_clients().await?;
     for id in remembered.union(known).filter(|id| !present.contains(id)) {
         let of = GrantsOf::Client(id.clone());
-        let (grants, what, now) = (Arc::clone(&stores.grants), Invalidation::Grants(of.clone()), house.ground.clock.now());
-        let revoked = house.ground.tokens.revoke(what, async move { grants.revoke_grants(&of, now).await }).await?;
+        let (grants, what, now) = (Arc::clone(&stores.grants), Invalidation::Grants(of.clone()), app.ground.clock.now());
+        let revoked = app.ground.tokens.revoke(what, async move { grants.revoke_grants(&of, now).await }).await?;
         tracing::info!(client_id = %id, revoked, "a client was taken out of the configuration: what it was given is revoked");
     }
     if remembered != present {
@@ -61,6 +61,6 @@ async fn end(house: &House, known: &BTreeSet<ClientId>) -> Result<(), StoreError
     Ok(())
 }
 
-fn configured(house: &House) -> BTreeSet<ClientId> {
-    house.configured_clients.iter().map(|client| client.id.clone()).collect()
+fn configured(app: &AppState) -> BTreeSet<ClientId> {
+    app.configured_clients.iter().map(|client| client.id.clone()).collect()
 }

@@ -13,8 +13,8 @@ use crate::{
     hub::{
         Asker, Caller, Inner, View,
         ask::Ask,
-        keeping::changes_session,
         operation::Operation,
+        persistence::changes_session,
         reply::{self, Problem, Reply},
     },
     session::{Session, table::CallPlace},

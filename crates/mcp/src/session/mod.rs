@@ -32,10 +32,10 @@ use crate::{
 
 pub(crate) mod asks;
 pub(crate) mod filter;
-mod kept;
 pub(crate) mod level;
 pub(crate) mod outbox;
 pub(crate) mod resume;
+mod stored;
 pub(crate) mod table;
 
 use asks::Asks;

@@ -18,10 +18,10 @@ use super::{
     activity::Activity,
     handshake,
     inbox::{Awaited, Inbox},
-    kept::{Held, Kept, Record},
     link::{Link, Outgoing},
     listen::{Listening, Subject},
     modern, probe,
+    stored::{HeldRecord, Record, StoredConnection},
 };
 use crate::{
     era::Era,
@@ -78,7 +78,7 @@ pub struct Connection {
     activity: Arc<Activity>,
     request_timeout: Duration,
     /// Where its session is written down, until it ended or was handed over.
-    record: Mutex<Option<Arc<Held>>>,
+    record: Mutex<Option<Arc<HeldRecord>>>,
     /// Of a modern server: the stream of its changes.
     listening: Option<Listening>,
 }
@@ -224,7 +224,7 @@ impl Connection {
     /// Has its session, if the server keeps one, written down for another process; this is the `life`th that has it.
     pub(super) async fn keep(&self, record: &Record, life: u32) {
         let Some(session) = self.link.session() else { return };
-        let held = record.keep(&Kept { session, info: self.info.clone(), life }).await;
+        let held = record.keep(&StoredConnection { session, info: self.info.clone(), life }).await;
         if held.is_none() {
             tracing::warn!(server = %self.key().server, "a session with a server could not be written down");
         }

@@ -8,13 +8,13 @@ use super::{
     connection::ask,
     http::{HttpClient, HttpLink},
     inbox::Inbox,
-    kept::{Kept, Record},
     link::{Link, Outgoing},
     modern,
     probe::{self, Order},
     server_requests::serve,
     sse::SseLink,
     stdio::StdioLink,
+    stored::{Record, StoredConnection},
 };
 use crate::{
     client_capabilities::ClientCapabilities,
@@ -58,7 +58,7 @@ pub(super) async fn connect(
 /// is what finds that out.
 async fn resume(record: &Record, key: &ConnectionKey, spec: &ServerSpec, http: &HttpClient, hello: &Hello) -> Option<Connection> {
     let Transport::Http { url, headers } = &spec.transport else { return None };
-    let Kept { session, info, life } = record.find().await?;
+    let StoredConnection { session, info, life } = record.find().await?;
     let life = life.checked_add(1).filter(|life| *life < LIVES)?;
     let (inbox, asked) = Inbox::new(key.clone(), spec.speaks_late());
     inbox.begin_at(u64::from(life) * IDS_OF_A_LIFE);

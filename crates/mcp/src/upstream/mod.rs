@@ -11,7 +11,6 @@ mod handshake;
 mod http;
 mod id_finder;
 mod inbox;
-mod kept;
 mod link;
 mod listen;
 mod modern;
@@ -21,6 +20,7 @@ mod requests;
 mod server_requests;
 mod sse;
 mod stdio;
+mod stored;
 
 use std::{
     collections::BTreeMap,

@@ -28,9 +28,9 @@ use portunus_core::{
 };
 
 use crate::edge::{
+    app_state::Providers,
     browser::{Browser, PageContext, PageError, see_other},
     clients::{ClientDirectory, NoClient},
-    house::Providers,
     layers::{Peer, RequestId},
     oauth_question::Asking,
     pages::{BackLink, Label, SignedInPage},
@@ -38,7 +38,7 @@ use crate::edge::{
 };
 
 #[derive(Clone)]
-pub struct AuthorizeRoom {
+pub struct AuthorizeState {
     pub page_context: PageContext,
     pub directory: ClientDirectory,
     pub transactions: Transactions,
@@ -49,12 +49,12 @@ pub struct AuthorizeRoom {
     pub lifetimes: Lifetimes,
 }
 
-pub fn routes(room: AuthorizeRoom) -> Router {
+pub fn routes(room: AuthorizeState) -> Router {
     Router::new().route("/auth/authorize", routing::get(get)).route("/authorize", routing::get(get)).with_state(room)
 }
 
 async fn get(
-    State(room): State<AuthorizeRoom>,
+    State(room): State<AuthorizeState>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
@@ -72,7 +72,7 @@ async fn get(
 }
 
 /// A client's request that cannot be trusted enough to be answered anywhere but here (threats 4, 11).
-fn refuse(room: &AuthorizeRoom, id: &RequestId, problem: &str) -> Response {
+fn refuse(room: &AuthorizeState, id: &RequestId, problem: &str) -> Response {
     tracing::warn!(problem, "authorization request refused");
     let error =
         PageError::new("This request cannot be used", format!("The application sent a request we do not accept: {problem}."))
@@ -83,7 +83,7 @@ fn refuse(room: &AuthorizeRoom, id: &RequestId, problem: &str) -> Response {
 }
 
 /// The application kept a registration that is not here any more, as after a new beginning with empty records: only it can forget that (FB18).
-fn forgotten(room: &AuthorizeRoom, id: &RequestId) -> Response {
+fn forgotten(room: &AuthorizeState, id: &RequestId) -> Response {
     tracing::warn!("authorization request refused: the client_id is not registered here; the application must register again");
     let text = "It uses a registration that this gateway does not have, perhaps from before the gateway was set up anew.";
     let error = PageError::new("This application is not registered here any more", text).hint(
@@ -94,7 +94,7 @@ fn forgotten(room: &AuthorizeRoom, id: &RequestId) -> Response {
 }
 
 /// It cannot be said which client that is: its document is none, or is away.
-fn no_client(room: &AuthorizeRoom, id: &RequestId, error: NoClient) -> Result<Response, StoreError> {
+fn no_client(room: &AuthorizeState, id: &RequestId, error: NoClient) -> Result<Response, StoreError> {
     match error {
         NoClient::Store(error) => Err(error),
         NoClient::Refused(problem) => Ok(refuse(room, id, &problem)),
@@ -112,7 +112,7 @@ fn no_client(room: &AuthorizeRoom, id: &RequestId, error: NoClient) -> Result<Re
 
 /// A new request of a client.
 async fn begin(
-    room: &AuthorizeRoom,
+    room: &AuthorizeState,
     id: &RequestId,
     peer: IpAddr,
     headers: &HeaderMap,
@@ -145,7 +145,7 @@ async fn begin(
 
 /// A step of the sign-in came back. Everything is read from the transaction, nothing from the browser (threat 8).
 async fn resume(
-    room: &AuthorizeRoom,
+    room: &AuthorizeState,
     id: &RequestId,
     peer: IpAddr,
     headers: &HeaderMap,
@@ -175,7 +175,7 @@ async fn resume(
 
 /// Decides the next step and takes it.
 async fn go_on(
-    room: &AuthorizeRoom,
+    room: &AuthorizeState,
     id: &RequestId,
     headers: &HeaderMap,
     browser: Browser,
@@ -217,7 +217,7 @@ async fn go_on(
 
 /// A page would be needed, and the client wants none. The client is told by redirect only if that makes no open redirector of us
 /// (threat 11); else the person sees where they are.
-fn refuse_unseen(room: &AuthorizeRoom, id: &RequestId, standing: &Standing<'_>, client: &Client, code: ErrorCode) -> Response {
+fn refuse_unseen(room: &AuthorizeState, id: &RequestId, standing: &Standing<'_>, client: &Client, code: ErrorCode) -> Response {
     let refusal = authorize::refusal(code);
     tracing::info!(client_id = %client.id, %refusal, "authorization needs a page, and the client wants none");
     let address = standing.request.return_address();
@@ -234,7 +234,7 @@ fn refuse_unseen(room: &AuthorizeRoom, id: &RequestId, standing: &Standing<'_>, 
 
 /// The last step, taken once: the transaction is taken out, and the browser goes back to the client with a code.
 async fn issue_code(
-    room: &AuthorizeRoom,
+    room: &AuthorizeState,
     id: &RequestId,
     transaction: &BrowserTransaction,
     request: &AuthorizationRequest,
@@ -261,7 +261,7 @@ async fn issue_code(
 
 /// A redirect to a scheme of a program's own opens the program and leaves the browser where it was: on the consent page. So the
 /// browser gets a page that says what happened, goes on by itself, and has a button for browsers that will not.
-fn signed_in(room: &AuthorizeRoom, user: &User, location: &str) -> Response {
+fn signed_in(room: &AuthorizeState, user: &User, location: &str) -> Response {
     let page = SignedInPage {
         frame: room.page_context.frame(Some(user)),
         name: Label::from(user.display_name()),

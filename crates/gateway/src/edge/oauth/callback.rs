@@ -26,8 +26,8 @@ use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets
 
 use crate::edge::{
     admission,
+    app_state::{ProviderEntry, Providers},
     browser::{LOGIN, PageContext, PageError, see_other},
-    house::{ProviderEntry, Providers},
     layers::RequestId,
     provider_requests::{self, StateCookie},
     transactions::{ProviderAnswer, Transactions},
@@ -37,7 +37,7 @@ use crate::edge::{
 const PATH: &str = "/auth/callback";
 
 #[derive(Clone)]
-pub struct CallbackRoom {
+pub struct CallbackState {
     pub page_context: PageContext,
     pub transactions: Transactions,
     pub logins: Arc<dyn LoginStore>,
@@ -46,12 +46,12 @@ pub struct CallbackRoom {
     pub lifetimes: Lifetimes,
 }
 
-pub fn routes(room: CallbackRoom) -> Router {
+pub fn routes(room: CallbackState) -> Router {
     Router::new().route(PATH, routing::get(get)).route(&format!("{PATH}/{{provider}}"), routing::get(get_named)).with_state(room)
 }
 
 async fn get(
-    State(room): State<CallbackRoom>,
+    State(room): State<CallbackState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -60,7 +60,7 @@ async fn get(
 }
 
 async fn get_named(
-    State(room): State<CallbackRoom>,
+    State(room): State<CallbackState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     Path(provider): Path<String>,
@@ -69,7 +69,7 @@ async fn get_named(
     arrive(&room, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default()).await
 }
 
-async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, path: &str, query: &str) -> Response {
+async fn arrive(room: &CallbackState, id: &RequestId, headers: &HeaderMap, path: &str, query: &str) -> Response {
     let Ok(params) = Params::parse(query.as_bytes()) else { return refuse(room, id) };
     let Some(state) = params.find("state").and_then(|state| TokenSecret::parse(TokenKind::State, state)) else {
         return refuse(room, id);
@@ -85,7 +85,7 @@ async fn arrive(room: &CallbackRoom, id: &RequestId, headers: &HeaderMap, path: 
 /// An answer that was taken already comes once more: its page was loaded again, or the person pressed "back". The same browser goes on with its
 /// transaction; nothing of the answer is looked at. `None` for every other browser, and for answers that were never taken.
 async fn again(
-    room: &CallbackRoom,
+    room: &CallbackState,
     id: &RequestId,
     headers: &HeaderMap,
     state: &TokenHash,
@@ -114,7 +114,7 @@ async fn again(
 }
 
 /// The answer belongs to no request of this browser.
-fn refuse(room: &CallbackRoom, id: &RequestId) -> Response {
+fn refuse(room: &CallbackState, id: &RequestId) -> Response {
     tracing::warn!(
         "callback refused: unknown, used or expired state, or another browser's, another provider's or at another callback"
     );
@@ -127,7 +127,7 @@ fn refuse(room: &CallbackRoom, id: &RequestId) -> Response {
 /// given, or with the `iss` of another provider nothing is touched, so that a stranger who learnt the state cannot end a sign-in
 /// (threats 54, 72).
 async fn take_request(
-    room: &CallbackRoom,
+    room: &CallbackState,
     headers: &HeaderMap,
     params: &Params,
     path: &str,
@@ -144,7 +144,7 @@ async fn take_request(
 }
 
 async fn sign_in(
-    room: &CallbackRoom,
+    room: &CallbackState,
     id: &RequestId,
     headers: &HeaderMap,
     params: &Params,
@@ -202,7 +202,7 @@ async fn sign_in(
 /// The account gets nothing: no login, no code, no record. If it has a record, from when it was admitted, that says from now on what the
 /// provider says now, so that its tokens are not renewed either (threat 53).
 async fn not_admitted(
-    room: &CallbackRoom,
+    room: &CallbackState,
     id: &RequestId,
     transaction: &BrowserTransaction,
     entry: &ProviderEntry,
@@ -221,7 +221,7 @@ async fn not_admitted(
 
 /// The request may insist that the person signs in for it (`prompt=login`): now they have. Read anew, for they may have been busy in
 /// another tab.
-async fn note_sign_in(room: &CallbackRoom, headers: &HeaderMap, id: &TransactionId, login: TokenHash) -> Result<(), StoreError> {
+async fn note_sign_in(room: &CallbackState, headers: &HeaderMap, id: &TransactionId, login: TokenHash) -> Result<(), StoreError> {
     let Some(browser) = room.page_context.known_browser(headers) else { return Ok(()) };
     if let Some(transaction) = room.transactions.find(&browser, id).await? {
         room.transactions.update(&transaction.signed_in(login)).await?;
@@ -231,7 +231,7 @@ async fn note_sign_in(room: &CallbackRoom, headers: &HeaderMap, id: &Transaction
 
 /// The sign-in ends here, with an explanation for the person and a way to tell the client.
 async fn failed(
-    room: &CallbackRoom,
+    room: &CallbackState,
     id: &RequestId,
     transaction: &BrowserTransaction,
     error: &IdentityError,
@@ -259,7 +259,7 @@ fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {
 }
 
 /// Always a new id: one that was planted before the sign-in is worth nothing after it (threat 3).
-fn new_login(room: &CallbackRoom, user: &User, id_token: Option<SecretText>, now: Timestamp) -> (TokenSecret, Login) {
+fn new_login(room: &CallbackState, user: &User, id_token: Option<SecretText>, now: Timestamp) -> (TokenSecret, Login) {
     let secret = TokenSecret::generate(TokenKind::Login, &*room.page_context.entropy);
     let login = Login {
         id: secret.hash(),

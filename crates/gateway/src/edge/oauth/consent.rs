@@ -31,18 +31,23 @@ use crate::edge::{
 };
 
 #[derive(Clone)]
-pub struct ConsentRoom {
+pub struct ConsentState {
     pub page_context: PageContext,
     pub transactions: Transactions,
     pub directory: ClientDirectory,
     pub resources: Arc<Resources>,
 }
 
-pub fn routes(room: ConsentRoom) -> Router {
+pub fn routes(room: ConsentState) -> Router {
     Router::new().route("/auth/consent", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
 }
 
-async fn post(State(room): State<ConsentRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap, body: Bytes) -> Response {
+async fn post(
+    State(room): State<ConsentState>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Ok(form) = Params::parse(&body) else { return refuse(&room, &id) };
     let Some(browser) = room.page_context.known_browser(&headers) else { return refuse(&room, &id) };
     if !limits::is_form(&headers) || !room.page_context.is_own_form(&browser, form.find("csrf")) {
@@ -62,7 +67,7 @@ async fn post(State(room): State<ConsentRoom>, Extension(id): Extension<RequestI
 }
 
 /// The form is not ours, not this browser's, or too old: nothing is said about which (threats 8, 14).
-fn refuse(room: &ConsentRoom, id: &RequestId) -> Response {
+fn refuse(room: &ConsentState, id: &RequestId) -> Response {
     tracing::warn!("consent refused: not this browser's form, or its time is over");
     let error = PageError::new("This page is out of date", "The answer does not belong to a question we asked in this browser.")
         .hint("Start again from the application.");
@@ -71,7 +76,7 @@ fn refuse(room: &ConsentRoom, id: &RequestId) -> Response {
 
 /// The answer holds for whoever was asked. If somebody else has signed in with this browser since, they are asked themselves.
 async fn allow(
-    room: &ConsentRoom,
+    room: &ConsentState,
     headers: &HeaderMap,
     asked: Option<&str>,
     request: &AuthorizationRequest,
@@ -89,7 +94,7 @@ async fn allow(
 /// The client is told, for the person has seen a page (threat 11); unless its address opens something that this no should not open
 /// (threat 59). A second answer to the same question goes nowhere.
 async fn deny(
-    room: &ConsentRoom,
+    room: &ConsentState,
     transaction: &BrowserTransaction,
     request: &AuthorizationRequest,
 ) -> Result<Response, StoreError> {

@@ -26,19 +26,19 @@ use crate::edge::{
 pub const PATH: &str = "/auth/disconnect";
 
 #[derive(Clone)]
-pub struct DisconnectRoom {
+pub struct DisconnectState {
     pub page_context: PageContext,
     pub grants: Arc<dyn GrantStore>,
     pub consents: Arc<dyn ConsentStore>,
     pub cache: TokenCache,
 }
 
-pub fn routes(room: DisconnectRoom) -> Router {
+pub fn routes(room: DisconnectState) -> Router {
     Router::new().route(PATH, routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
 }
 
 async fn post(
-    State(room): State<DisconnectRoom>,
+    State(room): State<DisconnectState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     body: Bytes,
@@ -60,7 +60,7 @@ async fn post(
 
 /// Ends the person's own grants only; anybody else's is as good as unknown. The consent goes too, so that the application has to
 /// ask again.
-async fn disconnect(room: &DisconnectRoom, headers: &HeaderMap, grant: &GrantId) -> Result<(), StoreError> {
+async fn disconnect(room: &DisconnectState, headers: &HeaderMap, grant: &GrantId) -> Result<(), StoreError> {
     let Some((_, user)) = room.page_context.login(headers).await? else { return Ok(()) };
     let Some(grant) = room.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
     room.consents.delete_consents(&user.id, &grant.client).await?;

@@ -22,7 +22,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    house::Providers,
+    app_state::Providers,
     layers::Peer,
     limits,
     oauth_answers::{self, Failure},
@@ -30,7 +30,7 @@ use crate::edge::{
 };
 
 #[derive(Clone)]
-pub struct IntrospectRoom {
+pub struct IntrospectState {
     pub gate: ClientGate,
     pub grants: Arc<dyn GrantStore>,
     pub logins: Arc<dyn LoginStore>,
@@ -39,12 +39,12 @@ pub struct IntrospectRoom {
     pub clock: Arc<dyn Clock>,
 }
 
-pub fn routes(room: IntrospectRoom) -> Router {
+pub fn routes(room: IntrospectState) -> Router {
     Router::new().route("/auth/introspect", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
 }
 
 async fn post(
-    State(room): State<IntrospectRoom>,
+    State(room): State<IntrospectState>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -55,7 +55,7 @@ async fn post(
     }
 }
 
-async fn look(room: &IntrospectRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
+async fn look(room: &IntrospectState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
     let (form, client) = room.gate.admit(peer, headers, body).await?;
     introspect::check_client(&client)?;
     let now = room.clock.now();

@@ -36,7 +36,7 @@ use crate::edge::{
 const ENDPOINT: &str = "register/{client_id}";
 
 #[derive(Clone)]
-pub struct ManageRoom {
+pub struct ManageState {
     pub clients: Arc<dyn ClientStore>,
     pub cache: TokenCache,
     pub ways: Arc<Ways>,
@@ -45,18 +45,18 @@ pub struct ManageRoom {
     pub entropy: Arc<dyn Entropy>,
 }
 
-pub fn routes(room: ManageRoom) -> Router {
+pub fn routes(room: ManageState) -> Router {
     Router::new()
         .route(&format!("{}/{{client_id}}", register::PATH), routing::get(get).put(put).delete(delete))
         .layer(DefaultBodyLimit::max(limits::CLIENT_METADATA))
         .with_state(room)
 }
 
-async fn get(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn get(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     answer(&room, &headers, admit(&room, &id, &headers).await.map(ManagedClient::read))
 }
 
-async fn put(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn put(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     if !limits::is_json(&headers) {
         return oauth_answers::not_json();
     }
@@ -64,21 +64,21 @@ async fn put(State(room): State<ManageRoom>, Path(id): Path<String>, headers: He
 }
 
 /// Everything the client was given ends with it, at once.
-async fn delete(State(room): State<ManageRoom>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+async fn delete(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     match end(&room, &id, &headers).await {
         Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(failure) => oauth_answers::failure(&failure, ENDPOINT, &headers),
     }
 }
 
-fn answer(room: &ManageRoom, headers: &HeaderMap, outcome: Result<Registration, Failure>) -> Response {
+fn answer(room: &ManageState, headers: &HeaderMap, outcome: Result<Registration, Failure>) -> Response {
     match outcome {
         Ok(registration) => oauth_answers::no_store(StatusCode::OK, &registration.response(&room.public_url)),
         Err(failure) => oauth_answers::failure(&failure, ENDPOINT, headers),
     }
 }
 
-async fn admit(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<ManagedClient, Failure> {
+async fn admit(room: &ManageState, id: &str, headers: &HeaderMap) -> Result<ManagedClient, Failure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none());
     let token = value.and_then(|value| bearer_of(TokenKind::Registration, value.as_bytes()).ok());
@@ -90,7 +90,7 @@ async fn admit(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<Manag
     Ok(manage::admit(client, token)?)
 }
 
-async fn update(room: &ManageRoom, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
+async fn update(room: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
     let managed = admit(room, id, headers).await?;
     let registration = managed.update(UpdateRequest::parse(body)?, &room.ways.redirect_schemes, &*room.entropy)?;
     room.ways.admit(Way::Registration, &registration.client)?;
@@ -102,7 +102,7 @@ async fn update(room: &ManageRoom, id: &str, headers: &HeaderMap, body: &[u8]) -
     Ok(registration)
 }
 
-async fn end(room: &ManageRoom, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
+async fn end(room: &ManageState, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let managed = admit(room, id, headers).await?;
     let (clients, client, now) = (Arc::clone(&room.clients), managed.client().id.clone(), room.clock.now());
     let what = Invalidation::Grants(GrantsOf::Client(client.clone()));

@@ -20,13 +20,13 @@ use serde_json::json;
 use crate::edge::clients::ClientDirectory;
 
 #[derive(Clone)]
-pub struct MetadataRoom {
+pub struct MetadataState {
     pub resources: Arc<Resources>,
     pub features: Features,
     pub directory: ClientDirectory,
 }
 
-impl MetadataRoom {
+impl MetadataState {
     /// What can be had at this moment.
     fn features(&self) -> Features {
         let metadata_documents = self.features.metadata_documents && self.directory.has_reach();
@@ -34,7 +34,7 @@ impl MetadataRoom {
     }
 }
 
-pub fn routes(room: MetadataRoom) -> Router {
+pub fn routes(room: MetadataState) -> Router {
     Router::new()
         .route(metadata::PROTECTED_RESOURCE, routing::get(root_resource))
         .route("/.well-known/oauth-protected-resource/{*path}", routing::get(resource))
@@ -49,23 +49,23 @@ fn document<T: Serialize>(document: T) -> Response {
     ([(header::CACHE_CONTROL, "public, max-age=300")], Json(document)).into_response()
 }
 
-async fn authorization_server(State(room): State<MetadataRoom>) -> Response {
+async fn authorization_server(State(room): State<MetadataState>) -> Response {
     document(metadata::authorization_server(&room.resources, room.features()))
 }
 
-async fn openid_configuration(State(room): State<MetadataRoom>) -> Response {
+async fn openid_configuration(State(room): State<MetadataState>) -> Response {
     document(metadata::openid_configuration(&room.resources, room.features()))
 }
 
 /// Without a path: the document of `/mcp`, which is what a client that knows only our host wants.
-async fn root_resource(State(room): State<MetadataRoom>) -> Response {
+async fn root_resource(State(room): State<MetadataState>) -> Response {
     let mcp = room.resources.root();
     document(metadata::protected_resource(&mcp, &room.resources.address_of(&mcp), &room.resources))
 }
 
 /// The address of a request to a resource, which the document names as it was written (RFC 9728 section 3.3): with a trailing slash,
 /// or with a `server_name`. Every path below a proxied one has that one's document.
-async fn resource(State(room): State<MetadataRoom>, uri: Uri) -> Response {
+async fn resource(State(room): State<MetadataState>, uri: Uri) -> Response {
     // As it is written: the extractor for paths would decode it.
     let path = uri.path().strip_prefix(metadata::PROTECTED_RESOURCE).unwrap_or_default();
     let found = PlainPath::parse(path).ok();

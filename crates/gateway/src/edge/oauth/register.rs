@@ -27,7 +27,7 @@ use portunus_core::{
 use crate::edge::{layers::Peer, limits, oauth_answers};
 
 #[derive(Clone)]
-pub struct RegisterRoom {
+pub struct RegisterState {
     pub clients: Arc<dyn ClientStore>,
     pub ways: Arc<Ways>,
     pub public_url: PublicUrl,
@@ -36,7 +36,7 @@ pub struct RegisterRoom {
     pub max_unused_clients: u64,
 }
 
-pub fn routes(room: RegisterRoom) -> Router {
+pub fn routes(room: RegisterState) -> Router {
     Router::new()
         .route(register::PATH, routing::post(post))
         .route("/register", routing::post(post))
@@ -45,7 +45,7 @@ pub fn routes(room: RegisterRoom) -> Router {
 }
 
 async fn post(
-    State(room): State<RegisterRoom>,
+    State(room): State<RegisterState>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -70,7 +70,7 @@ async fn post(
     }
 }
 
-fn registration(room: &RegisterRoom, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
+fn registration(room: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
     room.ways.check_open(Way::Registration)?;
     let metadata = ClientMetadata::parse(body)?;
     if body.len() > limits::CLIENT_METADATA {
@@ -85,7 +85,7 @@ fn registration(room: &RegisterRoom, peer: IpAddr, body: &[u8]) -> Result<Regist
 
 /// Keeps the client. No registration is refused because others registered too many: of the clients that were never used, the oldest of the
 /// address with most of them go (threats 25, 55).
-async fn keep(room: &RegisterRoom, registration: &Registration) -> Result<(), StoreError> {
+async fn keep(room: &RegisterState, registration: &Registration) -> Result<(), StoreError> {
     room.clients.insert_client(&registration.client).await?;
     let dropped = room.clients.trim_unused_clients(room.max_unused_clients).await?;
     if dropped > 0 {

@@ -30,20 +30,20 @@ use crate::edge::{
 };
 
 #[derive(Clone)]
-pub struct RevokeRoom {
+pub struct RevokeState {
     pub gate: ClientGate,
     pub grants: Arc<dyn GrantStore>,
     pub cache: TokenCache,
     pub clock: Arc<dyn Clock>,
 }
 
-pub fn routes(room: RevokeRoom) -> Router {
+pub fn routes(room: RevokeState) -> Router {
     Router::new().route("/auth/revoke", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
 }
 
 /// 200 whether there was anything to revoke or not; 503 if we cannot know that it is done (threat 19).
 async fn post(
-    State(room): State<RevokeRoom>,
+    State(room): State<RevokeState>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -54,7 +54,7 @@ async fn post(
     }
 }
 
-async fn end(room: &RevokeRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+async fn end(room: &RevokeState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
     let (form, client) = room.gate.admit(peer, headers, body).await?;
     let now = room.clock.now();
     match presented(&form)? {
@@ -79,7 +79,7 @@ async fn end(room: &RevokeRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) 
 
 /// Ends a token that is its client's, or that the store does not know (any more): an attempt before may have ended it and have told nobody,
 /// and then gateways that remember it still let it through.
-async fn end_access(room: &RevokeRoom, hash: TokenHash, is_known: bool) -> Result<(), StoreError> {
+async fn end_access(room: &RevokeState, hash: TokenHash, is_known: bool) -> Result<(), StoreError> {
     let grants = Arc::clone(&room.grants);
     let in_store = async move { grants.revoke_access(&hash).await.map(drop) };
     if is_known || room.cache.remembers(&hash) {

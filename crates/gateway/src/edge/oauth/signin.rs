@@ -22,8 +22,8 @@ use portunus_identity::provider::Outbound;
 
 use crate::edge::{
     admission::{ACCOUNT, ANOTHER},
+    app_state::{ProviderEntry, Providers},
     browser::{Browser, PageContext, PageError, see_other},
-    house::{ProviderEntry, Providers},
     layers::{Peer, RequestId},
     pages::{Label, ProviderChoice, SignInPage},
     provider_requests::{self, StateCookie},
@@ -31,7 +31,7 @@ use crate::edge::{
 };
 
 #[derive(Clone)]
-pub struct SignInRoom {
+pub struct SignInState {
     pub page_context: PageContext,
     pub transactions: Transactions,
     pub providers: Providers,
@@ -39,12 +39,12 @@ pub struct SignInRoom {
     pub lifetimes: Lifetimes,
 }
 
-pub fn routes(room: SignInRoom) -> Router {
+pub fn routes(room: SignInState) -> Router {
     Router::new().route("/auth/signin", routing::get(get)).with_state(room)
 }
 
 async fn get(
-    State(room): State<SignInRoom>,
+    State(room): State<SignInState>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
@@ -58,7 +58,7 @@ async fn get(
     outcome.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
 }
 
-fn refuse(room: &SignInRoom, id: &RequestId) -> Response {
+fn refuse(room: &SignInState, id: &RequestId) -> Response {
     let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
         .hint("Start again from the application, or from the front page.");
     room.page_context.error(StatusCode::BAD_REQUEST, id, error)
@@ -66,7 +66,7 @@ fn refuse(room: &SignInRoom, id: &RequestId) -> Response {
 
 /// The person came by themselves.
 async fn begin(
-    room: &SignInRoom,
+    room: &SignInState,
     id: &RequestId,
     peer: IpAddr,
     headers: &HeaderMap,
@@ -83,7 +83,7 @@ async fn begin(
 
 /// A client's request has come to the point where somebody must sign in, or the person has chosen a provider.
 async fn continue_transaction(
-    room: &SignInRoom,
+    room: &SignInState,
     id: &RequestId,
     headers: &HeaderMap,
     params: &Params,
@@ -99,7 +99,7 @@ async fn continue_transaction(
 
 /// To the provider that was named, to the only one there is, or to the page of choices.
 async fn choose(
-    room: &SignInRoom,
+    room: &SignInState,
     id: &RequestId,
     browser: Browser,
     transaction: &BrowserTransaction,
@@ -123,7 +123,7 @@ async fn choose(
 /// Off to the provider: the secrets of the request are kept, the state cookie is set. A person who was refused with one account is asked for
 /// another, and not for the one that the client expects.
 async fn depart(
-    room: &SignInRoom,
+    room: &SignInState,
     id: &RequestId,
     transaction: &BrowserTransaction,
     entry: &ProviderEntry,

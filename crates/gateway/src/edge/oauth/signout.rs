@@ -20,8 +20,8 @@ use portunus_core::{
 };
 
 use crate::edge::{
+    app_state::Providers,
     browser::{LOGIN, PageContext, PageError, see_other},
-    house::Providers,
     layers::RequestId,
     limits,
     pages::{Label, SignedOutPage},
@@ -33,20 +33,20 @@ const LEFT_FOR: &str = "left_for";
 const THERE: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Clone)]
-pub struct SignOutRoom {
+pub struct SignOutState {
     pub page_context: PageContext,
     pub logins: Arc<dyn LoginStore>,
     pub providers: Providers,
     pub public_url: PublicUrl,
 }
 
-pub fn routes(room: SignOutRoom) -> Router {
+pub fn routes(room: SignOutState) -> Router {
     Router::new().route("/auth/signout", routing::get(get).post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
 }
 
 /// Whoever is still signed in goes to the front page, which has the button.
 async fn get(
-    State(room): State<SignOutRoom>,
+    State(room): State<SignOutState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -67,7 +67,7 @@ async fn get(
     }
 }
 
-impl SignOutRoom {
+impl SignOutState {
     /// The provider that has just sent this browser back from its sign-out: what it was given comes back with the browser (FB72).
     fn signed_out_at(&self, headers: &HeaderMap, query: &str) -> Option<Label> {
         let cookie = self.page_context.cookies.find(headers, LEFT_FOR)?;
@@ -78,7 +78,12 @@ impl SignOutRoom {
     }
 }
 
-async fn post(State(room): State<SignOutRoom>, Extension(id): Extension<RequestId>, headers: HeaderMap, body: Bytes) -> Response {
+async fn post(
+    State(room): State<SignOutState>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let form = Params::parse(&body).unwrap_or_default();
     let browser = room.page_context.known_browser(&headers);
     if !browser.is_some_and(|browser| room.page_context.is_own_form(&browser, form.find("csrf"))) {
@@ -97,7 +102,7 @@ async fn post(State(room): State<SignOutRoom>, Extension(id): Extension<RequestI
     }
 }
 
-async fn sign_out(room: &SignOutRoom, headers: &HeaderMap) -> Result<Response, StoreError> {
+async fn sign_out(room: &SignOutState, headers: &HeaderMap) -> Result<Response, StoreError> {
     let signed_out = || see_other("/auth/signout");
     let cookie = room.page_context.cookies.find(headers, LOGIN);
     let Some(secret) = cookie.and_then(|value| TokenSecret::parse(TokenKind::Login, &value)) else { return Ok(signed_out()) };

@@ -27,7 +27,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    house::Providers,
+    app_state::Providers,
     layers::Peer,
     limits,
     oauth_answers::{self, Failure},
@@ -36,7 +36,7 @@ use crate::edge::{
 };
 
 #[derive(Clone)]
-pub struct TokenRoom {
+pub struct TokenState {
     pub gate: ClientGate,
     pub clients: Arc<dyn ClientStore>,
     pub logins: Arc<dyn LoginStore>,
@@ -49,13 +49,13 @@ pub struct TokenRoom {
     pub lifetimes: Lifetimes,
 }
 
-impl TokenRoom {
+impl TokenState {
     fn issuing(&self) -> Issuing<'_> {
         Issuing { now: self.clock.now(), lifetimes: &self.lifetimes, entropy: &*self.entropy }
     }
 }
 
-pub fn routes(room: TokenRoom) -> Router {
+pub fn routes(room: TokenState) -> Router {
     Router::new()
         .route("/auth/token", routing::post(post))
         .route("/token", routing::post(post))
@@ -64,7 +64,7 @@ pub fn routes(room: TokenRoom) -> Router {
 }
 
 async fn post(
-    State(room): State<TokenRoom>,
+    State(room): State<TokenState>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -75,7 +75,7 @@ async fn post(
     }
 }
 
-async fn answer(room: &TokenRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
+async fn answer(room: &TokenState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<TokenResponse, Failure> {
     let (form, client) = room.gate.admit(peer, headers, body).await?;
     match form.require("grant_type")? {
         "authorization_code" => redeem(room, &client, &form, peer).await,
@@ -88,7 +88,7 @@ async fn answer(room: &TokenRoom, peer: IpAddr, headers: &HeaderMap, body: &[u8]
     }
 }
 
-async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params, peer: IpAddr) -> Result<TokenResponse, Failure> {
+async fn redeem(room: &TokenState, client: &AuthenticatedClient, form: &Params, peer: IpAddr) -> Result<TokenResponse, Failure> {
     let issuing = room.issuing();
     let now = issuing.now;
     let code = form.require("code")?;
@@ -120,19 +120,19 @@ async fn redeem(room: &TokenRoom, client: &AuthenticatedClient, form: &Params, p
 }
 
 /// A sound second use of a code: somebody else has it too, so everything made of it ends (threat 15).
-async fn revoke_replayed(room: &TokenRoom, client: &AuthenticatedClient, grant: &GrantId) -> Result<TokenResponse, Failure> {
+async fn revoke_replayed(room: &TokenState, client: &AuthenticatedClient, grant: &GrantId) -> Result<TokenResponse, Failure> {
     revoke(room, grant).await?;
     tracing::warn!(client_id = %client.client().id, %grant, "a code was used twice: its grant is revoked");
     Err(token::code_replayed().into())
 }
 
-async fn revoke(room: &TokenRoom, grant: &GrantId) -> Result<(), StoreError> {
+async fn revoke(room: &TokenState, grant: &GrantId) -> Result<(), StoreError> {
     room.cache.revoke_grant(&room.grants, grant, room.clock.now()).await.map(drop)
 }
 
 /// Nothing new for a person whom the configuration does not admit any more, by what their provider said last (threat 53). The grant stays:
 /// if it was the rule that was wrong, mending it is enough.
-async fn admit(room: &TokenRoom, user: &UserId) -> Result<(), Failure> {
+async fn admit(room: &TokenState, user: &UserId) -> Result<(), Failure> {
     let is_admitted = room.logins.find_user(user).await?.is_some_and(|user| room.providers.admit(&user));
     if is_admitted { Ok(()) } else { Err(token::not_admitted().into()) }
 }
@@ -143,7 +143,7 @@ async fn admit(room: &TokenRoom, user: &UserId) -> Result<(), Failure> {
 /// needed as there are different resources and scopes among them.
 const ATTEMPTS: usize = 32;
 
-async fn refresh(room: &TokenRoom, client: &AuthenticatedClient, form: &Params, peer: IpAddr) -> Result<TokenResponse, Failure> {
+async fn refresh(room: &TokenState, client: &AuthenticatedClient, form: &Params, peer: IpAddr) -> Result<TokenResponse, Failure> {
     let presented = PresentedRefresh::parse(form.require("refresh_token")?);
     let Some(presented) = presented else { return Err(token::refresh_refused().into()) };
     let mut dead = Vec::new();
@@ -191,7 +191,7 @@ fn log_usage(exchange: &token::Exchange) {
 
 /// A used refresh token came back from where it should not be, or long after it was exchanged: one of the two holders stole it, so the
 /// family ends (threat 17).
-async fn refuse_reuse(room: &TokenRoom, grant: &GrantId, reuse: Reuse) -> Result<TokenResponse, Failure> {
+async fn refuse_reuse(room: &TokenState, grant: &GrantId, reuse: Reuse) -> Result<TokenResponse, Failure> {
     revoke(room, grant).await?;
     match reuse {
         Reuse::Elsewhere { generations } => {
@@ -205,7 +205,7 @@ async fn refuse_reuse(room: &TokenRoom, grant: &GrantId, reuse: Reuse) -> Result
 }
 
 /// The client's own user is written first: its groups are those of the configuration from now on, for older tokens too.
-async fn act_for_itself(room: &TokenRoom, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
+async fn act_for_itself(room: &TokenState, client: &AuthenticatedClient, form: &Params) -> Result<TokenResponse, Failure> {
     let now = room.clock.now();
     let made = token::client_credentials(client, form, &room.resources, now, &room.lifetimes, &*room.entropy)?;
     room.logins.insert_user(&made.user).await?;

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use super::cache::{Entry, TokenCache};
 use crate::edge::{
-    house::{self, Providers},
+    app_state::{self, Providers},
     throttle::FailedAuthentication,
 };
 
@@ -116,7 +116,7 @@ impl Bearer {
     /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone live out their hour, and are not renewed.
     fn is_admitted(&self, user: &User) -> bool {
         let providers = self.admission.borrow();
-        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(user), house::Standing::NotAdmitted(_)))
+        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(user), app_state::Standing::NotAdmitted(_)))
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {

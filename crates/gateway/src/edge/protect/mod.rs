@@ -3,7 +3,7 @@
 
 pub mod bearer;
 pub mod cache;
-pub mod door;
 pub mod invalidation_log;
+pub mod resource_server;
 pub mod scope;
 pub mod watch;

@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use http::header;
 use portunus_core::resource::Resource;
 
-use crate::edge::house::Providers;
+use crate::edge::app_state::Providers;
 
 use super::{
     bearer::{Bearer, Standing},

@@ -1,5 +1,5 @@
 //! The end of a gateway (F11): `/ready` says it first, whoever comes is served for a while, what is under way is finished. The program itself,
-//! with real signals; what a stop does to servers and sessions is next door, in [`super::operations`].
+//! with real signals; what a stop does to servers and sessions is next resource_server, in [`super::operations`].
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! Floods that used to shut a door, and what has a bound in bytes (threats 55, 56, 62, 63): a flood costs its own address or person, and others
+//! Floods that used to shut a resource_server, and what has a bound in bytes (threats 55, 56, 62, 63): a flood costs its own address or person, and others
 //! are served meanwhile. Floods are bounded in count; what is asserted are counts, never times.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -1,5 +1,5 @@
 //! A child is not the gateway (52, 44): what a server that an intruder has got into can read of the gateway and of other servers, as the same
-//! user, as another, and in a sandbox. What it leaves behind is next door, in `children_left`.
+//! user, as another, and in a sandbox. What it leaves behind is next resource_server, in `children_left`.
 
 use std::{
     fs,

@@ -19,7 +19,7 @@ async fn opens(world: &World, client: &OAuthClient, token: &str) -> bool {
     let ping = Request::json(&url, &json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
     match world.browser().send(ping.bearer(token)).await.status.as_u16() {
         401 => false,
-        // Past the door, a session is asked for.
+        // Past the resource_server, a session is asked for.
         400 => true,
         other => panic!("{other}"),
     }

@@ -64,7 +64,7 @@ async fn t30_a_token_of_a_grant_for_several_is_for_one() {
     let browser = world.browser();
     let (client, tokens) = connected(&world, &browser).await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
-    // Past the door, a session is asked for.
+    // Past the resource_server, a session is asked for.
     for (path, expected) in [("/mcp/dice", 400), ("/mcp/uuid", 401), ("/mcp", 401)] {
         browser.send(Request::json(&world.at(path), &ping).without_cookies().bearer(&tokens.access)).await.expect(expected);
     }

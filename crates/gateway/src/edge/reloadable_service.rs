@@ -1,4 +1,4 @@
-//! Where requests come in, whatever the endpoints behind it are right now: a new configuration brings new ones ([`Front::change`]).
+//! Where requests come in, whatever the endpoints behind it are right now: a new configuration brings new ones ([`ReloadableService::change`]).
 //! Each request is answered by those that it met. They are put together in [`super::router`].
 
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use arc_swap::ArcSwap;
 use futures::FutureExt as _;
 
 use super::{
-    layers::{self, LayerRoom},
+    layers::{self, EdgeState},
     server::Answering,
 };
 
 #[derive(Clone)]
-pub struct Front(Arc<ArcSwap<LayerRoom>>);
+pub struct ReloadableService(Arc<ArcSwap<EdgeState>>);
 
-impl Front {
-    pub fn new(room: LayerRoom) -> Self {
+impl ReloadableService {
+    pub fn new(room: EdgeState) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(room)))
     }
 
     /// Requests that come from now on meet these.
-    pub fn change(&self, room: LayerRoom) {
+    pub fn change(&self, room: EdgeState) {
         self.0.store(Arc::new(room));
     }
 

@@ -1,5 +1,5 @@
-//! The house: everything the endpoints need. It stands on the [`Ground`], which stays, and is made anew for each configuration by
-//! `gateway::furnish`. Rooms take only what they use of it; [`super::router`] hands it out.
+//! The application: everything the endpoints need. It stands on the [`Ground`], which stays, and is made anew for each configuration by
+//! `gateway::build`. Each endpoint's state takes only what it uses of it; [`super::router`] hands it out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use super::{
     connections::Connections,
     health::Stopping,
     keyed_limit::KeyedLimit,
-    mcp::{McpRoom, Shares},
+    mcp::{McpState, Shares},
     protect::cache::TokenCache,
     proxy::ProxyRoutes,
     throttle::Throttle,
@@ -74,7 +74,7 @@ pub struct Counts {
 }
 
 /// Everything the endpoints need.
-pub struct House {
+pub struct AppState {
     pub ground: Ground,
     pub resources: Arc<Resources>,
     pub lifetimes: Lifetimes,
@@ -99,10 +99,10 @@ pub struct House {
     pub stop_delay: Duration,
 }
 
-impl House {
+impl AppState {
     /// The MCP endpoints.
-    pub fn mcp_room(&self) -> McpRoom {
-        McpRoom {
+    pub fn mcp_state(&self) -> McpState {
+        McpState {
             hub: Arc::clone(&self.ground.hub),
             resources: Arc::clone(&self.resources),
             body_limit: self.body_limit,

@@ -29,7 +29,7 @@ pub(super) struct Record {
 }
 
 /// A session, as far as another process needs it.
-pub(super) struct Kept {
+pub(super) struct StoredConnection {
     pub(super) session: String,
     pub(super) info: ServerInfo,
     /// How many processes had it before.
@@ -75,14 +75,14 @@ impl Record {
     }
 
     /// The session to go on with, if one was kept.
-    pub(super) async fn find(&self) -> Option<Kept> {
+    pub(super) async fn find(&self) -> Option<StoredConnection> {
         let written = self.read().await.ok()??;
         let info = Payload::from_json(&written.greeting).ok().and_then(|greeting| server_info(greeting).ok())?;
-        (written.target == self.target).then_some(Kept { session: written.session, info, life: written.life })
+        (written.target == self.target).then_some(StoredConnection { session: written.session, info, life: written.life })
     }
 
     /// Writes it down. If that fails, the session ends with this process.
-    pub(super) async fn keep(&self, kept: &Kept) -> Option<Held> {
+    pub(super) async fn keep(&self, kept: &StoredConnection) -> Option<HeldRecord> {
         let written = Written {
             target: self.target.clone(),
             session: kept.session.clone(),
@@ -91,7 +91,7 @@ impl Record {
         };
         let state = serde_json::to_vec(&written).ok().filter(|state| state.len() <= MAX_BYTES)?;
         self.records.keep(&self.name, &self.user, &state).await.ok()?;
-        Some(Held { record: self.clone(), session: written.session, life: written.life })
+        Some(HeldRecord { record: self.clone(), session: written.session, life: written.life })
     }
 
     async fn read(&self) -> Result<Option<Written>, RecordsDown> {
@@ -102,13 +102,13 @@ impl Record {
 }
 
 /// The record of a session that this process has.
-pub(super) struct Held {
+pub(super) struct HeldRecord {
     record: Record,
     session: String,
     life: u32,
 }
 
-impl Held {
+impl HeldRecord {
     /// The session is over, unless another process goes on with it: then `false`, and it is not ours to end. A record of another session, which
     /// took this one's place, is left alone.
     pub(super) async fn forget(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What a configuration makes of the ground: the [`House`], and the settings of what stays.
+//! What a configuration makes of the ground: the [`AppState`], and the settings of what stays.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::server_names;
 use crate::{
     config::{Config, Names, StoreConfig},
     edge::{
-        house::{Admission, EdgeKeys, Ground, House, ProviderEntry, Providers},
+        app_state::{Admission, AppState, EdgeKeys, Ground, ProviderEntry, Providers},
         proxy::{ProxyLimits, ProxyRoutes},
         throttle::Throttle,
     },
@@ -37,13 +37,13 @@ impl From<Arc<dyn Provider>> for ConnectedProvider {
 }
 
 /// What endpoints need, as this configuration has it. `throttle` is made of its limits, or goes on counting by the same ones.
-pub(super) fn house(
+pub(super) fn app(
     ground: Ground,
     config: &Config,
     providers: Vec<ConnectedProvider>,
     forwarding: ForwardingClient,
     throttle: Throttle,
-) -> House {
+) -> AppState {
     let names = server_names(config);
     let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
     let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
@@ -52,7 +52,7 @@ pub(super) fn house(
         tracing::error!(%error, "clients' documents are not fetched through the proxy that is configured for it");
     }
     let limits = ProxyLimits { request_body: config.body_limit, ..ProxyLimits::default() };
-    House {
+    AppState {
         ground,
         resources: Arc::new(resources),
         providers: meet(config, providers),

@@ -25,20 +25,20 @@ use crate::edge::{
     connections::Connection,
     held_body::until_sent,
     layers::{AddressPermit, Peer, RequestId},
-    mcp::McpRoom,
+    mcp::McpState,
     proxy::{self, ProxyRoutes},
 };
 
-pub struct DoorRoom {
+pub struct ResourceServerState {
     pub bearer: Bearer,
     pub resources: Arc<Resources>,
-    pub mcp: McpRoom,
+    pub mcp: McpState,
     pub proxy: ProxyRoutes,
 }
 
 /// Every path that no other endpoint took.
 pub async fn any(
-    State(room): State<Arc<DoorRoom>>,
+    State(room): State<Arc<ResourceServerState>>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
     request: Request,
@@ -97,7 +97,7 @@ fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<
 }
 
 /// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
-fn insufficient_scope(room: &DoorRoom, principal: &Principal) -> Response {
+fn insufficient_scope(room: &ResourceServerState, principal: &Principal) -> Response {
     let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
     scope::challenge(&mut response, principal, &room.resources, &Operation::Everything);
     response

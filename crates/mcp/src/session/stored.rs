@@ -21,7 +21,7 @@ use crate::{
 const IDS_OF_A_LIFE: u64 = 1 << 24;
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredSession {
     client: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     application: Option<TokenHash>,
@@ -42,7 +42,7 @@ impl Session {
     /// `None`: there is nothing to keep of a stream of changes.
     pub(crate) fn write(&self) -> Option<Vec<u8>> {
         let Kind::Handshake { client_info, revision } = &self.kind else { return None };
-        let kept = Kept {
+        let kept = StoredSession {
             client: self.client.as_str().to_owned(),
             application: self.application,
             resource: self.resource.as_str().to_owned(),
@@ -60,7 +60,7 @@ impl Session {
     /// The session goes on, for a caller whose own it is (threat 36). `None`: it is not, or it was written by a gateway that we do not
     /// understand.
     pub(crate) fn read(id: SessionId, caller: &Caller, state: &[u8], room: Arc<AtomicUsize>) -> Option<Self> {
-        let kept: Kept = serde_json::from_slice(state).ok()?;
+        let kept: StoredSession = serde_json::from_slice(state).ok()?;
         let client = ClientId::from_text(kept.client);
         let is_own = is_same_client(&client, kept.application, caller)
             && kept.resource == caller.principal.resource.as_str()
