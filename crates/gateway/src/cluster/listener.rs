@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use portunus_core::{address_block::AddressBlock, ids::UserId};
 use portunus_mcp::shared::SharedServers;
 use tokio::net::TcpListener;
+use tracing::Instrument as _;
 
 use super::{
     ForwardedRequest, Member,
@@ -30,6 +31,7 @@ use crate::edge::{
     mcp::McpState,
     secure::Secure,
     server,
+    spanned_body::in_span,
 };
 
 /// What an order has beside the parameters that a client sent.
@@ -92,7 +94,11 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
     }
     let reach = mcp.resources.catalogue().reach(&opened.principal.scopes);
     let Opened { what, principal, view, headers } = opened;
-    mcp.here(ForwardedRequest { what, principal: Arc::new(principal), reach, view, headers, body }).await
+    // The id is that of the node which took the request: one id, whichever node logs.
+    let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let span = tracing::info_span!("request", request_id);
+    let response = mcp.here(ForwardedRequest { what, principal: Arc::new(principal), reach, view, headers, body });
+    in_span(response.instrument(span.clone()).await, span)
 }
 
 async fn take_order(State(Listening { room, held }): State<Listening>, request: Request) -> Response {

@@ -29,7 +29,7 @@ use portunus_core::{
 };
 use serde_json::json;
 use tower::ServiceExt as _;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use super::{
@@ -37,6 +37,7 @@ use super::{
     for_browsers,
     health::{self, Stopping},
     keyed_limit::{KeyedLimit, Permit},
+    spanned_body::in_span,
     throttle::{self, Throttle},
 };
 
@@ -141,7 +142,7 @@ pub async fn observe(room: Arc<EdgeState>, mut request: Request) -> Response {
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let status = response.status().as_u16();
         tracing::info!(method = method.as_str(), path, status, ms, peer = peer.map(tracing::field::display), "request");
-        response
+        in_span(response, Span::current())
     }
     .instrument(span)
     .await

@@ -32,6 +32,7 @@ pub mod reloadable_service;
 pub mod router;
 pub mod secure;
 pub mod server;
+pub mod spanned_body;
 pub mod throttle;
 pub mod tools;
 pub mod transactions;

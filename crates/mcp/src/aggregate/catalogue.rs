@@ -10,6 +10,7 @@ use std::{
 
 use portunus_core::ids::{ClientId, ServerName, UserId};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     fetch,
@@ -230,7 +231,7 @@ impl Inner {
         patience: Duration,
     ) {
         let (hub, entry, connection, asker) = (Arc::clone(self), Arc::clone(entry), connection.clone(), asker.clone());
-        tokio::spawn(async move {
+        let fetching = async move {
             let began = Instant::now();
             place.list_cache.set_out();
             let Place { server, which: Which { kind, .. }, .. } = &place;
@@ -258,6 +259,7 @@ impl Inner {
                 }
                 place.list_cache.clear();
             }
-        });
+        };
+        tokio::spawn(fetching.in_current_span());
     }
 }

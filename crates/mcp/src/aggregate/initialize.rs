@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use super::capabilities as merged;
 use crate::{
@@ -25,7 +26,7 @@ pub(crate) async fn meet(hub: &Arc<Inner>, allow: &dyn Allow, asker: &Asker, cli
         .map(|server| {
             let (own, asker, name) = (Arc::clone(hub), asker.clone(), server.clone());
             // A task of its own: it goes on for the next caller.
-            let meeting = tokio::spawn(async move { own.connect(&name, &asker).await.map(drop) });
+            let meeting = tokio::spawn(async move { own.connect(&name, &asker).await.map(drop) }.in_current_span());
             async move {
                 // This caller could not: the next one may.
                 if !matches!(meeting.await, Ok(Ok(())))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use super::{answers, respond::UnderWay};
 use crate::{
@@ -99,7 +100,7 @@ impl Inner {
             cancel,
         };
         let call = CallUnderWay { ask, session: Arc::clone(&session), id: request.id.clone(), _place: place };
-        tokio::spawn(Arc::clone(self).run(call, replied));
+        tokio::spawn(Arc::clone(self).run(call, replied).in_current_span());
         let keep_alive = self.settings.keep_alive;
         let allow = Arc::clone(&caller.allow);
         let token = meta.progress_token;

@@ -12,6 +12,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     answers,
@@ -120,7 +121,7 @@ impl Inner {
             cancel: cancel.clone(),
         };
         let place: PlaceOfCall = Arc::new(Mutex::new(Some(place)));
-        tokio::spawn(run(Arc::clone(self), ask, Arc::clone(&place), replied));
+        tokio::spawn(run(Arc::clone(self), ask, Arc::clone(&place), replied).in_current_span());
         let exchange = Exchange::new(
             call_events,
             reply,

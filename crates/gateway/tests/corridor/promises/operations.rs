@@ -121,3 +121,24 @@ async fn a_servers_log_can_name_the_request() {
     assert!(world.uuid.seen().iter().all(|request| request.headers.get("x-request-id").is_none_or(|value| value != "made-up")));
     world.close().await;
 }
+
+/// Also of what goes on behind the answer, on tasks of its own, and at another node: whoever searches for an id finds all of it.
+#[tokio::test]
+async fn every_line_of_a_request_has_its_id() {
+    let broken = stdio("broken", "/no/such/program", &[]);
+    let world = World::of(Setup { nodes: 2, more_servers: vec![broken], ..Setup::default() }).await;
+    let (_, browser, tokens) = world.connect("/mcp").await;
+    let mut mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    for url in [world.at("/mcp"), world.at_node(1, "/mcp")] {
+        mcp.url = url;
+        let params = json!({"name": "broken_tool", "arguments": {}});
+        let answer = mcp.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params})).await.expect(200);
+        let id = answer.header("x-request-id").to_owned();
+        let is_told = |line: &str| line.contains("a server did not answer") && line.contains(&format!("\"request_id\":\"{id}\""));
+        eventually(&format!("the log tells of it: {}", mcp.url), async || world.log.text().lines().any(is_told)).await;
+    }
+    let text = world.log.text();
+    let told: Vec<_> = text.lines().filter(|line| line.contains("a server did not answer")).collect();
+    assert!(told.len() >= 2 && told.iter().all(|line| line.contains("\"request_id\":\"")), "{told:#?}");
+    world.close().await;
+}
