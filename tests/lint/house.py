@@ -1,5 +1,5 @@
 """The house plan, checked: which crate may know which, how long files and functions may grow, what every file opens with,
-what no file may contain, where links of documents lead, that attacks, rows of the field and their tests know each other, that docs/limits.md says what the code says, and that loops of tests have an end (loops.py). Run by `./test house`. Licences and banned crates are checked
+what no file may contain, where links of documents lead, that attacks, rows of the field and their tests know each other, that docs/limits.md says what the code says, that loops of tests have an end (loops.py), and that no more files import from each other in circles (cycles.py). Run by `./test house`. Licences and banned crates are checked
 next door, in licences.py.
 
 Prints every finding with its file and line; exits 1 when there is one. A function longer than the limit keeps its length by
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cycles
 import loops
 
 # Who may depend on whom. A dev-dependency on the testkit is free to all but the testkit's own dependency.
@@ -313,6 +314,9 @@ check_names()
 check_links()
 check_rows("docs/attacks.md", r"[tf]\d+", "attacks")
 check_rows("docs/field.md", r"fb\d\d", "field")
+cycles.check(tracked, finding)
+if not cycles.self_test():
+    finding("tests/lint/cycles.py", "does not find what it should")
 loops.check(tracked, finding)
 if loops.self_test() is False:
     finding("tests/lint/loops.py", "does not find what it should")

@@ -11,7 +11,7 @@ use portunus_core::{
 };
 
 use super::{
-    clients::{flag, texts},
+    members::{flag, texts},
     mistake::{Report, Where},
     placeholder::is_placeholder,
     raw::{Content, Raw, Written, WrittenSecret, written},

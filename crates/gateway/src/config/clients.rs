@@ -11,6 +11,7 @@ use url::Url;
 
 use super::{
     client::resolve_one,
+    members::{flag, texts},
     mistake::Report,
     raw::{Raw, Written, written},
     tree::Item,
@@ -64,16 +65,6 @@ pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
         }
     }
     clients
-}
-
-pub(super) fn flag(item: &Item<'_>, name: &str) -> Option<bool> {
-    item.find(name)?.scalar()?.trim().parse().ok()
-}
-
-/// The texts of a list, each with its place.
-pub(super) fn texts(item: &Item<'_>, name: &str) -> Vec<Written> {
-    let items = item.find(name).map(|list| list.items()).unwrap_or_default();
-    items.into_iter().filter_map(|item| written(Some(item))).collect()
 }
 
 fn max_unused(registration: &Item<'_>, report: &mut Report) -> Option<u64> {

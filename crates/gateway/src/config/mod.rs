@@ -18,6 +18,7 @@ mod json;
 mod lifetimes;
 mod limits;
 mod log;
+mod members;
 mod mistake;
 mod mounts;
 mod pinning;

@@ -20,23 +20,22 @@ use reqwest::{
     Certificate, Client,
     dns::{Addrs, Name, Resolve, Resolving},
 };
-use thiserror::Error;
 use tokio::{
     task_local,
     time::{Instant, timeout_at},
 };
 use url::Url;
 
+pub use super::fetch_error::FetchError;
 use super::{
     NetError,
     askers::{Asker, Budgets, Place, Places},
+    fetch_error::DEADLINE,
     freshness,
     reach::Reach,
     response_cache::{ResponseCache, Slot, State},
 };
 
-/// How long a fetch may take.
-const DEADLINE: Duration = Duration::from_secs(5);
 /// How long a fetch may wait before it begins: for places of its asker, and for another fetch of the same URL.
 const WAIT: Duration = Duration::from_secs(5);
 /// A name with more addresses than these is not looked at any further.
@@ -64,47 +63,6 @@ impl Content {
         match self {
             Self::ClientDocument => Duration::from_secs(24 * 60 * 60),
             Self::KeySet => Duration::from_secs(60 * 60),
-        }
-    }
-}
-
-/// Why there is nothing. The detail is for the log: a stranger must not learn from us what is in our network.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum FetchError {
-    #[error("too many fetches are under way")]
-    Busy,
-    #[error("too much was fetched for this address of late")]
-    TooOften,
-    #[error("it took longer than {} s", DEADLINE.as_secs())]
-    Timeout,
-    #[error("its name cannot be resolved: {0}")]
-    Unresolved(String),
-    #[error("its name leads to {address} ({block}), which is not on the public Internet")]
-    SpecialAddress { address: IpAddr, block: &'static str },
-    #[error("no answer: {0}")]
-    Transport(String),
-    #[error("status {0} in place of 200")]
-    Status(u16),
-    #[error("the answer is not declared as JSON")]
-    NotJson,
-    #[error("the answer is compressed")]
-    Encoded,
-    #[error("the answer is longer than {limit} bytes")]
-    TooLarge { limit: usize },
-}
-
-impl FetchError {
-    /// Does it say that there is no way to the host, rather than what stands there?
-    pub const fn is_of_the_way(&self) -> bool {
-        matches!(self, Self::Timeout | Self::Unresolved(_) | Self::Transport(_))
-    }
-
-    /// May the same URL work in a while, without anybody changing what stands there?
-    pub const fn is_passing(&self) -> bool {
-        match self {
-            Self::Busy | Self::TooOften | Self::Timeout | Self::Unresolved(_) | Self::Transport(_) => true,
-            Self::Status(status) => *status >= 500 || *status == 429,
-            Self::SpecialAddress { .. } | Self::NotJson | Self::Encoded | Self::TooLarge { .. } => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! configuration are asked by [`guarded`] alone.
 
 pub mod askers;
+pub mod fetch_error;
 mod freshness;
 pub mod guarded;
 pub mod reach;

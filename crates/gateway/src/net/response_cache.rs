@@ -8,7 +8,7 @@ use moka::future::Cache;
 use portunus_core::Timestamp;
 use tokio::sync::Mutex;
 
-use super::guarded::FetchError;
+use super::fetch_error::FetchError;
 
 /// How many URLs are remembered of what is in use, and as many of all else; with the largest bodies they come to 32 MB each.
 pub const MAX_URLS: u64 = 512;

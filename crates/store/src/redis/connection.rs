@@ -19,15 +19,11 @@ use tokio::{
 
 use super::{
     address::RedisAddress,
-    dial::{Dial, Master, Wire},
+    dial::{CONNECT_PATIENCE, Dial, Master, PATIENCE, Wire},
     failure::{told, unavailable},
     script::Call,
 };
 
-/// After this long a caller is told that the store is unavailable. The write may have happened.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a connection may take to be made: less, so that a call after a break has time left.
-pub(super) const CONNECT_PATIENCE: Duration = Duration::from_millis(1500);
 /// How long replicas have to confirm a write: less, so that their number is told before patience ends.
 const REPLICA_PATIENCE_MILLIS: u32 = 1500;
 /// After a connection could not be made, calls fail at once for this long: a flood of them must not queue up for one try each.

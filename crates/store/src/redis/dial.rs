@@ -15,10 +15,13 @@ use redis::{
 
 use super::{
     address::{RedisAddress, Topology},
-    connection::{CONNECT_PATIENCE, PATIENCE},
     failure::ends_connection,
 };
 
+/// After this long a caller is told that the store is unavailable. The write may have happened.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection may take to be made: less, so that a call after a break has time left.
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_millis(1500);
 /// How a connection is made.
 pub(super) enum Dial {
     Single(Client),

@@ -24,7 +24,8 @@ use super::{
     failure::told,
     key_check,
     keys::{Keys, Shard},
-    open::{OpenError, RedisOptions},
+    open::RedisOptions,
+    open_error::OpenError,
     scan::Scan,
 };
 use crate::{

@@ -16,9 +16,9 @@ use tokio::time::timeout;
 
 use super::{
     address::RedisAddress,
-    connection::CONNECT_PATIENCE,
     database::{Database, answer},
     dial,
+    dial::CONNECT_PATIENCE,
     failure::{told, unavailable},
     script::{self, Call},
 };

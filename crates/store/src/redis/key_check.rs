@@ -12,7 +12,7 @@ use super::{
     families,
     keys::{Expiring, Shard},
     logins,
-    open::OpenError,
+    open_error::OpenError,
     script,
     script::Call,
     sessions, transactions,

@@ -24,6 +24,7 @@ mod keys;
 mod logins;
 mod nodes;
 mod open;
+mod open_error;
 mod pins;
 mod scan;
 mod script;
@@ -36,5 +37,6 @@ mod upkeep;
 pub use self::{
     address::{AddressError, RedisAddress, Topology},
     inspection::{inspect, look},
-    open::{OpenError, RedisOptions, open, open_to_import},
+    open::{RedisOptions, open, open_to_import},
+    open_error::OpenError,
 };

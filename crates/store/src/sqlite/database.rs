@@ -19,11 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    connection::{self, OpenError},
-    failure::Failure,
-    key_check, migrations,
-};
+use super::{connection, failure::Failure, key_check, migrations, open_error::OpenError};
 use crate::seal::Sealer;
 
 /// Jobs that may wait for the writer, and for the readers; beyond that, callers wait their turn to queue.

@@ -7,10 +7,11 @@ use rusqlite::Connection;
 
 use super::{
     archive::export::{Portion, everything, shown},
-    connection::{self, OpenError},
+    connection,
     failure::Failure,
     key_check::{self, SEALED},
     migrations,
+    open_error::OpenError,
 };
 use crate::{
     inspection::{Findings, Inspection},

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::{connection::OpenError, failure::Failure};
+use super::{failure::Failure, open_error::OpenError};
 use crate::seal::{Place, SealError, Sealer};
 
 const KEY: &str = "sentinel";

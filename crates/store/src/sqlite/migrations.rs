@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::connection::OpenError;
+use super::open_error::OpenError;
 
 /// "PTNS", so that `file` and we ourselves know our databases from others'.
 const APPLICATION_ID: i64 = 0x5054_4E53;

@@ -17,6 +17,7 @@ mod key_check;
 mod logins;
 mod migrations;
 mod nodes;
+mod open_error;
 mod pins;
 mod sessions;
 mod tasks;
@@ -32,8 +33,9 @@ use portunus_core::store::Stores;
 
 use self::database::Database;
 pub use self::{
-    connection::{OpenError, Place, is_in_use, place},
+    connection::{Place, is_in_use, place},
     inspection::inspect,
+    open_error::OpenError,
 };
 use crate::seal::Sealer;
 

@@ -14,11 +14,12 @@ use tokio::sync::mpsc::Receiver;
 use super::{
     super::{
         connection,
-        connection::OpenError,
         database::Database,
         failure::Failure,
         families::SealedFamily,
-        logins, sessions, tasks,
+        logins,
+        open_error::OpenError,
+        sessions, tasks,
         tokens::{insert_access, insert_grant, insert_refresh},
         transactions,
     },
