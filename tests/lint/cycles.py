@@ -88,6 +88,7 @@ def circles(graph):
                     low[work[-1][0]] = min(low[work[-1][0]], low[node])
                 if low[node] == index[node]:
                     circle = []
+                    # bounded: it takes from the stack, where the node itself is.
                     while True:
                         member = stack.pop()
                         on.discard(member)
