@@ -258,9 +258,9 @@ impl Inner {
             others.retain(|other| other.id != session.id);
             // What a child still works on would end with it.
             let is_at_work = self.tasks.has_of(&session.user, &session.client, &peer.key().server);
-            if others.is_empty() && !is_at_work {
-                peer.spend();
-            } else {
+            // At once or not at all: a session that begins later must not lose its connection in the middle.
+            let is_free = others.is_empty() && !is_at_work && !self.sessions.room(&session.user).is_opening();
+            if !(is_free && peer.end_if_idle().await) {
                 tell_level(&peer, wanted_level(peer.key(), &others).unwrap_or(Level::Debug)).await;
             }
         }

@@ -50,8 +50,10 @@ pub trait Peer: Send + Sync {
 
     fn is_closed(&self) -> bool;
 
-    /// It was told what nobody who comes later may be told: the next caller gets another, once nothing is under way on it.
-    fn spend(&self) {}
+    /// It was told what nobody who comes later may be told: it ends, and the next caller gets another. `false`: something is under way on it.
+    async fn end_if_idle(&self) -> bool {
+        false
+    }
 
     /// While what this returns lives, the connection is not closed as idle.
     fn hold(&self) -> Box<dyn Any + Send + Sync>;
@@ -106,8 +108,8 @@ impl Peer for Connection {
         Self::follow_lists(self, members).await;
     }
 
-    fn spend(&self) {
-        Self::spend(self);
+    async fn end_if_idle(&self) -> bool {
+        Self::end_if_idle(self).await
     }
 
     fn hold(&self) -> Box<dyn Any + Send + Sync> {

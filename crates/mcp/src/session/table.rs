@@ -109,6 +109,11 @@ impl UserRoom {
         Place::take(&self.opening, cap.saturating_sub(busy))
     }
 
+    /// Does a session of this user begin just now? It is in no table yet, and may use what it shares with others already.
+    pub(crate) fn is_opening(&self) -> bool {
+        self.opening.load(Ordering::SeqCst) > 0
+    }
+
     /// A place for a call. What comes in a burst, as an agent's do, waits a moment for one before it is refused (FB76).
     pub(crate) async fn call_place(&self, cap: usize) -> Result<CallPlace, Full> {
         if let Some(place) = self.calls.take(cap) {

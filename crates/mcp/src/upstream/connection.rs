@@ -186,12 +186,16 @@ impl Connection {
         drop(self.hold());
     }
 
-    /// The server was told what no later caller may inherit.
-    pub(crate) fn spend(&self) {
-        self.inbox.spend();
+    /// Ends it, and its session with it, unless a call is under way.
+    pub(crate) async fn end_if_idle(&self) -> bool {
+        let is_idle = !self.is_calling();
+        if is_idle {
+            self.retire().await;
+        }
+        is_idle
     }
 
-    /// Does a connection without a past serve the next caller better?
+    /// Did the server ask something about one of several calls? Then a connection without a past serves the next caller better.
     pub(super) fn is_spent(&self) -> bool {
         self.inbox.is_spent()
     }

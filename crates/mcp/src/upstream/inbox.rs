@@ -62,7 +62,7 @@ pub(crate) struct Inbox {
     calls: Mutex<Calls>,
     next_id: AtomicU64,
     chatter: OnceLock<Arc<Chatter>>,
-    /// The next caller is better off with a new connection: a question could not be attributed, or a level was set that is nobody's any more.
+    /// A question could not be attributed: the next caller is better off with a new connection.
     spent: AtomicBool,
     /// It ended of itself, as if all were well, and nobody waited for anything.
     ended_well: AtomicBool,
@@ -156,11 +156,7 @@ impl Inbox {
         Arc::clone(self.chatter.get_or_init(|| Arc::new(Chatter::new(self.key.server.clone(), secrets))))
     }
 
-    pub(super) fn spend(&self) {
-        self.spent.store(true, Ordering::Relaxed);
-    }
-
-    /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about, or was it told what nobody may inherit?
+    /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
     pub(super) fn is_spent(&self) -> bool {
         self.spent.load(Ordering::Relaxed)
     }

@@ -346,8 +346,9 @@ impl Peer for FakePeer {
         self.script.heard.lock().unwrap().push(("follow lists".to_owned(), members.join(" ")));
     }
 
-    fn spend(&self) {
-        self.script.heard.lock().unwrap().push(("spent".to_owned(), String::new()));
+    async fn end_if_idle(&self) -> bool {
+        self.script.heard.lock().unwrap().push(("ended".to_owned(), String::new()));
+        true
     }
 
     async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {

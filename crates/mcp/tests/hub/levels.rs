@@ -30,11 +30,11 @@ async fn fb84_a_level_goes_with_the_session_that_set_it() {
     let client = Client::one(&hub, "alice", "dice").await;
     client.call("roll").await;
     leave(&client).await;
-    assert!(server.heard("spent").is_empty(), "nothing was set");
+    assert!(server.heard("ended").is_empty(), "nothing was set");
     let client = Client::one(&hub, "alice", "dice").await;
     client.result("logging/setLevel", level("error")).await;
     leave(&client).await;
-    until("who comes next begins anew", || server.heard("spent").len() == 1).await;
+    until("who comes next begins anew", || server.heard("ended").len() == 1).await;
 }
 
 /// Whom nobody can have told of a level is not begun anew, and neither is a child that works on a task.
@@ -56,7 +56,7 @@ async fn fb84_a_server_that_everybody_shares_stays_and_so_does_one_that_works_on
         // Whatever comes of the end of a session has come: the next one is greeted after it.
         Client::one(&hub, "carol", "dice").await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        assert!(fakes.script("dice").heard("spent").is_empty(), "{tool}");
+        assert!(fakes.script("dice").heard("ended").is_empty(), "{tool}");
     }
 }
 
@@ -82,9 +82,9 @@ async fn fb84_who_sets_no_level_beside_one_that_does_hears_everything() {
     leave(&plain).await;
     leave(&quiet).await;
     until("those who are left decide", || server.heard("logging/setLevel").last().unwrap() == r#"{"level":"warning"}"#).await;
-    assert!(server.heard("spent").is_empty());
+    assert!(server.heard("ended").is_empty());
     leave(&loud).await;
-    until("nobody is left", || server.heard("spent").len() == 1).await;
+    until("nobody is left", || server.heard("ended").len() == 1).await;
 }
 
 #[tokio::test]
