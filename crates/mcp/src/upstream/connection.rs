@@ -186,24 +186,19 @@ impl Connection {
         drop(self.hold());
     }
 
-    /// Ends it, and its session with it, unless a call is under way.
+    /// Ends it, and its session with it, unless a call is under way. A caller that was handed it just now gets another.
     pub(crate) async fn end_if_idle(&self) -> bool {
-        let is_idle = !self.is_calling();
-        if is_idle {
-            self.retire().await;
+        if self.is_calling() {
+            return false;
         }
-        is_idle
+        // First: a session that another process has taken over by now is spared.
+        self.forget_record().await;
+        self.inbox.expire_if_idle()
     }
 
     /// Did the server ask something about one of several calls? Then a connection without a past serves the next caller better.
     pub(super) fn is_spent(&self) -> bool {
         self.inbox.is_spent()
-    }
-
-    /// Ends a connection that is spent, and its session with it. A caller that was handed it just now gets another.
-    pub(super) async fn retire(&self) {
-        self.forget_record().await;
-        self.inbox.expire(None);
     }
 
     /// Since when nobody uses the connection; `None` while somebody does.

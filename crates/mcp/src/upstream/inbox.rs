@@ -374,6 +374,21 @@ impl Inbox {
         });
     }
 
+    /// The same while no call is in flight, and none can begin meanwhile. `false`: one is.
+    pub(super) fn expire_if_idle(&self) -> bool {
+        {
+            let calls = self.calls();
+            if !calls.pending.is_empty() {
+                return false;
+            }
+            if self.reason.set(UpstreamError::SessionExpired).is_err() {
+                return true;
+            }
+        }
+        self.announce_end(&UpstreamError::SessionExpired);
+        true
+    }
+
     fn end(&self, reason: &UpstreamError, error_of: impl Fn(u64) -> UpstreamError) {
         let waiting = {
             let mut calls = self.calls();
@@ -385,6 +400,10 @@ impl Inbox {
         for (id, pending) in waiting {
             let _ = pending.answer.send(Err(error_of(id)));
         }
+        self.announce_end(reason);
+    }
+
+    fn announce_end(&self, reason: &UpstreamError) {
         let _ = self.events.send(Event::Closed(reason.detail().unwrap_or_default().to_owned()));
         self.closed.cancel();
     }

@@ -198,3 +198,18 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
         assert_eq!(matches!(hearer, Hearer::Call(_)), is_told, "{speaks_late} {sessions:?}");
     }
 }
+
+/// A connection that nobody needs any more ends without a call: none is cut off by it, and none begins on it.
+#[test]
+fn a_session_ends_with_no_call_in_flight_or_goes_on() {
+    let inbox = inbox(client());
+    let mut call = inbox.register(None, Speaker::Session("a".into()), None).unwrap();
+    assert!(!inbox.expire_if_idle());
+    assert!(inbox.reason().is_none());
+    assert!(call.answer.try_recv().is_err(), "the call goes on");
+    inbox.forget(call.id);
+    assert!(inbox.expire_if_idle());
+    let late = inbox.register(None, Speaker::Session("a".into()), None);
+    assert!(matches!(late, Err(UpstreamError::SessionExpired)), "and may be made on a new connection");
+    assert!(inbox.expire_if_idle(), "it has ended");
+}

@@ -71,10 +71,9 @@ impl Place {
     pub(super) async fn replace_spent(&mut self) {
         if let Phase::Live { connection, .. } = &self.phase
             && connection.is_spent()
-            && !connection.is_calling()
             && !connection.is_closed()
+            && connection.end_if_idle().await
         {
-            connection.retire().await;
             self.phase = Phase::Empty;
         }
     }
