@@ -42,13 +42,14 @@ pub fn usage(root: u32) -> Usage {
 
 /// Seconds of all cores that were busy, and that the hypervisor gave to others.
 pub fn machine() -> (f64, f64) {
-    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let text = fs::read_to_string("/proc/stat").expect("there is a /proc");
     let first = text.lines().next().unwrap_or_default();
-    let seconds: Vec<f64> = first.split_whitespace().skip(1).map(|field| field.parse::<f64>().unwrap_or(0.0) / TICKS).collect();
+    let seconds: Vec<f64> =
+        first.split_whitespace().skip(1).map(|field| field.parse::<f64>().expect("a number of ticks") / TICKS).collect();
     match seconds[..] {
         [user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen, ..] => {
             (user + nice + system + interrupts + soft_interrupts, stolen)
         }
-        _ => (0.0, 0.0),
+        _ => panic!("/proc/stat has {} figures in its first line", seconds.len()),
     }
 }
