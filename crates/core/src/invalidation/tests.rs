@@ -1,46 +1,26 @@
-//! What a invalidation concerns, and what is made of one that cannot be read.
+//! What an invalidation concerns, and what is made of one that cannot be read.
 
 use super::*;
 use crate::{
-    clock::Timestamp,
     grant::Grant,
-    ids::{ClientId, ProviderName, UserId},
+    ids::{ClientId, UserId},
+    oauth::token::samples::found_access,
     principal::User,
-    resource::{Resource, ResourceSet},
-    scope::ScopeSet,
     token::AccessToken,
 };
 
+/// Each of its ids is a word of its own, so that a table of cases can mix them up.
 fn found() -> FoundAccess {
-    let (now, resource) = (Timestamp::from_secs(1_790_000_000), Resource::from_stored("https://gw.example/mcp".to_owned()));
-    let scopes = ScopeSet::parse("mcp").unwrap();
-    let user = User {
-        id: UserId::from_text("user"),
-        provider: ProviderName::from_text("okta"),
-        issuer: "https://acme.example".to_owned(),
-        subject: "00u1".to_owned(),
-        name: None,
-        email: None,
-        email_verified: false,
-        groups: Vec::new(),
-        hosted_domain: None,
-        no_groups: None,
-        signed_in_at: now,
-    };
+    let FoundAccess { token, grant, user } = found_access();
     let grant = Grant {
         id: GrantId::from_text("grant"),
-        user: user.id.clone(),
+        user: UserId::from_text("user"),
         client: ClientId::from_text("client"),
-        application: None,
-        resources: ResourceSet::from(resource.clone()),
-        scopes: scopes.clone(),
         login: Some(TokenHash::of("login")),
-        created_at: now,
-        expires_at: None,
-        revoked_at: None,
+        ..grant
     };
-    let token = AccessToken { hash: TokenHash::of("token"), grant: grant.id.clone(), resource, scopes, expires_at: now };
-    FoundAccess { token, grant, user }
+    let token = AccessToken { hash: TokenHash::of("token"), grant: grant.id.clone(), ..token };
+    FoundAccess { user: User { id: grant.user.clone(), ..user }, token, grant }
 }
 
 fn all() -> Vec<(Invalidation, bool)> {
@@ -63,7 +43,7 @@ fn all() -> Vec<(Invalidation, bool)> {
 }
 
 #[test]
-fn what_a_invalidation_concerns() {
+fn what_an_invalidation_concerns() {
     for (invalidation, expected) in all() {
         assert_eq!(invalidation.concerns(&found()), expected, "{invalidation:?}");
     }
