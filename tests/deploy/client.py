@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 
-from desk import ROOT, SECRET
+from common import ROOT, SECRET
 
 LOAD = ROOT / "tests/load"
 # What the provider knows the gateway by.

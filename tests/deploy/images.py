@@ -15,7 +15,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from desk import DEPLOY, PORTUNUS, ROOT
+from common import DEPLOY, PORTUNUS, ROOT
 
 FOLDER = Path(os.environ.get("SCRATCH", ROOT / ".test/deploy"))
 DOCKER = DEPLOY / "docker"

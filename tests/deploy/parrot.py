@@ -5,7 +5,7 @@ import io
 import json
 import tarfile
 
-from desk import ROOT
+from common import ROOT
 
 MANIFEST = {"name": "parrot", "version": "1.0.0", "bin": "parrot.mjs"}
 FILE = "parrot-1.0.0.tgz"

@@ -4,7 +4,7 @@ copy."""
 import re
 import shlex
 
-from desk import DEPLOY
+from common import DEPLOY
 
 FILE = DEPLOY / "README.md"
 

@@ -3,7 +3,7 @@
 import re
 import unittest
 
-from desk import DEPLOY, TOOLS, check, documents, image_variables, longest_stop, run, seconds, with_config
+from common import DEPLOY, TOOLS, check, documents, image_variables, longest_stop, run, seconds, with_config
 
 FOLDER = DEPLOY / "docker"
 

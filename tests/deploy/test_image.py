@@ -10,7 +10,7 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from desk import DEPLOY, PORTUNUS, ROOT, TOOLS, instructions, longest_stop, run
+from common import DEPLOY, PORTUNUS, ROOT, TOOLS, instructions, longest_stop, run
 from readme import commands
 
 DOCKERFILE = DEPLOY / "docker/Dockerfile"

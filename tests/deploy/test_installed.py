@@ -13,7 +13,7 @@ import unittest
 import client
 import images
 import parrot
-from desk import DEPLOY
+from common import DEPLOY
 from machine import Machine
 from readme import blocks, commands, filled_in
 

@@ -3,7 +3,7 @@ what it is told there. Run by `./test deploy`."""
 
 import unittest
 
-from desk import DEPLOY, TOOLS, check, documents, image_variables, longest_stop, run, with_config
+from common import DEPLOY, TOOLS, check, documents, image_variables, longest_stop, run, with_config
 
 FILE = "kubernetes/portunus.yaml"
 

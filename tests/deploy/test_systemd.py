@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from desk import DEPLOY, PORTUNUS, check, longest_stop, run, with_config
+from common import DEPLOY, PORTUNUS, check, longest_stop, run, with_config
 
 FOLDER = DEPLOY / "systemd"
 UNIT = FOLDER / "portunus.service"

@@ -31,7 +31,7 @@ def instructions(dockerfile="Dockerfile"):
 
 
 def image_variables():
-    """What the image of Dockerfile sets, for whoever runs it."""
+    """What the image of Dockerfile sets."""
     return dict(word.split("=", 1) for name, rest in instructions() if name == "ENV" for word in rest.split())
 
 
