@@ -22,10 +22,10 @@ use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt as _};
 
 use super::{
+    body_drain,
     connections::{Busy, Connection, Connections},
     held_body::until_sent,
     layers::ConnectedFrom,
-    leftover,
     secure::Secure,
 };
 
@@ -161,14 +161,14 @@ async fn call(
     busy: Busy,
 ) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
-    let (body, lender) = leftover::lend(body, &head.headers);
+    let (body, drain) = body_drain::drained(body, &head.headers);
     let closes_silently = head.version < Version::HTTP_2;
     let mut request = Request::from_parts(head, Body::new(body));
     request.extensions_mut().insert(ConnectedFrom(address.ip().to_canonical()));
     request.extensions_mut().insert(Arc::clone(busy.connection()));
     let mut response = endpoints.oneshot(request).await?;
     if closes_silently {
-        lender.settle(response.headers_mut()).await;
+        drain.finish(response.headers_mut()).await;
     }
     if response.body().size_hint().exact().is_some_and(|length| length <= SENT_AT_ONCE) {
         return Ok(response);

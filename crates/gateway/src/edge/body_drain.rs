@@ -21,28 +21,28 @@ const MOST: u64 = 8 * 1024 * 1024;
 /// And for how long.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A body on loan: dropped before its end, it goes back to the [`Lender`].
-pub struct Lent<B> {
+/// The body that an endpoint reads: dropped before its end, the rest of it goes to its [`BodyDrain`].
+pub struct DrainedBody<B> {
     body: Option<B>,
-    home: Option<oneshot::Sender<B>>,
+    rest: Option<oneshot::Sender<B>>,
 }
 
-/// Gets back what was not read of a body.
-pub struct Lender<B> {
+/// Gets what was not read of a body.
+pub struct BodyDrain<B> {
     returned: oneshot::Receiver<B>,
     /// The client waits for our word before it sends the body (RFC 9110 section 10.1.1); reading would be that word.
     asks_first: bool,
 }
 
-/// Lends the body of a request with these headers.
-pub fn lend<B>(body: B, headers: &HeaderMap) -> (Lent<B>, Lender<B>) {
-    let (home, returned) = oneshot::channel();
-    (Lent { body: Some(body), home: Some(home) }, Lender { returned, asks_first: headers.contains_key(header::EXPECT) })
+/// The body of a request with these headers, and what reads the rest of it.
+pub fn drained<B>(body: B, headers: &HeaderMap) -> (DrainedBody<B>, BodyDrain<B>) {
+    let (rest, returned) = oneshot::channel();
+    (DrainedBody { body: Some(body), rest: Some(rest) }, BodyDrain { returned, asks_first: headers.contains_key(header::EXPECT) })
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Lender<B> {
-    /// To be called with the answer's headers, before it is sent. A body that is still in use is left to whoever uses it.
-    pub async fn settle(mut self, answer: &mut HeaderMap) {
+impl<B: Body<Data = Bytes> + Unpin> BodyDrain<B> {
+    /// To be called with the answer's headers, before it is sent. A body that is still in use is left alone.
+    pub async fn finish(mut self, answer: &mut HeaderMap) {
         let Ok(rest) = self.returned.try_recv() else { return };
         if rest.is_end_stream() {
             return;
@@ -69,7 +69,7 @@ async fn read_to_end<B: Body<Data = Bytes> + Unpin>(mut body: B) -> bool {
     tokio::time::timeout(PATIENCE, reading).await.unwrap_or(false)
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Lent<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for DrainedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -89,11 +89,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Lent<B> {
     }
 }
 
-impl<B> Drop for Lent<B> {
+impl<B> Drop for DrainedBody<B> {
     fn drop(&mut self) {
-        if let (Some(body), Some(home)) = (self.body.take(), self.home.take()) {
+        if let (Some(body), Some(rest)) = (self.body.take(), self.rest.take()) {
             // Nobody takes it back when the connection is gone; then it is dropped here.
-            drop(home.send(body));
+            drop(rest.send(body));
         }
     }
 }
@@ -120,11 +120,11 @@ mod tests {
         },
     };
 
-    async fn settled<B: Body<Data = Bytes> + Unpin>(body: B, headers: &HeaderMap) -> bool {
-        let (lent, lender) = lend(body, headers);
-        drop(lent);
+    async fn goes_on<B: Body<Data = Bytes> + Unpin>(body: B, headers: &HeaderMap) -> bool {
+        let (body, drain) = drained(body, headers);
+        drop(body);
         let mut answer = HeaderMap::new();
-        lender.settle(&mut answer).await;
+        drain.finish(&mut answer).await;
         !answer.contains_key(header::CONNECTION)
     }
 
@@ -147,23 +147,23 @@ mod tests {
     #[tokio::test]
     async fn what_is_left_is_read_within_bounds() {
         let plain = HeaderMap::new();
-        assert!(settled(Empty::new(), &plain).await);
+        assert!(goes_on(Empty::new(), &plain).await);
         let most = usize::try_from(MOST).unwrap();
-        assert!(settled(full(most), &plain).await);
-        assert!(!settled(full(most + 1), &plain).await);
-        assert!(!settled(Endless, &plain).await);
+        assert!(goes_on(full(most), &plain).await);
+        assert!(!goes_on(full(most + 1), &plain).await);
+        assert!(!goes_on(Endless, &plain).await);
         let mut asking = HeaderMap::new();
         asking.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
-        assert!(!settled(full(2), &asking).await);
+        assert!(!goes_on(full(2), &asking).await);
     }
 
     #[tokio::test]
     async fn a_body_still_in_use_is_left_alone() {
-        let (lent, lender) = lend(Endless, &HeaderMap::new());
+        let (body, drain) = drained(Endless, &HeaderMap::new());
         let mut answer = HeaderMap::new();
-        lender.settle(&mut answer).await;
+        drain.finish(&mut answer).await;
         assert!(answer.is_empty());
-        drop(lent);
+        drop(body);
     }
 
     #[tokio::test]
