@@ -1,7 +1,7 @@
 //! What the gateways on one store tell one another: that something they may remember is no longer so. How it gets from one to the next is
 //! said in [`crate::store::InvalidationStore`].
 //!
-//! Nobody has to be believed. A invalidation holds no secret, and all it can do is make a gateway ask the store, or read its own files, once
+//! Nobody has to be believed. An invalidation holds no secret, and all it can do is make a gateway ask the store, or read its own files, once
 //! more than it had to.
 
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl Revision {
     }
 }
 
-/// A invalidation as it was posted: between which revisions. Whoever knew the one before has missed nothing.
+/// An invalidation as it was posted: between which revisions. A reader that knew the one before has missed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posted {
     pub before: Revision,

@@ -13,7 +13,7 @@ use crate::{
 
 #[async_trait]
 pub trait LoginStore: Send + Sync {
-    /// One atomic step: keeps the user as the provider just described them, and the new login. A invalidation says so if tokens tell
+    /// One atomic step: keeps the user as the provider just described them, and the new login. An invalidation says so if tokens tell
     /// something else of them now ([`User::is_described_like`]).
     async fn insert_login(&self, user: &User, login: &Login) -> Result<(), StoreError>;
 

@@ -1,4 +1,4 @@
-//! The live_nodes of nodes, as the store told it with this node's last beats: whoever waits for another node learns here that it is not alive any more,
+//! The nodes that are alive, as the store told it with this node's last beats: what waits for another node learns here that it is not alive any more,
 //! also when it hangs or its network swallows everything, and no connection breaks.
 
 use std::{collections::HashSet, sync::Arc};

@@ -118,7 +118,7 @@ pub async fn observe(room: Arc<EdgeState>, mut request: Request) -> Response {
     let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
     let connection = request.extensions().get::<ConnectedFrom>().map(|connection| connection.0);
     let peer = connection.map(|address| peer(address, request.headers(), &room.admission));
-    // In place of one that a client may have sent: whoever answers reads it there.
+    // In place of one that a client may have sent: the endpoint reads it there.
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         request.headers_mut().insert(REQUEST_ID, value);
     }

@@ -32,7 +32,7 @@ impl RevisionLog {
         self.revisions.contains(revision)
     }
 
-    /// A invalidation was heard that stands between these.
+    /// An invalidation was heard that stands between these.
     pub(super) fn hear(&mut self, before: &Revision, after: Revision) -> Step {
         if self.revisions.back() == Some(before) {
             self.revisions.push_back(after);

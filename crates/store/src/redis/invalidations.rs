@@ -1,5 +1,5 @@
-//! Invalidations: a revision in a slot of its own, moved on and published by one script. What a invalidation tells stands in other slots and is written
-//! before it, so whoever sees the new revision finds what is new; a gateway that dies in between has acknowledged nothing.
+//! Invalidations: a revision in a slot of its own, moved on and published by one script. What an invalidation tells stands in other slots and is written
+//! before it, so a reader that sees the new revision finds what is new; a gateway that dies in between has acknowledged nothing.
 //!
 //! Each listener has a connection of its own, made by [`super::dial`], to any node of a Cluster: what is published at one comes to all.
 

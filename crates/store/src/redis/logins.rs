@@ -174,7 +174,7 @@ impl Database {
         Ok(self.pointer(&self.keys.login_pointer(login)).await?.map(UserId::from_text))
     }
 
-    /// Posts a invalidation if tokens tell something else of the user than what was kept of them.
+    /// Posts an invalidation if tokens tell something else of the user than what was kept of them.
     async fn tell_of_change(&self, earlier: Option<&str>, user: &User) -> Result<(), StoreError> {
         if is_described_anew(earlier, user) {
             self.post(&Invalidation::Grants(GrantsOf::User(user.id.clone()))).await

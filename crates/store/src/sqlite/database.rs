@@ -95,7 +95,7 @@ impl Database {
         run_on(&self.writer, None, |connection| Ok((work(connection)?, None))).await
     }
 
-    /// The same for work that may come with a invalidation: it is told when both are on disk.
+    /// The same for work that may come with an invalidation: it is told when both are on disk.
     pub(super) async fn write_and_tell<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<(T, Option<Posted>), Failure> + Send + 'static,

@@ -31,7 +31,7 @@ pub(super) fn write_user(db: &Connection, id: &str, record: &str) -> Result<(), 
     Ok(())
 }
 
-/// Keeps the user, and posts a invalidation if tokens tell something else of them from now on.
+/// Keeps the user, and posts an invalidation if tokens tell something else of them from now on.
 fn upsert_user(db: &Connection, user: &User, record: &str) -> Result<Option<Posted>, Failure> {
     let earlier: Option<String> = db
         .prepare_cached("SELECT record FROM users WHERE id = ?1")?

@@ -46,7 +46,7 @@ pub struct Entry {
     unconcerned: AtomicU64,
 }
 
-/// The moment before the store is asked. A invalidation that comes while it answers may tell of what the answer does not know yet.
+/// The moment before the store is asked. An invalidation that comes while it answers may tell of what the answer does not know yet.
 #[derive(Clone, Copy)]
 pub struct Asking {
     at: Instant,

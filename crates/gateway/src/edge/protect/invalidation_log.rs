@@ -43,7 +43,7 @@ impl InvalidationLog {
         }
     }
 
-    /// Which invalidation was the last. Whoever is going to ask the store asks this before.
+    /// Which invalidation was the last; to be read before the store is asked.
     pub fn number(&self) -> u64 {
         self.heard.load(Ordering::SeqCst)
     }
@@ -77,7 +77,7 @@ impl InvalidationLog {
         Some(last)
     }
 
-    /// Waits until a invalidation after this number names this token, or whose it is, or may have done so. That everything may be out of date is no
+    /// Waits until an invalidation after this number names this token, or whose it is, or may have done so. That everything may be out of date is no
     /// such invalidation: all who wait would ask the store at the same moment, which may be the worst one.
     pub async fn until_named(&self, mut since: u64, found: &FoundAccess) {
         loop {

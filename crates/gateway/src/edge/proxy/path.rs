@@ -118,7 +118,7 @@ impl Rewrite {
     }
 
     /// The address to which a server on HTTP+SSE sends its client, as [`Rewrite::incoming`] does it. One below the pattern stays: the server has
-    /// heard of `X-Forwarded-Prefix`. One that leads out of the route is told to whoever reads the log, for its client cannot follow it.
+    /// heard of `X-Forwarded-Prefix`. One that leads out of the route is written to the log, for its client cannot follow it.
     pub(super) fn endpoint(&self, address: &str, public_url: &PublicUrl) -> Option<String> {
         if address.starts_with(&self.pattern) {
             return None;
