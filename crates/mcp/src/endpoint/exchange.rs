@@ -161,13 +161,13 @@ impl Exchange {
         loop {
             tokio::select! {
                 biased;
-                Some(call_events) = self.call_events.recv() => {
-                    if let CallEvent::Ask(ask) = call_events {
+                Some(call_event) = self.call_events.recv() => {
+                    if let CallEvent::Ask(ask) = call_event {
                         return match self.questions(ask).await {
                             Ok((events, asked)) => Next::Asked(events, asked),
                             Err(problem) => Next::Reply(Some(Err(problem))),
                         };
-                    } else if let Some(event) = self.event(call_events) {
+                    } else if let Some(event) = self.event(call_event) {
                         return Next::Event(event);
                     }
                 }
@@ -182,10 +182,10 @@ impl Exchange {
     async fn questions(&mut self, first: ServerAsk) -> Result<(VecDeque<Bytes>, Vec<(InputRequest, ServerAsk)>), Problem> {
         let (mut asks, mut events) = (vec![first], VecDeque::new());
         let enough = Instant::now() + GATHERING * 5;
-        while let Ok(Some(call_events)) =
+        while let Ok(Some(call_event)) =
             tokio::time::timeout_at(enough.min(Instant::now() + GATHERING), self.call_events.recv()).await
         {
-            match call_events {
+            match call_event {
                 CallEvent::Ask(ask) => asks.push(ask),
                 other => events.extend(self.event(other)),
             }
@@ -203,9 +203,9 @@ impl Exchange {
         Ok((events, questions))
     }
 
-    /// CallEvent that the client wants, as an event.
-    fn event(&self, call_events: CallEvent) -> Option<Bytes> {
-        let message = match call_events {
+    /// An event of the call that the client wants, as one of its stream.
+    fn event(&self, call_event: CallEvent) -> Option<Bytes> {
+        let message = match call_event {
             CallEvent::Progress(params) => progress(self.token.as_ref()?, &params),
             CallEvent::Notification { method, params } => {
                 if method == "notifications/message" && !self.wants_log(params.as_ref()) {
@@ -227,8 +227,8 @@ impl Exchange {
     /// What came together with the reply goes before it.
     fn late_call_events(&mut self) -> VecDeque<Bytes> {
         let mut events = VecDeque::new();
-        while let Ok(call_events) = self.call_events.try_recv() {
-            events.extend(self.event(call_events));
+        while let Ok(call_event) = self.call_events.try_recv() {
+            events.extend(self.event(call_event));
         }
         events
     }

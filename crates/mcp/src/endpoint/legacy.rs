@@ -22,8 +22,8 @@ use crate::{
     wire::{self, Message, Notification, Request, Response, code},
 };
 
-/// How much events may wait for a slow client; progress beyond it is dropped.
-const NEWS: usize = 32;
+/// How many events may wait for a slow client; progress beyond it is dropped.
+const WAITING_EVENTS: usize = 32;
 
 impl Inner {
     pub(super) async fn post_legacy(
@@ -82,7 +82,7 @@ impl Inner {
         let Some(cancel) = session.begin_call(&request.id) else {
             return answers::error(StatusCode::BAD_REQUEST, id, code::INVALID_REQUEST, "a request of this id is under way");
         };
-        let (call_events_in, call_events) = mpsc::channel(NEWS);
+        let (call_events_in, call_events) = mpsc::channel(WAITING_EVENTS);
         let (replied, reply) = oneshot::channel();
         let operation = Operation::of(caller, &request.method, request.params.as_ref());
         let ask = Ask {

@@ -36,8 +36,8 @@ use crate::{
     wire::{self, Message, Notification, Payload, Request, code},
 };
 
-/// How much events may wait for a slow client.
-const NEWS: usize = 32;
+/// How many events may wait for a slow client.
+const WAITING_EVENTS: usize = 32;
 /// These belong to the handshake era alone.
 const GONE: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
@@ -103,7 +103,7 @@ impl Inner {
         let Ok(place) = room.call_place(self.calls_per_user()).await else {
             return answers::too_many(Some(&request.id), "requests");
         };
-        let (call_events_in, call_events) = mpsc::channel(NEWS);
+        let (call_events_in, call_events) = mpsc::channel(WAITING_EVENTS);
         let (replied, reply) = oneshot::channel();
         let cancel = CancellationToken::new();
         let ask = Ask {

@@ -104,8 +104,8 @@ impl UnderWay {
 
     /// What came together with the reply goes before it.
     fn late_call_events(&mut self, ready: &mut VecDeque<Bytes>) {
-        while let Ok(call_events) = self.call_events.try_recv() {
-            ready.extend(message(&self.session, &self.operation, self.token.as_ref(), call_events));
+        while let Ok(call_event) = self.call_events.try_recv() {
+            ready.extend(message(&self.session, &self.operation, self.token.as_ref(), call_event));
         }
     }
 
@@ -125,8 +125,8 @@ impl UnderWay {
         loop {
             tokio::select! {
                 biased;
-                Some(call_events) = call_events.recv() => {
-                    if let Some(message) = message(session, operation, token.as_ref(), call_events) {
+                Some(call_event) = call_events.recv() => {
+                    if let Some(message) = message(session, operation, token.as_ref(), call_event) {
                         return Next::Message(message);
                     }
                 }
@@ -137,14 +137,14 @@ impl UnderWay {
     }
 }
 
-/// CallEvent as the client gets it; `None` when there is nothing to tell.
+/// An event of the call as the client gets it; `None` when there is nothing to tell.
 fn message(
     session: &Arc<Session>,
     operation: &Arc<Operation>,
     token: Option<&RequestId>,
-    call_events: CallEvent,
+    call_event: CallEvent,
 ) -> Option<Bytes> {
-    match call_events {
+    match call_event {
         CallEvent::Progress(params) => Some(progress(token, &params)),
         CallEvent::Notification { method, params } => {
             let is_quiet = method == "notifications/message" && !session.wants_log(params.as_ref());

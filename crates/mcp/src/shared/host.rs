@@ -191,28 +191,28 @@ impl Attachment {
         let last = loop {
             tokio::select! {
                 biased;
-                Some(call_events) = call_events.recv() => tell(call_events, &words).await,
+                Some(call_event) = call_events.recv() => tell(call_event, &words).await,
                 answer = &mut answer => break answer.map_or_else(Word::Failed, Word::Answered),
             }
         };
-        while let Ok(call_events) = call_events.try_recv() {
-            tell(call_events, &words).await;
+        while let Ok(call_event) = call_events.try_recv() {
+            tell(call_event, &words).await;
         }
         let _ = words.send(last).await;
     }
 }
 
 /// `None`: it is for nobody.
-fn word_of(call_events: CallEvent) -> Option<Word> {
-    match call_events {
+fn word_of(call_event: CallEvent) -> Option<Word> {
+    match call_event {
         CallEvent::Progress(params) => Some(Word::Progress(params)),
         CallEvent::Notification { method, params } => Some(Word::Notification(method, params)),
         CallEvent::Ask(_) => None,
     }
 }
 
-async fn tell(call_events: CallEvent, words: &mpsc::Sender<Word>) {
-    if let Some(word) = word_of(call_events) {
+async fn tell(call_event: CallEvent, words: &mpsc::Sender<Word>) {
+    if let Some(word) = word_of(call_event) {
         // The node may be gone; its call then ends with it.
         let _ = words.send(word).await;
     }

@@ -1,7 +1,7 @@
 //! Where a transport puts what the server sends: answers find their call, events of a call its listener, everything else is an event
 //! or a request. Nothing here waits, so no slow caller holds up a connection that others share.
 //!
-//! Some transports carry what a server says about a call on that call's own stream; then it is known whose events it is. On the others
+//! Some transports carry what a server says about a call on that call's own stream; then it is known whose events they are. On the others
 //! only progress names its call. The rest is never attributed by a guess (threats 49, 50): see [`calls`].
 
 mod calls;
@@ -346,7 +346,7 @@ impl Inbox {
         };
         pending.pulse.beat.notify_one();
         if let Some(listener) = &pending.call_events {
-            // A listener that is slow misses some progress; it is events, not payload.
+            // A listener that is slow misses some progress; it is told of the call, and is no answer.
             let _ = listener.try_send(CallEvent::Progress(params));
         }
     }

@@ -355,7 +355,7 @@ impl Shared {
     }
 
     async fn failed(&self, Refusal { status, is_json, body }: Refusal, awaits: Option<u64>) -> Result<(), UpstreamError> {
-        // An error that names no request is about the one that it answers .
+        // An error that names no request is about the one that it answers.
         let is_ours = |answer: &wire::Response| match &answer.id {
             Some(id) => id.as_u64() == awaits,
             None => matches!(answer.outcome, Outcome::Error(_)),
