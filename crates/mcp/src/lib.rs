@@ -1,19 +1,33 @@
-//! MCP: the wire, the servers behind the gateway, the merged catalogue, the clients' sessions. It knows nothing of OAuth: it
-//! is handed a principal and an [`allow::Allow`] predicate, and gives back an [`answer::Answer`] that the edge turns into HTTP.
+//! MCP: the wire, the servers behind the gateway, their lists, the clients' sessions and calls. It knows nothing of OAuth: it is handed a principal
+//! and an [`allow::Allow`] predicate, and gives back an [`answer::Answer`] that the edge turns into HTTP.
+//!
+//! The parts, each using those before it alone: [`wire`] ← [`upstream`] (servers) ← `session` (clients) ← `registry` (the servers of the
+//! configuration) ← `connections` (of the one to the other) ← `lists` ← `lifecycle` (of sessions), `calls` ← `endpoint` (the transport towards
+//! clients) ← [`hub`].
 
-mod aggregate;
 pub mod allow;
 pub mod answer;
+mod caller;
+mod calls;
 pub mod child;
 pub mod client_capabilities;
+mod connections;
 mod endpoint;
 pub mod era;
 mod header_params;
 pub mod hub;
+mod implementation;
+mod lifecycle;
+mod lists;
+mod permission;
 pub mod pins;
+mod problem;
 pub mod records;
+mod registry;
 pub mod sandbox;
+mod seal;
 mod session;
+mod settings;
 pub mod shared;
 pub mod spec;
 mod sync;

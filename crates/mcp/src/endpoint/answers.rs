@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use super::sse;
 use crate::{
     answer::{Answer, Body, Refused},
+    lifecycle::NoSession,
+    problem::LIMIT_REACHED,
     wire::{self, RequestId, WireError, code},
 };
 
-/// A limit was met: MCP leaves these codes to implementations.
-pub(crate) const LIMIT_REACHED: i64 = -32000;
 /// The session is unknown, as the official SDKs spell it.
 const SESSION_NOT_FOUND: i64 = -32001;
 
@@ -63,21 +63,29 @@ pub(crate) fn session_unknown() -> Answer {
     error(StatusCode::NOT_FOUND, None, SESSION_NOT_FOUND, "Session not found")
 }
 
-/// Whoever sees this must not take the session for ended, which is what 404 would say.
+/// Not 404: the client must not take the session for ended.
 pub(crate) fn stream_unknown() -> Answer {
     bad_request("the stream of this Last-Event-ID is no longer kept: the request may or may not have run")
 }
 
-/// To whoever comes back for the answer of a call that went with the process it was made in: what a stream would have said, had there been
-/// anybody to say it.
+/// For a client that comes back for the answer of a call which went with the process it was made in: what the stream would have said.
 pub(crate) fn lost(request: &RequestId) -> Answer {
     let text = "the node that worked on this request is gone: it may or may not have run";
     let message = wire::error(Some(request), code::INTERNAL_ERROR, text, Some(&wire::object(&[("retriable", "true")])));
     events(stream::iter([sse::message(&message)]))
 }
 
+/// Why there is no session for a request.
+pub(crate) fn no_session(why: NoSession) -> Answer {
+    match why {
+        NoSession::Unknown => session_unknown(),
+        NoSession::RecordsDown => records_down(),
+        NoSession::TooMany => too_many(None, "sessions"),
+    }
+}
+
 /// Whether there is such a session cannot be told just now.
-pub(crate) fn records_down() -> Answer {
+fn records_down() -> Answer {
     let mut answer =
         error(StatusCode::SERVICE_UNAVAILABLE, None, LIMIT_REACHED, "the session cannot be looked up now: try again");
     answer.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -16,7 +16,7 @@ use crate::{
     session::{
         Session,
         resume::{EventId, Origin, Reader, Resumable, Step},
-        table::Place,
+        table::Permit,
     },
 };
 
@@ -41,13 +41,13 @@ pub(crate) struct Get {
     /// The gateway stops: nothing that lasts for ever may hold it up.
     closing: CancellationToken,
     said_goodbye: bool,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl Get {
-    pub(crate) fn new(session: &Arc<Session>, closing: CancellationToken, place: Place) -> Self {
+    pub(crate) fn new(session: &Arc<Session>, closing: CancellationToken, permit: Permit) -> Self {
         session.stream_opened();
-        Self { session: Arc::clone(session), closing, said_goodbye: false, _place: place }
+        Self { session: Arc::clone(session), closing, said_goodbye: false, _permit: permit }
     }
 }
 

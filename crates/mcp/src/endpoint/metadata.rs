@@ -1,5 +1,5 @@
 //! What every request of the modern era says of itself, in its body and again in its headers (MCP 2026-07-28, basic, `_meta`; Streamable
-//! HTTP, "Server Validation"). Parameters of tools that stand in headers too are compared in `hub::forward`, where the tool is known.
+//! HTTP, "Server Validation"). Parameters of tools that stand in headers too are compared in `calls::forward`, where the tool is known.
 
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::json;
@@ -21,8 +21,8 @@ const PARAM_PREFIX: &str = "mcp-param-";
 pub(crate) struct Sound {
     pub(crate) head: ParamsHead,
     pub(crate) level: Option<Level>,
-    /// The parameters that the client mirrored.
-    pub(crate) mirrors: HeaderMap,
+    /// The parameters that the client repeated in headers.
+    pub(crate) header_params: HeaderMap,
 }
 
 pub(crate) fn check(request: &Request, map: &HeaderMap) -> Result<Sound, Box<Answer>> {
@@ -59,9 +59,9 @@ pub(crate) fn check(request: &Request, map: &HeaderMap) -> Result<Sound, Box<Ans
     if let Err(message) = agrees(map, &METHOD, Some(&request.method)).and_then(|()| agrees_if_named(map, request, name)) {
         return refuse(code::HEADER_MISMATCH, &format!("Header mismatch: {message}"));
     }
-    let mirrors = map.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX));
-    let mirrors = mirrors.map(|(name, value)| (name.clone(), value.clone())).collect();
-    Ok(Sound { head, level, mirrors })
+    let repeated = map.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX));
+    let header_params = repeated.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Ok(Sound { head, level, header_params })
 }
 
 /// `Mcp-Name`, where the method has one: of the tasks extension, whatever task it names.

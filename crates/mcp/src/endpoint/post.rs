@@ -5,21 +5,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::{answers, era, headers};
-use crate::{
-    answer::Answer,
-    era::Era,
-    hub::{Caller, Inner},
-    wire,
-};
+use super::{answers, context::Endpoint, era, headers, legacy, modern};
+use crate::{answer::Answer, caller::Caller, era::Era, wire};
 
-impl Inner {
-    pub(crate) async fn post(self: &Arc<Self>, caller: &Caller, map: &HeaderMap, body: Bytes) -> Result<Answer, Box<Answer>> {
-        headers::check_post(map)?;
-        let message = wire::parse(&body).map_err(|error| Box::new(answers::wire_error(None, &error)))?;
-        match era::of(&message, map) {
-            Era::Legacy => self.post_legacy(caller, map, message).await,
-            Era::Modern => self.post_modern(caller, map, message).await,
-        }
+pub(crate) async fn post(
+    endpoint: &Arc<Endpoint>,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Answer, Box<Answer>> {
+    headers::check_post(headers)?;
+    let message = wire::parse(&body).map_err(|error| Box::new(answers::wire_error(None, &error)))?;
+    match era::of(&message, headers) {
+        Era::Legacy => legacy::post(endpoint, caller, headers, message).await,
+        Era::Modern => modern::post(endpoint, caller, headers, message).await,
     }
 }

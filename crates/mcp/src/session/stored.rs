@@ -9,11 +9,15 @@ use portunus_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Session, SessionId, is_same_client, level::Level};
+use super::{
+    id::SessionId,
+    level::Level,
+    state::{Kind, Session, is_same_client},
+};
 use crate::{
+    caller::{Caller, View},
     client_capabilities::ClientCapabilities,
     era,
-    hub::{Caller, View},
     wire::Payload,
 };
 
@@ -59,7 +63,7 @@ impl Session {
 
     /// The session goes on, for a caller whose own it is (threat 36). `None`: it is not, or it was written by a gateway that we do not
     /// understand.
-    pub(crate) fn read(id: SessionId, caller: &Caller, state: &[u8], room: Arc<AtomicUsize>) -> Option<Self> {
+    pub(crate) fn read(id: SessionId, caller: &Caller, state: &[u8], usage: Arc<AtomicUsize>) -> Option<Self> {
         let kept: StoredSession = serde_json::from_slice(state).ok()?;
         let client = ClientId::from_text(kept.client);
         let is_own = is_same_client(&client, kept.application, caller)
@@ -68,7 +72,7 @@ impl Session {
         let revision = era::LEGACY.into_iter().find(|revision| *revision == kept.revision).filter(|_| is_own)?;
         let kind = Kind::Handshake { client_info: Payload::from_json(&kept.client_info).ok()?, revision };
         let client_capabilities = ClientCapabilities::of(Payload::from_json(&kept.capabilities).ok().as_ref());
-        let mut session = Self::new(id, caller, kind, client_capabilities, room);
+        let mut session = Self::new(id, caller, kind, client_capabilities, usage);
         // What is its client's stays so.
         (session.client, session.application) = (client, kept.application);
         session.life = kept.life + 1;

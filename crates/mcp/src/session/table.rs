@@ -14,8 +14,11 @@ use std::{
 use portunus_core::ids::UserId;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Full, Session, SessionId};
-use crate::{hub::Caller, sync::locked};
+use super::{
+    id::SessionId,
+    state::{Full, Session},
+};
+use crate::{caller::Caller, sync::locked};
 
 const SHARDS: usize = 16;
 /// How many calls of one user may wait for others of theirs to end, and how long each.
@@ -23,14 +26,14 @@ const MAX_QUEUED: usize = 256;
 const QUEUE_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Sessions {
-    shards: Vec<Mutex<HashMap<UserId, Arc<UserRoom>>>>,
+    shards: Vec<Mutex<HashMap<UserId, Arc<UserUsage>>>>,
     hasher: RandomState,
     began: Instant,
 }
 
 /// What one user has.
 #[derive(Default)]
-pub(crate) struct UserRoom {
+pub(crate) struct UserUsage {
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     streams: Arc<AtomicUsize>,
     calls: Arc<Calls>,
@@ -42,7 +45,7 @@ pub(crate) struct UserRoom {
     opening: Arc<AtomicUsize>,
 }
 
-/// The calls of one user that are at work, and those that wait for a place among them.
+/// The calls of one user that are at work, and those that wait for a permit among them.
 #[derive(Default)]
 struct Calls {
     at_work: AtomicUsize,
@@ -51,9 +54,9 @@ struct Calls {
 }
 
 /// The right to be at work, given back when dropped.
-pub(crate) struct CallPlace(Arc<Calls>);
+pub(crate) struct CallPermit(Arc<Calls>);
 
-impl Drop for CallPlace {
+impl Drop for CallPermit {
     fn drop(&mut self) {
         self.0.at_work.fetch_sub(1, Ordering::AcqRel);
         self.0.freed.notify_waiters();
@@ -61,24 +64,24 @@ impl Drop for CallPlace {
 }
 
 impl Calls {
-    fn take(self: &Arc<Self>, cap: usize) -> Option<CallPlace> {
+    fn take(self: &Arc<Self>, cap: usize) -> Option<CallPermit> {
         let taken = self.at_work.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
-        taken.is_ok().then(|| CallPlace(Arc::clone(self)))
+        taken.is_ok().then(|| CallPermit(Arc::clone(self)))
     }
 }
 
 /// One of a counted number of places, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<AtomicUsize>);
+pub(crate) struct Permit(Arc<AtomicUsize>);
 
-impl Place {
+impl Permit {
     fn take(count: &Arc<AtomicUsize>, cap: usize) -> Result<Self, Full> {
         let taken = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < cap).then_some(n + 1));
         taken.map(|_| Self(Arc::clone(count))).map_err(|_| Full)
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -87,26 +90,26 @@ impl Drop for Place {
 /// What came of adding a session.
 #[derive(Debug)]
 pub(crate) struct Added {
-    /// It had to end to make room.
+    /// It had to end for the new one.
     pub(crate) evicted: Option<Arc<Session>>,
     /// It was there already.
     pub(crate) already: Option<Arc<Session>>,
 }
 
-impl UserRoom {
-    pub(crate) fn stream_place(&self, cap: usize) -> Result<Place, Full> {
-        Place::take(&self.streams, cap)
+impl UserUsage {
+    pub(crate) fn stream_permit(&self, cap: usize) -> Result<Permit, Full> {
+        Permit::take(&self.streams, cap)
     }
 
-    fn has_places_taken(&self) -> bool {
+    fn has_permits_taken(&self) -> bool {
         let calls = self.calls.at_work.load(Ordering::Acquire) + self.calls.queued.load(Ordering::Acquire);
         self.streams.load(Ordering::Acquire) + self.waiting.load(Ordering::Acquire) + calls > 0
     }
 
-    /// A place for a session that is about to begin. Those that could end for it count as free.
-    pub(crate) fn opening(&self, cap: usize) -> Result<Place, Full> {
+    /// A permit for a session that is about to begin. Those that could end for it count as free.
+    pub(crate) fn opening(&self, cap: usize) -> Result<Permit, Full> {
         let busy = locked(&self.sessions).values().filter(|session| session.is_busy()).count();
-        Place::take(&self.opening, cap.saturating_sub(busy))
+        Permit::take(&self.opening, cap.saturating_sub(busy))
     }
 
     /// Does a session of this user begin just now? It is in no table yet, and may use what it shares with others already.
@@ -114,19 +117,19 @@ impl UserRoom {
         self.opening.load(Ordering::SeqCst) > 0
     }
 
-    /// A place for a call. What comes in a burst, as an agent's do, waits a moment for one before it is refused (FB76).
-    pub(crate) async fn call_place(&self, cap: usize) -> Result<CallPlace, Full> {
-        if let Some(place) = self.calls.take(cap) {
-            return Ok(place);
+    /// A permit for a call. What comes in a burst, as an agent's do, waits a moment for one before it is refused (FB76).
+    pub(crate) async fn call_permit(&self, cap: usize) -> Result<CallPermit, Full> {
+        if let Some(permit) = self.calls.take(cap) {
+            return Ok(permit);
         }
-        let _queued = Place::take(&self.calls.queued, MAX_QUEUED)?;
+        let _queued = Permit::take(&self.calls.queued, MAX_QUEUED)?;
         let waiting = async {
             loop {
                 let freed = self.calls.freed.notified();
                 tokio::pin!(freed);
                 freed.as_mut().enable();
-                if let Some(place) = self.calls.take(cap) {
-                    return place;
+                if let Some(permit) = self.calls.take(cap) {
+                    return permit;
                 }
                 freed.await;
             }
@@ -134,9 +137,9 @@ impl UserRoom {
         tokio::time::timeout(QUEUE_PATIENCE, waiting).await.map_err(|_| Full)
     }
 
-    /// A place for a call that waits for its client's input: it costs little, and is counted apart from those at work.
-    pub(crate) fn waiting_place(&self, cap: usize) -> Result<Place, Full> {
-        Place::take(&self.waiting, cap)
+    /// A permit for a call that waits for its client's input: it costs little, and is counted apart from those at work.
+    pub(crate) fn suspension_permit(&self, cap: usize) -> Result<Permit, Full> {
+        Permit::take(&self.waiting, cap)
     }
 }
 
@@ -145,30 +148,29 @@ impl Sessions {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new(), began: Instant::now() }
     }
 
-    pub(crate) fn room(&self, user: &UserId) -> Arc<UserRoom> {
+    pub(crate) fn usage(&self, user: &UserId) -> Arc<UserUsage> {
         let mut shard = locked(self.shard(user));
-        if let Some(room) = shard.get(user) {
-            return Arc::clone(room);
+        if let Some(usage) = shard.get(user) {
+            return Arc::clone(usage);
         }
-        let room = Arc::new(UserRoom::default());
-        shard.insert(user.clone(), Arc::clone(&room));
-        room
+        let usage = Arc::new(UserUsage::default());
+        shard.insert(user.clone(), Arc::clone(&usage));
+        usage
     }
 
     /// The caller's session of this name. One that belongs to another user, client, resource or view is as unknown as one
     /// that never was (threat 36).
     pub(crate) fn find(&self, caller: &Caller, id: &SessionId) -> Option<Arc<Session>> {
-        let room = self.find_room(&caller.principal.user)?;
-        let session = locked(&room.sessions).get(id).filter(|session| session.is_of(caller)).cloned()?;
+        let usage = self.find_usage(&caller.principal.user)?;
+        let session = locked(&usage.sessions).get(id).filter(|session| session.is_of(caller)).cloned()?;
         self.touch(&session);
         Some(session)
     }
 
-    /// Adds a session, unless one of its name is there. If the user had `cap` already, one has to end for it; all of them being busy, there
-    /// is no room.
+    /// Adds a session, unless one of its name is there. If the user had `cap` already, one has to end for it; `Full` when all are busy.
     pub(crate) fn add(&self, session: &Arc<Session>, cap: usize) -> Result<Added, Full> {
-        let room = self.room(&session.user);
-        let mut sessions = locked(&room.sessions);
+        let usage = self.usage(&session.user);
+        let mut sessions = locked(&usage.sessions);
         if let Some(there) = sessions.get(&session.id) {
             return Ok(Added { evicted: None, already: Some(Arc::clone(there)) });
         }
@@ -185,8 +187,8 @@ impl Sessions {
     }
 
     pub(crate) fn remove(&self, session: &Session) {
-        if let Some(room) = self.find_room(&session.user) {
-            locked(&room.sessions).remove(&session.id);
+        if let Some(usage) = self.find_usage(&session.user) {
+            locked(&usage.sessions).remove(&session.id);
         }
     }
 
@@ -196,8 +198,8 @@ impl Sessions {
         let limit = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
         let mut ended = Vec::new();
         for shard in &self.shards {
-            locked(shard).retain(|_, room| {
-                let mut sessions = locked(&room.sessions);
+            locked(shard).retain(|_, usage| {
+                let mut sessions = locked(&usage.sessions);
                 sessions.retain(|_, session| {
                     if session.is_busy() {
                         session.last_used.store(now, Ordering::Relaxed);
@@ -209,8 +211,8 @@ impl Sessions {
                     }
                     keep
                 });
-                // Somebody holds the room right now when its count is above one: a session may be on its way into it.
-                !sessions.is_empty() || Arc::strong_count(room) > 1 || room.has_places_taken()
+                // Somebody holds the usage right now when its count is above one: a session may be on its way into it.
+                !sessions.is_empty() || Arc::strong_count(usage) > 1 || usage.has_permits_taken()
             });
         }
         ended
@@ -218,38 +220,38 @@ impl Sessions {
 
     /// Those who have a session.
     pub(crate) fn users(&self) -> Vec<UserId> {
-        let has_sessions = |room: &UserRoom| !locked(&room.sessions).is_empty();
+        let has_sessions = |usage: &UserUsage| !locked(&usage.sessions).is_empty();
         let users = self.shards.iter().flat_map(|shard| {
             let shard = locked(shard);
-            shard.iter().filter(|(_, room)| has_sessions(room)).map(|(user, _)| user.clone()).collect::<Vec<_>>()
+            shard.iter().filter(|(_, usage)| has_sessions(usage)).map(|(user, _)| user.clone()).collect::<Vec<_>>()
         });
         users.collect()
     }
 
     /// Is a request of theirs under way?
     pub(crate) fn is_busy(&self, user: &UserId) -> bool {
-        self.find_room(user)
-            .is_some_and(|room| room.calls.at_work.load(Ordering::Acquire) + room.waiting.load(Ordering::Acquire) > 0)
+        self.find_usage(user)
+            .is_some_and(|usage| usage.calls.at_work.load(Ordering::Acquire) + usage.waiting.load(Ordering::Acquire) > 0)
     }
 
     pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<Session>> {
-        self.find_room(user).map_or_else(Vec::new, |room| locked(&room.sessions).values().cloned().collect())
+        self.find_usage(user).map_or_else(Vec::new, |usage| locked(&usage.sessions).values().cloned().collect())
     }
 
     pub(crate) fn of_everybody(&self) -> Vec<Arc<Session>> {
         let rooms = self.shards.iter().flat_map(|shard| locked(shard).values().cloned().collect::<Vec<_>>());
-        rooms.flat_map(|room| locked(&room.sessions).values().cloned().collect::<Vec<_>>()).collect()
+        rooms.flat_map(|usage| locked(&usage.sessions).values().cloned().collect::<Vec<_>>()).collect()
     }
 
     pub(crate) fn touch(&self, session: &Session) {
         session.last_used.store(self.now(), Ordering::Relaxed);
     }
 
-    fn find_room(&self, user: &UserId) -> Option<Arc<UserRoom>> {
+    fn find_usage(&self, user: &UserId) -> Option<Arc<UserUsage>> {
         locked(self.shard(user)).get(user).cloned()
     }
 
-    fn shard(&self, user: &UserId) -> &Mutex<HashMap<UserId, Arc<UserRoom>>> {
+    fn shard(&self, user: &UserId) -> &Mutex<HashMap<UserId, Arc<UserUsage>>> {
         let shards = self.shards.len() as u64;
         let n = usize::try_from(self.hasher.hash_one(user) % shards).unwrap_or(0);
         &self.shards[n]

@@ -92,35 +92,35 @@ fn t71_a_stream_takes_what_its_own_token_allows() {
 #[tokio::test(start_paused = true)]
 async fn places_are_given_back() {
     let sessions = Sessions::new();
-    let room = sessions.room(&UserId::from_text("alice"));
-    let place = room.call_place(1).await.unwrap();
-    assert!(room.call_place(1).await.is_err());
-    assert!(room.stream_place(1).is_ok(), "streams are counted apart");
-    drop(room);
+    let usage = sessions.usage(&UserId::from_text("alice"));
+    let permit = usage.call_permit(1).await.unwrap();
+    assert!(usage.call_permit(1).await.is_err());
+    assert!(usage.stream_permit(1).is_ok(), "streams are counted apart");
+    drop(usage);
     assert!(sessions.take_idle(std::time::Duration::ZERO).is_empty());
-    let room = sessions.room(&UserId::from_text("alice"));
-    assert!(room.call_place(1).await.is_err(), "still counted after a sweep");
-    drop(place);
-    assert!(room.call_place(1).await.is_ok());
+    let usage = sessions.usage(&UserId::from_text("alice"));
+    assert!(usage.call_permit(1).await.is_err(), "still counted after a sweep");
+    drop(permit);
+    assert!(usage.call_permit(1).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn fb76_a_burst_waits_a_moment_for_its_places() {
     let sessions = Sessions::new();
-    let room = sessions.room(&UserId::from_text("alice"));
+    let usage = sessions.usage(&UserId::from_text("alice"));
     // A hundred at once, eight places, and each call takes 50 ms.
     let calls = (0..100).map(|_| async {
-        let place = room.call_place(8).await;
+        let permit = usage.call_permit(8).await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        place.is_ok()
+        permit.is_ok()
     });
     let served = futures::future::join_all(calls).await;
     assert_eq!(served.iter().filter(|served| **served).count(), 100);
     // Calls that take long let others wait for so long, and so many.
-    let _long: Vec<_> = futures::future::join_all((0..8).map(|_| room.call_place(8))).await;
+    let _long: Vec<_> = futures::future::join_all((0..8).map(|_| usage.call_permit(8))).await;
     let began = tokio::time::Instant::now();
     let refused = futures::future::join_all((0..300).map(|_| async {
-        let is_refused = room.call_place(8).await.is_err();
+        let is_refused = usage.call_permit(8).await.is_err();
         (is_refused, began.elapsed())
     }))
     .await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use futures::StreamExt as _;
 
-use super::Pieces;
+use super::owners::Pieces;
 
 /// How often a sender that has nothing to say says so, and how long silence is borne: a node that hangs closes no connection.
 pub(super) const ALIVE_EVERY: Duration = Duration::from_secs(5);

@@ -16,17 +16,16 @@ use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    Pieces,
     frames::{ALIVE_EVERY, frame},
     local::{Local, OURS},
-    orders::{Asked, Order, Word},
+    messages::{Asked, NodeEvent, NodeRequest},
+    owners::Pieces,
 };
 use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
-    hub::Peer as _,
     sync::locked,
-    upstream::{Call, CallEvent, Event, Holder, Person, UpstreamError, Upstreams},
+    upstream::{Call, CallEvent, Event, Holder, Person, UpstreamError, Upstreams, servers::Peer as _},
 };
 
 /// How much of what is said may wait for its way.
@@ -92,11 +91,11 @@ impl SharedServerHost {
 
     /// See [`super::SharedServers::take`].
     pub(super) fn take(self: &Arc<Self>, server: &ServerName, order: &Bytes, leaving: &CancellationToken) -> Option<Pieces> {
-        let Some(order) = Order::read(order) else {
-            return Some(say_once(Word::Failed(UpstreamError::protocol("an order of another version"))));
+        let Some(order) = NodeRequest::read(order) else {
+            return Some(say_once(NodeEvent::Failed(UpstreamError::protocol("an order of another version"))));
         };
         // What began here ends here, which an answer may be needed for; nothing else begins.
-        if leaving.is_cancelled() && matches!(order, Order::Attach | Order::Request(..)) {
+        if leaving.is_cancelled() && matches!(order, NodeRequest::Attach | NodeRequest::Request(..)) {
             return None;
         }
         let of = |number: u64| {
@@ -104,7 +103,7 @@ impl SharedServerHost {
             found.filter(|attachment| attachment.local.key().server == *server)
         };
         let pieces = match order {
-            Order::Attach => {
+            NodeRequest::Attach => {
                 let (host, server, leaving) = (Arc::clone(self), server.clone(), leaving.clone());
                 say(move |words| async move {
                     tokio::select! {
@@ -113,33 +112,33 @@ impl SharedServerHost {
                     }
                 })
             }
-            Order::Request(number, asked) => match of(number) {
+            NodeRequest::Request(number, asked) => match of(number) {
                 Some(attachment) => say(move |words| attachment.request(asked, words)),
-                None => say_once(Word::Unknown),
+                None => say_once(NodeEvent::Unknown),
             },
-            Order::Notify(number, method, params) => match of(number) {
+            NodeRequest::Notify(number, method, params) => match of(number) {
                 Some(attachment) => say(move |words| async move {
                     let sent = attachment.local.notify(&method, params).await;
-                    let _ = words.send(sent.map_or_else(Word::Failed, |()| Word::Done)).await;
+                    let _ = words.send(sent.map_or_else(NodeEvent::Failed, |()| NodeEvent::Done)).await;
                 }),
-                None => say_once(Word::Unknown),
+                None => say_once(NodeEvent::Unknown),
             },
-            Order::FollowTask(number, task, is_wanted) => match of(number) {
+            NodeRequest::FollowTask(number, task, is_wanted) => match of(number) {
                 Some(attachment) => say(move |words| async move {
                     let follows = attachment.local.follow_task(&task, is_wanted).await;
-                    let _ = words.send(follows.map_or_else(Word::Failed, Word::Followed)).await;
+                    let _ = words.send(follows.map_or_else(NodeEvent::Failed, NodeEvent::Followed)).await;
                 }),
-                None => say_once(Word::Unknown),
+                None => say_once(NodeEvent::Unknown),
             },
         };
         Some(pieces)
     }
 
     /// Says what the server says to everybody, until its connection ends.
-    async fn attach(self: &Arc<Self>, server: &ServerName, words: &mpsc::Sender<Word>) {
+    async fn attach(self: &Arc<Self>, server: &ServerName, words: &mpsc::Sender<NodeEvent>) {
         // The other node may have another configuration: nobody gets to share what is not everybody's here.
         if self.upstreams.find_shared_child(server).is_none() {
-            return drop(words.send(Word::Failed(UpstreamError::NotFound)).await);
+            return drop(words.send(NodeEvent::Failed(UpstreamError::NotFound)).await);
         }
         // Of a child that is everybody's it does not matter who asks for it.
         let nobody = Holder {
@@ -153,23 +152,23 @@ impl SharedServerHost {
         };
         let local = match self.local(server, &nobody).await {
             Ok(local) => local,
-            Err(error) => return drop(words.send(Word::Failed(error)).await),
+            Err(error) => return drop(words.send(NodeEvent::Failed(error)).await),
         };
         let mut events = local.events();
         let _held = local.hold();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let attachment = Arc::new(Attachment { number, host: Arc::downgrade(self), local: Arc::clone(&local) });
         locked(&self.attachments).insert(number, Arc::downgrade(&attachment));
-        if words.send(Word::Attached(number, local.info().clone())).await.is_err() || local.is_closed() {
+        if words.send(NodeEvent::Attached(number, local.info().clone())).await.is_err() || local.is_closed() {
             return;
         }
         loop {
             let said = match events.recv().await {
-                Ok(Event::Notification { method, params }) => vec![Word::Event(method, params)],
+                Ok(Event::Notification { method, params }) => vec![NodeEvent::Event(method, params)],
                 // Of sessions of another node, which are told of progress while their call is under way.
                 Ok(Event::LateProgress { .. }) => Vec::new(),
                 // Too much at once: any of it may have been a change.
-                Err(RecvError::Lagged(_)) => CHANGES.map(|method| Word::Event(method.to_owned(), None)).into(),
+                Err(RecvError::Lagged(_)) => CHANGES.map(|method| NodeEvent::Event(method.to_owned(), None)).into(),
                 Ok(Event::Closed(_)) | Err(RecvError::Closed) => return,
             };
             for word in said {
@@ -182,17 +181,17 @@ impl SharedServerHost {
 }
 
 impl Attachment {
-    async fn request(self: Arc<Self>, asked: Asked, words: mpsc::Sender<Word>) {
-        let Asked { method, params, wants_news, timeout } = asked;
+    async fn request(self: Arc<Self>, asked: Asked, words: mpsc::Sender<NodeEvent>) {
+        let Asked { method, params, wants_events, timeout } = asked;
         let (sender, mut call_events) = mpsc::channel(WAITING);
-        let call = Call { call_events: wants_news.then_some(sender), timeout, ..Call::default() };
+        let call = Call { call_events: wants_events.then_some(sender), timeout, ..Call::default() };
         let answer = self.local.request_of(self.number, &method, params, call);
         tokio::pin!(answer);
         let last = loop {
             tokio::select! {
                 biased;
                 Some(call_event) = call_events.recv() => tell(call_event, &words).await,
-                answer = &mut answer => break answer.map_or_else(Word::Failed, Word::Answered),
+                answer = &mut answer => break answer.map_or_else(NodeEvent::Failed, NodeEvent::Answered),
             }
         };
         while let Ok(call_event) = call_events.try_recv() {
@@ -203,27 +202,27 @@ impl Attachment {
 }
 
 /// `None`: it is for nobody.
-fn word_of(call_event: CallEvent) -> Option<Word> {
+fn word_of(call_event: CallEvent) -> Option<NodeEvent> {
     match call_event {
-        CallEvent::Progress(params) => Some(Word::Progress(params)),
-        CallEvent::Notification { method, params } => Some(Word::Notification(method, params)),
+        CallEvent::Progress(params) => Some(NodeEvent::Progress(params)),
+        CallEvent::Notification { method, params } => Some(NodeEvent::Notification(method, params)),
         CallEvent::Ask(_) => None,
     }
 }
 
-async fn tell(call_event: CallEvent, words: &mpsc::Sender<Word>) {
+async fn tell(call_event: CallEvent, words: &mpsc::Sender<NodeEvent>) {
     if let Some(word) = word_of(call_event) {
         // The node may be gone; its call then ends with it.
         let _ = words.send(word).await;
     }
 }
 
-fn say_once(word: Word) -> Pieces {
+fn say_once(word: NodeEvent) -> Pieces {
     stream::once(async move { Ok(frame(&word.write())) }).boxed()
 }
 
 /// What `work` says, with signs of life in between. Whoever drops the stream ends the work.
-fn say<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(mpsc::Sender<Word>) -> F) -> Pieces {
+fn say<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(mpsc::Sender<NodeEvent>) -> F) -> Pieces {
     let (sender, words) = mpsc::channel(WAITING);
     let working = AbortOnDropHandle::new(tokio::spawn(work(sender)));
     let spoken = stream::unfold((words, working), |(mut words, working)| async move {

@@ -11,9 +11,8 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::{
-    hub::Peer,
     sync::locked,
-    upstream::{Call, Connection, ConnectionKey, Event, ServerInfo, UpstreamError},
+    upstream::{Call, Connection, ConnectionKey, Event, ServerInfo, UpstreamError, servers::Peer},
     wire::{self, Outcome, Payload},
 };
 

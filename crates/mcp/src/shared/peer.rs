@@ -8,16 +8,15 @@ use tokio::{sync::broadcast, time::Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    Owners, Undelivered,
     frames::Frames,
-    orders::{Asked, Order, Word},
+    messages::{Asked, NodeEvent, NodeRequest},
+    owners::{Owners, Undelivered},
 };
 use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
-    hub::Peer,
     spec::ServerSpec,
-    upstream::{Activity, Call, CallEvent, ConnectionKey, Event, Hold, Owner, ServerInfo, UpstreamError},
+    upstream::{Activity, Call, CallEvent, ConnectionKey, Event, Hold, Owner, ServerInfo, UpstreamError, servers::Peer},
     wire::{Outcome, Payload},
 };
 
@@ -50,16 +49,16 @@ struct Way {
 }
 
 impl Way {
-    async fn send(&self, order: &Order) -> Result<Frames, Undelivered> {
+    async fn send(&self, order: &NodeRequest) -> Result<Frames, Undelivered> {
         let pieces = self.owners.send(&self.node, &self.server, order.write()).await?;
         Ok(Frames::new(pieces, self.max))
     }
 }
 
 /// `None`: the owner is gone, or speaks another language.
-async fn next(frames: &mut Frames) -> Option<Word> {
+async fn next(frames: &mut Frames) -> Option<NodeEvent> {
     let text = frames.next().await?;
-    let word = Word::read(&text);
+    let word = NodeEvent::read(&text);
     if word.is_none() {
         tracing::warn!("a node says what this one does not understand: is it of another version?");
     }
@@ -83,10 +82,10 @@ impl RelayedPeer {
             era: Era::Modern,
         };
         let way = Way { owners: Arc::clone(owners), node: node.clone(), server, max };
-        let Ok(mut frames) = way.send(&Order::Attach).await else { return Ok(Attached::Undelivered) };
+        let Ok(mut frames) = way.send(&NodeRequest::Attach).await else { return Ok(Attached::Undelivered) };
         let (attachment, info) = match next(&mut frames).await {
-            Some(Word::Attached(attachment, info)) => (attachment, info),
-            Some(Word::Failed(error)) => return Err(error),
+            Some(NodeEvent::Attached(attachment, info)) => (attachment, info),
+            Some(NodeEvent::Failed(error)) => return Err(error),
             // Starting a server for nobody does no harm: it can be asked for again.
             _ => return Ok(Attached::Undelivered),
         };
@@ -103,7 +102,7 @@ impl RelayedPeer {
     }
 
     /// Sends what the server is asked. If it did not arrive, whoever asks may ask on a new connection: at the next owner.
-    async fn ask(&self, order: &Order) -> Result<Frames, UpstreamError> {
+    async fn ask(&self, order: &NodeRequest) -> Result<Frames, UpstreamError> {
         if self.is_closed() {
             return Err(UpstreamError::SessionExpired);
         }
@@ -125,13 +124,13 @@ impl RelayedPeer {
     }
 
     /// The one thing that the owner has to say to an order.
-    async fn told(&self, order: &Order) -> Result<Word, UpstreamError> {
+    async fn told(&self, order: &NodeRequest) -> Result<NodeEvent, UpstreamError> {
         let mut frames = self.ask(order).await?;
         let word = next(&mut frames).await;
         frames.let_end();
         match word {
-            Some(Word::Failed(error)) => Err(error),
-            Some(Word::Unknown) => Err(self.gone()),
+            Some(NodeEvent::Failed(error)) => Err(error),
+            Some(NodeEvent::Unknown) => Err(self.gone()),
             Some(word) => Ok(word),
             None => Err(UpstreamError::Lost),
         }
@@ -152,7 +151,7 @@ async fn listen(
             () = closed.cancelled() => break "the node that runs the server has changed",
             word = next(&mut frames) => match word {
                 // Nobody listening is fine.
-                Some(Word::Event(method, params)) => drop(events.send(Event::Notification { method, params })),
+                Some(NodeEvent::Event(method, params)) => drop(events.send(Event::Notification { method, params })),
                 _ => break "the server ended, or the node that runs it",
             },
             () = tokio::time::sleep_until(idle_at) => {
@@ -176,14 +175,14 @@ impl RelayedPeer {
                 word = next(&mut frames) => word,
             };
             let call_events = match word {
-                Some(Word::Answered(outcome)) => {
+                Some(NodeEvent::Answered(outcome)) => {
                     frames.let_end();
                     return Ok(outcome);
                 }
-                Some(Word::Failed(error)) => return Err(error),
-                Some(Word::Unknown) => return Err(self.gone()),
-                Some(Word::Progress(params)) => CallEvent::Progress(params),
-                Some(Word::Notification(method, params)) => CallEvent::Notification { method, params },
+                Some(NodeEvent::Failed(error)) => return Err(error),
+                Some(NodeEvent::Unknown) => return Err(self.gone()),
+                Some(NodeEvent::Progress(params)) => CallEvent::Progress(params),
+                Some(NodeEvent::Notification(method, params)) => CallEvent::Notification { method, params },
                 _ => return Err(UpstreamError::Lost),
             };
             if let Some(listener) = &call.call_events {
@@ -206,8 +205,8 @@ impl Peer for RelayedPeer {
 
     async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
         let _busy = Hold::new(&self.activity);
-        let asked = Asked { method: method.to_owned(), params, wants_news: call.call_events.is_some(), timeout: call.timeout };
-        let order = Order::Request(self.attachment, asked);
+        let asked = Asked { method: method.to_owned(), params, wants_events: call.call_events.is_some(), timeout: call.timeout };
+        let order = NodeRequest::Request(self.attachment, asked);
         let frames = tokio::select! {
             biased;
             () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
@@ -218,13 +217,13 @@ impl Peer for RelayedPeer {
 
     async fn notify(&self, method: &str, params: Option<Payload>) -> Result<(), UpstreamError> {
         let _busy = Hold::new(&self.activity);
-        self.told(&Order::Notify(self.attachment, method.to_owned(), params)).await.map(drop)
+        self.told(&NodeRequest::Notify(self.attachment, method.to_owned(), params)).await.map(drop)
     }
 
     async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
         let _busy = Hold::new(&self.activity);
-        let told = self.told(&Order::FollowTask(self.attachment, task.to_owned(), is_wanted)).await?;
-        Ok(matches!(told, Word::Followed(true)))
+        let told = self.told(&NodeRequest::FollowTask(self.attachment, task.to_owned(), is_wanted)).await?;
+        Ok(matches!(told, NodeEvent::Followed(true)))
     }
 
     fn events(&self) -> broadcast::Receiver<Event> {

@@ -8,10 +8,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Call, Event, RpcError, ServerInfo, UpstreamError, connection::ask, inbox::Inbox, link::Link, modern};
-use crate::{
-    hub::capabilities,
-    wire::{self, Outcome, Payload, code},
-};
+use crate::wire::{self, Outcome, Payload, capabilities, code};
 
 /// How long the acknowledgement may take.
 const ACKNOWLEDGED: Duration = Duration::from_secs(10);

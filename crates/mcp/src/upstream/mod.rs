@@ -18,6 +18,7 @@ mod pool;
 mod probe;
 mod requests;
 mod server_requests;
+pub(crate) mod servers;
 mod sse;
 mod stdio;
 mod stored;

@@ -7,6 +7,7 @@ use std::{fmt, hash::Hash};
 use bytes::Bytes;
 use thiserror::Error;
 
+pub(crate) mod capabilities;
 mod head;
 mod members;
 mod parse;

@@ -20,18 +20,15 @@ use futures::stream::{BoxStream, Stream as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::{operation::Operation, outbox::About};
 use crate::{
     allow::{Allow, AllowAll},
-    hub::operation::Operation,
     sync::locked,
     wire::{self, RequestId, code},
 };
-
-use super::outbox::About;
+pub(crate) use event_id::{EventId, NamedEvent, Origin};
 
 mod event_id;
-
-pub(crate) use event_id::{EventId, NamedEvent, Origin};
 
 /// How long a stream that has ended, or that nobody reads, can still be taken up.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(120);

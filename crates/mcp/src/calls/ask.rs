@@ -1,0 +1,73 @@
+//! One request of a client on its way, with all that there is to know of it: what it asks, on whose behalf, and what its token allows.
+
+use std::sync::{Arc, OnceLock};
+
+use http::{HeaderMap, HeaderValue};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    allow::Allow,
+    caller::View,
+    era::Era,
+    problem::Problem,
+    session::{Session, asker::Asker, level::Level},
+    upstream::CallEvent,
+    wire::{self, ParamsHead, Payload, WireError},
+};
+
+pub(crate) struct Ask {
+    pub(crate) asker: Asker,
+    pub(crate) view: View,
+    pub(crate) allow: Arc<dyn Allow>,
+    /// The client's.
+    pub(crate) era: Era,
+    /// Who speaks, as a modern server is told: of a modern client, its own parameters say it.
+    pub(crate) speaker: Option<Arc<Session>>,
+    pub(crate) method: String,
+    pub(crate) params: Option<Payload>,
+    /// What the gateway reads of `params`, read once.
+    pub(crate) head: Head,
+    /// Of a modern client: the parameters that it repeated in headers, and the log messages that it wants.
+    pub(crate) header_params: HeaderMap,
+    pub(crate) level: Option<Level>,
+    /// Goes along to servers over HTTP.
+    pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) call_events: mpsc::Sender<CallEvent>,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// The head of an ask's parameters, read when it is wanted first.
+#[derive(Default)]
+pub(crate) struct Head(OnceLock<Result<ParamsHead, WireError>>);
+
+impl Ask {
+    /// The session of a legacy client: the methods that need one are those of its era.
+    pub(crate) fn session(&self) -> Result<&Arc<Session>, Problem> {
+        self.speaker.as_ref().ok_or_else(|| Problem::method_not_found(&self.method))
+    }
+
+    pub(crate) fn head(&self) -> Result<&ParamsHead, Problem> {
+        let read = || self.params.as_ref().map(wire::params_head).transpose().map(Option::unwrap_or_default);
+        self.head.0.get_or_init(read).as_ref().map_err(|error| error.clone().into())
+    }
+
+    /// The same client's, about something else.
+    pub(crate) fn instead(&self, method: &str, params: Payload) -> Self {
+        Self {
+            asker: self.asker.clone(),
+            view: self.view.clone(),
+            allow: Arc::clone(&self.allow),
+            era: self.era,
+            speaker: self.speaker.clone(),
+            method: method.to_owned(),
+            params: Some(params),
+            head: Head::default(),
+            header_params: HeaderMap::new(),
+            level: self.level,
+            request_id: self.request_id.clone(),
+            call_events: self.call_events.clone(),
+            cancel: self.cancel.clone(),
+        }
+    }
+}

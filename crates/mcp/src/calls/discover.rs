@@ -1,0 +1,28 @@
+//! What a modern client learns before anything else: `server/discover` (MCP 2026-07-28, discovery).
+
+use std::sync::Arc;
+
+use super::{ask::Ask, context::CallContext, greeting};
+use crate::{
+    caller::View,
+    implementation,
+    problem::{Problem, Reply},
+    translate::{self, results},
+    wire::Outcome,
+};
+
+pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
+    let (result, server_info) = match &ask.view {
+        View::All => {
+            greeting::meet(context, &*ask.allow, &ask.asker, ask.era).await;
+            (greeting::discovery(context, &*ask.allow), implementation::payload())
+        }
+        View::One(server) => {
+            let peer = context.connections.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+            let info = peer.info();
+            (translate::greeting::to_discover(info)?, info.server_info.clone())
+        }
+    };
+    let result = results::to_modern("server/discover", &result, &server_info)?;
+    Ok(Outcome::Result(results::made_private(&result)?))
+}

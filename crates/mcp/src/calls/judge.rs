@@ -1,0 +1,83 @@
+//! May another token have what a request gave? A client that comes back for an answer, or answers a question in the middle of one, is judged by
+//! the token that it comes with, not by the one that began the request (threat 71).
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use portunus_core::ids::ServerName;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ask::{Ask, Head},
+    context::CallContext,
+    target, tasks,
+};
+use crate::{
+    caller::{Caller, View},
+    era::Era,
+    permission::check_server,
+    problem::Problem,
+    registry::kind::Kind,
+    session::{asker::Asker, operation::Operation},
+    wire::{Payload, Request},
+};
+
+/// May this caller have what the operation gives? Lists are made for the scopes that they were asked for with.
+pub(crate) async fn operation(
+    context: &Arc<CallContext>,
+    caller: &Caller,
+    asker: Asker,
+    operation: &Operation,
+) -> Result<(), Problem> {
+    let is_list = Kind::of_method(&operation.method).is_some() || operation.method == "tasks/list";
+    let beyond = || Problem::invalid_params("this belongs to a request that was made with another token");
+    if is_list {
+        return if caller.principal.scopes == operation.scopes { Ok(()) } else { Err(beyond()) };
+    }
+    let params = operation.params.clone().ok_or_else(beyond)?;
+    check(context, &probe(caller, asker, Era::Legacy, &operation.method, Some(params))).await
+}
+
+/// May this caller retry a request of a modern client that waits for input?
+pub(crate) async fn retry(context: &Arc<CallContext>, caller: &Caller, asker: Asker, request: &Request) -> Result<(), Problem> {
+    check(context, &probe(caller, asker, Era::Modern, &request.method, request.params.clone())).await
+}
+
+/// May this caller answer what a server asks outside of any call?
+pub(crate) fn answer(caller: &Caller, server: &ServerName) -> Result<(), Problem> {
+    check_server(&*caller.allow, server)
+}
+
+/// Everything that is checked before a request goes to its server.
+async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), Problem> {
+    match ask.method.as_str() {
+        method if Kind::of_method(method).is_some() => Ok(()),
+        "logging/setLevel" => Ok(()),
+        method if tasks::is_about_tasks(method) => tasks::check(context, ask).await,
+        _ => match target::find(context, ask).await {
+            // On `/mcp` there is no such method for anybody: its answer gives nothing away.
+            Err(Problem::Refused { code: crate::wire::code::METHOD_NOT_FOUND, .. }) if ask.view == View::All => Ok(()),
+            found => found.map(drop),
+        },
+    }
+}
+
+/// The request as the caller would make it. It is not sent.
+fn probe(caller: &Caller, asker: Asker, era: Era, method: &str, params: Option<Payload>) -> Ask {
+    Ask {
+        asker,
+        view: caller.view.clone(),
+        allow: Arc::clone(&caller.allow),
+        era,
+        speaker: None,
+        method: method.to_owned(),
+        params,
+        head: Head::default(),
+        header_params: HeaderMap::new(),
+        level: None,
+        request_id: caller.request_id.clone(),
+        call_events: mpsc::channel(1).0,
+        cancel: CancellationToken::new(),
+    }
+}

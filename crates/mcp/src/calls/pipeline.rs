@@ -1,0 +1,45 @@
+//! The way of one request of a client, from top to bottom: which server it is for and whether its caller may have it ([`super::target`]), whether
+//! the tool is still the one that is trusted ([`guard`]), and on to the server ([`super::forward`]), across the eras if need be. What the gateway
+//! answers itself turns off before: lists, levels, tasks, and what it says of itself.
+
+use std::sync::Arc;
+
+use super::{
+    ask::Ask,
+    context::CallContext,
+    discover,
+    forward::forward,
+    level, listing,
+    subscribe::{Subscription, subscribe},
+    target::{self, Target},
+    tasks,
+};
+use crate::{
+    era::Era,
+    lists::guard,
+    problem::{Problem, Reply},
+    registry::kind::Kind,
+};
+
+pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
+    if let Some(kind) = Kind::of_method(&ask.method) {
+        return listing::reply(context, ask, kind).await;
+    }
+    match ask.method.as_str() {
+        "server/discover" if ask.era == Era::Modern => return discover::reply(context, ask).await,
+        "logging/setLevel" => return level::set(context, ask).await,
+        method if tasks::is_about_tasks(method) => return tasks::reply(context, ask).await,
+        _ => {}
+    }
+    let Target { server, name, params } = target::find(context, ask).await?;
+    if let ("tools/call", Some(name)) = (ask.method.as_str(), &name) {
+        guard::guard(&context.lists, &server, &ask.asker, name).await?;
+    }
+    match Subscription::of_method(&ask.method) {
+        Some(subscription) => {
+            let uri = ask.head()?.uri.as_deref().ok_or_else(|| Problem::missing("uri"))?;
+            subscribe(context, &server, ask, uri, subscription).await
+        }
+        None => forward(context, ask, &server, params).await,
+    }
+}

@@ -1,0 +1,105 @@
+//! Where a request goes, and whether its caller may have it sent there: to the one server of its view, under the names that it came with, or to
+//! the server that [`super::route`] finds, under the names there. What a list shows, whose a task is and which level a session has set is not
+//! decided here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use portunus_core::ids::ServerName;
+
+use super::{ask::Ask, context::CallContext, route};
+use crate::{
+    caller::View,
+    permission::{check, check_method},
+    problem::Problem,
+    registry::kind::Kind,
+    wire::{self, Payload, Reference},
+};
+
+/// A server, and the request as it gets it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) server: ServerName,
+    /// Of a tool or a prompt, as the server calls it.
+    pub(crate) name: Option<String>,
+    pub(crate) params: Option<Payload>,
+}
+
+/// Finds the target of any request but those about lists, tasks and levels.
+pub(crate) async fn find(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Problem> {
+    match &ask.view {
+        View::One(server) => at_one(server, ask),
+        View::All => among_all(context, ask).await,
+    }
+}
+
+/// Every method passes, known or not, with the bytes that it came with.
+fn at_one(server: &ServerName, ask: &Ask) -> Result<Target, Problem> {
+    let allow = &*ask.allow;
+    let mut name = None;
+    match ask.method.as_str() {
+        "tools/call" | "prompts/get" => {
+            let named = ask.head()?.name.clone().ok_or_else(|| Problem::missing("name"))?;
+            check(allow, server, kind_of_named(&ask.method), &named)?;
+            name = Some(named);
+        }
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            check(allow, server, Kind::Resources, uri(ask)?)?;
+        }
+        "completion/complete" => check_reference(server, ask)?,
+        // A stream of changes belongs to the modern era, whose clients have it from the gateway itself.
+        "subscriptions/listen" => return Err(Problem::method_not_found(&ask.method)),
+        method => check_method(allow, server, method)?,
+    }
+    Ok(Target { server: server.clone(), name, params: ask.params.clone() })
+}
+
+/// The server is found, the name there put in, everything else goes on as it came.
+async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Problem> {
+    let as_it_came = |server| Target { server, name: None, params: ask.params.clone() };
+    match ask.method.as_str() {
+        "tools/call" | "prompts/get" => {
+            let (Some(name), Some(params)) = (&ask.head()?.name, &ask.params) else { return Err(Problem::missing("name")) };
+            let found = route::by_name(context, ask, kind_of_named(&ask.method), name).await?;
+            let params = wire::replace_name(params, &found.name)?;
+            Ok(Target { server: found.server, name: Some(found.name), params: Some(params) })
+        }
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            Ok(as_it_came(route::by_uri(context, ask, uri(ask)?).await?))
+        }
+        "completion/complete" => {
+            let (Some(reference), Some(params)) = (&ask.head()?.reference, &ask.params) else {
+                return Err(Problem::missing("ref"));
+            };
+            match (reference.kind.as_deref(), &reference.name, &reference.uri) {
+                (Some("ref/prompt"), Some(name), _) => {
+                    let found = route::by_name(context, ask, Kind::Prompts, name).await?;
+                    let own = Payload::trusted(Bytes::from(wire::quote(&found.name)));
+                    let params = wire::replace_member(params, &["ref", "name"], &own)?;
+                    Ok(Target { server: found.server, name: None, params: Some(params) })
+                }
+                (Some("ref/resource"), _, Some(uri)) => Ok(as_it_came(route::by_template(context, ask, uri).await?)),
+                _ => Err(Problem::invalid_params("`ref` must be a ref/prompt with a name or a ref/resource with a uri")),
+            }
+        }
+        method => Err(Problem::method_not_found(method)),
+    }
+}
+
+fn kind_of_named(method: &str) -> Kind {
+    if method == "tools/call" { Kind::Tools } else { Kind::Prompts }
+}
+
+fn uri(ask: &Ask) -> Result<&str, Problem> {
+    ask.head()?.uri.as_deref().ok_or_else(|| Problem::missing("uri"))
+}
+
+/// Whatever the reference names must be allowed, both if it names two things.
+fn check_reference(server: &ServerName, ask: &Ask) -> Result<(), Problem> {
+    let Reference { name, uri, .. } = ask.head()?.reference.clone().unwrap_or_default();
+    if name.is_none() && uri.is_none() {
+        return check_method(&*ask.allow, server, &ask.method);
+    }
+    name.map_or(Ok(()), |name| check(&*ask.allow, server, Kind::Prompts, &name))?;
+    uri.map_or(Ok(()), |uri| check(&*ask.allow, server, Kind::Templates, &uri))
+}

@@ -1,0 +1,229 @@
+//! `tasks/get` and its kin, wherever a client may ask them: to the server that made the task, if it is the client's own.
+
+use std::sync::Arc;
+
+use portunus_core::ids::ServerName;
+
+use super::{
+    dialect::{self, EXTENSION, Method},
+    list,
+    ownership::{self, is_common, not_found, own_of, owned},
+};
+use crate::{
+    allow::Verdict,
+    answer::Wanted,
+    caller::View,
+    calls::{ask::Ask, context::CallContext, forward::forward},
+    client_capabilities::Missing,
+    era::Era,
+    permission::check_method,
+    problem::{Problem, Reply},
+    session::task_table::Maker,
+    upstream::UpstreamError,
+    wire::{self, Outcome, Payload, capabilities},
+};
+
+/// The method that tells whether a server has a task.
+const GET: &str = "tasks/get";
+
+/// What is about tasks is about the tasks of one client.
+pub(crate) fn is_about_tasks(method: &str) -> bool {
+    method.starts_with("tasks/")
+}
+
+pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
+    match &ask.view {
+        View::One(server) => request_one(context, server, ask).await,
+        View::All => match Method::of(&ask.method, ask.era) {
+            Some(method) => request(context, ask, method).await,
+            None => Err(Problem::method_not_found(&ask.method)),
+        },
+    }
+}
+
+/// `tasks/get` and its kin, on `/mcp`.
+async fn request(context: &Arc<CallContext>, ask: &Ask, method: Method) -> Reply {
+    let servers = asked(context, ask, method)?;
+    if method == Method::List {
+        return list::merged(context, ask, servers).await;
+    }
+    let id = ask.head()?.task_id.clone().ok_or_else(|| Problem::missing("taskId"))?;
+    let found = find(context, ask, &id, servers).await?;
+    let reply = match found.state {
+        Some(state) if method == Method::Get => Ok(Outcome::Result(state)),
+        _ => forward(context, ask, &found.server, ask.params.clone()).await,
+    };
+    if let Ok(Outcome::Result(_)) = &reply {
+        ownership::note_followed(context, ask, &found.server, &id).await;
+    }
+    reply
+}
+
+/// The same on `/mcp/{server}`, whatever the method is called: it is about one of the client's own tasks, or about those in a list.
+async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask) -> Reply {
+    if ask.era == Era::Modern && is_common(context, server) {
+        // What no task could change comes before whose the task is: the revision, and what the client declared.
+        if matches!(ask.method.as_str(), "tasks/result" | "tasks/list") {
+            return Err(Problem::method_not_found(&ask.method));
+        }
+        if Method::of(&ask.method, ask.era).is_some() && !dialect::is_declared_by(ask.asker.client_capabilities()) {
+            return Err(undeclared());
+        }
+    }
+    if ask.method == "tasks/list" {
+        return list::of_one(context, server, ask).await;
+    }
+    let Some(id) = &ask.head()?.task_id else {
+        if !is_common(context, server) {
+            check_method(&*ask.allow, server, &ask.method)?;
+            return forward(context, ask, server, ask.params.clone()).await;
+        }
+        return Err(if Method::of(&ask.method, ask.era).is_some() {
+            Problem::missing("taskId")
+        } else {
+            Problem::method_not_found(&ask.method)
+        });
+    };
+    own_at(context, server, ask, id).await?;
+    let reply = forward(context, ask, server, ask.params.clone()).await;
+    if let Ok(Outcome::Result(_)) = &reply {
+        ownership::note_followed(context, ask, server, id).await;
+    }
+    reply
+}
+
+/// May the client follow this task of this server?
+async fn own_at(context: &Arc<CallContext>, server: &ServerName, ask: &Ask, id: &str) -> Result<(), Problem> {
+    match owned(context, ask, server, id).await? {
+        Some(maker) => permitted(ask, &maker),
+        None if is_common(context, server) => Err(not_found()),
+        // The child is the client's alone, so whatever tasks it has are.
+        None => permitted(ask, &Maker { server: server.clone(), tool: None, session: None }),
+    }
+}
+
+/// The server of a task that a client wants to hear of.
+pub(crate) async fn server_of(context: &Arc<CallContext>, ask: &Ask, id: &str) -> Result<ServerName, Problem> {
+    if let View::One(server) = &ask.view {
+        return own_at(context, server, ask, id).await.map(|()| server.clone());
+    }
+    let servers = asked(context, ask, Method::Get)?;
+    find(context, ask, id, servers).await.map(|found| found.server)
+}
+
+/// May the caller ask this?
+pub(crate) async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), Problem> {
+    match &ask.head()?.task_id {
+        Some(id) => server_of(context, ask, id).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The servers that can be asked this, as far as is known of them: one that nobody was connected to yet may be such a one.
+fn asked(context: &CallContext, ask: &Ask, method: Method) -> Result<Vec<ServerName>, Problem> {
+    let mut servers = context.registry.allowed(&*ask.allow);
+    servers.retain(|server| context.registry.may_have(server, ask.era, |declared| method.is_served_by(declared, ask.era)));
+    if servers.is_empty() {
+        return Err(Problem::method_not_found(&ask.method));
+    }
+    if !dialect::is_declared_by(ask.asker.client_capabilities()) {
+        // Every server of the extension would refuse.
+        let has_core_tasks =
+            |server: &ServerName| context.registry.may_have(server, ask.era, |declared| capabilities::has(declared, "tasks"));
+        servers.retain(|server| ask.era == Era::Legacy && has_core_tasks(server));
+        if servers.is_empty() {
+            return Err(undeclared());
+        }
+    }
+    Ok(servers)
+}
+
+/// The client has not declared the extension.
+pub(crate) fn undeclared() -> Problem {
+    let required = serde_json::json!({ "extensions": { EXTENSION: {} } });
+    Problem::missing_capability(&Missing { name: "extensions.io.modelcontextprotocol/tasks", required })
+}
+
+struct Found {
+    server: ServerName,
+    /// The answer to `tasks/get`, when it had to be asked to find out.
+    state: Option<Payload>,
+}
+
+async fn find(context: &Arc<CallContext>, ask: &Ask, id: &str, servers: Vec<ServerName>) -> Result<Found, Problem> {
+    let mut makers = own_of(context, ask, &servers, id).await?;
+    makers.retain(|maker| verdict(ask, maker) != Verdict::Hidden);
+    match makers.as_slice() {
+        [] => ask_around(context, ask, id, servers).await,
+        [maker] => permitted(ask, maker).map(|()| Found { server: maker.server.clone(), state: None }),
+        several => Err(ambiguous(several.iter().map(|maker| &maker.server))),
+    }
+}
+
+fn permitted(ask: &Ask, maker: &Maker) -> Result<(), Problem> {
+    match verdict(ask, maker) {
+        Verdict::Allowed => Ok(()),
+        Verdict::NotGranted => {
+            let what = maker.tool.clone().map_or(Wanted::Server, Wanted::Tool);
+            Err(Problem::not_granted(&maker.server, what))
+        }
+        Verdict::Hidden => Err(not_found()),
+    }
+}
+
+/// Who may call the tool may follow what became of the call. Where the tool is not known, a task is a thing of the whole server's.
+fn verdict(ask: &Ask, maker: &Maker) -> Verdict {
+    match (ask.allow.server(&maker.server), &maker.tool) {
+        (Verdict::Allowed, Some(tool)) => ask.allow.tool(&maker.server, tool),
+        (Verdict::Allowed, None) => ask.allow.method(&maker.server, &ask.method),
+        (other, _) => other,
+    }
+}
+
+/// No record says whose the task is. All at once, those servers are asked for it whose process is the client's alone: what another has is
+/// not the client's.
+async fn ask_around(context: &Arc<CallContext>, ask: &Ask, id: &str, mut servers: Vec<ServerName>) -> Result<Found, Problem> {
+    let withheld = servers.iter().find(|server| ask.allow.method(server, &ask.method) == Verdict::NotGranted).cloned();
+    servers.retain(|server| ask.allow.method(server, &ask.method).is_allowed() && !is_common(context, server));
+    if let (true, Some(server)) = (servers.is_empty(), withheld) {
+        return Err(Problem::not_granted(&server, Wanted::Server));
+    }
+    let states = futures::future::join_all(servers.iter().map(|server| state_of(context, ask, server, id))).await;
+    let (mut found, mut down) = (Vec::new(), Vec::new());
+    for (server, state) in servers.into_iter().zip(states) {
+        match state {
+            Ok(Some(state)) => found.push(Found { server, state: Some(state) }),
+            Ok(None) => {}
+            Err(_) => down.push(server.to_string()),
+        }
+    }
+    if found.len() > 1 {
+        return Err(ambiguous(found.iter().map(|found| &found.server)));
+    }
+    found.pop().ok_or_else(|| {
+        let down = if down.is_empty() { String::new() } else { format!(" (not available now: {})", down.join(", ")) };
+        Problem::invalid_params(format!("Task not found{down}"))
+    })
+}
+
+/// The state of the task at this server, if it has such a task.
+async fn state_of(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, id: &str) -> Result<Option<Payload>, Problem> {
+    let question = async {
+        let peer = context.connections.connect(server, &ask.asker).await.map_err(|error| Problem::server(server, error))?;
+        if !Method::Get.is_served_by(&peer.info().capabilities, ask.era) {
+            return Ok(None);
+        }
+        let ask = ask.instead(GET, wire::object(&[("taskId", &wire::quote(id))]));
+        match forward(context, &ask, server, ask.params.clone()).await? {
+            Outcome::Result(state) if dialect::id(&state).as_deref() == Some(id) => Ok(Some(state)),
+            _ => Ok(None),
+        }
+    };
+    let late = || Problem::server(server, UpstreamError::Timeout);
+    tokio::time::timeout(context.settings.list_deadline, question).await.map_err(|_| late())?
+}
+
+fn ambiguous<'a>(servers: impl Iterator<Item = &'a ServerName>) -> Problem {
+    let servers = servers.map(ServerName::as_str).collect::<Vec<_>>().join(", ");
+    Problem::invalid_params(format!("several servers ({servers}) have a task of this id: use `/mcp/{{server}}` to say which one"))
+}

@@ -1,0 +1,262 @@
+//! Getting connections to servers, and listening to each new one: what the server says goes to the sessions that it concerns ([`Delivery`]).
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, Weak},
+};
+
+use portunus_core::ids::{ServerName, UserId};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{
+    delivery::Delivery,
+    levels::{tell_level, tell_uri, wanted_level},
+};
+use crate::{
+    era::Era,
+    registry::ServerRegistry,
+    session::{
+        Session,
+        asker::{Asker, key},
+        level::Level,
+        table::Sessions,
+        task_table::TaskTable,
+        task_watches::{TaskWatches, Watched},
+    },
+    spec::ServerSpec,
+    sync::locked,
+    upstream::{
+        ConnectionKey, Event, Owner, UpstreamError,
+        servers::{Peer, Servers},
+    },
+    wire::Payload,
+};
+
+/// The connections to servers that are open on behalf of this process's clients.
+pub(crate) struct Connections {
+    pub(crate) registry: Arc<ServerRegistry>,
+    pub(crate) delivery: Delivery,
+    sessions: Arc<Sessions>,
+    servers: Arc<dyn Servers>,
+    /// Those that are listened to.
+    watches: Mutex<HashMap<ConnectionKey, Weak<dyn Peer>>>,
+}
+
+impl Connections {
+    pub(crate) fn new(
+        registry: Arc<ServerRegistry>,
+        sessions: Arc<Sessions>,
+        tasks: Arc<TaskTable>,
+        servers: Arc<dyn Servers>,
+    ) -> Self {
+        let delivery = Delivery {
+            registry: Arc::clone(&registry),
+            sessions: Arc::clone(&sessions),
+            tasks,
+            task_watches: TaskWatches::default(),
+        };
+        Self { registry, delivery, sessions, servers, watches: Mutex::default() }
+    }
+
+    pub(crate) async fn connect(self: &Arc<Self>, server: &ServerName, asker: &Asker) -> Result<Arc<dyn Peer>, UpstreamError> {
+        let peer = self.servers.connection(server, asker.holder()).await?;
+        match asker.of_session() {
+            Some(session) if session.meets(server, &peer) => {
+                self.watch(&peer);
+                self.join_levels(session, &peer).await;
+            }
+            Some(_) => {}
+            None => self.watch(&peer),
+        }
+        Ok(peer)
+    }
+
+    /// Ends what belongs to this session alone.
+    pub(crate) async fn close_session(&self, session: &Arc<Session>) {
+        self.servers.close_session(Asker::session(session).holder()).await;
+    }
+
+    /// Ends what belongs to this user alone.
+    pub(crate) async fn close_user(&self, user: &UserId) {
+        self.servers.close_user(user).await;
+    }
+
+    /// A notification of the client's that we have nothing to do with ourselves.
+    pub(crate) async fn pass_on(self: &Arc<Self>, server: &ServerName, asker: &Asker, method: &str, params: Option<Payload>) {
+        let sent = match self.connect(server, asker).await {
+            Ok(peer) => peer.notify(method, params).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%server, method, %error, "a notification was not passed on");
+        }
+    }
+
+    /// Tells every server that the session is connected to: nobody is connected for it, since a server learns what is so when it is (FB78).
+    pub(crate) async fn tell_all(&self, session: &Arc<Session>, method: &str, params: Option<&Payload>) {
+        let registry = self.registry.load();
+        let peers = registry.entries.iter().filter_map(|entry| self.find_live(&entry.spec, session));
+        let told = peers.map(|peer| async move {
+            if let Err(error) = peer.notify(method, params.cloned()).await {
+                tracing::debug!(server = %peer.key().server, method, %error, "a notification was not passed on");
+            }
+        });
+        futures::future::join_all(told).await;
+    }
+
+    /// The connection to `spec` that `session` uses, if there is one right now.
+    pub(crate) fn find_live(&self, spec: &ServerSpec, session: &Arc<Session>) -> Option<Arc<dyn Peer>> {
+        let key = key(spec, session);
+        let peer = locked(&self.watches).get(&key).and_then(Weak::upgrade)?;
+        (!peer.is_closed()).then_some(peer)
+    }
+
+    /// Listens to a connection, unless somebody does already.
+    fn watch(self: &Arc<Self>, peer: &Arc<dyn Peer>) {
+        let key = peer.key().clone();
+        {
+            let mut watches = locked(&self.watches);
+            let known = watches.get(&key);
+            if known.is_some_and(|known| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(peer))) {
+                return;
+            }
+            watches.insert(key.clone(), Arc::downgrade(peer));
+        }
+        if let Some(entry) = self.registry.find(&key.server) {
+            entry.note_profile(key.era, peer.info());
+        }
+        let mut events = peer.events();
+        let (connections, own) = (Arc::downgrade(self), Arc::downgrade(peer));
+        tokio::spawn(async move {
+            loop {
+                let event = events.recv().await;
+                let Some(connections) = connections.upgrade() else { return };
+                match event {
+                    Ok(Event::Notification { method, params }) => connections.delivery.deliver(&key, &method, params.as_ref()),
+                    Ok(Event::LateProgress { session, params }) => connections.delivery.deliver_late(&key, &session, &params),
+                    // Too much at once: any of it may have been a change.
+                    Err(RecvError::Lagged(_)) => connections.delivery.deliver_all_changes(&key),
+                    Ok(Event::Closed(_)) | Err(RecvError::Closed) => {
+                        let mut watches = locked(&connections.watches);
+                        if watches.get(&key).is_some_and(|known| known.ptr_eq(&own)) {
+                            watches.remove(&key);
+                        }
+                        return;
+                    }
+                }
+            }
+        });
+        self.introduce(Arc::clone(peer));
+    }
+
+    /// Tells a new connection what its predecessor was told: the level of logging, the subscriptions, the tasks that are followed.
+    fn introduce(self: &Arc<Self>, peer: Arc<dyn Peer>) {
+        let sessions = self.delivery.concerned(peer.key());
+        let level = wanted_level(peer.key(), &sessions);
+        let subscribed: Vec<_> = sessions
+            .iter()
+            .flat_map(|session| session.subscriptions().into_iter().map(|(server, uri)| (Arc::clone(session), server, uri)))
+            .filter(|(_, server, _)| *server == peer.key().server)
+            .collect();
+        let followed: Vec<_> =
+            sessions.iter().flat_map(|session| self.delivery.task_watches.of(&session.id, &peer.key().server)).collect();
+        if level.is_none() && subscribed.is_empty() && followed.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            if let Some(level) = level {
+                tell_level(&peer, level).await;
+            }
+            for (session, server, uri) in subscribed {
+                tell_uri(&peer, "resources/subscribe", &uri).await;
+                session.keep_subscribed(&server, &uri, peer.hold());
+            }
+            for task in followed {
+                if let Err(error) = peer.follow_task(&task, true).await {
+                    tracing::debug!(server = %peer.key().server, %error, "a server was not told of a task that somebody follows");
+                }
+            }
+        });
+    }
+
+    /// Passes on the level that the session has set.
+    pub(crate) async fn spread_level(&self, session: &Arc<Session>) {
+        let registry = self.registry.load();
+        let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
+        let peers = seen.filter_map(|entry| self.find_live(&entry.spec, session));
+        let told = peers.filter_map(|peer| {
+            let level = wanted_level(peer.key(), &self.delivery.concerned(peer.key()))?;
+            Some(async move { tell_level(&peer, level).await })
+        });
+        futures::future::join_all(told).await;
+    }
+
+    /// A level that others have set is not that of a session which begins to use their connection, and has set none.
+    async fn join_levels(&self, session: &Arc<Session>, peer: &Arc<dyn Peer>) {
+        if session.level().is_some() {
+            return;
+        }
+        let mut sessions = self.delivery.concerned(peer.key());
+        // It may be in no table yet.
+        sessions.retain(|other| other.id != session.id);
+        sessions.push(Arc::clone(session));
+        if let Some(level) = wanted_level(peer.key(), &sessions) {
+            tell_level(peer, level).await;
+        }
+    }
+
+    /// What a session has set goes with it (FB84): those that share its connections hear what they want themselves, and who comes later, what the
+    /// server says by itself. Nothing takes a level back, so that takes a connection that never had one.
+    pub(crate) async fn forget_level(&self, session: &Arc<Session>) {
+        if session.level().is_none() {
+            return;
+        }
+        let registry = self.registry.load();
+        let seen = registry.entries.iter().filter(|entry| session.sees(entry.name()));
+        for peer in seen.filter_map(|entry| self.find_live(&entry.spec, session)) {
+            // Of these nobody has set one.
+            if peer.key().owner == Owner::Everybody || peer.info().era == Era::Modern {
+                continue;
+            }
+            let mut others = self.delivery.concerned(peer.key());
+            others.retain(|other| other.id != session.id);
+            // What a child still works on would end with it.
+            let is_at_work = self.delivery.tasks.has_of(&session.user, &session.client, &peer.key().server);
+            // At once or not at all: a session that begins later must not lose its connection in the middle.
+            let is_free = others.is_empty() && !is_at_work && !self.sessions.usage(&session.user).is_opening();
+            if !(is_free && peer.end_if_idle().await) {
+                tell_level(&peer, wanted_level(peer.key(), &others).unwrap_or(Level::Debug)).await;
+            }
+        }
+    }
+
+    /// Connects to the servers, of those wanted, that the session has subscribed to something at: a new connection is told what its
+    /// sessions have subscribed to.
+    pub(crate) fn renew_subscriptions(self: &Arc<Self>, session: &Arc<Session>, is_wanted: impl Fn(&ServerName) -> bool) {
+        let servers: BTreeSet<_> = session.subscriptions().into_iter().map(|(server, _)| server).filter(is_wanted).collect();
+        for server in servers {
+            let (connections, asker) = (Arc::clone(self), Asker::session(session));
+            tokio::spawn(async move {
+                if let Err(error) = connections.connect(&server, &asker).await {
+                    tracing::debug!(%server, %error, "subscriptions are not renewed yet");
+                }
+            });
+        }
+    }
+
+    /// The session's stream is over: what no other session on its connections listens to need not be told any more.
+    pub(crate) async fn unwatch_tasks(&self, session: &Arc<Session>) {
+        for Watched { server, task, .. } in self.delivery.task_watches.take(&session.id) {
+            let Some(spec) = self.registry.spec(&server) else { continue };
+            let others = self.delivery.concerned(&key(&spec, session));
+            if others.iter().any(|other| self.delivery.task_watches.has(&other.id, &server, &task)) {
+                continue;
+            }
+            if let Some(peer) = self.find_live(&spec, session)
+                && let Err(error) = peer.follow_task(&task, false).await
+            {
+                tracing::debug!(%server, %error, "a server was not told that nobody listens to a task");
+            }
+        }
+    }
+}
