@@ -278,6 +278,51 @@ async fn fb74_a_call_whose_stream_broke_is_not_made_again_because_it_cannot_be_r
     assert_eq!((server.calls("runs"), server.calls("other")), (vec![1], vec![2]), "a new session for the next one");
 }
 
+/// A server whose answer breaks off, and that is gone or failing when its stream is to be taken up again.
+async fn breaks_off_for_good(resumed: Option<StatusCode>) -> UpstreamError {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/mcp", listener.local_addr().unwrap())).unwrap();
+    let (goes, mut gone) = mpsc::channel::<()>(1);
+    let handler = move |method: Method, headers: HeaderMap, body: Bytes| {
+        let goes = goes.clone();
+        async move {
+            if method == Method::GET {
+                let status = resumed.filter(|_| headers.contains_key("last-event-id"));
+                return status.unwrap_or(StatusCode::METHOD_NOT_ALLOWED).into_response();
+            }
+            let response = match asked(&body) {
+                None => StatusCode::ACCEPTED.into_response(),
+                Some((id, method)) if method == "initialize" => json_answer(initialize_result(&id)),
+                Some((_, method)) if method == "server/discover" => StatusCode::BAD_REQUEST.into_response(),
+                Some(_) => {
+                    if resumed.is_none() {
+                        goes.send(()).await.unwrap();
+                    }
+                    events("id: event-1\nretry: 50\ndata:\n\n".to_owned())
+                }
+            };
+            // The next request comes on a connection of its own, which is refused once the listener is gone.
+            ([("connection", "close")], response).into_response()
+        }
+    };
+    let router = Router::new().route("/mcp", any(handler));
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(async move {
+        if gone.recv().await.is_some() {
+            serving.abort();
+        }
+    });
+    connect(&pool(http(&url))).await.unwrap().request("runs", None, Call::default()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn fb74_a_call_whose_stream_broke_may_have_run_whatever_its_server_says_then() {
+    for resumed in [None, Some(StatusCode::SERVICE_UNAVAILABLE), Some(StatusCode::UNAUTHORIZED), Some(StatusCode::OK)] {
+        let error = breaks_off_for_good(resumed).await;
+        assert!(error.to_string().contains("may or may not have run"), "{resumed:?}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn fb74_what_says_that_the_session_is_gone_after_something_was_done_is_the_answer() {
     let server = Sessions::start(Arc::new(|session, method, id| match (session, method) {

@@ -141,6 +141,16 @@ impl HttpLink {
     }
 }
 
+/// The stream of an answer broke off, and the server does not let it be taken up again.
+fn not_resumed(error: &UpstreamError) -> UpstreamError {
+    let detail = match (error, error.detail()) {
+        (UpstreamError::Closed { .. }, Some(detail)) => detail.to_owned(),
+        (_, Some(detail)) => format!("the stream of an answer cannot be taken up again: {error}: {detail}"),
+        (_, None) => format!("the stream of an answer cannot be taken up again: {error}"),
+    };
+    UpstreamError::closed(detail)
+}
+
 /// The configured headers, marked so that nothing prints their values.
 pub(super) fn header_map(headers: &[(HeaderName, SecretText)]) -> Result<HeaderMap, UpstreamError> {
     let mut map = HeaderMap::new();
@@ -290,7 +300,8 @@ impl Shared {
             }
             tokio::time::sleep(place.pause()).await;
             place.has_begun = true;
-            let response = self.open_stream(&place).await?;
+            // However that fails, the call was sent: it may have run (FB74).
+            let response = self.open_stream(&place).await.map_err(|error| not_resumed(&error))?;
             broken = self.pump(response, &mut place, Some(id)).await;
         }
         Ok(())
