@@ -4,8 +4,10 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{
-    Payload, RequestId, WireError,
+    error::WireError,
     members::{raw_members, refuse_odd_key, slice},
+    payload::{Payload, RequestId},
+    protocol::meta,
 };
 
 /// What the gateway reads of `params`. A member that is absent or null is `None`.
@@ -50,16 +52,6 @@ pub struct Meta {
     pub log_level: Option<String>,
     /// Revision 2026-07-28 on, of notifications: the subscription that they belong to.
     pub subscription_id: Option<RequestId>,
-}
-
-/// The names of `_meta`'s members that revision 2026-07-28 defines.
-pub mod meta {
-    pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-    pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
-    pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
-    pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
-    pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 }
 
 /// `ref` of `completion/complete`.

@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{MAX_DEPTH, Payload, WireError};
+use super::{error::WireError, payload::Payload};
 
 /// How much of a hostile key is repeated in an error.
 const SHOWN_KEY: usize = 64;
@@ -74,34 +74,6 @@ pub(super) fn refuse_odd_key(key: &str, known: &[&'static str]) -> Result<(), Wi
 
 fn shown(key: &str) -> String {
     key.chars().filter(|c| !c.is_control()).take(SHOWN_KEY).collect()
-}
-
-/// Refuses text that nests too deep, before anything recursive meets it. Says nothing about validity.
-pub(super) fn check_depth(text: &[u8]) -> Result<(), WireError> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for &byte in text {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return Err(WireError::TooDeep);
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 struct Members<'a> {

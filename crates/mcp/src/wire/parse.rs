@@ -4,8 +4,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{
-    Message, Notification, Outcome, Payload, Request, RequestId, Response, WireError,
-    members::{check_depth, raw_members, refuse_odd_key, slice},
+    depth::is_too_deep,
+    error::WireError,
+    members::{raw_members, refuse_odd_key, slice},
+    message::{Message, Notification, Outcome, Request, Response},
+    payload::{Payload, RequestId},
 };
 
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
@@ -22,7 +25,9 @@ struct Envelope<'a> {
 
 /// Reads one message. Payloads are slices of `text`.
 pub fn parse(text: &Bytes) -> Result<Message, WireError> {
-    check_depth(text)?;
+    if is_too_deep(text) {
+        return Err(WireError::TooDeep);
+    }
     match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') => {}
         Some(b'[') => return Err(WireError::Batch),

@@ -4,7 +4,12 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Payload, RequestId, WireError, members::raw_members, write::quote};
+use super::{
+    error::WireError,
+    members::{raw_members, slice},
+    payload::{Payload, RequestId},
+    write::{self, quote},
+};
 
 /// Puts `value` where the member at `path` was; every other byte stays. The member must be there.
 pub fn replace_member(object: &Payload, path: &[&str], value: &Payload) -> Result<Payload, WireError> {
@@ -98,12 +103,12 @@ pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, Wire
 
 /// The parameters with these members of `_meta`, which is made if there is none.
 pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<Payload, WireError> {
-    let nothing = super::object(&[]);
+    let nothing = write::object(&[]);
     let params = params.unwrap_or(&nothing);
     let old = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == "_meta" && raw.get() != "null");
     let old = match old {
-        Some((_, raw)) => super::members::slice(params.as_bytes(), raw),
-        None => super::object(&[]),
+        Some((_, raw)) => slice(params.as_bytes(), raw),
+        None => write::object(&[]),
     };
     with_members(params, &[("_meta", with_members(&old, members)?.as_str())])
 }
@@ -112,7 +117,7 @@ pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<P
 pub fn without_meta(params: &Payload, names: &[&str]) -> Result<Payload, WireError> {
     let found = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == "_meta" && raw.get() != "null");
     let Some((_, raw)) = found else { return Ok(params.clone()) };
-    let old = super::members::slice(params.as_bytes(), raw);
+    let old = slice(params.as_bytes(), raw);
     let new = without_members(&old, names)?;
     if new == old {
         return Ok(params.clone());

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{Payload, RequestId};
+use super::payload::{Payload, RequestId};
 
 /// A JSON string.
 pub fn quote(text: &str) -> String {
@@ -37,7 +37,7 @@ pub fn error(id: Option<&RequestId>, code: i64, message: &str, data: Option<&Pay
 
 /// `error` is a whole error object.
 pub fn error_raw(id: Option<&RequestId>, error: &Payload) -> Bytes {
-    object(&[("jsonrpc", r#""2.0""#), ("id", id.map_or("null", RequestId::raw)), ("error", error.as_str())]).0
+    object(&[("jsonrpc", r#""2.0""#), ("id", id.map_or("null", RequestId::raw)), ("error", error.as_str())]).into_bytes()
 }
 
 /// An object of members whose values are raw JSON.
