@@ -4,7 +4,7 @@
 use portunus_core::ids::ServerName;
 use tokio::sync::oneshot;
 
-use super::RpcError;
+use super::rpc_error::RpcError;
 use crate::wire::{self, Payload};
 
 /// One piece of events about a call under way.

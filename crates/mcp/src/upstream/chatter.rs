@@ -2,16 +2,12 @@
 //! call. It is logged, so many lines a second and no more, with the server's own secrets taken out; a child's last lines are kept for when
 //! it fails.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use portunus_core::{ids::ServerName, secret::SecretText};
 use tokio::time::Instant;
 
-use crate::wire::Payload;
+use crate::{sync::locked, wire::Payload};
 
 const LINES_PER_SECOND: u32 = 50;
 const LONGEST: usize = 1000;
@@ -45,13 +41,13 @@ impl Chatter {
     }
 
     pub(super) fn line(&self, stream: &'static str, line: &[u8]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         self.line_at(&mut state, Instant::now(), stream, line);
     }
 
     /// A message for which no client could be told from others.
     pub(super) fn unnamed(&self, method: &str, params: Option<&Payload>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.state);
         if self.is_in_time(&mut state, Instant::now()) {
             let text = self.cleaned(params.map(Payload::as_str).unwrap_or_default().as_bytes());
             tracing::info!(server = %self.server, method, "a message that names no call was delivered to no client: {text}");
@@ -84,7 +80,7 @@ impl Chatter {
 
     /// The last lines, for the log.
     pub(super) fn last_words(&self) -> String {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = locked(&self.state);
         state.last.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 

@@ -6,70 +6,25 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
-use tokio::{
-    sync::{broadcast, mpsc},
-    time::Instant,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::broadcast, time::Instant};
 
 use super::{
-    CallEvent, ConnectionKey, Event, Hold, Speaker, UpstreamError,
-    activity::Activity,
-    handshake,
-    inbox::{Awaited, Inbox},
+    activity::{Activity, Hold},
+    call::{Call, ask},
+    error::UpstreamError,
+    inbox::{Event, Inbox},
     link::{Link, Outgoing},
     listen::{Listening, Subject},
-    modern, probe,
+    modern,
+    owner::ConnectionKey,
+    server_info::ServerInfo,
     stored::{HeldRecord, Record, StoredConnection},
 };
 use crate::{
     era::Era,
     sync::locked,
-    wire::{self, Outcome, Payload, RequestId},
+    wire::{self, Outcome, Payload},
 };
-
-/// Progress may prolong a call to this many times its timeout.
-const PROLONGED: u32 = 20;
-/// How long telling the server of a cancellation may take.
-const CANCEL_NOTICE: Duration = Duration::from_secs(5);
-
-/// What the server said of itself, in the handshake or when it was discovered.
-#[derive(Clone, Debug)]
-pub struct ServerInfo {
-    pub era: Era,
-    pub protocol_version: String,
-    pub capabilities: Payload,
-    pub server_info: Payload,
-    pub instructions: Option<String>,
-    /// The whole result of `initialize`, or of `server/discover`.
-    pub raw: Payload,
-}
-
-impl ServerInfo {
-    /// From the result that the server answered with, in its era.
-    pub(crate) fn read(era: Era, raw: Payload) -> Option<Self> {
-        match era {
-            Era::Legacy => handshake::server_info(raw).ok(),
-            Era::Modern => probe::server_info(&raw),
-        }
-    }
-}
-
-/// How one request is to be made.
-#[derive(Clone, Debug, Default)]
-pub struct Call {
-    /// Hears what the server sends about this call before its answer. Without it, what the server asks is refused.
-    pub call_events: Option<mpsc::Sender<CallEvent>>,
-    /// Whose call it is.
-    pub speaker: Speaker,
-    /// Cancels the call, at the server too. Dropping the future of the call does the same.
-    pub cancel: CancellationToken,
-    /// How long to wait since the request or since the last progress; by default the server's `request_timeout`.
-    pub timeout: Option<Duration>,
-    /// Sent along by transports that have headers: parameters that are mirrored there.
-    pub headers: HeaderMap,
-}
 
 pub struct Connection {
     inbox: Arc<Inbox>,
@@ -282,87 +237,5 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.inbox.close(&UpstreamError::closed("dropped"));
-    }
-}
-
-/// A request from its registration to its answer.
-pub(super) async fn ask(
-    inbox: &Arc<Inbox>,
-    link: &Arc<dyn Link>,
-    method: &str,
-    params: Option<Payload>,
-    call: Call,
-    default_timeout: Duration,
-) -> Result<Outcome, UpstreamError> {
-    let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
-    let Awaited { id, mut answer, pulse } = inbox.register(call.call_events, call.speaker, token.clone())?;
-    let mut in_flight = InFlight { inbox, link, id, cancellable: false };
-    let own = RequestId::number(id);
-    let params = match (params, token) {
-        (Some(params), Some(_)) => Some(wire::replace_progress_token(&params, &own)?),
-        (params, _) => params,
-    };
-    let message = wire::request(&own, method, params.as_ref());
-    let send = link.send(Outgoing { message, awaits: Some(id), headers: call.headers });
-    tokio::pin!(send);
-    in_flight.cancellable = !matches!(method, "initialize" | "server/discover");
-    let mut unsent = true;
-    let timeout = call.timeout.unwrap_or(default_timeout);
-    let started = Instant::now();
-    let mut deadline = started + timeout;
-    loop {
-        tokio::select! {
-            biased;
-            answer = &mut answer => {
-                in_flight.cancellable = false;
-                return answer.unwrap_or_else(|_| Err(UpstreamError::closed("the answer was dropped")));
-            }
-            () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
-            () = pulse.beat.notified() => deadline = (Instant::now() + timeout).min(started + timeout * PROLONGED),
-            handed_over = &mut send, if unsent => {
-                unsent = false;
-                if let Err(error) = handed_over {
-                    in_flight.cancellable = false;
-                    return Err(error);
-                }
-                if link.answers_inline() && inbox.awaits(id) {
-                    in_flight.cancellable = false;
-                    return Err(UpstreamError::protocol("the response ended without an answer"));
-                }
-            }
-            // It is not the server that keeps everybody waiting: whoever asks the client sets an end to that.
-            () = tokio::time::sleep_until(deadline) => {
-                if !pulse.waits_for_client() {
-                    return Err(UpstreamError::Timeout);
-                }
-                deadline = Instant::now() + timeout;
-            }
-        }
-    }
-}
-
-/// A request in flight. However its caller leaves (cancelled, too late, gone), the table is cleared and the server told.
-struct InFlight<'a> {
-    inbox: &'a Arc<Inbox>,
-    link: &'a Arc<dyn Link>,
-    id: u64,
-    cancellable: bool,
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        if !self.inbox.forget(self.id) || !self.cancellable || self.inbox.closed().is_cancelled() {
-            return;
-        }
-        if self.link.cancels_by_disconnect() {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let params = wire::object(&[("requestId", &self.id.to_string())]);
-        let message = wire::notification("notifications/cancelled", Some(&params));
-        let link = Arc::clone(self.link);
-        runtime.spawn(async move {
-            let _ = tokio::time::timeout(CANCEL_NOTICE, link.send(Outgoing::aside(message))).await;
-        });
     }
 }

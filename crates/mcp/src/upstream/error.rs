@@ -70,6 +70,10 @@ impl UpstreamError {
         Self::Closed { detail: detail.into() }
     }
 
+    pub(super) fn handshake(detail: impl Into<String>) -> Self {
+        Self::Handshake { detail: detail.into() }
+    }
+
     pub(crate) fn protocol(detail: impl Into<String>) -> Self {
         Self::Protocol { detail: detail.into() }
     }
@@ -78,4 +82,9 @@ impl UpstreamError {
 /// Rounded up, so that who waits that long does not come too early.
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// As much of a server's words as a detail has.
+pub(super) fn excerpt(text: &str) -> String {
+    text.chars().take(300).collect()
 }

@@ -7,7 +7,7 @@
 mod calls;
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -18,8 +18,17 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::calls::{Asking, Pulse};
 use self::calls::{Calls, Pending, Subject, Voice};
-use super::{CallEvent, ConnectionKey, Owner, Speaker, UpstreamError, chatter::Chatter, id_finder::IdFinder};
-use crate::wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response};
+use super::{
+    call_event::CallEvent,
+    chatter::Chatter,
+    error::UpstreamError,
+    id_finder::IdFinder,
+    owner::{ConnectionKey, Owner, Speaker},
+};
+use crate::{
+    sync::locked,
+    wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response},
+};
 
 /// How many calls may be in flight on one connection.
 const MAX_PENDING: usize = 1024;
@@ -417,7 +426,7 @@ impl Inbox {
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.calls)
     }
 }
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::UpstreamError;
+use super::error::UpstreamError;
 
 /// A message on its way to the server.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub(crate) trait Link: Send + Sync {
     }
 
     /// The server turned out to be of the modern era.
-    fn is_modern(&self) {}
+    fn become_modern(&self) {}
 
     /// The handshake is done. Not called in the modern era, which has none.
     fn initialized(&self, protocol_version: &str);

@@ -7,7 +7,15 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Call, Event, RpcError, ServerInfo, UpstreamError, connection::ask, inbox::Inbox, link::Link, modern};
+use super::{
+    call::{Call, ask},
+    error::UpstreamError,
+    inbox::{Event, Inbox},
+    link::Link,
+    modern,
+    rpc_error::RpcError,
+    server_info::ServerInfo,
+};
 use crate::wire::{self, Outcome, Payload, capabilities, code};
 
 /// How long the acknowledgement may take.

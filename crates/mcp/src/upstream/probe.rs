@@ -7,17 +7,18 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Call, ServerInfo, UpstreamError,
-    connection::ask,
-    handshake::{excerpt, greet, refused},
+    call::{Call, ask},
+    error::{UpstreamError, excerpt},
+    handshake::greet,
     inbox::Inbox,
     link::Link,
     modern,
+    server_info::ServerInfo,
 };
 use crate::{
     client_capabilities::ClientCapabilities,
     era::{self, Era},
-    wire::{self, Outcome, Payload, code, meta},
+    wire::{Outcome, Payload, code},
 };
 
 /// How long `server/discover` alone is waited for.
@@ -178,7 +179,7 @@ async fn discover(
     let headers = modern::headers("server/discover", Some(&params))?;
     let call = Call { timeout: Some(timeout), headers, ..Call::default() };
     match ask(inbox, link, "server/discover", Some(params), call, timeout).await {
-        Ok(Outcome::Result(result)) => Ok(match server_info(&result) {
+        Ok(Outcome::Result(result)) => Ok(match ServerInfo::of_discover(&result) {
             Some(info) => Answer::Here(info),
             // Something else that answers everything.
             None => not_modern(result.as_str()),
@@ -190,7 +191,7 @@ async fn discover(
 }
 
 fn not_modern(answer: &str) -> Answer {
-    Answer::NotHere(refused(format!("server/discover was answered with {}", excerpt(answer))))
+    Answer::NotHere(UpstreamError::handshake(format!("server/discover was answered with {}", excerpt(answer))))
 }
 
 /// A modern server says which revisions it has; one that has legacy ones too is greeted.
@@ -203,38 +204,11 @@ fn refusal(error: &Payload) -> Result<Answer, UpstreamError> {
             if has_legacy {
                 return Ok(not_modern(error.as_str()));
             }
-            Err(refused(format!("the server speaks no revision that we know: {}", excerpt(error.as_str()))))
+            Err(UpstreamError::handshake(format!("the server speaks no revision that we know: {}", excerpt(error.as_str()))))
         }
         Some(code::HEADER_MISMATCH | code::MISSING_CLIENT_CAPABILITY) => {
-            Err(refused(format!("server/discover was answered with {}", excerpt(error.as_str()))))
+            Err(UpstreamError::handshake(format!("server/discover was answered with {}", excerpt(error.as_str()))))
         }
         _ => Ok(not_modern(error.as_str())),
     }
-}
-
-/// What a `DiscoverResult` says; `None` when it is none, or does not name our revision.
-pub(super) fn server_info(raw: &Payload) -> Option<ServerInfo> {
-    let mut info = ServerInfo {
-        era: Era::Modern,
-        protocol_version: era::MODERN.to_owned(),
-        capabilities: wire::object(&[]),
-        server_info: wire::object(&[]),
-        instructions: None,
-        raw: raw.clone(),
-    };
-    let mut supported: Vec<String> = Vec::new();
-    for (key, value) in wire::members(raw).ok()? {
-        match &*key {
-            "supportedVersions" => supported = value.read().ok()?,
-            "capabilities" if value.as_str().starts_with('{') => info.capabilities = value,
-            "instructions" => info.instructions = value.read().ok(),
-            "_meta" => {
-                let own = wire::members(&value).ok()?.into_iter().find(|(key, _)| key == meta::SERVER_INFO);
-                info.server_info =
-                    own.map(|(_, own)| own).filter(|own| own.as_str().starts_with('{')).unwrap_or(info.server_info);
-            }
-            _ => {}
-        }
-    }
-    supported.iter().any(|revision| revision == era::MODERN).then_some(info)
 }

@@ -4,6 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use async_trait::async_trait;
 use portunus_core::ids::ServerName;
 use tokio::{
     sync::mpsc,
@@ -11,9 +12,11 @@ use tokio::{
 };
 
 use super::{
-    CallEvent, RpcError, ServerAsk, ServerRequests,
+    call_event::{CallEvent, ServerAsk},
     inbox::{Ask, Asked, Asking, Inbox},
     link::{Link, Outgoing},
+    owner::ConnectionKey,
+    rpc_error::RpcError,
 };
 use crate::wire::{self, Payload, Request, RequestId, code};
 
@@ -23,6 +26,24 @@ const MAX_OPEN: usize = 64;
 const MAX_UNSENT: usize = 256;
 
 const TOO_MANY: &str = "too many questions of this server are open: the client has not answered them";
+
+/// Answers requests of servers.
+#[async_trait]
+pub trait ServerRequests: Send + Sync {
+    /// `from` says which server asks, and on whose connection.
+    async fn handle(&self, from: &ConnectionKey, method: &str, params: Option<Payload>) -> Result<Payload, RpcError>;
+}
+
+/// Knows no method at all: for who has no client at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct NoServerRequests;
+
+#[async_trait]
+impl ServerRequests for NoServerRequests {
+    async fn handle(&self, _: &ConnectionKey, _: &str, _: Option<Payload>) -> Result<Payload, RpcError> {
+        Err(RpcError::method_not_found())
+    }
+}
 
 /// Answers what the server asks, until the connection ends.
 pub(super) async fn serve(
@@ -104,7 +125,6 @@ async fn ask_client(asking: &Asking, server: &ServerName, method: String, params
 mod tests {
     use std::sync::Mutex;
 
-    use async_trait::async_trait;
     use bytes::Bytes;
     use portunus_core::ids::{ClientId, UserId};
 
@@ -112,7 +132,7 @@ mod tests {
     use crate::{
         client_capabilities::ClientCapabilities,
         sync::locked,
-        upstream::{ConnectionKey, Owner, UpstreamError},
+        upstream::{error::UpstreamError, owner::Owner},
     };
 
     /// Remembers what it was to send.

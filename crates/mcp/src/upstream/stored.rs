@@ -1,13 +1,16 @@
 //! Sessions with legacy HTTP servers outlive the process they were begun in: what the handshake told is written down with the name of the
 //! session, and the next process that needs it goes on with it, so that whatever the server keeps in the session survives. Taking it up is
-//! [`super::handshake`]'s; when a session ends and when it is handed over, [`super::pool`] decides.
+//! [`super::connect`]'s; when a session ends and when it is handed over, [`super::pool`] decides.
 
 use std::sync::Arc;
 
 use portunus_core::{ids::UserId, secret::TokenHash};
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectionKey, Owner, ServerInfo, handshake::server_info};
+use super::{
+    owner::{ConnectionKey, Owner},
+    server_info::ServerInfo,
+};
 use crate::{
     era::Era,
     records::{RecordsDown, SessionRecords},
@@ -77,7 +80,7 @@ impl Record {
     /// The session to go on with, if one was kept.
     pub(super) async fn find(&self) -> Option<StoredConnection> {
         let written = self.read().await.ok()??;
-        let info = Payload::from_json(&written.greeting).ok().and_then(|greeting| server_info(greeting).ok())?;
+        let info = Payload::from_json(&written.greeting).ok().and_then(|greeting| ServerInfo::of_initialize(greeting).ok())?;
         (written.target == self.target).then_some(StoredConnection { session: written.session, info, life: written.life })
     }
 

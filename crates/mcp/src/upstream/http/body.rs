@@ -5,7 +5,11 @@ use http::Response;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
-use super::{UpstreamError, broken, coding::Body};
+use super::{client::broken, coding::Body};
+use crate::upstream::error::UpstreamError;
+
+/// How much of an error's body is read.
+pub(super) const OF_AN_ERROR: usize = 64 * 1024;
 
 pub(super) async fn read(response: Response<Body>, max: usize) -> Result<Bytes, UpstreamError> {
     let mut body = response.into_body();

@@ -3,16 +3,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use portunus_core::secret::SecretText;
 use url::{Url, form_urlencoded};
 
-use super::{
-    super::UpstreamError,
-    coding::{self, Body},
-};
+use super::coding::{self, Body};
+use crate::upstream::error::UpstreamError;
 
 /// Follows no redirects, keeps no cookies, and has no timeout of its own: how long anything may take, is the caller's to say.
 pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -22,14 +21,14 @@ const MAX_TARGET: usize = 200;
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("portunus/", env!("CARGO_PKG_VERSION")));
 
 /// A server's URL, as requests have it.
-pub(in crate::upstream) struct Target {
+pub(super) struct Target {
     uri: Uri,
     http: HttpClient,
 }
 
 impl Target {
     /// Puts into `headers` what the URL says beside the address: a user and a password (RFC 7617), unless they say it themselves.
-    pub(in crate::upstream) fn new(http: HttpClient, mut url: Url, headers: &mut HeaderMap) -> Result<Self, UpstreamError> {
+    pub(super) fn new(http: HttpClient, mut url: Url, headers: &mut HeaderMap) -> Result<Self, UpstreamError> {
         if let Some(credentials) = credentials(&url) {
             headers.entry(header::AUTHORIZATION).or_insert(credentials);
         }
@@ -45,18 +44,13 @@ impl Target {
         Ok(Self { uri, http })
     }
 
-    pub(in crate::upstream) const fn uri(&self) -> &Uri {
+    pub(super) const fn uri(&self) -> &Uri {
         &self.uri
     }
 
     /// Asks, and gives the answer once its head is there. A redirect is refused: it would carry the configured credentials to wherever
     /// it leads.
-    pub(in crate::upstream) async fn send(
-        &self,
-        method: Method,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<Response<Body>, UpstreamError> {
+    pub(super) async fn send(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, UpstreamError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = self.uri.clone();
@@ -74,6 +68,18 @@ impl Target {
         }
         coding::decoded(response)
     }
+}
+
+/// The configured headers, marked so that nothing prints their values.
+pub(super) fn header_map(headers: &[(HeaderName, SecretText)]) -> Result<HeaderMap, UpstreamError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let bad = |_| UpstreamError::Connect { detail: format!("the value of the configured header {name} is no header value") };
+        let mut value = HeaderValue::from_str(value.expose()).map_err(bad)?;
+        value.set_sensitive(true);
+        map.append(name, value);
+    }
+    Ok(map)
 }
 
 fn credentials(url: &Url) -> Option<HeaderValue> {
@@ -98,7 +104,7 @@ fn unreachable(error: &dyn std::error::Error) -> UpstreamError {
 }
 
 /// The connection broke: what was sent may have arrived.
-pub(in crate::upstream) fn broken(error: &dyn std::error::Error) -> UpstreamError {
+pub(super) fn broken(error: &dyn std::error::Error) -> UpstreamError {
     UpstreamError::closed(with_causes(error))
 }
 

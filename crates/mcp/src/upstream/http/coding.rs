@@ -12,13 +12,13 @@ use hyper::body::{Frame, Incoming};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use super::UpstreamError;
+use crate::upstream::error::UpstreamError;
 
 /// The body of an answer, decoded where it must be.
-pub(in crate::upstream) type Body = Either<Incoming, UnsyncBoxBody<Bytes, io::Error>>;
+pub(super) type Body = Either<Incoming, UnsyncBoxBody<Bytes, io::Error>>;
 
 /// How reading one can fail.
-pub(in crate::upstream) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What every request says of codings.
 pub(super) const NONE: HeaderValue = HeaderValue::from_static("identity");

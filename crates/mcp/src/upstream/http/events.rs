@@ -1,25 +1,25 @@
 //! Server-sent events out of bytes (WHATWG HTML, section 9.2.6), each of bounded size.
 
-use super::super::UpstreamError;
+use crate::upstream::error::UpstreamError;
 
 /// One dispatched event, or events of the stream's position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::upstream) struct ServerEvent {
+pub(super) struct ServerEvent {
     /// `message` when the server named none.
-    pub(in crate::upstream) kind: String,
-    pub(in crate::upstream) data: Vec<u8>,
+    pub(super) kind: String,
+    pub(super) data: Vec<u8>,
     /// The last id seen so far.
-    pub(in crate::upstream) id: Option<String>,
+    pub(super) id: Option<String>,
 }
 
 impl ServerEvent {
     /// The first event of a resumable stream has an id and no data, and is none.
-    pub(in crate::upstream) fn is_message(&self) -> bool {
+    pub(super) fn is_message(&self) -> bool {
         self.kind == "message" && !self.data.is_empty()
     }
 }
 
-pub(in crate::upstream) struct Decoder {
+pub(super) struct Decoder {
     max: usize,
     line: Vec<u8>,
     after_cr: bool,
@@ -34,7 +34,7 @@ pub(in crate::upstream) struct Decoder {
 
 impl Decoder {
     /// `max` bounds a line and an event's data.
-    pub(in crate::upstream) fn new(max: usize) -> Self {
+    pub(super) fn new(max: usize) -> Self {
         Self {
             max,
             line: Vec::new(),
@@ -48,17 +48,17 @@ impl Decoder {
         }
     }
 
-    pub(in crate::upstream) fn retry(&self) -> Option<u64> {
+    pub(super) fn retry(&self) -> Option<u64> {
         self.retry
     }
 
     /// The id of the last event or id-only block that ended.
-    pub(in crate::upstream) fn last_id(&self) -> Option<&str> {
+    pub(super) fn last_id(&self) -> Option<&str> {
         self.id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// Takes the next bytes; gives the events that they complete.
-    pub(in crate::upstream) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, UpstreamError> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, UpstreamError> {
         let mut events = Vec::new();
         let mut rest = bytes;
         while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {

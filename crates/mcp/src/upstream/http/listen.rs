@@ -7,7 +7,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Place, Shared, UpstreamError};
+use super::{exchange::Exchange, position::StreamPosition};
+use crate::upstream::error::UpstreamError;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -15,36 +16,36 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const WORTH_IT: Duration = Duration::from_secs(5);
 
 /// Runs until the connection closes or the server says that it has no such stream.
-pub(super) async fn run(shared: Arc<Shared>) {
-    let closed = shared.inbox.closed().clone();
+pub(super) async fn run(exchange: Arc<Exchange>) {
+    let closed = exchange.inbox.closed().clone();
     tokio::select! {
         () = closed.cancelled() => {}
-        () = listen(&shared) => {}
+        () = listen(&exchange) => {}
     }
 }
 
-async fn listen(shared: &Shared) {
-    let mut place = Place::default();
+async fn listen(exchange: &Exchange) {
+    let mut position = StreamPosition::default();
     let mut pause = FIRST_PAUSE;
     loop {
-        let opened = shared.open_stream(&place).await;
-        shared.has_listened.send_replace(true);
+        let opened = exchange.open_stream(&position).await;
+        exchange.has_listened.send_replace(true);
         match opened {
             Ok(response) => {
-                let (began, before) = (Instant::now(), place.last_id.clone());
-                shared.is_listening.store(true, Ordering::Relaxed);
-                let pumped = shared.pump(response, &mut place, None).await;
-                shared.is_listening.store(false, Ordering::Relaxed);
+                let (began, before) = (Instant::now(), position.last_id.clone());
+                exchange.is_listening.store(true, Ordering::Relaxed);
+                let pumped = exchange.pump(response, &mut position, None).await;
+                exchange.is_listening.store(false, Ordering::Relaxed);
                 if let Err(error) = pumped {
-                    tracing::debug!(server = %shared.inbox.key.server, %error, detail = error.detail(), "the event stream broke");
+                    tracing::debug!(server = %exchange.inbox.key.server, %error, detail = error.detail(), "the event stream broke");
                 }
                 // One that is accepted and ended at once is no stream: asking for it again and again is of no use (FB36).
-                let was_of_use = began.elapsed() >= WORTH_IT || place.last_id != before;
+                let was_of_use = began.elapsed() >= WORTH_IT || position.last_id != before;
                 pause = if was_of_use { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
-                tokio::time::sleep(if was_of_use { place.pause() } else { pause.max(place.pause()) }).await;
+                tokio::time::sleep(if was_of_use { position.pause() } else { pause.max(position.pause()) }).await;
             }
             Err(UpstreamError::Connect { detail } | UpstreamError::Closed { detail }) => {
-                tracing::debug!(server = %shared.inbox.key.server, detail, "the event stream cannot be opened");
+                tracing::debug!(server = %exchange.inbox.key.server, detail, "the event stream cannot be opened");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

@@ -12,7 +12,11 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
-    upstream::{CallEvent, Owner, Speaker, UpstreamError},
+    upstream::{
+        call_event::CallEvent,
+        error::UpstreamError,
+        owner::{Owner, Speaker},
+    },
     wire::{Outcome, RequestId},
 };
 

@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::super::{NoServerRequests, ServerRequests};
-use crate::records::SessionRecords;
+use crate::{
+    records::SessionRecords,
+    upstream::server_requests::{NoServerRequests, ServerRequests},
+};
 
 /// What is the same for every connection of the pool.
 #[derive(Clone)]

@@ -12,7 +12,17 @@ use std::{
 use portunus_core::ids::ServerName;
 use tokio::time::Instant;
 
-use super::{Connection, ConnectionKey, NoRoom, Pool, Room, ServerSpec, Slot, Upstreams, locked};
+use super::{
+    lifecycle::Pool,
+    room::{NoRoom, Room},
+    slot::Slot,
+    upstreams::Upstreams,
+};
+use crate::{
+    spec::ServerSpec,
+    sync::locked,
+    upstream::{connection::Connection, owner::ConnectionKey},
+};
 
 /// How long what is under way may go on at the old connection.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
 //! How much the pool may hold: connections, children, and how many of the children are one person's (threat 47). Who has to make room is
-//! decided next door, in [`super`].
+//! decided next door, in [`super::lifecycle`].
 
 use std::{
     collections::HashMap,
@@ -12,8 +12,8 @@ use std::{
 use portunus_core::ids::UserId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Options;
-use crate::{sync::locked, upstream::ConnectionKey};
+use super::options::Options;
+use crate::{sync::locked, upstream::owner::ConnectionKey};
 
 pub(super) struct Rooms {
     connections: Arc<Semaphore>,

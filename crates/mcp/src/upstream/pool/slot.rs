@@ -5,10 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{
-    super::{Connection, UpstreamError},
-    Options,
-};
+use super::options::Options;
+use crate::upstream::{connection::Connection, error::UpstreamError};
 
 /// A connection that lived for so many shortest pauses was a working one.
 const STABLE: u32 = 10;

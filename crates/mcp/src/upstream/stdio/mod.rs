@@ -25,8 +25,9 @@ use self::{
     process::{Child, Program, Started},
 };
 use super::{
-    Hello, UpstreamError,
     chatter::Chatter,
+    connect_options::ConnectOptions,
+    error::UpstreamError,
     inbox::{BOM, Inbox},
     link::{Link, Outgoing},
 };
@@ -57,10 +58,10 @@ impl StdioLink {
         cwd: Option<&Path>,
         sandbox: &Sandbox,
         inbox: &Arc<Inbox>,
-        hello: &Hello,
+        options: &ConnectOptions,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
         let program = Program { server: &inbox.key.server, command, args, env, cwd, sandbox };
-        let started = program.start(hello.launcher.get());
+        let started = program.start(options.launcher.get());
         let Started { child, stdin, stdout, stderr, first } =
             started.map_err(|error| UpstreamError::Spawn { detail: format!("{command}: {error}") })?;
         tracing::debug!(server = %inbox.key.server, pid = child.id(), "started a child process");
@@ -72,14 +73,14 @@ impl StdioLink {
             inbox: Arc::clone(inbox),
             chatter: Arc::clone(&chatter),
             writer: tokio::spawn(write(stdin, first, queued, Arc::clone(inbox))),
-            reader: tokio::spawn(read(stdout, hello.max_message, Arc::clone(inbox), Arc::clone(&chatter))),
+            reader: tokio::spawn(read(stdout, options.max_message, Arc::clone(inbox), Arc::clone(&chatter))),
             listener: tokio::spawn(listen(stderr, chatter)),
             closing: closing.clone(),
-            grace: hello.close_grace,
-            hurry: hello.hurry.clone(),
+            grace: options.close_grace,
+            hurry: options.hurry.clone(),
         };
         let done = ended.clone().drop_guard();
-        hello.tasks.spawn(async move {
+        options.tasks.spawn(async move {
             supervisor.run().await;
             drop(done);
         });

@@ -15,8 +15,14 @@ use portunus_core::secret::SecretText;
 use url::Url;
 
 use super::{
-    Hello, UpstreamError,
-    http::{BodyError, Decoder, HttpClient, ServerEvent, Target, broken, header_map},
+    client::{HttpClient, Target, broken, header_map},
+    coding::BodyError,
+    events::{Decoder, ServerEvent},
+    media,
+};
+use crate::upstream::{
+    connect_options::ConnectOptions,
+    error::UpstreamError,
     inbox::Inbox,
     link::{Link, Outgoing},
 };
@@ -24,7 +30,7 @@ use super::{
 /// How much of a refusal's body is read before the connection is given back.
 const POST_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) struct SseLink {
+pub(in crate::upstream) struct SseLink {
     endpoint: Target,
     headers: HeaderMap,
     version: OnceLock<HeaderValue>,
@@ -32,24 +38,24 @@ pub(super) struct SseLink {
 
 impl SseLink {
     /// Opens the stream and waits for the endpoint.
-    pub(super) async fn open(
+    pub(in crate::upstream) async fn open(
         http: HttpClient,
         url: Url,
         headers: &[(HeaderName, SecretText)],
         inbox: &Arc<Inbox>,
-        hello: &Hello,
+        options: &ConnectOptions,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
         inbox.chatter(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let stream = Target::new(http.clone(), url.clone(), &mut headers)?;
         let mut own = headers.clone();
-        own.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        own.insert(header::ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
         let response = stream.send(Method::GET, own, Bytes::new()).await?;
         if !response.status().is_success() {
             return Err(UpstreamError::Status { status: response.status().as_u16(), words: String::new() });
         }
         let mut body = response.into_body().into_data_stream().boxed();
-        let mut decoder = Decoder::new(hello.max_message);
+        let mut decoder = Decoder::new(options.max_message);
         let mut early = Early::default();
         let endpoint = loop {
             let chunk = body.next().await.ok_or_else(|| UpstreamError::protocol("the stream ended before its endpoint event"))?;
@@ -57,7 +63,7 @@ impl SseLink {
             for event in decoder.feed(&chunk.map_err(|error| broken(&*error))?)? {
                 match event.kind.as_str() {
                     "endpoint" if found.is_none() => found = Some(endpoint(&url, &event.data)?),
-                    "message" => early.add(event, hello.max_message)?,
+                    "message" => early.add(event, options.max_message)?,
                     _ => {}
                 }
             }
@@ -139,7 +145,7 @@ async fn pump(
 impl Link for SseLink {
     async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError> {
         let mut headers = self.headers.clone();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media::JSON));
         if let Some(version) = self.version.get() {
             headers.insert("mcp-protocol-version", version.clone());
         }

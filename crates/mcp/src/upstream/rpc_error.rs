@@ -1,17 +1,6 @@
-//! Requests that servers make outside of any call: roots, sampling, elicitation. A `ping` never comes here, the connection answers it;
-//! what a server asks about a call goes to that call ([`super::CallEvent`]).
+//! A JSON-RPC error that a server is answered with: one of the gateway's own, or a client's as it came.
 
-use async_trait::async_trait;
-
-use super::ConnectionKey;
 use crate::wire::{self, Payload, RequestId};
-
-/// Answers requests of servers.
-#[async_trait]
-pub trait ServerRequests: Send + Sync {
-    /// `from` says which server asks, and on whose connection.
-    async fn handle(&self, from: &ConnectionKey, method: &str, params: Option<Payload>) -> Result<Payload, RpcError>;
-}
 
 /// A JSON-RPC error to answer with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,16 +53,5 @@ impl RpcError {
 
     pub(super) fn write(&self, id: &RequestId) -> bytes::Bytes {
         wire::error_raw(Some(id), &self.object())
-    }
-}
-
-/// Knows no method at all: for who has no client at hand.
-#[derive(Clone, Copy, Debug)]
-pub struct NoServerRequests;
-
-#[async_trait]
-impl ServerRequests for NoServerRequests {
-    async fn handle(&self, _: &ConnectionKey, _: &str, _: Option<Payload>) -> Result<Payload, RpcError> {
-        Err(RpcError::method_not_found())
     }
 }

@@ -1,0 +1,167 @@
+//! From a transport to a [`Connection`]: a session of an earlier process taken up ([`super::stored`]), or a new one, in which the server is
+//! asked what it is ([`super::probe`]). What the server asks from then on is answered in [`super::server_requests`].
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    call::{Call, ask},
+    connect_options::ConnectOptions,
+    connection::Connection,
+    error::UpstreamError,
+    http::{HttpClient, HttpLink, SseLink},
+    inbox::Inbox,
+    link::Link,
+    owner::{ConnectionKey, Person},
+    probe::{self, Order},
+    server_requests::serve,
+    stdio::StdioLink,
+    stored::{Record, StoredConnection},
+};
+use crate::{
+    era::Era,
+    spec::{ServerSpec, Transport},
+};
+
+/// Each process that has a session numbers its requests from a range of its own; all of them are numbers that every JSON parser knows.
+const IDS_OF_A_LIFE: u64 = 1 << 32;
+const LIVES: u32 = 1 << 20;
+/// How long a server may take to say that it still has a session.
+const STILL_THERE: Duration = Duration::from_secs(5);
+
+/// Goes on with the session that another process had with the server, or opens one, and asks in this order.
+pub(super) async fn connect(
+    key: ConnectionKey,
+    spec: &ServerSpec,
+    http: &HttpClient,
+    options: &ConnectOptions,
+    order: Order,
+    person: &Person,
+) -> Result<Connection, UpstreamError> {
+    let record = Record::of(options.records.as_ref(), &key, spec);
+    if let Some(record) = &record
+        && let Some(connection) = resume(record, &key, spec, http, options).await
+    {
+        return Ok(connection);
+    }
+    let connection = match begin(key.clone(), spec, &spec.transport, http, options, order, person).await {
+        Err(error) => fall_back(key, spec, http, options, person, error).await?,
+        connection => connection?,
+    };
+    if let Some(record) = record {
+        connection.keep(&record, 0).await;
+    }
+    Ok(connection)
+}
+
+/// `None`: there is no session to go on with, or the server no longer has it. Asked is what changes nothing, so that no caller's request
+/// is what finds that out.
+async fn resume(
+    record: &Record,
+    key: &ConnectionKey,
+    spec: &ServerSpec,
+    http: &HttpClient,
+    options: &ConnectOptions,
+) -> Option<Connection> {
+    let Transport::Http { url, headers } = &spec.transport else { return None };
+    let StoredConnection { session, info, life } = record.find().await?;
+    let life = life.checked_add(1).filter(|life| *life < LIVES)?;
+    let (inbox, asked) = Inbox::new(key.clone(), spec.speaks_late());
+    inbox.begin_at(u64::from(life) * IDS_OF_A_LIFE);
+    let link = HttpLink::new(http.clone(), url.clone(), headers, &inbox, options).ok()?;
+    let link = link.resume(&session, &info.protocol_version)?;
+    tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&options.on_request)));
+    let patience = STILL_THERE.min(spec.connect_timeout);
+    let call = Call { timeout: Some(patience), ..Call::default() };
+    // An error of JSON-RPC is an answer: the session is there.
+    if let Err(error) = ask(&inbox, &link, "ping", None, call, patience).await {
+        tracing::debug!(server = %key.server, %error, detail = error.detail(), "a session with a server does not go on");
+        inbox.close(&error);
+        return None;
+    }
+    link.initialized(&info.protocol_version);
+    link.listens().await;
+    let connection = Connection::new(inbox, link, info, spec.request_timeout);
+    connection.keep(record, life).await;
+    if !connection.is_kept() {
+        // Whoever comes next would begin with the ids that this process uses.
+        return None;
+    }
+    tracing::debug!(server = %key.server, life, "a session with a server goes on here");
+    Some(connection)
+}
+
+/// A server that takes no POST at its URL may speak the transport of revision 2024-11-05 there (MCP, transports, backwards compatibility; FB37). Its
+/// first refusal is what is told if it does not.
+async fn fall_back(
+    key: ConnectionKey,
+    spec: &ServerSpec,
+    http: &HttpClient,
+    options: &ConnectOptions,
+    person: &Person,
+    refusal: UpstreamError,
+) -> Result<Connection, UpstreamError> {
+    let (Transport::Http { url, headers }, UpstreamError::Status { status: 400 | 404 | 405, .. }) = (&spec.transport, &refusal)
+    else {
+        return Err(refusal);
+    };
+    let old = Transport::Sse { url: url.clone(), headers: headers.clone() };
+    let connection = begin(key, spec, &old, http, options, Order::only(Era::Legacy), person).await.map_err(|_| refusal)?;
+    tracing::info!(server = %spec.name, "the server speaks HTTP+SSE: set `type: sse` for it");
+    Ok(connection)
+}
+
+/// Opens the transport and gets to know the server, within its `connect_timeout`.
+async fn begin(
+    key: ConnectionKey,
+    spec: &ServerSpec,
+    transport: &Transport,
+    http: &HttpClient,
+    options: &ConnectOptions,
+    order: Order,
+    person: &Person,
+) -> Result<Connection, UpstreamError> {
+    let (inbox, asked) = Inbox::new(key, matches!(transport, Transport::Http { .. }));
+    let opening = async {
+        let link = open(transport, http, &inbox, options, person).await?;
+        tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&options.on_request)));
+        let client_capabilities = inbox.key.client_capabilities.clone();
+        match probe::meet(&inbox, &link, &client_capabilities, order, spec.connect_timeout).await {
+            Ok(info) => {
+                if info.era == Era::Modern {
+                    link.become_modern();
+                }
+                Ok((link, info))
+            }
+            Err(error) => {
+                inbox.close(&error);
+                link.close().await;
+                Err(error)
+            }
+        }
+    };
+    // A transport that is dropped half open ends itself.
+    let opened = tokio::time::timeout(spec.connect_timeout, opening).await;
+    match opened.unwrap_or_else(|_| Err(UpstreamError::handshake("no answer to initialize in time"))) {
+        Ok((link, info)) => Ok(Connection::new(inbox, link, info, spec.request_timeout)),
+        Err(error) => {
+            inbox.close(&error);
+            Err(error)
+        }
+    }
+}
+
+async fn open(
+    transport: &Transport,
+    http: &HttpClient,
+    inbox: &Arc<Inbox>,
+    options: &ConnectOptions,
+    person: &Person,
+) -> Result<Arc<dyn Link>, UpstreamError> {
+    match transport {
+        Transport::Stdio { command, args, env, cwd, sandbox } => {
+            StdioLink::spawn(command, args, &person.fill_in(env)?, cwd.as_deref(), sandbox, inbox, options)
+        }
+        Transport::Http { url, headers } => Ok(Arc::new(HttpLink::new(http.clone(), url.clone(), headers, inbox, options)?)),
+        Transport::Sse { url, headers } => SseLink::open(http.clone(), url.clone(), headers, inbox, options).await,
+    }
+}

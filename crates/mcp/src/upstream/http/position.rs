@@ -1,0 +1,27 @@
+//! How far a stream of events was read, so that one that breaks off goes on where it was.
+
+use std::time::Duration;
+
+use super::events::Decoder;
+
+/// How far a stream was read.
+#[derive(Debug, Default)]
+pub(super) struct StreamPosition {
+    pub(super) last_id: Option<String>,
+    retry: Option<Duration>,
+    /// Something of the answer was read, or may have been lost.
+    pub(super) has_begun: bool,
+}
+
+impl StreamPosition {
+    pub(super) fn note(&mut self, decoder: &Decoder) {
+        if let Some(id) = decoder.last_id() {
+            self.last_id = Some(id.to_owned());
+        }
+        self.retry = decoder.retry().map(Duration::from_millis).or(self.retry);
+    }
+
+    pub(super) fn pause(&self) -> Duration {
+        self.retry.unwrap_or(Duration::from_secs(1)).clamp(Duration::from_millis(50), Duration::from_secs(30))
+    }
+}

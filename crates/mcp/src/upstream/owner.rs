@@ -1,0 +1,137 @@
+//! On whose behalf a connection is wanted, whom it belongs to, and whose a call on it is. Connections themselves are next door, in
+//! [`super::connection`]; the pool that has one for each key, in [`super::pool`].
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use portunus_core::{
+    ids::{ClientId, ServerName, UserId},
+    secret::SecretText,
+};
+
+use super::error::UpstreamError;
+use crate::{
+    client_capabilities::ClientCapabilities,
+    era::Era,
+    spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
+};
+
+/// On whose behalf a connection is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Holder {
+    pub user: UserId,
+    /// The application: the OAuth client.
+    pub client: ClientId,
+    /// The session of a legacy client. A modern client has none.
+    pub session: Option<String>,
+    /// What is declared to the server on the client's behalf.
+    pub client_capabilities: ClientCapabilities,
+    /// Of the person, for the variables of a child of their own.
+    pub person: Person,
+    /// Which of the client's connections: see [`ConnectionKey::lane`].
+    pub lane: u8,
+    /// The one that the client speaks.
+    pub era: Era,
+}
+
+/// What a server's configured variables may say of the person it works for.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Person {
+    /// The subject, as the identity provider calls the person.
+    pub subject: String,
+    /// The e-mail address, if the provider vouches for it.
+    pub email: Option<String>,
+}
+
+impl Person {
+    /// The variables of a child, with what they say of the person filled in. A value is a value: it reaches no shell, and what it says is
+    /// not looked at again. A person without an e-mail address gets no child that is told one: an empty one could mean anybody.
+    pub(super) fn fill_in(&self, env: &BTreeMap<String, EnvValue>) -> Result<BTreeMap<String, SecretText>, UpstreamError> {
+        let part = |part: &EnvPart| match part {
+            EnvPart::Text(text) => Some(text.expose().to_owned()),
+            EnvPart::Subject => Some(self.subject.clone()),
+            EnvPart::Email => self.email.clone(),
+        };
+        let fill = |(name, EnvValue(parts)): (&String, &EnvValue)| {
+            let text: Option<String> = parts.iter().map(part).collect();
+            let text = text.ok_or_else(|| UpstreamError::Spawn {
+                detail: format!(
+                    "`{name}` in `env` has ${{user.email}}, and the provider vouches for no e-mail address of this person"
+                ),
+            })?;
+            Ok((name.clone(), SecretText::new(text)))
+        };
+        env.iter().map(fill).collect()
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Person")
+    }
+}
+
+/// Which connection: the pool has one for each.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionKey {
+    pub server: ServerName,
+    pub owner: Owner,
+    /// What the server was told that its client can do.
+    pub client_capabilities: ClientCapabilities,
+    /// A modern client's calls that run side by side have a connection each, where a server's questions do not name their call. The first
+    /// one is 0, which is everything else's too.
+    pub lane: u8,
+    /// The era that its callers speak. A server that has both is met in this one: what it offers in one it need not have in the other (FB41).
+    pub era: Era,
+}
+
+impl ConnectionKey {
+    /// The connection that `holder` shares or owns.
+    ///
+    /// Most messages of a server do not name the call that they are about, so a connection belongs to one person and one client (threat 49).
+    /// Where that client can be asked anything it belongs to one of its sessions: a question that names no call is that session's. A
+    /// connection that everybody shares, on a transport where no message names its call, declares a client that can do nothing.
+    pub fn of(spec: &ServerSpec, holder: &Holder) -> Self {
+        let is_apart = spec.isolation == Isolation::Session || holder.client_capabilities.can_be_asked();
+        let owner = match (spec.isolation, &holder.session) {
+            (Isolation::Shared, _) => Owner::Everybody,
+            (_, Some(session)) if is_apart => Owner::Session(holder.user.clone(), holder.client.clone(), session.clone()),
+            _ => Owner::Client(holder.user.clone(), holder.client.clone()),
+        };
+        let is_shared = owner == Owner::Everybody;
+        let is_unnamed = is_shared && !matches!(spec.transport, Transport::Http { .. });
+        let client_capabilities = if is_unnamed { ClientCapabilities::default() } else { holder.client_capabilities.clone() };
+        let lane = if is_shared { 0 } else { holder.lane };
+        Self { server: spec.name.clone(), owner, client_capabilities, lane, era: spec.era_for(holder.era) }
+    }
+}
+
+/// Whom a connection belongs to. No owner but [`Owner::Everybody`] is ever more than one person and one client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    Everybody,
+    Client(UserId, ClientId),
+    /// One session of the client.
+    Session(UserId, ClientId, String),
+}
+
+impl Owner {
+    /// `None`: it is nobody's in particular.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::Everybody => None,
+            Self::Client(user, _) | Self::Session(user, ..) => Some(user),
+        }
+    }
+}
+
+/// Who speaks in a call: what a server says without naming a call goes to the one speaker it can be about, or to none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Speaker {
+    /// The gateway itself: its own requests are no call of a client's.
+    #[default]
+    Gateway,
+    /// A session of a legacy client.
+    Session(Arc<str>),
+    /// One request of a modern client: no two of them are the same speaker.
+    Request,
+}

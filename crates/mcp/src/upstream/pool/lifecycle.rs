@@ -1,0 +1,258 @@
+//! The life of a connection in the pool: one start at a time, backing off after failures (threat F5), watched to its end, closed when idle or to
+//! make room. The limits are next door, in [`super::room`]; what may be in one connection's place, in [`super::slot`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use portunus_core::ids::{ServerName, UserId};
+use tokio::{sync::OwnedMutexGuard, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    options::Options,
+    room::{self, NoRoom, Room, Rooms},
+    slot::{Phase, Place, Slot},
+};
+use crate::{
+    spec::{ServerSpec, Transport},
+    sync::locked,
+    upstream::{
+        connect,
+        connect_options::ConnectOptions,
+        connection::Connection,
+        error::UpstreamError,
+        http::HttpClient,
+        owner::{ConnectionKey, Person},
+        probe::Met,
+    },
+};
+
+/// How often the record of a session in use is prolonged: more often than any of them expires.
+const TOUCH_EVERY: Duration = Duration::from_secs(3600);
+/// After so many new slots the stale ones are looked for.
+const PURGE_EVERY: usize = 256;
+
+pub(super) struct Pool {
+    pub(super) specs: ArcSwap<Vec<Arc<ServerSpec>>>,
+    pub(super) http: HttpClient,
+    pub(super) options: Options,
+    pub(super) connect_options: ConnectOptions,
+    pub(super) slots: RwLock<HashMap<ConnectionKey, Slot>>,
+    pub(super) rooms: Rooms,
+    pub(super) stopping: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    /// Connections on their way out after a new configuration: their room is free soon.
+    pub(super) retiring: AtomicUsize,
+    /// What is known of each server's eras.
+    pub(super) met: Mutex<HashMap<ServerName, Met>>,
+}
+
+impl Pool {
+    pub(super) fn spec(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
+        self.specs.load().iter().find(|spec| spec.name == *server).cloned()
+    }
+
+    pub(super) fn read_slots<T>(&self, read: impl FnOnce(&HashMap<ConnectionKey, Slot>) -> T) -> T {
+        read(&self.slots.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn slot(&self, key: &ConnectionKey) -> Slot {
+        if let Some(slot) = self.read_slots(|slots| slots.get(key).cloned()) {
+            return slot;
+        }
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() % PURGE_EVERY == PURGE_EVERY - 1 {
+            slots.retain(|_, slot| match slot.try_lock() {
+                Ok(mut place) if place.is_stale(&self.options) => {
+                    place.phase = Phase::Gone;
+                    false
+                }
+                _ => true,
+            });
+        }
+        Arc::clone(slots.entry(key.clone()).or_default())
+    }
+
+    /// Takes the slot out of the pool, if it is still the one there. The caller holds its lock and empties it.
+    pub(super) fn remove(&self, key: &ConnectionKey, slot: &Slot) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        if slots.get(key).is_some_and(|held| Arc::ptr_eq(held, slot)) {
+            slots.remove(key);
+        }
+    }
+
+    pub(super) async fn start(
+        self: Arc<Self>,
+        spec: Arc<ServerSpec>,
+        key: ConnectionKey,
+        slot: Slot,
+        mut place: OwnedMutexGuard<Place>,
+        person: Person,
+    ) -> Result<Arc<Connection>, UpstreamError> {
+        let room = self.room(&key, &spec).await?;
+        let connecting = self.connect(&key, &spec, &person);
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            () = self.stopping.cancelled() => return Err(UpstreamError::closed("the gateway is stopping")),
+        };
+        match connected {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                tracing::debug!(server = %spec.name, revision = connection.info().protocol_version, "connected to a server");
+                place.phase = Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
+                drop(place);
+                let watch = Arc::clone(&self).watch(key, slot, Arc::clone(&connection), spec.idle_timeout, room);
+                self.tasks.spawn(watch);
+                Ok(connection)
+            }
+            Err(error) => {
+                tracing::warn!(server = %spec.name, %error, detail = error.detail(), "could not connect to a server");
+                place.failed(error.detail().map_or_else(|| error.to_string(), str::to_owned), &self.options);
+                Err(error)
+            }
+        }
+    }
+
+    /// A server that comes to grief over what it is asked first gets a second life, without that question.
+    async fn connect(&self, key: &ConnectionKey, spec: &ServerSpec, person: &Person) -> Result<Connection, UpstreamError> {
+        let connect = |order| connect::connect(key.clone(), spec, &self.http, &self.connect_options, order, person);
+        let note = |note: &dyn Fn(&mut Met)| note(locked(&self.met).entry(spec.name.clone()).or_default());
+        let met = locked(&self.met).get(&spec.name).copied().unwrap_or_default();
+        let order = met.order(key.era, spec.era);
+        let began = Instant::now();
+        let connected = connect(order).await;
+        let is_silent = began.elapsed() >= spec.connect_timeout;
+        let again = connected.as_ref().err().and_then(|error| order.again(error, is_silent));
+        let connected = match (connected, again) {
+            (Err(error), Some(again)) => {
+                tracing::debug!(server = %spec.name, %error, detail = error.detail(), "once more, with the other question alone");
+                connect(again).await
+            }
+            (connected, _) => connected,
+        };
+        match connected {
+            Ok(connection) => {
+                note(&|met| met.answered(order, connection.info().era));
+                Ok(connection)
+            }
+            Err(error) => {
+                if is_silent {
+                    note(&|met| met.kept_silent(order));
+                }
+                // No call was made on it yet.
+                Err(match error {
+                    UpstreamError::Closed { detail } => UpstreamError::Handshake { detail },
+                    error => error,
+                })
+            }
+        }
+    }
+
+    /// Room for one more, made by closing the longest idle one if there is none: of the person's own, when it is their share that is used up.
+    async fn room(&self, key: &ConnectionKey, spec: &ServerSpec) -> Result<Room, UpstreamError> {
+        let is_child = matches!(spec.transport, Transport::Stdio { .. });
+        let why = match self.room_after_retiring(key, is_child).await {
+            Ok(room) => return Ok(room),
+            Err(why) => why,
+        };
+        let whose = room::person(key).filter(|_| why != NoRoom::Pool);
+        if self.close_one_idle(is_child && why != NoRoom::ConnectionShare, whose).await {
+            // The room of the closed one is free as soon as its watcher has seen the end.
+            for _ in 0..100 {
+                if let Ok(room) = self.rooms.take(key, is_child) {
+                    return Ok(room);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        let Some(user) = whose.filter(|_| why == NoRoom::Share) else {
+            tracing::warn!(server = %spec.name, ?why, "no room for another connection: raise the limit or shorten the idle time");
+            return Err(UpstreamError::TooMany);
+        };
+        let limit = self.rooms.max_share();
+        tracing::warn!(server = %spec.name, %user, limit, "no room for another child of this person: limits.children_per_user");
+        Err(UpstreamError::ShareUsedUp { limit })
+    }
+
+    /// `whose` are the only ones that may be closed, if there is such a person.
+    async fn close_one_idle(&self, is_child: bool, whose: Option<&UserId>) -> bool {
+        let is_wanted = |key: &ConnectionKey| {
+            let spec = self.spec(&key.server);
+            let is_of_kind = !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }));
+            is_of_kind && whose.is_none_or(|user| room::person(key) == Some(user))
+        };
+        let oldest = self.read_slots(|slots| {
+            let idle = slots.iter().filter(|(key, _)| is_wanted(key)).filter_map(|(key, slot)| {
+                let place = slot.try_lock().ok()?;
+                let Phase::Live { connection, .. } = &place.phase else { return None };
+                Some((connection.idle_since()?, key.clone(), Arc::clone(slot)))
+            });
+            idle.min_by_key(|(since, ..)| *since)
+        });
+        let Some((_, key, slot)) = oldest else { return false };
+        let taken = {
+            let Ok(mut place) = slot.try_lock() else { return false };
+            self.remove(&key, &slot);
+            place.vacate()
+        };
+        if let Some(connection) = taken {
+            tracing::debug!(server = %key.server, "closed an idle connection to make room");
+            connection.close("closed to make room").await;
+        }
+        true
+    }
+
+    /// Stays with one connection until it ends.
+    async fn watch(self: Arc<Self>, key: ConnectionKey, slot: Slot, connection: Arc<Connection>, idle: Duration, room: Room) {
+        let since = Instant::now();
+        let mut touch_at = since + TOUCH_EVERY;
+        let idle = idle.max(Duration::from_millis(20));
+        loop {
+            let looked = Instant::now();
+            let idle_at = connection.idle_since().unwrap_or(looked) + idle;
+            tokio::select! {
+                () = connection.closed() => {
+                    let mut place = slot.lock().await;
+                    if place.holds(&connection) {
+                        let reason = connection.close_reason();
+                        tracing::warn!(server = %key.server, detail = reason.and_then(UpstreamError::detail), "a connection ended");
+                        place.ended(&connection, since.elapsed(), &self.options);
+                        // Before somebody else begins another session in this place, and writes that one down.
+                        connection.forget_record().await;
+                    }
+                    break;
+                }
+                () = self.stopping.cancelled() => {
+                    connection.hand_over("the gateway is stopping").await;
+                    break;
+                }
+                () = tokio::time::sleep_until(touch_at) => {
+                    touch_at = Instant::now() + TOUCH_EVERY;
+                    connection.touch_record().await;
+                }
+                () = tokio::time::sleep_until(idle_at) => {
+                    let mut place = slot.lock().await;
+                    if !place.holds(&connection) {
+                        // It left the pool: whoever took it out ends it.
+                        drop(place);
+                        connection.closed().await;
+                        break;
+                    }
+                    let idle_enough = connection.idle_since().is_some_and(|since| since.elapsed() >= idle);
+                    if idle_enough {
+                        tracing::debug!(server = %key.server, "closing an idle connection");
+                        self.remove(&key, &slot);
+                        place.vacate();
+                        break;
+                    }
+                }
+            }
+        }
+        connection.close("closed by the gateway").await;
+        drop(room);
+    }
+}

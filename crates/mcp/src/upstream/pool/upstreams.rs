@@ -1,0 +1,184 @@
+//! The pool as its users have it: which connection a holder gets, started on first use; what is closed, and when. How connections live in it is
+//! next door, in [`super::lifecycle`]; a new configuration of the servers, in [`super::retire`].
+
+use std::{
+    sync::{Arc, Mutex, RwLock, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use portunus_core::ids::{ServerName, UserId};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{lifecycle::Pool, options::Options, room::Rooms, slot::Next};
+use crate::{
+    child::Launcher,
+    spec::ServerSpec,
+    upstream::{
+        call::Call,
+        connect_options::ConnectOptions,
+        connection::Connection,
+        error::UpstreamError,
+        http::HttpClient,
+        owner::{ConnectionKey, Holder, Owner},
+    },
+    wire::{Outcome, Payload},
+};
+
+/// What is left of a shutdown's time for ending by force.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// All servers behind the gateway. Dropping it closes everything.
+pub struct Upstreams {
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Upstreams {
+    pub fn new(specs: Vec<ServerSpec>, http: HttpClient, options: Options) -> Self {
+        let tasks = TaskTracker::new();
+        let connect_options = ConnectOptions {
+            tasks: tasks.clone(),
+            on_request: Arc::clone(&options.on_request),
+            records: options.records.clone(),
+            launcher: Arc::default(),
+            max_message: options.max_message,
+            close_grace: options.close_grace,
+            hurry: CancellationToken::new(),
+            plain_headers: Arc::default(),
+        };
+        let pool = Pool {
+            specs: ArcSwap::from_pointee(specs.into_iter().map(Arc::new).collect()),
+            http,
+            connect_options,
+            slots: RwLock::default(),
+            rooms: Rooms::new(&options),
+            options,
+            stopping: CancellationToken::new(),
+            tasks,
+            retiring: AtomicUsize::new(0),
+            met: Mutex::default(),
+        };
+        Self { pool: Arc::new(pool) }
+    }
+
+    /// Children are started by `launcher` from now on. To be said once, before the first of them.
+    pub fn supervise(&self, launcher: Launcher) {
+        let _ = self.pool.connect_options.launcher.set(launcher);
+    }
+
+    /// The servers, in the order of the configuration.
+    pub fn specs(&self) -> Vec<Arc<ServerSpec>> {
+        self.pool.specs.load().to_vec()
+    }
+
+    /// The live connection that `holder` shares or owns, started if need be. Within a backoff the answer is an error at once.
+    pub async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Connection>, UpstreamError> {
+        loop {
+            if self.pool.stopping.is_cancelled() {
+                return Err(UpstreamError::closed("the gateway is stopping"));
+            }
+            let spec = self.pool.spec(server).ok_or(UpstreamError::NotFound)?;
+            let key = ConnectionKey::of(&spec, holder);
+            let slot = self.pool.slot(&key);
+            let mut place = Arc::clone(&slot).lock_owned().await;
+            // Configured anew while we waited: whoever did that looks for slots of what was before only once.
+            if !self.pool.spec(server).is_some_and(|now| Arc::ptr_eq(&now, &spec)) {
+                continue;
+            }
+            place.replace_spent().await;
+            match place.next(&self.pool.options)? {
+                Next::Use(connection) => return Ok(connection),
+                Next::LookAgain => {}
+                Next::Start => {
+                    // On a task of its own: a caller that goes away does not undo a start others wait for.
+                    let start = Arc::clone(&self.pool).start(spec, key, slot, place, holder.person.clone());
+                    let started = self.pool.tasks.spawn(start).await;
+                    return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
+                }
+            }
+        }
+    }
+
+    /// Gets the connection and asks. When the server has forgotten the session, which means that it did nothing, asks once more
+    /// on a new one.
+    pub async fn request(
+        &self,
+        server: &ServerName,
+        holder: &Holder,
+        method: &str,
+        params: Option<Payload>,
+        call: Call,
+    ) -> Result<Outcome, UpstreamError> {
+        let connection = self.connection(server, holder).await?;
+        match connection.request(method, params.clone(), call.clone()).await {
+            Err(UpstreamError::SessionExpired) => self.connection(server, holder).await?.request(method, params, call).await,
+            answer => answer,
+        }
+    }
+
+    /// The session is over: connections of its own are closed.
+    pub async fn close_session(&self, holder: &Holder) {
+        let Some(session) = holder.session.clone() else { return };
+        let owner = Owner::Session(holder.user.clone(), holder.client.clone(), session);
+        self.take_out(|key| key.owner == owner, async |connection| connection.close("the session ended").await).await;
+    }
+
+    /// The user is gone: connections that are the user's alone are closed; their sessions go on elsewhere if they can.
+    pub async fn close_user(&self, user: &UserId) {
+        let is_theirs = |key: &ConnectionKey| key.owner.user() == Some(user);
+        self.take_out(is_theirs, async |connection| connection.hand_over("the user went to another node").await).await;
+    }
+
+    /// The server runs at another node now: what everybody shares here is closed.
+    pub async fn close_shared(&self, server: &ServerName) {
+        let is_meant = |key: &ConnectionKey| key.owner == Owner::Everybody && key.server == *server;
+        self.take_out(is_meant, async |connection| connection.give_up().await).await;
+    }
+
+    /// The server, if it is one child for everybody.
+    pub(crate) fn find_shared_child(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
+        self.pool.spec(server).filter(|spec| spec.is_shared_child())
+    }
+
+    pub(crate) fn max_message(&self) -> usize {
+        self.pool.options.max_message
+    }
+
+    async fn take_out(&self, which: impl Fn(&ConnectionKey) -> bool, end: impl AsyncFn(&Connection)) {
+        let keys: Vec<_> = self.pool.read_slots(|slots| slots.keys().filter(|key| which(key)).cloned().collect());
+        let end = &end;
+        let closing = keys.into_iter().map(|key| async move {
+            let Some(slot) = self.pool.read_slots(|slots| slots.get(&key).cloned()) else { return };
+            let taken = {
+                let mut place = slot.lock().await;
+                self.pool.remove(&key, &slot);
+                place.vacate()
+            };
+            if let Some(connection) = taken {
+                end(&connection).await;
+            }
+        });
+        futures::future::join_all(closing).await;
+    }
+
+    /// Closes everything; returns when every child has ended, or when `deadline` has passed.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.pool.stopping.cancel();
+        self.pool.tasks.close();
+        let last_moment = LAST_MOMENT.min(deadline / 2);
+        if tokio::time::timeout(deadline.saturating_sub(last_moment), self.pool.tasks.wait()).await.is_err() {
+            tracing::warn!("some servers have not ended in time: killing them");
+            self.pool.connect_options.hurry.cancel();
+            let _ = tokio::time::timeout(last_moment, self.pool.tasks.wait()).await;
+        }
+        if let Some(launcher) = self.pool.connect_options.launcher.get() {
+            launcher.children.settle(last_moment).await;
+        }
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        self.pool.stopping.cancel();
+    }
+}
