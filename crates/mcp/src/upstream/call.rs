@@ -14,7 +14,10 @@ use super::{
     link::{Link, Outgoing},
     owner::Speaker,
 };
-use crate::wire::{self, Outcome, Payload, RequestId};
+use crate::wire::{
+    self, Outcome, Payload, RequestId,
+    protocol::{member, method, notification},
+};
 
 /// Progress may prolong a call to this many times its timeout.
 const PROLONGED: u32 = 20;
@@ -56,7 +59,7 @@ pub(super) async fn ask(
     let message = wire::request(&own, method, params.as_ref());
     let send = link.send(Outgoing { message, awaits: Some(id), headers: call.headers });
     tokio::pin!(send);
-    in_flight.cancellable = !matches!(method, "initialize" | "server/discover");
+    in_flight.cancellable = !matches!(method, method::INITIALIZE | method::SERVER_DISCOVER);
     let mut unsent = true;
     let timeout = call.timeout.unwrap_or(default_timeout);
     let started = Instant::now();
@@ -109,8 +112,8 @@ impl Drop for InFlight<'_> {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let params = wire::object(&[("requestId", &self.id.to_string())]);
-        let message = wire::notification("notifications/cancelled", Some(&params));
+        let params = wire::object(&[(member::REQUEST_ID, &self.id.to_string())]);
+        let message = wire::notification(notification::CANCELLED, Some(&params));
         let link = Arc::clone(self.link);
         runtime.spawn(async move {
             let _ = tokio::time::timeout(CANCEL_NOTICE, link.send(Outgoing::aside(message))).await;

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     era::Era,
     spec::{ServerSpec, Transport},
+    wire::protocol::method,
 };
 
 /// Each process that has a session numbers its requests from a range of its own; all of them are numbers that every JSON parser knows.
@@ -73,7 +74,7 @@ async fn resume(
     let patience = STILL_THERE.min(spec.connect_timeout);
     let call = Call { timeout: Some(patience), ..Call::default() };
     // An error of JSON-RPC is an answer: the session is there.
-    if let Err(error) = ask(&inbox, &link, "ping", None, call, patience).await {
+    if let Err(error) = ask(&inbox, &link, method::PING, None, call, patience).await {
         tracing::debug!(server = %key.server, %error, detail = error.detail(), "a session with a server does not go on");
         inbox.close(&error);
         return None;

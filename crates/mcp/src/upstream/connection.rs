@@ -23,7 +23,7 @@ use super::{
 use crate::{
     era::Era,
     sync::locked,
-    wire::{self, Outcome, Payload},
+    wire::{self, Outcome, Payload, protocol::method},
 };
 
 pub struct Connection {
@@ -59,9 +59,9 @@ impl Connection {
         let Some(listening) = &self.listening else {
             return ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await;
         };
-        if let "resources/subscribe" | "resources/unsubscribe" = method {
+        if let method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE = method {
             let uri = params.as_ref().map(wire::params_head).transpose()?.and_then(|head| head.uri).unwrap_or_default();
-            return listening.subscribe(uri, method == "resources/subscribe", self.request_timeout).await;
+            return listening.subscribe(uri, method == method::RESOURCES_SUBSCRIBE, self.request_timeout).await;
         }
         let is_whole = match &params {
             Some(params) => wire::meta_of(params)?.protocol_version.is_some(),

@@ -14,7 +14,10 @@ use super::{
 use crate::{
     client_capabilities::ClientCapabilities,
     era,
-    wire::{self, Outcome, Payload},
+    wire::{
+        self, Outcome, Payload,
+        protocol::{error_member, member, method, notification},
+    },
 };
 
 /// The handshake. A server that refuses our newest revision is offered what it says it has, or else the older ones (FB35).
@@ -41,7 +44,7 @@ pub(super) async fn greet(
     };
     let info = ServerInfo::of_initialize(result)?;
     link.initialized(&info.protocol_version);
-    link.send(Outgoing::aside(wire::notification("notifications/initialized", None))).await?;
+    link.send(Outgoing::aside(wire::notification(notification::INITIALIZED, None))).await?;
     link.listens().await;
     Ok(info)
 }
@@ -54,12 +57,12 @@ async fn initialize(
     timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
     let params = wire::object(&[
-        ("protocolVersion", &wire::quote(revision)),
-        ("capabilities", client_capabilities.capabilities().as_str()),
-        ("clientInfo", &modern::client_info()),
+        (member::PROTOCOL_VERSION, &wire::quote(revision)),
+        (member::CAPABILITIES, client_capabilities.capabilities().as_str()),
+        (member::CLIENT_INFO, &modern::client_info()),
     ]);
     let call = Call { timeout: Some(timeout), ..Call::default() };
-    match ask(inbox, link, "initialize", Some(params), call, timeout).await {
+    match ask(inbox, link, method::INITIALIZE, Some(params), call, timeout).await {
         Err(UpstreamError::Timeout) => Err(UpstreamError::handshake("no answer to initialize in time")),
         answered => answered,
     }
@@ -69,15 +72,15 @@ async fn initialize(
 /// error says it does not have.
 fn may_want_another(error: &Payload, left: &mut Vec<&str>) -> bool {
     let said: serde_json::Value = error.read().unwrap_or_default();
-    let supported: Vec<&str> = ["supported", "supportedVersions", "supportedProtocolVersions"]
+    let supported: Vec<&str> = [error_member::SUPPORTED, member::SUPPORTED_VERSIONS, "supportedProtocolVersions"]
         .iter()
-        .flat_map(|name| said["data"][*name].as_array().into_iter().flatten())
+        .flat_map(|name| said[error_member::DATA][*name].as_array().into_iter().flatten())
         .filter_map(|revision| revision.as_str())
         .collect();
     if !supported.is_empty() {
         left.retain(|revision| supported.contains(revision));
         return !left.is_empty();
     }
-    let words = said["message"].as_str().unwrap_or_default().to_ascii_lowercase();
+    let words = said[error_member::MESSAGE].as_str().unwrap_or_default().to_ascii_lowercase();
     ["version", "revision"].iter().any(|word| words.contains(word))
 }

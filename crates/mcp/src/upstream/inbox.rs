@@ -27,7 +27,10 @@ use super::{
 };
 use crate::{
     sync::locked,
-    wire::{self, Message, Notification, Outcome, Payload, Request, RequestId, Response},
+    wire::{
+        self, Message, Notification, Outcome, Payload, Request, RequestId, Response,
+        protocol::{member, method, notification},
+    },
 };
 
 /// How many calls may be in flight on one connection.
@@ -221,7 +224,7 @@ impl Inbox {
             Ok(Message::Response(response)) => self.answer(response),
             Ok(Message::Notification(notification)) => self.notice(notification, call),
             Ok(Message::Request(request)) => {
-                let asked = if request.method == "ping" { Asked::NoCall } else { self.find_asked(call) };
+                let asked = if request.method == method::PING { Asked::NoCall } else { self.find_asked(call) };
                 self.ask(Ask::Request(request, asked));
             }
             // A line of a log may be JSON, with an `id` too (FB32).
@@ -258,8 +261,8 @@ impl Inbox {
 
     fn notice(&self, Notification { method, params }: Notification, call: Option<u64>) {
         match method.as_str() {
-            "notifications/progress" => self.progress(params),
-            "notifications/cancelled" => {
+            notification::PROGRESS => self.progress(params),
+            notification::CANCELLED => {
                 let id = params.and_then(|params| wire::params_head(&params).ok()).and_then(|head| head.request_id);
                 if let Some(id) = id {
                     self.ask(Ask::Cancelled(id));
@@ -277,7 +280,7 @@ impl Inbox {
 
     /// A direct client hears it too: its streams are apart, and it waits for none of them (FB85).
     fn tell_late(&self, session: Arc<str>, own: &RequestId, params: &Payload) {
-        if let Ok(params) = wire::replace_member(params, &["progressToken"], own.payload()) {
+        if let Ok(params) = wire::replace_member(params, &[member::PROGRESS_TOKEN], own.payload()) {
             // Nobody listening is fine.
             let _ = self.events.send(Event::LateProgress { session, params });
         }
@@ -308,10 +311,10 @@ impl Inbox {
             Some(None) if is_one_sessions => Hearer::Connection,
             Some(None) => Hearer::Nobody,
             // It names the task that it is about.
-            None if method == "notifications/tasks/status" => Hearer::Connection,
+            None if method == notification::TASKS_STATUS => Hearer::Connection,
             None => match calls.subject(&self.key.owner) {
                 // Of what is no log message, the one session has always heard beside its calls.
-                Subject::Call(_) if is_one_sessions && method != "notifications/message" => Hearer::Connection,
+                Subject::Call(_) if is_one_sessions && method != notification::MESSAGE => Hearer::Connection,
                 Subject::Call(call) => call.call_events.clone().map_or(Hearer::Connection, Hearer::Call),
                 Subject::NoCall => Hearer::Connection,
                 Subject::Uncertain => Hearer::Nobody,
@@ -443,12 +446,12 @@ enum Hearer {
 fn is_of_all(method: &str) -> bool {
     matches!(
         method,
-        "notifications/tools/list_changed"
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed"
-            | "notifications/resources/updated"
-            | "notifications/subscriptions/acknowledged"
-            | "notifications/tasks"
+        notification::TOOLS_LIST_CHANGED
+            | notification::PROMPTS_LIST_CHANGED
+            | notification::RESOURCES_LIST_CHANGED
+            | notification::RESOURCES_UPDATED
+            | notification::SUBSCRIPTIONS_ACKNOWLEDGED
+            | notification::TASKS
     )
 }
 

@@ -16,7 +16,12 @@ use super::{
     rpc_error::RpcError,
     server_info::ServerInfo,
 };
-use crate::wire::{self, Outcome, Payload, capabilities, code};
+use crate::{
+    wire::{
+        self, Outcome, Payload, capabilities, code,
+        protocol::{capability, filter, member, method, notification},
+    },
+};
 
 /// How long the acknowledgement may take.
 const ACKNOWLEDGED: Duration = Duration::from_secs(10);
@@ -24,14 +29,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// As good as for ever.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Members of the filter.
-const RESOURCES: &str = "resourceSubscriptions";
-const TASKS: &str = "taskIds";
 /// The lists that may change: capability, member of the filter, notification.
 const LISTS: [(&str, &str, &str); 3] = [
-    ("tools", "toolsListChanged", "notifications/tools/list_changed"),
-    ("prompts", "promptsListChanged", "notifications/prompts/list_changed"),
-    ("resources", "resourcesListChanged", "notifications/resources/list_changed"),
+    (capability::TOOLS, filter::TOOLS_LIST_CHANGED, notification::TOOLS_LIST_CHANGED),
+    (capability::PROMPTS, filter::PROMPTS_LIST_CHANGED, notification::PROMPTS_LIST_CHANGED),
+    (capability::RESOURCES, filter::RESOURCES_LIST_CHANGED, notification::RESOURCES_LIST_CHANGED),
 ];
 
 /// What a server can be asked to tell of, besides its lists.
@@ -67,7 +69,9 @@ pub(super) struct Listening {
 impl Listening {
     /// Listens until the connection closes.
     pub(super) fn start(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, info: &ServerInfo) -> Self {
-        let lists = LISTS.iter().filter(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, "listChanged"));
+        let lists = LISTS
+            .iter()
+            .filter(|(capability, ..)| capabilities::has_flag(&info.capabilities, capability, capability::LIST_CHANGED));
         let (wanted, on_wanted) = watch::channel(Wanted::default());
         let (on_settled, settled) = watch::channel(Settled::default());
         let listener =
@@ -191,28 +195,28 @@ impl Listener {
     }
 
     fn open(&self, subjects: &BTreeSet<Subject>) -> Stream {
-        let mut filter: Map<String, Value> =
+        let mut wanted: Map<String, Value> =
             self.lists.iter().map(|(_, member, _)| ((*member).to_owned(), json!(true))).collect();
         for subject in subjects {
             let (member, name) = match subject {
-                Subject::Resource(uri) => (RESOURCES, uri),
-                Subject::Task(id) => (TASKS, id),
+                Subject::Resource(uri) => (filter::RESOURCE_SUBSCRIPTIONS, uri),
+                Subject::Task(id) => (filter::TASK_IDS, id),
                 Subject::List(member) => {
-                    filter.insert((*member).to_owned(), json!(true));
+                    wanted.insert((*member).to_owned(), json!(true));
                     continue;
                 }
             };
-            if let Some(names) = filter.entry(member).or_insert_with(|| json!([])).as_array_mut() {
+            if let Some(names) = wanted.entry(member).or_insert_with(|| json!([])).as_array_mut() {
                 names.push(name.as_str().into());
             }
         }
-        let params = Payload::from_value(&json!({ "notifications": filter }));
+        let params = Payload::from_value(&json!({ (member::NOTIFICATIONS): wanted }));
         let (inbox, link) = (Arc::clone(&self.inbox), Arc::clone(&self.link));
         AbortOnDropHandle::new(tokio::spawn(async move {
             let params = modern::own_params(Some(&params), &inbox.key.client_capabilities.capabilities())?;
-            let headers = modern::headers("subscriptions/listen", Some(&params))?;
+            let headers = modern::headers(method::SUBSCRIPTIONS_LISTEN, Some(&params))?;
             let call = Call { timeout: Some(FOREVER), headers, ..Call::default() };
-            ask(&inbox, &link, "subscriptions/listen", Some(params), call, FOREVER).await
+            ask(&inbox, &link, method::SUBSCRIPTIONS_LISTEN, Some(params), call, FOREVER).await
         }))
     }
 }
@@ -221,14 +225,17 @@ impl Listener {
 async fn acknowledged(events: &mut broadcast::Receiver<Event>) -> BTreeSet<Subject> {
     loop {
         match events.recv().await {
-            Ok(Event::Notification { method, params }) if method == "notifications/subscriptions/acknowledged" => {
+            Ok(Event::Notification { method, params }) if method == notification::SUBSCRIPTIONS_ACKNOWLEDGED => {
                 let agreed: Value = params.and_then(|params| params.read().ok()).unwrap_or_default();
                 let names = |member: &str| {
-                    let names = agreed["notifications"][member].as_array().cloned().unwrap_or_default();
+                    let names = agreed[member::NOTIFICATIONS][member].as_array().cloned().unwrap_or_default();
                     names.into_iter().filter_map(|name| name.as_str().map(str::to_owned))
                 };
-                let lists = LISTS.iter().map(|(_, member, _)| *member).filter(|member| agreed["notifications"][*member] == true);
-                let subjects = names(RESOURCES).map(Subject::Resource).chain(names(TASKS).map(Subject::Task));
+                let lists =
+                    LISTS.iter().map(|(_, member, _)| *member).filter(|member| agreed[member::NOTIFICATIONS][*member] == true);
+                let subjects = names(filter::RESOURCE_SUBSCRIPTIONS)
+                    .map(Subject::Resource)
+                    .chain(names(filter::TASK_IDS).map(Subject::Task));
                 return subjects.chain(lists.map(Subject::List)).collect();
             }
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}

@@ -1,16 +1,15 @@
 //! Requests to servers of the modern era: what each must carry (MCP 2026-07-28, basic, `_meta`; Streamable HTTP, "Request Metadata").
 //! How the era is found out is next door in [`super::probe`].
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
 use crate::{
     era, header_params,
-    wire::{self, Payload, WireError, meta},
+    wire::{
+        self, Payload, WireError, meta,
+        protocol::{header_name, member, method},
+    },
 };
-
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// Who the gateway says it is.
 pub(crate) fn client_info() -> String {
@@ -30,18 +29,18 @@ pub(super) fn own_params(params: Option<&Payload>, capabilities: &Payload) -> Re
 /// The headers that every request has, and those of `method`'s parameters.
 pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMap, WireError> {
     let mut headers = HeaderMap::new();
-    headers.insert(VERSION, HeaderValue::from_static(era::MODERN));
-    headers.insert(METHOD, header_params::encode(method));
+    headers.insert(header_name::PROTOCOL_VERSION, HeaderValue::from_static(era::MODERN));
+    headers.insert(header_name::METHOD, header_params::encode(method));
     let head = params.map(|params| wire::head_of(method, params)).transpose()?.unwrap_or_default();
     let name = match method {
-        "tools/call" | "prompts/get" => head.name,
-        "resources/read" => head.uri,
+        method::TOOLS_CALL | method::PROMPTS_GET => head.name,
+        method::RESOURCES_READ => head.uri,
         // The tasks extension names its tasks there.
-        "tasks/get" | "tasks/update" | "tasks/cancel" => params.and_then(task_id),
+        method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL => params.and_then(task_id),
         _ => None,
     };
     if let Some(name) = name {
-        headers.insert(NAME, header_params::encode(&name));
+        headers.insert(header_name::NAME, header_params::encode(&name));
     }
     Ok(headers)
 }
@@ -49,5 +48,5 @@ pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMa
 /// `taskId` of the tasks extension's requests.
 fn task_id(params: &Payload) -> Option<String> {
     let members = wire::members(params).ok()?;
-    members.into_iter().find(|(key, _)| key == "taskId").and_then(|(_, value)| value.read().ok())
+    members.into_iter().find(|(key, _)| key == member::TASK_ID).and_then(|(_, value)| value.read().ok())
 }

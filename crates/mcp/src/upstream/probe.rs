@@ -18,7 +18,10 @@ use super::{
 use crate::{
     client_capabilities::ClientCapabilities,
     era::{self, Era},
-    wire::{Outcome, Payload, code},
+    wire::{
+        Outcome, Payload, code,
+        protocol::{error_member, method},
+    },
 };
 
 /// How long `server/discover` alone is waited for.
@@ -176,9 +179,9 @@ async fn discover(
     timeout: Duration,
 ) -> Result<Answer, UpstreamError> {
     let params = modern::own_params(None, &client_capabilities.capabilities())?;
-    let headers = modern::headers("server/discover", Some(&params))?;
+    let headers = modern::headers(method::SERVER_DISCOVER, Some(&params))?;
     let call = Call { timeout: Some(timeout), headers, ..Call::default() };
-    match ask(inbox, link, "server/discover", Some(params), call, timeout).await {
+    match ask(inbox, link, method::SERVER_DISCOVER, Some(params), call, timeout).await {
         Ok(Outcome::Result(result)) => Ok(match ServerInfo::of_discover(&result) {
             Some(info) => Answer::Here(info),
             // Something else that answers everything.
@@ -197,9 +200,9 @@ fn not_modern(answer: &str) -> Answer {
 /// A modern server says which revisions it has; one that has legacy ones too is greeted.
 fn refusal(error: &Payload) -> Result<Answer, UpstreamError> {
     let found: serde_json::Value = error.read().unwrap_or_default();
-    match found["code"].as_i64() {
+    match found[error_member::CODE].as_i64() {
         Some(code::UNSUPPORTED_PROTOCOL_VERSION) => {
-            let supported = found["data"]["supported"].as_array();
+            let supported = found[error_member::DATA][error_member::SUPPORTED].as_array();
             let has_legacy = supported.into_iter().flatten().filter_map(|revision| revision.as_str()).any(era::is_legacy);
             if has_legacy {
                 return Ok(not_modern(error.as_str()));

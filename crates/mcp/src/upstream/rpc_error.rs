@@ -1,6 +1,6 @@
 //! A JSON-RPC error that a server is answered with: one of the gateway's own, or a client's as it came.
 
-use crate::wire::{self, Payload, RequestId};
+use crate::wire::{self, Payload, RequestId, protocol::error_member};
 
 /// A JSON-RPC error to answer with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +31,9 @@ impl RpcError {
         read.whole = error.as_str().starts_with('{').then(|| error.clone());
         for (key, value) in wire::members(error).unwrap_or_default() {
             match &*key {
-                "code" => read.code = value.read().unwrap_or(read.code),
-                "message" => read.message = value.read().unwrap_or(read.message),
-                "data" => read.data = Some(value),
+                error_member::CODE => read.code = value.read().unwrap_or(read.code),
+                error_member::MESSAGE => read.message = value.read().unwrap_or(read.message),
+                error_member::DATA => read.data = Some(value),
                 _ => {}
             }
         }
@@ -45,10 +45,7 @@ impl RpcError {
         if let Some(whole) = &self.whole {
             return whole.clone();
         }
-        let (code, message) = (self.code.to_string(), wire::quote(&self.message));
-        let mut members = vec![("code", &*code), ("message", &*message)];
-        members.extend(self.data.as_ref().map(|data| ("data", data.as_str())));
-        wire::object(&members)
+        wire::error_object(self.code, &self.message, self.data.as_ref())
     }
 
     pub(super) fn write(&self, id: &RequestId) -> bytes::Bytes {

@@ -4,7 +4,7 @@
 use super::error::{UpstreamError, excerpt};
 use crate::{
     era::{self, Era},
-    wire::{self, Payload, WireError, meta},
+    wire::{self, Payload, WireError, meta, protocol::member},
 };
 
 /// What the server said of itself, in the handshake or when it was discovered.
@@ -48,8 +48,8 @@ impl ServerInfo {
         let (mut capabilities, mut server_info) = (None, None);
         for (key, value) in wire::members(&raw).map_err(bad)? {
             match &*key {
-                "capabilities" => capabilities = Some(value),
-                "serverInfo" => server_info = Some(value),
+                member::CAPABILITIES => capabilities = Some(value),
+                member::SERVER_INFO => server_info = Some(value),
                 _ => {}
             }
         }
@@ -80,10 +80,10 @@ impl ServerInfo {
         let mut supported: Vec<String> = Vec::new();
         for (key, value) in wire::members(raw).ok()? {
             match &*key {
-                "supportedVersions" => supported = value.read().ok()?,
-                "capabilities" if value.as_str().starts_with('{') => info.capabilities = value,
-                "instructions" => info.instructions = value.read().ok(),
-                "_meta" => {
+                member::SUPPORTED_VERSIONS => supported = value.read().ok()?,
+                member::CAPABILITIES if value.as_str().starts_with('{') => info.capabilities = value,
+                member::INSTRUCTIONS => info.instructions = value.read().ok(),
+                member::META => {
                     let own = wire::members(&value).ok()?.into_iter().find(|(key, _)| key == meta::SERVER_INFO);
                     info.server_info =
                         own.map(|(_, own)| own).filter(|own| own.as_str().starts_with('{')).unwrap_or(info.server_info);

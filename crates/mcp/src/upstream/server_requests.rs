@@ -18,7 +18,7 @@ use super::{
     owner::ConnectionKey,
     rpc_error::RpcError,
 };
-use crate::wire::{self, Payload, Request, RequestId, code};
+use crate::wire::{self, Payload, Request, RequestId, code, protocol::method};
 
 /// How many questions of one server may be open on a connection.
 const MAX_OPEN: usize = 64;
@@ -74,7 +74,7 @@ pub(super) async fn serve(
                     tracing::warn!(server = %inbox.key.server, method = request.method, "dropped a request of the server: it takes no answers");
                 }
                 Some(Ask::Request(request, asked)) => {
-                    let is_question = request.method != "ping" && !matches!(asked, Asked::Nobody(_));
+                    let is_question = request.method != method::PING && !matches!(asked, Asked::Nobody(_));
                     let asked = if is_question && open.len() >= MAX_OPEN { Asked::Nobody(TOO_MANY) } else { asked };
                     let (id, is_open) = (request.id.clone(), is_question && !matches!(asked, Asked::Nobody(_)));
                     let task = working.spawn(answer(request, asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
@@ -96,7 +96,7 @@ async fn answer(
 ) -> RequestId {
     let Request { id, method, params } = request;
     let outcome = match (method.as_str(), asked) {
-        ("ping", _) => Ok(wire::object(&[])),
+        (method::PING, _) => Ok(wire::object(&[])),
         (_, Asked::Caller(asking)) => ask_client(&asking, &inbox.key.server, method.clone(), params).await,
         (_, Asked::NoCall) => handler.handle(&inbox.key, &method, params).await,
         (_, Asked::Nobody(why)) => {

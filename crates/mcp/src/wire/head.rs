@@ -7,7 +7,7 @@ use super::{
     error::WireError,
     members::{raw_members, refuse_odd_key, slice},
     payload::{Payload, RequestId},
-    protocol::meta,
+    protocol::{member, meta, method},
 };
 
 /// What the gateway reads of `params`. A member that is absent or null is `None`.
@@ -64,45 +64,45 @@ pub struct Reference {
 }
 
 const PARAMS: [&str; 12] = [
-    "name",
-    "uri",
-    "taskId",
-    "cursor",
-    "ref",
-    "protocolVersion",
-    "level",
-    "requestId",
-    "progressToken",
-    "requestState",
-    "inputResponses",
-    "_meta",
+    member::NAME,
+    member::URI,
+    member::TASK_ID,
+    member::CURSOR,
+    member::REF,
+    member::PROTOCOL_VERSION,
+    member::LEVEL,
+    member::REQUEST_ID,
+    member::PROGRESS_TOKEN,
+    member::REQUEST_STATE,
+    member::INPUT_RESPONSES,
+    member::META,
 ];
 /// The methods whose parameters we read more of than `_meta`.
 const METHODS: [&str; 14] = [
-    "initialize",
-    "server/discover",
-    "subscriptions/listen",
-    "logging/setLevel",
-    "completion/complete",
-    "tools/list",
-    "tools/call",
-    "prompts/list",
-    "prompts/get",
-    "resources/list",
-    "resources/templates/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/unsubscribe",
+    method::INITIALIZE,
+    method::SERVER_DISCOVER,
+    method::SUBSCRIPTIONS_LISTEN,
+    method::LOGGING_SET_LEVEL,
+    method::COMPLETION_COMPLETE,
+    method::TOOLS_LIST,
+    method::TOOLS_CALL,
+    method::PROMPTS_LIST,
+    method::PROMPTS_GET,
+    method::RESOURCES_LIST,
+    method::RESOURCES_TEMPLATES_LIST,
+    method::RESOURCES_READ,
+    method::RESOURCES_SUBSCRIBE,
+    method::RESOURCES_UNSUBSCRIBE,
 ];
 const META: [&str; 6] = [
-    "progressToken",
+    member::PROGRESS_TOKEN,
     meta::PROTOCOL_VERSION,
     meta::CLIENT_INFO,
     meta::CLIENT_CAPABILITIES,
     meta::LOG_LEVEL,
     meta::SUBSCRIPTION_ID,
 ];
-const REFERENCE: [&str; 3] = ["type", "name", "uri"];
+const REFERENCE: [&str; 3] = [member::TYPE, member::NAME, member::URI];
 
 /// Reads the head of an object of parameters. A key twice, a known key in another case or a member of another type is refused.
 pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
@@ -110,18 +110,18 @@ pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
     let mut head = ParamsHead::default();
     for (key, raw) in present(text)? {
         match &*key {
-            "name" => head.name = Some(string("name", raw)?),
-            "uri" => head.uri = Some(string("uri", raw)?),
-            "taskId" => head.task_id = Some(string("taskId", raw)?),
-            "cursor" => head.cursor = Some(opaque("cursor", raw)?),
-            "protocolVersion" => head.protocol_version = Some(string("protocolVersion", raw)?),
-            "level" => head.level = Some(string("level", raw)?),
-            "requestId" => head.request_id = Some(token("requestId", text, raw)?),
-            "progressToken" => head.progress_token = Some(token("progressToken", text, raw)?),
-            "ref" => head.reference = Some(reference(raw)?),
-            "requestState" => head.request_state = Some(opaque("requestState", raw)?),
-            "inputResponses" => head.input_responses = Some(object("inputResponses", text, raw)?),
-            "_meta" => head.meta = read_meta(&slice(text, raw))?,
+            member::NAME => head.name = Some(string(member::NAME, raw)?),
+            member::URI => head.uri = Some(string(member::URI, raw)?),
+            member::TASK_ID => head.task_id = Some(string(member::TASK_ID, raw)?),
+            member::CURSOR => head.cursor = Some(opaque(member::CURSOR, raw)?),
+            member::PROTOCOL_VERSION => head.protocol_version = Some(string(member::PROTOCOL_VERSION, raw)?),
+            member::LEVEL => head.level = Some(string(member::LEVEL, raw)?),
+            member::REQUEST_ID => head.request_id = Some(token(member::REQUEST_ID, text, raw)?),
+            member::PROGRESS_TOKEN => head.progress_token = Some(token(member::PROGRESS_TOKEN, text, raw)?),
+            member::REF => head.reference = Some(reference(raw)?),
+            member::REQUEST_STATE => head.request_state = Some(opaque(member::REQUEST_STATE, raw)?),
+            member::INPUT_RESPONSES => head.input_responses = Some(object(member::INPUT_RESPONSES, text, raw)?),
+            member::META => head.meta = read_meta(&slice(text, raw))?,
             other => refuse_odd_key(other, &PARAMS)?,
         }
     }
@@ -138,10 +138,10 @@ pub fn head_of(method: &str, params: &Payload) -> Result<ParamsHead, WireError> 
     let mut head = ParamsHead::default();
     for (key, raw) in present(text)? {
         match &*key {
-            "requestState" => head.request_state = opaque("requestState", raw).ok(),
-            "inputResponses" => head.input_responses = object("inputResponses", text, raw).ok(),
-            "_meta" => head.meta = read_meta(&slice(text, raw))?,
-            other => refuse_odd_key(other, &["_meta"])?,
+            member::REQUEST_STATE => head.request_state = opaque(member::REQUEST_STATE, raw).ok(),
+            member::INPUT_RESPONSES => head.input_responses = object(member::INPUT_RESPONSES, text, raw).ok(),
+            member::META => head.meta = read_meta(&slice(text, raw))?,
+            other => refuse_odd_key(other, &[member::META])?,
         }
     }
     Ok(head)
@@ -153,8 +153,8 @@ pub fn meta_of(params: &Payload) -> Result<Meta, WireError> {
     let mut found = Meta::default();
     for (key, raw) in present(text)? {
         match &*key {
-            "_meta" => found = read_meta(&slice(text, raw))?,
-            other => refuse_odd_key(other, &["_meta"])?,
+            member::META => found = read_meta(&slice(text, raw))?,
+            other => refuse_odd_key(other, &[member::META])?,
         }
     }
     Ok(found)
@@ -164,16 +164,16 @@ pub fn meta_of(params: &Payload) -> Result<Meta, WireError> {
 pub fn progress_token(params: &Payload) -> Result<Option<RequestId>, WireError> {
     let text = params.as_bytes();
     // A key is either spelt out or has an escape in it.
-    let may_have_meta = text.contains(&b'\\') || text.windows(5).any(|part| part == b"_meta");
+    let may_have_meta = text.contains(&b'\\') || text.windows(member::META.len()).any(|part| part == member::META.as_bytes());
     if may_have_meta { Ok(meta_of(params)?.progress_token) } else { Ok(None) }
 }
 
 fn read_meta(whole: &Payload) -> Result<Meta, WireError> {
     let text = whole.as_bytes();
     let mut found = Meta::default();
-    for (key, raw) in present(text).map_err(|e| not_an_object(e, "_meta"))? {
+    for (key, raw) in present(text).map_err(|e| not_an_object(e, member::META))? {
         match &*key {
-            "progressToken" => found.progress_token = Some(token("_meta.progressToken", text, raw)?),
+            member::PROGRESS_TOKEN => found.progress_token = Some(token("_meta.progressToken", text, raw)?),
             meta::PROTOCOL_VERSION => found.protocol_version = Some(string(meta::PROTOCOL_VERSION, raw)?),
             meta::CLIENT_INFO => found.client_info = Some(object(meta::CLIENT_INFO, text, raw)?),
             meta::CLIENT_CAPABILITIES => found.client_capabilities = Some(object(meta::CLIENT_CAPABILITIES, text, raw)?),
@@ -187,11 +187,11 @@ fn read_meta(whole: &Payload) -> Result<Meta, WireError> {
 
 fn reference(raw: &RawValue) -> Result<Reference, WireError> {
     let mut reference = Reference::default();
-    for (key, raw) in present(raw.get().as_bytes()).map_err(|e| not_an_object(e, "ref"))? {
+    for (key, raw) in present(raw.get().as_bytes()).map_err(|e| not_an_object(e, member::REF))? {
         match &*key {
-            "type" => reference.kind = Some(string("ref.type", raw)?),
-            "name" => reference.name = Some(string("ref.name", raw)?),
-            "uri" => reference.uri = Some(string("ref.uri", raw)?),
+            member::TYPE => reference.kind = Some(string("ref.type", raw)?),
+            member::NAME => reference.name = Some(string("ref.name", raw)?),
+            member::URI => reference.uri = Some(string("ref.uri", raw)?),
             other => refuse_odd_key(other, &REFERENCE)?,
         }
     }

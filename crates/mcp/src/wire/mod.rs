@@ -26,6 +26,7 @@ pub(crate) use payload::id_as_u64;
 pub use payload::{Payload, RequestId};
 pub use protocol::{code, meta};
 pub use splice::{replace_member, replace_name, replace_progress_token, with_members, with_meta, without_members, without_meta};
+pub(crate) use write::error_object;
 pub use write::{error, error_raw, notification, object, quote, request, result};
 
 #[cfg(test)]

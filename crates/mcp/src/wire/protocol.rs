@@ -1,4 +1,145 @@
-//! The words of the protocol, each spelt here and nowhere else. What the messages made of them look like is next door, in [`super::message`].
+//! The words of the protocol, each spelt here and nowhere else: methods, notifications, headers, members, error codes. The members that every
+//! message of JSON-RPC has are next door, in [`super::parse`] and [`super::write`].
+
+/// Methods of requests.
+pub mod method {
+    pub const INITIALIZE: &str = "initialize";
+    pub const PING: &str = "ping";
+    pub const COMPLETION_COMPLETE: &str = "completion/complete";
+    pub const LOGGING_SET_LEVEL: &str = "logging/setLevel";
+    pub const PROMPTS_GET: &str = "prompts/get";
+    pub const PROMPTS_LIST: &str = "prompts/list";
+    pub const RESOURCES_LIST: &str = "resources/list";
+    pub const RESOURCES_READ: &str = "resources/read";
+    pub const RESOURCES_SUBSCRIBE: &str = "resources/subscribe";
+    pub const RESOURCES_TEMPLATES_LIST: &str = "resources/templates/list";
+    pub const RESOURCES_UNSUBSCRIBE: &str = "resources/unsubscribe";
+    pub const TOOLS_CALL: &str = "tools/call";
+    pub const TOOLS_LIST: &str = "tools/list";
+    /// Revision 2026-07-28 on.
+    pub const SERVER_DISCOVER: &str = "server/discover";
+    /// Revision 2026-07-28 on.
+    pub const SUBSCRIPTIONS_LISTEN: &str = "subscriptions/listen";
+    pub const TASKS_CANCEL: &str = "tasks/cancel";
+    pub const TASKS_GET: &str = "tasks/get";
+    /// Of the core of revision 2025-11-25 alone.
+    pub const TASKS_LIST: &str = "tasks/list";
+    /// Of the core of revision 2025-11-25 alone.
+    pub const TASKS_RESULT: &str = "tasks/result";
+    /// Of the extension [`extension::TASKS`](super::extension::TASKS) alone.
+    pub const TASKS_UPDATE: &str = "tasks/update";
+    /// Of servers, as the next two.
+    pub const ELICITATION_CREATE: &str = "elicitation/create";
+    pub const ROOTS_LIST: &str = "roots/list";
+    pub const SAMPLING_CREATE_MESSAGE: &str = "sampling/createMessage";
+}
+
+/// Methods of notifications.
+pub mod notification {
+    pub const CANCELLED: &str = "notifications/cancelled";
+    pub const ELICITATION_COMPLETE: &str = "notifications/elicitation/complete";
+    pub const INITIALIZED: &str = "notifications/initialized";
+    /// A log message.
+    pub const MESSAGE: &str = "notifications/message";
+    pub const PROGRESS: &str = "notifications/progress";
+    pub const PROMPTS_LIST_CHANGED: &str = "notifications/prompts/list_changed";
+    pub const RESOURCES_LIST_CHANGED: &str = "notifications/resources/list_changed";
+    pub const RESOURCES_UPDATED: &str = "notifications/resources/updated";
+    pub const ROOTS_LIST_CHANGED: &str = "notifications/roots/list_changed";
+    /// Revision 2026-07-28 on: which part of a filter the server agrees to.
+    pub const SUBSCRIPTIONS_ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+    /// Of the extension [`extension::TASKS`](super::extension::TASKS).
+    pub const TASKS: &str = "notifications/tasks";
+    /// Of the core of revision 2025-11-25.
+    pub const TASKS_STATUS: &str = "notifications/tasks/status";
+    pub const TOOLS_LIST_CHANGED: &str = "notifications/tools/list_changed";
+}
+
+/// Headers of the Streamable HTTP transport, beside those of HTTP.
+pub mod header_name {
+    use http::HeaderName;
+
+    pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+    /// Revision 2026-07-28 on: the method of the request in the body.
+    pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+    /// Revision 2026-07-28 on: what the request is about, by its name or URI.
+    pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
+    /// Revision 2026-07-28 on: what the header of a parameter begins with.
+    pub const PARAM_PREFIX: &str = "mcp-param-";
+    pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+    pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+}
+
+/// Members of parameters and results.
+pub mod member {
+    pub const CACHE_SCOPE: &str = "cacheScope";
+    pub const CAPABILITIES: &str = "capabilities";
+    pub const CLIENT_INFO: &str = "clientInfo";
+    pub const CURSOR: &str = "cursor";
+    pub const INPUT_RESPONSES: &str = "inputResponses";
+    pub const INPUT_SCHEMA: &str = "inputSchema";
+    pub const INSTRUCTIONS: &str = "instructions";
+    pub const LEVEL: &str = "level";
+    pub const META: &str = "_meta";
+    pub const NAME: &str = "name";
+    pub const NEXT_CURSOR: &str = "nextCursor";
+    /// Of `subscriptions/listen`: what is to be told, see [`filter`](super::filter).
+    pub const NOTIFICATIONS: &str = "notifications";
+    pub const PROGRESS_TOKEN: &str = "progressToken";
+    pub const PROTOCOL_VERSION: &str = "protocolVersion";
+    pub const REF: &str = "ref";
+    pub const REQUEST_ID: &str = "requestId";
+    pub const REQUEST_STATE: &str = "requestState";
+    pub const RESULT_TYPE: &str = "resultType";
+    pub const SERVER_INFO: &str = "serverInfo";
+    pub const SUPPORTED_VERSIONS: &str = "supportedVersions";
+    pub const TASK_ID: &str = "taskId";
+    pub const TTL_MS: &str = "ttlMs";
+    pub const TYPE: &str = "type";
+    pub const URI: &str = "uri";
+}
+
+/// Members of an error object, and of its `data`.
+pub mod error_member {
+    pub const CODE: &str = "code";
+    pub const MESSAGE: &str = "message";
+    pub const DATA: &str = "data";
+    /// Of `data`: the revisions that are spoken.
+    pub const SUPPORTED: &str = "supported";
+}
+
+/// Members of the filter of `subscriptions/listen`.
+pub mod filter {
+    pub const PROMPTS_LIST_CHANGED: &str = "promptsListChanged";
+    /// By their URIs.
+    pub const RESOURCE_SUBSCRIPTIONS: &str = "resourceSubscriptions";
+    pub const RESOURCES_LIST_CHANGED: &str = "resourcesListChanged";
+    /// By their ids: of the extension [`extension::TASKS`](super::extension::TASKS).
+    pub const TASK_IDS: &str = "taskIds";
+    pub const TOOLS_LIST_CHANGED: &str = "toolsListChanged";
+}
+
+/// What a server declares that it has; for each of them an object.
+pub mod capability {
+    pub const COMPLETIONS: &str = "completions";
+    pub const EXTENSIONS: &str = "extensions";
+    pub const LOGGING: &str = "logging";
+    pub const PROMPTS: &str = "prompts";
+    pub const RESOURCES: &str = "resources";
+    pub const TASKS: &str = "tasks";
+    pub const TOOLS: &str = "tools";
+    /// The flag of a capability: changes of its list are announced.
+    pub const LIST_CHANGED: &str = "listChanged";
+    /// The flag of [`RESOURCES`]: changes of single ones are announced.
+    pub const SUBSCRIBE: &str = "subscribe";
+}
+
+/// Extensions, by the names under which they are declared.
+pub mod extension {
+    pub const TASKS: &str = "io.modelcontextprotocol/tasks";
+    /// MCP Apps: tools with a user interface.
+    pub const UI: &str = "io.modelcontextprotocol/ui";
+}
 
 /// The names of `_meta`'s members that revision 2026-07-28 defines.
 pub mod meta {

@@ -8,6 +8,7 @@ use super::{
     error::WireError,
     members::{raw_members, slice},
     payload::{Payload, RequestId},
+    protocol::member,
     write::{self, quote},
 };
 
@@ -31,12 +32,12 @@ pub fn replace_member(object: &Payload, path: &[&str], value: &Payload) -> Resul
 
 /// Another `name`.
 pub fn replace_name(params: &Payload, name: &str) -> Result<Payload, WireError> {
-    replace_member(params, &["name"], &Payload::trusted(Bytes::from(quote(name))))
+    replace_member(params, &[member::NAME], &Payload::trusted(Bytes::from(quote(name))))
 }
 
 /// Another `_meta.progressToken`.
 pub fn replace_progress_token(params: &Payload, token: &RequestId) -> Result<Payload, WireError> {
-    replace_member(params, &["_meta", "progressToken"], token.payload())
+    replace_member(params, &[member::META, member::PROGRESS_TOKEN], token.payload())
 }
 
 /// The object with these members: one that was there has the new value where it stood, others come at the end. Values are raw JSON.
@@ -105,17 +106,17 @@ pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, Wire
 pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<Payload, WireError> {
     let nothing = write::object(&[]);
     let params = params.unwrap_or(&nothing);
-    let old = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == "_meta" && raw.get() != "null");
+    let old = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == member::META && raw.get() != "null");
     let old = match old {
         Some((_, raw)) => slice(params.as_bytes(), raw),
         None => write::object(&[]),
     };
-    with_members(params, &[("_meta", with_members(&old, members)?.as_str())])
+    with_members(params, &[(member::META, with_members(&old, members)?.as_str())])
 }
 
 /// The parameters without these members of `_meta`; without `_meta`, when nothing but them was in it.
 pub fn without_meta(params: &Payload, names: &[&str]) -> Result<Payload, WireError> {
-    let found = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == "_meta" && raw.get() != "null");
+    let found = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == member::META && raw.get() != "null");
     let Some((_, raw)) = found else { return Ok(params.clone()) };
     let old = slice(params.as_bytes(), raw);
     let new = without_members(&old, names)?;
@@ -123,9 +124,9 @@ pub fn without_meta(params: &Payload, names: &[&str]) -> Result<Payload, WireErr
         return Ok(params.clone());
     }
     if raw_members(new.as_bytes())?.is_empty() {
-        return without_members(params, &["_meta"]);
+        return without_members(params, &[member::META]);
     }
-    replace_member(params, &["_meta"], &new)
+    replace_member(params, &[member::META], &new)
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::payload::{Payload, RequestId};
+use super::{
+    payload::{Payload, RequestId},
+    protocol::error_member,
+};
 
 /// A JSON string.
 pub fn quote(text: &str) -> String {
@@ -29,10 +32,14 @@ pub fn result(id: &RequestId, result: &Payload) -> Bytes {
 
 /// `id` is `None` when the request's could not be read: JSON-RPC then wants null.
 pub fn error(id: Option<&RequestId>, code: i64, message: &str, data: Option<&Payload>) -> Bytes {
+    error_raw(id, &error_object(code, message, data))
+}
+
+pub(crate) fn error_object(code: i64, message: &str, data: Option<&Payload>) -> Payload {
     let (code, message) = (code.to_string(), quote(message));
-    let mut members = vec![("code", &*code), ("message", &*message)];
-    members.extend(data.map(|data| ("data", data.as_str())));
-    error_raw(id, &object(&members))
+    let mut members = vec![(error_member::CODE, &*code), (error_member::MESSAGE, &*message)];
+    members.extend(data.map(|data| (error_member::DATA, data.as_str())));
+    object(&members)
 }
 
 /// `error` is a whole error object.

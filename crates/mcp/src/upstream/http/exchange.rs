@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 
@@ -25,15 +25,16 @@ use super::{
     plain_headers::PlainHeaders,
     position::StreamPosition,
     post::{self, Answered, Refusal},
-    session::{SESSION, Session},
+    session::Session,
 };
 use crate::{
     upstream::{error::UpstreamError, inbox::Inbox, link::Outgoing},
-    wire::{self, Message, Outcome},
+    wire::{
+        self, Message, Outcome,
+        protocol::{header_name, method},
+    },
 };
 
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long a stream may go on after its answer, so that its connection can be used again.
 const AFTER_ANSWER: Duration = Duration::from_secs(1);
 /// How long an answer waits for progress that was sent before it on another stream, where its caller wants any.
@@ -58,7 +59,7 @@ impl Exchange {
     }
 
     pub(super) async fn send(&self, Outgoing { message, awaits, headers }: Outgoing) -> Result<(), UpstreamError> {
-        let is_own = headers.get(METHOD).is_some_and(|method| method == "subscriptions/listen");
+        let is_own = headers.get(header_name::METHOD).is_some_and(|method| method == method::SUBSCRIPTIONS_LISTEN);
         let answer = post::post(&self.session, &self.plain_headers, &self.inbox.key.server, message, headers).await?;
         let response = match answer {
             Answered::Taken(response) => response,
@@ -72,7 +73,7 @@ impl Exchange {
                 };
             }
         };
-        if let (Some(_), Some(session)) = (awaits, response.headers().get(&SESSION)) {
+        if let (Some(_), Some(session)) = (awaits, response.headers().get(header_name::SESSION_ID)) {
             self.session.begin(session);
         }
         let Some(id) = awaits else { return Ok(()) };
@@ -133,7 +134,7 @@ impl Exchange {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
         if let Some(id) = position.last_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
-            headers.insert(LAST_EVENT_ID, id);
+            headers.insert(header_name::LAST_EVENT_ID, id);
         }
         let response = self.session.send(Method::GET, headers, Bytes::new()).await?;
         let status = response.status();

@@ -10,17 +10,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{body, client::Target, coding::Body, gone, media};
 use crate::{
     upstream::error::UpstreamError,
-    wire::{self, RequestId},
+    wire::{
+        self, RequestId,
+        protocol::{header_name, method},
+    },
 };
 
-pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// How long a server may take to say whether it still has the session.
 const PING: Duration = Duration::from_secs(5);
 /// The largest number that every parser of JSON keeps: no call comes to have it.
@@ -119,7 +120,7 @@ impl Session {
                 }
             }
         }
-        for (name, value) in [(SESSION, self.id.get()), (VERSION, self.version.get())] {
+        for (name, value) in [(header_name::SESSION_ID, self.id.get()), (header_name::PROTOCOL_VERSION, self.version.get())] {
             if let Some(value) = value {
                 headers.insert(name, value.clone());
             }
@@ -147,7 +148,7 @@ impl Session {
 
     async fn ping_says_gone(&self) -> Option<bool> {
         let own = RequestId::number(PING_ID);
-        let ping = wire::request(&own, "ping", Some(&wire::object(&[])));
+        let ping = wire::request(&own, method::PING, Some(&wire::object(&[])));
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media::JSON));
         headers.insert(header::ACCEPT, HeaderValue::from_static(media::EITHER));

@@ -20,14 +20,17 @@ use super::{
     events::{Decoder, ServerEvent},
     media,
 };
-use crate::upstream::{
-    connect_options::ConnectOptions,
-    error::UpstreamError,
-    inbox::Inbox,
-    link::{Link, Outgoing},
+use crate::{
+    upstream::{
+        connect_options::ConnectOptions,
+        error::UpstreamError,
+        inbox::Inbox,
+        link::{Link, Outgoing},
+    },
+    wire::protocol::header_name,
 };
 
-/// How much of a refusal's body is read before the connection is given back.
+/// How long a POST may take, whose answer comes on the stream.
 const POST_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(in crate::upstream) struct SseLink {
@@ -147,7 +150,7 @@ impl Link for SseLink {
         let mut headers = self.headers.clone();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media::JSON));
         if let Some(version) = self.version.get() {
-            headers.insert("mcp-protocol-version", version.clone());
+            headers.insert(header_name::PROTOCOL_VERSION, version.clone());
         }
         let request = self.endpoint.send(Method::POST, headers, outgoing.message);
         let response = tokio::time::timeout(POST_TIMEOUT, request).await.map_err(|_| UpstreamError::Timeout)??;
