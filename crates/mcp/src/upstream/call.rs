@@ -49,7 +49,7 @@ pub(super) async fn ask(
     default_timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
     let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
-    let Awaited { id, mut answer, pulse } = inbox.register(call.call_events, call.speaker, token.clone())?;
+    let Awaited { id, mut answer, clock } = inbox.register(call.call_events, call.speaker, token.clone())?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);
     let params = match (params, token) {
@@ -72,7 +72,7 @@ pub(super) async fn ask(
                 return answer.unwrap_or_else(|_| Err(UpstreamError::closed("the answer was dropped")));
             }
             () = call.cancel.cancelled() => return Err(UpstreamError::Cancelled),
-            () = pulse.beat.notified() => deadline = (Instant::now() + timeout).min(started + timeout * PROLONGED),
+            () = clock.restart.notified() => deadline = (Instant::now() + timeout).min(started + timeout * PROLONGED),
             handed_over = &mut send, if unsent => {
                 unsent = false;
                 if let Err(error) = handed_over {
@@ -86,7 +86,7 @@ pub(super) async fn ask(
             }
             // It is not the server that keeps everybody waiting: whoever asks the client sets an end to that.
             () = tokio::time::sleep_until(deadline) => {
-                if !pulse.waits_for_client() {
+                if !clock.waits_for_client() {
                     return Err(UpstreamError::Timeout);
                 }
                 deadline = Instant::now() + timeout;

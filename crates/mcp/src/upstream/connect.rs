@@ -12,7 +12,7 @@ use super::{
     inbox::Inbox,
     link::Link,
     owner::{ConnectionKey, Person},
-    probe::{self, Order},
+    probe::{self, EraOrder},
     server_requests::serve,
     stdio::StdioLink,
     stored::{Record, StoredConnection},
@@ -35,7 +35,7 @@ pub(super) async fn connect(
     spec: &ServerSpec,
     http: &HttpClient,
     options: &ConnectOptions,
-    order: Order,
+    order: EraOrder,
     person: &Person,
 ) -> Result<Connection, UpstreamError> {
     let record = Record::of(options.records.as_ref(), &key, spec);
@@ -79,8 +79,8 @@ async fn resume(
         inbox.close(&error);
         return None;
     }
-    link.initialized(&info.protocol_version);
-    link.listens().await;
+    link.complete_handshake(&info.protocol_version);
+    link.wait_until_listening().await;
     let connection = Connection::new(inbox, link, info, spec.request_timeout);
     connection.keep(record, life).await;
     if !connection.is_kept() {
@@ -106,7 +106,7 @@ async fn fall_back(
         return Err(refusal);
     };
     let old = Transport::Sse { url: url.clone(), headers: headers.clone() };
-    let connection = begin(key, spec, &old, http, options, Order::only(Era::Legacy), person).await.map_err(|_| refusal)?;
+    let connection = begin(key, spec, &old, http, options, EraOrder::only(Era::Legacy), person).await.map_err(|_| refusal)?;
     tracing::info!(server = %spec.name, "the server speaks HTTP+SSE: set `type: sse` for it");
     Ok(connection)
 }
@@ -118,7 +118,7 @@ async fn begin(
     transport: &Transport,
     http: &HttpClient,
     options: &ConnectOptions,
-    order: Order,
+    order: EraOrder,
     person: &Person,
 ) -> Result<Connection, UpstreamError> {
     let (inbox, asked) = Inbox::new(key, matches!(transport, Transport::Http { .. }));
@@ -126,7 +126,7 @@ async fn begin(
         let link = open(transport, http, &inbox, options, person).await?;
         tokio::spawn(serve(asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&options.on_request)));
         let client_capabilities = inbox.key.client_capabilities.clone();
-        match probe::meet(&inbox, &link, &client_capabilities, order, spec.connect_timeout).await {
+        match probe::find_era(&inbox, &link, &client_capabilities, order, spec.connect_timeout).await {
             Ok(info) => {
                 if info.era == Era::Modern {
                     link.become_modern();

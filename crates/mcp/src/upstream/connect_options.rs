@@ -23,7 +23,7 @@ pub(crate) struct ConnectOptions {
     /// How long a server has to end by itself.
     pub(crate) close_grace: Duration,
     /// The time for grace is over: end by force.
-    pub(crate) hurry: CancellationToken,
+    pub(crate) kill_now: CancellationToken,
     /// What a shutdown waits for.
     pub(crate) tasks: TaskTracker,
     /// Which servers take headers as UTF-8 alone.

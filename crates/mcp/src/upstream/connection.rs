@@ -177,7 +177,7 @@ impl Connection {
 
     /// Has its session, if the server keeps one, written down for another process; this is the `life`th that has it.
     pub(super) async fn keep(&self, record: &Record, life: u32) {
-        let Some(session) = self.link.session() else { return };
+        let Some(session) = self.link.session_id() else { return };
         let held = record.keep(&StoredConnection { session, info: self.info.clone(), life }).await;
         if held.is_none() {
             tracing::warn!(server = %self.key().server, "a session with a server could not be written down");

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The handshake. A server that refuses our newest revision is offered what it says it has, or else the older ones (FB35).
-pub(super) async fn greet(
+pub(super) async fn perform(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
     client_capabilities: &ClientCapabilities,
@@ -43,9 +43,9 @@ pub(super) async fn greet(
             .get_or_insert_with(|| UpstreamError::handshake(format!("initialize was answered with {}", excerpt(error.as_str()))));
     };
     let info = ServerInfo::of_initialize(result)?;
-    link.initialized(&info.protocol_version);
+    link.complete_handshake(&info.protocol_version);
     link.send(Outgoing::aside(wire::notification(notification::INITIALIZED, None))).await?;
-    link.listens().await;
+    link.wait_until_listening().await;
     Ok(info)
 }
 

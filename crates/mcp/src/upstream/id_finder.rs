@@ -70,11 +70,11 @@ impl IdFinder {
             b'}' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
                 if self.depth == 0 {
-                    self.member_ends();
+                    self.end_member();
                 }
             }
             b':' if self.depth == 1 => self.in_value = true,
-            b',' if self.depth == 1 => self.member_ends(),
+            b',' if self.depth == 1 => self.end_member(),
             _ if self.depth == 1 && self.in_value && !byte.is_ascii_whitespace() => self.id_byte(byte),
             _ => {}
         }
@@ -86,7 +86,7 @@ impl IdFinder {
         }
     }
 
-    fn member_ends(&mut self) {
+    fn end_member(&mut self) {
         if self.text == b"id" {
             self.found = id_as_u64(&self.id);
         }

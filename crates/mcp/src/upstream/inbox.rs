@@ -16,14 +16,14 @@ use portunus_core::secret::SecretText;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::calls::{Asking, Pulse};
-use self::calls::{Calls, Pending, Subject, Voice};
+pub(super) use self::calls::{Asking, CallClock};
+use self::calls::{Attribution, Calls, Pending, Subject};
 use super::{
     call_event::CallEvent,
-    chatter::Chatter,
     error::UpstreamError,
     id_finder::IdFinder,
     owner::{ConnectionKey, Owner, Speaker},
+    server_log::ServerLog,
 };
 use crate::{
     sync::locked,
@@ -65,7 +65,7 @@ pub enum Event {
 /// What the server wants of us.
 pub(super) enum Ask {
     /// With who can be asked, which is told when it comes: a call that begins later is none that it could be about.
-    Request(Request, Asked),
+    Request(Request, Respondent),
     Cancelled(RequestId),
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Inbox {
     pub(super) key: ConnectionKey,
     calls: Mutex<Calls>,
     next_id: AtomicU64,
-    chatter: OnceLock<Arc<Chatter>>,
+    server_log: OnceLock<Arc<ServerLog>>,
     /// A question could not be attributed: the next caller is better off with a new connection.
     spent: AtomicBool,
     /// It ended of itself, as if all were well, and nobody waited for anything.
@@ -85,12 +85,12 @@ pub(crate) struct Inbox {
 }
 
 /// Who can be asked what a server wants to know.
-pub(super) enum Asked {
+pub(super) enum Respondent {
     Caller(Asking),
     /// It is about no call, on a connection of one session.
-    NoCall,
+    Handler,
     /// Nobody, and why.
-    Nobody(&'static str),
+    Missing(&'static str),
 }
 
 const SHARED: &str = "this server is shared by several people, and the request does not name the call that it is about: nobody can be \
@@ -102,7 +102,7 @@ const OVER: &str = "the call that this request is about is over: nobody can be a
 pub(super) struct Awaited {
     pub(super) id: u64,
     pub(super) answer: oneshot::Receiver<Result<Outcome, UpstreamError>>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) clock: Arc<CallClock>,
 }
 
 impl Inbox {
@@ -113,7 +113,7 @@ impl Inbox {
             key,
             calls: Mutex::new(Calls::new(speaks_late)),
             next_id: AtomicU64::new(1),
-            chatter: OnceLock::new(),
+            server_log: OnceLock::new(),
             spent: AtomicBool::new(false),
             ended_well: AtomicBool::new(false),
             events: broadcast::channel(EVENTS).0,
@@ -144,7 +144,7 @@ impl Inbox {
     ) -> Result<Awaited, UpstreamError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answer, awaited) = oneshot::channel();
-        let pulse = Arc::new(Pulse::default());
+        let clock = Arc::new(CallClock::default());
         let mut calls = self.calls();
         // Asked under the lock: `close` empties the table under the same one.
         if let Some(reason) = self.reason.get() {
@@ -153,9 +153,9 @@ impl Inbox {
         if calls.pending.len() >= MAX_PENDING {
             return Err(UpstreamError::Busy);
         }
-        let voice = Voice::of(speaker, id, call_events.is_some());
-        calls.insert(id, Pending { answer, call_events, pulse: Arc::clone(&pulse), voice, token });
-        Ok(Awaited { id, answer: awaited, pulse })
+        let attribution = Attribution::of(speaker, id, call_events.is_some());
+        calls.insert(id, Pending { answer, call_events, clock: Arc::clone(&clock), attribution, token });
+        Ok(Awaited { id, answer: awaited, clock })
     }
 
     /// Nobody waits for this answer any more. Was anybody waiting?
@@ -164,8 +164,8 @@ impl Inbox {
     }
 
     /// Where what reaches no client is written. `secrets` are taken out of it.
-    pub(super) fn chatter<'a>(&self, secrets: impl Iterator<Item = &'a SecretText>) -> Arc<Chatter> {
-        Arc::clone(self.chatter.get_or_init(|| Arc::new(Chatter::new(self.key.server.clone(), secrets))))
+    pub(super) fn server_log<'a>(&self, secrets: impl Iterator<Item = &'a SecretText>) -> Arc<ServerLog> {
+        Arc::clone(self.server_log.get_or_init(|| Arc::new(ServerLog::new(self.key.server.clone(), secrets))))
     }
 
     /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
@@ -174,7 +174,7 @@ impl Inbox {
     }
 
     /// The server is about to end, as if all were well: that is no failure if nothing is under way.
-    pub(super) fn ends_well(&self) {
+    pub(super) fn note_good_end(&self) {
         self.ended_well.store(!self.is_awaited(), Ordering::Relaxed);
     }
 
@@ -215,7 +215,7 @@ impl Inbox {
                     self.deliver_one(message.as_bytes(), call);
                 }
             }
-            _ => self.chatter(std::iter::empty()).line("output", &text),
+            _ => self.server_log(std::iter::empty()).line("output", &text),
         }
     }
 
@@ -224,11 +224,13 @@ impl Inbox {
             Ok(Message::Response(response)) => self.answer(response),
             Ok(Message::Notification(notification)) => self.notice(notification, call),
             Ok(Message::Request(request)) => {
-                let asked = if request.method == method::PING { Asked::NoCall } else { self.find_asked(call) };
+                let asked = if request.method == method::PING { Respondent::Handler } else { self.find_respondent(call) };
                 self.ask(Ask::Request(request, asked));
             }
             // A line of a log may be JSON, with an `id` too (FB32).
-            Err(_) if !text.windows(MARK.len()).any(|part| part == MARK) => self.chatter(std::iter::empty()).line("output", text),
+            Err(_) if !text.windows(MARK.len()).any(|part| part == MARK) => {
+                self.server_log(std::iter::empty()).line("output", text);
+            }
             Err(error) => {
                 tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message");
                 if let Some(id) = IdFinder::of(text) {
@@ -251,7 +253,7 @@ impl Inbox {
             let mut calls = self.calls();
             // It is done with a call that was given up, too.
             calls.abandoned.remove(&id);
-            calls.answer(id)
+            calls.take_answered(id)
         };
         let Some(pending) = found else { return false };
         // The caller may be gone: then nobody misses the answer.
@@ -269,11 +271,11 @@ impl Inbox {
                 }
             }
             _ if is_of_all(&method) => self.tell(method, params),
-            _ => match self.hearer(call, &method) {
+            _ => match self.recipient(call, &method) {
                 // A listener that is slow misses some of it.
-                Hearer::Call(call_events) => drop(call_events.try_send(CallEvent::Notification { method, params })),
-                Hearer::Connection => self.tell(method, params),
-                Hearer::Nobody => self.chatter(std::iter::empty()).unnamed(&method, params.as_ref()),
+                Recipient::Call(call_events) => drop(call_events.try_send(CallEvent::Notification { method, params })),
+                Recipient::Connection => self.tell(method, params),
+                Recipient::Log => self.server_log(std::iter::empty()).unnamed(&method, params.as_ref()),
             },
         }
     }
@@ -298,52 +300,52 @@ impl Inbox {
     }
 
     /// Who hears a notification that came on the stream of `call`, or on none's.
-    fn hearer(&self, call: Option<u64>, method: &str) -> Hearer {
+    fn recipient(&self, call: Option<u64>, method: &str) -> Recipient {
         let calls = self.calls();
         let is_one_sessions = matches!(self.key.owner, Owner::Session(..));
         match call.map(|id| calls.pending.get(&id)) {
             Some(Some(call)) => match &call.call_events {
-                Some(call_events) => Hearer::Call(call_events.clone()),
+                Some(call_events) => Recipient::Call(call_events.clone()),
                 // The gateway's own.
-                None if self.key.owner == Owner::Everybody => Hearer::Nobody,
-                None => Hearer::Connection,
+                None if self.key.owner == Owner::Everybody => Recipient::Log,
+                None => Recipient::Connection,
             },
-            Some(None) if is_one_sessions => Hearer::Connection,
-            Some(None) => Hearer::Nobody,
+            Some(None) if is_one_sessions => Recipient::Connection,
+            Some(None) => Recipient::Log,
             // It names the task that it is about.
-            None if method == notification::TASKS_STATUS => Hearer::Connection,
+            None if method == notification::TASKS_STATUS => Recipient::Connection,
             None => match calls.subject(&self.key.owner) {
                 // Of what is no log message, the one session has always heard beside its calls.
-                Subject::Call(_) if is_one_sessions && method != notification::MESSAGE => Hearer::Connection,
-                Subject::Call(call) => call.call_events.clone().map_or(Hearer::Connection, Hearer::Call),
-                Subject::NoCall => Hearer::Connection,
-                Subject::Uncertain => Hearer::Nobody,
+                Subject::Call(_) if is_one_sessions && method != notification::MESSAGE => Recipient::Connection,
+                Subject::Call(call) => call.call_events.clone().map_or(Recipient::Connection, Recipient::Call),
+                Subject::NoCall => Recipient::Connection,
+                Subject::Uncertain => Recipient::Log,
             },
         }
     }
 
     /// Who is to answer what the server asks on the stream of `call`, or on none's.
-    fn find_asked(&self, call: Option<u64>) -> Asked {
+    fn find_respondent(&self, call: Option<u64>) -> Respondent {
         let calls = self.calls();
         let is_shared = self.key.owner == Owner::Everybody;
         let call = match call.map(|id| calls.pending.get(&id)) {
             Some(Some(call)) if call.call_events.is_some() => call,
             Some(found) => {
                 let is_ours = found.is_some() && matches!(self.key.owner, Owner::Session(..));
-                return if is_ours { Asked::NoCall } else { Asked::Nobody(OVER) };
+                return if is_ours { Respondent::Handler } else { Respondent::Missing(OVER) };
             }
             None => match calls.subject(&self.key.owner) {
                 Subject::Call(call) => call,
-                Subject::NoCall => return Asked::NoCall,
-                Subject::Uncertain if is_shared => return Asked::Nobody(SHARED),
+                Subject::NoCall => return Respondent::Handler,
+                Subject::Uncertain if is_shared => return Respondent::Missing(SHARED),
                 Subject::Uncertain => {
                     self.spent.store(true, Ordering::Relaxed);
-                    return Asked::Nobody(UNCERTAIN);
+                    return Respondent::Missing(UNCERTAIN);
                 }
             },
         };
-        let Some(call_events) = call.call_events.clone() else { return Asked::Nobody(OVER) };
-        Asked::Caller(Asking::about(call, call_events))
+        let Some(call_events) = call.call_events.clone() else { return Respondent::Missing(OVER) };
+        Respondent::Caller(Asking::about(call, call_events))
     }
 
     fn progress(&self, params: Option<Payload>) {
@@ -351,12 +353,12 @@ impl Inbox {
         let token = wire::params_head(&params).ok().and_then(|head| head.progress_token).and_then(|token| token.as_u64());
         let calls = self.calls();
         let Some(pending) = token.and_then(|token| calls.pending.get(&token)) else {
-            if let Some((session, own)) = token.and_then(|token| calls.answered(token)) {
+            if let Some((session, own)) = token.and_then(|token| calls.find_answered(token)) {
                 self.tell_late(session, own, &params);
             }
             return;
         };
-        pending.pulse.beat.notify_one();
+        pending.clock.restart.notify_one();
         if let Some(listener) = &pending.call_events {
             // A listener that is slow misses some progress; it is told of the call, and is no answer.
             let _ = listener.try_send(CallEvent::Progress(params));
@@ -434,12 +436,12 @@ impl Inbox {
 }
 
 /// Who hears a notification.
-enum Hearer {
+enum Recipient {
     Call(mpsc::Sender<CallEvent>),
     /// Those whose connection it is: the hub says which of them.
     Connection,
     /// It is written to the gateway's log.
-    Nobody,
+    Log,
 }
 
 /// These concern everybody on the connection, on whichever stream they come.

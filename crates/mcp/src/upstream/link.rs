@@ -41,14 +41,14 @@ pub(crate) trait Link: Send + Sync {
     fn become_modern(&self) {}
 
     /// The handshake is done. Not called in the modern era, which has none.
-    fn initialized(&self, protocol_version: &str);
+    fn complete_handshake(&self, protocol_version: &str);
 
     /// Waits until what the server says unasked is heard, or cannot be, or takes too long to tell. A question that comes sooner is lost where it
     /// has a stream of its own.
-    async fn listens(&self) {}
+    async fn wait_until_listening(&self) {}
 
     /// The name of the session that the server has begun, if it could go on over another link.
-    fn session(&self) -> Option<String> {
+    fn session_id(&self) -> Option<String> {
         None
     }
 

@@ -6,7 +6,6 @@
 mod activity;
 mod call;
 mod call_event;
-mod chatter;
 mod connect;
 mod connect_options;
 mod connection;
@@ -23,6 +22,7 @@ mod pool;
 mod probe;
 mod rpc_error;
 mod server_info;
+mod server_log;
 mod server_requests;
 pub(crate) mod servers;
 mod stdio;

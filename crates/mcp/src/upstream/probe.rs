@@ -2,14 +2,14 @@
 //! one it need not have in the other, so it is asked in its caller's first (FB41): `initialize` on behalf of a legacy client, `server/discover` on
 //! behalf of a modern one, and the other when it refuses. Silence after `server/discover` is not waited out: a server that takes long to start
 //! gets both questions, and the one it answers decides. Some end, or say nothing any more, when their first message is another than
-//! `initialize` (FB30): the pool starts those once more, with one question alone ([`Order::again`]), and remembers it ([`Met`]).
+//! `initialize` (FB30): the pool starts those once more, with one question alone ([`EraOrder::again`]), and remembers it ([`KnownEras`]).
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     call::{Call, ask},
     error::{UpstreamError, excerpt},
-    handshake::greet,
+    handshake,
     inbox::Inbox,
     link::Link,
     modern,
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// In which eras a server is asked, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Order {
+pub(super) struct EraOrder {
     first: Era,
     then: Option<Era>,
     /// It has answered the first question before.
@@ -38,14 +38,14 @@ pub(super) struct Order {
 
 /// What is known of a server since it was met before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Met {
+pub(super) struct KnownEras {
     /// Does it answer `initialize`?
     legacy: Option<bool>,
     /// Does it answer `server/discover`?
     modern: Option<bool>,
 }
 
-impl Met {
+impl KnownEras {
     fn of(&mut self, era: Era) -> &mut Option<bool> {
         match era {
             Era::Legacy => &mut self.legacy,
@@ -54,18 +54,18 @@ impl Met {
     }
 
     /// How to ask on behalf of callers of `wanted`; `configured` is the only one that the server speaks, if its configuration says so.
-    pub(super) fn order(mut self, wanted: Era, configured: Option<Era>) -> Order {
+    pub(super) fn order(mut self, wanted: Era, configured: Option<Era>) -> EraOrder {
         if let Some(era) = configured {
-            return Order::only(era);
+            return EraOrder::only(era);
         }
         let other = wanted.other();
         // What it lacked it may have by now, but hardly: it is asked only if it refuses what it had.
         let (first, then) = if *self.of(wanted) == Some(false) { (other, wanted) } else { (wanted, other) };
-        Order { first, then: Some(then), is_known: *self.of(first) == Some(true) }
+        EraOrder { first, then: Some(then), is_known: *self.of(first) == Some(true) }
     }
 
     /// It was asked in this order, and answered.
-    pub(super) fn answered(&mut self, order: Order, era: Era) {
+    pub(super) fn note_answer(&mut self, order: EraOrder, era: Era) {
         *self.of(era) = Some(true);
         if era != order.first {
             *self.of(order.first) = Some(false);
@@ -73,14 +73,14 @@ impl Met {
     }
 
     /// It said nothing within its time: the other question comes first the next time.
-    pub(super) fn kept_silent(&mut self, order: Order) {
+    pub(super) fn note_silence(&mut self, order: EraOrder) {
         if order.then.is_some() && *self.of(order.first) != Some(true) {
             *self.of(order.first) = Some(false);
         }
     }
 }
 
-impl Order {
+impl EraOrder {
     pub(super) fn only(era: Era) -> Self {
         Self { first: era, then: None, is_known: true }
     }
@@ -102,11 +102,11 @@ enum Answer {
 }
 
 /// Gets to know the server.
-pub(super) async fn meet(
+pub(super) async fn find_era(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
     client_capabilities: &ClientCapabilities,
-    order: Order,
+    order: EraOrder,
     timeout: Duration,
 ) -> Result<ServerInfo, UpstreamError> {
     let Some(other) = order.then else {
@@ -164,7 +164,7 @@ async fn question(
 ) -> Result<Answer, UpstreamError> {
     match era {
         Era::Modern => discover(inbox, link, client_capabilities, timeout).await,
-        Era::Legacy => match greet(inbox, link, client_capabilities, timeout).await {
+        Era::Legacy => match handshake::perform(inbox, link, client_capabilities, timeout).await {
             Ok(info) => Ok(Answer::Here(info)),
             Err(error @ (UpstreamError::Handshake { .. } | UpstreamError::Status { .. })) => Ok(Answer::NotHere(error)),
             Err(error) => Err(error),

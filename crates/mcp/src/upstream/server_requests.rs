@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     call_event::{CallEvent, ServerAsk},
-    inbox::{Ask, Asked, Asking, Inbox},
+    inbox::{Ask, Asking, Inbox, Respondent},
     link::{Link, Outgoing},
     owner::ConnectionKey,
     rpc_error::RpcError,
@@ -74,9 +74,9 @@ pub(super) async fn serve(
                     tracing::warn!(server = %inbox.key.server, method = request.method, "dropped a request of the server: it takes no answers");
                 }
                 Some(Ask::Request(request, asked)) => {
-                    let is_question = request.method != method::PING && !matches!(asked, Asked::Nobody(_));
-                    let asked = if is_question && open.len() >= MAX_OPEN { Asked::Nobody(TOO_MANY) } else { asked };
-                    let (id, is_open) = (request.id.clone(), is_question && !matches!(asked, Asked::Nobody(_)));
+                    let is_question = request.method != method::PING && !matches!(asked, Respondent::Missing(_));
+                    let asked = if is_question && open.len() >= MAX_OPEN { Respondent::Missing(TOO_MANY) } else { asked };
+                    let (id, is_open) = (request.id.clone(), is_question && !matches!(asked, Respondent::Missing(_)));
                     let task = working.spawn(answer(request, asked, Arc::clone(&inbox), Arc::clone(&link), Arc::clone(&handler)));
                     if is_open {
                         open.insert(id, task);
@@ -89,7 +89,7 @@ pub(super) async fn serve(
 
 async fn answer(
     request: Request,
-    asked: Asked,
+    asked: Respondent,
     inbox: Arc<Inbox>,
     link: Arc<dyn Link>,
     handler: Arc<dyn ServerRequests>,
@@ -97,9 +97,9 @@ async fn answer(
     let Request { id, method, params } = request;
     let outcome = match (method.as_str(), asked) {
         (method::PING, _) => Ok(wire::object(&[])),
-        (_, Asked::Caller(asking)) => ask_client(&asking, &inbox.key.server, method.clone(), params).await,
-        (_, Asked::NoCall) => handler.handle(&inbox.key, &method, params).await,
-        (_, Asked::Nobody(why)) => {
+        (_, Respondent::Caller(asking)) => ask_client(&asking, &inbox.key.server, method.clone(), params).await,
+        (_, Respondent::Handler) => handler.handle(&inbox.key, &method, params).await,
+        (_, Respondent::Missing(why)) => {
             tracing::info!(server = %inbox.key.server, method, why, "a request of a server was refused");
             Err(RpcError::new(code::METHOD_NOT_FOUND, why))
         }
@@ -150,7 +150,7 @@ mod tests {
             false
         }
 
-        fn initialized(&self, _: &str) {}
+        fn complete_handshake(&self, _: &str) {}
 
         async fn close(&self) {}
     }

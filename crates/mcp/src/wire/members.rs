@@ -135,7 +135,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 let mut members = Members { found: Vec::with_capacity(4), twice: None };
                 let mut seen = Seen::default();
                 while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
-                    if members.twice.is_some() || seen.holds(&members.found, &key) {
+                    if members.twice.is_some() || !seen.insert(&members.found, &key) {
                         members.twice.get_or_insert_with(|| shown(&key));
                         map.next_value::<IgnoredAny>()?;
                         continue;
@@ -156,14 +156,15 @@ struct Seen(std::collections::HashSet<String>);
 impl Seen {
     const SHORT: usize = 32;
 
-    fn holds(&mut self, found: &[(Cow<'_, str>, &RawValue)], key: &str) -> bool {
+    /// Notes a key; `false` when it was there before.
+    fn insert(&mut self, found: &[(Cow<'_, str>, &RawValue)], key: &str) -> bool {
         if found.len() < Self::SHORT {
-            return found.iter().any(|(other, _)| other == key);
+            return found.iter().all(|(other, _)| other != key);
         }
         if self.0.is_empty() {
             self.0.extend(found.iter().map(|(other, _)| other.to_string()));
         }
-        !self.0.insert(key.to_owned())
+        self.0.insert(key.to_owned())
     }
 }
 

@@ -71,7 +71,7 @@ impl Decoder {
             self.extend(part)?;
             self.after_cr = end == b'\r';
             let line = std::mem::take(&mut self.line);
-            events.extend(self.line_ends(&line)?);
+            events.extend(self.end_line(&line)?);
         }
         if !rest.is_empty() {
             self.after_cr = false;
@@ -89,7 +89,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn line_ends(&mut self, line: &[u8]) -> Result<Option<ServerEvent>, UpstreamError> {
+    fn end_line(&mut self, line: &[u8]) -> Result<Option<ServerEvent>, UpstreamError> {
         let line = if std::mem::take(&mut self.first_line) { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
         if line.is_empty() {
             return Ok(self.dispatch());

@@ -64,7 +64,7 @@ impl Exchange {
         let response = match answer {
             Answered::Taken(response) => response,
             Answered::Refused(refusal) => {
-                return match self.failed(refusal, awaits).await {
+                return match self.handle_refusal(refusal, awaits).await {
                     // No modern server says this without a reason: it has become another, and did nothing. That it has no stream of changes is one.
                     Err(UpstreamError::Status { status: 400 | 404 | 405 | 406, .. }) if self.session.is_modern() && !is_own => {
                         Err(self.expire(awaits))
@@ -188,7 +188,7 @@ impl Exchange {
         Ok(())
     }
 
-    async fn failed(&self, Refusal { status, is_json, body }: Refusal, awaits: Option<u64>) -> Result<(), UpstreamError> {
+    async fn handle_refusal(&self, Refusal { status, is_json, body }: Refusal, awaits: Option<u64>) -> Result<(), UpstreamError> {
         // An error that names no request is about the one that it answers.
         let is_ours = |answer: &wire::Response| match &answer.id {
             Some(id) => id.as_u64() == awaits,
@@ -217,7 +217,7 @@ impl Exchange {
             self.inbox.settle(id, outcome);
             return Ok(());
         }
-        let words = self.inbox.chatter(std::iter::empty()).words(&body);
+        let words = self.inbox.server_log(std::iter::empty()).excerpt(&body);
         Err(UpstreamError::Status { status: status.as_u16(), words })
     }
 

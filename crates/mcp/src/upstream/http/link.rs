@@ -47,7 +47,7 @@ impl HttpLink {
         inbox: &Arc<Inbox>,
         options: &ConnectOptions,
     ) -> Result<Self, UpstreamError> {
-        inbox.chatter(headers.iter().map(|(_, value)| value));
+        inbox.server_log(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let session = Session::new(Target::new(http, url, &mut headers)?, headers);
         let exchange = Exchange::new(session, Arc::clone(inbox), options.max_message, Arc::clone(&options.plain_headers));
@@ -71,7 +71,7 @@ impl Link for HttpLink {
         true
     }
 
-    fn session(&self) -> Option<String> {
+    fn session_id(&self) -> Option<String> {
         self.exchange.session.id()
     }
 
@@ -87,12 +87,12 @@ impl Link for HttpLink {
         self.exchange.session.become_modern();
     }
 
-    fn initialized(&self, protocol_version: &str) {
+    fn complete_handshake(&self, protocol_version: &str) {
         self.exchange.session.agree_on(protocol_version);
         tokio::spawn(listen::run(Arc::clone(&self.exchange)));
     }
 
-    async fn listens(&self) {
+    async fn wait_until_listening(&self) {
         let mut has_listened = self.exchange.has_listened.subscribe();
         // In time or not: there are servers that answer a GET only when they have something to say.
         let _ = tokio::time::timeout(LISTENING, has_listened.wait_for(|has_listened| *has_listened)).await;

@@ -48,7 +48,7 @@ impl SseLink {
         inbox: &Arc<Inbox>,
         options: &ConnectOptions,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
-        inbox.chatter(headers.iter().map(|(_, value)| value));
+        inbox.server_log(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let stream = Target::new(http.clone(), url.clone(), &mut headers)?;
         let mut own = headers.clone();
@@ -164,7 +164,7 @@ impl Link for SseLink {
         false
     }
 
-    fn initialized(&self, protocol_version: &str) {
+    fn complete_handshake(&self, protocol_version: &str) {
         if let Ok(version) = HeaderValue::from_str(protocol_version) {
             let _ = self.version.set(version);
         }

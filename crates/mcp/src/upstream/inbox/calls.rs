@@ -32,7 +32,7 @@ const LONGEST_TOKEN: usize = 256;
 pub(super) struct Calls {
     pub(super) pending: HashMap<u64, Pending>,
     /// Cancelled, or too late: the server may go on with them, and ask, until it has answered.
-    pub(super) abandoned: HashMap<u64, Voice>,
+    pub(super) abandoned: HashMap<u64, Attribution>,
     /// Answered a moment ago: calls of sessions that want progress, with the token that the session knows.
     answered: VecDeque<(u64, Arc<str>, RequestId)>,
     /// There were more than can be remembered.
@@ -48,21 +48,21 @@ pub(super) struct Calls {
 pub(super) struct Pending {
     pub(super) answer: oneshot::Sender<Result<Outcome, UpstreamError>>,
     pub(super) call_events: Option<mpsc::Sender<CallEvent>>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) clock: Arc<CallClock>,
     /// `None`: the gateway's own request, which no client knows of.
-    pub(super) voice: Option<Voice>,
+    pub(super) attribution: Option<Attribution>,
     /// The caller's, if it wants to hear of progress.
     pub(super) token: Option<RequestId>,
 }
 
-/// Whose call it is: what is said about two calls of one voice may be told on either.
+/// Whose call it is: what is said about two calls of one attribution may be told on either.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Voice {
+pub(super) enum Attribution {
     Session(Arc<str>),
     Request(u64),
 }
 
-impl Voice {
+impl Attribution {
     pub(super) fn of(speaker: Speaker, id: u64, is_heard: bool) -> Option<Self> {
         match speaker {
             Speaker::Session(session) => Some(Self::Session(session)),
@@ -74,7 +74,7 @@ impl Voice {
 
 /// What a message that names no call is about.
 pub(super) enum Subject<'a> {
-    /// It can be about no other call than those of this one's voice.
+    /// It can be about no other call than those of this one's attribution.
     Call(&'a Pending),
     /// There is no call.
     NoCall,
@@ -88,7 +88,7 @@ impl Calls {
     }
 
     pub(super) fn insert(&mut self, id: u64, call: Pending) {
-        if let Some(Voice::Session(session)) = &call.voice {
+        if let Some(Attribution::Session(session)) = &call.attribution {
             let first = self.session.get_or_insert_with(|| Arc::clone(session));
             self.has_several_sessions |= first != session;
         }
@@ -106,16 +106,16 @@ impl Calls {
         if *owner == Owner::Everybody || ((self.lost_track || is_late) && !is_one_sessions) {
             return Subject::Uncertain;
         }
-        let given_up = self.abandoned.values().filter(|voice| matches!(voice, Voice::Session(_)));
-        let mut voices = self.pending.values().filter_map(|call| call.voice.as_ref()).chain(given_up);
-        let Some(first) = voices.next() else {
+        let given_up = self.abandoned.values().filter(|attribution| matches!(attribution, Attribution::Session(_)));
+        let mut attributions = self.pending.values().filter_map(|call| call.attribution.as_ref()).chain(given_up);
+        let Some(first) = attributions.next() else {
             return if self.abandoned.is_empty() { Subject::NoCall } else { Subject::Uncertain };
         };
-        if voices.any(|other| other != first) {
+        if attributions.any(|other| other != first) {
             return Subject::Uncertain;
         }
-        let heard = self.pending.iter().filter(|(_, call)| call.voice.is_some() && call.call_events.is_some());
-        match heard.max_by_key(|(id, call)| (!call.pulse.waits_for_client(), **id)) {
+        let heard = self.pending.iter().filter(|(_, call)| call.attribution.is_some() && call.call_events.is_some());
+        match heard.max_by_key(|(id, call)| (!call.clock.waits_for_client(), **id)) {
             Some((_, call)) => Subject::Call(call),
             // Its session can be told all the same: the connection has no other.
             None if is_one_sessions => Subject::NoCall,
@@ -124,9 +124,9 @@ impl Calls {
     }
 
     /// The call is over, for its answer is there.
-    pub(super) fn answer(&mut self, id: u64) -> Option<Pending> {
+    pub(super) fn take_answered(&mut self, id: u64) -> Option<Pending> {
         let call = self.pending.remove(&id)?;
-        if let (Some(Voice::Session(session)), Some(token)) = (&call.voice, &call.token)
+        if let (Some(Attribution::Session(session)), Some(token)) = (&call.attribution, &call.token)
             && token.raw().len() <= LONGEST_TOKEN
         {
             self.answered.truncate(MAX_ANSWERED - 1);
@@ -136,16 +136,16 @@ impl Calls {
     }
 
     /// Whose call it was that was answered, and the token that they gave it.
-    pub(super) fn answered(&self, id: u64) -> Option<(Arc<str>, &RequestId)> {
+    pub(super) fn find_answered(&self, id: u64) -> Option<(Arc<str>, &RequestId)> {
         let (_, session, token) = self.answered.iter().find(|(of, ..)| *of == id)?;
         Some((Arc::clone(session), token))
     }
 
     pub(super) fn forget(&mut self, id: u64) -> bool {
         let Some(call) = self.pending.remove(&id) else { return false };
-        if let Some(voice) = call.voice {
+        if let Some(attribution) = call.attribution {
             if self.abandoned.len() < MAX_ABANDONED {
-                self.abandoned.insert(id, voice);
+                self.abandoned.insert(id, attribution);
             } else {
                 self.lost_track = true;
             }
@@ -156,14 +156,14 @@ impl Calls {
 
 /// Signs of life of one call, for its clock.
 #[derive(Default)]
-pub(in crate::upstream) struct Pulse {
+pub(in crate::upstream) struct CallClock {
     /// Told at each sign of progress.
-    pub(in crate::upstream) beat: Notify,
+    pub(in crate::upstream) restart: Notify,
     /// How many requests of the server the client is busy with: meanwhile the server is not late.
     asking: AtomicUsize,
 }
 
-impl Pulse {
+impl CallClock {
     pub(in crate::upstream) fn waits_for_client(&self) -> bool {
         self.asking.load(Ordering::Acquire) > 0
     }
@@ -172,19 +172,19 @@ impl Pulse {
 /// The listener of a call that the server asks something about; while this lives, the call's clock stands still.
 pub(in crate::upstream) struct Asking {
     pub(in crate::upstream) call_events: mpsc::Sender<CallEvent>,
-    pulse: Arc<Pulse>,
+    clock: Arc<CallClock>,
 }
 
 impl Asking {
     pub(super) fn about(call: &Pending, call_events: mpsc::Sender<CallEvent>) -> Self {
-        call.pulse.asking.fetch_add(1, Ordering::AcqRel);
-        Self { call_events, pulse: Arc::clone(&call.pulse) }
+        call.clock.asking.fetch_add(1, Ordering::AcqRel);
+        Self { call_events, clock: Arc::clone(&call.clock) }
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        self.pulse.asking.fetch_sub(1, Ordering::AcqRel);
-        self.pulse.beat.notify_one();
+        self.clock.asking.fetch_sub(1, Ordering::AcqRel);
+        self.clock.restart.notify_one();
     }
 }

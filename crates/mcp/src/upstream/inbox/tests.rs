@@ -64,27 +64,27 @@ fn play(owner: Owner, steps: &[Step], on: Option<u64>) -> (Who, Who) {
             Step::GivenUp(id) => drop(inbox.forget(id)),
         }
     }
-    let told = match inbox.hearer(on, "notifications/message") {
-        Hearer::Call(call_events) => {
+    let told = match inbox.recipient(on, "notifications/message") {
+        Recipient::Call(call_events) => {
             let found = messages.iter().find(|(_, hears)| {
                 call_events.try_send(CallEvent::Progress(wire::object(&[]))).ok();
                 !hears.is_empty()
             });
             Who::Call(found.unwrap().0)
         }
-        Hearer::Connection => Who::Owner,
-        Hearer::Nobody => Who::Nobody,
+        Recipient::Connection => Who::Owner,
+        Recipient::Log => Who::Nobody,
     };
     for (_, hears) in &mut messages {
         while hears.try_recv().is_ok() {}
     }
-    let asked = match inbox.find_asked(on) {
-        Asked::Caller(asking) => {
+    let asked = match inbox.find_respondent(on) {
+        Respondent::Caller(asking) => {
             asking.call_events.try_send(CallEvent::Progress(wire::object(&[]))).unwrap();
             Who::Call(messages.iter().find(|(_, hears)| !hears.is_empty()).unwrap().0)
         }
-        Asked::NoCall => Who::Owner,
-        Asked::Nobody(_) => Who::Nobody,
+        Respondent::Handler => Who::Owner,
+        Respondent::Missing(_) => Who::Nobody,
     };
     (asked, told)
 }
@@ -194,8 +194,8 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
         }
         let (call_events, _heard) = mpsc::channel(4);
         let _open = inbox.register(Some(call_events), Speaker::Session(open[0].into()), None).unwrap();
-        let hearer = inbox.hearer(None, "notifications/message");
-        assert_eq!(matches!(hearer, Hearer::Call(_)), is_told, "{speaks_late} {sessions:?}");
+        let hearer = inbox.recipient(None, "notifications/message");
+        assert_eq!(matches!(hearer, Recipient::Call(_)), is_told, "{speaks_late} {sessions:?}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! The life of a connection in the pool: one start at a time, backing off after failures (threat F5), watched to its end, closed when idle or to
-//! make room. The limits are next door, in [`super::room`]; what may be in one connection's place, in [`super::slot`].
+//! make room. The limits are next door, in [`super::limits`]; what may be in one connection's state, in [`super::slot`].
 
 use std::{
     collections::HashMap,
@@ -13,9 +13,9 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    limits::{self, ConnectionLimits, LimitReached, Permit},
     options::Options,
-    room::{self, NoRoom, Room, Rooms},
-    slot::{Phase, Place, Slot},
+    slot::{Phase, Slot, SlotState},
 };
 use crate::{
     spec::{ServerSpec, Transport},
@@ -27,7 +27,7 @@ use crate::{
         error::UpstreamError,
         http::HttpClient,
         owner::{ConnectionKey, Person},
-        probe::Met,
+        probe::KnownEras,
     },
 };
 
@@ -42,13 +42,13 @@ pub(super) struct Pool {
     pub(super) options: Options,
     pub(super) connect_options: ConnectOptions,
     pub(super) slots: RwLock<HashMap<ConnectionKey, Slot>>,
-    pub(super) rooms: Rooms,
+    pub(super) limits: ConnectionLimits,
     pub(super) stopping: CancellationToken,
     pub(super) tasks: TaskTracker,
     /// Connections on their way out after a new configuration: their room is free soon.
     pub(super) retiring: AtomicUsize,
     /// What is known of each server's eras.
-    pub(super) met: Mutex<HashMap<ServerName, Met>>,
+    pub(super) met: Mutex<HashMap<ServerName, KnownEras>>,
 }
 
 impl Pool {
@@ -67,8 +67,8 @@ impl Pool {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         if slots.len() % PURGE_EVERY == PURGE_EVERY - 1 {
             slots.retain(|_, slot| match slot.try_lock() {
-                Ok(mut place) if place.is_stale(&self.options) => {
-                    place.phase = Phase::Gone;
+                Ok(mut state) if state.is_stale(&self.options) => {
+                    state.phase = Phase::Gone;
                     false
                 }
                 _ => true,
@@ -90,10 +90,10 @@ impl Pool {
         spec: Arc<ServerSpec>,
         key: ConnectionKey,
         slot: Slot,
-        mut place: OwnedMutexGuard<Place>,
+        mut state: OwnedMutexGuard<SlotState>,
         person: Person,
     ) -> Result<Arc<Connection>, UpstreamError> {
-        let room = self.room(&key, &spec).await?;
+        let permit = self.permit(&key, &spec).await?;
         let connecting = self.connect(&key, &spec, &person);
         let connected = tokio::select! {
             connected = connecting => connected,
@@ -103,15 +103,15 @@ impl Pool {
             Ok(connection) => {
                 let connection = Arc::new(connection);
                 tracing::debug!(server = %spec.name, revision = connection.info().protocol_version, "connected to a server");
-                place.phase = Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
-                drop(place);
-                let watch = Arc::clone(&self).watch(key, slot, Arc::clone(&connection), spec.idle_timeout, room);
+                state.phase = Phase::Live { connection: Arc::clone(&connection), since: Instant::now() };
+                drop(state);
+                let watch = Arc::clone(&self).watch(key, slot, Arc::clone(&connection), spec.idle_timeout, permit);
                 self.tasks.spawn(watch);
                 Ok(connection)
             }
             Err(error) => {
                 tracing::warn!(server = %spec.name, %error, detail = error.detail(), "could not connect to a server");
-                place.failed(error.detail().map_or_else(|| error.to_string(), str::to_owned), &self.options);
+                state.note_failure(error.detail().map_or_else(|| error.to_string(), str::to_owned), &self.options);
                 Err(error)
             }
         }
@@ -120,7 +120,7 @@ impl Pool {
     /// A server that comes to grief over what it is asked first gets a second life, without that question.
     async fn connect(&self, key: &ConnectionKey, spec: &ServerSpec, person: &Person) -> Result<Connection, UpstreamError> {
         let connect = |order| connect::connect(key.clone(), spec, &self.http, &self.connect_options, order, person);
-        let note = |note: &dyn Fn(&mut Met)| note(locked(&self.met).entry(spec.name.clone()).or_default());
+        let note = |note: &dyn Fn(&mut KnownEras)| note(locked(&self.met).entry(spec.name.clone()).or_default());
         let met = locked(&self.met).get(&spec.name).copied().unwrap_or_default();
         let order = met.order(key.era, spec.era);
         let began = Instant::now();
@@ -136,12 +136,12 @@ impl Pool {
         };
         match connected {
             Ok(connection) => {
-                note(&|met| met.answered(order, connection.info().era));
+                note(&|met| met.note_answer(order, connection.info().era));
                 Ok(connection)
             }
             Err(error) => {
                 if is_silent {
-                    note(&|met| met.kept_silent(order));
+                    note(&|met| met.note_silence(order));
                 }
                 // No call was made on it yet.
                 Err(match error {
@@ -152,28 +152,28 @@ impl Pool {
         }
     }
 
-    /// Room for one more, made by closing the longest idle one if there is none: of the person's own, when it is their share that is used up.
-    async fn room(&self, key: &ConnectionKey, spec: &ServerSpec) -> Result<Room, UpstreamError> {
+    /// A permit for one more, got by closing the longest idle one if there is none: of the person's own, when it is their share that is used up.
+    async fn permit(&self, key: &ConnectionKey, spec: &ServerSpec) -> Result<Permit, UpstreamError> {
         let is_child = matches!(spec.transport, Transport::Stdio { .. });
-        let why = match self.room_after_retiring(key, is_child).await {
-            Ok(room) => return Ok(room),
+        let why = match self.permit_after_retiring(key, is_child).await {
+            Ok(permit) => return Ok(permit),
             Err(why) => why,
         };
-        let whose = room::person(key).filter(|_| why != NoRoom::Pool);
-        if self.close_one_idle(is_child && why != NoRoom::ConnectionShare, whose).await {
+        let whose = limits::person(key).filter(|_| why != LimitReached::Pool);
+        if self.close_one_idle(is_child && why != LimitReached::ConnectionShare, whose).await {
             // The room of the closed one is free as soon as its watcher has seen the end.
             for _ in 0..100 {
-                if let Ok(room) = self.rooms.take(key, is_child) {
-                    return Ok(room);
+                if let Ok(permit) = self.limits.take(key, is_child) {
+                    return Ok(permit);
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
-        let Some(user) = whose.filter(|_| why == NoRoom::Share) else {
+        let Some(user) = whose.filter(|_| why == LimitReached::Share) else {
             tracing::warn!(server = %spec.name, ?why, "no room for another connection: raise the limit or shorten the idle time");
             return Err(UpstreamError::TooMany);
         };
-        let limit = self.rooms.max_share();
+        let limit = self.limits.max_share();
         tracing::warn!(server = %spec.name, %user, limit, "no room for another child of this person: limits.children_per_user");
         Err(UpstreamError::ShareUsedUp { limit })
     }
@@ -183,21 +183,21 @@ impl Pool {
         let is_wanted = |key: &ConnectionKey| {
             let spec = self.spec(&key.server);
             let is_of_kind = !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }));
-            is_of_kind && whose.is_none_or(|user| room::person(key) == Some(user))
+            is_of_kind && whose.is_none_or(|user| limits::person(key) == Some(user))
         };
         let oldest = self.read_slots(|slots| {
             let idle = slots.iter().filter(|(key, _)| is_wanted(key)).filter_map(|(key, slot)| {
-                let place = slot.try_lock().ok()?;
-                let Phase::Live { connection, .. } = &place.phase else { return None };
+                let state = slot.try_lock().ok()?;
+                let Phase::Live { connection, .. } = &state.phase else { return None };
                 Some((connection.idle_since()?, key.clone(), Arc::clone(slot)))
             });
             idle.min_by_key(|(since, ..)| *since)
         });
         let Some((_, key, slot)) = oldest else { return false };
         let taken = {
-            let Ok(mut place) = slot.try_lock() else { return false };
+            let Ok(mut state) = slot.try_lock() else { return false };
             self.remove(&key, &slot);
-            place.vacate()
+            state.vacate()
         };
         if let Some(connection) = taken {
             tracing::debug!(server = %key.server, "closed an idle connection to make room");
@@ -207,7 +207,7 @@ impl Pool {
     }
 
     /// Stays with one connection until it ends.
-    async fn watch(self: Arc<Self>, key: ConnectionKey, slot: Slot, connection: Arc<Connection>, idle: Duration, room: Room) {
+    async fn watch(self: Arc<Self>, key: ConnectionKey, slot: Slot, connection: Arc<Connection>, idle: Duration, permit: Permit) {
         let since = Instant::now();
         let mut touch_at = since + TOUCH_EVERY;
         let idle = idle.max(Duration::from_millis(20));
@@ -216,12 +216,12 @@ impl Pool {
             let idle_at = connection.idle_since().unwrap_or(looked) + idle;
             tokio::select! {
                 () = connection.closed() => {
-                    let mut place = slot.lock().await;
-                    if place.holds(&connection) {
+                    let mut state = slot.lock().await;
+                    if state.holds(&connection) {
                         let reason = connection.close_reason();
                         tracing::warn!(server = %key.server, detail = reason.and_then(UpstreamError::detail), "a connection ended");
-                        place.ended(&connection, since.elapsed(), &self.options);
-                        // Before somebody else begins another session in this place, and writes that one down.
+                        state.note_end(&connection, since.elapsed(), &self.options);
+                        // Before somebody else begins another session in this slot, and writes that one down.
                         connection.forget_record().await;
                     }
                     break;
@@ -235,10 +235,10 @@ impl Pool {
                     connection.touch_record().await;
                 }
                 () = tokio::time::sleep_until(idle_at) => {
-                    let mut place = slot.lock().await;
-                    if !place.holds(&connection) {
+                    let mut state = slot.lock().await;
+                    if !state.holds(&connection) {
                         // It left the pool: whoever took it out ends it.
-                        drop(place);
+                        drop(state);
                         connection.closed().await;
                         break;
                     }
@@ -246,13 +246,13 @@ impl Pool {
                     if idle_enough {
                         tracing::debug!(server = %key.server, "closing an idle connection");
                         self.remove(&key, &slot);
-                        place.vacate();
+                        state.vacate();
                         break;
                     }
                 }
             }
         }
         connection.close("closed by the gateway").await;
-        drop(room);
+        drop(permit);
     }
 }

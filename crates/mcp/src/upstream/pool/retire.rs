@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     lifecycle::Pool,
-    room::{NoRoom, Room},
+    limits::{LimitReached, Permit},
     slot::Slot,
     upstreams::Upstreams,
 };
@@ -35,7 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 impl Upstreams {
     /// How many child processes one person may have from now on.
     pub fn limit_children_per_user(&self, most: usize) {
-        self.pool.rooms.set_max_share(most);
+        self.pool.limits.set_max_share(most);
     }
 
     /// These are the servers from now on. Returns at once; what leaves, leaves in the background.
@@ -86,15 +86,15 @@ impl Pool {
         connection.close("its server's configuration changed").await;
     }
 
-    /// Room, waited for a little while connections are about to give theirs back: nothing else has to make room for a new configuration.
-    pub(super) async fn room_after_retiring(&self, key: &ConnectionKey, is_child: bool) -> Result<Room, NoRoom> {
+    /// A permit, waited for a little while connections are about to give theirs back: nothing else has to make room for a new configuration.
+    pub(super) async fn permit_after_retiring(&self, key: &ConnectionKey, is_child: bool) -> Result<Permit, LimitReached> {
         let began = Instant::now();
         let mut last_leaving: Option<Instant> = None;
         loop {
             if self.retiring.load(Ordering::SeqCst) > 0 {
                 last_leaving = Some(Instant::now());
             }
-            match self.rooms.take(key, is_child) {
+            match self.limits.take(key, is_child) {
                 // The room of one that has left is free as soon as its watcher has seen the end.
                 Err(_) if last_leaving.is_some_and(|at| at.elapsed() < GRACE) && began.elapsed() < ROOM_WITHIN => {
                     tokio::time::sleep(LOOK_EVERY).await;

@@ -11,10 +11,10 @@ use crate::upstream::{connection::Connection, error::UpstreamError};
 /// A connection that lived for so many shortest pauses was a working one.
 const STABLE: u32 = 10;
 
-pub(super) type Slot = Arc<Mutex<Place>>;
+pub(super) type Slot = Arc<Mutex<SlotState>>;
 
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct SlotState {
     pub(super) phase: Phase,
     /// Failures in a row.
     failures: u32,
@@ -44,7 +44,7 @@ pub(super) enum Next {
     LookAgain,
 }
 
-impl Place {
+impl SlotState {
     /// Sorts out what is here.
     pub(super) fn next(&mut self, options: &Options) -> Result<Next, UpstreamError> {
         if let Phase::Live { connection, since } = &self.phase {
@@ -53,7 +53,7 @@ impl Place {
                 connection.touch();
                 return Ok(Next::Use(connection));
             }
-            self.ended(&connection, since.elapsed(), options);
+            self.note_end(&connection, since.elapsed(), options);
         }
         match &self.phase {
             Phase::Failed { until, detail } => match until.checked_duration_since(Instant::now()) {
@@ -82,7 +82,7 @@ impl Place {
 
     /// A connection ended by itself. Neither a forgotten session nor an accident after good service makes the next caller wait;
     /// what fails soon after its start is left alone for a while.
-    pub(super) fn ended(&mut self, connection: &Connection, lived: Duration, options: &Options) {
+    pub(super) fn note_end(&mut self, connection: &Connection, lived: Duration, options: &Options) {
         match connection.close_reason() {
             Some(UpstreamError::SessionExpired) => self.phase = Phase::Empty,
             _ if connection.has_ended_well() => self.phase = Phase::Empty,
@@ -94,12 +94,12 @@ impl Place {
                     return;
                 }
                 let detail = reason.and_then(UpstreamError::detail).unwrap_or_default().to_owned();
-                self.failed(detail, options);
+                self.note_failure(detail, options);
             }
         }
     }
 
-    pub(super) fn failed(&mut self, detail: String, options: &Options) {
+    pub(super) fn note_failure(&mut self, detail: String, options: &Options) {
         let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let pause = options.backoff_min.saturating_mul(factor).min(options.backoff_max);
         self.failures = self.failures.saturating_add(1);

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use portunus_core::ids::{ServerName, UserId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{lifecycle::Pool, options::Options, room::Rooms, slot::Next};
+use super::{lifecycle::Pool, limits::ConnectionLimits, options::Options, slot::Next};
 use crate::{
     child::Launcher,
     spec::ServerSpec,
@@ -43,7 +43,7 @@ impl Upstreams {
             launcher: Arc::default(),
             max_message: options.max_message,
             close_grace: options.close_grace,
-            hurry: CancellationToken::new(),
+            kill_now: CancellationToken::new(),
             plain_headers: Arc::default(),
         };
         let pool = Pool {
@@ -51,7 +51,7 @@ impl Upstreams {
             http,
             connect_options,
             slots: RwLock::default(),
-            rooms: Rooms::new(&options),
+            limits: ConnectionLimits::new(&options),
             options,
             stopping: CancellationToken::new(),
             tasks,
@@ -80,18 +80,18 @@ impl Upstreams {
             let spec = self.pool.spec(server).ok_or(UpstreamError::NotFound)?;
             let key = ConnectionKey::of(&spec, holder);
             let slot = self.pool.slot(&key);
-            let mut place = Arc::clone(&slot).lock_owned().await;
+            let mut state = Arc::clone(&slot).lock_owned().await;
             // Configured anew while we waited: whoever did that looks for slots of what was before only once.
             if !self.pool.spec(server).is_some_and(|now| Arc::ptr_eq(&now, &spec)) {
                 continue;
             }
-            place.replace_spent().await;
-            match place.next(&self.pool.options)? {
+            state.replace_spent().await;
+            match state.next(&self.pool.options)? {
                 Next::Use(connection) => return Ok(connection),
                 Next::LookAgain => {}
                 Next::Start => {
                     // On a task of its own: a caller that goes away does not undo a start others wait for.
-                    let start = Arc::clone(&self.pool).start(spec, key, slot, place, holder.person.clone());
+                    let start = Arc::clone(&self.pool).start(spec, key, slot, state, holder.person.clone());
                     let started = self.pool.tasks.spawn(start).await;
                     return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
                 }
@@ -150,9 +150,9 @@ impl Upstreams {
         let closing = keys.into_iter().map(|key| async move {
             let Some(slot) = self.pool.read_slots(|slots| slots.get(&key).cloned()) else { return };
             let taken = {
-                let mut place = slot.lock().await;
+                let mut state = slot.lock().await;
                 self.pool.remove(&key, &slot);
-                place.vacate()
+                state.vacate()
             };
             if let Some(connection) = taken {
                 end(&connection).await;
@@ -168,7 +168,7 @@ impl Upstreams {
         let last_moment = LAST_MOMENT.min(deadline / 2);
         if tokio::time::timeout(deadline.saturating_sub(last_moment), self.pool.tasks.wait()).await.is_err() {
             tracing::warn!("some servers have not ended in time: killing them");
-            self.pool.connect_options.hurry.cancel();
+            self.pool.connect_options.kill_now.cancel();
             let _ = tokio::time::timeout(last_moment, self.pool.tasks.wait()).await;
         }
         if let Some(launcher) = self.pool.connect_options.launcher.get() {

@@ -25,11 +25,11 @@ use self::{
     process::{Child, Program, Started},
 };
 use super::{
-    chatter::Chatter,
     connect_options::ConnectOptions,
     error::UpstreamError,
     inbox::{BOM, Inbox},
     link::{Link, Outgoing},
+    server_log::ServerLog,
 };
 use crate::{child::launch, sandbox::Sandbox};
 
@@ -65,19 +65,19 @@ impl StdioLink {
         let Started { child, stdin, stdout, stderr, first } =
             started.map_err(|error| UpstreamError::Spawn { detail: format!("{command}: {error}") })?;
         tracing::debug!(server = %inbox.key.server, pid = child.id(), "started a child process");
-        let chatter = inbox.chatter(env.values());
+        let server_log = inbox.server_log(env.values());
         let (queue, queued) = mpsc::channel(QUEUE);
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {
             child,
             inbox: Arc::clone(inbox),
-            chatter: Arc::clone(&chatter),
+            server_log: Arc::clone(&server_log),
             writer: tokio::spawn(write(stdin, first, queued, Arc::clone(inbox))),
-            reader: tokio::spawn(read(stdout, options.max_message, Arc::clone(inbox), Arc::clone(&chatter))),
-            listener: tokio::spawn(listen(stderr, chatter)),
+            reader: tokio::spawn(read(stdout, options.max_message, Arc::clone(inbox), Arc::clone(&server_log))),
+            listener: tokio::spawn(listen(stderr, server_log)),
             closing: closing.clone(),
             grace: options.close_grace,
-            hurry: options.hurry.clone(),
+            kill_now: options.kill_now.clone(),
         };
         let done = ended.clone().drop_guard();
         options.tasks.spawn(async move {
@@ -99,7 +99,7 @@ impl Link for StdioLink {
         false
     }
 
-    fn initialized(&self, _: &str) {}
+    fn complete_handshake(&self, _: &str) {}
 
     async fn close(&self) {
         self.closing.cancel();
@@ -134,7 +134,7 @@ async fn write(mut stdin: ChildStdin, first: Vec<u8>, mut queued: mpsc::Receiver
     }
 }
 
-async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, chatter: Arc<Chatter>) {
+async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, server_log: Arc<ServerLog>) {
     let mut lines = Lines::new(stdout, max);
     let mut is_first = true;
     loop {
@@ -147,7 +147,7 @@ async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, cha
         match line {
             Ok(Some(Line::Whole(line))) => match first_of(&line) {
                 Some(b'{' | b'[') => inbox.deliver(&text(line), None),
-                Some(_) => chatter.line("stdout", &line),
+                Some(_) => server_log.line("stdout", &line),
                 None => {}
             },
             Ok(Some(Line::TooLong { id })) => {
@@ -174,12 +174,12 @@ fn text(line: Vec<u8>) -> Bytes {
     }
 }
 
-async fn listen(stderr: impl AsyncRead + Unpin, chatter: Arc<Chatter>) {
+async fn listen(stderr: impl AsyncRead + Unpin, server_log: Arc<ServerLog>) {
     let mut lines = Lines::new(stderr, STDERR_LINE);
     while let Ok(Some(line)) = lines.next().await {
         match line {
-            Line::Whole(line) => chatter.line("stderr", &line),
-            Line::TooLong { .. } => chatter.line("stderr", b"[a line that is too long]"),
+            Line::Whole(line) => server_log.line("stderr", &line),
+            Line::TooLong { .. } => server_log.line("stderr", b"[a line that is too long]"),
         }
     }
 }
@@ -188,23 +188,23 @@ async fn listen(stderr: impl AsyncRead + Unpin, chatter: Arc<Chatter>) {
 struct Supervisor {
     child: Child,
     inbox: Arc<Inbox>,
-    chatter: Arc<Chatter>,
+    server_log: Arc<ServerLog>,
     writer: JoinHandle<()>,
     reader: JoinHandle<()>,
     listener: JoinHandle<()>,
     closing: CancellationToken,
     grace: Duration,
-    hurry: CancellationToken,
+    kill_now: CancellationToken,
 }
 
 impl Supervisor {
     async fn run(mut self) {
         tokio::select! {
-            status = self.child.exited() => self.ended_by_itself(&status).await,
+            status = self.child.exited() => self.report_end(&status).await,
             _ = &mut self.reader => {
                 // Usually the first sign of its end: give the exit status a moment.
                 match timeout(LAST_OUTPUT, self.child.exited()).await {
-                    Ok(status) => self.ended_by_itself(&status).await,
+                    Ok(status) => self.report_end(&status).await,
                     Err(_) => self.inbox.close(&UpstreamError::closed("the child closed its output")),
                 }
             }
@@ -214,7 +214,7 @@ impl Supervisor {
         self.end().await;
     }
 
-    async fn ended_by_itself(&mut self, status: &std::io::Result<ExitStatus>) {
+    async fn report_end(&mut self, status: &std::io::Result<ExitStatus>) {
         // Answers it wrote before it ended still count.
         if !self.reader.is_finished() {
             let _ = timeout(LAST_OUTPUT, &mut self.reader).await;
@@ -223,19 +223,22 @@ impl Supervisor {
             let _ = timeout(LAST_OUTPUT, &mut self.listener).await;
         }
         if status.as_ref().is_ok_and(ExitStatus::success) {
-            self.inbox.ends_well();
+            self.inbox.note_good_end();
         }
         let status = status.as_ref().map_or_else(ToString::to_string, ToString::to_string);
-        self.inbox.close(&UpstreamError::closed(format!("the child ended: {status}; last words: {}", self.chatter.last_words())));
+        self.inbox.close(&UpstreamError::closed(format!(
+            "the child ended: {status}; its last lines: {}",
+            self.server_log.last_lines()
+        )));
     }
 
     /// Closed input first, then SIGTERM, then SIGKILL; all that came of the program goes in any case.
     async fn end(mut self) {
         self.writer.abort();
         let _ = (&mut self.writer).await;
-        if !self.ends_in_grace().await {
+        if !self.wait_for_grace().await {
             self.child.terminate();
-            self.ends_in_grace().await;
+            self.wait_for_grace().await;
         }
         if !self.child.kill(AFTER_KILL).await {
             tracing::warn!(server = %self.inbox.key.server, pid = self.child.id(), "a killed child has not ended yet");
@@ -245,11 +248,11 @@ impl Supervisor {
         self.listener.abort();
     }
 
-    async fn ends_in_grace(&mut self) -> bool {
+    async fn wait_for_grace(&mut self) -> bool {
         tokio::select! {
             _ = self.child.exited() => true,
             () = tokio::time::sleep(self.grace) => false,
-            () = self.hurry.cancelled() => false,
+            () = self.kill_now.cancelled() => false,
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::options::Options;
 use crate::{sync::locked, upstream::owner::ConnectionKey};
 
-pub(super) struct Rooms {
+pub(super) struct ConnectionLimits {
     connections: Arc<Semaphore>,
     children: Arc<Semaphore>,
     shares: Shares,
@@ -30,7 +30,7 @@ type Shares = Arc<Mutex<HashMap<UserId, usize>>>;
 
 /// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoRoom {
+pub(super) enum LimitReached {
     /// The person has as many children as one may have.
     Share,
     /// The person has as many connections as one may have.
@@ -39,7 +39,7 @@ pub(super) enum NoRoom {
 }
 
 /// A connection's part of the limits, given back when dropped.
-pub(super) struct Room {
+pub(super) struct Permit {
     _connection: OwnedSemaphorePermit,
     _child: Option<OwnedSemaphorePermit>,
     _share: Option<Share>,
@@ -56,7 +56,7 @@ pub(super) fn person(key: &ConnectionKey) -> Option<&UserId> {
     key.owner.user()
 }
 
-impl Rooms {
+impl ConnectionLimits {
     pub(super) fn new(options: &Options) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(options.max_connections)),
@@ -78,15 +78,15 @@ impl Rooms {
         self.max_share.store(most, Ordering::Relaxed);
     }
 
-    pub(super) fn take(&self, key: &ConnectionKey, is_child: bool) -> Result<Room, NoRoom> {
+    pub(super) fn take(&self, key: &ConnectionKey, is_child: bool) -> Result<Permit, LimitReached> {
         let share = person(key).filter(|_| is_child).map(|user| share_of(&self.shares, user, self.max_share())).transpose();
-        let share = share.map_err(|()| NoRoom::Share)?;
+        let share = share.map_err(|()| LimitReached::Share)?;
         let of_connections = |user| share_of(&self.connection_shares, user, self.max_connection_share);
-        let connection_share = person(key).map(of_connections).transpose().map_err(|()| NoRoom::ConnectionShare)?;
-        let full = |_| NoRoom::Pool;
+        let connection_share = person(key).map(of_connections).transpose().map_err(|()| LimitReached::ConnectionShare)?;
+        let full = |_| LimitReached::Pool;
         let connection = Arc::clone(&self.connections).try_acquire_owned().map_err(full)?;
         let child = is_child.then(|| Arc::clone(&self.children).try_acquire_owned()).transpose().map_err(full)?;
-        Ok(Room { _connection: connection, _child: child, _share: share, _connection_share: connection_share })
+        Ok(Permit { _connection: connection, _child: child, _share: share, _connection_share: connection_share })
     }
 }
 

@@ -17,7 +17,7 @@ const WORDS: usize = 300;
 /// A shorter value is more likely a word than a secret.
 const SHORTEST_SECRET: usize = 6;
 
-pub(super) struct Chatter {
+pub(super) struct ServerLog {
     server: ServerName,
     secrets: Vec<SecretText>,
     state: Mutex<State>,
@@ -29,7 +29,7 @@ struct State {
     last: VecDeque<String>,
 }
 
-impl Chatter {
+impl ServerLog {
     /// `secrets` are the server's own: variables, headers. Of a header such as `Bearer …` the last word is one, too.
     pub(super) fn new<'a>(server: ServerName, secrets: impl Iterator<Item = &'a SecretText>) -> Self {
         let words = secrets.flat_map(|secret| {
@@ -79,13 +79,13 @@ impl Chatter {
     }
 
     /// The last lines, for the log.
-    pub(super) fn last_words(&self) -> String {
+    pub(super) fn last_lines(&self) -> String {
         let state = locked(&self.state);
         state.last.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 
     /// What a server says in words in place of an answer, short and without its secrets; nothing of a page.
-    pub(super) fn words(&self, body: &[u8]) -> String {
+    pub(super) fn excerpt(&self, body: &[u8]) -> String {
         let text = self.cleaned(body);
         let text = text.trim();
         if text.starts_with('<') { String::new() } else { text.chars().take(WORDS).collect() }
@@ -109,22 +109,22 @@ mod tests {
     #[test]
     fn t48_own_secrets_are_taken_out() {
         let secrets = [SecretText::new("hunter22"), SecretText::new("a"), SecretText::new("Bearer hunter33")];
-        let chatter = Chatter::new(ServerName::parse("s").unwrap(), secrets.iter());
-        chatter.line("stderr", b"a key hunter22\x1b[1m");
-        chatter.line("stderr", b"another hunter33");
-        assert_eq!(chatter.last_words(), "a key [redacted] [1m | another [redacted]");
+        let server_log = ServerLog::new(ServerName::parse("s").unwrap(), secrets.iter());
+        server_log.line("stderr", b"a key hunter22\x1b[1m");
+        server_log.line("stderr", b"another hunter33");
+        assert_eq!(server_log.last_lines(), "a key [redacted] [1m | another [redacted]");
     }
 
     #[test]
     fn a_flood_is_counted_and_not_kept() {
-        let chatter = Chatter::new(ServerName::parse("s").unwrap(), std::iter::empty());
+        let server_log = ServerLog::new(ServerName::parse("s").unwrap(), std::iter::empty());
         let start = Instant::now();
-        let line = |at, text: &str| chatter.line_at(&mut chatter.state.lock().unwrap(), at, "stderr", text.as_bytes());
+        let line = |at, text: &str| server_log.line_at(&mut server_log.state.lock().unwrap(), at, "stderr", text.as_bytes());
         for n in 0..1000 {
             line(start, &n.to_string());
         }
-        assert_eq!(chatter.last_words(), "45 | 46 | 47 | 48 | 49");
+        assert_eq!(server_log.last_lines(), "45 | 46 | 47 | 48 | 49");
         line(start + Duration::from_secs(2), "later");
-        assert!(chatter.last_words().ends_with("later"));
+        assert!(server_log.last_lines().ends_with("later"));
     }
 }
