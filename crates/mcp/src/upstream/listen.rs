@@ -16,11 +16,9 @@ use super::{
     rpc_error::RpcError,
     server_info::ServerInfo,
 };
-use crate::{
-    wire::{
-        self, Outcome, Payload, capabilities, code,
-        protocol::{capability, filter, member, method, notification},
-    },
+use crate::wire::{
+    self, Outcome, Payload, capabilities, code,
+    protocol::{capability, filter, member, method, notification},
 };
 
 /// How long the acknowledgement may take.
