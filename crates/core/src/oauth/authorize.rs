@@ -38,16 +38,15 @@ pub struct ReturnAddress {
 /// First the client and its redirect URI. An error here is shown on a page and never sent anywhere (threats 4, 11).
 pub fn return_address(params: &Params, client: &Client) -> Result<ReturnAddress, OAuthError> {
     let redirect_uri = match (params.find("redirect_uri"), client.redirect_uris.as_slice()) {
-        (Some(presented), registered) => registered
-            .iter()
-            .find_map(|uri| uri.admitted(presented))
-            .ok_or_else(|| invalid("redirect_uri is not one this client registered; it must match exactly"))?,
+        (Some(presented), registered) => registered.iter().find_map(|uri| uri.admitted(presented)).ok_or_else(|| {
+            OAuthError::invalid_request("redirect_uri is not one this client registered; it must match exactly")
+        })?,
         (None, [only]) => only.clone(),
-        (None, _) => return Err(invalid("redirect_uri is required: this client registered several")),
+        (None, _) => return Err(OAuthError::invalid_request("redirect_uri is required: this client registered several")),
     };
     let state = params.find("state").map(str::to_owned);
     if state.as_ref().is_some_and(|state| state.len() > MAX_STATE) {
-        return Err(invalid("state is too long"));
+        return Err(OAuthError::invalid_request("state is too long"));
     }
     Ok(ReturnAddress { redirect_uri, state })
 }
@@ -61,7 +60,7 @@ pub fn check(
 ) -> Result<AuthorizationRequest, OAuthError> {
     for unsupported in ["request", "request_uri"] {
         if params.find(unsupported).is_some() {
-            return Err(invalid(format!("{unsupported} is not supported")));
+            return Err(OAuthError::invalid_request(format!("{unsupported} is not supported")));
         }
     }
     match params.require("response_type")? {
@@ -70,10 +69,10 @@ pub fn check(
         _ => return Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "response_type must be code")),
     }
     if params.find("response_mode").is_some_and(|mode| mode != "query") {
-        return Err(invalid("response_mode must be query"));
+        return Err(OAuthError::invalid_request("response_mode must be query"));
     }
     let code_challenge = CodeChallenge::parse(params.find("code_challenge"), params.find("code_challenge_method"))
-        .map_err(|bad| invalid(bad.to_string()))?;
+        .map_err(|bad| OAuthError::invalid_request(bad.to_string()))?;
     let target = target(params, resources)?;
     let scopes = scopes(params, client, resources, &target)?;
     let interaction = interaction::interaction(params)?;
@@ -87,10 +86,6 @@ pub fn check(
         fingerprint: consent::fingerprint(client),
         interaction,
     })
-}
-
-fn invalid(description: impl Into<String>) -> OAuthError {
-    OAuthError::new(ErrorCode::InvalidRequest, description)
 }
 
 /// The resources the grant is for: more than one may be named, and each token will be for one of them (RFC 8707 section 2.1). A

@@ -96,7 +96,7 @@ impl ManagedClient {
             ("client_id_issued_at", &request.client_id_issued_at),
         ];
         if let Some((name, _)) = not_the_clients.iter().find(|(_, value)| value.is_some()) {
-            return Err(OAuthError::new(ErrorCode::InvalidRequest, format!("{name} must not be sent")));
+            return Err(OAuthError::invalid_request(format!("{name} must not be sent")));
         }
         if request.client_id.as_deref() != Some(self.client.id.as_str()) {
             return Err(bad_metadata("client_id must be sent, and cannot change"));

@@ -33,6 +33,11 @@ impl OAuthError {
     pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
         Self { code, description: description.into() }
     }
+
+    /// A parameter is missing, repeated, or has a value that it may not have (RFC 6749 section 4.1.2.1).
+    pub fn invalid_request(description: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
 }
 
 /// The registered error codes we use.

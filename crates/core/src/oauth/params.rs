@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::oauth::{ErrorCode, OAuthError};
+use crate::oauth::OAuthError;
 
 /// Decoded parameters. An empty value counts as absent (RFC 6749 section 3.1).
 #[derive(Clone, Default)]
@@ -24,7 +24,7 @@ pub enum BadParams {
 
 impl From<BadParams> for OAuthError {
     fn from(bad: BadParams) -> Self {
-        Self::new(ErrorCode::InvalidRequest, bad.to_string())
+        Self::invalid_request(bad.to_string())
     }
 }
 
@@ -54,7 +54,7 @@ impl Params {
     }
 
     pub fn require(&self, name: &'static str) -> Result<&str, OAuthError> {
-        self.find(name).ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, format!("{name} is required")))
+        self.find(name).ok_or_else(|| OAuthError::invalid_request(format!("{name} is required")))
     }
 
     /// Every `resource` parameter (RFC 8707 section 2).
@@ -102,6 +102,7 @@ fn display_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::ErrorCode;
 
     #[test]
     fn parameters_are_decoded_once() {

@@ -1,7 +1,6 @@
 //! What a request wishes of the person's part: `prompt`, `max_age` and `login_hint` (OpenID Connect Core section 3.1.2.1). What
 //! follows from it is decided in [`super::step`].
 
-use super::invalid;
 use crate::{
     oauth::{OAuthError, params::Params},
     signin::{Interaction, Prompt},
@@ -15,10 +14,10 @@ pub const PROMPTS: [&str; 4] = ["none", "login", "consent", "select_account"];
 
 pub(super) fn interaction(params: &Params) -> Result<Interaction, OAuthError> {
     let max_age = params.find("max_age").map(str::parse).transpose();
-    let max_age = max_age.map_err(|_| invalid("max_age must be a number of seconds"))?;
+    let max_age = max_age.map_err(|_| OAuthError::invalid_request("max_age must be a number of seconds"))?;
     let login_hint = params.find("login_hint").map(str::to_owned);
     if login_hint.as_ref().is_some_and(|hint| hint.len() > MAX_HINT) {
-        return Err(invalid("login_hint is too long"));
+        return Err(OAuthError::invalid_request("login_hint is too long"));
     }
     Ok(Interaction { prompt: prompt(params.find("prompt").unwrap_or_default())?, max_age, login_hint })
 }
@@ -32,12 +31,12 @@ fn prompt(text: &str) -> Result<Prompt, OAuthError> {
             // Whoever is to choose an account must come to the provider, where the accounts are.
             "login" | "select_account" => prompt.login = true,
             "consent" => prompt.consent = true,
-            _ => return Err(invalid(format!("prompt must be one or more of {}", PROMPTS.join(", ")))),
+            _ => return Err(OAuthError::invalid_request(format!("prompt must be one or more of {}", PROMPTS.join(", ")))),
         }
         others |= word != "none";
     }
     if prompt.none && others {
-        return Err(invalid("prompt=none goes with no other prompt"));
+        return Err(OAuthError::invalid_request("prompt=none goes with no other prompt"));
     }
     Ok(prompt)
 }

@@ -57,7 +57,7 @@ impl AuthenticatedClient {
 /// Reads the credentials of a token request: an `Authorization: Basic` header already decoded, or the form. Two ways at once are
 /// refused (RFC 6749 section 2.3).
 pub fn credentials(basic: Option<(String, SecretText)>, form: &Params) -> Result<ClientCredentials, OAuthError> {
-    let invalid = |description: &str| Err(OAuthError::new(ErrorCode::InvalidRequest, description));
+    let invalid = |description: &str| Err(OAuthError::invalid_request(description));
     let in_form = form.find("client_id");
     if let Some(jwt) = presented_assertion(form)? {
         if basic.is_some() || form.find("client_secret").is_some() {
@@ -91,9 +91,7 @@ fn presented_assertion(form: &Params) -> Result<Option<&str>, OAuthError> {
         (Some(_), Some(_)) => {
             Err(OAuthError::new(ErrorCode::InvalidClient, format!("client_assertion_type must be {}", assertion::JWT_BEARER)))
         }
-        _ => {
-            Err(OAuthError::new(ErrorCode::InvalidRequest, "client_assertion and client_assertion_type are of use together only"))
-        }
+        _ => Err(OAuthError::invalid_request("client_assertion and client_assertion_type are of use together only")),
     }
 }
 
