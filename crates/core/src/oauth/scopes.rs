@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::{
     ids::ServerName,
-    resource::Target,
+    resource::target::Target,
     scope::{self, Scope, ScopeSet},
 };
 
