@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Operation, ScopeRule};
+use super::rule::{Operation, ScopeRule};
 use crate::{
     ids::ServerName,
     scope::{self, Scope},

@@ -1,7 +1,11 @@
 //! Cases for the hierarchy of scopes.
 
 use super::*;
-use crate::ids::ServerName;
+use crate::{
+    ids::ServerName,
+    resource::Target,
+    scope::{Scope, ScopeSet},
+};
 
 pub(crate) fn server(name: &str) -> ServerName {
     ServerName::parse(name).unwrap()

@@ -1,52 +1,17 @@
-//! Which scopes there are and what each lets its holder use: `mcp` everything on the token's resource, a server's name that
-//! server, and those that the configuration names parts of a server. A broader scope implies the narrower ones (MCP
-//! authorization, "Scope Challenge Handling"). What a scope is as a word lives in [`crate::scope`].
+//! All scopes of the gateway: which exist on a resource, which imply which, which one an operation needs, and what each is in words. What a
+//! set of scopes comes to lives next door, in [`super::reach`].
 
 use std::sync::Arc;
 
+use super::{
+    reach::Reach,
+    rule::{Operation, ScopeRule},
+};
 use crate::{
     ids::ServerName,
     resource::target::Target,
     scope::{self, Scope, ScopeSet},
 };
-
-mod pattern;
-mod reach;
-
-pub use pattern::{BadPattern, Pattern};
-pub use reach::Reach;
-
-/// A scope that the configuration names: parts of one server, other scopes, or both.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScopeRule {
-    pub name: Scope,
-    /// What it means, in words for the person who is asked.
-    pub description: String,
-    /// The server that the patterns are about.
-    pub server: Option<ServerName>,
-    /// Of the server's own names, without our prefix.
-    pub tools: Vec<Pattern>,
-    pub prompts: Vec<Pattern>,
-    /// Of URIs, and of the texts of URI templates.
-    pub resources: Vec<Pattern>,
-    /// Other configured scopes, and names of servers, that this one implies.
-    pub includes: Vec<Scope>,
-    /// Clients without a token are told to ask for this one in place of the whole server.
-    pub ask_first: bool,
-}
-
-/// What somebody wants to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation<'a> {
-    Tool(&'a ServerName, &'a str),
-    Prompt(&'a ServerName, &'a str),
-    /// By its URI, or a template by its text.
-    Resource(&'a ServerName, &'a str),
-    /// What no scope of a part of the server speaks of.
-    Whole(&'a ServerName),
-    /// Something that is not an MCP server: a proxied service.
-    Everything,
-}
 
 /// All scopes of this gateway.
 #[derive(Clone, Debug)]
@@ -194,25 +159,3 @@ impl ScopeCatalogue {
         }
     }
 }
-
-impl ScopeRule {
-    /// How precisely the rule's own patterns speak of the operation; `None` if they do not.
-    fn precision(&self, operation: &Operation<'_>) -> Option<(bool, usize)> {
-        let fitting = |patterns: &[Pattern], fits: &dyn Fn(&Pattern) -> bool| {
-            patterns.iter().filter(|pattern| fits(pattern)).map(Pattern::precision).max()
-        };
-        match operation {
-            Operation::Tool(_, name) => fitting(&self.tools, &|pattern| pattern.fits(name)),
-            Operation::Prompt(_, name) => fitting(&self.prompts, &|pattern| pattern.fits(name)),
-            Operation::Resource(_, uri) => fitting(&self.resources, &|pattern| pattern.fits_uri(uri)),
-            Operation::Whole(_) | Operation::Everything => None,
-        }
-    }
-
-    fn has_patterns(&self) -> bool {
-        !(self.tools.is_empty() && self.prompts.is_empty() && self.resources.is_empty())
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests;
