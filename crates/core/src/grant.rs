@@ -45,6 +45,18 @@ impl Grant {
     }
 }
 
+/// Whose grants are meant, where several are listed or revoked at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantsOf {
+    User(UserId),
+    Client(ClientId),
+    /// Those given in this login.
+    Login(TokenHash),
+    /// All there are.
+    Everyone,
+}
+
 /// A remembered consent, one for each user, client and set of resources: what was allowed on two
 /// together says nothing of each alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

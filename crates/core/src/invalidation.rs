@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    grant::GrantsOf,
     ids::{GrantId, NodeId},
     secret::TokenHash,
-    store::GrantsOf,
     token::FoundAccess,
 };
 

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use super::{PinRecord, StoreError};
+use super::{error::StoreError, pins::PinRecord};
 use crate::{
     client::Client,
     clock::Timestamp,

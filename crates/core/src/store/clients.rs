@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::{client::Client, clock::Timestamp, ids::ClientId};
 
 /// What deleting a client came to.

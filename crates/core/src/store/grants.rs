@@ -1,13 +1,12 @@
 //! Port for grants with their codes and tokens: in one port because redeeming and rotating touch all of them in one atomic step.
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::{
     clock::Timestamp,
-    grant::Grant,
-    ids::{ClientId, GrantId, UserId},
+    grant::{Grant, GrantsOf},
+    ids::GrantId,
     refresh::{FoundRefresh, RefreshFamily, RefreshKey},
     secret::TokenHash,
     token::{AccessToken, AuthorizationCode, FoundAccess, FoundCode},
@@ -33,18 +32,6 @@ pub struct FamilyChange {
     /// An access token that was issued for it.
     pub access: AccessToken,
     pub now: Timestamp,
-}
-
-/// Whose grants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantsOf {
-    User(UserId),
-    Client(ClientId),
-    /// Those given in this login.
-    Login(TokenHash),
-    /// All there are.
-    Everyone,
 }
 
 #[async_trait]

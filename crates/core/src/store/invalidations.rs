@@ -8,7 +8,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::invalidation::{Invalidation, Posted, Revision};
 
 #[async_trait]
