@@ -5,10 +5,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 use rmcp::{
@@ -24,7 +21,10 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use super::tools;
+use super::{
+    sdk_conversions::model,
+    tools::{self, State},
+};
 
 /// One session with a fixture server.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Fixture {
     name: String,
     page_size: usize,
     wording: Wording,
-    pub(super) state: Arc<State>,
+    state: Arc<State>,
 }
 
 /// What a server says of its tools in place of what it said at first, by the name of the tool. Its sessions share it.
@@ -54,16 +54,6 @@ impl Wording {
         }
         tools
     }
-}
-
-/// What the tools of one session remember.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    /// A tool more after `change_tools`.
-    pub(super) has_late_tool: AtomicBool,
-    /// How many calls of `hang` were cancelled.
-    pub(super) cancelled: AtomicUsize,
-    pub(super) counted: AtomicUsize,
 }
 
 impl Fixture {
@@ -106,11 +96,6 @@ impl Fixture {
         }
         model(page)
     }
-}
-
-/// Reads a model of the SDK's from its JSON.
-pub(super) fn model<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
-    serde_json::from_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
 impl ServerHandler for Fixture {

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Fixture, Wording};
+use super::fixture::{Fixture, Wording};
 
 /// How the server behaves.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@
 pub mod conformance;
 mod fixture;
 mod http;
+mod sdk_conversions;
 mod tools;
 
 use std::path::PathBuf;

@@ -1,6 +1,10 @@
 //! The tools of a fixture server: friendly ones, and ones that misbehave on purpose.
 
-use std::{io::Write, sync::atomic::Ordering, time::Duration};
+use std::{
+    io::Write,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use rmcp::{
     ErrorData, RoleServer,
@@ -9,7 +13,17 @@ use rmcp::{
 };
 use serde_json::{Map, Value, json};
 
-use super::fixture::{State, model};
+use super::sdk_conversions::{model, sending};
+
+/// What the tools of one session remember.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// A tool more after `change_tools`.
+    pub(super) has_late_tool: AtomicBool,
+    /// How many calls of `hang` were cancelled.
+    cancelled: AtomicUsize,
+    counted: AtomicUsize,
+}
 
 /// `interface` is the URI of what `clock` looks like (MCP Apps).
 pub(super) fn list(has_late_tool: bool, interface: &str) -> Vec<Value> {
@@ -95,11 +109,6 @@ fn string(arguments: &Map<String, Value>, name: &str) -> String {
 
 fn integer(arguments: &Map<String, Value>, name: &str) -> i64 {
     arguments.get(name).and_then(Value::as_i64).unwrap_or(0)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
-fn sending(error: rmcp::ServiceError) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), None)
 }
 
 async fn slow(arguments: &Map<String, Value>, context: &RequestContext<RoleServer>) -> Result<CallToolResult, ErrorData> {

@@ -10,7 +10,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    super::fixture::model,
+    super::sdk_conversions::model,
     declared_capabilities,
     questions::{Asking, ByKey, capability},
     telling::sending,

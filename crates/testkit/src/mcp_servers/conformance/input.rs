@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::fixture::model,
+    super::sdk_conversions::model,
     declared_capabilities,
     questions::{Asking, ByKey, Declared, capability, is_answer},
 };

@@ -49,7 +49,7 @@ use rmcp::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::fixture::model;
+use super::sdk_conversions::model;
 pub use era::Era;
 use questions::Declared;
 pub use serve::{ConformanceServer, serve_stdio};

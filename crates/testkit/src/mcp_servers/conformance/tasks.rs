@@ -13,7 +13,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    super::fixture::model,
+    super::sdk_conversions::model,
     Shared, content,
     input::{self, Brought, Step},
     is_modern, method_not_found,

@@ -9,7 +9,7 @@ use rmcp::{
 };
 use serde_json::json;
 
-use super::{super::fixture::model, Conformance, content};
+use super::{super::sdk_conversions::model, Conformance, content};
 
 /// Long enough for messages to leave one by one.
 const PAUSE: Duration = Duration::from_millis(50);

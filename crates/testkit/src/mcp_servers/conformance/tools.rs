@@ -11,7 +11,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    super::fixture::model,
+    super::sdk_conversions::model,
     Conformance, Shared, asking, content,
     input::{self, Brought, Step},
     is_modern,
