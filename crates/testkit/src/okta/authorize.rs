@@ -13,10 +13,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    GroupsClaim, Person,
     mint::groups_in_id_token,
-    server::{Extract, Okta},
-    state::{Code, Endpoint, Server, State, error_page},
+    setup::{GroupsClaim, Person},
+    state::{Code, Endpoint, Extract, Okta, Server, State, error_page},
 };
 
 const COOKIE: &str = "fake_okta";

@@ -13,15 +13,11 @@ use serde_json::{Map, json};
 use url::Url;
 
 use super::{
-    GroupsClaim, authorize, mint,
-    state::{Endpoint, Server, State, api_error, error_page},
+    authorize, mint,
+    setup::GroupsClaim,
+    state::{Endpoint, Extract, Okta, Server, State, api_error, error_page},
     token,
 };
-
-pub(super) use axum::extract::State as Extract;
-
-/// How handlers get at what the fake remembers.
-pub(super) type Okta = Extract<Arc<State>>;
 
 /// Every endpoint twice: for the org server, and for custom servers, of which only `default` exists.
 pub(super) fn router(state: Arc<State>) -> Router {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +19,16 @@ use portunus_core::{
 };
 use serde_json::{Value, json};
 
-use super::{Bend, Options, Person, keys::KeyRing};
+use super::{
+    keys::KeyRing,
+    setup::{Options, Person},
+    tamper::Bend,
+};
+
+pub(super) use axum::extract::State as Extract;
+
+/// How handlers get at what the fake remembers.
+pub(super) type Okta = Extract<Arc<State>>;
 
 /// An endpoint that is counted and can be spoilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

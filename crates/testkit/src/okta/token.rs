@@ -14,8 +14,7 @@ use url::form_urlencoded;
 
 use super::{
     mint,
-    server::{Extract, Okta},
-    state::{Access, Code, Endpoint, Server, State},
+    state::{Access, Code, Endpoint, Extract, Okta, Server, State},
 };
 
 type Parameters = HashMap<String, String>;
