@@ -1,113 +1,22 @@
-//! What a client can be told to do. Each exercise returns what it saw as a JSON object, or what went wrong: a tool that fails, a
+//! What each exercise does. It returns what it saw as a JSON object, or what went wrong: a tool that fails, a
 //! question that was never asked, a notification that never came. Those that wait for changes and log messages are in
 //! [`super::listening`].
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use rmcp::{
-    ServiceError,
-    model::{
-        CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ErrorCode, GetPromptRequestParams, JsonObject,
-    },
+    model::{CallToolRequest, ClientRequest, GetPromptRequestParams, JsonObject},
     service::PeerRequestOptions,
 };
 use serde_json::{Value, json};
 
 use super::{
-    Client, Exercise, Failure,
     answering::{MODEL_SAYS, ROOTS},
+    calls::{SOON, call_params, text_of},
+    client::{Client, Failure},
     listening,
+    script::{Exercise, Script},
 };
-
-/// How long to wait for something that should come at once.
-pub(super) const SOON: Duration = Duration::from_secs(5);
-/// How often to learn anew which arguments go into headers.
-const REFRESHES: usize = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Script {
-    /// Lists tools, prompts, resources and templates.
-    List,
-    /// Calls a tool.
-    Call,
-    /// Calls a tool that shows the user a form.
-    Elicit,
-    /// Calls a tool that sends the user to a page.
-    Visit,
-    /// The same, and waits to be told that the visit is over, which a legacy server may tell.
-    VisitToTheEnd,
-    /// Gets a prompt that shows the user a form.
-    Prompt,
-    /// Says that it can be asked for nothing, and calls tools that ask: each has to fail, and the next call to work.
-    AskInVain,
-    /// Calls a tool that asks the model.
-    Sample,
-    /// Calls a tool that asks for the roots.
-    Roots,
-    /// Calls a tool that tells of its progress.
-    Progress,
-    /// Starts a slow tool and cancels it.
-    Cancel,
-    /// Subscribes to a resource and calls a tool that touches it.
-    Subscribe,
-    /// Calls a tool that changes the list of tools, twice, and lists them before, between and after.
-    ListChange,
-    /// Asks for log messages from a level on and calls a tool that logs.
-    Log,
-}
-
-impl Script {
-    const NAMES: [(&str, Self); 14] = [
-        ("list", Self::List),
-        ("call", Self::Call),
-        ("elicit", Self::Elicit),
-        ("visit", Self::Visit),
-        ("visit-to-the-end", Self::VisitToTheEnd),
-        ("prompt", Self::Prompt),
-        ("ask-in-vain", Self::AskInVain),
-        ("sample", Self::Sample),
-        ("roots", Self::Roots),
-        ("progress", Self::Progress),
-        ("cancel", Self::Cancel),
-        ("subscribe", Self::Subscribe),
-        ("list-change", Self::ListChange),
-        ("log", Self::Log),
-    ];
-
-    /// The tool of the conformance server that fits, or its prompt.
-    fn tool(self) -> &'static str {
-        match self {
-            Self::List | Self::Call => "test_simple_text",
-            Self::Elicit | Self::AskInVain => "test_elicitation",
-            Self::Visit | Self::VisitToTheEnd => "test_elicitation_url",
-            Self::Prompt => "test_input_required_result_prompt",
-            Self::Sample => "test_sampling",
-            Self::Roots => "test_input_required_result_list_roots",
-            Self::Progress => "test_tool_with_progress",
-            Self::Cancel => "test_slow",
-            Self::Subscribe => "test_touch_resource",
-            Self::ListChange => "test_trigger_tool_change",
-            Self::Log => "test_logging_tool",
-        }
-    }
-}
-
-impl FromStr for Script {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let found = Self::NAMES.into_iter().find(|(known, _)| *known == name);
-        let known = || Self::NAMES.map(|(known, _)| known).join(", ");
-        found.map(|(_, script)| script).ok_or_else(|| format!("{name:?} is no exercise: expected one of {}", known()))
-    }
-}
-
-impl fmt::Display for Script {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::NAMES.into_iter().find(|(_, script)| script == self);
-        f.write_str(name.map_or("", |(name, _)| name))
-    }
-}
 
 pub(super) async fn run(client: &mut Client, exercise: &Exercise) -> Result<Value, Failure> {
     let tool = exercise.tool.clone().unwrap_or_else(|| exercise.script.tool().to_owned());
@@ -152,41 +61,6 @@ async fn list(client: &Client) -> Result<Value, Failure> {
         "resources": resources.iter().map(|resource| json!(resource)["uri"].clone()).collect::<Vec<_>>(),
         "templates": templates.iter().map(|template| json!(template)["uriTemplate"].clone()).collect::<Vec<_>>(),
     }))
-}
-
-pub(super) fn call_params(tool: &str, arguments: JsonObject) -> CallToolRequestParams {
-    CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
-}
-
-/// Calls a tool, through as many rounds as it takes; the texts in its answer.
-pub(super) async fn text_of(client: &Client, tool: &str, arguments: JsonObject) -> Result<String, Failure> {
-    text_for(client, call_params(tool, arguments)).await
-}
-
-/// The same with parameters that hold more than arguments.
-pub(super) async fn text_for(client: &Client, params: CallToolRequestParams) -> Result<String, Failure> {
-    let mut result = client.running.call_tool(params.clone()).await;
-    // A server that misses a header says so, and the client is to learn anew which arguments go into headers, and to try again
-    // (2026-07-28, Streamable HTTP). rmcp leaves both to its user, and now and then it needs this: a list that arrives in the
-    // moment its stream ends is not read for headers.
-    for _ in 0..REFRESHES {
-        let Err(ServiceError::McpError(error)) = &result else { break };
-        if error.code != ErrorCode::HEADER_MISMATCH {
-            break;
-        }
-        client.running.clear_response_cache().await;
-        client.running.list_all_tools().await?;
-        result = client.running.call_tool(params.clone()).await;
-    }
-    let result = result?;
-    let text = text_in(&result);
-    if result.is_error == Some(true) { Err(format!("the tool failed: {text}").into()) } else { Ok(text) }
-}
-
-fn text_in(result: &CallToolResult) -> String {
-    let content = json!(result.content);
-    let blocks = content.as_array().into_iter().flatten();
-    blocks.filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
 /// Calls a tool that is to ask something of the client by this method.

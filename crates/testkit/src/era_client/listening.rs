@@ -15,8 +15,9 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    Client, ClientEra, Exercise, Failure,
-    exercises::{SOON, call_params, text_for, text_of},
+    calls::{SOON, call_params, text_for, text_of},
+    client::{Client, ClientEra, Failure},
+    script::Exercise,
 };
 
 /// Long enough for something that should not come to have come.
