@@ -1,5 +1,6 @@
 //! How a legacy client is asked: with a request of the server's own in the middle of the call. How a modern one is asked is in
 //! [`super::input`], and what they are asked in [`super::questions`].
+#![expect(deprecated, reason = "legacy servers ask for roots and samples this way")]
 
 use futures::future::try_join_all;
 use rmcp::{
@@ -10,10 +11,9 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    super::sdk_conversions::model,
-    declared_capabilities,
+    super::sdk_conversions::{model, sending},
     questions::{Asking, ByKey, capability},
-    telling::sending,
+    request::declared_capabilities,
 };
 
 /// Asks everything, each round at once, and returns the text of the answer.

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::sdk_conversions::model,
-    declared_capabilities,
     questions::{Asking, ByKey, Declared, capability, is_answer},
+    request::declared_capabilities,
 };
 
 /// What seals the state that clients carry from round to round. The same in every process: nothing here is worth guarding, and

@@ -10,10 +10,13 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    Shared, asking, complete,
+    asking,
     content::{image_block, text_block},
     input::{self, Brought, Step},
-    is_modern, questions,
+    questions,
+    request::is_modern,
+    result::complete,
+    server::Shared,
 };
 
 pub(super) fn list(shared: &Shared) -> Vec<Value> {

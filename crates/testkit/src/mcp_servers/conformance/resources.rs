@@ -3,7 +3,7 @@
 use rmcp::{ErrorData, model::ReadResourceResponse};
 use serde_json::{Value, json};
 
-use super::{complete, content::PNG};
+use super::{content::PNG, result::complete};
 
 /// The resource to subscribe to; `test_touch_resource` touches it when it is told of no other.
 pub(super) const WATCHED: &str = "test://watched-resource";

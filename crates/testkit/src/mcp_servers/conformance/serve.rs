@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Conformance, Era, Shared,
-    era::{OneEra, refuse_modern},
+    era::{Era, OneEra, refuse_modern},
+    server::{Conformance, Shared},
 };
 
 /// Serves over HTTP until dropped.

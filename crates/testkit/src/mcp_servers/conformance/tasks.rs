@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 
 use super::{
     super::sdk_conversions::model,
-    Shared, content,
+    content,
     input::{self, Brought, Step},
-    is_modern, method_not_found,
     questions::{self, form},
-    tools::{plain, tool},
+    request::is_modern,
+    result::method_not_found,
+    tool_definition::{plain, tool},
 };
 
 /// How often a client should look.
@@ -66,7 +67,7 @@ pub(super) fn list(modern: bool) -> Vec<Value> {
 
 /// None if it is no tool of this file.
 pub(super) async fn call(
-    shared: &Shared,
+    tasks: &Tasks,
     request: CallToolRequestParams,
     arguments: &JsonObject,
     context: &RequestContext<RoleServer>,
@@ -94,7 +95,7 @@ pub(super) async fn call(
         None
     };
     let arguments = arguments.clone();
-    let task = shared.tasks.0.spawn(TaskOptions::new().with_poll_interval_ms(POLL_MS), move |task| {
+    let task = tasks.0.spawn(TaskOptions::new().with_poll_interval_ms(POLL_MS), move |task| {
         Box::pin(async move { run(&name, &arguments, said, &task).await })
     });
     Some(Ok(CallToolResponse::Task(CreateTaskResult::new(task))))

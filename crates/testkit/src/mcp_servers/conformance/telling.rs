@@ -1,23 +1,23 @@
 //! Tools that tell of themselves while they run, one that runs until it is cancelled, and one that breaks off its own stream.
+#![expect(deprecated, reason = "legacy servers log this way")]
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use rmcp::{
-    ErrorData, RoleServer, ServiceError,
+    ErrorData, RoleServer,
     model::{CallToolResponse, ProgressNotificationParam},
     service::RequestContext,
 };
 use serde_json::json;
 
-use super::{super::sdk_conversions::model, Conformance, content};
+use super::{
+    super::sdk_conversions::{model, sending},
+    content,
+    server::Conformance,
+};
 
 /// Long enough for messages to leave one by one.
 const PAUSE: Duration = Duration::from_millis(50);
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
-pub(super) fn sending(error: ServiceError) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), None)
-}
 
 pub(super) async fn with_logging(
     server: &Conformance,

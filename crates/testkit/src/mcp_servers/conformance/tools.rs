@@ -12,14 +12,16 @@ use serde_json::{Value, json};
 
 use super::{
     super::sdk_conversions::model,
-    Conformance, Shared, asking, content,
+    asking, content,
     input::{self, Brought, Step},
-    is_modern,
     questions::{self, Asking},
+    request::is_modern,
     resources::WATCHED,
+    server::{Conformance, Shared},
     sessions::INTERRUPTED,
     subscribers::Change,
     tasks, telling,
+    tool_definition::{plain, tool},
 };
 
 /// In the order in which they are always listed.
@@ -35,19 +37,6 @@ pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
         tools.push(plain("test_late_tool", "Came later"));
     }
     tools
-}
-
-pub(super) fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Value {
-    let mut schema = json!({"type": "object", "properties": properties});
-    if !required.is_empty() {
-        schema["required"] = json!(required);
-    }
-    json!({"name": name, "description": description, "inputSchema": schema})
-}
-
-/// A tool without arguments.
-pub(super) fn plain(name: &str, description: &str) -> Value {
-    tool(name, description, &json!({}), &[])
 }
 
 fn that_ask_nobody() -> Vec<Value> {
@@ -151,7 +140,7 @@ pub(super) async fn call(
         }
         name => match questions::TOOLS.iter().find(|asking| asking.name == name) {
             Some(asking) => ask(asking, request, &arguments, context).await,
-            None => match tasks::call(shared, request, &arguments, context).await {
+            None => match tasks::call(&shared.tasks, request, &arguments, context).await {
                 Some(answer) => answer,
                 None => Err(ErrorData::invalid_params("Unknown tool", None)),
             },
