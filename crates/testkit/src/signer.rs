@@ -1,4 +1,4 @@
-//! Clients' private keys, and assertions signed with them: sound ones, and bent ones as an attacker would make them (threats 20, 21).
+//! Clients' private keys, and assertions signed with them: sound ones, and tampered ones as an attacker would make them (threats 20, 21).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

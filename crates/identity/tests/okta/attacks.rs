@@ -2,62 +2,62 @@
 
 use portunus_core::secret::SecretText;
 use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets};
-use portunus_testkit::okta::{Bend, Options};
+use portunus_testkit::okta::{Options, Tamper};
 
 use crate::browser::{Corridor, now};
 
 /// What the log must say about each.
-const BENDS: [(Bend, &str); 36] = [
-    (Bend::AlgNone, "algorithm is not allowed"),
-    (Bend::Hs256WithPublicKey, "it is signed with HS256"),
-    (Bend::Hs256WithClientSecret, "it is signed with HS256"),
-    (Bend::Rs512, "it is signed with RS512"),
-    (Bend::UnknownKid, "a key that the provider does not publish"),
-    (Bend::WrongKey, "signature is wrong"),
-    (Bend::WrongKeyNoKid, "a key that the provider does not publish"),
-    (Bend::EmbeddedKey, "signature is wrong"),
-    (Bend::LinkedKey, "a key that the provider does not publish"),
-    (Bend::Tampered, "signature is wrong"),
-    (Bend::NoSignature, "signature is wrong"),
-    (Bend::WrongType, "type is not JWT"),
-    (Bend::Critical, "extension that we do not know"),
-    (Bend::NotAToken, "cannot be read"),
-    (Bend::DoubledClaim, "missing, doubled"),
-    (Bend::WrongIssuer, "issuer is another one"),
-    (Bend::IssuerWithSlash, "issuer is another one"),
-    (Bend::NoIssuer, "missing, doubled"),
-    (Bend::WrongAudience, "for another client"),
-    (Bend::NoAudience, "missing, doubled"),
-    (Bend::SeveralAudiences, "does not say to whom it was issued"),
-    (Bend::WrongParty, "issued to another client"),
-    (Bend::WrongNonce, "nonce"),
-    (Bend::NoNonce, "nonce"),
-    (Bend::NoSubject, "missing, doubled"),
-    (Bend::EmptySubject, "subject is empty"),
-    (Bend::Expired, "expired"),
-    (Bend::NoExpiry, "missing, doubled"),
-    (Bend::TextExpiry, "wrong type"),
-    (Bend::NoIssuedAt, "missing, doubled"),
-    (Bend::TextIssuedAt, "wrong type"),
-    (Bend::IssuedInTenMinutes, "in the future"),
-    (Bend::IssuedAnHourAgo, "too long ago"),
-    (Bend::NotYetValid, "not valid yet"),
-    (Bend::TextNotBefore, "wrong type"),
+const TAMPERS: [(Tamper, &str); 36] = [
+    (Tamper::AlgNone, "algorithm is not allowed"),
+    (Tamper::Hs256WithPublicKey, "it is signed with HS256"),
+    (Tamper::Hs256WithClientSecret, "it is signed with HS256"),
+    (Tamper::Rs512, "it is signed with RS512"),
+    (Tamper::UnknownKid, "a key that the provider does not publish"),
+    (Tamper::WrongKey, "signature is wrong"),
+    (Tamper::WrongKeyNoKid, "a key that the provider does not publish"),
+    (Tamper::EmbeddedKey, "signature is wrong"),
+    (Tamper::LinkedKey, "a key that the provider does not publish"),
+    (Tamper::ChangedAfterSigning, "signature is wrong"),
+    (Tamper::NoSignature, "signature is wrong"),
+    (Tamper::WrongType, "type is not JWT"),
+    (Tamper::Critical, "extension that we do not know"),
+    (Tamper::NotAToken, "cannot be read"),
+    (Tamper::DoubledClaim, "missing, doubled"),
+    (Tamper::WrongIssuer, "issuer is another one"),
+    (Tamper::IssuerWithSlash, "issuer is another one"),
+    (Tamper::NoIssuer, "missing, doubled"),
+    (Tamper::WrongAudience, "for another client"),
+    (Tamper::NoAudience, "missing, doubled"),
+    (Tamper::SeveralAudiences, "does not say to whom it was issued"),
+    (Tamper::WrongParty, "issued to another client"),
+    (Tamper::WrongNonce, "nonce"),
+    (Tamper::NoNonce, "nonce"),
+    (Tamper::NoSubject, "missing, doubled"),
+    (Tamper::EmptySubject, "subject is empty"),
+    (Tamper::Expired, "expired"),
+    (Tamper::NoExpiry, "missing, doubled"),
+    (Tamper::TextExpiry, "wrong type"),
+    (Tamper::NoIssuedAt, "missing, doubled"),
+    (Tamper::TextIssuedAt, "wrong type"),
+    (Tamper::IssuedInTenMinutes, "in the future"),
+    (Tamper::IssuedAnHourAgo, "too long ago"),
+    (Tamper::NotYetValid, "not valid yet"),
+    (Tamper::TextNotBefore, "wrong type"),
     // Once more, now that all the others have been refused: nothing they brought along has stuck.
-    (Bend::LinkedKey, "a key that the provider does not publish"),
+    (Tamper::LinkedKey, "a key that the provider does not publish"),
 ];
 
 #[tokio::test]
-async fn t21_bent_id_tokens_are_refused() {
+async fn t21_tampered_id_tokens_are_refused() {
     let corridor = Corridor::org(Options::default()).await;
-    for (bend, expected) in BENDS {
-        corridor.okta.bend_next(bend);
-        let error = corridor.sign_in().await.expect_err(&format!("{bend:?} must not sign anybody in"));
+    for (tamper, expected) in TAMPERS {
+        corridor.okta.tamper_next(tamper);
+        let error = corridor.sign_in().await.expect_err(&format!("{tamper:?} must not sign anybody in"));
         // What an administrator may have set at the provider is told as such (FB67), and refused all the same.
         let is_refused = matches!(error, IdentityError::Unverified { .. })
             || (expected.starts_with("it is signed") && matches!(error, IdentityError::Misconfigured { .. }));
-        assert!(is_refused, "{bend:?}: {error:?}");
-        assert!(error.to_string().contains(expected), "{bend:?}: {error}");
+        assert!(is_refused, "{tamper:?}: {error:?}");
+        assert!(error.to_string().contains(expected), "{tamper:?}: {error}");
     }
     assert!(corridor.sign_in().await.is_ok(), "an honest token still signs in");
 }

@@ -9,7 +9,7 @@ use portunus_identity::{
 };
 use portunus_testkit::{
     log::Log,
-    okta::{Bend, Endpoint, FakeOkta, Fault, GroupsClaim, Options, Person},
+    okta::{Endpoint, FakeOkta, Fault, GroupsClaim, Options, Person, Tamper},
     wait::eventually,
 };
 use serde_json::{Value, json};
@@ -280,15 +280,15 @@ async fn fb66_an_error_of_the_providers_own_is_no_outage() {
 
 #[tokio::test]
 async fn fb67_an_id_token_that_an_administrator_must_change() {
-    for (bend, found) in [
-        (Bend::Hs256WithClientSecret, "signed with HS256; accepted is what the provider's metadata offers of ours: RS256"),
-        (Bend::Rs512, "signed with RS512"),
-        (Bend::Encrypted, "encrypted"),
+    for (tamper, found) in [
+        (Tamper::Hs256WithClientSecret, "signed with HS256; accepted is what the provider's metadata offers of ours: RS256"),
+        (Tamper::Rs512, "signed with RS512"),
+        (Tamper::Encrypted, "encrypted"),
     ] {
         let corridor = Corridor::custom(Options::default()).await;
-        corridor.okta.bend_next(bend);
+        corridor.okta.tamper_next(tamper);
         let error = corridor.sign_in().await.unwrap_err();
-        assert!(matches!(error, IdentityError::Misconfigured { .. }), "{bend:?}: {error:?}");
+        assert!(matches!(error, IdentityError::Misconfigured { .. }), "{tamper:?}: {error:?}");
         assert!(error.to_string().contains(found), "{error}");
         assert!(error.public_message().contains("administrator"), "{}", error.public_message());
     }

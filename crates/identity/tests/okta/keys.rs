@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use portunus_identity::provider::IdentityError;
-use portunus_testkit::okta::{Bend, Endpoint, Fault, Options};
+use portunus_testkit::okta::{Endpoint, Fault, Options, Tamper};
 
 use crate::browser::{Corridor, now};
 
@@ -33,7 +33,7 @@ async fn f4_a_flood_of_unknown_keys_costs_one_fetch() {
     corridor.sign_in().await.unwrap();
     let began = Instant::now();
     for _ in 0..20 {
-        corridor.okta.bend_next(Bend::UnknownKid);
+        corridor.okta.tamper_next(Tamper::UnknownKid);
         let error = corridor.sign_in().await.unwrap_err();
         assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
     }
@@ -47,7 +47,7 @@ async fn f4_a_flood_at_once_costs_one_fetch_too() {
     corridor.sign_in().await.unwrap();
     let began = Instant::now();
     for _ in 0..30 {
-        corridor.okta.bend_next(Bend::UnknownKid);
+        corridor.okta.tamper_next(Tamper::UnknownKid);
     }
     let sign_ins = (0..30).map(|_| corridor.sign_in());
     let results = join_all(sign_ins).await;
@@ -77,7 +77,7 @@ async fn f4_a_cold_start_that_meets_an_unknown_key_fetches_once_more() {
     let corridor = Corridor::org(Options::default()).await;
     let began = Instant::now();
     for _ in 0..3 {
-        corridor.okta.bend_next(Bend::UnknownKid);
+        corridor.okta.tamper_next(Tamper::UnknownKid);
         corridor.sign_in().await.unwrap_err();
     }
     // The first was made before the token was, and so says nothing of its key.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portunus_core::secret::SecretText;
 use portunus_identity::{Preset, Provider, ProviderSettings, connect};
-use portunus_testkit::okta::{Bend, Endpoint, FakeOkta, Fault, GroupsClaim, Options};
+use portunus_testkit::okta::{Endpoint, FakeOkta, Fault, GroupsClaim, Options, Tamper};
 
 use crate::browser::{Corridor, REDIRECT, http, now, settings};
 
@@ -77,11 +77,11 @@ async fn elliptic_keys_body_secrets_and_iss_work_too() {
 
 #[tokio::test]
 async fn unusual_but_right_id_tokens_are_taken() {
-    for bend in [Bend::NoKid, Bend::ListedAudience, Bend::FractionalTimes, Bend::RightParty] {
+    for tamper in [Tamper::NoKid, Tamper::ListedAudience, Tamper::FractionalTimes, Tamper::RightParty] {
         let corridor = Corridor::org(Options::default()).await;
-        corridor.okta.bend_next(bend);
+        corridor.okta.tamper_next(tamper);
         let result = corridor.sign_in().await;
-        assert!(result.is_ok(), "{bend:?}: {result:?}");
+        assert!(result.is_ok(), "{tamper:?}: {result:?}");
     }
 }
 

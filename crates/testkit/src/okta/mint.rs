@@ -1,4 +1,4 @@
-//! ID tokens as Okta makes them, and bent ones as an attacker would (threat 21).
+//! ID tokens as Okta makes them, and tampered ones as an attacker would make them (threat 21).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
@@ -7,28 +7,28 @@ use serde_json::{Map, Value, json};
 use super::{
     setup::GroupsClaim,
     state::{Code, Server, State},
-    tamper::Bend,
+    tamper::Tamper,
 };
 
 /// Makes the ID token for a redeemed code.
-pub(super) fn id_token(state: &State, code: &Code, bend: Option<Bend>) -> String {
+pub(super) fn id_token(state: &State, code: &Code, tamper: Option<Tamper>) -> String {
     let mut claims = Value::Object(claims(state, code));
-    if let Some(bend) = bend {
-        bend_parties(&mut claims, bend, state, code);
-        bend_times(&mut claims, bend, state.now().as_secs());
+    if let Some(tamper) = tamper {
+        tamper_parties(&mut claims, tamper, state, code);
+        tamper_times(&mut claims, tamper, state.now().as_secs());
     }
-    let (header, signer) = seal(state, bend);
+    let (header, signer) = seal(state, tamper);
     let mut text = claims.to_string();
-    if bend == Some(Bend::DoubledClaim) {
+    if tamper == Some(Tamper::DoubledClaim) {
         text = text.replacen('{', r#"{"sub":"00u-somebody-else","#, 1);
     }
     let message = format!("{}.{}", encode(header.to_string()), encode(text));
     let signature = signer.sign(message.as_bytes());
-    match bend {
-        Some(Bend::NotAToken) => "not.a-token".to_owned(),
-        Some(Bend::Encrypted) => "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.dGV4dA.dGFn".to_owned(),
-        Some(Bend::NoSignature) => format!("{message}."),
-        Some(Bend::Tampered) => {
+    match tamper {
+        Some(Tamper::NotAToken) => "not.a-token".to_owned(),
+        Some(Tamper::Encrypted) => "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a2V5.aXY.dGV4dA.dGFn".to_owned(),
+        Some(Tamper::NoSignature) => format!("{message}."),
+        Some(Tamper::ChangedAfterSigning) => {
             claims["sub"] = json!("00u-somebody-else");
             format!("{}.{}.{signature}", encode(header.to_string()), encode(claims.to_string()))
         }
@@ -44,46 +44,46 @@ pub(super) fn signed(state: &State, claims: &Value) -> String {
     format!("{message}.{signature}")
 }
 
-fn bend_parties(claims: &mut Value, bend: Bend, state: &State, code: &Code) {
+fn tamper_parties(claims: &mut Value, tamper: Tamper, state: &State, code: &Code) {
     let us = &state.options.client_id;
     let other = "0oa-somebody-else";
-    match bend {
-        Bend::WrongIssuer => claims["iss"] = json!("https://evil.example"),
-        Bend::IssuerWithSlash => claims["iss"] = json!(format!("{}/", code.server.issuer(&state.base))),
-        Bend::NoIssuer => remove(claims, "iss"),
-        Bend::WrongAudience => claims["aud"] = json!(other),
-        Bend::NoAudience => remove(claims, "aud"),
-        Bend::SeveralAudiences => claims["aud"] = json!([us, other]),
-        Bend::WrongParty => {
+    match tamper {
+        Tamper::WrongIssuer => claims["iss"] = json!("https://evil.example"),
+        Tamper::IssuerWithSlash => claims["iss"] = json!(format!("{}/", code.server.issuer(&state.base))),
+        Tamper::NoIssuer => remove(claims, "iss"),
+        Tamper::WrongAudience => claims["aud"] = json!(other),
+        Tamper::NoAudience => remove(claims, "aud"),
+        Tamper::SeveralAudiences => claims["aud"] = json!([us, other]),
+        Tamper::WrongParty => {
             claims["aud"] = json!([us, other]);
             claims["azp"] = json!(other);
         }
-        Bend::RightParty => {
+        Tamper::RightParty => {
             claims["aud"] = json!([other, us]);
             claims["azp"] = json!(us);
         }
-        Bend::ListedAudience => claims["aud"] = json!([us]),
-        Bend::WrongNonce => claims["nonce"] = json!("another nonce"),
-        Bend::NoNonce => remove(claims, "nonce"),
-        Bend::NoSubject => remove(claims, "sub"),
-        Bend::EmptySubject => claims["sub"] = json!(""),
+        Tamper::ListedAudience => claims["aud"] = json!([us]),
+        Tamper::WrongNonce => claims["nonce"] = json!("another nonce"),
+        Tamper::NoNonce => remove(claims, "nonce"),
+        Tamper::NoSubject => remove(claims, "sub"),
+        Tamper::EmptySubject => claims["sub"] = json!(""),
         _ => {}
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a test's clock fits a double")]
-fn bend_times(claims: &mut Value, bend: Bend, now: i64) {
-    match bend {
-        Bend::Expired => claims["exp"] = json!(now - 120),
-        Bend::NoExpiry => remove(claims, "exp"),
-        Bend::TextExpiry => claims["exp"] = json!("9999999999"),
-        Bend::NoIssuedAt => remove(claims, "iat"),
-        Bend::TextIssuedAt => claims["iat"] = json!(now.to_string()),
-        Bend::IssuedInTenMinutes => claims["iat"] = json!(now + 600),
-        Bend::IssuedAnHourAgo => claims["iat"] = json!(now - 3600),
-        Bend::NotYetValid => claims["nbf"] = json!(now + 600),
-        Bend::TextNotBefore => claims["nbf"] = json!("0"),
-        Bend::FractionalTimes => {
+fn tamper_times(claims: &mut Value, tamper: Tamper, now: i64) {
+    match tamper {
+        Tamper::Expired => claims["exp"] = json!(now - 120),
+        Tamper::NoExpiry => remove(claims, "exp"),
+        Tamper::TextExpiry => claims["exp"] = json!("9999999999"),
+        Tamper::NoIssuedAt => remove(claims, "iat"),
+        Tamper::TextIssuedAt => claims["iat"] = json!(now.to_string()),
+        Tamper::IssuedInTenMinutes => claims["iat"] = json!(now + 600),
+        Tamper::IssuedAnHourAgo => claims["iat"] = json!(now - 3600),
+        Tamper::NotYetValid => claims["nbf"] = json!(now + 600),
+        Tamper::TextNotBefore => claims["nbf"] = json!("0"),
+        Tamper::FractionalTimes => {
             claims["exp"] = json!(now as f64 + 3600.5);
             claims["iat"] = json!(now as f64 - 0.5);
         }
@@ -91,8 +91,8 @@ fn bend_times(claims: &mut Value, bend: Bend, now: i64) {
     }
 }
 
-/// The header, and who signs.
-fn seal(state: &State, bend: Option<Bend>) -> (Value, Signer) {
+/// The header, and what signs it.
+fn seal(state: &State, tamper: Option<Tamper>) -> (Value, Signer) {
     let (key, stranger) = state.with(|inner| (inner.ring.current(), inner.ring.stranger()));
     let right = json!({"kid": key.kid, "alg": format!("{:?}", key.alg)});
     let with = |name: &str, value: Value| {
@@ -103,24 +103,24 @@ fn seal(state: &State, bend: Option<Bend>) -> (Value, Signer) {
     let public = stranger.public();
     let modulus = key.public()["n"].to_string().into_bytes();
     let by_stranger = Signer::Asymmetric(stranger.private, stranger.alg);
-    match bend {
-        Some(Bend::AlgNone) => (json!({"alg": "none"}), Signer::Nobody),
-        Some(Bend::Hs256WithPublicKey) => (with("alg", json!("HS256")), Signer::Keyed(modulus)),
-        Some(Bend::Hs256WithClientSecret) => {
+    match tamper {
+        Some(Tamper::AlgNone) => (json!({"alg": "none"}), Signer::Unsigned),
+        Some(Tamper::Hs256WithPublicKey) => (with("alg", json!("HS256")), Signer::Keyed(modulus)),
+        Some(Tamper::Hs256WithClientSecret) => {
             (with("alg", json!("HS256")), Signer::Keyed(state.options.client_secret.clone().into_bytes()))
         }
-        Some(Bend::Rs512) => (with("alg", json!("RS512")), Signer::Asymmetric(key.private, Algorithm::RS512)),
-        Some(Bend::UnknownKid) => (json!({"kid": stranger.kid, "alg": "RS256"}), by_stranger),
-        Some(Bend::WrongKey) => (right, by_stranger),
-        Some(Bend::WrongKeyNoKid) => (json!({"alg": "RS256"}), by_stranger),
-        Some(Bend::EmbeddedKey) => (with("jwk", public), by_stranger),
-        Some(Bend::LinkedKey) => {
+        Some(Tamper::Rs512) => (with("alg", json!("RS512")), Signer::Asymmetric(key.private, Algorithm::RS512)),
+        Some(Tamper::UnknownKid) => (json!({"kid": stranger.kid, "alg": "RS256"}), by_stranger),
+        Some(Tamper::WrongKey) => (right, by_stranger),
+        Some(Tamper::WrongKeyNoKid) => (json!({"alg": "RS256"}), by_stranger),
+        Some(Tamper::EmbeddedKey) => (with("jwk", public), by_stranger),
+        Some(Tamper::LinkedKey) => {
             let link = format!("{}/stranger/keys", state.base);
             (json!({"kid": stranger.kid, "alg": "RS256", "jku": link, "x5u": link}), by_stranger)
         }
-        Some(Bend::NoKid) => (json!({"alg": right["alg"]}), Signer::Asymmetric(key.private, key.alg)),
-        Some(Bend::WrongType) => (with("typ", json!("at+jwt")), Signer::Asymmetric(key.private, key.alg)),
-        Some(Bend::Critical) => (with("crit", json!(["exp"])), Signer::Asymmetric(key.private, key.alg)),
+        Some(Tamper::NoKid) => (json!({"alg": right["alg"]}), Signer::Asymmetric(key.private, key.alg)),
+        Some(Tamper::WrongType) => (with("typ", json!("at+jwt")), Signer::Asymmetric(key.private, key.alg)),
+        Some(Tamper::Critical) => (with("crit", json!(["exp"])), Signer::Asymmetric(key.private, key.alg)),
         _ => (right, Signer::Asymmetric(key.private, key.alg)),
     }
 }
@@ -128,7 +128,7 @@ fn seal(state: &State, bend: Option<Bend>) -> (Value, Signer) {
 enum Signer {
     Asymmetric(EncodingKey, Algorithm),
     Keyed(Vec<u8>),
-    Nobody,
+    Unsigned,
 }
 
 impl Signer {
@@ -138,7 +138,7 @@ impl Signer {
             Self::Keyed(key) => {
                 crypto::sign(message, &EncodingKey::from_secret(key), Algorithm::HS256).expect("any bytes key a hash")
             }
-            Self::Nobody => String::new(),
+            Self::Unsigned => String::new(),
         }
     }
 }

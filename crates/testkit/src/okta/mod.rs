@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 pub use setup::{GroupsClaim, Options, Person};
 pub use state::{Endpoint, Fault};
-pub use tamper::Bend;
+pub use tamper::Tamper;
 
 use state::State;
 
@@ -119,8 +119,8 @@ impl FakeOkta {
     }
 
     /// Makes the next ID token a bad one.
-    pub fn bend_next(&self, bend: Bend) {
-        self.state.with(|inner| inner.bends.push_back(bend));
+    pub fn tamper_next(&self, tamper: Tamper) {
+        self.state.with(|inner| inner.tampers.push_back(tamper));
     }
 
     /// The next authorization ends with this error at the redirect URI.

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::{
     keys::KeyRing,
     setup::{Options, Person},
-    tamper::Bend,
+    tamper::Tamper,
 };
 
 pub(super) use axum::extract::State as Extract;
@@ -87,7 +87,7 @@ pub(super) struct Inner {
     pub(super) ring: KeyRing,
     pub(super) faults: HashMap<Endpoint, Faults>,
     pub(super) counts: HashMap<Endpoint, usize>,
-    pub(super) bends: VecDeque<Bend>,
+    pub(super) tampers: VecDeque<Tamper>,
     pub(super) refusals: VecDeque<(String, String)>,
     pub(super) codes: HashMap<String, Code>,
     pub(super) access_tokens: HashMap<String, Access>,
@@ -154,7 +154,7 @@ impl State {
             ring: KeyRing::new(options.elliptic),
             faults: HashMap::new(),
             counts: HashMap::new(),
-            bends: VecDeque::new(),
+            tampers: VecDeque::new(),
             refusals: VecDeque::new(),
             codes: HashMap::new(),
             access_tokens: HashMap::new(),

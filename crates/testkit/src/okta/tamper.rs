@@ -2,7 +2,7 @@
 
 /// What is wrong with an ID token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bend {
+pub enum Tamper {
     WrongIssuer,
     IssuerWithSlash,
     NoIssuer,
@@ -45,7 +45,7 @@ pub enum Bend {
     /// Signed with a key that the header points to.
     LinkedKey,
     /// Another subject after signing.
-    Tampered,
+    ChangedAfterSigning,
     NoSignature,
     /// `typ` of an access token.
     WrongType,

@@ -101,8 +101,8 @@ fn redeem(state: &State, server: Server, parameters: &Parameters) -> Result<Code
 }
 
 fn grant(state: &State, code: &Code) -> Response {
-    let bend = state.with(|inner| inner.bends.pop_front());
-    let id_token = mint::id_token(state, code, bend);
+    let tamper = state.with(|inner| inner.tampers.pop_front());
+    let id_token = mint::id_token(state, code, tamper);
     let access_token = state.random("fake-okta-access-");
     let access = Access { server: code.server, person: code.person.clone(), scopes: code.scopes.clone() };
     state.with(|inner| inner.access_tokens.insert(access_token.clone(), access));

@@ -1,5 +1,5 @@
 //! Clients that prove themselves with a key: an assertion is good for one use, and only a sound one for any (threats 20, 21). The
-//! signatures alone are tested with more bends beside `edge::assertions`.
+//! signatures alone are tested with more tampering beside `edge::assertions`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -144,7 +144,7 @@ async fn f7_a_clients_clock_may_be_a_minute_off_and_not_ten() {
 }
 
 #[tokio::test]
-async fn t21_a_bent_assertion_proves_nothing() {
+async fn t21_a_tampered_assertion_proves_nothing() {
     let world = World::start().await;
     let signer = Signer::new("RS256", "k1");
     let stranger = Signer::stranger("k1");
@@ -152,7 +152,7 @@ async fn t21_a_bent_assertion_proves_nothing() {
     let other = register(&world, json!({"jwks": stranger.jwks()})).await;
     let tokens = connect(&world, &client, &signer).await;
     let sound = || claims(&client.id, &world.url, now(&world));
-    let bent = |name: &str, value: Value| {
+    let altered = |name: &str, value: Value| {
         let mut claims = sound();
         claims[name] = value;
         signer.sign(&json!({}), &claims)
@@ -166,16 +166,16 @@ async fn t21_a_bent_assertion_proves_nothing() {
         ("another's assertion", stranger.assertion(&other.id, &world.url, now(&world))),
         ("jwk", stranger.sign(&json!({"jwk": stranger.jwk()}), &sound())),
         ("jku", stranger.sign(&json!({"jku": "https://evil.example/jwks.json"}), &sound())),
-        ("exp as text", bent("exp", json!("9999999999"))),
-        ("no exp", bent("exp", json!(null))),
-        ("expired", bent("exp", json!(now(&world) - 3600))),
-        ("for ever", bent("exp", json!(9_999_999_999_i64))),
-        ("no aud", bent("aud", json!(null))),
-        ("for another server", bent("aud", json!("https://as.example"))),
-        ("for the resource", bent("aud", json!(world.at("/mcp")))),
-        ("for several", bent("aud", json!([world.url, "https://as.example"]))),
-        ("no jti", bent("jti", json!(null))),
-        ("from the future", bent("iat", json!(now(&world) + 3600))),
+        ("exp as text", altered("exp", json!("9999999999"))),
+        ("no exp", altered("exp", json!(null))),
+        ("expired", altered("exp", json!(now(&world) - 3600))),
+        ("for ever", altered("exp", json!(9_999_999_999_i64))),
+        ("no aud", altered("aud", json!(null))),
+        ("for another server", altered("aud", json!("https://as.example"))),
+        ("for the resource", altered("aud", json!(world.at("/mcp")))),
+        ("for several", altered("aud", json!([world.url, "https://as.example"]))),
+        ("no jti", altered("jti", json!(null))),
+        ("from the future", altered("iat", json!(now(&world) + 3600))),
         ("nonsense", "a.b.c".to_owned()),
     ];
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())];

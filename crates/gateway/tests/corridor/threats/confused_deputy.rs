@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portunus_testkit::{
     agent::{Agent, Cookie, Landing, OAuthClient, Request},
-    okta::{Bend, Endpoint},
+    okta::{Endpoint, Tamper},
 };
 use serde_json::json;
 
@@ -170,12 +170,12 @@ async fn t03_a_transaction_is_good_for_one_code() {
 async fn t03_nonce_and_pkce_bind_oktas_code_to_the_browser_that_fetched_it() {
     let world = World::start().await;
     let client = world.client("/mcp").await;
-    for bend in [Bend::WrongNonce, Bend::NoNonce] {
-        world.okta.bend_next(bend);
+    for tamper in [Tamper::WrongNonce, Tamper::NoNonce] {
+        world.okta.tamper_next(tamper);
         let browser = world.browser();
         let url = callback(&world, &client, &browser).await;
         browser.send(Request::get(&url)).await.expect(400);
-        assert!(browser.cookie("_login").is_none(), "{bend:?}");
+        assert!(browser.cookie("_login").is_none(), "{tamper:?}");
     }
     // The attacker's code in the victim's browser, under the victim's state.
     let (attacker, victim) = (world.browser(), world.browser());
