@@ -45,13 +45,13 @@ use portunus_store::redis::{RedisAddress, RedisOptions};
 use portunus_testkit::{
     agent::{Agent, OAuthClient, Tokens},
     github::{self, FakeGithub},
+    hostile_hosts::HostileHosts,
     log::Log,
     mcp_servers::{FixtureServer, HttpOptions},
     okta::{FakeOkta, Options},
     port::ReservedPort,
     redis::Server,
     wait::eventually,
-    zoo::Zoo,
 };
 use reqwest::Certificate;
 use tempfile::TempDir;
@@ -92,7 +92,7 @@ pub(crate) struct Setup {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) clients: ClientsConfig,
     /// What is on the Internet, as far as this gateway can tell.
-    pub(crate) zoo: Option<Arc<Zoo>>,
+    pub(crate) hostile_hosts: Option<Arc<HostileHosts>>,
     pub(crate) scopes: Vec<ScopeRule>,
     pub(crate) trusted_proxies: Vec<Cidr>,
     pub(crate) limits: Limits,
@@ -128,7 +128,7 @@ impl Default for Setup {
             more_servers: Vec::new(),
             allowed_origins: Vec::new(),
             clients: ClientsConfig::default(),
-            zoo: None,
+            hostile_hosts: None,
             scopes: Vec::new(),
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
@@ -165,7 +165,7 @@ pub(crate) struct World {
     callback: &'static str,
     partner_callback: &'static str,
     partner: bool,
-    zoo: Option<Arc<Zoo>>,
+    hostile_hosts: Option<Arc<HostileHosts>>,
     directory: TempDir,
     running: Option<Running>,
     /// The nodes beside the first, with their addresses; `None` once stopped.
@@ -248,7 +248,7 @@ impl World {
             stop_delay: setup.stop_delay,
             ..Config::bare(PublicUrl::parse(&url).unwrap(), address, secret, store)
         };
-        let (org, callback, partner, zoo) = (setup.org, setup.callback, setup.partner, setup.zoo);
+        let (org, callback, partner, hostile_hosts) = (setup.org, setup.callback, setup.partner, setup.hostile_hosts);
         let partner_callback = setup.partner_callback;
         let (allow, github, preset) = (setup.allow, setup.github, setup.preset);
         let browsers = Mutex::default();
@@ -268,7 +268,7 @@ impl World {
             callback,
             partner_callback,
             partner,
-            zoo,
+            hostile_hosts,
             directory,
             running: None,
             others: Vec::new(),
@@ -325,8 +325,8 @@ impl World {
         let built = Box::pin(Gateway::build_with(&self.config, self.providers(), false, clock, Arc::new(OsEntropy)));
         let launcher = Launcher::of(env!("CARGO_BIN_EXE_portunus").into());
         let mut gateway = built.await.unwrap().that_trusts_for(TRUST).supervised_by(launcher);
-        if let Some(zoo) = &self.zoo {
-            gateway = gateway.with_outside(Arc::new(Enclosure(Arc::clone(zoo)))).unwrap();
+        if let Some(hosts) = &self.hostile_hosts {
+            gateway = gateway.with_outside(Arc::new(HostileInternet(Arc::clone(hosts)))).unwrap();
         }
         gateway
     }
@@ -547,11 +547,11 @@ fn next() -> u64 {
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The zoo in place of the Internet.
-struct Enclosure(Arc<Zoo>);
+/// Hostile hosts in place of the Internet.
+struct HostileInternet(Arc<HostileHosts>);
 
 #[async_trait]
-impl Outside for Enclosure {
+impl Outside for HostileInternet {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         self.0.lookup(host)
     }
@@ -561,7 +561,7 @@ impl Outside for Enclosure {
     }
 
     fn roots(&self) -> Vec<Certificate> {
-        vec![Certificate::from_pem(Zoo::root()).unwrap()]
+        vec![Certificate::from_pem(HostileHosts::root()).unwrap()]
     }
 }
 

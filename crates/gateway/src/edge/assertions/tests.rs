@@ -7,14 +7,14 @@ use portunus_core::{
     Timestamp, client::ClientAuthMethod, clock::FixedClock, ids::ClientId, oauth::ErrorCode, secret::TokenHash, store::StoreError,
 };
 use portunus_testkit::{
+    hostile_hosts::{Behaviour, HostileHosts},
     signer::{Signer, claims},
-    zoo::{Animal, Zoo},
 };
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::*;
-use crate::net::guarded::tests::{ASKER, Enclosure};
+use crate::net::guarded::tests::{ASKER, HostileInternet};
 
 const NOW: i64 = 1_800_000_000;
 const ISSUER: &str = "https://gw.example";
@@ -31,20 +31,20 @@ impl AssertionStore for Used {
 }
 
 struct Bench {
-    zoo: Arc<Zoo>,
+    hosts: Arc<HostileHosts>,
     clock: Arc<FixedClock>,
     assertions: Assertions,
 }
 
 impl Bench {
     async fn new() -> Self {
-        let zoo = Arc::new(Zoo::open().await);
+        let hosts = Arc::new(HostileHosts::start().await);
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(NOW)));
         let as_clock = || Arc::clone(&clock) as Arc<dyn Clock>;
-        let fetcher = GuardedFetcher::new(Arc::new(Enclosure(Arc::clone(&zoo))), as_clock()).unwrap();
+        let fetcher = GuardedFetcher::new(Arc::new(HostileInternet(Arc::clone(&hosts))), as_clock()).unwrap();
         let url = PublicUrl::parse(ISSUER).unwrap();
         let assertions = Assertions::new(Arc::new(fetcher), Arc::new(Used::default()), as_clock(), &url);
-        Self { zoo, clock, assertions }
+        Self { hosts, clock, assertions }
     }
 
     async fn verify(&self, keys: ClientKeys, jwt: &str) -> Result<(), OAuthError> {
@@ -155,7 +155,7 @@ async fn t21_confused_assertions_are_refused() {
         let outcome = bench.verify(inline(&signer), &jwt).await;
         assert_eq!(outcome.map_err(|error| error.code), Err(ErrorCode::InvalidClient), "{what}");
     }
-    assert_eq!(bench.zoo.lookups().len(), 0, "no header makes us ask anybody");
+    assert_eq!(bench.hosts.lookups().len(), 0, "no header makes us ask anybody");
 }
 
 #[tokio::test]
@@ -211,24 +211,24 @@ async fn t20_a_forged_assertion_uses_nothing_up() {
 async fn t21_an_unknown_kid_is_looked_for_once() {
     let bench = Bench::new().await;
     let (old, new) = (Signer::new("ES256", "old"), Signer::new("RS256", "new"));
-    bench.zoo.keep(KEYS, Animal::honest(old.jwks()));
+    bench.hosts.serve(KEYS, Behaviour::honest(old.jwks()));
     assert_eq!(bench.verify(remote(), &old.assertion("c1", ISSUER, NOW)).await, Ok(()));
 
     bench.clock.advance(Duration::from_secs(10));
-    bench.zoo.keep(KEYS, Animal::honest(new.jwks()));
+    bench.hosts.serve(KEYS, Behaviour::honest(new.jwks()));
     assert_eq!(bench.verify(remote(), &new.assertion("c1", ISSUER, NOW)).await, Ok(()), "the keys were rotated");
     assert!(bench.verify(remote(), &old.assertion("c1", ISSUER, NOW)).await.is_err(), "the old one is gone");
-    assert_eq!(bench.zoo.visits().len(), 2);
+    assert_eq!(bench.hosts.requests().len(), 2);
 
     for n in 0..50 {
         let flood = Signer::stranger(&format!("flood-{n}")).assertion("c1", ISSUER, NOW);
         assert!(bench.verify(remote(), &flood).await.is_err());
     }
-    assert_eq!(bench.zoo.visits().len(), 2, "at most one fetch in ten seconds");
+    assert_eq!(bench.hosts.requests().len(), 2, "at most one fetch in ten seconds");
     let wrong = Signer::stranger("new").assertion("c1", ISSUER, NOW);
     bench.clock.advance(Duration::from_secs(10));
     assert!(bench.verify(remote(), &wrong).await.is_err());
-    assert_eq!(bench.zoo.visits().len(), 2, "a wrong signature by a known key is no reason to ask");
+    assert_eq!(bench.hosts.requests().len(), 2, "a wrong signature by a known key is no reason to ask");
 }
 
 #[tokio::test]
@@ -236,12 +236,12 @@ async fn a_client_whose_keys_are_away_is_not_told_that_it_is_unknown() {
     let bench = Bench::new().await;
     let signer = Signer::new("ES256", "k1");
     let code = |outcome: Result<(), OAuthError>| outcome.unwrap_err().code;
-    bench.zoo.keep(KEYS, Animal::Shy);
+    bench.hosts.serve(KEYS, Behaviour::HangsUp);
     assert_eq!(code(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await), ErrorCode::TemporarilyUnavailable);
     bench.clock.advance(Duration::from_secs(2));
-    bench.zoo.keep(KEYS, Animal::redirect(302, "https://127.0.0.1/"));
+    bench.hosts.serve(KEYS, Behaviour::redirect(302, "https://127.0.0.1/"));
     assert_eq!(code(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await), ErrorCode::InvalidClient);
     bench.clock.advance(Duration::from_secs(2));
-    bench.zoo.keep(KEYS, Animal::honest(signer.jwks()));
+    bench.hosts.serve(KEYS, Behaviour::honest(signer.jwks()));
     assert_eq!(bench.verify(remote(), &signer.assertion("c1", ISSUER, NOW)).await, Ok(()));
 }

@@ -1,12 +1,12 @@
-//! The fetcher among the animals of the zoo (threats 26, 27). That the gateway uses it, and for what, is tested in
+//! The fetcher among hostile hosts (threats 26, 27). That the gateway uses it, and for what, is tested in
 //! `tests/strangers`.
 
 use std::{net::Ipv4Addr, sync::Mutex};
 
 use portunus_core::{Timestamp, address_block::AddressBlock, clock::FixedClock};
 use portunus_testkit::{
+    hostile_hosts::{Behaviour, HostileHosts},
     wait::eventually,
-    zoo::{Animal, Zoo},
 };
 use serde_json::json;
 
@@ -15,11 +15,11 @@ use super::*;
 /// An asker.
 pub(crate) const ASKER: Asker = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 1)), in_use: false };
 
-/// The zoo in place of the Internet.
-pub(crate) struct Enclosure(pub(crate) Arc<Zoo>);
+/// Hostile hosts in place of the Internet.
+pub(crate) struct HostileInternet(pub(crate) Arc<HostileHosts>);
 
 #[async_trait]
-impl Outside for Enclosure {
+impl Outside for HostileInternet {
     async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         self.0.lookup(host)
     }
@@ -29,23 +29,23 @@ impl Outside for Enclosure {
     }
 
     fn roots(&self) -> Vec<Certificate> {
-        vec![Certificate::from_pem(Zoo::root()).unwrap()]
+        vec![Certificate::from_pem(HostileHosts::root()).unwrap()]
     }
 }
 
 struct Visit {
-    zoo: Arc<Zoo>,
+    hosts: Arc<HostileHosts>,
     clock: Arc<FixedClock>,
     fetcher: Arc<GuardedFetcher>,
 }
 
 impl Visit {
     async fn begin() -> Self {
-        let zoo = Arc::new(Zoo::open().await);
+        let hosts = Arc::new(HostileHosts::start().await);
         let clock = Arc::new(FixedClock::at(Timestamp::from_secs(1_800_000_000)));
-        let outside = Arc::new(Enclosure(Arc::clone(&zoo)));
+        let outside = Arc::new(HostileInternet(Arc::clone(&hosts)));
         let fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&clock) as Arc<dyn Clock>).unwrap());
-        Self { zoo, clock, fetcher }
+        Self { hosts, clock, fetcher }
     }
 
     async fn load(&self, text: &str) -> Result<Bytes, FetchError> {
@@ -63,21 +63,21 @@ const HONEST: &str = "https://app.zoo.example/client.json";
 async fn an_honest_document_is_fetched_once_while_fresh() {
     let visit = Visit::begin().await;
     let headers = vec![("cache-control", "max-age=120".to_owned())];
-    visit.zoo.keep(HONEST, Animal::Honest(json!({"v": 1}), headers.clone()));
+    visit.hosts.serve(HONEST, Behaviour::Honest(json!({"v": 1}), headers.clone()));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
-    visit.zoo.keep(HONEST, Animal::Honest(json!({"v": 2}), headers));
+    visit.hosts.serve(HONEST, Behaviour::Honest(json!({"v": 2}), headers));
     visit.clock.advance(Duration::from_secs(119));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
     visit.clock.advance(Duration::from_secs(1));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":2}"#);
-    assert_eq!(visit.zoo.visits(), [HONEST, HONEST]);
-    assert_eq!(visit.zoo.lookups(), ["app.zoo.example", "app.zoo.example"], "each connection is to addresses just checked");
+    assert_eq!(visit.hosts.requests(), [HONEST, HONEST]);
+    assert_eq!(visit.hosts.lookups(), ["app.zoo.example", "app.zoo.example"], "each connection is to addresses just checked");
 }
 
 #[tokio::test]
 async fn many_who_want_the_same_fetch_it_once() {
     let visit = Visit::begin().await;
-    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let all: Vec<_> = (0..50)
         .map(|_| {
             let fetcher = Arc::clone(&visit.fetcher);
@@ -87,35 +87,36 @@ async fn many_who_want_the_same_fetch_it_once() {
     for one in all {
         assert!(one.await.unwrap().is_ok());
     }
-    assert_eq!(visit.zoo.visits().len(), 1);
+    assert_eq!(visit.hosts.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn reloading_has_a_pace() {
     let visit = Visit::begin().await;
     let keys = "https://app.zoo.example/jwks.json";
-    visit.zoo.keep(keys, Animal::honest(json!({"keys": []})));
+    visit.hosts.serve(keys, Behaviour::honest(json!({"keys": []})));
     let reload = || async { visit.fetcher.reload(&url(keys), Content::KeySet, ASKER).await.unwrap() };
     for _ in 0..20 {
         reload().await;
     }
-    assert_eq!(visit.zoo.visits().len(), 1);
+    assert_eq!(visit.hosts.requests().len(), 1);
     visit.clock.advance(Duration::from_secs(10));
     reload().await;
-    assert_eq!(visit.zoo.visits().len(), 2);
+    assert_eq!(visit.hosts.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn t26_answers_that_will_not_do() {
-    let says = |status, content_type, body: &str| Animal::Says { status, content_type, headers: vec![], body: body.to_owned() };
+    let says =
+        |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
     let large = json!({"x": "x".repeat(5 * 1024)});
     let too_large = || FetchError::TooLarge { limit: 5 * 1024 };
     let trap = "https://trap.zoo.example/x";
     let cases = [
-        (Animal::redirect(301, trap), FetchError::Status(301)),
-        (Animal::redirect(302, "http://169.254.169.254/latest/meta-data"), FetchError::Status(302)),
-        (Animal::redirect(307, "/other.json"), FetchError::Status(307)),
-        (Animal::redirect(308, trap), FetchError::Status(308)),
+        (Behaviour::redirect(301, trap), FetchError::Status(301)),
+        (Behaviour::redirect(302, "http://169.254.169.254/latest/meta-data"), FetchError::Status(302)),
+        (Behaviour::redirect(307, "/other.json"), FetchError::Status(307)),
+        (Behaviour::redirect(308, trap), FetchError::Status(308)),
         (says(201, "application/json", "{}"), FetchError::Status(201)),
         (says(204, "application/json", ""), FetchError::Status(204)),
         (says(404, "application/json", "{}"), FetchError::Status(404)),
@@ -124,35 +125,40 @@ async fn t26_answers_that_will_not_do() {
         (says(200, "text/plain", "{}"), FetchError::NotJson),
         (says(200, "application/javascript", "{}"), FetchError::NotJson),
         (says(200, "", "{}"), FetchError::NotJson),
-        (Animal::Honest(json!({}), vec![("content-type", "text/html".to_owned())]), FetchError::NotJson),
-        (Animal::Bomb("gzip"), FetchError::Encoded),
-        (Animal::Bomb("br"), FetchError::Encoded),
-        (Animal::Bomb("gzip, identity"), FetchError::Encoded),
-        (Animal::honest(large.clone()), too_large()),
-        (Animal::Liar { declared: 1 << 40, body: "{}".to_owned() }, too_large()),
-        (Animal::Endless, too_large()),
+        (Behaviour::Honest(json!({}), vec![("content-type", "text/html".to_owned())]), FetchError::NotJson),
+        (Behaviour::CompressionBomb("gzip"), FetchError::Encoded),
+        (Behaviour::CompressionBomb("br"), FetchError::Encoded),
+        (Behaviour::CompressionBomb("gzip, identity"), FetchError::Encoded),
+        (Behaviour::honest(large.clone()), too_large()),
+        (Behaviour::WrongLength { declared: 1 << 40, body: "{}".to_owned() }, too_large()),
+        (Behaviour::EndlessBody, too_large()),
     ];
     let visit = Visit::begin().await;
-    for (n, (animal, expected)) in cases.into_iter().enumerate() {
+    for (n, (behaviour, expected)) in cases.into_iter().enumerate() {
         let url = format!("https://case-{n}.zoo.example/client.json");
-        visit.zoo.keep(&url, animal.clone());
-        assert_eq!(visit.load(&url).await, Err(expected), "{animal:?}");
+        visit.hosts.serve(&url, behaviour.clone());
+        assert_eq!(visit.load(&url).await, Err(expected), "{behaviour:?}");
     }
-    assert!(!visit.zoo.visits().iter().any(|visit| visit == trap || visit.ends_with("/other.json")), "nothing was followed");
+    assert!(!visit.hosts.requests().iter().any(|visit| visit == trap || visit.ends_with("/other.json")), "nothing was followed");
 }
 
 #[tokio::test]
 async fn t26_answers_that_break_off() {
     let visit = Visit::begin().await;
-    let animals = [Animal::Shy, Animal::Foreign, Animal::Talkative, Animal::Liar { declared: 100, body: "{}".to_owned() }];
-    for (n, animal) in animals.into_iter().enumerate() {
+    let behaviours = [
+        Behaviour::HangsUp,
+        Behaviour::NotHttp,
+        Behaviour::EndlessHeaders,
+        Behaviour::WrongLength { declared: 100, body: "{}".to_owned() },
+    ];
+    for (n, behaviour) in behaviours.into_iter().enumerate() {
         let url = format!("https://case-{n}.zoo.example/client.json");
-        visit.zoo.keep(&url, animal.clone());
+        visit.hosts.serve(&url, behaviour.clone());
         let outcome = visit.load(&url).await;
-        assert!(matches!(outcome, Err(FetchError::Transport(_))), "{animal:?}: {outcome:?}");
+        assert!(matches!(outcome, Err(FetchError::Transport(_))), "{behaviour:?}: {outcome:?}");
     }
     // A body longer than declared ends where it was said to end.
-    visit.zoo.keep(HONEST, Animal::Liar { declared: 2, body: format!("{{}}{}", "x".repeat(100_000)) });
+    visit.hosts.serve(HONEST, Behaviour::WrongLength { declared: 2, body: format!("{{}}{}", "x".repeat(100_000)) });
     assert_eq!(visit.load(HONEST).await.unwrap(), "{}");
 }
 
@@ -160,14 +166,14 @@ async fn t26_answers_that_break_off() {
 async fn t26_the_slow_are_given_up_and_a_failure_is_kept_for_a_moment_only() {
     let visit = Visit::begin().await;
     let (dripping, asleep) = ("https://drip.zoo.example/c", "https://sleep.zoo.example/c");
-    visit.zoo.keep(dripping, Animal::Dripping(json!({})));
-    visit.zoo.keep(asleep, Animal::Asleep);
+    visit.hosts.serve(dripping, Behaviour::ByteASecond(json!({})));
+    visit.hosts.serve(asleep, Behaviour::NoAnswer);
     let (drip, sleep, again) = tokio::join!(visit.load(dripping), visit.load(asleep), visit.load(asleep));
     assert_eq!((&drip, &sleep), (&Err(FetchError::Timeout), &Err(FetchError::Timeout)));
     assert!(matches!(again, Err(FetchError::Timeout | FetchError::Busy)), "{again:?}");
-    assert_eq!(visit.zoo.visits().len(), 2, "whoever waited did not try again");
+    assert_eq!(visit.hosts.requests().len(), 2, "whoever waited did not try again");
 
-    visit.zoo.keep(asleep, Animal::honest(json!({})));
+    visit.hosts.serve(asleep, Behaviour::honest(json!({})));
     assert_eq!(visit.load(asleep).await, Err(FetchError::Timeout), "the failure of a moment ago");
     visit.clock.advance(Duration::from_secs(2));
     assert!(visit.load(asleep).await.is_ok(), "errors are not kept");
@@ -191,14 +197,14 @@ async fn t26_names_that_lead_inside() {
     ];
     for (n, (inside, addresses)) in cases.into_iter().enumerate() {
         let host = format!("case-{n}.zoo.example");
-        visit.zoo.name(&host, [addresses]);
+        visit.hosts.resolve(&host, [addresses]);
         match visit.load(&format!("https://{host}/client.json")).await {
             Err(FetchError::SpecialAddress { address, .. }) => assert_eq!(address.to_string(), inside),
             other => panic!("{inside}: {other:?}"),
         }
     }
-    assert_eq!(visit.zoo.connections(), 0, "nobody was connected to");
-    visit.zoo.name("nowhere.zoo.example", [&[]]);
+    assert_eq!(visit.hosts.connections(), 0, "nobody was connected to");
+    visit.hosts.resolve("nowhere.zoo.example", [&[]]);
     let nowhere = visit.load("https://nowhere.zoo.example/c").await;
     assert!(matches!(nowhere, Err(FetchError::Unresolved(_))), "{nowhere:?}");
     let unknown = visit.load("https://unknown.example/c").await;
@@ -208,24 +214,24 @@ async fn t26_names_that_lead_inside() {
 #[tokio::test]
 async fn t26_a_name_that_changes_its_mind() {
     let visit = Visit::begin().await;
-    visit.zoo.name("rebind.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
+    visit.hosts.resolve("rebind.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
     let text = "https://rebind.zoo.example/client.json";
-    visit.zoo.keep(text, Animal::honest(json!({})));
+    visit.hosts.serve(text, Behaviour::honest(json!({})));
     assert!(visit.load(text).await.is_ok(), "one look-up, and the connection is to what it gave");
-    assert_eq!(visit.zoo.lookups().len(), 1);
+    assert_eq!(visit.hosts.lookups().len(), 1);
     visit.clock.advance(Duration::from_secs(3600));
     assert!(matches!(visit.load(text).await, Err(FetchError::SpecialAddress { .. })));
-    assert_eq!(visit.zoo.connections(), 1);
+    assert_eq!(visit.hosts.connections(), 1);
 }
 
 #[tokio::test]
 async fn t26_only_the_names_own_certificate_will_do() {
     let visit = Visit::begin().await;
-    visit.zoo.name("app.other.example", [&["93.184.216.34"]]);
-    visit.zoo.keep("https://app.other.example/client.json", Animal::honest(json!({})));
+    visit.hosts.resolve("app.other.example", [&["93.184.216.34"]]);
+    visit.hosts.serve("https://app.other.example/client.json", Behaviour::honest(json!({})));
     let outcome = visit.load("https://app.other.example/client.json").await;
     assert!(matches!(outcome, Err(FetchError::Transport(_))), "{outcome:?}");
-    assert!(visit.zoo.visits().is_empty());
+    assert!(visit.hosts.requests().is_empty());
 }
 
 #[tokio::test]
@@ -234,7 +240,7 @@ async fn t26_a_host_is_not_hammered() {
     for n in 0..30 {
         let _ = visit.load(&format!("https://app.zoo.example/{n}.json")).await;
     }
-    assert_eq!(visit.zoo.visits().len(), 10);
+    assert_eq!(visit.hosts.requests().len(), 10);
     assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::TooOften));
     visit.clock.advance(Duration::from_secs(60));
     assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::Status(404)));
@@ -243,7 +249,7 @@ async fn t26_a_host_is_not_hammered() {
 #[tokio::test]
 async fn t55_what_one_asker_uses_up_no_other_lacks() {
     let visit = Visit::begin().await;
-    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     for n in 0..30 {
         let _ = visit.load(&format!("https://app.zoo.example/{n}.json")).await;
     }
@@ -259,17 +265,18 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
     let mut hanging = Vec::new();
     for n in 0..20 {
         let text = format!("https://sleep-{n}.zoo.example/c");
-        visit.zoo.keep(&text, Animal::Asleep);
+        visit.hosts.serve(&text, Behaviour::NoAnswer);
         let fetcher = Arc::clone(&visit.fetcher);
         hanging.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
     // Until the flood has all the places that it gets.
-    eventually("the flood has its places", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
-    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    eventually("the flood has its places", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
+        .await;
+    visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
     let used = "https://used.zoo.example/c";
-    visit.zoo.keep(used, Animal::honest(json!({})));
+    visit.hosts.serve(used, Behaviour::honest(json!({})));
     let in_use = Asker { in_use: true, ..ASKER };
     assert!(visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(), "its own place, whoever asks");
     for one in hanging {
@@ -281,19 +288,19 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
 async fn t55_an_old_copy_does_while_a_fetch_fails() {
     let visit = Visit::begin().await;
     let headers = vec![("cache-control", "max-age=60".to_owned())];
-    visit.zoo.keep(HONEST, Animal::Honest(json!({"v": 1}), headers));
+    visit.hosts.serve(HONEST, Behaviour::Honest(json!({"v": 1}), headers));
     visit.load(HONEST).await.unwrap();
-    let says = |status| Animal::Says { status, content_type: "application/json", headers: vec![], body: "{}".to_owned() };
-    visit.zoo.keep(HONEST, says(503));
+    let says = |status| Behaviour::Response { status, content_type: "application/json", headers: vec![], body: "{}".to_owned() };
+    visit.hosts.serve(HONEST, says(503));
     visit.clock.advance(Duration::from_secs(61));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
     visit.clock.advance(Duration::from_secs(24 * 60 * 60));
     assert_eq!(visit.load(HONEST).await, Err(FetchError::Status(503)), "a day is enough");
 
     let gone = "https://app.zoo.example/gone.json";
-    visit.zoo.keep(gone, Animal::honest(json!({})));
+    visit.hosts.serve(gone, Behaviour::honest(json!({})));
     visit.load(gone).await.unwrap();
-    visit.zoo.keep(gone, says(404));
+    visit.hosts.serve(gone, says(404));
     visit.clock.advance(Duration::from_secs(601));
     assert_eq!(visit.load(gone).await, Err(FetchError::Status(404)), "its host says that there is none any more");
 }
@@ -340,15 +347,16 @@ async fn t55_names_that_hang_keep_nobody_elses_look_ups() {
 #[tokio::test]
 async fn t55_who_waits_for_a_place_holds_no_url() {
     let visit = Visit::begin().await;
-    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let mut flood = Vec::new();
     for n in 0..super::super::askers::AT_ONCE_PER_ADDRESS {
         let text = format!("https://sleep-{n}.zoo.example/c");
-        visit.zoo.keep(&text, Animal::Asleep);
+        visit.hosts.serve(&text, Behaviour::NoAnswer);
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
-    eventually("the flood has its places", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
+    eventually("the flood has its places", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
+        .await;
     for _ in 0..10 {
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await }));
@@ -361,11 +369,11 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
     }
 }
 
-/// A proxy that takes every CONNECT to the zoo, and notes the targets.
-async fn proxy(zoo: &Zoo) -> (Url, Arc<Mutex<Vec<String>>>) {
+/// A proxy that takes every CONNECT to the hostile hosts, and notes the targets.
+async fn proxy(hosts: &HostileHosts) -> (Url, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (targets, to): (Arc<Mutex<Vec<String>>>, _) = (Arc::default(), zoo.address());
+    let (targets, to): (Arc<Mutex<Vec<String>>>, _) = (Arc::default(), hosts.address());
     let seen = Arc::clone(&targets);
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
@@ -389,10 +397,10 @@ async fn proxy(zoo: &Zoo) -> (Url, Arc<Mutex<Vec<String>>>) {
 #[tokio::test]
 async fn fb17_documents_come_through_the_proxy_that_is_configured() {
     let visit = Visit::begin().await;
-    visit.zoo.keep(HONEST, Animal::honest(json!({"v": 1})));
-    visit.zoo.name("app.zoo.example", [&[]]);
+    visit.hosts.serve(HONEST, Behaviour::honest(json!({"v": 1})));
+    visit.hosts.resolve("app.zoo.example", [&[]]);
     assert!(matches!(visit.load(HONEST).await, Err(FetchError::Unresolved(_))), "there is no direct way");
-    let (url, targets) = proxy(&visit.zoo).await;
+    let (url, targets) = proxy(&visit.hosts).await;
     visit.fetcher.use_proxy(Some(&url)).unwrap();
     visit.clock.advance(Duration::from_secs(60));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);

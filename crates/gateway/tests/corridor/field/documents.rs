@@ -6,8 +6,8 @@ use portunus::config::ClientsConfig;
 use portunus_core::oauth::ways::{Domain, Ways};
 use portunus_testkit::{
     agent::{Landing, Request},
+    hostile_hosts::{Behaviour, HostileHosts},
     wait::eventually,
-    zoo::{Animal, Zoo},
 };
 use serde_json::{Value, json};
 
@@ -16,12 +16,12 @@ use crate::world::{Setup, World};
 const ID: &str = "https://app.zoo.example/client.json";
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 
-async fn world(domains: &[&str]) -> (World, Arc<Zoo>) {
-    let zoo = Arc::new(Zoo::open().await);
+async fn world(domains: &[&str]) -> (World, Arc<HostileHosts>) {
+    let hosts = Arc::new(HostileHosts::start().await);
     let domains = domains.iter().map(|domain| Domain::parse(domain).unwrap()).collect();
     let clients = ClientsConfig { ways: Ways { domains, ..Ways::default() }, ..ClientsConfig::default() };
-    let world = World::of(Setup { zoo: Some(Arc::clone(&zoo)), clients, ..Setup::default() }).await;
-    (world, zoo)
+    let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), clients, ..Setup::default() }).await;
+    (world, hosts)
 }
 
 async fn is_advertised(world: &World) -> bool {
@@ -44,8 +44,8 @@ async fn page(world: &World) -> portunus_testkit::agent::Page {
 
 #[tokio::test]
 async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
-    let (world, zoo) = world(&["*.zoo.example"]).await;
-    zoo.name("app.zoo.example", [&[]]);
+    let (world, hosts) = world(&["*.zoo.example"]).await;
+    hosts.resolve("app.zoo.example", [&[]]);
     assert!(is_advertised(&world).await);
     let told = page(&world).await.expect(503).text();
     for part in ["app.zoo.example", "clients.metadata_documents.proxy", "clients.metadata_documents.enabled: false"] {
@@ -56,10 +56,10 @@ async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
     assert!(line.contains("METADATA_DOCUMENTS_PROXY") && line.contains("app.zoo.example"), "{line}");
     assert!(!is_advertised(&world).await, "clients register instead");
     // Once it works again, it is found out without anybody who tries.
-    zoo.name("app.zoo.example", [&["93.184.216.34"]]);
+    hosts.resolve("app.zoo.example", [&["93.184.216.34"]]);
     let document =
         json!({"client_id": ID, "client_name": "Keeper", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
-    zoo.keep(ID, Animal::honest(document));
+    hosts.serve(ID, Behaviour::honest(document));
     assert!(!is_advertised(&world).await);
     world.clock.advance(Duration::from_secs(61));
     eventually("documents are advertised again", async || is_advertised(&world).await).await;
@@ -69,13 +69,13 @@ async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
 
 #[tokio::test]
 async fn fb17_a_strangers_document_that_is_not_there_tells_nothing() {
-    let (world, zoo) = world(&[]).await;
-    zoo.name("app.zoo.example", [&[]]);
+    let (world, hosts) = world(&[]).await;
+    hosts.resolve("app.zoo.example", [&[]]);
     page(&world).await.expect(503);
     assert!(is_advertised(&world).await);
     // Nor does one that is there and is none.
-    zoo.name("app.zoo.example", [&["93.184.216.34"]]);
-    zoo.keep(ID, Animal::Foreign);
+    hosts.resolve("app.zoo.example", [&["93.184.216.34"]]);
+    hosts.serve(ID, Behaviour::NotHttp);
     world.clock.advance(Duration::from_secs(61));
     page(&world).await;
     assert!(is_advertised(&world).await);

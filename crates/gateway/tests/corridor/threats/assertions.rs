@@ -8,8 +8,8 @@ use portunus_core::Clock as _;
 use portunus_testkit::{
     agent::{OAuthClient, Page, Tokens},
     figures::Figures,
+    hostile_hosts::{Behaviour, HostileHosts},
     signer::{Signer, claims},
-    zoo::{Animal, Zoo},
 };
 use serde_json::{Value, json};
 
@@ -199,15 +199,15 @@ async fn t21_a_tampered_assertion_proves_nothing() {
 
 #[tokio::test]
 async fn t21_keys_at_a_jwks_uri_may_change_and_are_not_asked_for_all_the_time() {
-    let zoo = Arc::new(Zoo::open().await);
-    let world = World::of(Setup { zoo: Some(Arc::clone(&zoo)), ..Setup::default() }).await;
+    let hosts = Arc::new(HostileHosts::start().await);
+    let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
     let keys = "https://keys.zoo.example/jwks.json";
     let (old, new) = (Signer::new("ES384", "old"), Signer::new("EdDSA", "new"));
-    zoo.keep(keys, Animal::honest(old.jwks()));
+    hosts.serve(keys, Behaviour::honest(old.jwks()));
     let client = register(&world, json!({"jwks_uri": keys})).await;
-    assert!(zoo.visits().is_empty(), "registering asks nobody");
+    assert!(hosts.requests().is_empty(), "registering asks nobody");
     let tokens = connect(&world, &client, &old).await;
-    zoo.keep(keys, Animal::honest(new.jwks()));
+    hosts.serve(keys, Behaviour::honest(new.jwks()));
     world.clock.advance(Duration::from_secs(10));
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())];
     let assertion = new.assertion(&client.id, &world.url, now(&world));
@@ -216,7 +216,7 @@ async fn t21_keys_at_a_jwks_uri_may_change_and_are_not_asked_for_all_the_time() 
         let flood = Signer::stranger(&format!("flood-{n}")).assertion(&client.id, &world.url, now(&world));
         with(&client, "token_endpoint", &flood, &refresh).await.expect(401);
     }
-    assert_eq!(zoo.visits().len(), 2);
+    assert_eq!(hosts.requests().len(), 2);
 
     let agent = world.browser();
     for uri in

@@ -1,11 +1,11 @@
 //! Clients that live in documents on the web, and what a document, or a name, can make the gateway do (threats 26, 27, 29). The
-//! fetcher alone is tested among more animals, beside it.
+//! fetcher alone is tested with more behaviours of hosts, beside it.
 
 use std::{sync::Arc, time::Duration};
 
 use portunus_testkit::{
     agent::{Discovery, Landing, OAuthClient, Page},
-    zoo::{Animal, Zoo},
+    hostile_hosts::{Behaviour, HostileHosts},
 };
 use serde_json::{Value, json};
 
@@ -17,17 +17,17 @@ const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 fn document(id: &str) -> Value {
     json!({
         "client_id": id,
-        "client_name": "Zoo keeper",
+        "client_name": "Metadata app",
         "redirect_uris": [REDIRECT_URI],
         "grant_types": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_method": "none",
     })
 }
 
-async fn world() -> (World, Arc<Zoo>) {
-    let zoo = Arc::new(Zoo::open().await);
-    let world = World::of(Setup { zoo: Some(Arc::clone(&zoo)), ..Setup::default() }).await;
-    (world, zoo)
+async fn world() -> (World, Arc<HostileHosts>) {
+    let hosts = Arc::new(HostileHosts::start().await);
+    let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
+    (world, hosts)
 }
 
 /// A client that did not register: its id is where its document is.
@@ -54,17 +54,17 @@ async fn begin(world: &World, client: &OAuthClient) -> Page {
 
 #[tokio::test]
 async fn a_client_in_a_document_signs_people_in() {
-    let (world, zoo) = world().await;
-    zoo.keep(ID, Animal::honest(document(ID)));
+    let (world, hosts) = world().await;
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     let client = client(&world, ID).await;
     assert_eq!(client.discovery.server["client_id_metadata_document_supported"], true);
     let page = begin(&world, &client).await.expect(200);
-    assert!(page.text().contains("Zoo keeper") && page.text().contains(ID), "{}", page.text());
+    assert!(page.text().contains("Metadata app") && page.text().contains(ID), "{}", page.text());
 
     let browser = world.browser();
     let tokens = client.connect(&browser).await;
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
-    assert_eq!(zoo.visits(), [ID], "one fetch serves while it is fresh");
+    assert_eq!(hosts.requests(), [ID], "one fetch serves while it is fresh");
     let front = browser.open(&world.at("/")).await.page().expect(200);
     assert!(front.text().contains("app.zoo.example"), "{}", front.text());
 
@@ -79,22 +79,22 @@ async fn a_client_in_a_document_signs_people_in() {
 
 #[tokio::test]
 async fn a_document_that_changed_is_what_counts() {
-    let (world, zoo) = world().await;
+    let (world, hosts) = world().await;
     let headers = vec![("cache-control", "max-age=300".to_owned())];
-    zoo.keep(ID, Animal::Honest(document(ID), headers.clone()));
+    hosts.serve(ID, Behaviour::Honest(document(ID), headers.clone()));
     let client = client(&world, ID).await;
     let tokens = client.connect(&world.browser()).await;
 
     let mut changed = document(ID);
     changed["redirect_uris"] = json!(["http://127.0.0.1:8888/elsewhere"]);
-    zoo.keep(ID, Animal::Honest(changed.clone(), headers.clone()));
+    hosts.serve(ID, Behaviour::Honest(changed.clone(), headers.clone()));
     world.clock.advance(Duration::from_secs(300));
     begin(&world, &client).await.expect(400);
 
     // The same goes for how it proves itself: whoever has the refresh token alone has nothing.
     changed["token_endpoint_auth_method"] = json!("private_key_jwt");
     changed["jwks_uri"] = json!("https://app.zoo.example/jwks.json");
-    zoo.keep(ID, Animal::Honest(changed, headers));
+    hosts.serve(ID, Behaviour::Honest(changed, headers));
     world.clock.advance(Duration::from_secs(300));
     assert_eq!(client.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client");
     assert_eq!(world.grants("alice").await, 1);
@@ -103,33 +103,33 @@ async fn a_document_that_changed_is_what_counts() {
 
 #[tokio::test]
 async fn a_document_that_is_away_is_not_a_client_that_is_gone() {
-    let (world, zoo) = world().await;
-    zoo.keep(ID, Animal::honest(document(ID)));
+    let (world, hosts) = world().await;
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     let client = client(&world, ID).await;
     let tokens = client.connect(&world.browser()).await;
     world.clock.advance(Duration::from_secs(600));
-    zoo.keep(ID, Animal::Shy);
+    hosts.serve(ID, Behaviour::HangsUp);
     // For a day the copy of before does (threat 55).
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
     world.clock.advance(Duration::from_secs(25 * 60 * 60));
     assert_eq!(client.refresh(tokens.refresh()).await.expect(503).error(), "temporarily_unavailable");
     begin(&world, &client).await.expect(503);
     world.clock.advance(Duration::from_secs(2));
-    zoo.keep(ID, Animal::honest(document(ID)));
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     client.tokens(client.refresh(tokens.refresh()).await);
     world.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_client_id_is_no_errand() {
-    let (world, zoo) = world().await;
+    let (world, hosts) = world().await;
     for host in ["inside.zoo.example", "metadata.zoo.example", "both.zoo.example"] {
         let addresses: &[&str] = match host {
             "inside.zoo.example" => &["127.0.0.1"],
             "metadata.zoo.example" => &["169.254.169.254"],
             _ => &["93.184.216.34", "10.0.0.1"],
         };
-        zoo.name(host, [addresses]);
+        hosts.resolve(host, [addresses]);
     }
     let client = client(&world, ID).await;
     for id in [
@@ -162,73 +162,74 @@ async fn t26_a_client_id_is_no_errand() {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", "x")];
         assert_eq!(strange.token_request(fields).await.expect(401).error(), "invalid_client", "{id}");
     }
-    assert_eq!(zoo.connections(), 0, "nobody was connected to");
+    assert_eq!(hosts.connections(), 0, "nobody was connected to");
     assert_eq!(world.grants("alice").await, 0);
     world.close().await;
 }
 
 #[tokio::test]
 async fn t26_what_stands_there_must_be_a_document() {
-    let (world, zoo) = world().await;
-    let says = |status, content_type, body: &str| Animal::Says { status, content_type, headers: vec![], body: body.to_owned() };
+    let (world, hosts) = world().await;
+    let says =
+        |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
     let mut large = document(ID);
     large["client_uri"] = json!(format!("https://app.zoo.example/{}", "x".repeat(5000)));
-    let animals = [
-        Animal::redirect(302, "https://other.zoo.example/client.json"),
-        Animal::redirect(307, "http://169.254.169.254/"),
+    let behaviours = [
+        Behaviour::redirect(302, "https://other.zoo.example/client.json"),
+        Behaviour::redirect(307, "http://169.254.169.254/"),
         says(404, "application/json", "{}"),
         says(200, "text/html", "<html>"),
         says(200, "application/json", "<html>"),
         says(200, "application/json", "[]"),
         says(200, "application/json", &document("https://other.zoo.example/client.json").to_string()),
-        Animal::Bomb("gzip"),
-        Animal::Endless,
-        Animal::Liar { declared: 1 << 30, body: "{}".to_owned() },
-        Animal::honest(large),
+        Behaviour::CompressionBomb("gzip"),
+        Behaviour::EndlessBody,
+        Behaviour::WrongLength { declared: 1 << 30, body: "{}".to_owned() },
+        Behaviour::honest(large),
     ];
     let template = client(&world, ID).await;
-    for (n, animal) in animals.into_iter().enumerate() {
+    for (n, behaviour) in behaviours.into_iter().enumerate() {
         let id = format!("https://case-{n}.zoo.example/client.json");
-        zoo.keep(&id, animal.clone());
+        hosts.serve(&id, behaviour.clone());
         let page = begin(&world, &OAuthClient { id: id.clone(), ..template.clone() }).await;
-        assert_eq!(page.status, 400, "{animal:?}");
+        assert_eq!(page.status, 400, "{behaviour:?}");
         assert!(!page.text().contains("169.254"), "what we met is for the log: {}", page.text());
-        assert_eq!(zoo.visits().last().unwrap(), &id, "nothing is followed");
+        assert_eq!(hosts.requests().last().unwrap(), &id, "nothing is followed");
     }
     world.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_document_that_drips_costs_five_seconds() {
-    let (world, zoo) = world().await;
-    zoo.keep(ID, Animal::Dripping(document(ID)));
+    let (world, hosts) = world().await;
+    hosts.serve(ID, Behaviour::ByteASecond(document(ID)));
     let client = client(&world, ID).await;
     let (a, b) = tokio::join!(begin(&world, &client), begin(&world, &client));
     assert_eq!((a.status.as_u16(), b.status.as_u16()), (503, 503));
-    assert_eq!(zoo.visits().len(), 1, "for everybody who asked");
+    assert_eq!(hosts.requests().len(), 1, "for everybody who asked");
     begin(&world, &client).await.expect(503);
-    assert_eq!(zoo.visits().len(), 1, "and not again at once");
+    assert_eq!(hosts.requests().len(), 1, "and not again at once");
     world.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_name_that_changes_its_mind() {
-    let (world, zoo) = world().await;
-    zoo.name("app.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
-    zoo.keep(ID, Animal::honest(document(ID)));
+    let (world, hosts) = world().await;
+    hosts.resolve("app.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     let client = client(&world, ID).await;
     begin(&world, &client).await.expect(200);
     begin(&world, &client).await.expect(200);
-    assert_eq!(zoo.lookups().len(), 1, "what was checked is what was connected to");
+    assert_eq!(hosts.lookups().len(), 1, "what was checked is what was connected to");
     world.clock.advance(Duration::from_secs(600));
     begin(&world, &client).await.expect(400);
-    assert_eq!((zoo.lookups().len(), zoo.connections()), (2, 1));
+    assert_eq!((hosts.lookups().len(), hosts.connections()), (2, 1));
     world.close().await;
 }
 
 #[tokio::test]
 async fn t27_ipv4_in_ipv6_leads_nowhere() {
-    let (world, zoo) = world().await;
+    let (world, hosts) = world().await;
     let client = client(&world, ID).await;
     let hidden = [
         "::ffff:127.0.0.1",
@@ -245,18 +246,18 @@ async fn t27_ipv4_in_ipv6_leads_nowhere() {
     ];
     for (n, address) in hidden.into_iter().enumerate() {
         let host = format!("case-{n}.zoo.example");
-        zoo.name(&host, [&[address]]);
+        hosts.resolve(&host, [&[address]]);
         for id in [format!("https://{host}/client.json"), format!("https://[{address}]/client.json")] {
             begin(&world, &OAuthClient { id, ..client.clone() }).await.expect(400);
         }
     }
-    assert_eq!(zoo.connections(), 0);
+    assert_eq!(hosts.connections(), 0);
     world.close().await;
 }
 
 #[tokio::test]
 async fn t29_no_id_we_make_is_a_url_and_no_url_is_a_stored_client() {
-    let (world, zoo) = world().await;
+    let (world, hosts) = world().await;
     let registered = world.client("/mcp").await;
     assert!(!registered.id.contains(':') && registered.id.starts_with("ptn_client_"), "{}", registered.id);
     let agent = world.browser();
@@ -270,9 +271,9 @@ async fn t29_no_id_we_make_is_a_url_and_no_url_is_a_stored_client() {
     world.stores().clients.insert_client(&planted).await.unwrap();
     let client = client(&world, ID).await;
     begin(&world, &client).await.expect(400);
-    zoo.keep(ID, Animal::honest(document(ID)));
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     world.clock.advance(Duration::from_secs(2));
     let page = begin(&world, &client).await.expect(200);
-    assert!(page.text().contains("Zoo keeper"), "{}", page.text());
+    assert!(page.text().contains("Metadata app"), "{}", page.text());
     world.close().await;
 }

@@ -1,5 +1,5 @@
-//! The zoo's https server: reads a request's head, notes the visit, lets the animal answer. Written by hand, for no HTTP library
-//! would send what some animals send.
+//! The https server of the hostile hosts: reads a request's head, notes the request, answers with the behaviour of its URL. Written by hand,
+//! for no HTTP library would send what some behaviours send.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -14,20 +14,20 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Animal, Grounds};
+use super::{behaviour::Behaviour, state::SharedState};
 
 const CHAIN: &[u8] = include_bytes!("../../fixtures/zoo-server.pem");
 const KEY: &[u8] = include_bytes!("../../fixtures/zoo-server.key.pem");
 
-pub(super) async fn start(grounds: Arc<Grounds>) -> (SocketAddr, JoinHandle<()>) {
+pub(super) async fn start(shared: Arc<SharedState>) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let acceptor = TlsAcceptor::from(Arc::new(tls()));
     let server = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            grounds.state().connections += 1;
-            let (acceptor, grounds) = (acceptor.clone(), Arc::clone(&grounds));
-            tokio::spawn(serve(acceptor, stream, grounds));
+            shared.state().connections += 1;
+            let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+            tokio::spawn(serve(acceptor, stream, shared));
         }
     });
     (address, server)
@@ -41,7 +41,7 @@ fn tls() -> ServerConfig {
     builder.with_no_client_auth().with_single_cert(chain, key).expect("a matching key")
 }
 
-async fn serve(acceptor: TlsAcceptor, stream: TcpStream, grounds: Arc<Grounds>) {
+async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<SharedState>) {
     let Ok(mut stream) = acceptor.accept(stream).await else { return };
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -55,12 +55,13 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, grounds: Arc<Grounds>) 
     let host = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("host:").map(|host| host.trim().to_owned()));
     let host = host.unwrap_or_default();
     let name = host.split(':').next().unwrap_or_default();
-    let animal = {
-        let mut state = grounds.state();
-        state.visits.push(format!("https://{host}{path}"));
-        state.animals.get(&format!("{name}{path}")).cloned()
+    let behaviour = {
+        let mut state = shared.state();
+        state.requests.push(format!("https://{host}{path}"));
+        state.behaviours.get(&format!("{name}{path}")).cloned()
     };
-    let nobody = Animal::Says { status: 404, content_type: "application/json", headers: Vec::new(), body: "{}".to_owned() };
-    let _ = animal.unwrap_or(nobody).answer(&mut stream).await;
+    let not_found =
+        Behaviour::Response { status: 404, content_type: "application/json", headers: Vec::new(), body: "{}".to_owned() };
+    let _ = behaviour.unwrap_or(not_found).answer(&mut stream).await;
     let _ = stream.shutdown().await;
 }

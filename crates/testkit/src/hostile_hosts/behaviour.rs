@@ -1,4 +1,4 @@
-//! What a server of the zoo does when it is asked.
+//! What a hostile host answers when it is asked. Which URL has which behaviour is in [`super`].
 
 use std::time::Duration;
 
@@ -10,37 +10,37 @@ pub type Headers = Vec<(&'static str, String)>;
 
 /// One way to answer a GET.
 #[derive(Clone, Debug)]
-pub enum Animal {
+pub enum Behaviour {
     /// What was asked for, as JSON.
     Honest(Value, Headers),
     /// A whole answer: status line, headers, body.
-    Says { status: u16, content_type: &'static str, headers: Headers, body: String },
+    Response { status: u16, content_type: &'static str, headers: Headers, body: String },
     /// Declares this many bytes and sends those.
-    Liar { declared: usize, body: String },
+    WrongLength { declared: usize, body: String },
     /// A body without end, chunked.
-    Endless,
+    EndlessBody,
     /// Headers without end.
-    Talkative,
+    EndlessHeaders,
     /// A sound answer, a byte a second.
-    Dripping(Value),
+    ByteASecond(Value),
     /// Never answers.
-    Asleep,
+    NoAnswer,
     /// A small compressed body that is a large one.
-    Bomb(&'static str),
+    CompressionBomb(&'static str),
     /// Hangs up in the middle.
-    Shy,
+    HangsUp,
     /// No HTTP at all.
-    Foreign,
+    NotHttp,
 }
 
-impl Animal {
+impl Behaviour {
     pub const fn honest(document: Value) -> Self {
         Self::Honest(document, Vec::new())
     }
 
     pub fn redirect(status: u16, location: &str) -> Self {
         let headers = vec![("location", location.to_owned())];
-        Self::Says { status, content_type: "application/json", headers, body: "{}".to_owned() }
+        Self::Response { status, content_type: "application/json", headers, body: "{}".to_owned() }
     }
 
     pub(super) async fn answer(&self, to: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
@@ -49,11 +49,11 @@ impl Animal {
                 let body = document.to_string();
                 to.write_all(&whole(200, "application/json", headers, body.len(), &body)).await
             }
-            Self::Says { status, content_type, headers, body } => {
+            Self::Response { status, content_type, headers, body } => {
                 to.write_all(&whole(*status, content_type, headers, body.len(), body)).await
             }
-            Self::Liar { declared, body } => to.write_all(&whole(200, "application/json", &[], *declared, body)).await,
-            Self::Endless => {
+            Self::WrongLength { declared, body } => to.write_all(&whole(200, "application/json", &[], *declared, body)).await,
+            Self::EndlessBody => {
                 to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n").await?;
                 // bounded: by the reader, whose end is an error here. That it gives up is what is tested.
                 loop {
@@ -62,7 +62,7 @@ impl Animal {
                     to.write_all(b"\r\n").await?;
                 }
             }
-            Self::Talkative => {
+            Self::EndlessHeaders => {
                 to.write_all(b"HTTP/1.1 200 OK\r\n").await?;
                 // bounded: by the reader, whose end is an error here. That it gives up is what is tested.
                 loop {
@@ -71,7 +71,7 @@ impl Animal {
                     to.write_all(b"\r\n").await?;
                 }
             }
-            Self::Dripping(document) => {
+            Self::ByteASecond(document) => {
                 let body = document.to_string();
                 for byte in whole(200, "application/json", &[], body.len(), &body) {
                     to.write_all(&[byte]).await?;
@@ -80,13 +80,15 @@ impl Animal {
                 }
                 Ok(())
             }
-            Self::Asleep => std::future::pending().await,
-            Self::Bomb(coding) => {
+            Self::NoAnswer => std::future::pending().await,
+            Self::CompressionBomb(coding) => {
                 let headers = [("content-encoding", (*coding).to_owned())];
                 to.write_all(&whole(200, "application/json", &headers, 4, "\u{1f}\u{b}AA")).await
             }
-            Self::Shy => to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").await,
-            Self::Foreign => to.write_all(b"220 mail.zoo.example ESMTP\r\n").await,
+            Self::HangsUp => {
+                to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").await
+            }
+            Self::NotHttp => to.write_all(b"220 mail.zoo.example ESMTP\r\n").await,
         }
     }
 }
