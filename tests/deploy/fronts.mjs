@@ -9,9 +9,9 @@ import { freePort, start } from '../interop/world.mjs';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const FIXTURES = path.join(ROOT, 'crates/testkit/fixtures');
-export const CA = fs.readFileSync(path.join(FIXTURES, 'zoo-root.pem'));
-const CERTIFICATE = path.join(FIXTURES, 'zoo-server.pem');
-const KEY = path.join(FIXTURES, 'zoo-server.key.pem');
+export const CA = fs.readFileSync(path.join(FIXTURES, 'hostile-hosts-root.pem'));
+const CERTIFICATE = path.join(FIXTURES, 'hostile-hosts-server.pem');
+const KEY = path.join(FIXTURES, 'hostile-hosts-server.key.pem');
 
 /** The file's text with these replaced, `[what, by, how often]`. */
 export function adapted(file, replacements) {

@@ -88,7 +88,7 @@ impl Behaviour {
             Self::HangsUp => {
                 to.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").await
             }
-            Self::NotHttp => to.write_all(b"220 mail.zoo.example ESMTP\r\n").await,
+            Self::NotHttp => to.write_all(b"220 mail.hosts.example ESMTP\r\n").await,
         }
     }
 }

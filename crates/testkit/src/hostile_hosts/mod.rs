@@ -1,6 +1,6 @@
 //! Hosts of strangers, for tests of the guarded fetcher (threats 26, 27). Names resolve to what the test says, and every
 //! address leads to one https server on loopback ([`server`]) that answers at each URL with the [`Behaviour`] that is set there. Its certificate
-//! is for `*.zoo.example`.
+//! is for `*.hosts.example`.
 
 mod behaviour;
 mod server;
@@ -40,7 +40,7 @@ impl HostileHosts {
 
     /// The certificate to trust, as PEM.
     pub const fn root() -> &'static [u8] {
-        include_bytes!("../../fixtures/zoo-root.pem")
+        include_bytes!("../../fixtures/hostile-hosts-root.pem")
     }
 
     /// The address of the server: what every public address stands for.
@@ -69,7 +69,7 @@ impl HostileHosts {
         match state.names.get_mut(host) {
             Some(answers) if answers.len() > 1 => Ok(answers.pop_front().unwrap_or_default()),
             Some(answers) => Ok(answers.front().cloned().unwrap_or_default()),
-            None if host.ends_with("zoo.example") => Ok(vec![PUBLIC]),
+            None if host.ends_with("hosts.example") => Ok(vec![PUBLIC]),
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
         }
     }

@@ -16,8 +16,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{behaviour::Behaviour, state::SharedState};
 
-const CHAIN: &[u8] = include_bytes!("../../fixtures/zoo-server.pem");
-const KEY: &[u8] = include_bytes!("../../fixtures/zoo-server.key.pem");
+const CHAIN: &[u8] = include_bytes!("../../fixtures/hostile-hosts-server.pem");
+const KEY: &[u8] = include_bytes!("../../fixtures/hostile-hosts-server.key.pem");
 
 pub(super) async fn start(shared: Arc<SharedState>) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -18,7 +18,7 @@ use crate::net::guarded::tests::{ASKER, HostileInternet};
 
 const NOW: i64 = 1_800_000_000;
 const ISSUER: &str = "https://gw.example";
-const KEYS: &str = "https://keys.zoo.example/jwks.json";
+const KEYS: &str = "https://keys.hosts.example/jwks.json";
 
 #[derive(Default)]
 struct Used(Mutex<HashSet<TokenHash>>);
@@ -128,8 +128,8 @@ async fn t21_confused_assertions_are_refused() {
         ("an unknown algorithm", signer.sign(&json!({"alg": "ES256K"}), &sound())),
         ("a key brought along", stranger.sign(&json!({"jwk": stranger.jwk()}), &sound())),
         ("a key brought along, right key", signer.sign(&json!({"jwk": signer.jwk()}), &sound())),
-        ("a key pointed to", stranger.sign(&json!({"jku": "https://keys.zoo.example/evil.json"}), &sound())),
-        ("a certificate pointed to", signer.sign(&json!({"x5u": "https://keys.zoo.example/evil.pem"}), &sound())),
+        ("a key pointed to", stranger.sign(&json!({"jku": "https://keys.hosts.example/evil.json"}), &sound())),
+        ("a certificate pointed to", signer.sign(&json!({"x5u": "https://keys.hosts.example/evil.pem"}), &sound())),
         ("typ of an access token", signer.sign(&json!({"typ": "at+jwt"}), &sound())),
         ("typ of a DPoP proof", signer.sign(&json!({"typ": "dpop+jwt"}), &sound())),
         ("critical", signer.sign(&json!({"crit": ["exp"]}), &sound())),
@@ -178,7 +178,7 @@ async fn t21_keys_that_are_none() {
         ClientKeys::Inline(json!({"keys": []})),
         ClientKeys::Inline(json!({"keys": [{"kty": "oct", "kid": "k1", "k": "c2VjcmV0"}]})),
         ClientKeys::Inline(json!([])),
-        ClientKeys::Remote("http://keys.zoo.example/jwks.json".to_owned()),
+        ClientKeys::Remote("http://keys.hosts.example/jwks.json".to_owned()),
         ClientKeys::Remote("https://127.0.0.1/jwks.json".to_owned()),
     ] {
         let outcome = bench.verify(keys.clone(), &signer.assertion("c1", ISSUER, NOW)).await;

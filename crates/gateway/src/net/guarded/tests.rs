@@ -57,7 +57,7 @@ fn url(text: &str) -> OutsideUrl {
     OutsideUrl::parse(text).unwrap()
 }
 
-const HONEST: &str = "https://app.zoo.example/client.json";
+const HONEST: &str = "https://app.hosts.example/client.json";
 
 #[tokio::test]
 async fn an_honest_document_is_fetched_once_while_fresh() {
@@ -71,7 +71,7 @@ async fn an_honest_document_is_fetched_once_while_fresh() {
     visit.clock.advance(Duration::from_secs(1));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":2}"#);
     assert_eq!(visit.hosts.requests(), [HONEST, HONEST]);
-    assert_eq!(visit.hosts.lookups(), ["app.zoo.example", "app.zoo.example"], "each connection is to addresses just checked");
+    assert_eq!(visit.hosts.lookups(), ["app.hosts.example", "app.hosts.example"], "each connection is to addresses just checked");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn many_who_want_the_same_fetch_it_once() {
 #[tokio::test]
 async fn reloading_has_a_pace() {
     let visit = Visit::begin().await;
-    let keys = "https://app.zoo.example/jwks.json";
+    let keys = "https://app.hosts.example/jwks.json";
     visit.hosts.serve(keys, Behaviour::honest(json!({"keys": []})));
     let reload = || async { visit.fetcher.reload(&url(keys), Content::KeySet, ASKER).await.unwrap() };
     for _ in 0..20 {
@@ -111,7 +111,7 @@ async fn t26_answers_that_will_not_do() {
         |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
     let large = json!({"x": "x".repeat(5 * 1024)});
     let too_large = || FetchError::TooLarge { limit: 5 * 1024 };
-    let trap = "https://trap.zoo.example/x";
+    let trap = "https://trap.hosts.example/x";
     let cases = [
         (Behaviour::redirect(301, trap), FetchError::Status(301)),
         (Behaviour::redirect(302, "http://169.254.169.254/latest/meta-data"), FetchError::Status(302)),
@@ -135,7 +135,7 @@ async fn t26_answers_that_will_not_do() {
     ];
     let visit = Visit::begin().await;
     for (n, (behaviour, expected)) in cases.into_iter().enumerate() {
-        let url = format!("https://case-{n}.zoo.example/client.json");
+        let url = format!("https://case-{n}.hosts.example/client.json");
         visit.hosts.serve(&url, behaviour.clone());
         assert_eq!(visit.load(&url).await, Err(expected), "{behaviour:?}");
     }
@@ -152,7 +152,7 @@ async fn t26_answers_that_break_off() {
         Behaviour::WrongLength { declared: 100, body: "{}".to_owned() },
     ];
     for (n, behaviour) in behaviours.into_iter().enumerate() {
-        let url = format!("https://case-{n}.zoo.example/client.json");
+        let url = format!("https://case-{n}.hosts.example/client.json");
         visit.hosts.serve(&url, behaviour.clone());
         let outcome = visit.load(&url).await;
         assert!(matches!(outcome, Err(FetchError::Transport(_))), "{behaviour:?}: {outcome:?}");
@@ -165,7 +165,7 @@ async fn t26_answers_that_break_off() {
 #[tokio::test]
 async fn t26_the_slow_are_given_up_and_a_failure_is_kept_for_a_moment_only() {
     let visit = Visit::begin().await;
-    let (dripping, asleep) = ("https://drip.zoo.example/c", "https://sleep.zoo.example/c");
+    let (dripping, asleep) = ("https://drip.hosts.example/c", "https://sleep.hosts.example/c");
     visit.hosts.serve(dripping, Behaviour::ByteASecond(json!({})));
     visit.hosts.serve(asleep, Behaviour::NoAnswer);
     let (drip, sleep, again) = tokio::join!(visit.load(dripping), visit.load(asleep), visit.load(asleep));
@@ -196,7 +196,7 @@ async fn t26_names_that_lead_inside() {
         ("100.100.100.200", &["100.100.100.200"]),
     ];
     for (n, (inside, addresses)) in cases.into_iter().enumerate() {
-        let host = format!("case-{n}.zoo.example");
+        let host = format!("case-{n}.hosts.example");
         visit.hosts.resolve(&host, [addresses]);
         match visit.load(&format!("https://{host}/client.json")).await {
             Err(FetchError::SpecialAddress { address, .. }) => assert_eq!(address.to_string(), inside),
@@ -204,8 +204,8 @@ async fn t26_names_that_lead_inside() {
         }
     }
     assert_eq!(visit.hosts.connections(), 0, "nobody was connected to");
-    visit.hosts.resolve("nowhere.zoo.example", [&[]]);
-    let nowhere = visit.load("https://nowhere.zoo.example/c").await;
+    visit.hosts.resolve("nowhere.hosts.example", [&[]]);
+    let nowhere = visit.load("https://nowhere.hosts.example/c").await;
     assert!(matches!(nowhere, Err(FetchError::Unresolved(_))), "{nowhere:?}");
     let unknown = visit.load("https://unknown.example/c").await;
     assert!(matches!(unknown, Err(FetchError::Unresolved(_))), "{unknown:?}");
@@ -214,8 +214,8 @@ async fn t26_names_that_lead_inside() {
 #[tokio::test]
 async fn t26_a_name_that_changes_its_mind() {
     let visit = Visit::begin().await;
-    visit.hosts.resolve("rebind.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
-    let text = "https://rebind.zoo.example/client.json";
+    visit.hosts.resolve("rebind.hosts.example", [&["93.184.216.34"], &["127.0.0.1"]]);
+    let text = "https://rebind.hosts.example/client.json";
     visit.hosts.serve(text, Behaviour::honest(json!({})));
     assert!(visit.load(text).await.is_ok(), "one look-up, and the connection is to what it gave");
     assert_eq!(visit.hosts.lookups().len(), 1);
@@ -238,12 +238,12 @@ async fn t26_only_the_names_own_certificate_will_do() {
 async fn t26_a_host_is_not_hammered() {
     let visit = Visit::begin().await;
     for n in 0..30 {
-        let _ = visit.load(&format!("https://app.zoo.example/{n}.json")).await;
+        let _ = visit.load(&format!("https://app.hosts.example/{n}.json")).await;
     }
     assert_eq!(visit.hosts.requests().len(), 10);
-    assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::TooOften));
+    assert_eq!(visit.load("https://app.hosts.example/more.json").await, Err(FetchError::TooOften));
     visit.clock.advance(Duration::from_secs(60));
-    assert_eq!(visit.load("https://app.zoo.example/more.json").await, Err(FetchError::Status(404)));
+    assert_eq!(visit.load("https://app.hosts.example/more.json").await, Err(FetchError::Status(404)));
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn t55_what_one_asker_uses_up_no_other_lacks() {
     let visit = Visit::begin().await;
     visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     for n in 0..30 {
-        let _ = visit.load(&format!("https://app.zoo.example/{n}.json")).await;
+        let _ = visit.load(&format!("https://app.hosts.example/{n}.json")).await;
     }
     assert_eq!(visit.load(HONEST).await, Err(FetchError::TooOften), "the one who flooded waits");
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
@@ -264,7 +264,7 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
     let visit = Visit::begin().await;
     let mut hanging = Vec::new();
     for n in 0..20 {
-        let text = format!("https://sleep-{n}.zoo.example/c");
+        let text = format!("https://sleep-{n}.hosts.example/c");
         visit.hosts.serve(&text, Behaviour::NoAnswer);
         let fetcher = Arc::clone(&visit.fetcher);
         hanging.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
@@ -275,7 +275,7 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
     visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
-    let used = "https://used.zoo.example/c";
+    let used = "https://used.hosts.example/c";
     visit.hosts.serve(used, Behaviour::honest(json!({})));
     let in_use = Asker { in_use: true, ..ASKER };
     assert!(visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(), "its own place, whoever asks");
@@ -297,7 +297,7 @@ async fn t55_an_old_copy_does_while_a_fetch_fails() {
     visit.clock.advance(Duration::from_secs(24 * 60 * 60));
     assert_eq!(visit.load(HONEST).await, Err(FetchError::Status(503)), "a day is enough");
 
-    let gone = "https://app.zoo.example/gone.json";
+    let gone = "https://app.hosts.example/gone.json";
     visit.hosts.serve(gone, Behaviour::honest(json!({})));
     visit.load(gone).await.unwrap();
     visit.hosts.serve(gone, says(404));
@@ -350,7 +350,7 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
     visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let mut flood = Vec::new();
     for n in 0..super::super::askers::AT_ONCE_PER_ADDRESS {
-        let text = format!("https://sleep-{n}.zoo.example/c");
+        let text = format!("https://sleep-{n}.hosts.example/c");
         visit.hosts.serve(&text, Behaviour::NoAnswer);
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
@@ -398,13 +398,13 @@ async fn proxy(hosts: &HostileHosts) -> (Url, Arc<Mutex<Vec<String>>>) {
 async fn fb17_documents_come_through_the_proxy_that_is_configured() {
     let visit = Visit::begin().await;
     visit.hosts.serve(HONEST, Behaviour::honest(json!({"v": 1})));
-    visit.hosts.resolve("app.zoo.example", [&[]]);
+    visit.hosts.resolve("app.hosts.example", [&[]]);
     assert!(matches!(visit.load(HONEST).await, Err(FetchError::Unresolved(_))), "there is no direct way");
     let (url, targets) = proxy(&visit.hosts).await;
     visit.fetcher.use_proxy(Some(&url)).unwrap();
     visit.clock.advance(Duration::from_secs(60));
     assert_eq!(visit.load(HONEST).await.unwrap(), r#"{"v":1}"#);
-    assert_eq!(*targets.lock().unwrap(), ["CONNECT app.zoo.example:443 HTTP/1.1"], "names are the proxy's to resolve");
+    assert_eq!(*targets.lock().unwrap(), ["CONNECT app.hosts.example:443 HTTP/1.1"], "names are the proxy's to resolve");
     visit.fetcher.use_proxy(None).unwrap();
     visit.clock.advance(Duration::from_secs(24 * 3600 + 600));
     assert!(visit.load(HONEST).await.is_err());

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Setup, World};
 
-const ID: &str = "https://app.zoo.example/client.json";
+const ID: &str = "https://app.hosts.example/client.json";
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 
 async fn world(domains: &[&str]) -> (World, Arc<HostileHosts>) {
@@ -44,19 +44,19 @@ async fn page(world: &World) -> portunus_testkit::agent::Page {
 
 #[tokio::test]
 async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
-    let (world, hosts) = world(&["*.zoo.example"]).await;
-    hosts.resolve("app.zoo.example", [&[]]);
+    let (world, hosts) = world(&["*.hosts.example"]).await;
+    hosts.resolve("app.hosts.example", [&[]]);
     assert!(is_advertised(&world).await);
     let told = page(&world).await.expect(503).text();
-    for part in ["app.zoo.example", "clients.metadata_documents.proxy", "clients.metadata_documents.enabled: false"] {
+    for part in ["app.hosts.example", "clients.metadata_documents.proxy", "clients.metadata_documents.enabled: false"] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     let log = world.log.text();
     let line = log.lines().find(|line| line.contains("are not advertised")).expect("the log tells");
-    assert!(line.contains("METADATA_DOCUMENTS_PROXY") && line.contains("app.zoo.example"), "{line}");
+    assert!(line.contains("METADATA_DOCUMENTS_PROXY") && line.contains("app.hosts.example"), "{line}");
     assert!(!is_advertised(&world).await, "clients register instead");
     // Once it works again, it is found out without anybody who tries.
-    hosts.resolve("app.zoo.example", [&["93.184.216.34"]]);
+    hosts.resolve("app.hosts.example", [&["93.184.216.34"]]);
     let document =
         json!({"client_id": ID, "client_name": "Keeper", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
     hosts.serve(ID, Behaviour::honest(document));
@@ -70,11 +70,11 @@ async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
 #[tokio::test]
 async fn fb17_a_strangers_document_that_is_not_there_tells_nothing() {
     let (world, hosts) = world(&[]).await;
-    hosts.resolve("app.zoo.example", [&[]]);
+    hosts.resolve("app.hosts.example", [&[]]);
     page(&world).await.expect(503);
     assert!(is_advertised(&world).await);
     // Nor does one that is there and is none.
-    hosts.resolve("app.zoo.example", [&["93.184.216.34"]]);
+    hosts.resolve("app.hosts.example", [&["93.184.216.34"]]);
     hosts.serve(ID, Behaviour::NotHttp);
     world.clock.advance(Duration::from_secs(61));
     page(&world).await;

@@ -201,7 +201,7 @@ async fn t21_a_tampered_assertion_proves_nothing() {
 async fn t21_keys_at_a_jwks_uri_may_change_and_are_not_asked_for_all_the_time() {
     let hosts = Arc::new(HostileHosts::start().await);
     let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
-    let keys = "https://keys.zoo.example/jwks.json";
+    let keys = "https://keys.hosts.example/jwks.json";
     let (old, new) = (Signer::new("ES384", "old"), Signer::new("EdDSA", "new"));
     hosts.serve(keys, Behaviour::honest(old.jwks()));
     let client = register(&world, json!({"jwks_uri": keys})).await;
@@ -220,7 +220,7 @@ async fn t21_keys_at_a_jwks_uri_may_change_and_are_not_asked_for_all_the_time() 
 
     let agent = world.browser();
     for uri in
-        ["http://keys.zoo.example/jwks.json", "https://127.0.0.1/jwks.json", "https://[::ffff:10.0.0.1]/k", "https://db:6379/k"]
+        ["http://keys.hosts.example/jwks.json", "https://127.0.0.1/jwks.json", "https://[::ffff:10.0.0.1]/k", "https://db:6379/k"]
     {
         let metadata = json!({"redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "private_key_jwt",
             "jwks_uri": uri});

@@ -69,7 +69,7 @@ async fn t55_a_flood_of_registrations_drives_out_only_its_own() {
 
 #[tokio::test]
 async fn t55_nobody_uses_up_the_host_of_a_document() {
-    const ID: &str = "https://app.zoo.example/client.json";
+    const ID: &str = "https://app.hosts.example/client.json";
     let hosts = Arc::new(HostileHosts::start().await);
     let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..behind_a_proxy(Limits::UNLIMITED) }).await;
     let headers = vec![("cache-control", "max-age=60".to_owned())];
@@ -85,7 +85,7 @@ async fn t55_nobody_uses_up_the_host_of_a_document() {
         from(&agent, address, Request::get(url.as_str())).await
     };
     for n in 0..60 {
-        ask(&format!("https://app.zoo.example/{n}.json"), FLOOD).await;
+        ask(&format!("https://app.hosts.example/{n}.json"), FLOOD).await;
     }
     assert_eq!(hosts.requests().len(), 10, "so much for one address and one host");
     ask(ID, FLOOD).await.expect(503);
@@ -100,7 +100,7 @@ async fn t55_nobody_uses_up_the_host_of_a_document() {
     hosts.serve(ID, Behaviour::Response { status: 503, content_type: "text/plain", headers: vec![], body: String::new() });
     world.clock.advance(Duration::from_secs(120));
     for n in 0..60 {
-        ask(&format!("https://app.zoo.example/again-{n}.json"), FLOOD).await;
+        ask(&format!("https://app.hosts.example/again-{n}.json"), FLOOD).await;
     }
     client.tokens(client.refresh(tokens.refresh()).await);
     world.close().await;

@@ -221,7 +221,7 @@ async fn t58_t66_a_client_in_a_document_is_held_to_the_same_rules() {
     let hosts = Arc::new(HostileHosts::start().await);
     let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
     let document = |id: &str, redirect_uri: &str| json!({"client_id": id, "client_name": "Documented", "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"});
-    let (honest, bad) = ("https://app.zoo.example/client.json", "https://app.zoo.example/bad.json");
+    let (honest, bad) = ("https://app.hosts.example/client.json", "https://app.hosts.example/bad.json");
     hosts.serve(honest, Behaviour::honest(document(honest, "http://127.0.0.1:7777/callback")));
     hosts.serve(bad, Behaviour::honest(document(bad, "https:evil.example")));
     let registered = world.client("/mcp").await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Setup, World};
 
-const ID: &str = "https://app.zoo.example/client.json";
+const ID: &str = "https://app.hosts.example/client.json";
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 
 fn document(id: &str) -> Value {
@@ -66,7 +66,7 @@ async fn a_client_in_a_document_signs_people_in() {
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
     assert_eq!(hosts.requests(), [ID], "one fetch serves while it is fresh");
     let front = browser.open(&world.at("/")).await.page().expect(200);
-    assert!(front.text().contains("app.zoo.example"), "{}", front.text());
+    assert!(front.text().contains("app.hosts.example"), "{}", front.text());
 
     let grants = world.grants_of("alice").await;
     assert_eq!(grants.len(), 1);
@@ -93,7 +93,7 @@ async fn a_document_that_changed_is_what_counts() {
 
     // The same goes for how it proves itself: whoever has the refresh token alone has nothing.
     changed["token_endpoint_auth_method"] = json!("private_key_jwt");
-    changed["jwks_uri"] = json!("https://app.zoo.example/jwks.json");
+    changed["jwks_uri"] = json!("https://app.hosts.example/jwks.json");
     hosts.serve(ID, Behaviour::Honest(changed, headers));
     world.clock.advance(Duration::from_secs(300));
     assert_eq!(client.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client");
@@ -123,27 +123,27 @@ async fn a_document_that_is_away_is_not_a_client_that_is_gone() {
 #[tokio::test]
 async fn t26_a_client_id_is_no_errand() {
     let (world, hosts) = world().await;
-    for host in ["inside.zoo.example", "metadata.zoo.example", "both.zoo.example"] {
+    for host in ["inside.hosts.example", "metadata.hosts.example", "both.hosts.example"] {
         let addresses: &[&str] = match host {
-            "inside.zoo.example" => &["127.0.0.1"],
-            "metadata.zoo.example" => &["169.254.169.254"],
+            "inside.hosts.example" => &["127.0.0.1"],
+            "metadata.hosts.example" => &["169.254.169.254"],
             _ => &["93.184.216.34", "10.0.0.1"],
         };
         hosts.resolve(host, [addresses]);
     }
     let client = client(&world, ID).await;
     for id in [
-        "http://app.zoo.example/client.json",
-        "https://app.zoo.example",
-        "https://app.zoo.example/",
-        "https://app.zoo.example:22/client.json",
-        "https://app.zoo.example:6379/client.json",
-        "https://user@app.zoo.example/client.json",
-        "https://app.zoo.example/client.json#x",
-        "https://app.zoo.example/a/../client.json",
-        "https://app.zoo.example/a/%2e%2e/client.json",
-        "https://APP.zoo.example/client.json",
-        "https://app.zoo.example/client.json ",
+        "http://app.hosts.example/client.json",
+        "https://app.hosts.example",
+        "https://app.hosts.example/",
+        "https://app.hosts.example:22/client.json",
+        "https://app.hosts.example:6379/client.json",
+        "https://user@app.hosts.example/client.json",
+        "https://app.hosts.example/client.json#x",
+        "https://app.hosts.example/a/../client.json",
+        "https://app.hosts.example/a/%2e%2e/client.json",
+        "https://APP.hosts.example/client.json",
+        "https://app.hosts.example/client.json ",
         "https://localhost/client.json",
         "https://127.0.0.1/client.json",
         "https://2130706433/client.json",
@@ -151,11 +151,11 @@ async fn t26_a_client_id_is_no_errand() {
         "https://169.254.169.254/latest/meta-data/iam",
         "https://[::1]/client.json",
         "https://[::ffff:127.0.0.1]/client.json",
-        "https://inside.zoo.example/client.json",
-        "https://metadata.zoo.example/client.json",
-        "https://both.zoo.example/client.json",
+        "https://inside.hosts.example/client.json",
+        "https://metadata.hosts.example/client.json",
+        "https://both.hosts.example/client.json",
         "file:///etc/passwd",
-        "gopher://app.zoo.example/x",
+        "gopher://app.hosts.example/x",
     ] {
         let strange = OAuthClient { id: id.to_owned(), ..client.clone() };
         begin(&world, &strange).await.expect(400);
@@ -173,15 +173,15 @@ async fn t26_what_stands_there_must_be_a_document() {
     let says =
         |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
     let mut large = document(ID);
-    large["client_uri"] = json!(format!("https://app.zoo.example/{}", "x".repeat(5000)));
+    large["client_uri"] = json!(format!("https://app.hosts.example/{}", "x".repeat(5000)));
     let behaviours = [
-        Behaviour::redirect(302, "https://other.zoo.example/client.json"),
+        Behaviour::redirect(302, "https://other.hosts.example/client.json"),
         Behaviour::redirect(307, "http://169.254.169.254/"),
         says(404, "application/json", "{}"),
         says(200, "text/html", "<html>"),
         says(200, "application/json", "<html>"),
         says(200, "application/json", "[]"),
-        says(200, "application/json", &document("https://other.zoo.example/client.json").to_string()),
+        says(200, "application/json", &document("https://other.hosts.example/client.json").to_string()),
         Behaviour::CompressionBomb("gzip"),
         Behaviour::EndlessBody,
         Behaviour::WrongLength { declared: 1 << 30, body: "{}".to_owned() },
@@ -189,7 +189,7 @@ async fn t26_what_stands_there_must_be_a_document() {
     ];
     let template = client(&world, ID).await;
     for (n, behaviour) in behaviours.into_iter().enumerate() {
-        let id = format!("https://case-{n}.zoo.example/client.json");
+        let id = format!("https://case-{n}.hosts.example/client.json");
         hosts.serve(&id, behaviour.clone());
         let page = begin(&world, &OAuthClient { id: id.clone(), ..template.clone() }).await;
         assert_eq!(page.status, 400, "{behaviour:?}");
@@ -215,7 +215,7 @@ async fn t26_a_document_that_drips_costs_five_seconds() {
 #[tokio::test]
 async fn t26_a_name_that_changes_its_mind() {
     let (world, hosts) = world().await;
-    hosts.resolve("app.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
+    hosts.resolve("app.hosts.example", [&["93.184.216.34"], &["127.0.0.1"]]);
     hosts.serve(ID, Behaviour::honest(document(ID)));
     let client = client(&world, ID).await;
     begin(&world, &client).await.expect(200);
@@ -245,7 +245,7 @@ async fn t27_ipv4_in_ipv6_leads_nowhere() {
         "fe80::1",
     ];
     for (n, address) in hidden.into_iter().enumerate() {
-        let host = format!("case-{n}.zoo.example");
+        let host = format!("case-{n}.hosts.example");
         hosts.resolve(&host, [&[address]]);
         for id in [format!("https://{host}/client.json"), format!("https://[{address}]/client.json")] {
             begin(&world, &OAuthClient { id, ..client.clone() }).await.expect(400);
