@@ -102,7 +102,7 @@ fn reach(request: &AuthorizationRequest, resources: &Resources) -> Reach {
                 reach.services.insert(pattern.clone());
             }
             Some(Target::All) | None => {
-                let by_scope = resources.catalogue().reach(&request.scopes);
+                let by_scope = resources.catalogue().effective(&request.scopes);
                 reach.servers.extend(resources.servers().filter(|name| by_scope.touches(name)).cloned());
             }
         }

@@ -217,11 +217,11 @@ mod tests {
         };
         let view = View::One(ServerName::parse("dice").unwrap());
         let what = ForwardedKind::Mcp(Method::POST);
-        let reach = ScopeCatalogue::new(Vec::new(), Vec::new()).reach(&principal.scopes);
+        let scopes = ScopeCatalogue::new(Vec::new(), Vec::new()).effective(&principal.scopes);
         ForwardedRequest {
             what,
             principal: Arc::new(principal),
-            reach,
+            scopes,
             view,
             headers: HeaderMap::new(),
             body: Bytes::from_static(body.as_bytes()),

@@ -92,12 +92,12 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
     if !is_here(&room.member, &opened.principal.user).await {
         return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
-    let reach = mcp.resources.catalogue().reach(&opened.principal.scopes);
+    let scopes = mcp.resources.catalogue().effective(&opened.principal.scopes);
     let Opened { what, principal, view, headers } = opened;
     // The id is that of the node which took the request: one id, whichever node logs.
     let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let span = tracing::info_span!("request", request_id);
-    let response = mcp.here(ForwardedRequest { what, principal: Arc::new(principal), reach, view, headers, body });
+    let response = mcp.here(ForwardedRequest { what, principal: Arc::new(principal), scopes, view, headers, body });
     in_span(response.instrument(span.clone()).await, span)
 }
 

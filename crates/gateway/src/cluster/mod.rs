@@ -23,7 +23,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
-use portunus_core::{oauth::scopes::Reach, principal::Principal, store::StoreError};
+use portunus_core::{oauth::scopes::EffectiveScopes, principal::Principal, store::StoreError};
 use portunus_mcp::{hub::View, wire};
 use serde_json::json;
 use tokio::time::Instant;
@@ -50,7 +50,7 @@ pub struct ForwardedRequest {
     pub what: ForwardedKind,
     pub principal: Arc<Principal>,
     /// What the principal's scopes cover.
-    pub reach: Reach,
+    pub scopes: EffectiveScopes,
     pub view: View,
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
-use portunus_core::{ids::UserId, oauth::scopes::Reach, principal::Principal, resource::Resources};
+use portunus_core::{ids::UserId, oauth::scopes::EffectiveScopes, principal::Principal, resource::Resources};
 use portunus_mcp::{
     answer::{self, Answer},
     hub::{Caller, Hub, View},
@@ -59,7 +59,7 @@ impl Shares {
 
 impl McpState {
     /// A request on an MCP endpoint, its token already checked.
-    pub async fn serve(&self, principal: Arc<Principal>, reach: Reach, view: View, request: Request) -> Response {
+    pub async fn serve(&self, principal: Arc<Principal>, scopes: EffectiveScopes, view: View, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         // Taken before the body is read: what it holds counts too. Given back with the head of the answer.
         let mut permit = None;
@@ -85,7 +85,7 @@ impl McpState {
             .run(ForwardedRequest {
                 what: ForwardedKind::Mcp(parts.method),
                 principal,
-                reach,
+                scopes,
                 view,
                 headers: parts.headers,
                 body,
@@ -102,8 +102,8 @@ impl McpState {
 
     /// Runs the forwarded request on this node.
     pub async fn here(&self, forwarded: ForwardedRequest) -> Response {
-        let ForwardedRequest { what, principal, reach, view, headers, body } = forwarded;
-        let allow = Arc::new(ScopeAllow::new(reach));
+        let ForwardedRequest { what, principal, scopes, view, headers, body } = forwarded;
+        let allow = Arc::new(ScopeAllow::new(scopes));
         // Set by the edge of whichever node took the request.
         let request_id = headers.get("x-request-id").cloned();
         let caller = Caller { principal: Arc::clone(&principal), view, allow, request_id };

@@ -50,9 +50,9 @@ async fn get(State(room): State<ToolsState>, request: Request) -> Response {
             Err(error) => return oauth_answers::store_down(&error),
         }
     };
-    let reach = room.resources.catalogue().reach(&principal.scopes);
+    let scopes = room.resources.catalogue().effective(&principal.scopes);
     let (headers, body) = (HeaderMap::new(), Bytes::new());
-    room.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, reach, view: View::All, headers, body }).await
+    room.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, scopes, view: View::All, headers, body }).await
 }
 
 /// The list, as the hub of the user's home has it.

@@ -1,10 +1,10 @@
 //! All scopes of the gateway: which exist on a resource, which imply which, which one an operation needs, and what each is in words. What a
-//! set of scopes comes to lives next door, in [`super::reach`].
+//! set of scopes comes to lives next door, in [`super::effective`].
 
 use std::sync::Arc;
 
 use super::{
-    reach::Reach,
+    effective::EffectiveScopes,
     rule::{Operation, ScopeRule},
 };
 use crate::{
@@ -32,9 +32,9 @@ impl ScopeCatalogue {
         Self { servers: Arc::clone(&self.servers), rules: rules.into() }
     }
 
-    /// What a holder of these scopes can use. Words that name nothing (any more) reach nothing.
-    pub fn reach(&self, held: &ScopeSet) -> Reach {
-        Reach::of(held.iter(), &self.servers, &self.rules)
+    /// What these scopes come to. Words that name nothing (any more) add nothing.
+    pub fn effective(&self, held: &ScopeSet) -> EffectiveScopes {
+        EffectiveScopes::of(held.iter(), &self.servers, &self.rules)
     }
 
     /// What clients without a token are told to ask for, on the resource with this target.
@@ -55,22 +55,22 @@ impl ScopeCatalogue {
     }
 
     fn is_about(&self, rule: &ScopeRule, server: &ServerName) -> bool {
-        Reach::of([&rule.name], &self.servers, &self.rules).touches(server)
+        EffectiveScopes::of([&rule.name], &self.servers, &self.rules).touches(server)
     }
 
     /// The scopes that mean something on the resource with this target, without `offline_access`.
     pub fn on(&self, target: Option<&Target>) -> ScopeSet {
         let mut scopes: ScopeSet = Scope::parse(scope::MCP).into_iter().collect();
-        let reached: &[ServerName] = match target {
+        let servers: &[ServerName] = match target {
             Some(Target::Server(name)) => std::slice::from_ref(name),
             Some(Target::All) => &self.servers,
             Some(Target::Proxy { .. }) | None => &[],
         };
-        for word in reached.iter().filter_map(|server| Scope::parse(server.as_str()).ok()) {
+        for word in servers.iter().filter_map(|server| Scope::parse(server.as_str()).ok()) {
             scopes.insert(word);
         }
         for rule in self.rules.iter() {
-            if reached.iter().any(|server| self.is_about(rule, server)) {
+            if servers.iter().any(|server| self.is_about(rule, server)) {
                 scopes.insert(rule.name.clone());
             }
         }
@@ -79,18 +79,19 @@ impl ScopeCatalogue {
 
     /// Does holding these scopes make `wanted` superfluous? `offline_access` is implied by nothing.
     pub fn covers(&self, held: &ScopeSet, wanted: &Scope) -> bool {
-        held.contains(wanted.as_str()) || (wanted.as_str() != scope::OFFLINE_ACCESS && self.implies(&self.reach(held), wanted))
+        held.contains(wanted.as_str())
+            || (wanted.as_str() != scope::OFFLINE_ACCESS && self.implies(&self.effective(held), wanted))
     }
 
     pub fn covers_all(&self, held: &ScopeSet, wanted: &ScopeSet) -> bool {
         wanted.iter().all(|scope| self.covers(held, scope))
     }
 
-    fn implies(&self, reach: &Reach, wanted: &Scope) -> bool {
+    fn implies(&self, held: &EffectiveScopes, wanted: &Scope) -> bool {
         let is_known = wanted.as_str() == scope::MCP
             || self.servers.iter().any(|server| server.as_str() == wanted.as_str())
             || self.rules.iter().any(|rule| rule.name == *wanted);
-        is_known && reach.contains(&Reach::of([wanted], &self.servers, &self.rules))
+        is_known && held.contains(&EffectiveScopes::of([wanted], &self.servers, &self.rules))
     }
 
     /// The set without those that others in it imply: what it comes to, in the fewest words.

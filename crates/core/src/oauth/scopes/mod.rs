@@ -2,18 +2,18 @@
 //! server, and those that the configuration names parts of a server. A broader scope implies the narrower ones (MCP
 //! authorization, "Scope Challenge Handling"). What a scope is as a word lives in [`crate::scope`].
 //!
-//! `rule` has what the configuration names, `reach` what a set of scopes comes to, `catalogue` all that is asked of the scopes together.
+//! `rule` has what the configuration names, `effective` what a set of scopes comes to, `catalogue` all that is asked of the scopes together.
 
 mod catalogue;
+mod effective;
 mod pattern;
-mod reach;
 mod rule;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use self::{
     catalogue::ScopeCatalogue,
+    effective::EffectiveScopes,
     pattern::{BadPattern, Pattern},
-    reach::Reach,
     rule::{Operation, ScopeRule},
 };

@@ -88,7 +88,7 @@ fn a_broader_scope_implies_the_narrower() {
 }
 
 #[test]
-fn t32_what_scopes_reach() {
+fn t32_what_scopes_allow() {
     let (dice, uuid) = (&server("dice"), &server("uuid"));
     let operations = [
         Operation::Tool(dice, "get_x"),
@@ -116,9 +116,9 @@ fn t32_what_scopes_reach() {
     ];
     let digits = |bits: &mut dyn Iterator<Item = bool>| bits.map(|bit| if bit { '1' } else { '0' }).collect::<String>();
     for (held, allowed, touched) in cases {
-        let reach = catalogue().reach(&set(held));
-        assert_eq!(digits(&mut operations.iter().map(|operation| reach.allows(operation))), allowed, "{held}");
-        assert_eq!(digits(&mut [dice, uuid].into_iter().map(|server| reach.touches(server))), touched, "{held}");
+        let effective = catalogue().effective(&set(held));
+        assert_eq!(digits(&mut operations.iter().map(|operation| effective.allows(operation))), allowed, "{held}");
+        assert_eq!(digits(&mut [dice, uuid].into_iter().map(|server| effective.touches(server))), touched, "{held}");
     }
 }
 

@@ -7,7 +7,7 @@ use portunus_core::{
     ids::ServerName,
     oauth::{
         metadata,
-        scopes::{Operation, Reach},
+        scopes::{EffectiveScopes, Operation},
     },
     principal::Principal,
     resource::{Resource, ResourceAddress, Resources},
@@ -17,12 +17,12 @@ use portunus_mcp::{
     answer::{Refused, Wanted},
 };
 
-/// What the scopes of one token reach.
-pub struct ScopeAllow(Reach);
+/// What the scopes of one token allow.
+pub struct ScopeAllow(EffectiveScopes);
 
 impl ScopeAllow {
-    pub fn new(reach: Reach) -> Self {
-        Self(reach)
+    pub fn new(scopes: EffectiveScopes) -> Self {
+        Self(scopes)
     }
 
     fn verdict(&self, operation: &Operation<'_>) -> Verdict {

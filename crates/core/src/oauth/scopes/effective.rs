@@ -9,39 +9,39 @@ use crate::{
     scope::{self, Scope},
 };
 
-/// What the holder of some scopes can use, on the resource that the token is for.
+/// What some scopes allow, on the resource that the token is for.
 #[derive(Clone, Debug)]
-pub struct Reach {
+pub struct EffectiveScopes {
     everything: bool,
-    /// Servers that are reached as a whole.
+    /// Servers that are allowed as a whole.
     servers: Vec<ServerName>,
     rules: Arc<[ScopeRule]>,
     /// Indices into `rules`.
     held: Vec<usize>,
 }
 
-impl Reach {
+impl EffectiveScopes {
     /// Follows `includes` to their ends; a scope that was met before is not followed again.
     pub(super) fn of<'a>(
         scopes: impl IntoIterator<Item = &'a Scope>,
         servers: &[ServerName],
         rules: &'a Arc<[ScopeRule]>,
     ) -> Self {
-        let mut reach = Self { everything: false, servers: Vec::new(), rules: Arc::clone(rules), held: Vec::new() };
+        let mut effective = Self { everything: false, servers: Vec::new(), rules: Arc::clone(rules), held: Vec::new() };
         let mut open: Vec<&Scope> = scopes.into_iter().collect();
         while let Some(next) = open.pop() {
             if next.as_str() == scope::MCP {
-                reach.everything = true;
+                effective.everything = true;
             } else if let Some(server) = servers.iter().find(|server| server.as_str() == next.as_str()) {
-                reach.servers.push(server.clone());
+                effective.servers.push(server.clone());
             } else if let Some(index) = rules.iter().position(|rule| rule.name == *next)
-                && !reach.held.contains(&index)
+                && !effective.held.contains(&index)
             {
-                reach.held.push(index);
+                effective.held.push(index);
                 open.extend(&rules[index].includes);
             }
         }
-        reach
+        effective
     }
 
     /// Nothing that the scopes name exists (any more).
@@ -49,12 +49,12 @@ impl Reach {
         !self.everything && self.servers.is_empty() && self.held.is_empty()
     }
 
-    /// Is anything of the server within reach?
+    /// Is anything of the server allowed?
     pub fn touches(&self, server: &ServerName) -> bool {
         self.has_whole(server) || self.held().any(|rule| rule.has_patterns() && rule.server.as_ref() == Some(server))
     }
 
-    /// Is the operation within reach?
+    /// Is the operation allowed?
     pub fn allows(&self, operation: &Operation<'_>) -> bool {
         match operation {
             Operation::Everything => self.everything,
@@ -66,7 +66,7 @@ impl Reach {
         }
     }
 
-    /// Is everything that `other` reaches within this reach too, by what the scopes are said to contain?
+    /// Is everything that `other` allows allowed by these too, by what the scopes are said to contain?
     pub(super) fn contains(&self, other: &Self) -> bool {
         let has_rule = |index: &usize| {
             let rule = &self.rules[*index];
