@@ -19,8 +19,8 @@ use crate::{
 /// Everything the person must see to decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// What the client would reach.
-    pub reach: Reach,
+    /// What the client would be let to.
+    pub targets: RequestedTargets,
     /// What the person is asked to allow, in the fewest scopes that say it.
     pub scopes: Vec<ScopeWords>,
     /// What they allowed before, and is not asked for now. It stays allowed.
@@ -35,9 +35,9 @@ pub struct Question {
     pub allowed_at: Option<Timestamp>,
 }
 
-/// What stands behind the resources.
+/// What stands behind the resources that are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct RequestedTargets {
     pub servers: BTreeSet<ServerName>,
     /// Proxied services, by their paths.
     pub services: BTreeSet<String>,
@@ -71,7 +71,7 @@ pub fn question(
         is_new: allowed.is_some_and(|allowed| !catalogue.covers(allowed, scope)),
     };
     Question {
-        reach: reach(request, resources),
+        targets: requested_targets(request, resources),
         scopes: asked.iter().map(words).collect(),
         kept: kept.iter().filter(|scope| !catalogue.covers(&request.scopes, scope)).map(words).collect(),
         has_changed: remembered.is_some() && earlier.is_none(),
@@ -91,23 +91,23 @@ pub fn needs_an_answer(client: &Client, redirect_uri: &RedirectUri) -> bool {
     !client.is_confidential() && !redirect_uri.is_on_the_web()
 }
 
-fn reach(request: &AuthorizationRequest, resources: &Resources) -> Reach {
-    let mut reach = Reach::default();
+fn requested_targets(request: &AuthorizationRequest, resources: &Resources) -> RequestedTargets {
+    let mut targets = RequestedTargets::default();
     for resource in request.resources.iter() {
         match resources.target(resource) {
             Some(Target::Server(name)) => {
-                reach.servers.insert(name.clone());
+                targets.servers.insert(name.clone());
             }
             Some(Target::Proxy { pattern }) => {
-                reach.services.insert(pattern.clone());
+                targets.services.insert(pattern.clone());
             }
             Some(Target::All) | None => {
                 let by_scope = resources.catalogue().effective(&request.scopes);
-                reach.servers.extend(resources.servers().filter(|name| by_scope.touches(name)).cloned());
+                targets.servers.extend(resources.servers().filter(|name| by_scope.touches(name)).cloned());
             }
         }
     }
-    reach
+    targets
 }
 
 /// What of a client a consent is given to: where it has people sent, and how it proves itself (threat 28). Names and pictures
@@ -162,14 +162,14 @@ mod tests {
     #[test]
     fn the_root_resource_reaches_every_server() {
         let question = question(&request("mcp"), &client(), None, &resources());
-        assert_eq!(question.reach.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice", "uuid"]);
+        assert_eq!(question.targets.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice", "uuid"]);
         assert!(!question.is_local);
     }
 
     #[test]
     fn a_server_scope_reaches_that_server_alone() {
         let question = question(&request("dice"), &client(), None, &resources());
-        assert_eq!(question.reach.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice"]);
+        assert_eq!(question.targets.servers.iter().map(ServerName::as_str).collect::<Vec<_>>(), ["dice"]);
     }
 
     #[test]

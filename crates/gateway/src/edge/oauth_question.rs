@@ -7,7 +7,7 @@ use portunus_core::{
     Timestamp,
     client::{Client, ClientSource},
     grant::Consent,
-    oauth::consent::{self, Question, Reach, ScopeWords},
+    oauth::consent::{self, Question, RequestedTargets, ScopeWords},
     principal::User,
     resource::Resources,
     signin::{AuthorizationRequest, BrowserTransaction},
@@ -65,7 +65,7 @@ impl Asking<'_> {
             client_uri: client.client_uri.as_deref().map(UrlText::from),
             origin: origin(client, page_context.clock.now()),
             resources: request.resources.iter().map(|resource| UrlText::from(resource.as_str())).collect(),
-            servers: servers(&question.reach),
+            servers: servers(&question.targets),
             scopes: lines(question.scopes),
             kept: lines(question.kept),
             has_changed: question.has_changed,
@@ -94,7 +94,7 @@ impl Asking<'_> {
             client_name: Label::from(client.display_name()),
             client_id: UrlText::from(client.id.as_str()),
             allowed: when::day(allowed_at, page_context.clock.now()).into(),
-            servers: servers(&question.reach),
+            servers: servers(&question.targets),
             scopes: lines(question.scopes),
             redirect_uri: UrlText::from(request.redirect_uri.as_str()),
             destination: Destination::from(&question.recipient),
@@ -106,7 +106,7 @@ impl Asking<'_> {
     }
 }
 
-fn servers(Reach { servers, services }: &Reach) -> Vec<Label> {
+fn servers(RequestedTargets { servers, services }: &RequestedTargets) -> Vec<Label> {
     servers.iter().map(|name| Label::from(name.as_str())).chain(services.iter().map(Label::from)).collect()
 }
 
