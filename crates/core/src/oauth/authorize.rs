@@ -23,7 +23,7 @@ mod interaction;
 mod step;
 
 pub use interaction::PROMPTS;
-pub use step::{Standing, Step, refusal};
+pub use step::{AuthorizationProgress, Step, refusal};
 
 const MAX_STATE: usize = 4096;
 const MAX_RESOURCES: usize = 16;

@@ -1,5 +1,5 @@
 //! What a person is asked before a client may act for them, and what is remembered of the answer (MCP security best practices,
-//! "Confused deputy"; threats 1, 5). When to ask is decided in [`super::authorize::Standing`].
+//! "Confused deputy"; threats 1, 5). When to ask is decided in [`super::authorize::AuthorizationProgress`].
 
 use std::collections::BTreeSet;
 

@@ -27,9 +27,9 @@ pub enum Step {
     Refuse(ErrorCode),
 }
 
-/// Where an authorization stands: its transaction, and what is known of the browser.
+/// How far an authorization has come: its transaction, and what is known of the browser.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct AuthorizationProgress<'a> {
     pub request: &'a AuthorizationRequest,
     pub transaction: &'a BrowserTransaction,
     pub login: Option<&'a Login>,
@@ -38,7 +38,7 @@ pub struct Standing<'a> {
     pub now: Timestamp,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> AuthorizationProgress<'a> {
     /// The login, if the request is content with it. One that is too old for `max_age`, or older than a request with
     /// `prompt=login`, tells nothing: who sits there now is not known until they have signed in again.
     pub fn current_login(&self) -> Option<&'a Login> {

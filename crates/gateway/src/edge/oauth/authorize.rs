@@ -17,7 +17,7 @@ use portunus_core::{
     lifetimes::Lifetimes,
     oauth::{
         ErrorCode,
-        authorize::{self, Standing, Step},
+        authorize::{self, AuthorizationProgress, Step},
         consent,
         params::Params,
     },
@@ -189,10 +189,10 @@ async fn go_on(
         None => None,
     };
     let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), room.page_context.clock.now());
-    let standing = Standing { request, transaction: &transaction, login, remembered, now };
-    let step = standing.next_step(&client, &room.resources);
+    let progress = AuthorizationProgress { request, transaction: &transaction, login, remembered, now };
+    let step = progress.next_step(&client, &room.resources);
     tracing::debug!(?step, client_id = %client.id, "authorization goes on");
-    match (step, standing.current_login().zip(user.as_ref())) {
+    match (step, progress.current_login().zip(user.as_ref())) {
         (Step::IssueCode, Some((login, user))) => {
             let consent = transaction.consented_at.is_some().then(|| consent::remember(request, &user.id, remembered, now));
             issue_code(room, id, &transaction, request, login, user, consent).await
@@ -210,19 +210,25 @@ async fn go_on(
         }
         (Step::Refuse(code), _) => {
             room.transactions.take(&transaction).await?;
-            Ok(refuse_unseen(room, id, &standing, &client, code))
+            Ok(refuse_unseen(room, id, &progress, &client, code))
         }
     }
 }
 
 /// A page would be needed, and the client wants none. The client is told by redirect only if that makes no open redirector of us
 /// (threat 11); else the person sees where they are.
-fn refuse_unseen(room: &AuthorizeState, id: &RequestId, standing: &Standing<'_>, client: &Client, code: ErrorCode) -> Response {
+fn refuse_unseen(
+    room: &AuthorizeState,
+    id: &RequestId,
+    progress: &AuthorizationProgress<'_>,
+    client: &Client,
+    code: ErrorCode,
+) -> Response {
     let refusal = authorize::refusal(code);
     tracing::info!(client_id = %client.id, %refusal, "authorization needs a page, and the client wants none");
-    let address = standing.request.return_address();
+    let address = progress.request.return_address();
     let back = authorize::error_redirect(&address, &refusal, room.resources.public_url().as_str());
-    if let Some(back) = back.as_ref().filter(|_| standing.may_be_told(client)) {
+    if let Some(back) = back.as_ref().filter(|_| progress.may_be_told(client)) {
         return see_other(back);
     }
     let text = format!("{} wanted to be let in without asking you, and that cannot be done now.", client.display_name());

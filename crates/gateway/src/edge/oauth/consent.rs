@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 use portunus_core::{
     ids::{TransactionId, UserId},
     oauth::{
-        authorize::{self, Standing},
+        authorize::{self, AuthorizationProgress},
         consent,
         params::Params,
     },
@@ -83,8 +83,8 @@ async fn allow(
     transaction: BrowserTransaction,
 ) -> Result<Response, StoreError> {
     let (login, now) = (room.page_context.login(headers).await?.map(|(login, _)| login), room.page_context.clock.now());
-    let standing = Standing { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
-    let person = standing.current_login().map(|login| login.user.clone());
+    let progress = AuthorizationProgress { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
+    let person = progress.current_login().map(|login| login.user.clone());
     if person.as_ref().map(UserId::as_str) == asked {
         room.transactions.update(&transaction.clone().consented(now, person)).await?;
     }

@@ -61,7 +61,7 @@ fn step_of(
     login: Option<&Login>,
     remembered: Option<&Consent>,
 ) -> Step {
-    Standing { request, transaction, login, remembered, now: NOW }.next_step(client, &resources())
+    AuthorizationProgress { request, transaction, login, remembered, now: NOW }.next_step(client, &resources())
 }
 
 fn wishing(prompt: Prompt, max_age: Option<u64>) -> AuthorizationRequest {
@@ -179,9 +179,14 @@ fn t11_who_may_be_told_without_a_page() {
     let told = |uri: &str, client: &Client, consent: Option<&Consent>| {
         let request = AuthorizationRequest { redirect_uri: RedirectUri::parse(uri).unwrap(), ..request("mcp") };
         let (transaction, alice) = (transaction(&request), login("alice"));
-        let standing =
-            Standing { request: &request, transaction: &transaction, login: Some(&alice), remembered: consent, now: NOW };
-        standing.may_be_told(client)
+        let progress = AuthorizationProgress {
+            request: &request,
+            transaction: &transaction,
+            login: Some(&alice),
+            remembered: consent,
+            now: NOW,
+        };
+        progress.may_be_told(client)
     };
     let configured = Client { source: ClientSource::Configured, ..client() };
     let consent = Consent { scopes: ScopeSet::default(), ..consent::remember(&request("mcp"), &person("alice"), None, NOW) };
