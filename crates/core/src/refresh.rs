@@ -126,9 +126,9 @@ impl fmt::Debug for PresentedRefresh {
     }
 }
 
-/// Which of its family's tokens one is. Only a token that was proved to be one has a standing other than `Unknown`.
+/// Which of its family's tokens one is. Only a token that was proved to be one has a status other than `Unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RefreshStatus {
     /// Made up, or of a generation that the store has not come to: it proves nothing and ends nothing.
     Unknown,
     Current,
@@ -155,17 +155,17 @@ pub struct FoundRefresh {
 }
 
 impl FoundRefresh {
-    pub fn standing(&self, presented: &PresentedRefresh) -> Standing {
+    pub fn status(&self, presented: &PresentedRefresh) -> RefreshStatus {
         match (&self.family, &self.earlier) {
-            (None, None) => Standing::Unknown,
-            (Some(family), None) => family.standing(presented),
+            (None, None) => RefreshStatus::Unknown,
+            (Some(family), None) => family.status(presented),
             (None, Some(earlier)) => {
-                earlier.used_at.map_or(Standing::Current, |at| Standing::Used { generations: 1, at: Some(at) })
+                earlier.used_at.map_or(RefreshStatus::Current, |at| RefreshStatus::Used { generations: 1, at: Some(at) })
             }
             // The first exchange that made the family used up every token of before.
             (Some(family), Some(earlier)) => {
                 let at = earlier.used_at.unwrap_or(family.state.began_at);
-                Standing::Used { generations: family.state.generation, at: Some(at) }
+                RefreshStatus::Used { generations: family.state.generation, at: Some(at) }
             }
         }
     }
@@ -223,14 +223,14 @@ impl RefreshFamily {
         TokenSecret::from_body(TokenKind::Refresh, &body)
     }
 
-    fn standing(&self, presented: &PresentedRefresh) -> Standing {
+    fn status(&self, presented: &PresentedRefresh) -> RefreshStatus {
         let is_ours = presented.key == RefreshKey::Family(self.id)
             && bool::from(self.tag(presented.generation).as_slice().ct_eq(&presented.tag));
         match self.state.generation.checked_sub(presented.generation) {
-            _ if !is_ours => Standing::Unknown,
-            None => Standing::Unknown,
-            Some(0) => Standing::Current,
-            Some(generations) => Standing::Used { generations, at: self.state.used_at(presented.generation) },
+            _ if !is_ours => RefreshStatus::Unknown,
+            None => RefreshStatus::Unknown,
+            Some(0) => RefreshStatus::Current,
+            Some(generations) => RefreshStatus::Used { generations, at: self.state.used_at(presented.generation) },
         }
     }
 

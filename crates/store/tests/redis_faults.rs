@@ -11,7 +11,7 @@ use std::{
 
 use portunus_core::{
     invalidation::Invalidation,
-    refresh::{PresentedRefresh, RefreshKey, Standing},
+    refresh::{PresentedRefresh, RefreshKey, RefreshStatus},
     secret::TokenHash,
     store::{Redeemed, StoreError, Stores},
 };
@@ -74,7 +74,7 @@ async fn assert_nothing_lost(stores: &Stores) {
     assert_eq!(stores.grants.find_access(&TokenHash::of("secret of the access token, again"), NOW).await.unwrap(), None);
     let found = stores.grants.find_refresh(&RefreshKey::Family(family().id), NOW).await.unwrap().unwrap();
     let used = PresentedRefresh::parse(family().token().expose()).unwrap();
-    assert_eq!(found.standing(&used), Standing::Used { generations: 1, at: Some(NOW) });
+    assert_eq!(found.status(&used), RefreshStatus::Used { generations: 1, at: Some(NOW) });
     assert!(stores.grants.find_access(&TokenHash::of("secret of the access token"), NOW).await.unwrap().is_some());
 }
 

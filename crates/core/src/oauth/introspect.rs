@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     grant::Grant,
     principal::User,
-    refresh::{FoundRefresh, PresentedRefresh, Standing},
+    refresh::{FoundRefresh, PresentedRefresh, RefreshStatus},
     resource::{PublicUrl, ResourceSet},
     scope::ScopeSet,
     token::FoundAccess,
@@ -66,7 +66,7 @@ pub fn of_refresh(
     now: Timestamp,
     issuer: &PublicUrl,
 ) -> Introspection {
-    let found = found.filter(|found| found.standing(presented) == Standing::Current && found.expires_at() > now);
+    let found = found.filter(|found| found.status(presented) == RefreshStatus::Current && found.expires_at() > now);
     let Some(found) = found else { return Introspection::INACTIVE };
     let grant = &found.grant;
     if !may_see(client, grant) || !grant.is_live(now) {

@@ -5,7 +5,7 @@ use super::{ErrorCode, OAuthError, token::AuthenticatedClient};
 use crate::{
     grant::Grant,
     ids::GrantId,
-    refresh::{FoundRefresh, PresentedRefresh, Standing},
+    refresh::{FoundRefresh, PresentedRefresh, RefreshStatus},
     secret::TokenHash,
     token::FoundAccess,
 };
@@ -17,7 +17,7 @@ pub fn of_refresh(
     presented: &PresentedRefresh,
     found: Option<FoundRefresh>,
 ) -> Result<Option<GrantId>, OAuthError> {
-    let found = found.filter(|found| found.standing(presented) != Standing::Unknown);
+    let found = found.filter(|found| found.status(presented) != RefreshStatus::Unknown);
     let Some(found) = found else { return Ok(None) };
     check_own(client, &found.grant)?;
     Ok(Some(found.grant.id))

@@ -36,30 +36,30 @@ fn tokens_look_as_they_always_did_and_any_change_is_seen() {
 fn t17_each_generation_proves_itself_and_nothing_else_does() {
     let first = found_refresh();
     let sent = current(&first);
-    assert_eq!(first.standing(&sent), Standing::Current);
+    assert_eq!(first.status(&sent), RefreshStatus::Current);
     let later = rotated(&first, 3);
-    assert_eq!(later.standing(&sent), Standing::Used { generations: 3, at: Some(NOW) });
-    assert_eq!(later.standing(&current(&later)), Standing::Current);
-    assert_eq!(later.standing(&current(&rotated(&first, 2))), Standing::Used { generations: 1, at: Some(NOW) });
+    assert_eq!(later.status(&sent), RefreshStatus::Used { generations: 3, at: Some(NOW) });
+    assert_eq!(later.status(&current(&later)), RefreshStatus::Current);
+    assert_eq!(later.status(&current(&rotated(&first, 2))), RefreshStatus::Used { generations: 1, at: Some(NOW) });
     // Of a family that was restored from before it.
-    assert_eq!(first.standing(&current(&later)), Standing::Unknown, "a generation that has not come");
+    assert_eq!(first.status(&current(&later)), RefreshStatus::Unknown, "a generation that has not come");
     for made_up in [forged(&first), forged(&later), forged(&rotated(&first, 1))] {
-        assert_eq!(later.standing(&made_up), Standing::Unknown);
+        assert_eq!(later.status(&made_up), RefreshStatus::Unknown);
     }
     for bit in 0..TAG * 8 {
         let mut guess = sent.clone();
         guess.tag[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(later.standing(&guess), Standing::Unknown, "bit {bit}");
+        assert_eq!(later.status(&guess), RefreshStatus::Unknown, "bit {bit}");
     }
     for generation in [1, 2, 3, 4, u32::MAX] {
         let guess = PresentedRefresh { generation, ..sent.clone() };
-        assert_eq!(later.standing(&guess), Standing::Unknown, "the proof of one is none of another: {generation}");
+        assert_eq!(later.status(&guess), RefreshStatus::Unknown, "the proof of one is none of another: {generation}");
     }
     let other_family = RefreshFamily { id: FamilyId::from_bytes([7; 16]), ..later.family.clone().unwrap() };
     let stolen = FoundRefresh { family: Some(other_family), ..later.clone() };
-    assert_eq!(stolen.standing(&sent), Standing::Unknown, "of another family, even with its secret");
+    assert_eq!(stolen.status(&sent), RefreshStatus::Unknown, "of another family, even with its secret");
     let none = FoundRefresh { family: None, ..later };
-    assert_eq!(none.standing(&sent), Standing::Unknown);
+    assert_eq!(none.status(&sent), RefreshStatus::Unknown);
 }
 
 #[test]
@@ -67,12 +67,12 @@ fn tokens_of_before_there_were_families_are_the_first_generation() {
     let sent = PresentedRefresh { key: RefreshKey::Earlier(TokenHash::of("x")), generation: 0, tag: [0; TAG] };
     let earlier = |used_at| Some(EarlierRefresh { expires_at: NOW, used_at });
     let alone = |used_at| FoundRefresh { family: None, earlier: earlier(used_at), ..found_refresh() };
-    assert_eq!(alone(None).standing(&sent), Standing::Current);
-    assert_eq!(alone(Some(NOW)).standing(&sent), Standing::Used { generations: 1, at: Some(NOW) });
+    assert_eq!(alone(None).status(&sent), RefreshStatus::Current);
+    assert_eq!(alone(Some(NOW)).status(&sent), RefreshStatus::Used { generations: 1, at: Some(NOW) });
     let succeeded = |used_at| FoundRefresh { earlier: earlier(used_at), ..rotated(&found_refresh(), 2) };
-    assert_eq!(succeeded(None).standing(&sent), Standing::Used { generations: 2, at: Some(NOW) });
+    assert_eq!(succeeded(None).status(&sent), RefreshStatus::Used { generations: 2, at: Some(NOW) });
     let before = NOW - std::time::Duration::from_secs(9);
-    assert_eq!(succeeded(Some(before)).standing(&sent), Standing::Used { generations: 2, at: Some(before) });
+    assert_eq!(succeeded(Some(before)).status(&sent), RefreshStatus::Used { generations: 2, at: Some(before) });
 }
 
 #[test]

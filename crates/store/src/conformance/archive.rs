@@ -8,7 +8,7 @@ use portunus_core::{
     ids::ServerName,
     node::KeptSession,
     pins::{Definition, SeenTool, ToolFingerprint},
-    refresh::{PresentedRefresh, Standing},
+    refresh::{PresentedRefresh, RefreshStatus},
     store::{
         ArchiveError, Census, GrantWithTokens, GrantsOf, Record, RecordKind, RecordSink, RecordSource, Redeemed, Stores,
         Unreadable,
@@ -212,7 +212,7 @@ async fn assert_grants(stores: &Stores) {
     for (n, at) in [(0, NOW), (1, NOW + MINUTE)] {
         let found = grants.find_refresh(&refresh_key(n), NOW).await.unwrap().unwrap();
         let used = PresentedRefresh::parse(family(n, &grant(n)).token().expose()).unwrap();
-        assert_eq!(found.standing(&used), Standing::Used { generations: 1, at: Some(at) });
+        assert_eq!(found.status(&used), RefreshStatus::Used { generations: 1, at: Some(at) });
     }
     assert!(rotate(stores, 0, 33, NOW + MINUTE).await);
     // Lists of whose they are hold, and so does revoking by them.

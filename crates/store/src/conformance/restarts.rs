@@ -1,7 +1,7 @@
 //! What must outlive a process: everything acknowledged, and above all that what was used once stays used (threat 18).
 
 use portunus_core::{
-    refresh::{PresentedRefresh, Standing},
+    refresh::{PresentedRefresh, RefreshStatus},
     store::Redeemed,
 };
 
@@ -63,7 +63,7 @@ pub async fn used_refresh_token_stays_used<B: Backend>() {
     let stores = backend.open().await;
     let found = stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().unwrap();
     let used = PresentedRefresh::parse(first.token().expose()).unwrap();
-    assert_eq!(found.standing(&used), Standing::Used { generations: 1, at: Some(NOW) });
+    assert_eq!(found.status(&used), RefreshStatus::Used { generations: 1, at: Some(NOW) });
     assert!(!stores.grants.change_family(&change(Some(&first), 3, &found.grant, NOW)).await.unwrap());
 }
 

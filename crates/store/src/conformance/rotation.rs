@@ -7,7 +7,7 @@ use portunus_core::{
     Timestamp,
     grant::Grant,
     ids::GrantId,
-    refresh::{EarlierRefresh, FoundRefresh, PresentedRefresh, RefreshFamily, RefreshKey, Standing},
+    refresh::{EarlierRefresh, FoundRefresh, PresentedRefresh, RefreshFamily, RefreshKey, RefreshStatus},
     secret::TokenHash,
     store::{FamilyChange, GrantStore, GrantWithTokens, KeptRefresh, Record, RecordKind, StoreError, Stores, UsedRefresh},
     token::{AccessToken, RefreshToken},
@@ -48,8 +48,8 @@ pub async fn an_exchange_keeps_family_and_access<B: Backend>() {
     assert!(stores.grants.change_family(&exchange).await.unwrap());
     let rotated = find_refresh(&stores, 1).await.unwrap();
     assert_eq!(rotated, FoundRefresh { family: Some(exchange.after.clone()), ..found });
-    assert_eq!(rotated.standing(&presented(&first)), Standing::Used { generations: 1, at: Some(later) });
-    assert_eq!(rotated.standing(&presented(&exchange.after)), Standing::Current);
+    assert_eq!(rotated.status(&presented(&first)), RefreshStatus::Used { generations: 1, at: Some(later) });
+    assert_eq!(rotated.status(&presented(&exchange.after)), RefreshStatus::Current);
     let found = stores.grants.find_access(&hash("access", 2), later).await.unwrap().unwrap();
     assert_eq!((found.token, found.grant), (narrow, grant));
     assert!(has_access(&stores, 1).await, "the earlier access token lives out its time");
@@ -209,7 +209,7 @@ pub async fn fb16_a_thousand_exchanges_cost_what_ten_do<B: Backend>() {
     assert_eq!((sizes[1].0.of(RecordKind::RefreshToken), sizes[1].0.of(RecordKind::AccessToken)), (1, 0));
     let found = stores.grants.find_refresh(&refresh_key(1), NOW + HOUR + MINUTE * 1000).await.unwrap().unwrap();
     assert!(
-        matches!(found.standing(&presented(&first)), Standing::Used { generations: 1000, at: Some(_) }),
+        matches!(found.status(&presented(&first)), RefreshStatus::Used { generations: 1000, at: Some(_) }),
         "and it is recognised"
     );
 }

@@ -4,7 +4,7 @@
 use portunus_core::{
     Timestamp,
     client::Client,
-    refresh::{PresentedRefresh, Standing},
+    refresh::{PresentedRefresh, RefreshStatus},
     signin::{Login, ProviderRequest, Transaction},
     token::AuthorizationCode,
 };
@@ -74,8 +74,8 @@ pub async fn refresh_tokens_stay_until_the_last_one_expires<B: Backend>() {
         stores.upkeep.purge(now, LONG_AGO).await.unwrap();
         let found = stores.grants.find_refresh(&refresh_key(1), NOW).await.unwrap().unwrap();
         let used = PresentedRefresh::parse(first.token().expose()).unwrap();
-        let expected = Standing::Used { generations: 1, at: Some(later) };
-        assert_eq!(found.standing(&used), expected, "its reuse could no longer be seen");
+        let expected = RefreshStatus::Used { generations: 1, at: Some(later) };
+        assert_eq!(found.status(&used), expected, "its reuse could no longer be seen");
         assert_eq!(stores.grants.find_grant(&grant.id).await.unwrap(), Some(grant.clone()), "a grant stays with its tokens");
     }
     stores.upkeep.purge(end, LONG_AGO).await.unwrap();

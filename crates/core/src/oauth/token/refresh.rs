@@ -11,7 +11,7 @@ use crate::{
     ids::GrantId,
     lifetimes::Lifetimes,
     oauth::{ErrorCode, OAuthError, params::Params},
-    refresh::{FoundRefresh, PresentedRefresh, RefreshFamily, Standing},
+    refresh::{FoundRefresh, PresentedRefresh, RefreshFamily, RefreshStatus},
     resource::{Resource, Resources},
     scope::{Scope, ScopeSet},
     secret::TokenHash,
@@ -42,13 +42,13 @@ pub enum Reuse {
     },
 }
 
-/// May a token of this standing be used, so long after its use? `None` for one that proves nothing; an error for a reuse that ends the
+/// May a token of this status be used, so long after its use? `None` for one that proves nothing; an error for a reuse that ends the
 /// family (threat 17).
-pub fn judge(standing: Standing, same_address: bool, now: Timestamp, lifetimes: &Lifetimes) -> Option<Result<Usage, Reuse>> {
-    let (generations, at) = match standing {
-        Standing::Unknown => return None,
-        Standing::Current => return Some(Ok(Usage::First)),
-        Standing::Used { generations, at } => (generations, at),
+pub fn judge(status: RefreshStatus, same_address: bool, now: Timestamp, lifetimes: &Lifetimes) -> Option<Result<Usage, Reuse>> {
+    let (generations, at) = match status {
+        RefreshStatus::Unknown => return None,
+        RefreshStatus::Current => return Some(Ok(Usage::First)),
+        RefreshStatus::Used { generations, at } => (generations, at),
     };
     let within = |window: Duration| at.is_some_and(|at| now.since(at) < window);
     Some(if within(lifetimes.refresh_grace) {
@@ -113,7 +113,7 @@ pub fn refresh(request: RefreshRequest<'_>, resources: &Resources, issuing: &Iss
     let found = found.filter(|found| found.expires_at() > now).ok_or_else(refused)?;
     let (grant, before) = (&found.grant, found.family.as_ref());
     let same_address = before.is_some_and(|family| family.is_from(address));
-    let usage = judge(found.standing(presented), same_address, now, lifetimes).ok_or_else(refused)?;
+    let usage = judge(found.status(presented), same_address, now, lifetimes).ok_or_else(refused)?;
     let usage = usage.map_err(|reuse| RefreshRefused::Reuse(grant.id.clone(), reuse))?;
     let audience = refreshed_audience(form, grant, before, resources)?;
     let current = match usage {

@@ -73,12 +73,12 @@ fn t17_fb16_which_use_a_token_is() {
     let off = Lifetimes { refresh_reuse: None, ..lifetimes };
     let week = Lifetimes { refresh_reuse: Some(7 * DAY), ..lifetimes };
     let no_grace = Lifetimes { refresh_grace: Duration::ZERO, ..lifetimes };
-    let used = |ago: Duration| Standing::Used { generations: 3, at: Some(NOW - ago) };
+    let used = |ago: Duration| RefreshStatus::Used { generations: 3, at: Some(NOW - ago) };
     let generations = 3;
     let second = Duration::from_secs(1);
     let (grace, same) = (Ok(Usage::Grace { generations }), Ok(Usage::SameAddress { generations }));
     let (far, late) = (Err(Reuse::Elsewhere { generations }), Err(Reuse::TooLate { generations }));
-    // Standing, lifetimes, from the same address, from another one.
+    // Status, lifetimes, from the same address, from another one.
     let cases = [
         (used(Duration::ZERO), &lifetimes, grace, grace),
         (used(Duration::from_millis(29_999)), &lifetimes, grace, grace),
@@ -91,17 +91,17 @@ fn t17_fb16_which_use_a_token_is() {
         (used(29 * second), &off, grace, grace),
         (used(30 * second), &off, late, far),
         (used(Duration::ZERO), &no_grace, same, far),
-        (Standing::Used { generations, at: None }, &week, late, far),
+        (RefreshStatus::Used { generations, at: None }, &week, late, far),
         // Another gateway's clock is ahead.
-        (Standing::Used { generations, at: Some(NOW + 40 * second) }, &lifetimes, grace, grace),
+        (RefreshStatus::Used { generations, at: Some(NOW + 40 * second) }, &lifetimes, grace, grace),
     ];
-    for (n, (standing, lifetimes, from_same, from_other)) in cases.into_iter().enumerate() {
-        assert_eq!(judge(standing, true, NOW, lifetimes), Some(from_same), "{n}: {standing:?}");
-        assert_eq!(judge(standing, false, NOW, lifetimes), Some(from_other), "{n}: {standing:?}");
+    for (n, (status, lifetimes, from_same, from_other)) in cases.into_iter().enumerate() {
+        assert_eq!(judge(status, true, NOW, lifetimes), Some(from_same), "{n}: {status:?}");
+        assert_eq!(judge(status, false, NOW, lifetimes), Some(from_other), "{n}: {status:?}");
     }
     for same_address in [true, false] {
-        assert_eq!(judge(Standing::Current, same_address, NOW, &lifetimes), Some(Ok(Usage::First)));
-        assert_eq!(judge(Standing::Unknown, same_address, NOW, &week), None, "made up: it ends nothing");
+        assert_eq!(judge(RefreshStatus::Current, same_address, NOW, &lifetimes), Some(Ok(Usage::First)));
+        assert_eq!(judge(RefreshStatus::Unknown, same_address, NOW, &week), None, "made up: it ends nothing");
     }
 }
 
