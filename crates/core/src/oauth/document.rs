@@ -1,6 +1,6 @@
 //! Clients that live in a document (OAuth Client ID Metadata Document; MCP 2026-07-28, client registration): the URL is the id, the
 //! document is the registration. Which URLs can be one, and what a document must say. Fetching it, within bounds of size, time
-//! and address, is the gateway's; whether its owner is welcome is decided in [`super::ways`].
+//! and address, is the gateway's; whether its owner is welcome is decided in [`super::registration_policy`].
 
 use std::fmt;
 

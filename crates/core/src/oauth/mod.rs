@@ -14,10 +14,10 @@ pub mod metadata;
 pub mod params;
 pub mod presented;
 pub mod register;
+pub mod registration_policy;
 pub mod revoke;
 pub mod scopes;
 pub mod token;
-pub mod ways;
 
 use thiserror::Error;
 

@@ -1,5 +1,5 @@
 //! Dynamic client registration (RFC 7591 section 3): a new client, and what it is told. What it may say of itself is decided in
-//! [`super::client_metadata`], whether it may register at all in [`super::ways`], what it may do later in [`super::manage`].
+//! [`super::client_metadata`], whether it may register at all in [`super::registration_policy`], what it may do later in [`super::manage`].
 
 use serde::Serialize;
 use serde_json::Value;

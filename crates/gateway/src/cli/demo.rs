@@ -17,7 +17,7 @@ use portunus_core::{
     Clock, Entropy,
     clock::SystemClock,
     ids::ServerName,
-    oauth::ways::Ways,
+    oauth::registration_policy::RegistrationPolicy,
     resource::PublicUrl,
     secret::{SecretText, TokenKind, TokenSecret},
 };
@@ -115,8 +115,8 @@ fn config(
     let servers = vec![server("dice", dice)?, server("uuid", uuid)?];
     let bare = Config::bare(public_url, address, secret, store);
     // It needs no Internet: applications register.
-    let ways = Ways { metadata_documents: false, ..bare.clients.ways };
-    let clients = ClientsConfig { ways, ..bare.clients };
+    let registration_policy = RegistrationPolicy { metadata_documents: false, ..bare.clients.registration_policy };
+    let clients = ClientsConfig { registration_policy, ..bare.clients };
     Ok(Config { servers, clients, log, ..bare })
 }
 

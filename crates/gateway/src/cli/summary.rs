@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use portunus_core::{
     admission::{Allow, DomainOf, Organisation},
-    oauth::ways::Domain,
+    oauth::registration_policy::Domain,
     pins::Pinning,
     scope::Scope,
     text::visible,
@@ -174,14 +174,18 @@ const fn preset(preset: Preset) -> &'static str {
     }
 }
 
-fn clients(ClientsConfig { ways, max_unused, configured, proxy }: &ClientsConfig, text: &mut String) {
+fn clients(ClientsConfig { registration_policy, max_unused, configured, proxy }: &ClientsConfig, text: &mut String) {
     text.push_str("\nClients\n");
     let on = |switch: bool| if switch { "on" } else { "off" };
-    line(text, "registration", format_args!("{}; {max_unused} that were never used, at most", on(ways.registration)));
+    line(
+        text,
+        "registration",
+        format_args!("{}; {max_unused} that were never used, at most", on(registration_policy.registration)),
+    );
     let through = if proxy.is_some() { "; fetched through a proxy" } else { "" };
-    let domains = list(ways.domains.iter().map(Domain::as_str), "anybody's");
-    line(text, "documents", format_args!("{}; of {domains}{through}", on(ways.metadata_documents)));
-    for family in &ways.families {
+    let domains = list(registration_policy.domains.iter().map(Domain::as_str), "anybody's");
+    line(text, "documents", format_args!("{}; of {domains}{through}", on(registration_policy.metadata_documents)));
+    for family in &registration_policy.families {
         let switch = |name, value: Option<bool>| value.map(|value| format!("{name} {}", on(value)));
         let switches = [switch("registration", family.registration), switch("documents", family.metadata_documents)];
         line(text, &family.name, switches.into_iter().flatten().collect::<Vec<_>>().join(", "));

@@ -3,7 +3,7 @@
 
 use portunus_core::{
     client::Client,
-    oauth::ways::{Domain, Family, Ways},
+    oauth::registration_policy::{Domain, Family, RegistrationPolicy},
     redirect::{Schemes, is_scheme},
     secret::SecretText,
 };
@@ -23,7 +23,7 @@ const MAX_UNUSED: u64 = 10_000;
 /// OAuth clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientsConfig {
-    pub ways: Ways,
+    pub registration_policy: RegistrationPolicy,
     /// Registered clients that never redeemed a code, at most.
     pub max_unused: u64,
     /// Ids unique. Never stored.
@@ -34,28 +34,28 @@ pub struct ClientsConfig {
 
 impl Default for ClientsConfig {
     fn default() -> Self {
-        Self { ways: Ways::default(), max_unused: MAX_UNUSED, configured: Vec::new(), proxy: None }
+        Self { registration_policy: RegistrationPolicy::default(), max_unused: MAX_UNUSED, configured: Vec::new(), proxy: None }
     }
 }
 
 pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> ClientsConfig {
     let root = raw.config.root();
     let mut clients = ClientsConfig::default();
-    let ways = &mut clients.ways;
+    let registration_policy = &mut clients.registration_policy;
     if let Some(registration) = root.find_path("clients.registration") {
-        ways.registration = flag(&registration, "enabled").unwrap_or(true);
+        registration_policy.registration = flag(&registration, "enabled").unwrap_or(true);
         clients.max_unused = max_unused(&registration, report).unwrap_or(MAX_UNUSED);
     }
     if let Some(documents) = root.find_path("clients.metadata_documents") {
-        ways.metadata_documents = flag(&documents, "enabled").unwrap_or(true);
-        ways.domains = texts(&documents, "domains").into_iter().filter_map(|text| domain(text, report)).collect();
+        registration_policy.metadata_documents = flag(&documents, "enabled").unwrap_or(true);
+        registration_policy.domains = texts(&documents, "domains").into_iter().filter_map(|text| domain(text, report)).collect();
     }
     clients.proxy = proxy(raw, report);
     if let Some(schemes) = root.find_path("clients.redirect_schemes") {
-        change_schemes(&mut ways.redirect_schemes, &schemes, report);
+        change_schemes(&mut registration_policy.redirect_schemes, &schemes, report);
     }
     let list = |name: &str| root.find_path(name).map(|list| list.items()).unwrap_or_default();
-    ways.families = list("clients.families").iter().filter_map(|item| family(item, report)).collect();
+    registration_policy.families = list("clients.families").iter().filter_map(|item| family(item, report)).collect();
     for item in list("clients.configured") {
         let Some((client, at)) = resolve_one(raw, &item, report) else { continue };
         if clients.configured.iter().any(|earlier| earlier.id == client.id) {

@@ -11,7 +11,7 @@ use portunus_core::{
     client::Client,
     ids::{ProviderName, ServerName, UserId},
     lifetimes::Lifetimes,
-    oauth::{token::service_issuer, ways::Ways},
+    oauth::{registration_policy::RegistrationPolicy, token::service_issuer},
     principal::User,
     resource::{PublicUrl, Resources},
     secret::SecretText,
@@ -90,7 +90,7 @@ pub struct AppState {
     /// Counts what addresses and clients ask for.
     pub throttle: Throttle,
     /// How clients may come to be.
-    pub ways: Arc<Ways>,
+    pub registration_policy: Arc<RegistrationPolicy>,
     /// Clients of the configuration.
     pub configured_clients: Vec<Client>,
     /// Registered clients that never redeemed a code, at most (threat 25).
@@ -120,7 +120,7 @@ impl AppState {
     pub fn directory(&self) -> ClientDirectory {
         ClientDirectory::new(
             self.configured_clients.clone(),
-            Arc::clone(&self.ways),
+            Arc::clone(&self.registration_policy),
             Arc::clone(&self.ground.fetcher),
             Arc::clone(&self.ground.stores.clients),
             Arc::clone(&self.ground.stores.grants),

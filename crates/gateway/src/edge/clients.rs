@@ -1,6 +1,6 @@
 //! The clients there are: those of the configuration, those that live in a metadata document, those that registered. Every endpoint
 //! finds its clients here. What a document must say is `portunus_core::oauth::document`, whose documents are welcome
-//! `portunus_core::oauth::ways`; documents are fetched and kept by [`crate::net::guarded`].
+//! `portunus_core::oauth::registration_policy`; documents are fetched and kept by [`crate::net::guarded`].
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use portunus_core::{
     oauth::{
         ErrorCode, OAuthError,
         document::{self, BadDocument, DocumentUrl},
-        ways::{Way, Ways},
+        registration_policy::{RegistrationMethod, RegistrationPolicy},
     },
     outside_url::OutsideUrl,
     store::{ClientStore, GrantStore, GrantsOf, StoreError},
@@ -37,7 +37,7 @@ pub struct ClientDirectory {
 
 struct Inner {
     configured: HashMap<ClientId, Client>,
-    ways: Arc<Ways>,
+    registration_policy: Arc<RegistrationPolicy>,
     fetcher: Arc<GuardedFetcher>,
     store: Arc<dyn ClientStore>,
     grants: Arc<dyn GrantStore>,
@@ -73,14 +73,14 @@ impl From<NoClient> for Failure {
 impl ClientDirectory {
     pub fn new(
         configured: impl IntoIterator<Item = Client>,
-        ways: Arc<Ways>,
+        registration_policy: Arc<RegistrationPolicy>,
         fetcher: Arc<GuardedFetcher>,
         store: Arc<dyn ClientStore>,
         grants: Arc<dyn GrantStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let configured = configured.into_iter().map(|client| (client.id.clone(), client)).collect();
-        Self { inner: Arc::new(Inner { configured, ways, fetcher, store, grants, clock }) }
+        Self { inner: Arc::new(Inner { configured, registration_policy, fetcher, store, grants, clock }) }
     }
 
     /// The client with this id: of the configuration, else of the document at this URL, else of the store. No client that is stored
@@ -93,13 +93,13 @@ impl ClientDirectory {
             return self.load_document(id, peer).await.map(Some);
         }
         let found = self.inner.store.find_client(id).await?;
-        Ok(found.map(|client| self.inner.ways.with_allowed_redirects(client)))
+        Ok(found.map(|client| self.inner.registration_policy.with_allowed_redirects(client)))
     }
 
     async fn load_document(&self, id: &ClientId, peer: IpAddr) -> Result<Client, NoClient> {
-        let Inner { ways, fetcher, clock, .. } = &*self.inner;
+        let Inner { registration_policy, fetcher, clock, .. } = &*self.inner;
         let url = DocumentUrl::parse(id.as_str()).map_err(|bad| NoClient::Refused(bad.to_string()))?;
-        ways.admit_document(&url).map_err(|problem| NoClient::Refused(problem.description))?;
+        registration_policy.admit_document(&url).map_err(|problem| NoClient::Refused(problem.description))?;
         let outside = OutsideUrl::parse(url.as_str()).map_err(|bad| NoClient::Refused(format!("the client_id {bad}")))?;
         // Whether it is in use is asked only when something has to be fetched.
         let body = if let Some(body) = fetcher.peek(&outside, Content::ClientDocument).await {
@@ -116,7 +116,7 @@ impl ClientDirectory {
                 NoClient::Refused(problem.to_owned())
             })?
         };
-        let client = document::client_of(&url, &body, clock.now(), &ways.redirect_schemes).map_err(|bad| {
+        let client = document::client_of(&url, &body, clock.now(), &registration_policy.redirect_schemes).map_err(|bad| {
             tracing::warn!(client_id = %id, %bad, "a client metadata document was refused");
             NoClient::Refused(match bad {
                 BadDocument::Json(_) => "the client metadata document is not the JSON object it must be".to_owned(),
@@ -124,17 +124,19 @@ impl ClientDirectory {
                 other => other.to_string(),
             })
         })?;
-        ways.admit(Way::MetadataDocument, &client).map_err(|problem| NoClient::Refused(problem.description))?;
+        registration_policy
+            .admit(RegistrationMethod::MetadataDocument, &client)
+            .map_err(|problem| NoClient::Refused(problem.description))?;
         Ok(client)
     }
 
     /// Whether there is a way to documents is told by those of domains that the configuration names, and of makers that everybody knows. A stranger's
     /// URL tells nothing, nor does that of a client in use: its host may be gone.
     fn note_reach(&self, url: &DocumentUrl, outside: &OutsideUrl, loaded: &Result<bytes::Bytes, FetchError>) {
-        let Inner { ways, fetcher, clock, .. } = &*self.inner;
+        let Inner { registration_policy, fetcher, clock, .. } = &*self.inner;
         match loaded {
             Ok(_) => fetcher.reach.found(),
-            Err(error) if error.is_of_the_way() && (!ways.domains.is_empty() || url.is_of_a_known_maker()) => {
+            Err(error) if error.is_of_the_way() && (!registration_policy.domains.is_empty() || url.is_of_a_known_maker()) => {
                 if fetcher.reach.lost(outside, clock.now()) {
                     tracing::warn!(
                         url = %outside,

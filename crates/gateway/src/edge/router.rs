@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{Router, handler::Handler as _, middleware};
 use portunus_core::{
-    oauth::{metadata::Features, token::is_service, ways::Way},
+    oauth::{metadata::Features, registration_policy::RegistrationMethod, token::is_service},
     resource::Target,
 };
 
@@ -149,7 +149,7 @@ fn clients(app: &AppState, bearer: &Bearer) -> Router {
     Router::new()
         .merge(register::routes(register::RegisterState {
             clients: Arc::clone(&stores.clients),
-            ways: Arc::clone(&app.ways),
+            registration_policy: Arc::clone(&app.registration_policy),
             public_url: app.resources.public_url().clone(),
             clock: Arc::clone(&app.ground.clock),
             entropy: Arc::clone(&app.ground.entropy),
@@ -158,7 +158,7 @@ fn clients(app: &AppState, bearer: &Bearer) -> Router {
         .merge(manage::routes(manage::ManageState {
             clients: Arc::clone(&stores.clients),
             cache: bearer.cache.clone(),
-            ways: Arc::clone(&app.ways),
+            registration_policy: Arc::clone(&app.registration_policy),
             public_url: app.resources.public_url().clone(),
             clock: Arc::clone(&app.ground.clock),
             entropy: Arc::clone(&app.ground.entropy),
@@ -201,8 +201,8 @@ fn tokens(app: &AppState, bearer: &Bearer) -> Router {
 /// What metadata advertises.
 fn features(app: &AppState) -> Features {
     Features {
-        registration: app.ways.is_open(Way::Registration),
-        metadata_documents: app.ways.is_open(Way::MetadataDocument),
+        registration: app.registration_policy.is_open(RegistrationMethod::Registration),
+        metadata_documents: app.registration_policy.is_open(RegistrationMethod::MetadataDocument),
         client_credentials: app.configured_clients.iter().any(is_service),
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn app(
         body_limit: config.body_limit,
         limits: config.limits,
         throttle,
-        ways: Arc::new(config.clients.ways.clone()),
+        registration_policy: Arc::new(config.clients.registration_policy.clone()),
         configured_clients: config.clients.configured.clone(),
         max_unused_clients: config.clients.max_unused,
         stop_delay: config.stop_delay,

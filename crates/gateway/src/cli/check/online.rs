@@ -7,7 +7,7 @@ use portunus_core::{
     address_block::AddressBlock,
     clock::SystemClock,
     ids::{ProviderName, ServerName},
-    oauth::ways::{Domain, Way},
+    oauth::registration_policy::{Domain, RegistrationMethod},
     outside_url::OutsideUrl,
     text::visible,
     tool_name::oddity,
@@ -68,7 +68,8 @@ pub(super) async fn ask(config: Config, found_before: usize) -> anyhow::Result<(
     if let Some(egress) = documents(&config).await? {
         print("Asking for clients' metadata documents", std::slice::from_ref(&egress))?;
         // Without them clients register, if they may.
-        failures += usize::from(egress.is_wrong() && !config.clients.ways.is_open(Way::Registration));
+        failures +=
+            usize::from(egress.is_wrong() && !config.clients.registration_policy.is_open(RegistrationMethod::Registration));
     }
     conclude(failures)
 }
@@ -151,13 +152,15 @@ async fn names(config: &Config) -> Vec<Finding> {
 /// Can clients' documents be fetched from here? `None`: there is no need to know. A gateway for this machine alone asks nobody on the Internet
 /// unless it has a proxy for that.
 async fn documents(config: &Config) -> anyhow::Result<Option<Finding>> {
-    let ClientsConfig { ways, proxy, .. } = &config.clients;
-    if !ways.is_open(Way::MetadataDocument) || (config.public_url.is_loopback() && proxy.is_none()) {
+    let ClientsConfig { registration_policy, proxy, .. } = &config.clients;
+    if !registration_policy.is_open(RegistrationMethod::MetadataDocument) || (config.public_url.is_loopback() && proxy.is_none())
+    {
         return Ok(None);
     }
     let fetcher = GuardedFetcher::new(Arc::new(Internet), Arc::new(SystemClock))?;
     fetcher.use_proxy(proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok()).as_ref())?;
-    let host = ways.domains.iter().map(Domain::as_str).find(|domain| !domain.starts_with('*')).unwrap_or(SOME_MAKER);
+    let host =
+        registration_policy.domains.iter().map(Domain::as_str).find(|domain| !domain.starts_with('*')).unwrap_or(SOME_MAKER);
     let url = OutsideUrl::parse(&format!("https://{host}/")).map_err(|bad| anyhow::anyhow!("{host}: {bad}"))?;
     let asker = Asker { address: AddressBlock::of(Ipv4Addr::LOCALHOST.into()), in_use: true };
     // Whatever stands there: an answer is a way.

@@ -1,8 +1,8 @@
-//! OAuth clients: the ways they may come by, and those of the configuration.
+//! OAuth clients: which may register or use a metadata document, and those of the configuration.
 
 use portunus_core::{
     client::{ClientAuthMethod, ClientKeys, ClientSource, GrantType},
-    oauth::ways::{Way, Ways},
+    oauth::registration_policy::{RegistrationMethod, RegistrationPolicy},
     redirect::Schemes,
     secret::TokenHash,
 };
@@ -30,16 +30,27 @@ clients:
 ";
     let clients = okta().yaml(text).load().clients;
     assert!(!format!("{clients:?}").contains("s3cret"));
-    let ClientsConfig { ways, max_unused, configured, proxy } = clients;
+    let ClientsConfig { registration_policy, max_unused, configured, proxy } = clients;
     assert_eq!(proxy.unwrap().expose(), "http://me:s3cret@proxy.acme.com:3128");
     let by_variable = okta().env(&[("METADATA_DOCUMENTS_PROXY", "http://proxy:3128")]).load().clients.proxy;
     assert_eq!(by_variable.unwrap().expose(), "http://proxy:3128");
     assert_eq!((max_unused, configured.len()), (7, 0));
-    assert!(!ways.registration && ways.metadata_documents && ways.is_open(Way::Registration));
-    assert_eq!(ways.domains.len(), 2);
-    assert_eq!((ways.families[0].name.as_str(), ways.families[0].registration), ("cursor", Some(true)));
-    let off = okta().yaml("clients: {registration: {enabled: false}, metadata_documents: {enabled: false}}").load().clients.ways;
-    assert_eq!(off, Ways { registration: false, metadata_documents: false, ..Ways::default() });
+    assert!(
+        !registration_policy.registration
+            && registration_policy.metadata_documents
+            && registration_policy.is_open(RegistrationMethod::Registration)
+    );
+    assert_eq!(registration_policy.domains.len(), 2);
+    assert_eq!(
+        (registration_policy.families[0].name.as_str(), registration_policy.families[0].registration),
+        ("cursor", Some(true))
+    );
+    let off = okta()
+        .yaml("clients: {registration: {enabled: false}, metadata_documents: {enabled: false}}")
+        .load()
+        .clients
+        .registration_policy;
+    assert_eq!(off, RegistrationPolicy { registration: false, metadata_documents: false, ..RegistrationPolicy::default() });
 }
 
 #[test]
@@ -191,7 +202,7 @@ fn t66_in_the_configuration_too() {
 #[test]
 fn fb13_schemes_of_redirect_uris() {
     let yaml = "clients: {redirect_schemes: {add: [acme-editor], remove: [windsurf, com.evil.app]}}\n";
-    let schemes = okta().yaml(yaml).load().clients.ways.redirect_schemes;
+    let schemes = okta().yaml(yaml).load().clients.registration_policy.redirect_schemes;
     let mut expected = Schemes::default();
     expected.add("acme-editor").unwrap();
     expected.remove("windsurf").unwrap();

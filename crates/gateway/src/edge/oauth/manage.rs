@@ -19,7 +19,7 @@ use portunus_core::{
         header::bearer_of,
         manage::{self, ManagedClient, UpdateRequest},
         register::{self, Registration},
-        ways::{Way, Ways},
+        registration_policy::{RegistrationMethod, RegistrationPolicy},
     },
     resource::PublicUrl,
     secret::TokenKind,
@@ -39,7 +39,7 @@ const ENDPOINT: &str = "register/{client_id}";
 pub struct ManageState {
     pub clients: Arc<dyn ClientStore>,
     pub cache: TokenCache,
-    pub ways: Arc<Ways>,
+    pub registration_policy: Arc<RegistrationPolicy>,
     pub public_url: PublicUrl,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
@@ -92,8 +92,8 @@ async fn admit(room: &ManageState, id: &str, headers: &HeaderMap) -> Result<Mana
 
 async fn update(room: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
     let managed = admit(room, id, headers).await?;
-    let registration = managed.update(UpdateRequest::parse(body)?, &room.ways.redirect_schemes, &*room.entropy)?;
-    room.ways.admit(Way::Registration, &registration.client)?;
+    let registration = managed.update(UpdateRequest::parse(body)?, &room.registration_policy.redirect_schemes, &*room.entropy)?;
+    room.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
     if !room.clients.update_client(&registration.client).await? {
         // It was deleted meanwhile, and its token with it.
         return Err(manage::refused().into());

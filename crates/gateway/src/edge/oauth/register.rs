@@ -18,7 +18,7 @@ use portunus_core::{
         ErrorCode, OAuthError,
         client_metadata::ClientMetadata,
         register::{self, Registration},
-        ways::{Way, Ways},
+        registration_policy::{RegistrationMethod, RegistrationPolicy},
     },
     resource::PublicUrl,
     store::{ClientStore, StoreError},
@@ -29,7 +29,7 @@ use crate::edge::{layers::Peer, limits, oauth_answers};
 #[derive(Clone)]
 pub struct RegisterState {
     pub clients: Arc<dyn ClientStore>,
-    pub ways: Arc<Ways>,
+    pub registration_policy: Arc<RegistrationPolicy>,
     pub public_url: PublicUrl,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
@@ -71,15 +71,16 @@ async fn post(
 }
 
 fn registration(room: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
-    room.ways.check_open(Way::Registration)?;
+    room.registration_policy.check_open(RegistrationMethod::Registration)?;
     let metadata = ClientMetadata::parse(body)?;
     if body.len() > limits::CLIENT_METADATA {
         let problem = format!("the metadata is longer than {} bytes", limits::CLIENT_METADATA);
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, problem));
     }
-    let mut registration = register::register(metadata, &room.ways.redirect_schemes, room.clock.now(), &*room.entropy)?;
+    let mut registration =
+        register::register(metadata, &room.registration_policy.redirect_schemes, room.clock.now(), &*room.entropy)?;
     registration.client.registered_from = Some(AddressBlock::of(peer).tag());
-    room.ways.admit(Way::Registration, &registration.client)?;
+    room.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
     Ok(registration)
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use portunus::config::ClientsConfig;
-use portunus_core::oauth::ways::{Domain, Ways};
+use portunus_core::oauth::registration_policy::{Domain, RegistrationPolicy};
 use portunus_testkit::{
     agent::{Landing, Request},
     hostile_hosts::{Behaviour, HostileHosts},
@@ -19,7 +19,10 @@ const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 async fn world(domains: &[&str]) -> (World, Arc<HostileHosts>) {
     let hosts = Arc::new(HostileHosts::start().await);
     let domains = domains.iter().map(|domain| Domain::parse(domain).unwrap()).collect();
-    let clients = ClientsConfig { ways: Ways { domains, ..Ways::default() }, ..ClientsConfig::default() };
+    let clients = ClientsConfig {
+        registration_policy: RegistrationPolicy { domains, ..RegistrationPolicy::default() },
+        ..ClientsConfig::default()
+    };
     let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), clients, ..Setup::default() }).await;
     (world, hosts)
 }

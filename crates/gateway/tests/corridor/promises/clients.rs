@@ -4,7 +4,7 @@ use http::Method;
 use portunus::config::ClientsConfig;
 use portunus_core::{
     Clock as _,
-    oauth::ways::{Family, Ways},
+    oauth::registration_policy::{Family, RegistrationPolicy},
 };
 use portunus_testkit::agent::{Agent, OAuthClient, Page, Request};
 use serde_json::{Value, json};
@@ -150,8 +150,8 @@ async fn t22_a_registration_opens_to_its_own_token_only() {
     world.close().await;
 }
 
-fn world_with(ways: Ways) -> Setup {
-    Setup { clients: ClientsConfig { ways, ..ClientsConfig::default() }, ..Setup::default() }
+fn world_with(registration_policy: RegistrationPolicy) -> Setup {
+    Setup { clients: ClientsConfig { registration_policy, ..ClientsConfig::default() }, ..Setup::default() }
 }
 
 async fn server_metadata(world: &World) -> Value {
@@ -165,7 +165,7 @@ async fn registration_can_be_switched_off() {
     let registration = Registration::of(&world, metadata()).await;
     assert_eq!(server_metadata(&world).await["registration_endpoint"], world.at("/auth/register"));
     world.stop().await;
-    world.config.clients.ways.registration = false;
+    world.config.clients.registration_policy.registration = false;
     world.restart().await;
 
     assert!(server_metadata(&world).await.get("registration_endpoint").is_none());
@@ -194,10 +194,10 @@ async fn a_family_can_be_kept_out_or_let_in() {
     let of_cursor = json!({"client_name": "Cursor", "redirect_uris": ["cursor://anysphere.cursor-mcp/cb"]});
     let mut pretended = metadata();
     pretended["client_name"] = json!("Cursor");
-    let kept_out = Ways { families: vec![cursor(false)], ..Ways::default() };
-    let alone = Ways { registration: false, families: vec![cursor(true)], ..Ways::default() };
-    for (ways, statuses) in [(kept_out, [403, 201, 403]), (alone, [201, 403, 403])] {
-        let world = World::of(world_with(ways)).await;
+    let kept_out = RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
+    let alone = RegistrationPolicy { registration: false, families: vec![cursor(true)], ..RegistrationPolicy::default() };
+    for (registration_policy, statuses) in [(kept_out, [403, 201, 403]), (alone, [201, 403, 403])] {
+        let world = World::of(world_with(registration_policy)).await;
         assert_eq!(server_metadata(&world).await["registration_endpoint"], world.at("/auth/register"));
         for (metadata, status) in [&of_cursor, &metadata(), &pretended].into_iter().zip(statuses) {
             world.browser().send(Request::json(&world.at("/auth/register"), metadata)).await.expect(status);
@@ -208,10 +208,10 @@ async fn a_family_can_be_kept_out_or_let_in() {
 
 #[tokio::test]
 async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
-    let mut ways = Ways::default();
-    ways.redirect_schemes.add("acme-editor").unwrap();
-    ways.redirect_schemes.remove("windsurf").unwrap();
-    let mut world = World::of(world_with(ways)).await;
+    let mut registration_policy = RegistrationPolicy::default();
+    registration_policy.redirect_schemes.add("acme-editor").unwrap();
+    registration_policy.redirect_schemes.remove("windsurf").unwrap();
+    let mut world = World::of(world_with(registration_policy)).await;
     let register = async |world: &World, uri: &str| {
         let metadata = json!({"client_name": "Editor", "redirect_uris": [uri]});
         world.browser().send(Request::json(&world.at("/auth/register"), &metadata)).await
@@ -239,7 +239,7 @@ async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
     }
 
     // A scheme that is allowed no more: nobody is sent there, though it was registered.
-    let schemes = &mut world.config.clients.ways.redirect_schemes;
+    let schemes = &mut world.config.clients.registration_policy.redirect_schemes;
     schemes.remove("acme-editor").unwrap();
     world.stop().await;
     world.restart().await;

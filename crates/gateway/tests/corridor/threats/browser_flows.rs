@@ -4,7 +4,7 @@
 use portunus_core::{
     Clock as _,
     ids::{ClientId, TransactionId},
-    oauth::ways::{Family, Ways},
+    oauth::registration_policy::{Family, RegistrationPolicy},
     secret::TokenHash,
 };
 use portunus_testkit::{
@@ -109,7 +109,7 @@ async fn t57_a_scheme_does_not_pass_for_a_host() {
         ..Family::default()
     };
     let clients = portunus::config::ClientsConfig {
-        ways: Ways { registration: false, families: vec![family], ..Ways::default() },
+        registration_policy: RegistrationPolicy { registration: false, families: vec![family], ..RegistrationPolicy::default() },
         ..portunus::config::ClientsConfig::default()
     };
     let world = World::of(Setup { clients, ..Setup::default() }).await;

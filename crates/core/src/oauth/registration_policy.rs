@@ -1,5 +1,5 @@
-//! The ways a client may come to be that can be switched off: by registering and by a metadata document, for everybody and for
-//! each family of clients. Clients in the configuration are there or not. Metadata advertises what is open here.
+//! Which clients may come to be by registering or by a metadata document: both methods can be switched off, for all clients and for each
+//! family of clients. Clients in the configuration need neither. The metadata advertises what is open here.
 
 use thiserror::Error;
 
@@ -10,29 +10,29 @@ use crate::{
     text::Label,
 };
 
-/// A way that can be switched off.
+/// A method that can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum RegistrationMethod {
     /// Dynamic registration (RFC 7591).
     Registration,
     /// A client ID metadata document.
     MetadataDocument,
 }
 
-/// Which ways are open, and to whom.
+/// Which methods are open, and to which clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ways {
+pub struct RegistrationPolicy {
     /// For clients of no family that has a switch of its own.
     pub registration: bool,
     pub metadata_documents: bool,
-    /// Whose documents are accepted; anybody's if empty.
+    /// The domains whose documents are accepted; every domain's if empty.
     pub domains: Vec<Domain>,
     pub families: Vec<Family>,
     /// Which schemes redirect URIs may have.
     pub redirect_schemes: Schemes,
 }
 
-impl Default for Ways {
+impl Default for RegistrationPolicy {
     fn default() -> Self {
         Self {
             registration: true,
@@ -44,7 +44,7 @@ impl Default for Ways {
     }
 }
 
-/// Clients that belong together, by what they say of themselves. `None` as a switch: as for everybody.
+/// Clients that belong together, by what they say of themselves. `None` as a switch: as for all other clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Family {
     pub name: String,
@@ -91,29 +91,29 @@ impl Domain {
     }
 }
 
-impl Ways {
-    /// May anybody come this way? Then metadata says so.
-    pub fn is_open(&self, way: Way) -> bool {
-        self.for_everybody(way) || self.families.iter().any(|family| family.switch(way) == Some(true))
+impl RegistrationPolicy {
+    /// Is the method open to any client at all? Then the metadata advertises it.
+    pub fn is_open(&self, method: RegistrationMethod) -> bool {
+        self.open_to_all(method) || self.families.iter().any(|family| family.switch(method) == Some(true))
     }
 
-    /// The same, as an answer to somebody who came.
-    pub fn check_open(&self, way: Way) -> Result<(), OAuthError> {
-        if self.is_open(way) { Ok(()) } else { Err(switched_off(way)) }
+    /// The same, as the answer to a client that used it.
+    pub fn check_open(&self, method: RegistrationMethod) -> Result<(), OAuthError> {
+        if self.is_open(method) { Ok(()) } else { Err(switched_off(method)) }
     }
 
-    /// May this client come this way? A family that is kept out is recognised by any one of its marks, one that is let in where others
+    /// May this client use this method? A family that is kept out is recognised by any one of its marks, one that is let in where others
     /// are not must bear all of them: so little can be won by pretending. What a client says of itself is never proof.
-    pub fn admit(&self, way: Way, client: &Client) -> Result<(), OAuthError> {
-        let kept_out = self.families.iter().find(|family| family.switch(way) == Some(false) && family.resembles(client));
+    pub fn admit(&self, method: RegistrationMethod, client: &Client) -> Result<(), OAuthError> {
+        let kept_out = self.families.iter().find(|family| family.switch(method) == Some(false) && family.resembles(client));
         if let Some(family) = kept_out {
-            return Err(denied(format!("{} is switched off here for clients like {}", way.noun(), family.name)));
+            return Err(denied(format!("{} is switched off here for clients like {}", method.noun(), family.name)));
         }
-        let let_in = || self.families.iter().any(|family| family.switch(way) == Some(true) && family.contains(client));
-        if self.for_everybody(way) || let_in() {
+        let let_in = || self.families.iter().any(|family| family.switch(method) == Some(true) && family.contains(client));
+        if self.open_to_all(method) || let_in() {
             return Ok(());
         }
-        Err(switched_off(way))
+        Err(switched_off(method))
     }
 
     /// The client, which registered some time ago, with those of its redirect URIs that are allowed today.
@@ -123,19 +123,19 @@ impl Ways {
         client
     }
 
-    /// May the document be fetched at all? Whether its client is welcome shows afterwards, by [`Ways::admit`].
+    /// May the document be fetched at all? Whether its client is welcome shows afterwards, by [`RegistrationPolicy::admit`].
     pub fn admit_document(&self, url: &DocumentUrl) -> Result<(), OAuthError> {
-        self.check_open(Way::MetadataDocument)?;
+        self.check_open(RegistrationMethod::MetadataDocument)?;
         if !self.domains.is_empty() && !self.domains.iter().any(|domain| domain.admits(url.host())) {
             return Err(denied("client metadata documents of this domain are not accepted here"));
         }
         Ok(())
     }
 
-    const fn for_everybody(&self, way: Way) -> bool {
-        match way {
-            Way::Registration => self.registration,
-            Way::MetadataDocument => self.metadata_documents,
+    const fn open_to_all(&self, method: RegistrationMethod) -> bool {
+        match method {
+            RegistrationMethod::Registration => self.registration,
+            RegistrationMethod::MetadataDocument => self.metadata_documents,
         }
     }
 }
@@ -144,11 +144,11 @@ fn denied(description: impl Into<String>) -> OAuthError {
     OAuthError::new(ErrorCode::AccessDenied, description)
 }
 
-fn switched_off(way: Way) -> OAuthError {
-    denied(format!("{} is switched off here; ask the administrator of this gateway for a client_id", way.noun()))
+fn switched_off(method: RegistrationMethod) -> OAuthError {
+    denied(format!("{} is switched off here; ask the administrator of this gateway for a client_id", method.noun()))
 }
 
-impl Way {
+impl RegistrationMethod {
     const fn noun(self) -> &'static str {
         match self {
             Self::Registration => "registration",
@@ -158,10 +158,10 @@ impl Way {
 }
 
 impl Family {
-    const fn switch(&self, way: Way) -> Option<bool> {
-        match way {
-            Way::Registration => self.registration,
-            Way::MetadataDocument => self.metadata_documents,
+    const fn switch(&self, method: RegistrationMethod) -> Option<bool> {
+        match method {
+            RegistrationMethod::Registration => self.registration,
+            RegistrationMethod::MetadataDocument => self.metadata_documents,
         }
     }
 
@@ -225,9 +225,9 @@ mod tests {
 
     #[test]
     fn t57_switches() {
-        let kept_out = Ways { families: vec![cursor(false)], ..Ways::default() };
-        let alone = Ways { registration: false, families: vec![cursor(true)], ..Ways::default() };
-        let off = Ways { registration: false, ..Ways::default() };
+        let kept_out = RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
+        let alone = RegistrationPolicy { registration: false, families: vec![cursor(true)], ..RegistrationPolicy::default() };
+        let off = RegistrationPolicy { registration: false, ..RegistrationPolicy::default() };
         let cases: [(&str, &[&str], [bool; 3]); 12] = [
             ("Cursor", &["cursor://x/cb"], [false, true, false]),
             ("cursor (work)", &["https://www.cursor.com/cb", "cursor://x/cb"], [false, true, false]),
@@ -244,21 +244,22 @@ mod tests {
         ];
         for (name, uris, expected) in cases {
             let client = client(name, uris);
-            let found = [&kept_out, &alone, &off].map(|ways| ways.admit(Way::Registration, &client).is_ok());
+            let found = [&kept_out, &alone, &off].map(|policy| policy.admit(RegistrationMethod::Registration, &client).is_ok());
             assert_eq!(found, expected, "{name:?} {uris:?}");
-            assert!(alone.admit(Way::MetadataDocument, &client).is_ok(), "the other way has its own switch");
+            assert!(alone.admit(RegistrationMethod::MetadataDocument, &client).is_ok(), "the other method has its own switch");
         }
-        assert_eq!([&kept_out, &alone, &off].map(|ways| ways.is_open(Way::Registration)), [true, true, false]);
+        assert_eq!([&kept_out, &alone, &off].map(|policy| policy.is_open(RegistrationMethod::Registration)), [true, true, false]);
         let by_nothing = Family { client_name: None, redirect_schemes: vec![], redirect_hosts: vec![], ..cursor(true) };
-        let nobody = Ways { registration: false, families: vec![by_nothing], ..Ways::default() };
-        assert!(nobody.admit(Way::Registration, &client("Cursor", &["cursor://x/cb"])).is_err());
+        let matches_nothing =
+            RegistrationPolicy { registration: false, families: vec![by_nothing], ..RegistrationPolicy::default() };
+        assert!(matches_nothing.admit(RegistrationMethod::Registration, &client("Cursor", &["cursor://x/cb"])).is_err());
     }
 
     #[test]
     fn domains_of_documents() {
-        let ways = Ways {
+        let policy = RegistrationPolicy {
             domains: ["app.example", "*.acme.example"].map(|text| Domain::parse(text).unwrap()).to_vec(),
-            ..Ways::default()
+            ..RegistrationPolicy::default()
         };
         let cases = [
             ("https://app.example/c", true),
@@ -273,9 +274,11 @@ mod tests {
         ];
         for (url, expected) in cases {
             let url = DocumentUrl::parse(url).unwrap();
-            assert_eq!(ways.admit_document(&url).is_ok(), expected, "{url}");
-            assert!(Ways::default().admit_document(&url).is_ok());
-            assert!(Ways { metadata_documents: false, ..Ways::default() }.admit_document(&url).is_err());
+            assert_eq!(policy.admit_document(&url).is_ok(), expected, "{url}");
+            assert!(RegistrationPolicy::default().admit_document(&url).is_ok());
+            assert!(
+                RegistrationPolicy { metadata_documents: false, ..RegistrationPolicy::default() }.admit_document(&url).is_err()
+            );
         }
         for bad in
             ["", "*", "*.", "*.com", "a..b", "App.example", "https://app.example", "app.example/", "a b", "*.*.example", "-a.b"]
