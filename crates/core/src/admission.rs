@@ -61,7 +61,7 @@ pub enum Person {
     Subject(String),
 }
 
-/// The ways of a rule.
+/// What a rule can name accounts by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Domains,
@@ -88,9 +88,9 @@ impl Allow {
     /// Does an account fit? `Ok` has the way in which it does, `None` where any account will do.
     pub fn decide(&self, user: &User) -> Result<Option<Kind>, NotAdmitted> {
         let Self::Only(rule) = self else { return Ok(None) };
-        let ways = rule.ways();
-        let fitting = ways.iter().copied().find(|kind| rule.fits(*kind, user));
-        fitting.map(Some).ok_or_else(|| NotAdmitted { tried: ways, had: described(user) })
+        let kinds = rule.kinds();
+        let fitting = kinds.iter().copied().find(|kind| rule.fits(*kind, user));
+        fitting.map(Some).ok_or_else(|| NotAdmitted { tried: kinds, had: described(user) })
     }
 
     /// Could an account that does not fit have fitted with what was not read of it?
@@ -105,11 +105,11 @@ impl Allow {
 
 impl Rule {
     pub fn is_empty(&self) -> bool {
-        self.ways().is_empty()
+        self.kinds().is_empty()
     }
 
-    /// The ways that are used.
-    pub fn ways(&self) -> Vec<Kind> {
+    /// What the rule names accounts by.
+    pub fn kinds(&self) -> Vec<Kind> {
         let counts = [
             (Kind::Domains, self.domains.len()),
             (Kind::Groups, self.groups.len()),

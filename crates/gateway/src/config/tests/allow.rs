@@ -16,10 +16,10 @@ fn allow(given: &Given) -> Allow {
     given.load().providers[0].allow.clone()
 }
 
-/// The ways of the rule, and how many there are of each.
-fn ways(given: &Given) -> Vec<Kind> {
+/// The kinds of the rule, and how many there are of each.
+fn kinds(given: &Given) -> Vec<Kind> {
     let Allow::Only(rule) = allow(given) else { panic!("no rule") };
-    rule.ways()
+    rule.kinds()
 }
 
 #[test]
@@ -114,18 +114,18 @@ fn t53_rules_by_variables() {
         ("AUTH_GITHUB_ALLOWED_PEOPLE", "alice@acme.com,583231 sub:7"),
     ];
     let Allow::Only(rule) = allow(&provider("github", &github)) else { panic!() };
-    assert_eq!(rule.ways(), [Kind::Domains, Kind::Groups, Kind::Organisations, Kind::People]);
+    assert_eq!(rule.kinds(), [Kind::Domains, Kind::Groups, Kind::Organisations, Kind::People]);
     assert_eq!(rule.organisations.iter().map(Organisation::as_str).collect::<Vec<_>>(), ["acme", "acme/platform"]);
     assert_eq!(rule.groups, ["Domain Users", "eng"]);
     assert_eq!(rule.people.iter().map(ToString::to_string).collect::<Vec<_>>(), ["alice@acme.com", "sub:583231", "sub:7"]);
     assert_eq!(rule.domain_of, DomainOf::VerifiedEmail);
-    assert_eq!(ways(&provider("github", &[("AUTH_GITHUB_ALLOWED_ORGANIZATIONS", "acme")])), [Kind::Organisations]);
+    assert_eq!(kinds(&provider("github", &[("AUTH_GITHUB_ALLOWED_ORGANIZATIONS", "acme")])), [Kind::Organisations]);
     for (name, more) in [("google", &[][..]), ("oidc", &[("AUTH_OIDC_ISSUER", "https://accounts.google.com")])] {
         let key = format!("AUTH_{}_ALLOWED_DOMAINS", name.to_uppercase());
         let Allow::Only(rule) = allow(&provider(name, more).env(&[(&key, "acme.com")])) else { panic!() };
         assert_eq!(rule.domain_of, DomainOf::HostedDomain, "{name}");
     }
-    assert_eq!(ways(&okta().env(&[("AUTH_OKTA_ALLOWED_GROUPS", "eng")])), [Kind::Groups], "any provider may have a rule");
+    assert_eq!(kinds(&okta().env(&[("AUTH_OKTA_ALLOWED_GROUPS", "eng")])), [Kind::Groups], "any provider may have a rule");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn t53_rules_in_the_file() {
     github("").one_mistake(&["config.yaml:3: providers[0]", "no `allow`", "`allow: { organisations: [acme]", "`allow: anyone`"]);
     assert_eq!(allow(&github("    allow: anyone\n")), Allow::Anyone);
     let lists = "    allow:\n      domains: [acme.com]\n      groups: [eng]\n      organizations: [acme]\n      people: [alice@acme.com]\n";
-    assert_eq!(ways(&github(lists)), [Kind::Domains, Kind::Groups, Kind::Organisations, Kind::People]);
+    assert_eq!(kinds(&github(lists)), [Kind::Domains, Kind::Groups, Kind::Organisations, Kind::People]);
     for (text, place, part) in [
         ("    allow:\n", "providers[0].allow", "nothing"),
         ("    allow: {}\n", "config.yaml:6: providers[0].allow", "a rule that names nothing"),
@@ -160,7 +160,7 @@ fn t53_rules_in_the_file() {
         .env(&[("AUTH_GITHUB_ALLOWED_PEOPLE", "")])
         .one_mistake(&["AUTH_GITHUB_ALLOWED_PEOPLE"]);
     let both = github("    allow: anyone\n").env(&[("AUTH_GITHUB_ALLOWED_PEOPLE", "alice@acme.com")]);
-    assert_eq!(ways(&both), [Kind::People], "the variables count alone");
+    assert_eq!(kinds(&both), [Kind::People], "the variables count alone");
     assert!(both.warnings().iter().any(|warning| warning.contains("providers[0].allow | not used")), "{:?}", both.warnings());
 }
 
