@@ -1,5 +1,5 @@
-//! A way to a server, or to one of several, that can be spoilt: [`FaultProxy`] forwards TCP connections, and cuts, delays, stalls or refuses
-//! them when it is told to. What is said on them it does not understand.
+//! A TCP proxy in front of one server or several ([`FaultProxy`]): it forwards connections, and cuts, delays, stalls or refuses them when a
+//! test says so. It does not read what is sent on them.
 
 use std::{
     net::SocketAddr,
@@ -20,13 +20,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What becomes of connections, those that are open and new ones.
+/// What the proxy does with connections, those that are open and new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Mode {
     Open,
-    /// Whatever is said arrives so much later.
+    /// Everything that is sent arrives so much later.
     Slow(Duration),
-    /// Nothing arrives any more, and nobody is told. What was said meanwhile arrives once the way is open again.
+    /// Nothing arrives any more, and neither side is told. What was sent meanwhile arrives once the mode is [`Mode::Open`] again.
     Stalled,
     /// New connections are closed at once. Those that are open go on: [`FaultProxy::cut`] ends them.
     Refused,
@@ -43,7 +43,7 @@ struct Shared {
     targets: Vec<SocketAddr>,
     /// How many connections there were: each begins with the next target.
     turn: AtomicUsize,
-    way: watch::Sender<Way>,
+    mode: watch::Sender<Mode>,
     /// Each connection ends when this counts on.
     cuts: watch::Sender<u64>,
     /// After so many bytes the next answer is cut short.
@@ -76,7 +76,7 @@ impl FaultProxy {
         let shared = Arc::new(Shared {
             targets,
             turn: AtomicUsize::new(0),
-            way: watch::channel(Way::Open).0,
+            mode: watch::channel(Mode::Open).0,
             cuts: watch::channel(0).0,
             cut_reply_after: Mutex::new(None),
             replies_cut: AtomicUsize::new(0),
@@ -89,17 +89,17 @@ impl FaultProxy {
         self.address
     }
 
-    pub fn set(&self, way: Way) {
-        self.shared.way.send_replace(way);
+    pub fn set(&self, mode: Mode) {
+        self.shared.mode.send_replace(mode);
     }
 
-    /// Ends every connection now, whatever is under way on it.
+    /// Ends every connection now, whatever is in flight on it.
     pub fn cut(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// Ends the connection that the next answer comes on, after so many bytes of it. With 0 the server has done what it was asked, and
-    /// nobody learns of it.
+    /// the client does not learn of it.
     pub fn cut_next_reply_after(&self, bytes: usize) {
         *self.shared.cut_reply_after() = Some(bytes);
     }
@@ -119,7 +119,7 @@ impl Drop for FaultProxy {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        if *shared.way.borrow() == Way::Refused {
+        if *shared.mode.borrow() == Mode::Refused {
             continue;
         }
         tokio::spawn(carry(client, Arc::clone(&shared)));
@@ -129,7 +129,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
     let mut cuts = shared.cuts.subscribe();
     let Some(server) = connect(&shared).await else { return };
-    // Whoever waits for a short answer must not wait for the next one too.
+    // A client that waits for a short answer must not wait for the next one too.
     if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
         return;
     }
@@ -154,17 +154,17 @@ async fn connect(shared: &Shared) -> Option<TcpStream> {
 
 /// One direction, until it ends or is cut.
 async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, replies: bool) {
-    let mut way = shared.way.subscribe();
+    let mut mode = shared.mode.subscribe();
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let slow = match *way.borrow() {
-            Way::Slow(by) => Some(by),
+        let slow = match *mode.borrow() {
+            Mode::Slow(by) => Some(by),
             _ => None,
         };
         if let Some(by) = slow {
             tokio::time::sleep(by).await;
         }
-        if way.wait_for(|way| *way != Way::Stalled).await.is_err() {
+        if mode.wait_for(|mode| *mode != Mode::Stalled).await.is_err() {
             return;
         }
         let cut = if replies { shared.cut_reply_after().take() } else { None };

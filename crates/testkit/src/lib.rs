@@ -1,6 +1,6 @@
 //! Test-only: what tests put around the gateway. [`okta`] and [`github`] are fake identity providers; [`mcp_servers`] are MCP servers to put
 //! behind it; [`agent`] is the browser and the MCP client in front, [`era_client`] a client of the official SDK; [`signer`] signs
-//! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the way to them; [`hostile_hosts`] are hosts of strangers; [`log`] captures
+//! for clients; [`redis`] starts Redis servers, and [`fault_proxy`] spoils the connections to them; [`hostile_hosts`] are hosts of strangers; [`log`] captures
 //! what is logged; [`figures`] notes what fault tests measured, and holds it to its bounds; [`port`] keeps ports free; [`mod@wait`] waits, with
 //! an end.
 

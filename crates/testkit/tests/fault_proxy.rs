@@ -1,11 +1,11 @@
-//! The fault proxy spoils a way as it is told to, and carries everything else.
+//! The fault proxy does with connections what its mode says, and forwards everything else.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::{net::SocketAddr, time::Duration};
 
 use portunus_testkit::{
-    fault_proxy::{FaultProxy, Way},
+    fault_proxy::{FaultProxy, Mode},
     port::ReservedPort,
 };
 use tokio::{
@@ -89,20 +89,20 @@ async fn it_stalls_and_refuses() {
     let proxy = FaultProxy::start(echo().await).await;
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     assert_eq!(told(&mut stream, "before").await, "before");
-    proxy.set(Way::Stalled);
+    proxy.set(Mode::Stalled);
     {
         let telling = told(&mut stream, "late");
         tokio::pin!(telling);
         assert!(tokio::time::timeout(Duration::from_millis(100), &mut telling).await.is_err(), "nothing comes");
-        proxy.set(Way::Open);
+        proxy.set(Mode::Open);
         assert_eq!(telling.await, "late");
     }
-    proxy.set(Way::Refused);
+    proxy.set(Mode::Refused);
     let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
     assert_eq!(told(&mut refused, "nobody").await, "");
     assert_eq!(told(&mut stream, "still").await, "still", "what is open goes on");
     let began = std::time::Instant::now();
-    proxy.set(Way::Slow(Duration::from_millis(50)));
+    proxy.set(Mode::Slow(Duration::from_millis(50)));
     assert_eq!(told(&mut stream, "slow").await, "slow");
     assert!(began.elapsed() >= Duration::from_millis(100), "there and back");
 }

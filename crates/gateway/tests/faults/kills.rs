@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use portunus_testkit::{
-    fault_proxy::{FaultProxy, Way},
+    fault_proxy::{FaultProxy, Mode},
     redis::Server,
     wait::eventually,
 };
@@ -92,11 +92,11 @@ async fn f1_the_way_to_redis_is_cut_at_any_moment_and_nothing_is_lost() {
             1 => proxy.cut_next_reply_after(1 + scene.chance.index(40)),
             2 => proxy.cut(),
             _ => {
-                proxy.set(Way::Stalled);
+                proxy.set(Mode::Stalled);
                 // Longer than a call may take, or not.
                 tokio::time::sleep(Duration::from_millis(scene.chance.below(4000))).await;
                 proxy.cut();
-                proxy.set(Way::Open);
+                proxy.set(Mode::Open);
             }
         }
         let ready = scene.until_ready().await;
