@@ -12,9 +12,9 @@ pub struct Node {
     pub url: String,
 }
 
-/// A legacy client's MCP session, as far as another node needs it to go on with it.
+/// What is stored of a legacy client's MCP session: as much as another node needs to go on with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptSession {
+pub struct SessionRecord {
     pub user: UserId,
     /// Written and read by the MCP half alone. Sealed at rest.
     pub state: Vec<u8>,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Clock,
     ids::{ServerName, UserId},
-    node::KeptSession,
+    node::SessionRecord,
     secret::TokenHash,
     store::{SessionStore, StoreError, TaskStore},
     task::TaskOwnership,
@@ -30,7 +30,7 @@ fn down(error: &StoreError) -> RecordsDown {
 #[async_trait]
 impl SessionRecords for StoredSessions {
     async fn keep(&self, session: &str, user: &UserId, state: &[u8]) -> Result<(), RecordsDown> {
-        let kept = KeptSession { user: user.clone(), state: state.to_vec() };
+        let kept = SessionRecord { user: user.clone(), state: state.to_vec() };
         let expires_at = self.clock.now() + self.keep_for;
         self.store.keep_session(&TokenHash::of(session), &kept, expires_at).await.map_err(|error| down(&error))
     }

@@ -76,11 +76,11 @@ pub struct GrantWithTokens {
     pub family: Option<RefreshFamily>,
     /// Tokens of before there were families.
     #[serde(default)]
-    pub refresh: Vec<KeptRefresh>,
+    pub refresh: Vec<StoredRefresh>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptRefresh {
+pub struct StoredRefresh {
     pub token: RefreshToken,
     pub used: Option<UsedRefresh>,
 }

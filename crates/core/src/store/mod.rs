@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use crate::grant::GrantsOf;
 pub use archive::{
-    Archive, ArchiveError, Census, GrantWithTokens, KeptRefresh, Record, RecordKind, RecordSink, RecordSource, Unreadable,
+    Archive, ArchiveError, Census, GrantWithTokens, Record, RecordKind, RecordSink, RecordSource, StoredRefresh, Unreadable,
     UsedRefresh,
 };
 pub use assertions::AssertionStore;

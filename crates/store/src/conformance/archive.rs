@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use async_trait::async_trait;
 use portunus_core::{
     ids::ServerName,
-    node::KeptSession,
+    node::SessionRecord,
     pins::{Definition, SeenTool, ToolFingerprint},
     refresh::{PresentedRefresh, RefreshStatus},
     store::{
@@ -106,7 +106,7 @@ pub async fn furnish(stores: &Stores) {
     stores.logins.insert_login(&user(5), &login(5)).await.unwrap();
     assert!(stores.logins.touch_login(&login(5).id, NOW + MINUTE, NOW + 2 * HOUR).await.unwrap());
     assert!(stores.assertions.use_once(&hash("assertion", 1), NOW + HOUR, NOW).await.unwrap());
-    let session = KeptSession { user: user_id(1), state: vec![0, 1, 254, 255] };
+    let session = SessionRecord { user: user_id(1), state: vec![0, 1, 254, 255] };
     stores.sessions.keep_session(&hash("session", 1), &session, NOW + HOUR).await.unwrap();
     for n in 1..3 {
         stores.tasks.keep_task(&hash("task", n), &tasks::task(n), NOW + HOUR).await.unwrap();
@@ -157,7 +157,7 @@ pub async fn assert_furnished(stores: &Stores) {
     );
     assert_logins(stores).await;
     assert!(!stores.assertions.use_once(&hash("assertion", 1), NOW + HOUR, NOW).await.unwrap(), "used once, used for ever");
-    let session = KeptSession { user: user_id(1), state: vec![0, 1, 254, 255] };
+    let session = SessionRecord { user: user_id(1), state: vec![0, 1, 254, 255] };
     assert_eq!(stores.sessions.find_session(&hash("session", 1), NOW).await.unwrap(), Some(session));
     assert_eq!(stores.sessions.find_session(&hash("session", 1), NOW + HOUR).await.unwrap(), None);
     let ids = [hash("task", 1), hash("task", 2)];

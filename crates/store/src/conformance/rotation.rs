@@ -9,7 +9,7 @@ use portunus_core::{
     ids::GrantId,
     refresh::{EarlierRefresh, FoundRefresh, PresentedRefresh, RefreshFamily, RefreshKey, RefreshStatus},
     secret::TokenHash,
-    store::{FamilyChange, GrantStore, GrantWithTokens, KeptRefresh, Record, RecordKind, StoreError, Stores, UsedRefresh},
+    store::{FamilyChange, GrantStore, GrantWithTokens, Record, RecordKind, StoreError, StoredRefresh, Stores, UsedRefresh},
     token::{AccessToken, RefreshToken},
 };
 
@@ -214,9 +214,9 @@ pub async fn fb16_a_thousand_exchanges_cost_what_ten_do<B: Backend>() {
     );
 }
 
-fn earlier(n: u32, grant: &Grant, used: Option<Timestamp>) -> KeptRefresh {
+fn earlier(n: u32, grant: &Grant, used: Option<Timestamp>) -> StoredRefresh {
     let token = RefreshToken { hash: hash("refresh", n), grant: grant.id.clone(), expires_at: NOW + 24 * HOUR };
-    KeptRefresh { token, used: used.map(|at| UsedRefresh { at }) }
+    StoredRefresh { token, used: used.map(|at| UsedRefresh { at }) }
 }
 
 /// A grant as an earlier version left it: token 1 was exchanged for token 2.

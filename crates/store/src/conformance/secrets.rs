@@ -8,7 +8,7 @@ use portunus_core::{
     grant::Grant,
     ids::{ClientId, GrantId, ProviderName, TransactionId, UserId},
     lifetimes::Lifetimes,
-    node::KeptSession,
+    node::SessionRecord,
     pkce::CodeChallenge,
     principal::User,
     redirect::RedirectUri,
@@ -126,8 +126,8 @@ pub fn change(before: &RefreshFamily, n: u32) -> FamilyChange {
     FamilyChange { before: Some(before.clone()), after, access, now: NOW }
 }
 
-pub fn session() -> KeptSession {
-    KeptSession { user: user().id, state: b"secret of the session".to_vec() }
+pub fn session() -> SessionRecord {
+    SessionRecord { user: user().id, state: b"secret of the session".to_vec() }
 }
 
 /// One of everything that holds or once held a secret: each of their texts begins with "secret of the".

@@ -1,14 +1,14 @@
 //! The port for MCP sessions.
 
-use portunus_core::node::KeptSession;
+use portunus_core::node::SessionRecord;
 
 use super::{
     Backend,
     records::{HOUR, MINUTE, NOW, TICK, hash, user_id},
 };
 
-fn session(n: u32) -> KeptSession {
-    KeptSession { user: user_id(n), state: format!("what session {n} knows: \u{e9}\0").into_bytes() }
+fn session(n: u32) -> SessionRecord {
+    SessionRecord { user: user_id(n), state: format!("what session {n} knows: \u{e9}\0").into_bytes() }
 }
 
 pub async fn kept_whole<B: Backend>() {
@@ -19,7 +19,7 @@ pub async fn kept_whole<B: Backend>() {
     stores.sessions.keep_session(&one, &session(1), NOW + MINUTE).await.unwrap();
     stores.sessions.keep_session(&other, &session(2), NOW + MINUTE).await.unwrap();
     assert_eq!(stores.sessions.find_session(&one, NOW).await.unwrap(), Some(session(1)));
-    let changed = KeptSession { state: vec![0, 255], ..session(1) };
+    let changed = SessionRecord { state: vec![0, 255], ..session(1) };
     stores.sessions.keep_session(&one, &changed, NOW + HOUR).await.unwrap();
     assert_eq!(stores.sessions.find_session(&one, NOW + MINUTE).await.unwrap(), Some(changed));
     assert_eq!(stores.sessions.find_session(&other, NOW).await.unwrap(), Some(session(2)));

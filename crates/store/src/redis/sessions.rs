@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     ids::UserId,
-    node::KeptSession,
+    node::SessionRecord,
     secret::TokenHash,
     store::{SessionStore, StoreError},
 };
@@ -25,14 +25,14 @@ pub(super) fn place(id: &TokenHash) -> Place<'_> {
 
 #[async_trait]
 impl SessionStore for RedisSessionStore {
-    async fn keep_session(&self, id: &TokenHash, session: &KeptSession, expires_at: Timestamp) -> Result<(), StoreError> {
+    async fn keep_session(&self, id: &TokenHash, session: &SessionRecord, expires_at: Timestamp) -> Result<(), StoreError> {
         let state = self.0.sealer.seal(place(id), &session.state).map_err(not_opened)?;
         let call = self.0.on_record(&script::KEEP, &keys::session(id)).arg(expires_at.as_millis());
         let call = call.arg("user").arg(session.user.as_str()).arg("state").arg(state);
         self.0.run::<u8>(&call).await.map(drop)
     }
 
-    async fn find_session(&self, id: &TokenHash, now: Timestamp) -> Result<Option<KeptSession>, StoreError> {
+    async fn find_session(&self, id: &TokenHash, now: Timestamp) -> Result<Option<SessionRecord>, StoreError> {
         let (shard, what) = keys::session(id);
         let found: (Option<i64>, Option<String>, Option<Vec<u8>>) =
             self.0.fields(&self.0.keys.record(shard, &what), &["expires_at", "user", "state"]).await?;
@@ -41,7 +41,7 @@ impl SessionStore for RedisSessionStore {
             return Ok(None);
         }
         let state = self.0.sealer.open(place(id), &state).map_err(not_opened)?.to_vec();
-        Ok(Some(KeptSession { user: UserId::from_text(user), state }))
+        Ok(Some(SessionRecord { user: UserId::from_text(user), state }))
     }
 
     async fn touch_session(&self, id: &TokenHash, expires_at: Timestamp, now: Timestamp) -> Result<bool, StoreError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portunus_core::{
     Timestamp,
     ids::UserId,
-    node::KeptSession,
+    node::SessionRecord,
     secret::TokenHash,
     store::{SessionStore, StoreError},
 };
@@ -26,7 +26,7 @@ pub(super) fn place(id: &TokenHash) -> Place<'_> {
 
 #[async_trait]
 impl SessionStore for SqliteSessionStore {
-    async fn keep_session(&self, id: &TokenHash, session: &KeptSession, expires_at: Timestamp) -> Result<(), StoreError> {
+    async fn keep_session(&self, id: &TokenHash, session: &SessionRecord, expires_at: Timestamp) -> Result<(), StoreError> {
         let (id, owner) = (*id, session.user.as_str().to_owned());
         let state = self.0.sealer.seal(place(&id), &session.state).map_err(not_opened)?;
         self.0
@@ -41,7 +41,7 @@ impl SessionStore for SqliteSessionStore {
             .await
     }
 
-    async fn find_session(&self, id: &TokenHash, now: Timestamp) -> Result<Option<KeptSession>, StoreError> {
+    async fn find_session(&self, id: &TokenHash, now: Timestamp) -> Result<Option<SessionRecord>, StoreError> {
         let id = *id;
         let sealer = Arc::clone(&self.0.sealer);
         self.0
@@ -52,7 +52,7 @@ impl SessionStore for SqliteSessionStore {
                     .optional()?;
                 let Some((owner, state)) = found else { return Ok(None) };
                 let state = sealer.open(place(&id), &state)?.to_vec();
-                Ok(Some(KeptSession { user: UserId::from_text(owner), state }))
+                Ok(Some(SessionRecord { user: UserId::from_text(owner), state }))
             })
             .await
     }

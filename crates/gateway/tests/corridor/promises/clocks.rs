@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use portunus_core::{Clock as _, node::KeptSession, secret::TokenHash};
+use portunus_core::{Clock as _, node::SessionRecord, secret::TokenHash};
 use portunus_testkit::{
     agent::{Agent, Landing, McpClient, OAuthClient, Request},
     figures::Figures,
@@ -55,7 +55,7 @@ async fn f7_a_gateway_that_is_ahead_deletes_nothing_that_others_need() {
         let consent = client.begin(&browser, &authorization).await.page();
         // Whoever looks from before it expired sees this until it is deleted.
         let (hash, now) = (TokenHash::of("expired long ago"), world.clock.now());
-        let session = KeptSession { user: world.user("alice"), state: Vec::new() };
+        let session = SessionRecord { user: world.user("alice"), state: Vec::new() };
         world.stores().sessions.keep_session(&hash, &session, now - 2 * HOUR).await.unwrap();
         assert!(world.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some());
         world.add_node_ahead(600).await;

@@ -7,7 +7,7 @@ use portunus_core::{
     Timestamp,
     refresh::FamilyId,
     secret::TokenHash,
-    store::{GrantWithTokens, KeptRefresh, StoreError, UsedRefresh},
+    store::{GrantWithTokens, StoreError, StoredRefresh, UsedRefresh},
     token::RefreshToken,
 };
 use redis::Value;
@@ -88,7 +88,7 @@ pub(super) async fn take(database: &Database, mut group: Group) -> Result<Option
     for (hash, fields) in group.refresh.iter().zip(refresh) {
         let Some(earlier) = read_refresh(fields, place)? else { continue };
         let token = RefreshToken { hash: *hash, grant: place.id.clone(), expires_at: earlier.expires_at };
-        with_tokens.refresh.push(KeptRefresh { token, used: earlier.used_at.map(|at| UsedRefresh { at }) });
+        with_tokens.refresh.push(StoredRefresh { token, used: earlier.used_at.map(|at| UsedRefresh { at }) });
     }
     Ok(Some(with_tokens))
 }

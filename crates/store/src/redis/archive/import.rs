@@ -7,12 +7,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use portunus_core::{
     Timestamp,
     ids::GrantId,
-    node::KeptSession,
+    node::SessionRecord,
     refresh::RefreshFamily,
     signin::Login,
     store::{
-        ArchiveError, AssertionStore as _, ClientStore as _, ConsentStore as _, GrantWithTokens, KeptRefresh, LoginStore as _,
-        PinRecord, Record, RecordSource, SessionStore as _, StoreError, TaskStore as _, TransactionStore as _,
+        ArchiveError, AssertionStore as _, ClientStore as _, ConsentStore as _, GrantWithTokens, LoginStore as _, PinRecord,
+        Record, RecordSource, SessionStore as _, StoreError, StoredRefresh, TaskStore as _, TransactionStore as _,
     },
     token::{AccessToken, AuthorizationCode},
 };
@@ -70,7 +70,7 @@ async fn keep(database: &Arc<Database>, record: Record) -> Result<(), StoreError
         }
         Record::Pin(pin) => keep_pin(database, &pin).await,
         Record::Session { id, user, state, expires_at } => {
-            RedisSessionStore(shared()).keep_session(&id, &KeptSession { user, state }, expires_at).await
+            RedisSessionStore(shared()).keep_session(&id, &SessionRecord { user, state }, expires_at).await
         }
         Record::Task { id, task, expires_at } => RedisTaskStore(shared()).keep_task(&id, &task, expires_at).await,
     };
@@ -121,7 +121,7 @@ async fn keep_grant(database: &Database, kept: &GrantWithTokens) -> Result<(), S
     for token in access {
         signposts = signposts.to(keys.access_pointer(&token.hash), token.expires_at);
     }
-    for KeptRefresh { token, .. } in refresh {
+    for StoredRefresh { token, .. } in refresh {
         signposts = signposts.to(keys.refresh_pointer(&token.hash), token.expires_at);
     }
     if let Some(family) = family {
@@ -160,7 +160,7 @@ async fn keep_access(database: &Database, place: &GrantPlace, token: &AccessToke
 async fn keep_refresh(
     database: &Database,
     place: &GrantPlace,
-    KeptRefresh { token, used }: &KeptRefresh,
+    StoredRefresh { token, used }: &StoredRefresh,
 ) -> Result<(), StoreError> {
     let used_at = used.as_ref().map(|used| used.at.as_millis().to_string());
     let mut fields = vec![("grant", place.id.as_str().as_bytes())];

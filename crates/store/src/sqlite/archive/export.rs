@@ -7,7 +7,7 @@ use portunus_core::{
     pins::{Definition, ToolFingerprint},
     secret::TokenHash,
     signin::Login,
-    store::{GrantWithTokens, KeptRefresh, PinRecord, Record, RecordKind, StoreError, Unreadable, UsedRefresh},
+    store::{GrantWithTokens, PinRecord, Record, RecordKind, StoreError, StoredRefresh, Unreadable, UsedRefresh},
     token::RefreshToken,
 };
 use rusqlite::{Connection, Row, types::ValueRef};
@@ -205,7 +205,7 @@ fn grant(row: &Row<'_>, db: &Connection, sealer: &Sealer) -> Result<Record, Fail
     while let Some(row) = rows.next()? {
         let token = RefreshToken { hash: hash(row, 0)?, grant: grant.id.clone(), expires_at: time(row, 1)? };
         let used = row.get::<_, Option<i64>>(2)?.map(|at| UsedRefresh { at: Timestamp::from_millis(at) });
-        refresh.push(KeptRefresh { token, used });
+        refresh.push(StoredRefresh { token, used });
     }
     Ok(Record::Grant(with_tokens))
 }

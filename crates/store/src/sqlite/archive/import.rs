@@ -6,7 +6,7 @@ use portunus_core::{
     ids::UserId,
     secret::TokenHash,
     signin::{Login, ProviderRequest},
-    store::{GrantWithTokens, KeptRefresh, PinRecord, Record, StoreError},
+    store::{GrantWithTokens, PinRecord, Record, StoreError, StoredRefresh},
 };
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::mpsc::Receiver;
@@ -196,7 +196,7 @@ fn keep_grant(db: &Connection, sealer: &Sealer, kept: &GrantWithTokens) -> Resul
     if let Some(family) = family {
         SealedFamily::new(family, sealer)?.insert(db)?;
     }
-    for KeptRefresh { token, used } in refresh {
+    for StoredRefresh { token, used } in refresh {
         insert_refresh(db, token)?;
         let Some(used) = used else { continue };
         db.prepare_cached("UPDATE refresh_tokens SET used_at = ?2 WHERE hash = ?1")?
