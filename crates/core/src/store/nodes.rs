@@ -1,7 +1,7 @@
-//! Port for the nodes that share a store, and which of them is whose home.
+//! Port for the nodes that share a store, and which of them owns which user.
 //!
-//! A user's MCP sessions, their streams and child processes live on one node, the user's home; the others pass requests on to it. A node
-//! that is gone loses its users to whichever node is asked for them next.
+//! A user's MCP sessions, their streams and child processes live on one node, the owner node; the other nodes forward requests to it. The
+//! users of a node that is gone are owned by the next node that asks for them.
 //!
 //! Whether a node is alive is judged by the store's own clock, for those of the nodes need not agree.
 
@@ -20,16 +20,17 @@ pub trait NodeStore: Send + Sync {
     /// The node is alive, and is taken to be so for this long.
     async fn beat(&self, node: &Node, alive_for: Duration) -> Result<(), StoreError>;
 
-    /// The node stops: nobody need wait for it to be missed. Whoever was at home there is free.
+    /// The node stops. It is no longer alive from now on, and its users can be owned by other nodes at once.
     async fn leave(&self, node: &NodeId) -> Result<(), StoreError>;
 
     /// The nodes that are alive, in the order of their names.
     async fn list_nodes(&self) -> Result<Vec<Node>, StoreError>;
 
-    /// One atomic step: the user's home. If there is none, or it is not alive, `me` becomes it: of many callers one does, and all get the
-    /// same answer. `me` must be alive. Being asked for by the home itself prolongs it: it ends when it was not asked for in `keep_for`.
-    async fn claim_home(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError>;
+    /// Finds the owner node of a user, in one atomic step. If there is none, or it is not alive, `me` becomes it: of many callers one does,
+    /// and all get the same answer. `me` must be alive. A call by the owner itself prolongs the ownership, which ends when there was none for
+    /// `keep_for`.
+    async fn claim_ownership(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError>;
 
-    /// The node is no longer the user's home, if it was. `false` if it was not.
-    async fn release_home(&self, user: &UserId, node: &NodeId) -> Result<bool, StoreError>;
+    /// The node no longer owns the user. `false` if it did not.
+    async fn release_ownership(&self, user: &UserId, node: &NodeId) -> Result<bool, StoreError>;
 }

@@ -132,7 +132,7 @@ impl Member {
             return Ok(Place::At(node));
         }
         let made = Instant::now();
-        let home = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        let home = self.nodes.claim_ownership(user, &self.me, KEEP_FOR).await?;
         if home.id == self.me.id {
             self.elsewhere.invalidate(user);
             self.here.insert(user.clone(), Claim { epoch, made });
@@ -163,11 +163,11 @@ impl Member {
             self.ownership.evict_user(user).await;
         }
         // Only the store knows whether they have a home already, and it answers by giving them one: given back at once.
-        let home = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        let home = self.nodes.claim_ownership(user, &self.me, KEEP_FOR).await?;
         if home.id != self.me.id {
             return Ok(Place::At(home));
         }
-        self.nodes.release_home(user, &self.me.id).await?;
+        self.nodes.release_ownership(user, &self.me.id).await?;
         // Another one each time: the first may be about to stop too.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % others.len();
         Ok(Place::At(others.swap_remove(turn)))

@@ -55,7 +55,7 @@ pub async fn the_first_is_home_while_it_lives<B: Backend>() {
     let backend = B::fresh().await;
     let stores = backend.open().await;
     with_nodes(&stores, 3).await;
-    let claim = async |user, me| stores.nodes.claim_home(&user_id(user), &node(me), HOUR).await.unwrap();
+    let claim = async |user, me| stores.nodes.claim_ownership(&user_id(user), &node(me), HOUR).await.unwrap();
     assert_eq!(claim(1, 1).await, node(1));
     assert_eq!(claim(1, 2).await, node(1));
     assert_eq!(claim(1, 1).await, node(1));
@@ -72,16 +72,20 @@ pub async fn homes_end<B: Backend>() {
     let stores = backend.open().await;
     with_nodes(&stores, 2).await;
     let user = user_id(1);
-    assert_eq!(stores.nodes.claim_home(&user, &node(1), HOUR).await.unwrap(), node(1));
-    assert!(!stores.nodes.release_home(&user, &node(2).id).await.unwrap(), "it is not there");
-    assert!(stores.nodes.release_home(&user, &node(1).id).await.unwrap());
-    assert!(!stores.nodes.release_home(&user, &node(1).id).await.unwrap());
-    assert_eq!(stores.nodes.claim_home(&user, &node(2), SOON).await.unwrap(), node(2));
-    while stores.nodes.claim_home(&user, &node(1), HOUR).await.unwrap() != node(1) {
+    assert_eq!(stores.nodes.claim_ownership(&user, &node(1), HOUR).await.unwrap(), node(1));
+    assert!(!stores.nodes.release_ownership(&user, &node(2).id).await.unwrap(), "it is not there");
+    assert!(stores.nodes.release_ownership(&user, &node(1).id).await.unwrap());
+    assert!(!stores.nodes.release_ownership(&user, &node(1).id).await.unwrap());
+    assert_eq!(stores.nodes.claim_ownership(&user, &node(2), SOON).await.unwrap(), node(2));
+    while stores.nodes.claim_ownership(&user, &node(1), HOUR).await.unwrap() != node(1) {
         tokio::time::sleep(SOON).await;
     }
     stores.nodes.leave(&node(1).id).await.unwrap();
-    assert_eq!(stores.nodes.claim_home(&user, &node(2), HOUR).await.unwrap(), node(2), "a node that leaves is nobody's home");
+    assert_eq!(
+        stores.nodes.claim_ownership(&user, &node(2), HOUR).await.unwrap(),
+        node(2),
+        "a node that leaves is nobody's home"
+    );
 }
 
 pub async fn one_of_many_becomes_home<B: Backend>() {
@@ -90,14 +94,14 @@ pub async fn one_of_many_becomes_home<B: Backend>() {
     with_nodes(&gateways[0], 50).await;
     for taken_over in [false, true] {
         if taken_over {
-            let home = gateways[0].nodes.claim_home(&user_id(1), &node(1), HOUR).await.unwrap();
+            let home = gateways[0].nodes.claim_ownership(&user_id(1), &node(1), HOUR).await.unwrap();
             gateways[0].nodes.leave(&home.id).await.unwrap();
             gateways[0].nodes.beat(&home, HOUR).await.unwrap();
         }
         let homes = race(|number| {
             let nodes = gateways[number % 2].nodes.clone();
             let me = node(u32::try_from(number).unwrap() + 1);
-            async move { nodes.claim_home(&user_id(1), &me, HOUR).await.unwrap() }
+            async move { nodes.claim_ownership(&user_id(1), &me, HOUR).await.unwrap() }
         })
         .await;
         let homes: BTreeSet<_> = homes.into_iter().map(|home| home.id).collect();

@@ -56,7 +56,7 @@ impl NodeStore for RedisNodeStore {
         self.alive(None).await
     }
 
-    async fn claim_home(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError> {
+    async fn claim_ownership(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError> {
         let home = self.0.keys.home(user);
         let mut found = self.0.pointer(&home).await?.unwrap_or_default();
         for _ in 0..TRIES {
@@ -66,7 +66,8 @@ impl NodeStore for RedisNodeStore {
             {
                 return Ok(other);
             }
-            let call = Call::new(&script::CLAIM_HOME).key(home.clone()).arg(&found).arg(me.id.as_str()).arg(millis(keep_for));
+            let call =
+                Call::new(&script::CLAIM_OWNERSHIP).key(home.clone()).arg(&found).arg(me.id.as_str()).arg(millis(keep_for));
             let now: String = self.0.run(&call).await?;
             if now == me.id.as_str() {
                 return Ok(me.clone());
@@ -76,7 +77,7 @@ impl NodeStore for RedisNodeStore {
         Err(unavailable("a user's home changes faster than it can be looked at"))
     }
 
-    async fn release_home(&self, user: &UserId, node: &NodeId) -> Result<bool, StoreError> {
-        self.0.run(&Call::new(&script::RELEASE_HOME).key(self.0.keys.home(user)).arg(node.as_str())).await
+    async fn release_ownership(&self, user: &UserId, node: &NodeId) -> Result<bool, StoreError> {
+        self.0.run(&Call::new(&script::RELEASE_OWNERSHIP).key(self.0.keys.home(user)).arg(node.as_str())).await
     }
 }

@@ -61,7 +61,7 @@ impl NodeStore for SqliteNodeStore {
             .await
     }
 
-    async fn claim_home(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError> {
+    async fn claim_ownership(&self, user: &UserId, me: &Node, keep_for: Duration) -> Result<Node, StoreError> {
         let (user, me, keep_for) = (user.as_str().to_owned(), me.clone(), millis(keep_for));
         self.0
             .write(move |db| {
@@ -87,7 +87,7 @@ impl NodeStore for SqliteNodeStore {
             .await
     }
 
-    async fn release_home(&self, user: &UserId, node: &NodeId) -> Result<bool, StoreError> {
+    async fn release_ownership(&self, user: &UserId, node: &NodeId) -> Result<bool, StoreError> {
         let (user, node) = (user.as_str().to_owned(), node.as_str().to_owned());
         self.0
             .write(move |db| {

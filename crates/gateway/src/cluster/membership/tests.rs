@@ -41,13 +41,13 @@ impl NodeStore for OneHome {
         Ok(self.nodes.lock().unwrap().clone())
     }
 
-    async fn claim_home(&self, _: &UserId, me: &Node, _: Duration) -> Result<Node, StoreError> {
+    async fn claim_ownership(&self, _: &UserId, me: &Node, _: Duration) -> Result<Node, StoreError> {
         self.up()?;
         self.claims.fetch_add(1, Ordering::SeqCst);
         Ok(self.home.lock().unwrap().get_or_insert_with(|| me.clone()).clone())
     }
 
-    async fn release_home(&self, _: &UserId, node: &NodeId) -> Result<bool, StoreError> {
+    async fn release_ownership(&self, _: &UserId, node: &NodeId) -> Result<bool, StoreError> {
         self.up()?;
         Ok(self.home.lock().unwrap().take_if(|home| home.id == *node).is_some())
     }
