@@ -101,7 +101,8 @@ impl LocalPath {
         (fits && text.len() <= 2048).then(|| Self(text.to_owned()))
     }
 
-    pub fn home() -> Self {
+    /// The page `/`.
+    pub fn front_page() -> Self {
         Self("/".to_owned())
     }
 

@@ -3,12 +3,12 @@
 use super::*;
 use crate::{
     entropy::SeededEntropy,
-    oauth::token::samples::{NOW, current, family, forged, found_refresh, home},
+    oauth::token::samples::{NOW, client_address, current, family, forged, found_refresh},
 };
 
 fn rotated(found: &FoundRefresh, times: u32) -> FoundRefresh {
     let lifetimes = Lifetimes::default();
-    let rotate = |family: RefreshFamily, _| family.rotated(&found.grant, home(), NOW, &lifetimes).unwrap();
+    let rotate = |family: RefreshFamily, _| family.rotated(&found.grant, client_address(), NOW, &lifetimes).unwrap();
     let family = (0..times).fold(found.family.clone().unwrap(), rotate);
     FoundRefresh { family: Some(family), ..found.clone() }
 }
@@ -135,7 +135,7 @@ fn fb82_the_token_that_takes_the_place_of_another() {
     let mut family = family();
     let (_, first) = family.issue(&found.grant, &resource, &scopes, &issuing);
     assert_eq!(family.successor(&first), None, "it is the current one itself");
-    let mut next = family.rotated(&found.grant, home(), NOW, &lifetimes).unwrap();
+    let mut next = family.rotated(&found.grant, client_address(), NOW, &lifetimes).unwrap();
     assert_eq!(next.successor(&first), None, "none was issued yet");
     let (_, second) = next.issue(&found.grant, &resource, &scopes, &issuing);
     assert_eq!(next.successor(&first), Some((second.expires_at, second.hash)));

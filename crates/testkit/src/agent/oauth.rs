@@ -31,7 +31,7 @@ impl Discovery {
     /// Asks `mcp_url` without a token and follows the challenge: protected resource metadata, authorization server metadata.
     ///
     /// # Panics
-    /// If the trail breaks.
+    /// If a step fails.
     pub async fn of(agent: &Agent, mcp_url: &str) -> Self {
         let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}});
         let refused = agent.send(Request::json(mcp_url, &initialize).without_cookies()).await.expect(401);

@@ -64,7 +64,7 @@ impl Request {
         self
     }
 
-    /// Leaves this browser's cookies at home.
+    /// Sends none of this browser's cookies.
     #[must_use]
     pub fn without_cookies(mut self) -> Self {
         self.cookies = false;

@@ -68,15 +68,15 @@ pub(crate) fn checked(client: &Client, found: FoundCode) -> CheckedCode {
     check_code(&proven(client), &form, Some(found), &resources()).unwrap()
 }
 
-/// Where the client of the samples is.
+/// The address of the client of the samples.
 #[expect(clippy::unnecessary_wraps, reason = "what a request is passed as")]
-pub(crate) fn home() -> Option<IpAddr> {
+pub(crate) fn client_address() -> Option<IpAddr> {
     Some(IpAddr::from([192, 0, 2, 1]))
 }
 
 pub(crate) fn redemption_of(client: &Client, checked: &CheckedCode) -> Redemption {
     let (lifetimes, entropy) = (Lifetimes::default(), SeededEntropy::new(9));
-    redeem(&proven(client), checked, home(), &Issuing { now: NOW, lifetimes: &lifetimes, entropy: &entropy })
+    redeem(&proven(client), checked, client_address(), &Issuing { now: NOW, lifetimes: &lifetimes, entropy: &entropy })
 }
 
 fn redemption() -> Redemption {

@@ -72,7 +72,7 @@ async fn begin(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, StoreError> {
-    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::home);
+    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::front_page);
     if room.page_context.login(headers).await?.is_some() {
         return Ok(see_other(return_to.as_str()));
     }

@@ -7,7 +7,7 @@ use crate::{
     ids::{ClientId, ServerName},
     oauth::{
         authorize::tests::{client, resources},
-        token::samples::{NOW, current, forged, form, found_refresh, home, proven},
+        token::samples::{NOW, client_address, current, forged, form, found_refresh, proven},
     },
     refresh::EarlierRefresh,
     secret::{TokenKind, TokenSecret},
@@ -16,7 +16,7 @@ use crate::{
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A request of the client of the samples, from its home, with the first token of the family.
+/// A request of the client of the samples, from its usual address, with the first token of the family.
 struct Try<'a> {
     client: Client,
     text: &'a str,
@@ -30,7 +30,7 @@ struct Try<'a> {
 impl Try<'_> {
     fn of(found: FoundRefresh) -> Self {
         let presented = current(&found_refresh());
-        let (client, address, lifetimes) = (client(), home(), Lifetimes::default());
+        let (client, address, lifetimes) = (client(), client_address(), Lifetimes::default());
         Self { client, text: "", presented, found, address, dead: Vec::new(), lifetimes }
     }
 
@@ -172,7 +172,7 @@ fn t17_a_used_token_gets_the_current_pair_and_nothing_is_rotated() {
     for (request, at, reuse) in [
         (of(elsewhere()), now, Reuse::Elsewhere { generations: 2 }),
         (of(None), now, Reuse::Elsewhere { generations: 2 }),
-        (of(home()), NOW + DAY, Reuse::TooLate { generations: 2 }),
+        (of(client_address()), NOW + DAY, Reuse::TooLate { generations: 2 }),
         (Try { text: "resource=https://evil.example&scope=%22", ..of(elsewhere()) }, now, Reuse::Elsewhere { generations: 2 }),
     ] {
         assert_eq!(request.at(at).unwrap_err(), RefreshRefused::Reuse(grant.clone(), reuse));
