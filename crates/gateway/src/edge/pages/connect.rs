@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::UrlText;
+use super::text::UrlText;
 
 /// What to paste for one MCP URL of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,11 @@ use askama::Template;
 
 use portunus_core::redirect::Recipient;
 
-use super::{Frame, Label, Page, Sentence, UrlText, assets};
+use super::{
+    assets,
+    page::{Frame, Page},
+    text::{Label, Sentence, UrlText},
+};
 
 /// How we know of the application.
 #[derive(Clone, Debug)]

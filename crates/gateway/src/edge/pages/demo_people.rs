@@ -2,7 +2,11 @@
 
 use askama::Template;
 
-use super::{Frame, Label, Page, UrlText, assets};
+use super::{
+    assets,
+    page::{Frame, Page},
+    text::{Label, UrlText},
+};
 
 /// Somebody to sign in as.
 #[derive(Clone, Debug)]

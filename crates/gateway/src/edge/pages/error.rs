@@ -3,7 +3,11 @@
 
 use askama::Template;
 
-use super::{Frame, Label, Page, Sentence, UrlText, assets};
+use super::{
+    assets,
+    page::{Frame, Page},
+    text::{Label, Sentence, UrlText},
+};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "error.html")]

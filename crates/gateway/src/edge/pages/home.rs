@@ -2,7 +2,12 @@
 
 use askama::Template;
 
-use super::{ConnectHelp, Frame, Label, Page, Sentence, UrlText, assets};
+use super::{
+    assets,
+    connect::ConnectHelp,
+    page::{Frame, Page},
+    text::{Label, Sentence, UrlText},
+};
 
 /// Who is signed in.
 #[derive(Clone, Debug)]

@@ -3,7 +3,12 @@
 
 use askama::Template;
 
-use super::{BackLink, Frame, Label, Page, UrlText, assets};
+use super::{
+    assets,
+    error::BackLink,
+    page::{Frame, Page},
+    text::{Label, UrlText},
+};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "not_admitted.html")]

@@ -2,7 +2,11 @@
 
 use askama::Template;
 
-use super::{Frame, Label, Page, assets};
+use super::{
+    assets,
+    page::{Frame, Page},
+    text::Label,
+};
 
 #[derive(Clone, Debug, Template)]
 #[template(path = "not_told.html")]

@@ -2,7 +2,12 @@
 
 use askama::Template;
 
-use super::{BackLink, Frame, Label, Page, UrlText, assets};
+use super::{
+    assets,
+    error::BackLink,
+    page::{Frame, Page},
+    text::{Label, UrlText},
+};
 
 /// A button that leads to one identity provider.
 #[derive(Clone, Debug)]

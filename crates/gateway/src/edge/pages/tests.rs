@@ -1,5 +1,8 @@
 //! Every page with hostile text in every field that others fill, and the headers around it.
 
+use askama::Template as _;
+use axum::response::Response;
+use http::StatusCode;
 use http_body_util::BodyExt as _;
 
 use super::*;
