@@ -7,14 +7,11 @@ use portunus_identity::settings::Preset;
 use super::{
     environment::Variable,
     mistake::{Report, Where},
-    provider::prefix,
-    providers::Named,
+    provider_name::{Named, prefix},
     raw::{Raw, Written, written},
     shape::quoted,
+    tables::ANYONE,
 };
-
-/// The word for no rule at all.
-pub(super) const ANYONE: &str = "anyone";
 
 /// The keys of a rule. The last two are one in two spellings.
 const KEYS: [&str; 5] = ["domains", "groups", "people", "organisations", "organizations"];

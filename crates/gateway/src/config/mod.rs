@@ -24,6 +24,7 @@ mod mounts;
 mod pinning;
 mod placeholder;
 mod provider;
+mod provider_name;
 mod providers;
 mod proxies;
 mod quantity;

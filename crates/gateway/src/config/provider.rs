@@ -10,7 +10,7 @@ use super::{
     log::not_one_of,
     mistake::Report,
     placeholder::is_placeholder,
-    providers::{Named, preset_of},
+    provider_name::{Named, prefix, preset_of},
     raw::{Raw, Written, WrittenSecret, written},
     server::without_credentials,
     suggest::nearest,
@@ -25,11 +25,6 @@ pub(super) fn resolve_one(
     report: &mut Report,
 ) -> Option<ProviderConfig> {
     Reading { raw, named, report }.provider(public_url)
-}
-
-/// The start of a provider's variables, by the Auth.js naming: `azure-ad` has `AUTH_AZURE_AD_…`.
-pub(super) fn prefix(name: &str) -> String {
-    format!("AUTH_{}_", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// What the other old system calls the settings of Okta.

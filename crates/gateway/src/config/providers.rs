@@ -2,41 +2,16 @@
 //! [`super::provider`].
 
 use portunus_core::resource::PublicUrl;
-use portunus_identity::settings::Preset;
 
 use super::{
     ProviderConfig,
     mistake::{Report, Where},
-    provider::{prefix, resolve_one},
+    provider::resolve_one,
+    provider_name::{Named, prefix, preset_of},
     raw::{Raw, Written, written},
     suggest::nearest,
     tables,
-    tree::Item,
 };
-
-/// The preset of a name; `None` for a name of one's own.
-pub(super) fn preset_of(name: &str) -> Option<Preset> {
-    Some(match name {
-        "okta" => Preset::Okta,
-        "google" => Preset::Google,
-        "azure-ad" | "microsoft-entra-id" => Preset::MicrosoftEntraId,
-        "auth0" => Preset::Auth0,
-        "keycloak" => Preset::Keycloak,
-        "github" => Preset::Github,
-        "gitlab" => Preset::Gitlab,
-        "oidc" => Preset::Oidc,
-        _ => return None,
-    })
-}
-
-/// A provider that was named somewhere.
-pub(super) struct Named<'a> {
-    pub(super) name: String,
-    /// Where it was named.
-    pub(super) at: Where,
-    /// Its entry in `config.yaml`, if it has one.
-    pub(super) item: Option<Item<'a>>,
-}
 
 /// All providers, in the order they are offered.
 pub(super) fn resolve(raw: &Raw<'_>, public_url: &PublicUrl, report: &mut Report) -> Vec<ProviderConfig> {

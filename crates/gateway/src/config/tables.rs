@@ -4,10 +4,7 @@
 mod clients;
 
 use self::clients::CLIENTS;
-use super::{
-    allow::ANYONE,
-    shape::{Field, Shape, Table},
-};
+use super::shape::{Field, Shape, Table};
 
 /// `config.yaml`.
 pub(super) const CONFIG: Table = Table {
@@ -87,6 +84,8 @@ pub(super) const CONFIG: Table = Table {
     ],
 };
 
+/// The word of `allow` for no rule at all.
+pub(super) const ANYONE: &str = "anyone";
 pub(super) const NAMES: &[&str] = &["prefixed", "plain"];
 pub(super) const PINNINGS: &[&str] = &["off", "warn", "enforce"];
 pub(super) const PRESETS: &[&str] =

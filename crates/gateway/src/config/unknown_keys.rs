@@ -3,7 +3,7 @@
 use super::{
     Config,
     mistake::{Report, Where},
-    provider::prefix,
+    provider_name::prefix,
     raw::{ALLOW_WRITABLE_FILES, Raw},
     shape::{Field, Shape, Table},
     suggest::nearest,

@@ -1,6 +1,6 @@
 //! The keys of `clients` in `config.yaml`. The others stand in [`super`].
 
-use super::{Field, Shape, Table};
+use crate::config::shape::{Field, Shape, Table};
 
 pub(super) const CLIENTS: Table = Table {
     doc: "OAuth clients",
