@@ -26,8 +26,8 @@ use super::{
 use crate::edge::{
     body::{self, ByteBudget},
     connections::{Connection, Connections, Rules},
+    extensions::ConnectedFrom,
     keyed_limit::KeyedLimit,
-    layers::ConnectedFrom,
     mcp::McpState,
     secure::Secure,
     server,

@@ -32,7 +32,7 @@ use url::Url;
 
 use super::people::{self, PEOPLE, Person};
 use crate::edge::{
-    layers::RequestId,
+    extensions::RequestId,
     pages::{self, DemoPeoplePage, DemoPerson, ErrorPage, Frame},
 };
 

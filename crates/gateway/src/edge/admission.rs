@@ -12,10 +12,10 @@ use portunus_core::{
 };
 
 use super::{
-    app_state::ProviderEntry,
     browser::{PageContext, PageError},
-    layers::RequestId,
+    extensions::RequestId,
     pages::{self, BackLink, Label, NotAdmittedPage},
+    providers::ProviderEntry,
 };
 
 /// The parameter of `/auth/signin` that asks the provider for another account than the one it knows.

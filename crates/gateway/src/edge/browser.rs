@@ -1,7 +1,7 @@
 //! What every page is served with ([`PageContext`]): which browser is this, who is signed in, is the form our own, and how an error
 //! looks. Endpoints of `edge::oauth` and the home page share it and nothing else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::response::{IntoResponse, Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -19,15 +19,18 @@ use portunus_core::{
 use sha2::Sha256;
 
 use super::{
-    app_state::{BROWSER_COOKIE, EdgeKeys, Providers},
     cookies::CookieJar,
-    layers::RequestId,
+    csrf::EdgeKeys,
+    extensions::RequestId,
     pages::{self, ErrorPage, Frame, NotToldPage, Page},
+    providers::Providers,
 };
 
 /// Names of our cookies, without their prefix.
 pub const LOGIN: &str = "login";
 const BROWSER: &str = "browser";
+/// How long the browser cookie that binds forms and sign-ins to a browser lives.
+const BROWSER_COOKIE: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the names of cookies begin with that hold one secret each.
 const OWN: &str = "browser_";
 /// So many of them are looked at.

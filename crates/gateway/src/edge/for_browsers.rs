@@ -5,13 +5,9 @@ use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::{
-    layers::RequestId,
+    extensions::{FromAnotherServer, RequestId},
     pages::{self, BackLink, ErrorPage, Frame, Label, Sentence},
 };
-
-/// On answers that are another server's: they stay as they are.
-#[derive(Clone, Copy, Debug)]
-pub struct FromAnotherServer;
 
 /// Documents and checks of machines, whoever reads them.
 const DATA: [&str; 4] = ["/.well-known/", "/health", "/healthz", "/ready"];

@@ -14,7 +14,7 @@ use portunus_core::{
 use super::{
     browser::PageContext,
     clients::ClientDirectory,
-    layers::RequestId,
+    extensions::RequestId,
     oauth::disconnect,
     pages::{ConnectHelp, HomeGrant, HomePage, HomeServer, HomeUser, Label, UrlText, when},
 };

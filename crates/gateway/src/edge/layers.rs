@@ -9,7 +9,7 @@ use std::{
     any::Any,
     net::IpAddr,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,6 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use portunus_core::{
@@ -33,41 +32,21 @@ use tracing::{Instrument as _, Span};
 use url::Url;
 
 use super::{
-    app_state::Admission,
+    extensions::{AddressPermit, ConnectedFrom, Peer, RequestId},
     for_browsers,
     health::{self, Stopping},
-    keyed_limit::{KeyedLimit, Permit},
+    keyed_limit::KeyedLimit,
     spanned_body::in_span,
     throttle::{self, Throttle},
 };
+use crate::config::Cidr;
 
-/// One request's id: in the log, on error pages, in the answer's `x-request-id`.
-#[derive(Clone, Debug)]
-pub struct RequestId(Arc<str>);
-
-impl RequestId {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The address the request came from, trusted proxies looked through (threat 38).
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub IpAddr);
-
-/// The address at the other end of the connection, as the server sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectedFrom(pub IpAddr);
-
-/// A request counts among those of its address that are under way, until it is answered or has proven who asks: then it is released, and counts
-/// as theirs (threat 62).
-#[derive(Clone)]
-pub struct AddressPermit(Arc<Mutex<Option<Permit<AddressBlock>>>>);
-
-impl AddressPermit {
-    pub fn release(&self) {
-        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
+/// Who may speak to us at all, before any token is looked at (threats 34, 38).
+#[derive(Clone, Debug, Default)]
+pub struct Admission {
+    pub allowed_hosts: Vec<String>,
+    pub allowed_origins: Vec<String>,
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// What the layers need to know.
@@ -113,9 +92,7 @@ const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
 /// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
 pub async fn observe(room: Arc<EdgeState>, mut request: Request) -> Response {
-    let mut bytes = [0; 12];
-    room.entropy.fill(&mut bytes);
-    let id = RequestId(URL_SAFE_NO_PAD.encode(bytes).into());
+    let id = RequestId::generate(&*room.entropy);
     let connection = request.extensions().get::<ConnectedFrom>().map(|connection| connection.0);
     let peer = connection.map(|address| peer(address, request.headers(), &room.admission));
     // In place of one that a client may have sent: the endpoint reads it there.
@@ -322,7 +299,7 @@ async fn ask(room: &EdgeState, mut request: Request) -> Response {
         tracing::info!("as many requests of one address as may be are under way: limits.requests_per_address");
         return throttle::TooMany(Duration::from_secs(1)).answer();
     };
-    let permit = AddressPermit(Arc::new(Mutex::new(Some(permit))));
+    let permit = AddressPermit::new(permit);
     request.extensions_mut().insert(permit.clone());
     let response = match room.endpoints.clone().oneshot(request).await {
         Ok(response) => response,

@@ -15,9 +15,9 @@ use portunus_core::{
 use url::Url;
 
 use super::{
-    app_state::Providers,
     browser::{Browser, PageContext},
     pages::{ConsentPage, ContinuePage, Destination, Label, Origin, ScopeLine, UrlText, when},
+    providers::Providers,
 };
 
 /// Who asks whom for what.

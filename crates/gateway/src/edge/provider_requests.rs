@@ -16,7 +16,7 @@ use portunus_identity::provider::{IdentityError, PROVIDER_ERROR};
 use super::{
     browser::{PageContext, PageError},
     cookies::CookieJar,
-    layers::RequestId,
+    extensions::RequestId,
 };
 
 /// The cookie's name carries a piece of the state's hash, so that several sign-ins can be under way in one browser.

@@ -24,8 +24,8 @@ use tower::{Service, ServiceExt as _};
 use super::{
     body_drain,
     connections::{Busy, Connection, Connections},
+    extensions::ConnectedFrom,
     held_body::until_sent,
-    layers::ConnectedFrom,
     secure::Secure,
 };
 

@@ -28,7 +28,7 @@ use portunus_core::{address_block::AddressBlock, secret::TokenHash};
 
 use super::{
     browser::{PageContext, PageError},
-    layers::{Peer, RequestId},
+    extensions::{FailedAuthentication, Peer, RequestId},
     oauth_answers,
 };
 use crate::config::{Limits, Rate};
@@ -40,10 +40,6 @@ pub enum Gate {
     Authorize,
     Token,
 }
-
-/// Marks an answer to somebody who tried to prove who they are, and failed.
-#[derive(Clone, Copy, Debug)]
-pub struct FailedAuthentication;
 
 /// Too much was asked; it may work again after this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,10 @@ use super::server_names;
 use crate::{
     config::{Config, Names, StoreConfig},
     edge::{
-        app_state::{Admission, AppState, EdgeKeys, Ground, ProviderEntry, Providers},
+        app_state::{AppState, Ground},
+        csrf::EdgeKeys,
+        layers::Admission,
+        providers::{ProviderEntry, Providers},
         proxy::{ProxyLimits, ProxyRoutes},
         throttle::Throttle,
     },

@@ -28,12 +28,12 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    app_state::Providers,
     browser::{Browser, PageContext, PageError, see_other},
     clients::{ClientDirectory, NoClient},
-    layers::{Peer, RequestId},
+    extensions::{Peer, RequestId},
     oauth_question::Asking,
     pages::{BackLink, Label, SignedInPage},
+    providers::Providers,
     transactions::Transactions,
 };
 

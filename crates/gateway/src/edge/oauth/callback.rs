@@ -26,10 +26,10 @@ use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets
 
 use crate::edge::{
     admission,
-    app_state::{ProviderEntry, Providers},
     browser::{LOGIN, PageContext, PageError, see_other},
-    layers::RequestId,
+    extensions::RequestId,
     provider_requests::{self, StateCookie},
+    providers::{ProviderEntry, Providers},
     transactions::{ProviderAnswer, Transactions},
 };
 

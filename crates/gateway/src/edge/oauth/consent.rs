@@ -25,7 +25,7 @@ use portunus_core::{
 use crate::edge::{
     browser::{PageContext, PageError, see_other},
     clients::ClientDirectory,
-    layers::RequestId,
+    extensions::RequestId,
     limits,
     transactions::Transactions,
 };

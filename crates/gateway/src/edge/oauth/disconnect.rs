@@ -18,7 +18,7 @@ use portunus_core::{
 
 use crate::edge::{
     browser::{PageContext, PageError, see_other},
-    layers::RequestId,
+    extensions::RequestId,
     limits,
     protect::cache::TokenCache,
 };

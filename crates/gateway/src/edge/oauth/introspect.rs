@@ -22,11 +22,11 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    app_state::Providers,
-    layers::Peer,
+    extensions::Peer,
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,
+    providers::Providers,
 };
 
 #[derive(Clone)]

@@ -24,7 +24,7 @@ use portunus_core::{
     store::{ClientStore, StoreError},
 };
 
-use crate::edge::{layers::Peer, limits, oauth_answers};
+use crate::edge::{extensions::Peer, limits, oauth_answers};
 
 #[derive(Clone)]
 pub struct RegisterState {

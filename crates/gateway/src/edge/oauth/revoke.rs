@@ -22,7 +22,7 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    layers::Peer,
+    extensions::Peer,
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,

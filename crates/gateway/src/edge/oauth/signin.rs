@@ -22,11 +22,11 @@ use portunus_identity::provider::Outbound;
 
 use crate::edge::{
     admission::{ACCOUNT, ANOTHER},
-    app_state::{ProviderEntry, Providers},
     browser::{Browser, PageContext, PageError, see_other},
-    layers::{Peer, RequestId},
+    extensions::{Peer, RequestId},
     pages::{Label, ProviderChoice, SignInPage},
     provider_requests::{self, StateCookie},
+    providers::{ProviderEntry, Providers},
     transactions::Transactions,
 };
 

@@ -20,11 +20,11 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    app_state::Providers,
     browser::{LOGIN, PageContext, PageError, see_other},
-    layers::RequestId,
+    extensions::RequestId,
     limits,
     pages::{Label, SignedOutPage},
+    providers::Providers,
 };
 
 /// The cookie of a browser that went to a provider to sign out there: the state that comes back, and the provider.

@@ -27,12 +27,12 @@ use portunus_core::{
 };
 
 use crate::edge::{
-    app_state::Providers,
-    layers::Peer,
+    extensions::Peer,
     limits,
     oauth_answers::{self, Failure},
     oauth_clients::ClientGate,
     protect::cache::TokenCache,
+    providers::Providers,
 };
 
 #[derive(Clone)]

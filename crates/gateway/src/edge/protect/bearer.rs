@@ -23,8 +23,9 @@ use tokio::sync::watch;
 
 use super::cache::{Entry, TokenCache};
 use crate::edge::{
-    app_state::{self, Providers},
-    throttle::FailedAuthentication,
+    extensions::FailedAuthentication,
+    oauth_answers,
+    providers::{self, Providers},
 };
 
 /// Lets requests with a valid token for a resource through.
@@ -116,7 +117,7 @@ impl Bearer {
     /// A rule that was made stricter counts at once (threat 53). Tokens of a provider that is gone live out their hour, and are not renewed.
     fn is_admitted(&self, user: &User) -> bool {
         let providers = self.admission.borrow();
-        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(user), app_state::Standing::NotAdmitted(_)))
+        providers.as_ref().is_some_and(|providers| !matches!(providers.standing(user), providers::Standing::NotAdmitted(_)))
     }
 
     async fn find(&self, hash: &TokenHash) -> Result<Option<Arc<Entry>>, StoreError> {
@@ -132,7 +133,7 @@ impl Bearer {
     /// The answer for a request to `address` that was not let through.
     pub fn refusal(&self, refused: &Refused, resource: &Resource, address: &ResourceAddress) -> Response {
         let challenge = match refused {
-            Refused::Store(error) => return super::super::oauth_answers::store_down(error),
+            Refused::Store(error) => return oauth_answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
             Refused::OfAnother => Challenge::InvalidToken,
         };

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::edge::{
     connections::Connection,
+    extensions::{AddressPermit, Peer, RequestId},
     held_body::until_sent,
-    layers::{AddressPermit, Peer, RequestId},
     mcp::McpState,
     proxy::{self, ProxyRoutes},
 };

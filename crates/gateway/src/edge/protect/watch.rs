@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use http::header;
 use portunus_core::resource::Resource;
 
-use crate::edge::app_state::Providers;
+use crate::edge::providers::Providers;
 
 use super::{
     bearer::{Bearer, Standing},

@@ -26,7 +26,7 @@ use self::{
     path::{NotForwarded, Rewrite},
     trailers::WithoutTrailers,
 };
-use super::for_browsers::FromAnotherServer;
+use super::extensions::FromAnotherServer;
 use crate::{config::ProxyRoute, net::ForwardingClient};
 
 /// Limits of one forwarded request.
