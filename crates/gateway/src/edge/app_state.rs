@@ -28,7 +28,7 @@ use super::{
     protect::cache::TokenCache,
     providers::Providers,
     proxy::ProxyRoutes,
-    throttle::Throttle,
+    throttle::limiter::Throttle,
 };
 use crate::{cluster::Cluster, config::Limits, net::guarded::GuardedFetcher};
 

@@ -36,8 +36,12 @@ use super::{
     for_browsers,
     health::{self, Stopping},
     keyed_limit::KeyedLimit,
+    oauth_answers,
     spanned_body::in_span,
-    throttle::{self, Throttle},
+    throttle::{
+        layer,
+        limiter::{Throttle, TooMany},
+    },
 };
 use crate::config::Cidr;
 
@@ -297,7 +301,7 @@ async fn ask(room: &EdgeState, mut request: Request) -> Response {
     let block = AddressBlock::of(peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address));
     let Some(permit) = room.requests.acquire(&block, 1, room.requests_per_address) else {
         tracing::info!("as many requests of one address as may be are under way: limits.requests_per_address");
-        return throttle::TooMany(Duration::from_secs(1)).answer();
+        return oauth_answers::too_many(TooMany(Duration::from_secs(1)));
     };
     let permit = AddressPermit::new(permit);
     request.extensions_mut().insert(permit.clone());
@@ -306,7 +310,7 @@ async fn ask(room: &EdgeState, mut request: Request) -> Response {
         Err(never) => match never {},
     };
     permit.release();
-    throttle::failures(&room.throttle, peer, response)
+    layer::failures(&room.throttle, peer, response)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use portunus_core::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{extensions::FailedAuthentication, throttle::TooMany};
+use super::{extensions::FailedAuthentication, throttle::limiter::TooMany};
 
 /// A JSON answer that no cache may keep (RFC 6749 section 5.1).
 pub fn no_store<T: Serialize>(status: StatusCode, body: &T) -> Response {
@@ -47,12 +47,13 @@ pub fn error(error: &OAuthError, tried_basic: bool) -> Response {
     response
 }
 
-/// Too much was asked. RFC 6749 has no code for it; this one says best what a client should do, which is to come back later.
-pub fn too_many() -> Response {
+/// Too much was asked: 429 (RFC 6585 section 4). RFC 6749 has no code for it; this one says best what a client should do, which is to come
+/// back later.
+pub fn too_many(too_many: TooMany) -> Response {
     let problem = OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many requests; wait as long as Retry-After says");
     let mut response = error(&problem, false);
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    response
+    too_many.with_retry_after(response)
 }
 
 /// Client metadata came as something else than JSON: 415.
@@ -97,7 +98,7 @@ pub fn failure(failure: &Failure, endpoint: &'static str, headers: &HeaderMap) -
             error(problem, headers.contains_key(header::AUTHORIZATION))
         }
         Failure::Store(cause) => store_down(cause),
-        Failure::TooMany(too_many) => too_many.answer(),
+        Failure::TooMany(limit) => too_many(*limit),
     }
 }
 
@@ -108,4 +109,20 @@ pub fn store_down(cause: &StoreError) -> Response {
         error(&OAuthError::new(ErrorCode::TemporarilyUnavailable, "the store cannot be reached; try again"), false);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn clients_are_told_when_to_come_back() {
+        for (wait, expected) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (90_000, "90")] {
+            let answer = too_many(TooMany(Duration::from_millis(wait)));
+            assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(answer.headers()[header::RETRY_AFTER], expected, "{wait} ms");
+        }
+    }
 }

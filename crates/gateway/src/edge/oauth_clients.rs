@@ -15,7 +15,7 @@ use portunus_core::{
     secret::SecretText,
 };
 
-use super::{assertions::Assertions, clients::ClientDirectory, limits, oauth_answers::Failure, throttle::Throttle};
+use super::{assertions::Assertions, clients::ClientDirectory, limits, oauth_answers::Failure, throttle::limiter::Throttle};
 
 /// Lets clients that prove themselves through.
 #[derive(Clone)]

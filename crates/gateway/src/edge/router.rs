@@ -24,7 +24,10 @@ use super::{
         bearer::Bearer,
         resource_server::{self, ResourceServerState},
     },
-    throttle::{self, Gate, ThrottleState},
+    throttle::{
+        layer::{self, ThrottleState},
+        limiter::Gate,
+    },
     tools::{self, ToolsState},
     transactions::Transactions,
 };
@@ -44,7 +47,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
     let throttle = &app.throttle;
     let at = |gate, page_context: Option<&PageContext>| {
         let room = ThrottleState { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
-        middleware::from_fn_with_state(room, throttle::by_address)
+        middleware::from_fn_with_state(room, layer::by_address)
     };
     let bearer = Bearer {
         grants: Arc::clone(&app.ground.stores.grants),

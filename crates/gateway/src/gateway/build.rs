@@ -16,7 +16,7 @@ use crate::{
         layers::Admission,
         providers::{ProviderEntry, Providers},
         proxy::{ProxyLimits, ProxyRoutes},
-        throttle::Throttle,
+        throttle::limiter::Throttle,
     },
     net::ForwardingClient,
 };

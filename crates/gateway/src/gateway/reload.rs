@@ -23,7 +23,7 @@ use crate::{
         reloadable_service::ReloadableService,
         router,
         secure::Secure,
-        throttle::Throttle,
+        throttle::limiter::Throttle,
     },
     os, telemetry,
 };

@@ -1,7 +1,7 @@
 //! How many requests one address may make (threat 25): a limit for each [`Gate`], one for each client at an address, and one for
 //! failed authentications. Addresses of IPv6 count by their /64, which is what one subscriber has. Only who asks too much waits:
 //! no limit is shared by strangers, and whoever proves themselves is never held up by others' failures
-//! (`docs/decisions/0022-limits-by-address.md`).
+//! (`docs/decisions/0022-limits-by-address.md`). How a request that is too much is answered is [`super::layer`]'s.
 
 use std::{
     net::IpAddr,
@@ -13,24 +13,15 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::response::Response;
 use governor::{
     Quota, RateLimiter,
     clock::{Clock as _, DefaultClock},
     state::keyed::HashMapStateStore,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use portunus_core::{address_block::AddressBlock, secret::TokenHash};
 
-use super::{
-    browser::{PageContext, PageError},
-    extensions::{FailedAuthentication, Peer, RequestId},
-    oauth_answers,
-};
 use crate::config::{Limits, Rate};
 
 /// What is limited by address alone.
@@ -68,7 +59,7 @@ impl Throttle {
         }))
     }
 
-    fn check(&self, gate: Gate, peer: IpAddr) -> Result<(), TooMany> {
+    pub(super) fn check(&self, gate: Gate, peer: IpAddr) -> Result<(), TooMany> {
         let limiter = match gate {
             Gate::Registration => &self.0.registration,
             Gate::Authorize => &self.0.authorize,
@@ -82,7 +73,7 @@ impl Throttle {
         self.0.token_client.as_ref().map_or(Ok(()), |limiter| limiter.check(Key::of(peer).and_client(client_id)))
     }
 
-    fn count_failure(&self, peer: IpAddr) -> Result<(), TooMany> {
+    pub(super) fn count_failure(&self, peer: IpAddr) -> Result<(), TooMany> {
         self.0.failures.as_ref().map_or(Ok(()), |limiter| limiter.check(Key::of(peer)))
     }
 }
@@ -150,54 +141,9 @@ impl Limiter {
     }
 }
 
-/// What [`by_address`] needs.
-#[derive(Clone)]
-pub struct ThrottleState {
-    pub throttle: Throttle,
-    pub gate: Gate,
-    /// For answers to people, who get a page.
-    pub page_context: Option<PageContext>,
-}
-
-/// The layer in front of endpoints that cost us something before anybody has proven anything.
-pub async fn by_address(State(room): State<ThrottleState>, request: Request, next: Next) -> Response {
-    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
-    let Err(too_many) = room.throttle.check(room.gate, peer) else { return next.run(request).await };
-    tracing::info!(%peer, gate = ?room.gate, "too many requests from one address");
-    match (&room.page_context, request.extensions().get::<RequestId>()) {
-        (Some(page_context), Some(id)) => too_many.page(page_context, id),
-        _ => too_many.answer(),
-    }
-}
-
-/// Round everything: what failed to prove itself counts, and too many such answers become 429.
-pub fn failures(throttle: &Throttle, peer: Option<Peer>, response: Response) -> Response {
-    let has_failed = response.extensions().get::<FailedAuthentication>().is_some();
-    match peer {
-        Some(Peer(peer)) if has_failed => match throttle.count_failure(peer) {
-            Ok(()) => response,
-            Err(too_many) => {
-                tracing::info!(%peer, "too many failed authentications from one address");
-                too_many.answer()
-            }
-        },
-        _ => response,
-    }
-}
-
 impl TooMany {
-    /// For clients: 429 (RFC 6585 section 4) with an error they know.
-    pub fn answer(self) -> Response {
-        self.on(oauth_answers::too_many())
-    }
-
-    fn page(self, page_context: &PageContext, id: &RequestId) -> Response {
-        let error = PageError::new("Too many requests", "Your address has asked for this too often just now.")
-            .hint("Please wait a minute, then try again.");
-        self.on(page_context.error(StatusCode::TOO_MANY_REQUESTS, id, error))
-    }
-
-    fn on(self, mut response: Response) -> Response {
+    /// The answer, with the seconds after which it may work.
+    pub fn with_retry_after(self, mut response: Response) -> Response {
         let seconds = self.0.as_millis().div_ceil(1000).max(1);
         if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
             response.headers_mut().insert(header::RETRY_AFTER, value);

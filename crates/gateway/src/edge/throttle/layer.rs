@@ -1,0 +1,57 @@
+//! The layers that count: one in front of endpoints, by address ([`by_address`]), and one round everything, for failed authentications
+//! ([`failures`]). How much is too much is [`super::limiter`]'s.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::StatusCode;
+
+use super::limiter::{Gate, Throttle, TooMany};
+use crate::edge::{
+    browser::{PageContext, PageError},
+    extensions::{FailedAuthentication, Peer, RequestId},
+    oauth_answers,
+};
+
+/// What [`by_address`] needs.
+#[derive(Clone)]
+pub struct ThrottleState {
+    pub throttle: Throttle,
+    pub gate: Gate,
+    /// For answers to people, who get a page.
+    pub page_context: Option<PageContext>,
+}
+
+/// The layer in front of endpoints that cost us something before anybody has proven anything.
+pub async fn by_address(State(room): State<ThrottleState>, request: Request, next: Next) -> Response {
+    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
+    let Err(too_many) = room.throttle.check(room.gate, peer) else { return next.run(request).await };
+    tracing::info!(%peer, gate = ?room.gate, "too many requests from one address");
+    match (&room.page_context, request.extensions().get::<RequestId>()) {
+        (Some(page_context), Some(id)) => page(too_many, page_context, id),
+        _ => oauth_answers::too_many(too_many),
+    }
+}
+
+/// Round everything: what failed to prove itself counts, and too many such answers become 429.
+pub fn failures(throttle: &Throttle, peer: Option<Peer>, response: Response) -> Response {
+    let has_failed = response.extensions().get::<FailedAuthentication>().is_some();
+    match peer {
+        Some(Peer(peer)) if has_failed => match throttle.count_failure(peer) {
+            Ok(()) => response,
+            Err(too_many) => {
+                tracing::info!(%peer, "too many failed authentications from one address");
+                oauth_answers::too_many(too_many)
+            }
+        },
+        _ => response,
+    }
+}
+
+fn page(too_many: TooMany, page_context: &PageContext, id: &RequestId) -> Response {
+    let error = PageError::new("Too many requests", "Your address has asked for this too often just now.")
+        .hint("Please wait a minute, then try again.");
+    too_many.with_retry_after(page_context.error(StatusCode::TOO_MANY_REQUESTS, id, error))
+}
