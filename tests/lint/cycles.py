@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 # Files in circles, for each crate. One fewer is to be written down here; one more is refused.
-STANDING = {"core": 0, "identity": 0, "store": 0, "mcp": 0, "gateway": 2, "testkit": 0}
+STANDING = {"core": 0, "identity": 0, "store": 0, "mcp": 0, "gateway": 0, "testkit": 0}
 
 USE = re.compile(r"^\s*(?:pub(?:\([a-z: ]+\))?\s+)?use\s+([^;]+);", re.M)
 TESTS = re.compile(r"^#\[cfg\(test\)\]\s*\n(?:#\[[^\n]*\]\s*\n)*(?:pub(?:\([a-z]+\))? )?mod \w+ \{", re.M)

@@ -1,6 +1,6 @@
 //! An answer that is a stream and breaks off, because the node that gave it died. The client has its status already, and may wait for the
 //! rest for long; here its last event says that the call is lost and may be sent again. An answer that has not begun is the business of
-//! [`super::Others`].
+//! [`super::dispatch`].
 
 use std::{fmt::Display, sync::Arc};
 
@@ -9,7 +9,10 @@ use futures::{Stream, StreamExt as _, future::BoxFuture, stream};
 use portunus_core::{ids::UserId, node::Node};
 use tokio::time::Instant;
 
-use super::{Member, PATIENCE, PAUSE, membership::Place};
+use super::{
+    membership::{Member, Place},
+    retry::{PATIENCE, PAUSE},
+};
 
 struct Telling<S> {
     /// `None` once it has ended.

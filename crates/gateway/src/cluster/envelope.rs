@@ -19,7 +19,10 @@ use portunus_store::seal::{Place, Sealer};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use super::{ForwardedKind, ForwardedRequest, bound_headers::BoundHeaders};
+use super::{
+    bound_headers::BoundHeaders,
+    forwarded::{ForwardedKind, ForwardedRequest},
+};
 
 /// How far the clocks of two nodes may be apart (F7), the way included.
 const FRESH: Duration = Duration::from_secs(60);

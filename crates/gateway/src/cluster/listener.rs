@@ -17,9 +17,9 @@ use tokio::net::TcpListener;
 use tracing::Instrument as _;
 
 use super::{
-    ForwardedRequest, Member,
     envelope::{Opened, Rejected},
-    membership::Place,
+    forwarded::ForwardedRequest,
+    membership::{Member, Place},
     relay::{ENVELOPE, PATH, REFUSED},
     servers,
 };
@@ -28,7 +28,7 @@ use crate::edge::{
     connections::{Connection, Connections, Rules},
     extensions::ConnectedFrom,
     keyed_limit::KeyedLimit,
-    mcp::McpState,
+    mcp::local::LocalMcp,
     secure::Secure,
     server,
     spanned_body::in_span,
@@ -45,8 +45,8 @@ const BYTES_PER_NODE: usize = 256 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Room {
     pub member: Arc<Member>,
-    /// The endpoints' room as it is configured right now.
-    pub mcp: Arc<dyn Fn() -> McpState + Send + Sync>,
+    /// What runs requests, as it is configured right now.
+    pub mcp: Arc<dyn Fn() -> LocalMcp + Send + Sync>,
     pub shared: Arc<SharedServers>,
 }
 
@@ -97,7 +97,7 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
     // The id is that of the node which took the request: one id, whichever node logs.
     let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let span = tracing::info_span!("request", request_id);
-    let response = mcp.here(ForwardedRequest { what, principal: Arc::new(principal), scopes, view, headers, body });
+    let response = mcp.run(ForwardedRequest { what, principal: Arc::new(principal), reach, view, headers, body });
     in_span(response.instrument(span.clone()).await, span)
 }
 

@@ -21,6 +21,8 @@ use portunus_core::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::{envelope::Envelopes, live_nodes::LiveNodes};
+
 /// How long a node counts as alive after it said so, and how often it says so.
 const ALIVE_FOR: Duration = Duration::from_secs(3);
 const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -63,7 +65,7 @@ pub struct MemberParts {
 
 pub struct Member {
     pub(super) me: Node,
-    pub(super) envelopes: super::envelope::Envelopes,
+    pub(super) envelopes: Envelopes,
     nodes: Arc<dyn NodeStore>,
     ownership: Arc<dyn Ownership>,
     here: Cache<UserId, Claim>,
@@ -73,7 +75,7 @@ pub struct Member {
     /// When the last beat that reached the store began.
     beaten: Mutex<Option<Instant>>,
     /// Which nodes are alive.
-    pub(super) live_nodes: super::live_nodes::LiveNodes,
+    pub(super) live_nodes: LiveNodes,
     /// Cancelled when this node is going to stop.
     pub(super) leaving: CancellationToken,
     /// Which of the others gets whoever comes while this one leaves.
@@ -92,14 +94,14 @@ impl Member {
         let MemberParts { me, nodes, ownership, sealer, clock, entropy } = parts;
         let member = Arc::new(Self {
             me,
-            envelopes: super::envelope::Envelopes::new(sealer, clock, entropy),
+            envelopes: Envelopes::new(sealer, clock, entropy),
             nodes,
             ownership,
             here: Cache::builder().max_capacity(MOST_USERS).time_to_idle(KEEP_FOR).build(),
             elsewhere: Cache::builder().max_capacity(MOST_USERS).time_to_live(TRUSTED_FOR).build(),
             epoch: AtomicU64::new(0),
             beaten: Mutex::default(),
-            live_nodes: super::live_nodes::LiveNodes::default(),
+            live_nodes: LiveNodes::default(),
             leaving: CancellationToken::new(),
             turn: AtomicUsize::new(0),
         });

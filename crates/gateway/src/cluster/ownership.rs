@@ -8,7 +8,7 @@ use portunus_core::ids::UserId;
 use portunus_mcp::{hub::Hub, shared::SharedServers};
 
 use super::{
-    Ownership,
+    membership::Ownership,
     servers::{server_of, tenant},
 };
 

@@ -8,7 +8,12 @@ use futures::{FutureExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use portunus_core::node::Node;
 
-use super::{ForwardedRequest, Member, broken};
+use super::{
+    broken,
+    forwarded::{ForwardedKind, ForwardedRequest},
+    membership::Member,
+    retry::lost_error,
+};
 
 /// Where a node takes forwarded requests in.
 pub(super) const PATH: &str = "/errand";
@@ -60,7 +65,7 @@ impl Relay {
             .header(ENVELOPE, envelope)
             .body(forwarded.body.clone());
         // What changes nothing may be asked for twice.
-        let is_post = forwarded.what == super::ForwardedKind::Mcp(http::Method::POST);
+        let is_post = forwarded.what == ForwardedKind::Mcp(http::Method::POST);
         let answer = tokio::select! {
             answer = request.send() => answer,
             // It has the forwarded request and may hang for ever.
@@ -95,7 +100,7 @@ impl Relay {
             Body::from_stream(body.take_until(futures::future::select(Box::pin(leaving), Box::pin(missing))))
         } else if is_stream(&response) {
             let is_gone = broken::is_gone(Arc::clone(&self.member), forwarded.principal.user.clone(), node.clone());
-            let last = format!("event: message\ndata: {}\n\n", super::lost_error(forwarded));
+            let last = format!("event: message\ndata: {}\n\n", lost_error(forwarded));
             Body::from_stream(broken::told(Box::pin(body), is_gone.boxed(), missing.boxed(), last.into()))
         } else {
             Body::from_stream(body)
@@ -107,11 +112,9 @@ impl Relay {
 /// What clients listen on: a GET, or `subscriptions/listen`.
 fn lasts_for_ever(forwarded: &ForwardedRequest) -> bool {
     match &forwarded.what {
-        super::ForwardedKind::Mcp(method) if *method == http::Method::GET => true,
-        super::ForwardedKind::Mcp(_) => {
-            forwarded.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen")
-        }
-        super::ForwardedKind::Tools => false,
+        ForwardedKind::Mcp(method) if *method == http::Method::GET => true,
+        ForwardedKind::Mcp(_) => forwarded.headers.get("mcp-method").is_some_and(|method| method == "subscriptions/listen"),
+        ForwardedKind::Tools => false,
     }
 }
 

@@ -14,8 +14,7 @@ use portunus_core::{
 use portunus_mcp::shared::{BrokenOff, OwnerUnknown, Owners, Pieces, Undelivered};
 
 use super::{
-    Member,
-    membership::Place,
+    membership::{Member, Place},
     relay::{ENVELOPE, REFUSED},
 };
 

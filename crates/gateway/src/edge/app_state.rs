@@ -24,7 +24,7 @@ use super::{
     health::Stopping,
     keyed_limit::KeyedLimit,
     layers::Admission,
-    mcp::{McpState, Shares},
+    mcp::{endpoint::McpState, local::LocalMcp, shares::Shares},
     protect::cache::TokenCache,
     providers::Providers,
     proxy::ProxyRoutes,
@@ -95,7 +95,12 @@ pub struct AppState {
 impl AppState {
     /// The MCP endpoints.
     pub fn mcp_state(&self) -> McpState {
-        McpState {
+        McpState { local: self.local_mcp(), cluster: self.ground.cluster.clone() }
+    }
+
+    /// What runs requests on this node.
+    pub fn local_mcp(&self) -> LocalMcp {
+        LocalMcp {
             hub: Arc::clone(&self.ground.hub),
             resources: Arc::clone(&self.resources),
             body_limit: self.body_limit,
@@ -105,7 +110,6 @@ impl AppState {
                 requests_per_user: self.limits.requests_per_user,
                 bytes_per_user: self.limits.bytes_per_user,
             },
-            cluster: self.ground.cluster.clone(),
         }
     }
 

@@ -37,5 +37,4 @@ pub mod secure;
 pub mod server;
 pub mod spanned_body;
 pub mod throttle;
-pub mod tools;
 pub mod transactions;

@@ -17,6 +17,7 @@ use super::{
     health::{self, HealthState},
     home::{self, HomeState},
     layers::EdgeState,
+    mcp::tools::{self, ToolsState},
     oauth::{authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout, token},
     oauth_clients::ClientGate,
     pages::assets,
@@ -28,7 +29,6 @@ use super::{
         layer::{self, ThrottleState},
         limiter::Gate,
     },
-    tools::{self, ToolsState},
     transactions::Transactions,
 };
 

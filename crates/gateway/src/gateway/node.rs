@@ -25,7 +25,7 @@ pub(super) struct NodeAtWork {
 impl NodeAtWork {
     pub(super) fn begin(RunningNode { member, listener }: RunningNode, live: Arc<Live>, shared: Arc<SharedServers>) -> Self {
         let stop = CancellationToken::new();
-        let mcp = Arc::new(move || live.app().mcp_state());
+        let mcp = Arc::new(move || live.app().local_mcp());
         let room = ListenerState { member: Arc::clone(&member), mcp, shared };
         let listening = cluster::listen(listener, room, stop.clone().cancelled_owned());
         Self { member, stop, task: tokio::spawn(listening) }

@@ -25,7 +25,7 @@ use crate::edge::{
     connections::Connection,
     extensions::{AddressPermit, Peer, RequestId},
     held_body::until_sent,
-    mcp::McpState,
+    mcp::endpoint::McpState,
     proxy::{self, ProxyRoutes},
 };
 
@@ -62,8 +62,8 @@ pub async fn any(
     }
     let scopes = room.resources.catalogue().effective(&principal.scopes);
     let view = match target {
-        Target::Proxy { pattern } if scopes.allows(&Operation::Everything) => {
-            let permit = match room.mcp.shares.request(&principal.user) {
+        Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
+            let permit = match room.mcp.local.shares.request(&principal.user) {
                 Ok(permit) => permit,
                 Err(response) => return *response,
             };

@@ -5,21 +5,29 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    response::{IntoResponse, Response},
+    response::Response,
     routing,
 };
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
 use portunus_core::{
     ids::{ClientId, GrantId},
+    oauth::metadata::Challenge,
     principal::{Principal, User},
     resource::Resources,
     scope::{self, ScopeSet},
 };
-use portunus_mcp::hub::{ServerTool, View};
+use portunus_mcp::hub::View;
 
-use super::{browser::PageContext, mcp::McpState, oauth_answers, protect::bearer::Bearer};
-use crate::cluster::{ForwardedKind, ForwardedRequest};
+use super::endpoint::McpState;
+use crate::{
+    cluster::{ForwardedKind, ForwardedRequest},
+    edge::{
+        browser::PageContext,
+        oauth_answers,
+        protect::bearer::{Bearer, Refused},
+    },
+};
 
 #[derive(Clone)]
 pub struct ToolsState {
@@ -44,7 +52,7 @@ async fn get(State(room): State<ToolsState>, request: Request) -> Response {
         match room.page_context.login(request.headers()).await {
             Ok(Some((_, user))) => Arc::new(principal_of(&user, &room.resources)),
             Ok(None) => {
-                let refused = super::protect::bearer::Refused::Challenge(portunus_core::oauth::metadata::Challenge::NoToken);
+                let refused = Refused::Challenge(Challenge::NoToken);
                 return room.bearer.refusal(&refused, &resource, &room.resources.address_of(&resource));
             }
             Err(error) => return oauth_answers::store_down(&error),
@@ -53,12 +61,6 @@ async fn get(State(room): State<ToolsState>, request: Request) -> Response {
     let scopes = room.resources.catalogue().effective(&principal.scopes);
     let (headers, body) = (HeaderMap::new(), Bytes::new());
     room.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, scopes, view: View::All, headers, body }).await
-}
-
-/// The list, as the hub of the user's home has it.
-pub(super) fn answer(tools: &[ServerTool]) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (StatusCode::OK, headers, list(tools)).into_response()
 }
 
 /// The person at their own browser may use what policy allows them, as a client with the scope `mcp` may.
@@ -75,18 +77,4 @@ fn principal_of(user: &User, resources: &Resources) -> Principal {
         email: user.verified_email().map(str::to_owned),
         name: user.name.clone(),
     }
-}
-
-/// `{"tools":[{"server":…, …the tool as its server wrote it}]}`: tool objects are spliced in raw.
-fn list(tools: &[ServerTool]) -> Vec<u8> {
-    let mut json = br#"{"tools":["#.to_vec();
-    for (n, tool) in tools.iter().enumerate() {
-        if n > 0 {
-            json.push(b',');
-        }
-        json.extend_from_slice(format!(r#"{{"server":"{}","#, tool.server).as_bytes());
-        json.extend_from_slice(tool.tool.trim_ascii_start().strip_prefix(b"{").unwrap_or(b"}"));
-    }
-    json.extend_from_slice(b"]}");
-    json
 }

@@ -1,0 +1,84 @@
+//! Where a request runs: on this node, or on the one that owns its user's sessions. Which one that is, [`super::membership`] finds out;
+//! [`super::relay`] sends it there.
+
+use std::{future::Future, sync::Arc};
+
+use axum::response::Response;
+use tokio::time::Instant;
+
+use super::{
+    forwarded::ForwardedRequest,
+    membership::{Member, Place},
+    relay::{Relay, Undelivered},
+    retry::{PATIENCE, PAUSE, lost, unavailable},
+};
+
+/// The way of a forwarded request to where the user is at home.
+#[derive(Clone)]
+pub enum Cluster {
+    /// There is no other node.
+    Alone,
+    Among(Arc<Others>),
+}
+
+/// This node among the others.
+pub struct Others {
+    member: Arc<Member>,
+    relay: Relay,
+}
+
+impl Cluster {
+    pub fn among(member: Arc<Member>, http: reqwest::Client) -> Self {
+        let relay = Relay::new(Arc::clone(&member), http);
+        Self::Among(Arc::new(Others { member, relay }))
+    }
+
+    /// Can the others tell that this node is alive? `None` if there are none.
+    pub fn is_alive(&self) -> Option<bool> {
+        match self {
+            Self::Alone => None,
+            Self::Among(others) => Some(others.member.is_alive()),
+        }
+    }
+
+    /// Has the forwarded request run at the user's home: by `here`, if that is this node.
+    pub async fn run<F: Future<Output = Response>>(
+        &self,
+        forwarded: ForwardedRequest,
+        here: impl Fn(ForwardedRequest) -> F,
+    ) -> Response {
+        match self {
+            Self::Alone => here(forwarded).await,
+            Self::Among(others) => others.run(forwarded, here).await,
+        }
+    }
+}
+
+impl Others {
+    async fn run<F: Future<Output = Response>>(
+        &self,
+        forwarded: ForwardedRequest,
+        here: impl Fn(ForwardedRequest) -> F,
+    ) -> Response {
+        let user = &forwarded.principal.user;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let node = match self.member.place(user).await {
+                Ok(Place::Here) => return here(forwarded).await,
+                Ok(Place::At(node)) => node,
+                Err(error) => return unavailable(&forwarded, &error),
+            };
+            match self.relay.send(&node, &forwarded).await {
+                Ok(response) => return response,
+                Err(Undelivered::NotHome | Undelivered::Unreached) => tokio::time::sleep(PAUSE).await,
+                // It may have been done.
+                Err(Undelivered::Broken) => return lost(&forwarded),
+            }
+            self.member.ask_again(user);
+            if Instant::now() > until {
+                tracing::warn!(%user, node = %node.id, url = node.url, "the node that serves this user does not answer");
+                return lost(&forwarded);
+            }
+        }
+    }
+}

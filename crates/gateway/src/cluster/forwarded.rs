@@ -1,0 +1,28 @@
+//! A request as one node forwards it to another, or runs it itself.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use portunus_core::{oauth::scopes::Reach, principal::Principal};
+use portunus_mcp::hub::View;
+
+/// What is asked of the MCP half, its token already checked.
+#[derive(Clone, Debug)]
+pub struct ForwardedRequest {
+    pub what: ForwardedKind,
+    pub principal: Arc<Principal>,
+    /// What the principal's scopes cover.
+    pub reach: Reach,
+    pub view: View,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardedKind {
+    /// A request on an MCP endpoint.
+    Mcp(Method),
+    /// The list of tools, as `GET /tools` gives it.
+    Tools,
+}
