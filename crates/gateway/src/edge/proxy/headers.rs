@@ -10,7 +10,7 @@ use portunus_core::{
     resource::PublicUrl,
 };
 
-use super::Caller;
+use super::caller::Caller;
 use crate::edge::percent;
 
 /// What a forwarded request says about itself.

@@ -1,4 +1,4 @@
-//! The proxy in front of a real backend on loopback. Tables of paths are in [`super::path`].
+//! The proxy in front of a real backend on loopback. Tables of paths are in `edge::proxy::path`.
 
 use std::{convert::Infallible, net::Ipv4Addr};
 
@@ -8,10 +8,11 @@ use futures::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
 use portunus_core::{
     ids::{ClientId, GrantId, UserId},
+    principal::Principal,
     resource::Resource,
     scope::ScopeSet,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     sync::mpsc::{self, UnboundedSender},
