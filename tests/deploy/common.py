@@ -52,7 +52,7 @@ def source_seconds(path, constant):
 
 def longest_stop(delay):
     """From SIGTERM to the end of the process, at worst."""
-    return seconds(delay) + source_seconds("edge/server.rs", "DRAIN") + source_seconds("gateway/mod.rs", "CHILDREN_DEADLINE")
+    return seconds(delay) + source_seconds("edge/server.rs", "DRAIN") + source_seconds("gateway/lifecycle.rs", "CHILDREN_DEADLINE")
 
 
 def check(environment, files):

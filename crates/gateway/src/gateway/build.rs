@@ -7,7 +7,6 @@ use portunus_identity::provider::Provider;
 use portunus_mcp::{hub, spec::Transport};
 use url::Url;
 
-use super::server_names;
 use crate::{
     config::{Config, Names, StoreConfig},
     edge::{
@@ -119,4 +118,9 @@ pub(super) const fn names(config: &Config) -> hub::Names {
 /// Of each server, what becomes of tools that change.
 pub(super) fn pinning(config: &Config) -> Vec<(ServerName, Pinning)> {
     config.servers.iter().map(|server| (server.name.clone(), config.pinning.of(&server.name))).collect()
+}
+
+/// The servers' names, in the order of the configuration.
+fn server_names(config: &Config) -> Vec<ServerName> {
+    config.servers.iter().map(|server| server.name.clone()).collect()
 }

@@ -14,7 +14,11 @@ use portunus_core::{
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{ConnectedProvider, Machinery, build, removed_clients};
+use super::{
+    build::{self, ConnectedProvider},
+    machinery::Machinery,
+    removed_clients,
+};
 use crate::{
     config::Config,
     edge::{

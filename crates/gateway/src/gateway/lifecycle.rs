@@ -1,0 +1,253 @@
+//! A gateway from start to stop. What it is built of is made in [`super::build`], and anew for each configuration in [`super::reload`].
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use portunus_core::{
+    Clock, Entropy,
+    clock::SystemClock,
+    ids::NodeId,
+    node::Node,
+    store::{Stores, Upkeep},
+};
+use portunus_mcp::{
+    child::Launcher,
+    hub::{self, Hub, HubSettings},
+    shared::SharedServers,
+    upstream::{self, Upstreams},
+};
+use portunus_store::seal::Sealer;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+use super::{
+    build::{self, ConnectedProvider},
+    machinery::Machinery,
+    node::{NodeAtWork, RunningNode},
+    records::{self, open_store},
+    reload::{self, NewConfiguration},
+    removed_clients,
+};
+use crate::{
+    cli::signals::{StopSignal, linger},
+    cluster::{Cluster, Home, Member, MemberParts, Neighbours},
+    config::Config,
+    edge::{
+        app_state::{Counts, Ground},
+        connections::{Connections, Rules},
+        health::Stopping,
+        protect::cache::TokenCache,
+        server,
+    },
+    invalidations::Invalidations,
+    net::{
+        self, NetSettings,
+        guarded::{GuardedFetcher, Internet, Outside},
+    },
+    os::{OsEntropy, descriptors},
+    pins::PinBook,
+    records::{StoredSessions, StoredTasks},
+};
+
+/// How often expired records are deleted.
+const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long after their expiry: more than the clocks of gateways are ever apart.
+const PURGE_LATE: Duration = Duration::from_secs(60 * 60);
+/// How long child processes may take to end.
+const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A gateway that is ready to run.
+pub struct Gateway {
+    ground: Ground,
+    machinery: Machinery,
+    config: Config,
+    providers: Vec<ConnectedProvider>,
+    node: Option<RunningNode>,
+    elsewhere: watch::Sender<u64>,
+}
+
+/// What a gateway is told while it runs.
+pub struct Orders {
+    pub stop: mpsc::Receiver<StopSignal>,
+    /// Configurations to go on with.
+    pub configurations: mpsc::Receiver<NewConfiguration>,
+}
+
+impl Gateway {
+    /// Opens the store, meets the providers and servers (none of them is contacted yet), and makes ready what stays while configurations
+    /// come and go.
+    pub async fn build(config: &Config, providers: Vec<ConnectedProvider>, demo: bool) -> anyhow::Result<Self> {
+        Self::build_with(config, providers, demo, Arc::new(SystemClock), Arc::new(OsEntropy)).await
+    }
+
+    /// The same with a clock and a source of chance of the caller's: for tests.
+    pub async fn build_with(
+        config: &Config,
+        providers: Vec<ConnectedProvider>,
+        demo: bool,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> anyhow::Result<Self> {
+        let sealer = Sealer::new(&config.auth_secrets, Arc::clone(&entropy)).context("AUTH_SECRET is missing")?;
+        let stores = open_store(&config.store, &sealer).await?;
+        let clients = Arc::new(hub::Clients::default());
+        let records = Arc::new(StoredSessions {
+            store: Arc::clone(&stores.sessions),
+            clock: Arc::clone(&clock),
+            keep_for: HubSettings::default().session_idle,
+        });
+        let options = upstream::Options {
+            records: Some(Arc::clone(&records) as _),
+            on_request: Arc::clone(&clients) as _,
+            max_children_per_user: config.children_per_user,
+            ..upstream::Options::default()
+        };
+        let upstream_client = net::upstream_client(NetSettings::upstream())?;
+        let upstreams = Arc::new(Upstreams::new(config.servers.clone(), upstream_client, options));
+        let pins = Arc::new(PinBook::new(build::pinning(config), Arc::clone(&stores.pins), Arc::clone(&clock)));
+        let task_records = Arc::new(StoredTasks { store: Arc::clone(&stores.tasks), clock: Arc::clone(&clock) });
+        let settings = HubSettings {
+            names: build::names(config),
+            max_in_flight_per_user: config.calls_per_user,
+            pins: Arc::clone(&pins) as _,
+            records,
+            task_records,
+            ..HubSettings::default()
+        };
+        let seal = Arc::new(records::RequestStates(sealer.clone()));
+        let shared = Arc::new(SharedServers::new(Arc::clone(&upstreams)));
+        let hub = Hub::new(settings, config.servers.clone(), Arc::clone(&shared) as _, Arc::clone(&entropy), seal);
+        clients.meet(&hub);
+        let machinery =
+            Machinery { upstreams, shared, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
+        let ground = Ground {
+            fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
+            stores,
+            clock,
+            entropy,
+            hub,
+            counts: Counts::default(),
+            connections: Connections::new(Rules::new(&config.limits, &config.trusted_proxies, descriptors())),
+            tokens: TokenCache::new(),
+            admission: watch::Sender::default(),
+            cluster: Cluster::Alone,
+            stopping: Stopping::default(),
+            demo,
+        };
+        Ok(Self { ground, machinery, config: config.clone(), providers, node: None, elsewhere: watch::Sender::new(0) })
+    }
+
+    /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is not simply the listener's address.
+    pub async fn join(mut self, listener: TcpListener, url: Option<String>) -> anyhow::Result<Self> {
+        let address = listener.local_addr()?;
+        let (clock, entropy) = (Arc::clone(&self.ground.clock), Arc::clone(&self.ground.entropy));
+        let me = Node { id: NodeId::generate(&*entropy), url: url.unwrap_or_else(|| format!("http://{address}")) };
+        let parts = MemberParts {
+            me,
+            nodes: Arc::clone(&self.ground.stores.nodes),
+            ownership: Arc::new(Home { hub: Arc::clone(&self.ground.hub), shared: Arc::clone(&self.machinery.shared) }),
+            sealer: self.machinery.sealer.clone(),
+            clock,
+            entropy,
+        };
+        let member = Member::join(parts).await.context("this node cannot join the others")?;
+        let http = net::client(NetSettings::node())?;
+        self.machinery.shared.join(Arc::new(Neighbours::new(Arc::clone(&member), http.clone())));
+        self.ground.cluster = Cluster::among(Arc::clone(&member), http);
+        self.node = Some(RunningNode { member, listener });
+        Ok(self)
+    }
+
+    /// The same gateway in another world: what clients' URLs lead to is made up. For tests; no setting leads here.
+    pub fn with_outside(mut self, outside: Arc<dyn Outside>) -> anyhow::Result<Self> {
+        self.ground.fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&self.ground.clock))?);
+        Ok(self)
+    }
+
+    /// The same gateway with another trust in what it looked up. For tests, which would see no difference to the true one in time; no setting
+    /// leads here.
+    #[must_use]
+    pub fn that_trusts_for(mut self, look_ups: Duration) -> Self {
+        self.ground.tokens = TokenCache::that_trusts_for(look_ups);
+        self
+    }
+
+    /// Has children started by `launcher`, each below a supervisor.
+    #[must_use]
+    pub fn supervised_by(self, launcher: Launcher) -> Self {
+        self.machinery.upstreams.supervise(launcher);
+        self
+    }
+
+    /// Changes when another gateway on the store goes on with a new configuration, or may have done so: whoever reads this one's files had
+    /// better read them again.
+    pub fn new_elsewhere(&self) -> watch::Receiver<u64> {
+        self.elsewhere.subscribe()
+    }
+
+    /// What the gateway keeps its records in: tests look at it.
+    pub fn stores(&self) -> &Stores {
+        &self.ground.stores
+    }
+
+    /// Serves until a signal says to stop; then ends streams, requests and child processes, in this order. `extra` are routes of the demo.
+    pub async fn run(self, listener: TcpListener, extra: Router, orders: Orders) -> anyhow::Result<()> {
+        let Self { ground, machinery, config, providers, node, elsewhere } = self;
+        let Orders { stop: mut signals, configurations } = orders;
+        let (hub, upstreams, shared) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams), Arc::clone(&machinery.shared));
+        let me = node.as_ref().map(|node| node.member.id().clone());
+        let invalidations = Invalidations::begin(
+            Arc::clone(&ground.stores.invalidations),
+            Arc::clone(ground.tokens.invalidation_log()),
+            me.clone(),
+            elsewhere,
+        );
+        let live = Arc::new(reload::Live::open(ground.clone(), machinery, &config, providers, extra));
+        removed_clients::end_their_grants(live.current(), &[]).await;
+        let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live), shared));
+        let following = tokio::spawn(Arc::clone(&live).follow(me, config, configurations));
+        let purge = tokio::spawn(purge(Arc::clone(&live)));
+        let mut until = Instant::now();
+        let stopping = async {
+            let first = signals.recv().await;
+            ground.stopping.begin();
+            if let Some(node) = &node {
+                node.member.begin_leaving();
+            }
+            linger(first, live.app().stop_delay, &mut signals).await;
+            until = Instant::now() + server::DRAIN;
+        };
+        let ending = async { hub.shutdown().await };
+        let served =
+            server::run(listener, live.secure.clone(), ground.connections.clone(), live.front.endpoints(), stopping, ending)
+                .await;
+        following.abort();
+        purge.abort();
+        drop(invalidations);
+        if let Some(node) = node {
+            node.end(until).await;
+        }
+        upstreams.shutdown(CHILDREN_DEADLINE).await;
+        tracing::info!("stopped");
+        served.context("the server failed")
+    }
+}
+
+/// Deletes expired records every now and then, well after they expired: to another gateway on the store, whose clock is behind this one's,
+/// they may be alive, and an assertion that was used once must be remembered until nobody takes it any more (F7).
+async fn purge(live: Arc<reload::Live>) {
+    let mut tick = tokio::time::interval(PURGE_EVERY);
+    loop {
+        tick.tick().await;
+        let app = live.app();
+        let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&app.ground.stores.upkeep, app.ground.clock.now());
+        match upkeep.purge(now - PURGE_LATE, now - app.lifetimes.unused_client).await {
+            Ok(deleted) => tracing::debug!(deleted, "expired records deleted"),
+            Err(error) => tracing::warn!(%error, "expired records could not be deleted"),
+        }
+    }
+}
