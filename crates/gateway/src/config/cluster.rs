@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 use super::{
-    StoreConfig,
     mistake::Report,
     raw::{Raw, Written},
+    store::StoreConfig,
 };
 
 /// Both have defaults that are found out at start, from the way to the store.

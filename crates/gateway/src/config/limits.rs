@@ -3,11 +3,16 @@
 use std::{fmt, num::NonZeroU32, time::Duration};
 
 use super::{
-    DEFAULT_CALLS_PER_USER, DEFAULT_CHILDREN_PER_USER,
     mistake::Report,
     quantity::{RATE, SIZE, parse_rate, parse_size, show_duration},
     raw::{Raw, Written},
 };
+
+/// The default of `limits.calls_per_user` (threat 47).
+pub const DEFAULT_CALLS_PER_USER: usize = 64;
+
+/// The default of `limits.children_per_user` (threat 47).
+pub const DEFAULT_CHILDREN_PER_USER: usize = 64;
 
 // The figures stand in docs/limits.md as well, and a test compares them.
 const CONNECTIONS_PER_ADDRESS: usize = 1024;

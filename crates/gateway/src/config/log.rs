@@ -3,12 +3,43 @@
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{
-    LogFormat, LogSettings, Names,
     mistake::Report,
     raw::{Raw, Written},
     shape::quoted,
     tables,
 };
+
+/// How tools and prompts are named on `/mcp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Names {
+    /// `{server}_{name}`.
+    #[default]
+    Prefixed,
+    /// As the servers name them; collisions are errors in the list.
+    Plain,
+}
+
+/// How much is logged, and in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    pub level: LevelFilter,
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: LevelFilter::INFO, format: LogFormat::Json }
+    }
+}
+
+/// The form of a line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object each.
+    Json,
+    /// For people.
+    Text,
+}
 
 /// `DEBUG=mcp-gateway:*` is the old system's way to ask for more.
 pub(super) fn resolve(raw: &Raw<'_>, report: &mut Report) -> LogSettings {

@@ -1,12 +1,12 @@
 //! The settings of one identity provider. Which providers there are is decided in [`super::providers`]; what makes an issuer
 //! good is in [`super::issuer`].
 
-use portunus_core::{ids::ProviderName, resource::PublicUrl, secret::SecretText};
+use portunus_core::{admission::Allow, ids::ProviderName, resource::PublicUrl, secret::SecretText};
 use portunus_identity::settings::{Preset, ProviderSettings};
 use url::Url;
 
 use super::{
-    ProviderConfig, allow, issuer,
+    allow, issuer,
     log::not_one_of,
     mistake::Report,
     placeholder::is_placeholder,
@@ -16,6 +16,14 @@ use super::{
     suggest::nearest,
     tables,
 };
+
+/// A provider, what the sign-in page calls it if not by its preset's label, and whose accounts are admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderConfig {
+    pub settings: ProviderSettings,
+    pub label: Option<String>,
+    pub allow: Allow,
+}
 
 /// The provider, unless something is missing or wrong that it cannot be shown without.
 pub(super) fn resolve_one(

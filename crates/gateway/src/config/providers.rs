@@ -4,9 +4,8 @@
 use portunus_core::resource::PublicUrl;
 
 use super::{
-    ProviderConfig,
     mistake::{Report, Where},
-    provider::resolve_one,
+    provider::{ProviderConfig, resolve_one},
     provider_name::{Named, prefix, preset_of},
     raw::{Raw, Written, written},
     suggest::nearest,

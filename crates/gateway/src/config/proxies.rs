@@ -4,12 +4,29 @@ use portunus_core::request::HeaderPattern;
 use url::Url;
 
 use super::{
-    ProxyRoute,
     mistake::{Report, Where},
     raw::{Raw, Written, written},
     server::{OURSELVES, Server, without_credentials},
     tree::Item,
 };
+
+/// A guarded reverse proxy: requests below `pattern` go to `target`, the pattern stripped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyRoute {
+    /// Starts and ends with a slash.
+    pub pattern: String,
+    /// http or https. Has no trailing slash as it was written; `Url` shows one when there is no path.
+    pub target: Url,
+    /// Headers of clients that go on to the target beside those that always do (threat 61).
+    pub pass_headers: Vec<HeaderPattern>,
+}
+
+impl ProxyRoute {
+    /// A route that passes no more headers than every route does.
+    pub fn new(pattern: impl Into<String>, target: Url) -> Self {
+        Self { pattern: pattern.into(), target, pass_headers: Vec::new() }
+    }
+}
 
 /// First segments of paths that are the gateway's own; `/mcp/…` is checked against the servers.
 pub const OWN_PATHS: [&str; 13] = [

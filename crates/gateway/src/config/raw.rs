@@ -9,13 +9,14 @@ use std::{
 use portunus_core::{file_access::FileKind, secret::SecretText};
 
 use super::{
-    Files, Machine, Sources,
     access::{ReadFile, Writable},
     dialects,
     environment::{Environment, Variable},
     json,
+    machine::Machine,
     mistake::{Report, Where},
     shape::{self, Table},
+    sources::{Files, Sources},
     tables,
     tree::{Document, Item, Node},
     yaml,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use portunus_mcp::{
     child,
-    sandbox::{Confine, Landlock, RunAs, Sandbox},
+    sandbox::{Confine, RunAs, Sandbox},
 };
 
 use super::{
@@ -16,38 +16,6 @@ use super::{
 
 /// Keys of a server that has a `command`.
 pub(super) const KEYS: [&str; 3] = ["run_as", "confine", "confine_if_possible"];
-
-/// What the configuration asks of the machine that it is read on, so that tests need no particular one.
-pub trait Machine {
-    /// The user of `user[:group]`; or what is wrong with it.
-    fn user(&self, text: &str) -> Result<RunAs, String>;
-    /// May this process start children as other users?
-    fn may_change_user(&self) -> bool;
-    fn is_root(&self) -> bool;
-    fn landlock(&self) -> Landlock;
-}
-
-/// The machine that the program runs on.
-#[derive(Clone, Copy, Debug)]
-pub struct ThisMachine;
-
-impl Machine for ThisMachine {
-    fn user(&self, text: &str) -> Result<RunAs, String> {
-        child::user(text)
-    }
-
-    fn may_change_user(&self) -> bool {
-        child::may_change_user()
-    }
-
-    fn is_root(&self) -> bool {
-        child::is_root()
-    }
-
-    fn landlock(&self) -> Landlock {
-        child::landlock()
-    }
-}
 
 /// Of one entry with a `command`.
 pub(super) fn resolve(raw: &Raw<'_>, item: &Item<'_>, report: &mut Report) -> Sandbox {

@@ -6,12 +6,15 @@ use portunus_core::resource::PublicUrl;
 use url::{Host, Url};
 
 use super::{
-    Cidr, DEFAULT_BODY_LIMIT,
+    cidr::Cidr,
     mistake::Report,
     placeholder::is_placeholder,
     quantity,
     raw::{Raw, Written, written},
 };
+
+/// The default of `limits.body` (threat 47).
+pub const DEFAULT_BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 const DEFAULT_PORT: u16 = 3000;
 

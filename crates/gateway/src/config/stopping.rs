@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{
-    StoreConfig,
     mistake::Report,
     quantity::{DURATION, parse_duration, show_duration},
     raw::{Raw, Written},
+    store::StoreConfig,
 };
 
 /// With other gateways beside it: as long as a balancer that looks every second or two takes to notice.

@@ -1,14 +1,25 @@
 //! Section: where things are kept. What a URL of Redis may look like is read next to what dials it, in
 //! [`portunus_store::redis::RedisAddress`].
 
+use std::path::PathBuf;
+
 use portunus_store::redis::{AddressError, RedisAddress, RedisOptions};
 
 use super::{
-    StoreConfig,
     mistake::Report,
     raw::{Raw, Written, WrittenSecret},
     server::without_credentials,
 };
+
+/// Where things are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    Sqlite {
+        path: PathBuf,
+    },
+    /// Its address holds the password, which never prints.
+    Redis(RedisOptions),
+}
 
 const DEFAULT_PATH: &str = "./mcp.sqlite";
 const REDIS_URL: &str =

@@ -1,10 +1,10 @@
 //! What is probably not meant: variables that look like ours and are not, a gateway with nothing behind it.
 
 use super::{
-    Config,
     mistake::{Report, Where},
     provider_name::prefix,
     raw::{ALLOW_WRITABLE_FILES, Raw},
+    settings::Config,
     shape::{Field, Shape, Table},
     suggest::nearest,
     tables,

@@ -9,8 +9,9 @@ use std::{
 };
 
 use super::{
-    Files, Machine,
     access::{self, ReadFile},
+    machine::Machine,
+    sources::Files,
 };
 
 /// Files, and how each looked when it was read. Those that were looked for in vain are among them: they may come.
