@@ -1,6 +1,6 @@
 //! Client assertions, `private_key_jwt` (RFC 7521 section 4.2, RFC 7523 sections 2.2 and 3, its update rfc7523bis, OpenID Connect Core
 //! section 9): what a signed assertion must say, and that it is good for one use (threats 20, 21). The signature is checked in the
-//! gateway's `edge::assertions`; that an assertion is used once is the store's atomic step ([`crate::store::AssertionStore`]).
+//! gateway's `edge::oauth::support::assertions`; that an assertion is used once is the store's atomic step ([`crate::store::AssertionStore`]).
 
 use std::time::Duration;
 

@@ -17,14 +17,13 @@ use portunus_mcp::hub::Hub;
 use tokio::sync::watch;
 
 use super::{
-    assertions::Assertions,
-    clients::ClientDirectory,
     connections::Connections,
     csrf::EdgeKeys,
     health::Stopping,
     keyed_limit::KeyedLimit,
     layers::Admission,
     mcp::{endpoint::McpState, local::LocalMcp, shares::Shares},
+    oauth::support::{assertions::Assertions, client_directory::ClientDirectory},
     protect::cache::TokenCache,
     providers::Providers,
     proxy::ProxyRoutes,

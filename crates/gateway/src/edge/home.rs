@@ -13,9 +13,8 @@ use portunus_core::{
 
 use super::{
     browser::PageContext,
-    clients::ClientDirectory,
     extensions::RequestId,
-    oauth::disconnect,
+    oauth::{disconnect, support::client_directory::ClientDirectory},
     pages::{ConnectHelp, HomeGrant, HomePage, HomeServer, HomeUser, Label, UrlText, when},
 };
 

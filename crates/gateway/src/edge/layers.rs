@@ -36,7 +36,7 @@ use super::{
     for_browsers,
     health::{self, Stopping},
     keyed_limit::KeyedLimit,
-    oauth_answers,
+    oauth::support::answers,
     spanned_body::in_span,
     throttle::{
         layer,
@@ -301,7 +301,7 @@ async fn ask(room: &EdgeState, mut request: Request) -> Response {
     let block = AddressBlock::of(peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address));
     let Some(permit) = room.requests.acquire(&block, 1, room.requests_per_address) else {
         tracing::info!("as many requests of one address as may be are under way: limits.requests_per_address");
-        return oauth_answers::too_many(TooMany(Duration::from_secs(1)));
+        return answers::too_many(TooMany(Duration::from_secs(1)));
     };
     let permit = AddressPermit::new(permit);
     request.extensions_mut().insert(permit.clone());

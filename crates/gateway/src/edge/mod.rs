@@ -2,13 +2,10 @@
 //! server, [`protect`] the door that everything behind a token lies behind, [`mcp`] and [`proxy`] what is behind it, [`pages`]
 //! what people see.
 
-pub mod admission;
 pub mod app_state;
-pub mod assertions;
 pub mod body;
 pub mod body_drain;
 pub mod browser;
-pub mod clients;
 pub mod connections;
 pub mod cookies;
 pub mod csrf;
@@ -22,13 +19,9 @@ pub mod layers;
 pub mod limits;
 pub mod mcp;
 pub mod oauth;
-pub mod oauth_answers;
-pub mod oauth_clients;
-pub mod oauth_question;
 pub mod pages;
 pub(crate) mod percent;
 pub mod protect;
-pub mod provider_requests;
 pub mod providers;
 pub mod proxy;
 pub mod reloadable_service;
@@ -37,4 +30,3 @@ pub mod secure;
 pub mod server;
 pub mod spanned_body;
 pub mod throttle;
-pub mod transactions;

@@ -18,8 +18,11 @@ use super::{
     home::{self, HomeState},
     layers::EdgeState,
     mcp::tools::{self, ToolsState},
-    oauth::{authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout, token},
-    oauth_clients::ClientGate,
+    oauth::{
+        authorize, callback, consent, disconnect, introspect, manage, metadata, register, revoke, signin, signout,
+        support::{client_gate::ClientGate, transactions::Transactions},
+        token,
+    },
     pages::assets,
     protect::{
         bearer::Bearer,
@@ -29,7 +32,6 @@ use super::{
         layer::{self, ThrottleState},
         limiter::Gate,
     },
-    transactions::Transactions,
 };
 
 /// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.

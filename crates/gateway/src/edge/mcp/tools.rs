@@ -24,7 +24,7 @@ use crate::{
     cluster::{ForwardedKind, ForwardedRequest},
     edge::{
         browser::PageContext,
-        oauth_answers,
+        oauth::support::answers,
         protect::bearer::{Bearer, Refused},
     },
 };
@@ -55,7 +55,7 @@ async fn get(State(room): State<ToolsState>, request: Request) -> Response {
                 let refused = Refused::Challenge(Challenge::NoToken);
                 return room.bearer.refusal(&refused, &resource, &room.resources.address_of(&resource));
             }
-            Err(error) => return oauth_answers::store_down(&error),
+            Err(error) => return answers::store_down(&error),
         }
     };
     let scopes = room.resources.catalogue().effective(&principal.scopes);

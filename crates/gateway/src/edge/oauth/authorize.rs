@@ -27,14 +27,16 @@ use portunus_core::{
     store::{ConsentStore, GrantStore, StoreError},
 };
 
+use super::support::{
+    client_directory::{ClientDirectory, NoClient},
+    consent_page::Asking,
+    transactions::Transactions,
+};
 use crate::edge::{
     browser::{Browser, PageContext, PageError, see_other},
-    clients::{ClientDirectory, NoClient},
     extensions::{Peer, RequestId},
-    oauth_question::Asking,
     pages::{BackLink, Label, SignedInPage},
     providers::Providers,
-    transactions::Transactions,
 };
 
 #[derive(Clone)]

@@ -24,13 +24,15 @@ use portunus_core::{
 };
 use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets, SignedIn};
 
-use crate::edge::{
+use super::support::{
     admission,
+    provider_requests::{self, StateCookie},
+    transactions::{ProviderAnswer, Transactions},
+};
+use crate::edge::{
     browser::{LOGIN, PageContext, PageError, see_other},
     extensions::RequestId,
-    provider_requests::{self, StateCookie},
     providers::{ProviderEntry, Providers},
-    transactions::{ProviderAnswer, Transactions},
 };
 
 /// Where answers of providers come to, or at this path with the provider's name behind it.

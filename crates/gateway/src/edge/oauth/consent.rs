@@ -22,12 +22,11 @@ use portunus_core::{
     store::StoreError,
 };
 
+use super::support::{client_directory::ClientDirectory, transactions::Transactions};
 use crate::edge::{
     browser::{PageContext, PageError, see_other},
-    clients::ClientDirectory,
     extensions::RequestId,
     limits,
-    transactions::Transactions,
 };
 
 #[derive(Clone)]

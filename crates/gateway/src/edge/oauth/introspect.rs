@@ -21,13 +21,11 @@ use portunus_core::{
     store::{GrantStore, LoginStore},
 };
 
-use crate::edge::{
-    extensions::Peer,
-    limits,
-    oauth_answers::{self, Failure},
-    oauth_clients::ClientGate,
-    providers::Providers,
+use super::support::{
+    answers::{self, Failure},
+    client_gate::ClientGate,
 };
+use crate::edge::{extensions::Peer, limits, providers::Providers};
 
 #[derive(Clone)]
 pub struct IntrospectState {
@@ -50,8 +48,8 @@ async fn post(
     body: Bytes,
 ) -> Response {
     match look(&room, peer, &headers, &body).await {
-        Ok(introspection) => oauth_answers::no_store(StatusCode::OK, &introspection),
-        Err(failure) => oauth_answers::failure(&failure, "introspect", &headers),
+        Ok(introspection) => answers::no_store(StatusCode::OK, &introspection),
+        Err(failure) => answers::failure(&failure, "introspect", &headers),
     }
 }
 

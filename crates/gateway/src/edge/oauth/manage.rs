@@ -26,11 +26,8 @@ use portunus_core::{
     store::{ClientStore, GrantsOf},
 };
 
-use crate::edge::{
-    limits,
-    oauth_answers::{self, Failure},
-    protect::cache::TokenCache,
-};
+use super::support::answers::{self, Failure};
+use crate::edge::{limits, protect::cache::TokenCache};
 
 /// As the log calls it.
 const ENDPOINT: &str = "register/{client_id}";
@@ -58,7 +55,7 @@ async fn get(State(room): State<ManageState>, Path(id): Path<String>, headers: H
 
 async fn put(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     if !limits::is_json(&headers) {
-        return oauth_answers::not_json();
+        return answers::not_json();
     }
     answer(&room, &headers, update(&room, &id, &headers, &body).await)
 }
@@ -67,14 +64,14 @@ async fn put(State(room): State<ManageState>, Path(id): Path<String>, headers: H
 async fn delete(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     match end(&room, &id, &headers).await {
         Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
-        Err(failure) => oauth_answers::failure(&failure, ENDPOINT, &headers),
+        Err(failure) => answers::failure(&failure, ENDPOINT, &headers),
     }
 }
 
 fn answer(room: &ManageState, headers: &HeaderMap, outcome: Result<Registration, Failure>) -> Response {
     match outcome {
-        Ok(registration) => oauth_answers::no_store(StatusCode::OK, &registration.response(&room.public_url)),
-        Err(failure) => oauth_answers::failure(&failure, ENDPOINT, headers),
+        Ok(registration) => answers::no_store(StatusCode::OK, &registration.response(&room.public_url)),
+        Err(failure) => answers::failure(&failure, ENDPOINT, headers),
     }
 }
 

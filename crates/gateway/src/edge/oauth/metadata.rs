@@ -17,7 +17,7 @@ use portunus_core::{
 use serde::Serialize;
 use serde_json::json;
 
-use crate::edge::clients::ClientDirectory;
+use super::support::client_directory::ClientDirectory;
 
 #[derive(Clone)]
 pub struct MetadataState {

@@ -24,7 +24,8 @@ use portunus_core::{
     store::{ClientStore, StoreError},
 };
 
-use crate::edge::{extensions::Peer, limits, oauth_answers};
+use super::support::answers;
+use crate::edge::{extensions::Peer, limits};
 
 #[derive(Clone)]
 pub struct RegisterState {
@@ -51,22 +52,22 @@ async fn post(
     body: Bytes,
 ) -> Response {
     if !limits::is_json(&headers) {
-        return oauth_answers::not_json();
+        return answers::not_json();
     }
     let registration = match registration(&room, peer, &body) {
         Ok(registration) => registration,
         Err(problem) => {
             tracing::info!(%problem, "registration refused");
-            return oauth_answers::error(&problem, false);
+            return answers::error(&problem, false);
         }
     };
     match keep(&room, &registration).await {
         Ok(()) => {
             let client = &registration.client;
             tracing::info!(client_id = %client.id, client_name = client.name, redirect_uris = ?client.redirect_uris, "client registered");
-            oauth_answers::no_store(StatusCode::CREATED, &registration.response(&room.public_url))
+            answers::no_store(StatusCode::CREATED, &registration.response(&room.public_url))
         }
-        Err(error) => oauth_answers::store_down(&error),
+        Err(error) => answers::store_down(&error),
     }
 }
 

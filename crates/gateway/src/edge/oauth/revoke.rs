@@ -21,13 +21,11 @@ use portunus_core::{
     store::{GrantStore, StoreError},
 };
 
-use crate::edge::{
-    extensions::Peer,
-    limits,
-    oauth_answers::{self, Failure},
-    oauth_clients::ClientGate,
-    protect::cache::TokenCache,
+use super::support::{
+    answers::{self, Failure},
+    client_gate::ClientGate,
 };
+use crate::edge::{extensions::Peer, limits, protect::cache::TokenCache};
 
 #[derive(Clone)]
 pub struct RevokeState {
@@ -50,7 +48,7 @@ async fn post(
 ) -> Response {
     match end(&room, peer, &headers, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
-        Err(failure) => oauth_answers::failure(&failure, "revoke", &headers),
+        Err(failure) => answers::failure(&failure, "revoke", &headers),
     }
 }
 

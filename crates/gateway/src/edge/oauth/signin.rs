@@ -20,14 +20,16 @@ use portunus_core::{
 };
 use portunus_identity::provider::Outbound;
 
-use crate::edge::{
+use super::support::{
     admission::{ACCOUNT, ANOTHER},
+    provider_requests::{self, StateCookie},
+    transactions::Transactions,
+};
+use crate::edge::{
     browser::{Browser, PageContext, PageError, see_other},
     extensions::{Peer, RequestId},
     pages::{Label, ProviderChoice, SignInPage},
-    provider_requests::{self, StateCookie},
     providers::{ProviderEntry, Providers},
-    transactions::Transactions,
 };
 
 #[derive(Clone)]

@@ -26,14 +26,11 @@ use portunus_core::{
     store::{ClientStore, GrantStore, LoginStore, Redeemed, StoreError},
 };
 
-use crate::edge::{
-    extensions::Peer,
-    limits,
-    oauth_answers::{self, Failure},
-    oauth_clients::ClientGate,
-    protect::cache::TokenCache,
-    providers::Providers,
+use super::support::{
+    answers::{self, Failure},
+    client_gate::ClientGate,
 };
+use crate::edge::{extensions::Peer, limits, protect::cache::TokenCache, providers::Providers};
 
 #[derive(Clone)]
 pub struct TokenState {
@@ -70,8 +67,8 @@ async fn post(
     body: Bytes,
 ) -> Response {
     match answer(&room, peer, &headers, &body).await {
-        Ok(answer) => oauth_answers::no_store(StatusCode::OK, &answer),
-        Err(failure) => oauth_answers::failure(&failure, "token", &headers),
+        Ok(answer) => answers::no_store(StatusCode::OK, &answer),
+        Err(failure) => answers::failure(&failure, "token", &headers),
     }
 }
 

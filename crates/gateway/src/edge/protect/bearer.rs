@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use super::cache::{Entry, TokenCache};
 use crate::edge::{
     extensions::FailedAuthentication,
-    oauth_answers,
+    oauth::support::answers,
     providers::{self, Providers},
 };
 
@@ -133,7 +133,7 @@ impl Bearer {
     /// The answer for a request to `address` that was not let through.
     pub fn refusal(&self, refused: &Refused, resource: &Resource, address: &ResourceAddress) -> Response {
         let challenge = match refused {
-            Refused::Store(error) => return oauth_answers::store_down(error),
+            Refused::Store(error) => return answers::store_down(error),
             Refused::Challenge(challenge) => *challenge,
             Refused::OfAnother => Challenge::InvalidToken,
         };

@@ -12,7 +12,7 @@ use super::limiter::{Gate, Throttle, TooMany};
 use crate::edge::{
     browser::{PageContext, PageError},
     extensions::{FailedAuthentication, Peer, RequestId},
-    oauth_answers,
+    oauth::support::answers,
 };
 
 /// What [`by_address`] needs.
@@ -31,7 +31,7 @@ pub async fn by_address(State(room): State<ThrottleState>, request: Request, nex
     tracing::info!(%peer, gate = ?room.gate, "too many requests from one address");
     match (&room.page_context, request.extensions().get::<RequestId>()) {
         (Some(page_context), Some(id)) => page(too_many, page_context, id),
-        _ => oauth_answers::too_many(too_many),
+        _ => answers::too_many(too_many),
     }
 }
 
@@ -43,7 +43,7 @@ pub fn failures(throttle: &Throttle, peer: Option<Peer>, response: Response) -> 
             Ok(()) => response,
             Err(too_many) => {
                 tracing::info!(%peer, "too many failed authentications from one address");
-                oauth_answers::too_many(too_many)
+                answers::too_many(too_many)
             }
         },
         _ => response,

@@ -1,5 +1,5 @@
 //! Clients that prove themselves with a key: an assertion is good for one use, and only a sound one for any (threats 20, 21). The
-//! signatures alone are tested with more tampering beside `edge::assertions`.
+//! signatures alone are tested with more bends beside `edge::oauth::support::assertions`.
 
 use std::{sync::Arc, time::Duration};
 

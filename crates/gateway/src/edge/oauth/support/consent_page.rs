@@ -14,7 +14,7 @@ use portunus_core::{
 };
 use url::Url;
 
-use super::{
+use crate::edge::{
     browser::{Browser, PageContext},
     pages::{ConsentPage, ContinuePage, Destination, Label, Origin, ScopeLine, UrlText, when},
     providers::Providers,

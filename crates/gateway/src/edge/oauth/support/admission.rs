@@ -1,5 +1,5 @@
 //! What a sign-in comes to whose account is not admitted (threat 53). The rules are `portunus_core::admission`; the sign-in itself is
-//! [`super::oauth::callback`]'s.
+//! `edge::oauth::callback`'s.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -11,7 +11,7 @@ use portunus_core::{
     signin::{Purpose, Transaction},
 };
 
-use super::{
+use crate::edge::{
     browser::{PageContext, PageError},
     extensions::RequestId,
     pages::{self, BackLink, Label, NotAdmittedPage},

@@ -24,7 +24,7 @@ use portunus_core::{
 use serde_json::Value;
 
 use self::keys::KeySet;
-use super::oauth_answers::Failure;
+use super::answers::Failure;
 use crate::net::{
     askers::Asker,
     guarded::{Content, FetchError, GuardedFetcher},

@@ -23,7 +23,7 @@ use portunus_core::{
 };
 use thiserror::Error;
 
-use super::oauth_answers::Failure;
+use super::answers::Failure;
 use crate::net::{
     askers::Asker,
     guarded::{Content, FetchError, GuardedFetcher},

@@ -13,7 +13,7 @@ use portunus_core::{
 };
 use portunus_identity::provider::{IdentityError, PROVIDER_ERROR};
 
-use super::{
+use crate::edge::{
     browser::{PageContext, PageError},
     cookies::CookieJar,
     extensions::RequestId,

@@ -14,7 +14,7 @@ use portunus_core::{
     store::{StoreError, TransactionStore},
 };
 
-use super::browser::Browser;
+use crate::edge::browser::Browser;
 
 #[derive(Clone)]
 pub struct Transactions {

@@ -12,7 +12,7 @@ use portunus_core::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{extensions::FailedAuthentication, throttle::limiter::TooMany};
+use crate::edge::{extensions::FailedAuthentication, throttle::limiter::TooMany};
 
 /// A JSON answer that no cache may keep (RFC 6749 section 5.1).
 pub fn no_store<T: Serialize>(status: StatusCode, body: &T) -> Response {

@@ -15,7 +15,8 @@ use portunus_core::{
     secret::SecretText,
 };
 
-use super::{assertions::Assertions, clients::ClientDirectory, limits, oauth_answers::Failure, throttle::limiter::Throttle};
+use super::{answers::Failure, assertions::Assertions, client_directory::ClientDirectory};
+use crate::edge::{limits, throttle::limiter::Throttle};
 
 /// Lets clients that prove themselves through.
 #[derive(Clone)]
