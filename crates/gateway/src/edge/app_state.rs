@@ -24,9 +24,9 @@ use super::{
     layers::Admission,
     mcp::{endpoint::McpState, local::LocalMcp, shares::Shares},
     oauth::support::{assertions::Assertions, client_directory::ClientDirectory},
-    protect::cache::TokenCache,
     providers::Providers,
     proxy::ProxyRoutes,
+    resource_server::cache::TokenCache,
     throttle::limiter::Throttle,
 };
 use crate::{cluster::Cluster, config::Limits, net::guarded::GuardedFetcher};

@@ -3,7 +3,7 @@
 //! none of them is idle. A flood takes descriptors of its own address alone. Connections of trusted proxies carry requests of many addresses and are not
 //! counted: their requests are, by the address that is forwarded.
 //!
-//! The server opens and closes them ([`super::server`]); the door says whose they are ([`super::protect::resource_server`]).
+//! The server opens and closes them ([`super::server`]); the resource server says whose they are ([`super::resource_server::endpoint`]).
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,6 @@
-//! The edge: everything that speaks HTTP to browsers and clients. [`router`] puts it together; [`oauth`] is the authorization
-//! server, [`protect`] the door that everything behind a token lies behind, [`mcp`] and [`proxy`] what is behind it, [`pages`]
-//! what people see.
+//! The edge: everything that speaks HTTP to browsers and clients. [`router`] puts it together; [`oauth`] is the authorization server,
+//! [`resource_server`] lets requests with an access token through, to [`mcp`] or [`proxy`]; [`pages`] are what people see, and [`throttle`]
+//! counts.
 
 pub mod app_state;
 pub mod body;
@@ -21,10 +21,10 @@ pub mod mcp;
 pub mod oauth;
 pub mod pages;
 pub(crate) mod percent;
-pub mod protect;
 pub mod providers;
 pub mod proxy;
 pub mod reloadable_service;
+pub mod resource_server;
 pub mod router;
 pub mod secure;
 pub mod server;

@@ -24,9 +24,9 @@ use super::{
         token,
     },
     pages::assets,
-    protect::{
+    resource_server::{
         bearer::Bearer,
-        resource_server::{self, ResourceServerState},
+        endpoint::{self, ResourceServerState},
     },
     throttle::{
         layer::{self, ThrottleState},
@@ -75,7 +75,7 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         .merge(metadata(app))
         .merge(forms.layer(middleware::from_fn(body::whole)))
         .merge(extra)
-        .fallback_service(resource_server::any.with_state(Arc::new(guarded(app, bearer))));
+        .fallback_service(endpoint::any.with_state(Arc::new(guarded(app, bearer))));
     EdgeState {
         public_url: app.resources.public_url().clone(),
         admission: app.admission.clone(),

@@ -40,7 +40,7 @@ use crate::{
         app_state::{Counts, Ground},
         connections::{Connections, Rules},
         health::Stopping,
-        protect::cache::TokenCache,
+        resource_server::cache::TokenCache,
         server,
     },
     invalidations::Invalidations,

@@ -1,6 +1,6 @@
 //! Invalidations of the gateways on one store, as this one hears them: what was revoked elsewhere reaches the cache of tokens at once. Messages may
 //! get lost, so revisions are compared several times a second as well: [`revision_log`] knows whether something was missed, and then everything that is
-//! remembered is forgotten. What is believed while nobody can tell is said in [`crate::edge::protect::invalidation_log`].
+//! remembered is forgotten. What is believed while nobody can tell is said in [`crate::edge::resource_server::invalidation_log`].
 //!
 //! A new configuration is told in the same way: a node that has taken one up posts that, and the others are woken to read their own files again
 //! (`gateway::reload`).
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use self::revision_log::{RevisionLog, Step};
-use crate::edge::protect::invalidation_log::InvalidationLog;
+use crate::edge::resource_server::invalidation_log::InvalidationLog;
 
 /// How often revisions are compared: twice within the time that one comparison vouches for.
 const COMPARE_EVERY: Duration = Duration::from_millis(400);

@@ -10,7 +10,7 @@ use portunus_core::{ids::GrantId, store::StoreError};
 use tokio::{sync::mpsc, time::advance};
 
 use super::*;
-use crate::edge::protect::cache::{
+use crate::edge::resource_server::cache::{
     TokenCache,
     tests::{knows, look_up},
 };

@@ -1,5 +1,5 @@
 //! MCP endpoints over HTTP: reads the body within its bounds, and hands the request over to the node that owns the person's sessions. What a
-//! node does with one of its own is [`super::local`]'s; which path leads here is `edge::protect`'s.
+//! node does with one of its own is [`super::local`]'s; which path leads here is `edge::resource_server`'s.
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use portunus_mcp::{
 use super::{shares::Shares, tool_list};
 use crate::{
     cluster::forwarded::{ForwardedKind, ForwardedRequest},
-    edge::protect::scope::{self, ScopeAllow},
+    edge::resource_server::scope::{self, ScopeAllow},
 };
 
 #[derive(Clone)]

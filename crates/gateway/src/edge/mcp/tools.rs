@@ -25,7 +25,7 @@ use crate::{
     edge::{
         browser::PageContext,
         oauth::support::answers,
-        protect::bearer::{Bearer, Refused},
+        resource_server::bearer::{Bearer, Refused},
     },
 };
 

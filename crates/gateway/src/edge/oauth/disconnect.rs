@@ -20,7 +20,7 @@ use crate::edge::{
     browser::{PageContext, PageError, see_other},
     extensions::RequestId,
     limits,
-    protect::cache::TokenCache,
+    resource_server::cache::TokenCache,
 };
 
 pub const PATH: &str = "/auth/disconnect";

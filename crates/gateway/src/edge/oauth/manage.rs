@@ -27,7 +27,7 @@ use portunus_core::{
 };
 
 use super::support::answers::{self, Failure};
-use crate::edge::{limits, protect::cache::TokenCache};
+use crate::edge::{limits, resource_server::cache::TokenCache};
 
 /// As the log calls it.
 const ENDPOINT: &str = "register/{client_id}";

@@ -25,7 +25,7 @@ use super::support::{
     answers::{self, Failure},
     client_gate::ClientGate,
 };
-use crate::edge::{extensions::Peer, limits, protect::cache::TokenCache};
+use crate::edge::{extensions::Peer, limits, resource_server::cache::TokenCache};
 
 #[derive(Clone)]
 pub struct RevokeState {

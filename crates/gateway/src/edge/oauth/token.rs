@@ -30,7 +30,7 @@ use super::support::{
     answers::{self, Failure},
     client_gate::ClientGate,
 };
-use crate::edge::{extensions::Peer, limits, protect::cache::TokenCache, providers::Providers};
+use crate::edge::{extensions::Peer, limits, providers::Providers, resource_server::cache::TokenCache};
 
 #[derive(Clone)]
 pub struct TokenState {

@@ -1,4 +1,4 @@
-//! The one door to everything that needs an access token: path -> resource -> token -> scope -> hub or proxy.
+//! The one way to everything that needs an access token: path -> resource -> token -> scope -> hub or proxy.
 
 use std::sync::Arc;
 

@@ -10,12 +10,11 @@ use futures::StreamExt as _;
 use http::header;
 use portunus_core::resource::Resource;
 
-use crate::edge::providers::Providers;
-
 use super::{
     bearer::{Bearer, Standing},
     cache::Entry,
 };
+use crate::edge::providers::Providers;
 
 /// How long a stream may go on after its token has expired, or was revoked though no invalidation came through.
 const EVERY: Duration = Duration::from_secs(15);
