@@ -3,9 +3,9 @@
 use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 use portunus::edge::pages::{
-    BackLink, ConnectHelp, ConsentPage, ContinuePage, DemoPeoplePage, DemoPerson, Destination, ErrorPage, Frame, HomeGrant,
-    HomePage, HomeServer, HomeUser, Label, NotAdmittedPage, NotToldPage, Origin, ProviderChoice, ScopeLine, SignInPage,
-    SignedInPage, SignedOutPage, assets, respond,
+    BackLink, ConnectHelp, ConsentPage, ContinuePage, DemoPeoplePage, DemoPerson, Destination, ErrorPage, Frame, FrontPage,
+    FrontPageGrant, FrontPageServer, FrontPageUser, Label, NotAdmittedPage, NotToldPage, Origin, ProviderChoice, ScopeLine,
+    SignInPage, SignedInPage, SignedOutPage, assets, respond,
 };
 use tokio::net::TcpListener;
 
@@ -15,8 +15,8 @@ const MCP: &str = "http://localhost:3000/mcp";
 async fn main() -> std::io::Result<()> {
     let port: u16 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(4400);
     let app = Router::new()
-        .route("/", get(async || home(true)))
-        .route("/welcome", get(async || home(false)))
+        .route("/", get(async || front_page(true)))
+        .route("/welcome", get(async || front_page(false)))
         .route("/consent", get(async || consent(false)))
         .route("/consent-local", get(async || consent(true)))
         .route("/continue", get(async || continued()))
@@ -102,17 +102,18 @@ fn not_told() -> Response {
     respond(StatusCode::OK, &NotToldPage { frame: frame(), client_name: "An editor".into() })
 }
 
-fn home(signed_in: bool) -> Response {
-    let server = |name: &str, kind: &'static str| HomeServer { name: name.into(), url: format!("{MCP}/{name}").into(), kind };
-    let grant = |client: &str, since: &str| HomeGrant {
+fn front_page(signed_in: bool) -> Response {
+    let server =
+        |name: &str, kind: &'static str| FrontPageServer { name: name.into(), url: format!("{MCP}/{name}").into(), kind };
+    let grant = |client: &str, since: &str| FrontPageGrant {
         client: client.into(),
         resource: MCP.into(),
         since: since.into(),
         id: "ptn_grant_x".into(),
     };
-    let page = HomePage {
+    let page = FrontPage {
         frame: Frame { demo: signed_in, signed_in_as: None },
-        user: signed_in.then(|| HomeUser {
+        user: signed_in.then(|| FrontPageUser {
             name: "Alice".into(),
             email: Some("alice@example.com".into()),
             groups: labels(&["engineering", "admins"]),

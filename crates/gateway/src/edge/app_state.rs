@@ -73,7 +73,7 @@ pub struct AppState {
     pub providers: Providers,
     pub keys: EdgeKeys,
     pub proxy: ProxyRoutes,
-    /// Servers as the home page lists them: name and how they are reached.
+    /// Servers as the front page lists them: name and how they are reached.
     pub server_kinds: Vec<(ServerName, &'static str)>,
     pub admission: Admission,
     pub body_limit: usize,

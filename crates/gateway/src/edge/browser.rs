@@ -1,5 +1,5 @@
 //! What every page is served with ([`PageContext`]): which browser is this, who is signed in, is the form our own, and how an error
-//! looks. Endpoints of `edge::oauth` and the home page share it and nothing else.
+//! looks. Endpoints of `edge::oauth` and the front page share it and nothing else.
 
 use std::{sync::Arc, time::Duration};
 

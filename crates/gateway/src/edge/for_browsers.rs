@@ -54,7 +54,7 @@ pub fn as_page(response: Response, path: &str, id: &RequestId, demo: bool) -> Re
 
 type Link = (&'static str, &'static str);
 
-const HOME: Link = ("Go to the front page", "/");
+const FRONT_PAGE: Link = ("Go to the front page", "/");
 
 fn texts(status: StatusCode, path: &str) -> (&'static str, &'static str, Link) {
     match status {
@@ -66,12 +66,16 @@ fn texts(status: StatusCode, path: &str) -> (&'static str, &'static str, Link) {
         StatusCode::UNAUTHORIZED | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_ACCEPTABLE => (
             "This address is for applications",
             "An application that speaks MCP connects here, and signs you in by itself. The front page shows which address to give it.",
-            HOME,
+            FRONT_PAGE,
         ),
-        StatusCode::NOT_FOUND => ("There is nothing here", "This gateway has no page at that address.", HOME),
-        StatusCode::TOO_MANY_REQUESTS => ("Too many requests", "More requests came from you than are taken at a time.", HOME),
-        status if status.is_server_error() => ("Not available just now", "The gateway could not answer this request.", HOME),
-        _ => ("This request cannot be used", "The gateway did not accept what the browser sent.", HOME),
+        StatusCode::NOT_FOUND => ("There is nothing here", "This gateway has no page at that address.", FRONT_PAGE),
+        StatusCode::TOO_MANY_REQUESTS => {
+            ("Too many requests", "More requests came from you than are taken at a time.", FRONT_PAGE)
+        }
+        status if status.is_server_error() => {
+            ("Not available just now", "The gateway could not answer this request.", FRONT_PAGE)
+        }
+        _ => ("This request cannot be used", "The gateway did not accept what the browser sent.", FRONT_PAGE),
     }
 }
 

@@ -14,8 +14,8 @@ use super::{
     body,
     browser::PageContext,
     cookies::CookieJar,
+    front_page::{self, FrontPageState},
     health::{self, HealthState},
-    home::{self, HomeState},
     layers::EdgeState,
     mcp::tools::{self, ToolsState},
     oauth::{
@@ -219,7 +219,7 @@ fn people(app: &AppState, page_context: &PageContext, bearer: &Bearer) -> Router
         Target::Server(_) | Target::All => None,
     });
     Router::new()
-        .merge(home::routes(HomeState {
+        .merge(front_page::routes(FrontPageState {
             page_context: page_context.clone(),
             directory: app.directory(),
             grants: Arc::clone(&app.ground.stores.grants),

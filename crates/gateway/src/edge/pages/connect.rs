@@ -1,4 +1,4 @@
-//! How to connect: the exact line or JSON to paste into each client. Shown on the home page and printed by the demo.
+//! How to connect: the exact line or JSON to paste into each client. Shown on the front page and printed by the demo.
 
 use serde_json::json;
 

@@ -62,12 +62,17 @@ fn continued() -> ContinuePage {
     }
 }
 
-fn home() -> HomePage {
-    HomePage {
+fn front_page() -> FrontPage {
+    FrontPage {
         frame: frame(),
-        user: Some(HomeUser { name: hostile_label(), email: Some(hostile_label()), groups: vec![hostile_label()] }),
-        servers: vec![HomeServer { name: hostile_label(), url: hostile_url(), kind: "stdio" }],
-        grants: vec![HomeGrant { client: hostile_label(), resource: hostile_url(), since: HOSTILE.into(), id: hostile_url() }],
+        user: Some(FrontPageUser { name: hostile_label(), email: Some(hostile_label()), groups: vec![hostile_label()] }),
+        servers: vec![FrontPageServer { name: hostile_label(), url: hostile_url(), kind: "stdio" }],
+        grants: vec![FrontPageGrant {
+            client: hostile_label(),
+            resource: hostile_url(),
+            since: HOSTILE.into(),
+            id: hostile_url(),
+        }],
         connect: ConnectHelp::for_url(HOSTILE),
         sign_in_href: hostile_url(),
         csrf: hostile_url(),
@@ -114,7 +119,7 @@ fn every_page() -> Vec<(&'static str, String)> {
     let signed_in =
         SignedInPage { frame: frame(), name: hostile_label(), back: BackLink { label: hostile_label(), href: hostile_url() } };
     let signed_out = SignedOutPage { frame: frame(), at_provider: Some(hostile_label()) };
-    let welcome = HomePage { user: None, ..home() };
+    let welcome = FrontPage { user: None, ..front_page() };
     let origin = Origin::Document(hostile_url());
     let asked_later = ConsentPage { user: None, is_local: false, servers: Vec::new(), origin, ..consent() };
     let elsewhere = ContinuePage { destination: Destination::ThisComputer(hostile_url()), ..continued() };
@@ -127,7 +132,7 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("not told", not_told.render().unwrap()),
         ("consent", consent().render().unwrap()),
         ("consent before sign-in", asked_later.render().unwrap()),
-        ("home", home().render().unwrap()),
+        ("front page", front_page().render().unwrap()),
         ("welcome", welcome.render().unwrap()),
         ("sign in", sign_in().render().unwrap()),
         ("signed in", signed_in.render().unwrap()),
@@ -193,7 +198,7 @@ fn t64_no_page_can_hold_what_cannot_be_seen() {
         include_str!("consent.rs"),
         include_str!("demo_people.rs"),
         include_str!("error.rs"),
-        include_str!("home.rs"),
+        include_str!("front_page.rs"),
         include_str!("not_told.rs"),
         include_str!("signin.rs"),
     ];
@@ -271,8 +276,8 @@ fn answers_carry_the_headers() {
     let error = respond(StatusCode::BAD_REQUEST, &error());
     assert_eq!(error.status(), StatusCode::BAD_REQUEST);
     let consent = respond(StatusCode::OK, &consent());
-    let home = respond(StatusCode::OK, &home());
-    for response in [&error, &consent, &home] {
+    let front_page = respond(StatusCode::OK, &front_page());
+    for response in [&error, &consent, &front_page] {
         let headers = response.headers();
         let policy = headers["content-security-policy"].to_str().unwrap();
         for part in ["default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
@@ -285,9 +290,9 @@ fn answers_carry_the_headers() {
         assert_eq!(headers["referrer-policy"], "same-origin");
     }
     let has = |response: &Response, part: &str| response.headers()["content-security-policy"].to_str().unwrap().contains(part);
-    assert!(has(&error, "form-action 'self'") && !has(&consent, "form-action") && !has(&home, "form-action"));
+    assert!(has(&error, "form-action 'self'") && !has(&consent, "form-action") && !has(&front_page, "form-action"));
     let opener = "cross-origin-opener-policy";
-    assert!(home.headers().contains_key(opener) && !consent.headers().contains_key(opener));
+    assert!(front_page.headers().contains_key(opener) && !consent.headers().contains_key(opener));
 }
 
 #[tokio::test]

@@ -15,14 +15,14 @@ use super::{
     browser::PageContext,
     extensions::RequestId,
     oauth::{disconnect, support::client_directory::ClientDirectory},
-    pages::{ConnectHelp, HomeGrant, HomePage, HomeServer, HomeUser, Label, UrlText, when},
+    pages::{ConnectHelp, FrontPage, FrontPageGrant, FrontPageServer, FrontPageUser, Label, UrlText, when},
 };
 
 /// Grants shown at most.
 const GRANTS: u32 = 100;
 
 #[derive(Clone)]
-pub struct HomeState {
+pub struct FrontPageState {
     pub page_context: PageContext,
     pub directory: ClientDirectory,
     pub grants: Arc<dyn GrantStore>,
@@ -31,11 +31,11 @@ pub struct HomeState {
     pub proxy_patterns: Arc<[String]>,
 }
 
-pub fn routes(room: HomeState) -> Router {
+pub fn routes(room: FrontPageState) -> Router {
     Router::new().route("/", routing::get(get)).with_state(room)
 }
 
-async fn get(State(room): State<HomeState>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
+async fn get(State(room): State<FrontPageState>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
     let outcome = async {
         let user = room.page_context.login(&headers).await?.map(|(_, user)| user);
         let browser = room.page_context.browser(&headers);
@@ -45,10 +45,10 @@ async fn get(State(room): State<HomeState>, Extension(id): Extension<RequestId>,
     outcome.await.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
 }
 
-async fn page(room: &HomeState, user: Option<&User>, csrf: String) -> Result<HomePage, StoreError> {
-    Ok(HomePage {
+async fn page(room: &FrontPageState, user: Option<&User>, csrf: String) -> Result<FrontPage, StoreError> {
+    Ok(FrontPage {
         frame: room.page_context.frame(user),
-        user: user.map(|user| HomeUser {
+        user: user.map(|user| FrontPageUser {
             name: Label::from(user.display_name()),
             email: user.email.as_deref().map(Label::from),
             groups: user.groups.iter().map(Label::from).collect(),
@@ -65,13 +65,13 @@ async fn page(room: &HomeState, user: Option<&User>, csrf: String) -> Result<Hom
     })
 }
 
-fn servers(room: &HomeState) -> Vec<HomeServer> {
-    let own = room.server_kinds.iter().map(|(name, kind)| HomeServer {
+fn servers(room: &FrontPageState) -> Vec<FrontPageServer> {
+    let own = room.server_kinds.iter().map(|(name, kind)| FrontPageServer {
         name: Label::from(name.as_str()),
         url: UrlText::from(room.resources.of_server(name).as_str()),
         kind,
     });
-    let proxied = room.proxy_patterns.iter().map(|pattern| HomeServer {
+    let proxied = room.proxy_patterns.iter().map(|pattern| FrontPageServer {
         name: Label::from(pattern),
         url: UrlText::from(room.resources.public_url().at(pattern)),
         kind: "proxy",
@@ -79,11 +79,11 @@ fn servers(room: &HomeState) -> Vec<HomeServer> {
     own.chain(proxied).collect()
 }
 
-async fn grants(room: &HomeState, user: &User) -> Result<Vec<HomeGrant>, StoreError> {
+async fn grants(room: &FrontPageState, user: &User) -> Result<Vec<FrontPageGrant>, StoreError> {
     let now = room.page_context.clock.now();
     let mut shown = Vec::new();
     for grant in room.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
-        shown.push(HomeGrant {
+        shown.push(FrontPageGrant {
             client: Label::from(room.directory.name(&grant.client).await?),
             resource: UrlText::from(grant.resources.to_string()),
             since: when::day(grant.created_at, now).into(),

@@ -1,4 +1,4 @@
-//! The front door `/`: my servers, my applications, how to connect.
+//! The front page, `/`: my servers, my applications, how to connect.
 
 use askama::Template;
 
@@ -11,7 +11,7 @@ use super::{
 
 /// Who is signed in.
 #[derive(Clone, Debug)]
-pub struct HomeUser {
+pub struct FrontPageUser {
     pub name: Label,
     pub email: Option<Label>,
     pub groups: Vec<Label>,
@@ -19,7 +19,7 @@ pub struct HomeUser {
 
 /// A server the person may use.
 #[derive(Clone, Debug)]
-pub struct HomeServer {
+pub struct FrontPageServer {
     pub name: Label,
     pub url: UrlText,
     /// `stdio`, `http`, `proxy`.
@@ -28,7 +28,7 @@ pub struct HomeServer {
 
 /// An application the person allowed in.
 #[derive(Clone, Debug)]
-pub struct HomeGrant {
+pub struct FrontPageGrant {
     pub client: Label,
     pub resource: UrlText,
     /// As [`super::when::day`] says it.
@@ -38,13 +38,13 @@ pub struct HomeGrant {
 
 /// Signs out by posting `csrf` to `/auth/signout`.
 #[derive(Clone, Debug, Template)]
-#[template(path = "home.html")]
-pub struct HomePage {
+#[template(path = "front_page.html")]
+pub struct FrontPage {
     pub frame: Frame,
     /// `None` shows the welcome page with a way to sign in.
-    pub user: Option<HomeUser>,
-    pub servers: Vec<HomeServer>,
-    pub grants: Vec<HomeGrant>,
+    pub user: Option<FrontPageUser>,
+    pub servers: Vec<FrontPageServer>,
+    pub grants: Vec<FrontPageGrant>,
     pub connect: ConnectHelp,
     pub sign_in_href: UrlText,
     pub csrf: UrlText,
@@ -52,7 +52,7 @@ pub struct HomePage {
     pub disconnect_action: Option<&'static str>,
 }
 
-impl Page for HomePage {
+impl Page for FrontPage {
     // Signing out leads to the provider's sign-out page.
     const FORMS_LEAD_AWAY: bool = true;
 }
