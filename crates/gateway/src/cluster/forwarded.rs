@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use portunus_core::{oauth::scopes::Reach, principal::Principal};
+use portunus_core::{oauth::scopes::EffectiveScopes, principal::Principal};
 use portunus_mcp::hub::View;
 
 /// What is asked of the MCP half, its token already checked.
@@ -13,7 +13,7 @@ pub struct ForwardedRequest {
     pub what: ForwardedKind,
     pub principal: Arc<Principal>,
     /// What the principal's scopes cover.
-    pub reach: Reach,
+    pub scopes: EffectiveScopes,
     pub view: View,
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -97,7 +97,7 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
     // The id is that of the node which took the request: one id, whichever node logs.
     let request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let span = tracing::info_span!("request", request_id);
-    let response = mcp.run(ForwardedRequest { what, principal: Arc::new(principal), reach, view, headers, body });
+    let response = mcp.run(ForwardedRequest { what, principal: Arc::new(principal), scopes, view, headers, body });
     in_span(response.instrument(span.clone()).await, span)
 }
 

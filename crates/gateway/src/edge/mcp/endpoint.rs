@@ -9,7 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use portunus_core::{oauth::scopes::Reach, principal::Principal};
+use portunus_core::{oauth::scopes::EffectiveScopes, principal::Principal};
 use portunus_mcp::hub::View;
 
 use super::local::LocalMcp;
@@ -26,7 +26,7 @@ pub struct McpState {
 
 impl McpState {
     /// A request on an MCP endpoint, its token already checked.
-    pub async fn serve(&self, principal: Arc<Principal>, reach: Reach, view: View, request: Request) -> Response {
+    pub async fn serve(&self, principal: Arc<Principal>, scopes: EffectiveScopes, view: View, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         // Taken before the body is read: what it holds counts too. Given back with the head of the answer.
         let mut permit = None;
@@ -52,7 +52,7 @@ impl McpState {
             .run(ForwardedRequest {
                 what: ForwardedKind::Mcp(parts.method),
                 principal,
-                reach,
+                scopes,
                 view,
                 headers: parts.headers,
                 body,

@@ -30,8 +30,8 @@ pub struct LocalMcp {
 impl LocalMcp {
     /// Runs the forwarded request on this node.
     pub async fn run(&self, forwarded: ForwardedRequest) -> Response {
-        let ForwardedRequest { what, principal, reach, view, headers, body } = forwarded;
-        let allow = Arc::new(ScopeAllow::new(reach));
+        let ForwardedRequest { what, principal, scopes, view, headers, body } = forwarded;
+        let allow = Arc::new(ScopeAllow::new(scopes));
         // Set by the edge of whichever node took the request.
         let request_id = headers.get("x-request-id").cloned();
         let caller = Caller { principal: Arc::clone(&principal), view, allow, request_id };

@@ -62,7 +62,7 @@ pub async fn any(
     }
     let scopes = room.resources.catalogue().effective(&principal.scopes);
     let view = match target {
-        Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
+        Target::Proxy { pattern } if scopes.allows(&Operation::Everything) => {
             let permit = match room.mcp.local.shares.request(&principal.user) {
                 Ok(permit) => permit,
                 Err(response) => return *response,
@@ -96,7 +96,7 @@ fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<
     }
 }
 
-/// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
+/// The token is good but does not scopes that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
 fn insufficient_scope(room: &ResourceServerState, principal: &Principal) -> Response {
     let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
     scope::challenge(&mut response, principal, &room.resources, &Operation::Everything);
