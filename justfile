@@ -28,8 +28,8 @@ scaling *args:
     python3 -B tests/load/scaling.py {{args}}
 
 # F8 and F9 in full size, release build: 10,000 idle streams, 2,000 slow sockets; the figures are printed
-crowd size="10000":
-    PORTUNUS_CROWD={{size}} cargo test --release --locked -p portunus --test crowd -- --nocapture --test-threads 1
+load size="10000":
+    PORTUNUS_LOAD={{size}} cargo test --release --locked -p portunus --test load -- --nocapture --test-threads 1
 
 # F1 and its like in full length: 500 kills of each kind under load; the figures are printed
 faults kills="500":

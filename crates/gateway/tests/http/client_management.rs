@@ -1,0 +1,272 @@
+//! A client's own say: registration and its management (RFC 7591, RFC 7592), and the switches for it.
+
+use http::Method;
+use portunus::config::ClientsConfig;
+use portunus_core::{
+    Clock as _,
+    oauth::registration_policy::{Family, RegistrationPolicy},
+};
+use portunus_testkit::agent::{Agent, OAuthClient, Page, Request};
+use serde_json::{Value, json};
+
+use crate::fixture::{Setup, World};
+
+/// A client's registration as it was told of it.
+struct Registration {
+    agent: Agent,
+    told: Value,
+    token: String,
+    uri: String,
+}
+
+impl Registration {
+    async fn of(world: &World, metadata: Value) -> Self {
+        let agent = world.browser();
+        let told = agent.send(Request::json(&world.at("/auth/register"), &metadata)).await.expect(201).json();
+        let text = |name: &str| told[name].as_str().unwrap().to_owned();
+        let (token, uri) = (text("registration_access_token"), text("registration_client_uri"));
+        for secret in ["registration_access_token", "client_secret"] {
+            if let Some(secret) = told[secret].as_str() {
+                agent.keep_secret(secret);
+            }
+        }
+        assert_eq!(uri, world.at(&format!("/auth/register/{}", text("client_id"))));
+        Self { agent, told, token, uri }
+    }
+
+    async fn send(&self, method: Method, body: Option<&Value>) -> Page {
+        let mut request = Request::new(method, &self.uri).bearer(&self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        self.agent.send(request).await
+    }
+}
+
+fn metadata() -> Value {
+    json!({
+        "client_name": "Wiki", "redirect_uris": ["https://wiki.example/cb"], "scope": "mcp",
+        "grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "client_secret_basic"
+    })
+}
+
+#[tokio::test]
+async fn a_registration_is_read_and_changed() {
+    let world = World::start().await;
+    let registration = Registration::of(&world, metadata()).await;
+    let read = registration.send(Method::GET, None).await.expect(200);
+    assert_eq!(read.header("cache-control"), "no-store");
+    let mut expected = registration.told.clone();
+    for shown_once in ["client_secret", "client_secret_expires_at"] {
+        assert!(expected.as_object_mut().unwrap().remove(shown_once).is_some());
+    }
+    assert_eq!(read.json(), expected);
+
+    let id = &registration.told["client_id"];
+    let new = json!({
+        "client_id": id, "client_name": "Wiki 2", "redirect_uris": ["https://wiki.example/cb2"],
+        "token_endpoint_auth_method": "client_secret_basic", "client_secret": registration.told["client_secret"]
+    });
+    let changed = registration.send(Method::PUT, Some(&new)).await.expect(200).json();
+    assert_eq!(changed["client_name"], "Wiki 2");
+    assert_eq!((changed.get("scope"), &changed["grant_types"]), (None, &json!(["authorization_code"])), "left out is taken away");
+    assert_eq!(changed["client_secret"], registration.told["client_secret"]);
+    let mut read = registration.send(Method::GET, None).await.expect(200).json();
+    for (name, value) in [("client_secret", &changed["client_secret"]), ("client_secret_expires_at", &json!(0))] {
+        read[name] = value.clone();
+    }
+    assert_eq!(read, changed);
+
+    let refused = registration.send(Method::PUT, Some(&metadata())).await.expect(400);
+    assert_eq!(refused.error(), "invalid_client_metadata");
+    let request = Request::new(Method::PUT, &registration.uri).bearer(&registration.token).body(new.to_string());
+    registration.agent.send(request).await.expect(415);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_deleted_client_is_gone_with_all_it_was_given() {
+    let world = World::start().await;
+    let (client, browser, tokens) = world.connect("/mcp").await;
+    let (other, _, others) = world.connect("/mcp").await;
+    let told = |name: &str| client.registration[name].as_str().unwrap().to_owned();
+    let (uri, token) = (told("registration_client_uri"), told("registration_access_token"));
+    let works = |token: String| {
+        let request = Request::get(&world.at("/tools")).without_cookies().bearer(&token);
+        let agent = world.browser();
+        async move { agent.send(request).await.status.as_u16() }
+    };
+    assert_eq!(works(tokens.access.clone()).await, 200);
+    let delete = || Request::new(Method::DELETE, &uri).bearer(&token).without_cookies();
+    let gone = world.browser().send(delete()).await.expect(204);
+    assert_eq!((gone.body.as_str(), gone.header("cache-control")), ("", "no-store"));
+
+    assert_eq!(works(tokens.access.clone()).await, 401, "at once");
+    assert_eq!(works(others.access.clone()).await, 200, "another client's token");
+    assert_eq!(client.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client");
+    assert_eq!(world.grants("alice").await, 1);
+    let page = client.begin(&browser, &client.authorization()).await.page();
+    assert_eq!(page.status.as_u16(), 400, "{page:?}");
+    world.browser().send(delete()).await.expect(401);
+    other.tokens(other.refresh(others.refresh()).await);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn t22_a_registration_opens_to_its_own_token_only() {
+    let world = World::start().await;
+    let (own, other) = (Registration::of(&world, metadata()).await, Registration::of(&world, metadata()).await);
+    let (_, _, tokens) = world.connect("/mcp").await;
+    let unknown = world.at("/auth/register/ptn_client_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let secret = own.told["client_secret"].as_str().unwrap();
+    let cut = &own.token[..own.token.len() - 1];
+    let cases = [
+        (own.uri.as_str(), format!("Bearer {}", other.token)),
+        (&own.uri, format!("Bearer {cut}")),
+        (&own.uri, format!("Bearer {}x", own.token)),
+        (&own.uri, format!("Bearer {secret}")),
+        (&own.uri, format!("Bearer {}", tokens.access)),
+        (&own.uri, format!("Basic {}", own.token)),
+        (&own.uri, String::new()),
+        (&unknown, format!("Bearer {}", own.token)),
+    ];
+    let agent = world.browser();
+    let mut answers = Vec::new();
+    for (uri, value) in cases {
+        for method in [Method::GET, Method::PUT, Method::DELETE] {
+            let mut request = Request::new(method, uri).header("content-type", "application/json").body(metadata().to_string());
+            if !value.is_empty() {
+                request = request.header("authorization", &value);
+            }
+            let answer = agent.send(request).await.expect(401);
+            assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+            answers.push(answer.body);
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "nobody learns why: {answers:#?}");
+    let twice = Request::get(&own.uri).bearer(&own.token).bearer(&own.token);
+    agent.send(twice).await.expect(401);
+    assert_eq!(own.send(Method::GET, None).await.expect(200).json()["client_name"], "Wiki");
+    world.close().await;
+}
+
+fn world_with(registration_policy: RegistrationPolicy) -> Setup {
+    Setup { clients: ClientsConfig { registration_policy, ..ClientsConfig::default() }, ..Setup::default() }
+}
+
+async fn server_metadata(world: &World) -> Value {
+    world.browser().send(Request::get(&world.at("/.well-known/oauth-authorization-server"))).await.expect(200).json()
+}
+
+#[tokio::test]
+async fn registration_can_be_switched_off() {
+    let mut world = World::start().await;
+    let (client, browser, _) = world.connect("/mcp").await;
+    let registration = Registration::of(&world, metadata()).await;
+    assert_eq!(server_metadata(&world).await["registration_endpoint"], world.at("/auth/register"));
+    world.stop().await;
+    world.config.clients.registration_policy.registration = false;
+    world.restart().await;
+
+    assert!(server_metadata(&world).await.get("registration_endpoint").is_none());
+    for path in ["/auth/register", "/register"] {
+        let refused = world.browser().send(Request::json(&world.at(path), &metadata())).await.expect(403);
+        assert_eq!(refused.error(), "access_denied");
+    }
+    client.connect(&browser).await;
+    let mut new = metadata();
+    new["client_id"] = registration.told["client_id"].clone();
+    assert_eq!(registration.send(Method::PUT, Some(&new)).await.expect(403).error(), "access_denied");
+    registration.send(Method::GET, None).await.expect(200);
+    registration.send(Method::DELETE, None).await.expect(204);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_family_can_be_kept_out_or_let_in() {
+    let cursor = |registration| Family {
+        name: "Cursor".to_owned(),
+        client_name: Some("Cursor".to_owned()),
+        redirect_schemes: vec!["cursor".to_owned()],
+        registration: Some(registration),
+        ..Family::default()
+    };
+    let of_cursor = json!({"client_name": "Cursor", "redirect_uris": ["cursor://anysphere.cursor-mcp/cb"]});
+    let mut pretended = metadata();
+    pretended["client_name"] = json!("Cursor");
+    let kept_out = RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
+    let alone = RegistrationPolicy { registration: false, families: vec![cursor(true)], ..RegistrationPolicy::default() };
+    for (registration_policy, statuses) in [(kept_out, [403, 201, 403]), (alone, [201, 403, 403])] {
+        let world = World::of(world_with(registration_policy)).await;
+        assert_eq!(server_metadata(&world).await["registration_endpoint"], world.at("/auth/register"));
+        for (metadata, status) in [&of_cursor, &metadata(), &pretended].into_iter().zip(statuses) {
+            world.browser().send(Request::json(&world.at("/auth/register"), metadata)).await.expect(status);
+        }
+        world.close().await;
+    }
+}
+
+#[tokio::test]
+async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
+    let mut registration_policy = RegistrationPolicy::default();
+    registration_policy.redirect_schemes.add("acme-editor").unwrap();
+    registration_policy.redirect_schemes.remove("windsurf").unwrap();
+    let mut world = World::of(world_with(registration_policy)).await;
+    let register = async |world: &World, uri: &str| {
+        let metadata = json!({"client_name": "Editor", "redirect_uris": [uri]});
+        world.browser().send(Request::json(&world.at("/auth/register"), &metadata)).await
+    };
+    for uri in ["windsurf://codeium.windsurf/callback", "other-editor://cb"] {
+        let refused = register(&world, uri).await.expect(400);
+        assert_eq!(refused.error(), "invalid_redirect_uri");
+        assert!(refused.text().contains("clients.redirect_schemes"), "the setting is named: {}", refused.text());
+    }
+    let mut registered = Vec::new();
+    for scheme in ["warp", "kiro", "acme-editor"] {
+        let (agent, browser) = (world.browser(), world.browser());
+        let metadata = json!({"client_name": "Editor", "redirect_uris": [format!("{scheme}://mcp/callback")]});
+        let client = OAuthClient::register_as(&agent, &world.at("/mcp"), metadata).await;
+        let authorization = client.authorization();
+        let asked = browser.open(authorization.url().as_str()).await.page();
+        assert!(asked.text().contains(&format!("{scheme}:")), "shown as what it is: {}", asked.text());
+        let page = asked.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
+        let links = page.links();
+        let (_, href) = links.iter().find(|(_, href)| href.starts_with(&format!("{scheme}://mcp/callback?"))).expect("a link");
+        let code = href.split_once("code=").and_then(|(_, rest)| rest.split('&').next()).expect("a code");
+        agent.keep_secret(code);
+        client.tokens(client.redeem(&authorization, code).await);
+        registered.push((client, browser));
+    }
+
+    // A scheme that is allowed no more: nobody is sent there, though it was registered.
+    let schemes = &mut world.config.clients.registration_policy.redirect_schemes;
+    schemes.remove("acme-editor").unwrap();
+    world.stop().await;
+    world.restart().await;
+    for ((client, browser), expected) in registered.iter().zip([200, 200, 400]) {
+        browser.open(client.authorization().url().as_str()).await.page().expect(expected);
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn t25_clients_that_are_never_used_are_few_and_go() {
+    let clients = ClientsConfig { max_unused: 3, ..ClientsConfig::default() };
+    let world = World::of(Setup { clients, ..Setup::default() }).await;
+    let agent = world.browser();
+    let register = || agent.send(Request::json(&world.at("/auth/register"), &metadata()));
+    let (client, ..) = world.connect("/mcp").await;
+    for _ in 0..3 {
+        register().await.expect(201);
+    }
+    // One more is let in, and the oldest of them goes.
+    register().await.expect(201);
+    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 3);
+    let later = world.clock.now() + world.config.lifetimes.unused_client + std::time::Duration::from_secs(1);
+    world.stores().upkeep.purge(later, later - world.config.lifetimes.unused_client).await.unwrap();
+    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 0);
+    let kept = world.stores().clients.list_clients(10).await.unwrap();
+    assert_eq!(kept.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(), [client.id.as_str()], "the used one stays");
+    register().await.expect(201);
+    world.close().await;
+}
