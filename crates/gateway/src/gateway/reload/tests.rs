@@ -1,4 +1,4 @@
-//! Tables: which configurations a running gateway takes over from which, and what it says of them. What then happens is in the corridor.
+//! Tables: which configurations a running gateway takes over from which, and what it says of them. What then happens is in `tests/ops/reload.rs`.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
