@@ -13,9 +13,9 @@ use portunus_testkit::{
 use serde_json::json;
 
 use super::{
+    fixture::LoadFixture,
     kills::times,
     program::{PATIENCE, Records, Surroundings},
-    scene::Scene,
 };
 
 /// Less than any of the files has by now.
@@ -97,26 +97,26 @@ impl Guest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f6_a_full_disk_under_sqlite_refuses_writes_serves_reads_and_heals() {
-    let mut scene = Scene::of(Records::Sqlite).await;
+    let mut fixture = LoadFixture::of(Records::Sqlite).await;
     for n in 0..times().min(10) {
-        scene.work().await;
-        let guest = Guest::arrive(&scene.surroundings).await;
-        scene.program().limit_files(Some(NO_ROOM));
-        guest.meets_no_room(&scene.surroundings).await;
+        fixture.work().await;
+        let guest = Guest::arrive(&fixture.surroundings).await;
+        fixture.program().limit_files(Some(NO_ROOM));
+        guest.meets_no_room(&fixture.surroundings).await;
         // Some lose their patience with it.
         if n % 2 == 1 {
-            scene.program().kill();
-            assert_eq!(scene.surroundings.integrity(), "ok");
-            scene.start_again().await;
+            fixture.program().kill();
+            assert_eq!(fixture.surroundings.integrity(), "ok");
+            fixture.start_again().await;
         } else {
-            scene.program().limit_files(None);
-            let ready = scene.until_ready().await;
-            scene.harmed(ready);
+            fixture.program().limit_files(None);
+            let ready = fixture.until_ready().await;
+            fixture.harmed(ready);
         }
-        guest.meets_room(&scene.surroundings).await;
-        assert_eq!(scene.surroundings.integrity(), "ok");
+        guest.meets_room(&fixture.surroundings).await;
+        assert_eq!(fixture.surroundings.integrity(), "ok");
     }
-    scene
+    fixture
         .judge("F6", "sqlite", "no room in any file, every other time with a kill; integrity_check each time", "times full")
         .await;
 }
@@ -137,16 +137,16 @@ async fn f6_a_redis_without_memory_refuses_writes_serves_reads_and_heals() {
 }
 
 async fn over_redis(server: &Server, limit: impl Fn(bool), done: &str) {
-    let mut scene = Scene::of(Records::Redis { address: server.address(), replicas: 0 }).await;
+    let mut fixture = LoadFixture::of(Records::Redis { address: server.address(), replicas: 0 }).await;
     for _ in 0..times().min(10) {
-        scene.work().await;
-        let guest = Guest::arrive(&scene.surroundings).await;
+        fixture.work().await;
+        let guest = Guest::arrive(&fixture.surroundings).await;
         limit(true);
-        guest.meets_no_room(&scene.surroundings).await;
+        guest.meets_no_room(&fixture.surroundings).await;
         limit(false);
-        let ready = scene.until_ready().await;
-        scene.harmed(ready);
-        guest.meets_room(&scene.surroundings).await;
+        let ready = fixture.until_ready().await;
+        fixture.harmed(ready);
+        guest.meets_room(&fixture.surroundings).await;
     }
-    scene.judge("F6", "redis", done, "times full").await;
+    fixture.judge("F6", "redis", done, "times full").await;
 }

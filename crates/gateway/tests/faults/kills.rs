@@ -10,8 +10,8 @@ use portunus_testkit::{
 };
 
 use super::{
+    fixture::LoadFixture,
     program::{PATIENCE, Records},
-    scene::Scene,
 };
 
 /// How often each harm is done: `./test faults` and `just faults` say how often, and a plain `cargo test` only looks whether it works.
@@ -20,62 +20,62 @@ pub(crate) fn times() -> usize {
 }
 
 /// A Redis of its own, and the gateway on it.
-async fn on_redis() -> (Server, Scene) {
+async fn on_redis() -> (Server, LoadFixture) {
     let server = Server::start(&[]);
-    let scene = Scene::of(Records::Redis { address: server.address(), replicas: 0 }).await;
-    (server, scene)
+    let fixture = LoadFixture::of(Records::Redis { address: server.address(), replicas: 0 }).await;
+    (server, fixture)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_a_gateway_on_sqlite_is_killed_at_any_moment_and_loses_nothing() {
-    let mut scene = Scene::of(Records::Sqlite).await;
+    let mut fixture = LoadFixture::of(Records::Sqlite).await;
     for _ in 0..times() {
-        scene.work().await;
-        scene.program().kill();
-        assert_eq!(scene.surroundings.integrity(), "ok");
-        scene.start_again().await;
+        fixture.work().await;
+        fixture.program().kill();
+        assert_eq!(fixture.surroundings.integrity(), "ok");
+        fixture.start_again().await;
     }
-    scene.judge("F1", "sqlite", "kill -9 of the gateway under load, integrity_check each time", "kills").await;
+    fixture.judge("F1", "sqlite", "kill -9 of the gateway under load, integrity_check each time", "kills").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_a_gateway_on_redis_is_killed_at_any_moment_and_loses_nothing() {
-    let (_server, mut scene) = on_redis().await;
+    let (_server, mut fixture) = on_redis().await;
     for _ in 0..times() {
-        scene.work().await;
-        scene.program().kill();
-        scene.start_again().await;
+        fixture.work().await;
+        fixture.program().kill();
+        fixture.start_again().await;
     }
-    scene.judge("F1", "redis", "kill -9 of the gateway under load", "kills").await;
+    fixture.judge("F1", "redis", "kill -9 of the gateway under load", "kills").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_one_of_three_gateways_on_redis_is_killed_at_any_moment_and_nothing_is_lost() {
     let server = Server::start(&[]);
-    let mut scene = Scene::of_several(Records::Redis { address: server.address(), replicas: 0 }, 3).await;
+    let mut fixture = LoadFixture::of_several(Records::Redis { address: server.address(), replicas: 0 }, 3).await;
     for _ in 0..times() {
-        scene.work().await;
-        let n = scene.chance.index(3);
-        scene.programs[n].kill();
+        fixture.work().await;
+        let n = fixture.chance.index(3);
+        fixture.programs[n].kill();
         // The others have the load for a while.
-        scene.work().await;
-        scene.start_one_again(n).await;
+        fixture.work().await;
+        fixture.start_one_again(n).await;
     }
-    scene.judge("F1", "redis", "kill -9 of one of three gateways under load, round robin", "kills").await;
+    fixture.judge("F1", "redis", "kill -9 of one of three gateways under load, round robin", "kills").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_a_redis_is_killed_under_a_gateway_and_nothing_is_lost() {
-    let (mut server, mut scene) = on_redis().await;
+    let (mut server, mut fixture) = on_redis().await;
     for _ in 0..times() {
-        scene.work().await;
+        fixture.work().await;
         server.crash();
-        tokio::time::sleep(Duration::from_millis(scene.chance.below(200))).await;
+        tokio::time::sleep(Duration::from_millis(fixture.chance.below(200))).await;
         assert!(server.run());
-        let ready = scene.until_ready().await;
-        scene.harmed(ready);
+        let ready = fixture.until_ready().await;
+        fixture.harmed(ready);
     }
-    scene.judge("F1", "redis", "kill -9 of Redis under load, appendfsync always; ready from its return on", "kills").await;
+    fixture.judge("F1", "redis", "kill -9 of Redis under load, appendfsync always; ready from its return on", "kills").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,27 +83,27 @@ async fn f1_the_way_to_redis_is_cut_at_any_moment_and_nothing_is_lost() {
     let server = Server::start(&[]);
     let proxy = FaultProxy::start(([127, 0, 0, 1], server.port).into()).await;
     let address = format!("redis://{}", proxy.address());
-    let mut scene = Scene::of(Records::Redis { address, replicas: 0 }).await;
+    let mut fixture = LoadFixture::of(Records::Redis { address, replicas: 0 }).await;
     for n in 0..times() {
-        scene.work().await;
+        fixture.work().await;
         match n % 4 {
             // Redis has done what it was told, and the gateway learns nothing of it, or the half.
             0 => proxy.cut_next_reply_after(0),
-            1 => proxy.cut_next_reply_after(1 + scene.chance.index(40)),
+            1 => proxy.cut_next_reply_after(1 + fixture.chance.index(40)),
             2 => proxy.cut(),
             _ => {
                 proxy.set(Mode::Stalled);
                 // Longer than a call may take, or not.
-                tokio::time::sleep(Duration::from_millis(scene.chance.below(4000))).await;
+                tokio::time::sleep(Duration::from_millis(fixture.chance.below(4000))).await;
                 proxy.cut();
                 proxy.set(Mode::Open);
             }
         }
-        let ready = scene.until_ready().await;
-        scene.harmed(ready);
+        let ready = fixture.until_ready().await;
+        fixture.harmed(ready);
     }
     let done = format!("connections cut, {} of them in the middle of an answer", proxy.replies_cut());
-    scene.judge("F1", "redis", &done, "cuts").await;
+    fixture.judge("F1", "redis", &done, "cuts").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,9 +121,9 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
         sentinel.until(&["SENTINEL", "replicas", "main"], &replica.port.to_string());
     }
     let address = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port);
-    let mut scene = Scene::of(Records::Redis { address, replicas: 1 }).await;
+    let mut fixture = LoadFixture::of(Records::Redis { address, replicas: 1 }).await;
     for _ in 0..times().div_ceil(8) {
-        scene.work().await;
+        fixture.work().await;
         let master = master_of(&sentinel);
         let paused = servers.iter().find(|server| server.port == master).unwrap();
         let began = Instant::now();
@@ -133,19 +133,19 @@ async fn f1_a_master_is_paused_its_replica_takes_over_and_nothing_is_lost() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         // How long Sentinel takes for that, and Redis to make another its replica, is theirs; from then on a write can be acknowledged.
-        let moved = scene.until_ready_since(has_replica(&servers, master_of(&sentinel))).await;
-        scene.work().await;
+        let moved = fixture.until_ready_since(has_replica(&servers, master_of(&sentinel))).await;
+        fixture.work().await;
         // It believes itself to be the master until it is told otherwise.
         paused.signal("-CONT");
-        scene.work().await;
+        fixture.work().await;
         paused.until(&["INFO", "replication"], "role:slave");
         paused.until(&["INFO", "replication"], "master_link_status:up");
         let master = master_of(&sentinel);
         servers.iter().find(|server| server.port == master).unwrap().until(&["INFO", "replication"], "connected_slaves:2");
-        let ready = scene.until_ready().await;
-        scene.harmed(moved.max(ready));
+        let ready = fixture.until_ready().await;
+        fixture.harmed(moved.max(ready));
     }
-    scene.judge("F1", "redis", "the master paused until Sentinel moves on, then resumed; replicas: 1", "fail-overs").await;
+    fixture.judge("F1", "redis", "the master paused until Sentinel moves on, then resumed; replicas: 1", "fail-overs").await;
 }
 
 /// Ends when the server of this port sends what it is told to a replica.

@@ -14,7 +14,7 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 /// Longer than it takes on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,25 +37,25 @@ fn organisations(names: &[&str]) -> Allow {
 }
 
 /// Has a new client ask for access in a new browser, with the person's consent, and gives where that ends.
-async fn try_to_sign_in(world: &World) -> (Landing, Agent) {
-    let (client, browser) = (world.client("/mcp").await, world.browser());
+async fn try_to_sign_in(fixture: &GatewayFixture) -> (Landing, Agent) {
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let consent = client.begin(&browser, &client.authorization()).await.page();
     (consent.form("/auth/consent").submit([("decision", "allow")]).await, browser)
 }
 
 /// The account gets a page, and nothing else of any kind.
-async fn refused(world: &World, user: &UserId, status: u16) -> Page {
-    let (landing, browser) = try_to_sign_in(world).await;
+async fn refused(fixture: &GatewayFixture, user: &UserId, status: u16) -> Page {
+    let (landing, browser) = try_to_sign_in(fixture).await;
     let page = landing.page().expect(status);
     assert!(browser.cookie("_login").is_none(), "{page:?}");
     assert!(page.text().contains(page.header("x-request-id")), "{page:?}");
-    assert_eq!(world.stores().logins.find_user(user).await.unwrap(), None, "no record of a stranger");
-    assert!(!browser.open(&world.at("/")).await.page().text().contains("Sign out"));
+    assert_eq!(fixture.stores().logins.find_user(user).await.unwrap(), None, "no record of a stranger");
+    assert!(!browser.open(&fixture.at("/")).await.page().text().contains("Sign out"));
     page
 }
 
-async fn admitted(world: &World) {
-    let (landing, _) = try_to_sign_in(world).await;
+async fn admitted(fixture: &GatewayFixture) {
+    let (landing, _) = try_to_sign_in(fixture).await;
     landing.returned().code();
 }
 
@@ -66,7 +66,7 @@ fn account(username: &str, email: &str) -> Person {
 
 #[tokio::test]
 async fn t53_a_domain_is_that_of_a_verified_address_and_nothing_like_it() {
-    let world = World::of(Setup { preset: Preset::Oidc, allow: domains(&["acme.example"]), ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup { preset: Preset::Oidc, allow: domains(&["acme.example"]), ..Setup::default() }).await;
     let refused_addresses = [
         "eve@acme.example.evil.example",
         "eve@evilacme.example",
@@ -82,38 +82,38 @@ async fn t53_a_domain_is_that_of_a_verified_address_and_nothing_like_it() {
         "eve",
         "",
     ];
-    world.okta.sign_in_as("eve");
+    fixture.okta.sign_in_as("eve");
     for email in refused_addresses {
-        world.okta.put_person(account("eve", email));
-        refused(&world, &world.user("eve"), 403).await;
+        fixture.okta.put_person(account("eve", email));
+        refused(&fixture, &fixture.user("eve"), 403).await;
     }
-    world.okta.put_person(Person { email_verified: false, ..account("eve", "eve@acme.example") });
-    refused(&world, &world.user("eve"), 403).await;
+    fixture.okta.put_person(Person { email_verified: false, ..account("eve", "eve@acme.example") });
+    refused(&fixture, &fixture.user("eve"), 403).await;
     let claimed = vec![("email_verified".to_owned(), json!("yes"))];
-    world.okta.put_person(Person { more_claims: claimed, ..account("eve", "eve@acme.example") });
-    refused(&world, &world.user("eve"), 403).await;
+    fixture.okta.put_person(Person { more_claims: claimed, ..account("eve", "eve@acme.example") });
+    refused(&fixture, &fixture.user("eve"), 403).await;
     // A hosted domain is Google's to tell.
     let hosted = vec![("hd".to_owned(), json!("acme.example"))];
-    world.okta.put_person(Person { more_claims: hosted, ..account("eve", "eve@evil.example") });
-    refused(&world, &world.user("eve"), 403).await;
-    assert_eq!(world.grants("eve").await, 0);
+    fixture.okta.put_person(Person { more_claims: hosted, ..account("eve", "eve@evil.example") });
+    refused(&fixture, &fixture.user("eve"), 403).await;
+    assert_eq!(fixture.grants("eve").await, 0);
     for email in ["eve@acme.example", "EVE@ACME.EXAMPLE"] {
-        world.okta.put_person(account("eve", email));
-        admitted(&world).await;
+        fixture.okta.put_person(account("eve", email));
+        admitted(&fixture).await;
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_at_google_the_signed_hosted_domain_decides_and_no_address() {
     let Allow::Only(rule) = domains(&["acme.example"]) else { unreachable!() };
     let allow = Allow::Only(Rule { domain_of: DomainOf::HostedDomain, ..rule });
-    let world = World::of(Setup { preset: Preset::Google, allow, ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup { preset: Preset::Google, allow, ..Setup::default() }).await;
     let hosted =
         |hd: serde_json::Value| Person { more_claims: vec![("hd".to_owned(), hd)], ..account("eve", "eve@acme.example") };
-    world.okta.sign_in_as("eve");
-    world.okta.put_person(account("eve", "eve@acme.example"));
-    refused(&world, &world.user("eve"), 403).await;
+    fixture.okta.sign_in_as("eve");
+    fixture.okta.put_person(account("eve", "eve@acme.example"));
+    refused(&fixture, &fixture.user("eve"), 403).await;
     for hd in [
         json!("evil.example"),
         json!("sub.acme.example"),
@@ -121,47 +121,48 @@ async fn t53_at_google_the_signed_hosted_domain_decides_and_no_address() {
         json!(["acme.example"]),
         json!(true),
     ] {
-        world.okta.put_person(hosted(hd));
-        refused(&world, &world.user("eve"), 403).await;
+        fixture.okta.put_person(hosted(hd));
+        refused(&fixture, &fixture.user("eve"), 403).await;
     }
-    world.okta.put_person(hosted(json!("ACME.example")));
-    admitted(&world).await;
-    let user = world.stores().logins.find_user(&world.user("eve")).await.unwrap().unwrap();
+    fixture.okta.put_person(hosted(json!("ACME.example")));
+    admitted(&fixture).await;
+    let user = fixture.stores().logins.find_user(&fixture.user("eve")).await.unwrap().unwrap();
     assert_eq!(user.hosted_domain.as_deref(), Some("ACME.example"));
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_groups_of_gitlab_are_whole_paths() {
     let okta = Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() };
-    let world = World::of(Setup { preset: Preset::Gitlab, allow: groups(&["acme/platform"]), okta, ..Setup::default() }).await;
-    world.okta.sign_in_as("eve");
+    let fixture =
+        GatewayFixture::of(Setup { preset: Preset::Gitlab, allow: groups(&["acme/platform"]), okta, ..Setup::default() }).await;
+    fixture.okta.sign_in_as("eve");
     for has in [&[][..], &["acme"], &["platform"], &["acme/platform-guests"], &["evil/acme/platform"], &["acme/platform/sub"]] {
-        world.okta.put_person(Person::new("eve", has));
-        refused(&world, &world.user("eve"), 403).await;
+        fixture.okta.put_person(Person::new("eve", has));
+        refused(&fixture, &fixture.user("eve"), 403).await;
     }
-    world.okta.put_person(Person::new("eve", &["acme", "acme/platform"]));
-    admitted(&world).await;
-    world.close().await;
+    fixture.okta.put_person(Person::new("eve", &["acme", "acme/platform"]));
+    admitted(&fixture).await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_people_are_named_one_by_one() {
-    let world = World::of(Setup { allow: people(&["bob@acme.example", "00u1judy"]), ..Setup::default() }).await;
-    world.okta.put_person(account("judy", "someone@else.example"));
+    let fixture = GatewayFixture::of(Setup { allow: people(&["bob@acme.example", "00u1judy"]), ..Setup::default() }).await;
+    fixture.okta.put_person(account("judy", "someone@else.example"));
     for (username, is_named) in [("alice", false), ("bob", true), ("judy", true)] {
-        world.okta.sign_in_as(username);
+        fixture.okta.sign_in_as(username);
         if is_named {
-            admitted(&world).await;
+            admitted(&fixture).await;
         } else {
-            refused(&world, &world.user(username), 403).await;
+            refused(&fixture, &fixture.user(username), 403).await;
         }
     }
     // Bob's address, in another profile.
-    world.okta.put_person(Person { email_verified: false, ..account("eve", "bob@acme.example") });
-    world.okta.sign_in_as("eve");
-    refused(&world, &world.user("eve"), 403).await;
-    world.close().await;
+    fixture.okta.put_person(Person { email_verified: false, ..account("eve", "bob@acme.example") });
+    fixture.okta.sign_in_as("eve");
+    refused(&fixture, &fixture.user("eve"), 403).await;
+    fixture.close().await;
 }
 
 fn octocat() -> Account {
@@ -173,11 +174,11 @@ fn octocat() -> Account {
     }
 }
 
-async fn github(account: Account, allow: Allow) -> (World, UserId) {
+async fn github(account: Account, allow: Allow) -> (GatewayFixture, UserId) {
     let github = FakeGithub::start(account).await;
     let user = UserId::of(github.issuer(), "583231");
     let setup = Setup { github: Some(github), callback: "/auth/callback/github", allow, ..Setup::default() };
-    (World::of(setup).await, user)
+    (GatewayFixture::of(setup).await, user)
 }
 
 fn names(count: usize) -> Vec<String> {
@@ -186,7 +187,7 @@ fn names(count: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn t53_organisations_and_teams_of_github() {
-    let (mut world, user) = github(octocat(), organisations(&["acme"])).await;
+    let (mut fixture, user) = github(octocat(), organisations(&["acme"])).await;
     let many = [names(150), vec!["Acme".to_owned()]].concat();
     let strangers = [
         octocat(),
@@ -196,15 +197,15 @@ async fn t53_organisations_and_teams_of_github() {
         Account { login: "acme".to_owned(), ..octocat() },
     ];
     for account in strangers {
-        world.github.as_ref().unwrap().sign_in_as(account);
-        refused(&world, &user, 403).await;
+        fixture.github.as_ref().unwrap().sign_in_as(account);
+        refused(&fixture, &user, 403).await;
     }
-    world.github.as_ref().unwrap().sign_in_as(Account { organisations: many, ..octocat() });
-    admitted(&world).await;
-    assert!(world.github.as_ref().unwrap().asked().contains(&"orgs 2".to_owned()), "it is on the second page");
+    fixture.github.as_ref().unwrap().sign_in_as(Account { organisations: many, ..octocat() });
+    admitted(&fixture).await;
+    assert!(fixture.github.as_ref().unwrap().asked().contains(&"orgs 2".to_owned()), "it is on the second page");
 
-    world.allow = organisations(&["acme/platform"]);
-    world.reload().await.unwrap();
+    fixture.allow = organisations(&["acme/platform"]);
+    fixture.reload().await.unwrap();
     let team = |org: &str, slug: &str| Account {
         organisations: vec!["acme".to_owned()],
         teams: vec![(org.to_owned(), slug.to_owned())],
@@ -216,66 +217,66 @@ async fn t53_organisations_and_teams_of_github() {
         (team("evil", "acme/platform"), false),
         (team("Acme", "platform"), true),
     ] {
-        world.github.as_ref().unwrap().sign_in_as(account.clone());
-        let (landing, _) = try_to_sign_in(&world).await;
+        fixture.github.as_ref().unwrap().sign_in_as(account.clone());
+        let (landing, _) = try_to_sign_in(&fixture).await;
         match landing {
             Landing::Client(returned) if is_member => drop(returned.code()),
             Landing::Page(page) if !is_member => drop(page.expect(403)),
             other => panic!("{account:?}: {other:?}"),
         }
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_what_github_does_not_tell_is_not_made_up() {
     let member = Account { organisations: vec!["acme".to_owned()], ..octocat() };
     for status in [401, 403, 404, 429, 500, 503] {
-        let (world, user) = github(member.clone(), organisations(&["acme"])).await;
-        world.github.as_ref().unwrap().fail("orgs", status);
-        let page = refused(&world, &user, 503).await;
+        let (fixture, user) = github(member.clone(), organisations(&["acme"])).await;
+        fixture.github.as_ref().unwrap().fail("orgs", status);
+        let page = refused(&fixture, &user, 503).await;
         if status < 429 {
             assert!(page.text().contains("could not be checked"), "{status}: {page:?}");
-            world.github.as_ref().unwrap().fail("orgs", 200);
+            fixture.github.as_ref().unwrap().fail("orgs", 200);
             page.click("Try again").await.returned().code();
         }
-        world.close().await;
+        fixture.close().await;
     }
     // A list that goes on behind the last page that is read says nothing of who is not on it.
-    let (world, user) = github(Account { organisations: names(1200), ..octocat() }, organisations(&["acme"])).await;
-    refused(&world, &user, 503).await;
-    assert!(world.github.as_ref().unwrap().asked().len() < 30, "{:?}", world.github.as_ref().unwrap().asked());
-    world.close().await;
+    let (fixture, user) = github(Account { organisations: names(1200), ..octocat() }, organisations(&["acme"])).await;
+    refused(&fixture, &user, 503).await;
+    assert!(fixture.github.as_ref().unwrap().asked().len() < 30, "{:?}", fixture.github.as_ref().unwrap().asked());
+    fixture.close().await;
     // Where the rule does not ask for it, it does not matter.
-    let (world, _) = github(octocat(), people(&["583231"])).await;
-    world.github.as_ref().unwrap().fail("orgs", 403);
-    world.github.as_ref().unwrap().fail("emails", 404);
-    admitted(&world).await;
-    world.close().await;
+    let (fixture, _) = github(octocat(), people(&["583231"])).await;
+    fixture.github.as_ref().unwrap().fail("orgs", 403);
+    fixture.github.as_ref().unwrap().fail("emails", 404);
+    admitted(&fixture).await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_an_address_at_github_is_the_primary_one_if_it_is_verified() {
-    let (world, user) = github(octocat(), domains(&["acme.example"])).await;
-    refused(&world, &user, 403).await;
+    let (fixture, user) = github(octocat(), domains(&["acme.example"])).await;
+    refused(&fixture, &user, 403).await;
     for (primary, verified) in [(false, true), (true, false)] {
         let emails = vec![("cat@acme.example".to_owned(), primary, verified)];
-        world.github.as_ref().unwrap().sign_in_as(Account { emails, ..octocat() });
-        refused(&world, &user, 403).await;
+        fixture.github.as_ref().unwrap().sign_in_as(Account { emails, ..octocat() });
+        refused(&fixture, &user, 403).await;
     }
-    world.github.as_ref().unwrap().fail("emails", 403);
-    refused(&world, &user, 503).await;
-    world.github.as_ref().unwrap().fail("emails", 200);
+    fixture.github.as_ref().unwrap().fail("emails", 403);
+    refused(&fixture, &user, 503).await;
+    fixture.github.as_ref().unwrap().fail("emails", 200);
     let emails = vec![("cat@acme.example".to_owned(), true, true)];
-    world.github.as_ref().unwrap().sign_in_as(Account { emails, ..octocat() });
-    admitted(&world).await;
-    world.close().await;
+    fixture.github.as_ref().unwrap().sign_in_as(Account { emails, ..octocat() });
+    admitted(&fixture).await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_the_page_says_which_account_it_was_and_offers_another() {
-    let (world, user) = github(octocat(), organisations(&["acme"])).await;
-    let (client, browser) = (world.client("/mcp").await, world.browser());
+    let (fixture, user) = github(octocat(), organisations(&["acme"])).await;
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let authorization = client.authorization().with("login_hint", "octocat");
     let consent = client.begin(&browser, &authorization).await.page();
     let page = consent.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(403);
@@ -285,8 +286,8 @@ async fn t53_the_page_says_which_account_it_was_and_offers_another() {
     }
     let line =
         "not among the organisations of the rule; the account has a verified address at home.example, no groups, sub 583231";
-    assert!(world.log.text().contains(line), "the log says what was tried");
-    assert!(!world.log.text().contains("cat@home.example"), "and no address");
+    assert!(fixture.log.text().contains(line), "the log says what was tried");
+    assert!(!fixture.log.text().contains("cat@home.example"), "and no address");
 
     // The client is told only by the person.
     let told = page.click("Tell the application").await.returned();
@@ -295,27 +296,27 @@ async fn t53_the_page_says_which_account_it_was_and_offers_another() {
     assert_eq!(told.find("code"), None);
 
     // The other account finishes the same request.
-    world.github.as_ref().unwrap().sign_in_as(Account { organisations: vec!["acme".to_owned()], id: 7, ..octocat() });
+    fixture.github.as_ref().unwrap().sign_in_as(Account { organisations: vec!["acme".to_owned()], id: 7, ..octocat() });
     let returned = page.click("another account").await.returned();
-    let asked = world.github.as_ref().unwrap().last_authorization();
+    let asked = fixture.github.as_ref().unwrap().last_authorization();
     assert_eq!(asked.get("prompt").map(String::as_str), Some("select_account"));
     assert_eq!(asked.get("login"), None, "whom the client expected was refused just now");
     client.tokens(client.redeem(&authorization, &returned.code()).await);
-    assert_eq!(world.stores().logins.find_user(&user).await.unwrap(), None);
-    world.close().await;
+    assert_eq!(fixture.stores().logins.find_user(&user).await.unwrap(), None);
+    fixture.close().await;
 }
 
 /// A call with the token.
-async fn status(world: &World, browser: &Agent, access: &str) -> u16 {
-    let request = Request::post(&world.at("/mcp")).header("content-type", "application/json").bearer(access);
+async fn status(fixture: &GatewayFixture, browser: &Agent, access: &str) -> u16 {
+    let request = Request::post(&fixture.at("/mcp")).header("content-type", "application/json").bearer(access);
     browser.send(request.without_cookies().body("{}")).await.status.as_u16()
 }
 
 #[tokio::test]
 async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
-    let mut world = World::of(Setup { preset: Preset::Oidc, ..Setup::default() }).await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let mut fixture = GatewayFixture::of(Setup { preset: Preset::Oidc, ..Setup::default() }).await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let listen = Request::get(&mcp.url).without_cookies().bearer(&tokens.access);
     let listen = listen.header("accept", "text/event-stream").header("mcp-session-id", &mcp.session);
     let listening = tokio::spawn({
@@ -326,13 +327,13 @@ async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!listening.is_finished());
     // One code is on its way to its client.
-    let (late, authorization) = (world.client("/mcp").await, client.authorization());
+    let (late, authorization) = (fixture.client("/mcp").await, client.authorization());
     let late_authorization = late.authorization();
     let code = late.authorize(&browser, &late_authorization).await.code();
 
-    world.allow = domains(&["other.example"]);
-    world.reload().await.unwrap();
-    assert_eq!(status(&world, &browser, &tokens.access).await, 401);
+    fixture.allow = domains(&["other.example"]);
+    fixture.reload().await.unwrap();
+    assert_eq!(status(&fixture, &browser, &tokens.access).await, 401);
     tokio::time::timeout(PATIENCE, listening).await.expect("the stream ends").unwrap().expect(200);
     let answer = client.refresh(tokens.refresh()).await;
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_grant"));
@@ -348,58 +349,58 @@ async fn t53_a_rule_that_becomes_stricter_counts_for_those_who_are_in() {
         Landing::Client(returned) => assert!(returned.find("code").is_none() && returned.find("error").is_some(), "{returned:?}"),
         Landing::Page(page) => assert!(page.status.is_client_error(), "{page:?}"),
     }
-    let home = browser.open(&world.at("/")).await.page().text();
+    let home = browser.open(&fixture.at("/")).await.page().text();
     assert!(!home.contains("Sign out") && !home.contains("Alice"), "{home}");
-    let tools = browser.send(Request::get(&world.at("/tools"))).await;
+    let tools = browser.send(Request::get(&fixture.at("/tools"))).await;
     assert_eq!(tools.status, 401);
-    assert_eq!(world.grants("alice").await, 1, "nothing was made, and nothing is lost");
+    assert_eq!(fixture.grants("alice").await, 1, "nothing was made, and nothing is lost");
 
     // It was a slip: with the rule mended all goes on.
-    world.allow = domains(&["other.example", "acme.example"]);
-    world.reload().await.unwrap();
+    fixture.allow = domains(&["other.example", "acme.example"]);
+    fixture.reload().await.unwrap();
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
-    assert_ne!(status(&world, &browser, &tokens.access).await, 401);
+    assert_ne!(status(&fixture, &browser, &tokens.access).await, 401);
     client.connect(&browser).await;
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_who_leaves_a_group_loses_what_they_had_at_the_next_sign_in() {
-    let world = World::of(Setup { preset: Preset::Oidc, allow: groups(&["engineering"]), ..Setup::default() }).await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
-    world.okta.put_person(Person::new("alice", &["sales"]));
+    let fixture = GatewayFixture::of(Setup { preset: Preset::Oidc, allow: groups(&["engineering"]), ..Setup::default() }).await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
+    fixture.okta.put_person(Person::new("alice", &["sales"]));
     // The gateway has not heard of it yet.
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
-    let elsewhere = world.browser();
-    let page = elsewhere.open(&world.at("/auth/signin")).await.page().expect(403);
+    let elsewhere = fixture.browser();
+    let page = elsewhere.open(&fixture.at("/auth/signin")).await.page().expect(403);
     assert!(page.links().iter().all(|(text, _)| !text.contains("Tell the application")), "no client waits: {page:?}");
-    let user = world.stores().logins.find_user(&world.user("alice")).await.unwrap().unwrap();
+    let user = fixture.stores().logins.find_user(&fixture.user("alice")).await.unwrap().unwrap();
     assert_eq!(user.groups, ["sales"], "the record says what the provider says");
     let answer = client.refresh(tokens.refresh()).await;
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "invalid_grant"));
-    assert!(!browser.open(&world.at("/")).await.page().text().contains("Sign out"), "the first browser's login counts no more");
+    assert!(!browser.open(&fixture.at("/")).await.page().text().contains("Sign out"), "the first browser's login counts no more");
 
-    world.okta.put_person(Person::new("alice", &["engineering"]));
+    fixture.okta.put_person(Person::new("alice", &["engineering"]));
     page.click("another account").await.page().expect(200);
     client.tokens(client.refresh(tokens.refresh()).await);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t53_people_of_a_provider_that_is_gone_or_another_one_are_admitted_no_more() {
-    let mut world = World::of(Setup { preset: Preset::Oidc, ..Setup::default() }).await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
+    let mut fixture = GatewayFixture::of(Setup { preset: Preset::Oidc, ..Setup::default() }).await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
     // First another provider under the same name, then one under another.
-    world.org = true;
-    world.reload().await.unwrap();
+    fixture.org = true;
+    fixture.reload().await.unwrap();
     assert_eq!(client.refresh(tokens.refresh()).await.error(), "invalid_grant");
-    assert!(!browser.open(&world.at("/")).await.page().text().contains("Sign out"));
-    world.org = false;
-    world.github = Some(FakeGithub::start(octocat()).await);
-    world.reload().await.unwrap();
+    assert!(!browser.open(&fixture.at("/")).await.page().text().contains("Sign out"));
+    fixture.org = false;
+    fixture.github = Some(FakeGithub::start(octocat()).await);
+    fixture.reload().await.unwrap();
     assert_eq!(client.refresh(tokens.refresh()).await.error(), "invalid_grant");
-    world.github = None;
-    world.reload().await.unwrap();
+    fixture.github = None;
+    fixture.reload().await.unwrap();
     client.tokens(client.refresh(tokens.refresh()).await);
-    world.close().await;
+    fixture.close().await;
 }

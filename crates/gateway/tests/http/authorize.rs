@@ -6,7 +6,7 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 /// An error page that leads nowhere by itself.
 #[track_caller]
@@ -18,9 +18,9 @@ fn is_dead_end(page: &Page) {
 
 #[tokio::test]
 async fn t04_the_redirect_uri_must_be_the_one_that_was_registered() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let metadata = json!({"redirect_uris": ["https://app.example/cb", "http://localhost:4000/cb"]});
-    let client = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await;
+    let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
     let tampered = [
         "https://app.example/cb/",
         "https://app.example/CB",
@@ -39,67 +39,67 @@ async fn t04_the_redirect_uri_must_be_the_one_that_was_registered() {
         "",
     ];
     for uri in tampered {
-        let landing = client.begin(&world.browser(), &client.authorization().with("redirect_uri", uri)).await;
+        let landing = client.begin(&fixture.browser(), &client.authorization().with("redirect_uri", uri)).await;
         is_dead_end(&landing.page());
     }
     for uri in ["https://app.example/cb", "http://localhost:4000/cb", "http://localhost:65001/cb"] {
-        let page = client.begin(&world.browser(), &client.authorization().with("redirect_uri", uri)).await.page();
+        let page = client.begin(&fixture.browser(), &client.authorization().with("redirect_uri", uri)).await.page();
         assert!(page.has_form("/auth/consent") && page.text().contains(uri), "{uri}: {page:?}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t04_at_the_token_endpoint_too() {
-    let world = World::start().await;
-    let (mut client, browser) = (world.client("/mcp").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (mut client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let authorization = client.authorization();
     let code = client.authorize(&browser, &authorization).await.code();
     let registered = std::mem::replace(&mut client.redirect_uri, "http://127.0.0.1:9999/callback".to_owned());
     assert_eq!(client.redeem(&authorization, &code).await.expect(400).error(), "invalid_grant");
     client.redirect_uri = registered;
     client.tokens(client.redeem(&authorization, &code).await);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t05_local_redirects_are_taken_and_people_are_warned() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     for (uri, host) in
         [("http://localhost:1/cb", "localhost"), ("http://127.0.0.1:1/cb", "127.0.0.1"), ("http://[::1]:1/cb", "[::1]")]
     {
         let metadata = json!({"redirect_uris": [uri]});
-        let client = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await;
-        let text = client.begin(&world.browser(), &client.authorization()).await.page().expect(200).text();
+        let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
+        let text = client.begin(&fixture.browser(), &client.authorization()).await.page().expect(200).text();
         assert!(text.contains("on your own computer") && text.contains(host) && text.contains(uri), "{text}");
     }
     let metadata = json!({"redirect_uris": ["https://app.example/cb", "http://localhost:1/cb"]});
-    let client = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await;
-    let text = client.begin(&world.browser(), &client.authorization()).await.page().expect(200).text();
+    let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
+    let text = client.begin(&fixture.browser(), &client.authorization()).await.page().expect(200).text();
     assert!(!text.contains("on your own computer"), "{text}");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t07_a_parameter_that_comes_twice_is_refused() {
-    let world = World::start().await;
-    let client = world.client("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let client = fixture.client("/mcp").await;
     let names = ["client_id", "redirect_uri", "response_type", "scope", "state", "code_challenge", "code_challenge_method"];
     for name in names {
         let twice = client.authorization().and(name, "first").and(name, "second");
-        is_dead_end(&client.begin(&world.browser(), &twice).await.page());
+        is_dead_end(&client.begin(&fixture.browser(), &twice).await.page());
     }
     // RFC 8707 lets `resource` be repeated; what that means is in `super::resource_indicators`.
     for path in ["/mcp", "/mcp/dice"] {
-        let more = client.authorization().and("resource", &world.at(path));
-        assert!(client.begin(&world.browser(), &more).await.page().has_form("/auth/consent"));
+        let more = client.authorization().and("resource", &fixture.at(path));
+        assert!(client.begin(&fixture.browser(), &more).await.page().has_form("/auth/consent"));
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 /// The page for a request that is refused but may be told to the client, and what the client is told.
-async fn told(world: &World, client: &OAuthClient, spoilt: portunus_testkit::agent::Authorization) -> String {
-    let browser = world.browser();
+async fn told(fixture: &GatewayFixture, client: &OAuthClient, spoilt: portunus_testkit::agent::Authorization) -> String {
+    let browser = fixture.browser();
     let page = client.begin(&browser, &spoilt).await.page();
     assert_eq!(page.status, 400, "a page comes first (threat 11): {page:?}");
     let returned = page.click("Tell the application").await.returned();
@@ -110,8 +110,8 @@ async fn told(world: &World, client: &OAuthClient, spoilt: portunus_testkit::age
 
 #[tokio::test]
 async fn t09_pkce_is_required_and_s256() {
-    let world = World::start().await;
-    let client = world.client("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let client = fixture.client("/mcp").await;
     let spoilt = [
         client.authorization().without("code_challenge"),
         client.authorization().without("code_challenge").without("code_challenge_method"),
@@ -122,15 +122,15 @@ async fn t09_pkce_is_required_and_s256() {
         client.authorization().with("code_challenge", &"x".repeat(128)),
     ];
     for authorization in spoilt {
-        assert_eq!(told(&world, &client, authorization).await, "invalid_request");
+        assert_eq!(told(&fixture, &client, authorization).await, "invalid_request");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t09_the_verifier_must_fit() {
-    let world = World::start().await;
-    let (client, browser) = (world.client("/mcp").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let authorization = client.authorization();
     let code = client.authorize(&browser, &authorization).await.code();
     let challenge = authorization.find("code_challenge").unwrap().to_owned();
@@ -143,32 +143,32 @@ async fn t09_the_verifier_must_fit() {
         assert_eq!(error, expected, "{verifier:?}");
     }
     let tokens = client.tokens(client.redeem(&authorization, &code).await);
-    assert_eq!(world.grants("alice").await, 1, "wrong guesses took nothing from the rightful client (threat 15)");
+    assert_eq!(fixture.grants("alice").await, 1, "wrong guesses took nothing from the rightful client (threat 15)");
     client.tokens(client.refresh(tokens.refresh()).await);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t10_answers_say_which_server_they_are_from() {
-    let world = World::start().await;
-    let client = world.client("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let client = fixture.client("/mcp").await;
     assert_eq!(client.discovery.server["authorization_response_iss_parameter_supported"], true);
-    assert_eq!(client.discovery.server["issuer"], world.url);
-    let (authorization, browser) = (client.authorization(), world.browser());
+    assert_eq!(client.discovery.server["issuer"], fixture.url);
+    let (authorization, browser) = (client.authorization(), fixture.browser());
     authorization.check(&client.authorize(&browser, &authorization).await, &client.discovery);
     // Errors carry it too: see `told`.
-    assert_eq!(told(&world, &client, client.authorization().with("response_type", "token")).await, "unsupported_response_type");
-    world.close().await;
+    assert_eq!(told(&fixture, &client, client.authorization().with("response_type", "token")).await, "unsupported_response_type");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t10_oktas_iss_is_compared_byte_for_byte() {
-    let world = World::of(Setup { okta: Options { sends_iss: true, ..Options::default() }, ..Setup::default() }).await;
-    let client = world.client("/mcp").await;
-    let issuer = world.okta.custom_issuer("default");
+    let fixture = GatewayFixture::of(Setup { okta: Options { sends_iss: true, ..Options::default() }, ..Setup::default() }).await;
+    let client = fixture.client("/mcp").await;
+    let issuer = fixture.okta.custom_issuer("default");
     for forged in [format!("{issuer}/"), issuer.to_uppercase(), "https://other.okta.example".to_owned(), String::new()] {
-        let browser = world.browser();
-        browser.stop_at(&world.at("/auth/callback/okta"));
+        let browser = fixture.browser();
+        browser.stop_at(&fixture.at("/auth/callback/okta"));
         let page = client.begin(&browser, &client.authorization()).await.page();
         let mut url = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().url;
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(name, _)| name != "iss").collect();
@@ -176,16 +176,16 @@ async fn t10_oktas_iss_is_compared_byte_for_byte() {
         browser.send(portunus_testkit::agent::Request::get(url.as_str())).await.expect(400);
         assert!(browser.cookie("_login").is_none(), "{forged}");
     }
-    client.connect(&world.browser()).await;
-    world.close().await;
+    client.connect(&fixture.browser()).await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t11_nobody_is_redirected_by_an_error() {
-    let world = World::start().await;
-    let client = world.client("/mcp").await;
-    is_dead_end(&client.begin(&world.browser(), &client.authorization().with("client_id", "ptn_client_unknown")).await.page());
-    is_dead_end(&client.begin(&world.browser(), &client.authorization().without("client_id")).await.page());
+    let fixture = GatewayFixture::start().await;
+    let client = fixture.client("/mcp").await;
+    is_dead_end(&client.begin(&fixture.browser(), &client.authorization().with("client_id", "ptn_client_unknown")).await.page());
+    is_dead_end(&client.begin(&fixture.browser(), &client.authorization().without("client_id")).await.page());
     let cases = [
         ("response_type", "code token", "unsupported_response_type"),
         ("response_mode", "fragment", "invalid_request"),
@@ -195,30 +195,30 @@ async fn t11_nobody_is_redirected_by_an_error() {
         ("resource", "https://attacker.example/mcp", "invalid_target"),
     ];
     for (name, value, expected) in cases {
-        assert_eq!(told(&world, &client, client.authorization().with(name, value)).await, expected, "{name}");
+        assert_eq!(told(&fixture, &client, client.authorization().with(name, value)).await, expected, "{name}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t11_redirects_after_a_form_turn_into_get() {
-    let world = World::start().await;
-    let (client, browser) = (world.client("/mcp").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     for decision in ["allow", "deny"] {
         let page = client.begin(&browser, &client.authorization()).await.page();
         let answer = browser.send(page.form("/auth/consent").request([("decision", decision)])).await;
         assert_eq!(answer.status, 303, "{decision}");
     }
-    let signing_out = world.browser();
-    world.sign_in(&signing_out).await;
-    let home = signing_out.open(&world.at("/")).await.page();
+    let signing_out = fixture.browser();
+    fixture.sign_in(&signing_out).await;
+    let home = signing_out.open(&fixture.at("/")).await.page();
     signing_out.send(home.form("/auth/signout").request([])).await.expect(303);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t12_after_signing_in_people_stay_here() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let away = [
         "//evil.example",
         "https://evil.example",
@@ -232,15 +232,15 @@ async fn t12_after_signing_in_people_stay_here() {
     for target in away {
         for name in ["return_to", "callbackUrl", "redirect_uri"] {
             let query = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, target).finish();
-            let browser = world.browser();
-            let landed = browser.open(&world.at(&format!("/auth/signin?{query}"))).await.page().expect(200);
-            assert_eq!(landed.url.as_str(), world.at("/"), "{name}={target}");
+            let browser = fixture.browser();
+            let landed = browser.open(&fixture.at(&format!("/auth/signin?{query}"))).await.page().expect(200);
+            assert_eq!(landed.url.as_str(), fixture.at("/"), "{name}={target}");
             // Once more, signed in: no request at Okta is in between.
-            let landed = browser.open(&world.at(&format!("/auth/signin?{query}"))).await.page().expect(200);
-            assert_eq!(landed.url.as_str(), world.at("/"), "{name}={target}");
+            let landed = browser.open(&fixture.at(&format!("/auth/signin?{query}"))).await.page().expect(200);
+            assert_eq!(landed.url.as_str(), fixture.at("/"), "{name}={target}");
         }
     }
-    let Landing::Page(landed) = world.browser().open(&world.at("/auth/signin?return_to=/tools")).await else { panic!() };
-    assert_eq!(landed.expect(200).url.as_str(), world.at("/tools"));
-    world.close().await;
+    let Landing::Page(landed) = fixture.browser().open(&fixture.at("/auth/signin?return_to=/tools")).await else { panic!() };
+    assert_eq!(landed.expect(200).url.as_str(), fixture.at("/tools"));
+    fixture.close().await;
 }

@@ -16,17 +16,17 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use url::Url;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
-async fn client_at(world: &World, redirect_uri: &str) -> OAuthClient {
+async fn client_at(fixture: &GatewayFixture, redirect_uri: &str) -> OAuthClient {
     let metadata = json!({"client_name": "Acme Editor", "redirect_uris": [redirect_uri]});
-    OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await
+    OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await
 }
 
 /// Walks to the provider of this label and back, and stops before the callback at `path`.
-async fn answer(world: &World, browser: &Agent, label: &str, path: &str) -> Url {
-    browser.stop_at(&world.at(path));
-    let client = world.client("/mcp").await;
+async fn answer(fixture: &GatewayFixture, browser: &Agent, label: &str, path: &str) -> Url {
+    browser.stop_at(&fixture.at(path));
+    let client = fixture.client("/mcp").await;
     let consent = client.begin(browser, &client.authorization()).await.page();
     let choice = consent.form("/auth/consent").submit([("decision", "allow")]).await.page();
     choice.click(label).await.returned().url
@@ -44,17 +44,17 @@ fn find(url: &Url, name: &str) -> String {
 }
 
 /// Is the request to the provider still in the store?
-async fn is_kept(world: &World, answer: &Url) -> bool {
+async fn is_kept(fixture: &GatewayFixture, answer: &Url) -> bool {
     let state = TokenHash::of(&find(answer, "state"));
-    world.stores().transactions.find_provider_request(&state, world.clock.now()).await.unwrap().is_some()
+    fixture.stores().transactions.find_provider_request(&state, fixture.clock.now()).await.unwrap().is_some()
 }
 
 #[tokio::test]
 async fn t54_an_answer_is_taken_at_the_callback_of_its_own_request_alone() {
-    let world = World::of(Setup { partner: true, ..Setup::default() }).await;
-    let (browser, attacker) = (world.browser(), world.browser());
-    let own = answer(&world, &browser, "Acme okta", "/auth/callback/okta").await;
-    let others = answer(&world, &attacker, "Acme partner", "/auth/callback/partner").await;
+    let fixture = GatewayFixture::of(Setup { partner: true, ..Setup::default() }).await;
+    let (browser, attacker) = (fixture.browser(), fixture.browser());
+    let own = answer(&fixture, &browser, "Acme okta", "/auth/callback/okta").await;
+    let others = answer(&fixture, &attacker, "Acme partner", "/auth/callback/partner").await;
     let injected = with(&own, "code", Some(&find(&others, "code")));
     for path in ["/auth/callback", "/auth/callback/partner", "/auth/callback/OKTA", "/auth/callback/okta%2f"] {
         for url in [own.as_str(), &injected] {
@@ -62,11 +62,11 @@ async fn t54_an_answer_is_taken_at_the_callback_of_its_own_request_alone() {
         }
     }
     assert!(browser.cookie("_login").is_none());
-    assert!(is_kept(&world, &own).await, "nothing was used up");
+    assert!(is_kept(&fixture, &own).await, "nothing was used up");
     browser.send(Request::get(own.as_str())).await.expect(303);
     assert!(browser.cookie("_login").is_some());
-    assert!(!is_kept(&world, &own).await);
-    world.close().await;
+    assert!(!is_kept(&fixture, &own).await);
+    fixture.close().await;
 }
 
 #[tokio::test]
@@ -78,26 +78,26 @@ async fn t54_two_providers_at_one_callback_say_whose_answer_it_is() {
         partner_callback: "/auth/callback",
         ..Setup::default()
     };
-    let world = World::of(shared(true)).await;
-    let browser = world.browser();
-    let own = answer(&world, &browser, "Acme okta", "/auth/callback").await;
-    let partner = world.okta.org_issuer();
+    let fixture = GatewayFixture::of(shared(true)).await;
+    let browser = fixture.browser();
+    let own = answer(&fixture, &browser, "Acme okta", "/auth/callback").await;
+    let partner = fixture.okta.org_issuer();
     for iss in [Some(partner.as_str()), Some(""), Some("https://evil.example"), None] {
         browser.send(Request::get(&with(&own, "iss", iss))).await.expect(400);
-        assert!(browser.cookie("_login").is_none() && is_kept(&world, &own).await, "{iss:?}");
+        assert!(browser.cookie("_login").is_none() && is_kept(&fixture, &own).await, "{iss:?}");
     }
-    assert_eq!(world.okta.count(Endpoint::Token), 0, "no code was sent to any of them");
+    assert_eq!(fixture.okta.count(Endpoint::Token), 0, "no code was sent to any of them");
     browser.send(Request::get(own.as_str())).await.expect(303);
     assert!(browser.cookie("_login").is_some());
-    world.close().await;
+    fixture.close().await;
 
-    let world = World::of(shared(false)).await;
-    let browser = world.browser();
-    let own = answer(&world, &browser, "Acme okta", "/auth/callback").await;
+    let fixture = GatewayFixture::of(shared(false)).await;
+    let browser = fixture.browser();
+    let own = answer(&fixture, &browser, "Acme okta", "/auth/callback").await;
     browser.send(Request::get(own.as_str())).await.expect(400);
-    assert!(browser.cookie("_login").is_none() && is_kept(&world, &own).await);
-    assert_eq!(world.okta.count(Endpoint::Token), 0);
-    world.close().await;
+    assert!(browser.cookie("_login").is_none() && is_kept(&fixture, &own).await);
+    assert_eq!(fixture.okta.count(Endpoint::Token), 0);
+    fixture.close().await;
 }
 
 #[tokio::test]
@@ -112,27 +112,30 @@ async fn t57_a_scheme_does_not_pass_for_a_host() {
         registration_policy: RegistrationPolicy { registration: false, families: vec![family], ..RegistrationPolicy::default() },
         ..portunus::config::ClientsConfig::default()
     };
-    let world = World::of(Setup { clients, ..Setup::default() }).await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::of(Setup { clients, ..Setup::default() }).await;
+    let agent = fixture.browser();
     let posing =
         ["com.evil.app://claude.ai/cb", "cursor://claude.ai/cb", "com.evil.app:/claude.ai", "com.evil.app://claude.ai:443/"];
     for uri in posing {
-        agent.send(Request::json(&world.at("/auth/register"), &json!({"redirect_uris": [uri]}))).await.expect(403);
+        agent.send(Request::json(&fixture.at("/auth/register"), &json!({"redirect_uris": [uri]}))).await.expect(403);
     }
-    agent.send(Request::json(&world.at("/auth/register"), &json!({"redirect_uris": ["https://claude.ai/cb"]}))).await.expect(201);
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 1);
-    world.close().await;
+    agent
+        .send(Request::json(&fixture.at("/auth/register"), &json!({"redirect_uris": ["https://claude.ai/cb"]})))
+        .await
+        .expect(201);
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 1);
+    fixture.close().await;
 
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     for uri in posing {
-        let client = client_at(&world, uri).await;
-        let page = client.begin(&world.browser(), &client.authorization()).await.page().expect(200);
+        let client = client_at(&fixture, uri).await;
+        let page = client.begin(&fixture.browser(), &client.authorization()).await.page().expect(200);
         let scheme = uri.split(':').next().unwrap();
         assert!(page.body.contains(&format!("<strong>{scheme}:</strong>")), "{page:?}");
         assert!(!page.body.contains("<strong>claude.ai"), "{page:?}");
         assert!(page.text().contains("on your own computer"), "{page:?}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 /// The short question.
@@ -144,16 +147,16 @@ fn asks_to_continue(page: &Page) {
 
 #[tokio::test]
 async fn t58_a_remembered_consent_gives_no_local_program_a_code_by_itself() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     for uri in ["http://127.0.0.1:7777/callback", "http://localhost:4711/cb", "https://localhost/cb"] {
-        let (client, browser) = (client_at(&world, uri).await, world.browser());
+        let (client, browser) = (client_at(&fixture, uri).await, fixture.browser());
         client.connect(&browser).await;
         // Another program opens the browser, on another port: it gets a page, and no code.
         let page = client.begin(&browser, &client.authorization()).await.page().expect(200);
         asks_to_continue(&page);
         assert!(page.text().contains("Alice Example") && page.text().contains(uri), "{page:?}");
         let transaction = TransactionId::from_text(page.form("/auth/consent").value("transaction"));
-        let kept = world.stores().transactions.find_transaction(&transaction, world.clock.now()).await.unwrap().unwrap();
+        let kept = fixture.stores().transactions.find_transaction(&transaction, fixture.clock.now()).await.unwrap().unwrap();
         assert_eq!(kept.consented_at, None);
 
         let silent = client.begin(&browser, &client.authorization().with("prompt", "none")).await.returned();
@@ -171,13 +174,13 @@ async fn t58_a_remembered_consent_gives_no_local_program_a_code_by_itself() {
         let code = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
         client.tokens(client.redeem(&authorization, &code).await);
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t58_a_scheme_of_a_programs_own_is_a_local_program() {
-    let world = World::start().await;
-    let (client, browser) = (client_at(&world, "com.example.app:/cb").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (client_at(&fixture, "com.example.app:/cb").await, fixture.browser());
     let page = browser.open(client.authorization().url().as_str()).await.page();
     page.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
     let page = browser.open(client.authorization().url().as_str()).await.page().expect(200);
@@ -188,19 +191,19 @@ async fn t58_a_scheme_of_a_programs_own_is_a_local_program() {
     let opened = page.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(200);
     assert!(opened.header("refresh").starts_with("0;url=com.example.app:/cb?code="), "{opened:?}");
     browser.keep_secret(opened.header("refresh").split("code=").nth(1).unwrap().split('&').next().unwrap());
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t58_what_proves_itself_or_is_on_the_web_is_not_asked_about_again() {
-    let world = World::start().await;
-    let browser = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let browser = fixture.browser();
     let cases = [
         json!({"redirect_uris": ["https://app.example/cb", "http://127.0.0.1:7777/callback"]}),
         json!({"redirect_uris": ["http://127.0.0.1:7777/callback"], "token_endpoint_auth_method": "client_secret_basic"}),
     ];
     for metadata in cases {
-        let client = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata.clone()).await;
+        let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata.clone()).await;
         client.connect(&browser).await;
         let again = client.authorization();
         let code = client.begin(&browser, &again).await.returned().code();
@@ -209,31 +212,31 @@ async fn t58_what_proves_itself_or_is_on_the_web_is_not_asked_about_again() {
     }
     // The same client at its other address: what counts is the address of the request.
     let metadata = json!({"redirect_uris": ["https://app.example/cb", "http://127.0.0.1:7777/callback"]});
-    let mut client = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await;
+    let mut client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
     client.connect(&browser).await;
     client.redirect_uri = "http://127.0.0.1:7777/callback".to_owned();
     asks_to_continue(&client.begin(&browser, &client.authorization()).await.page());
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t58_t66_a_client_in_a_document_is_held_to_the_same_rules() {
-    let hosts = Arc::new(HostileHosts::start().await);
-    let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
+    let zoo = Arc::new(Zoo::open().await);
+    let fixture = GatewayFixture::of(Setup { zoo: Some(Arc::clone(&zoo)), ..Setup::default() }).await;
     let document = |id: &str, redirect_uri: &str| json!({"client_id": id, "client_name": "Documented", "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"});
-    let (honest, bad) = ("https://app.hosts.example/client.json", "https://app.hosts.example/bad.json");
-    hosts.serve(honest, Behaviour::honest(document(honest, "http://127.0.0.1:7777/callback")));
-    hosts.serve(bad, Behaviour::honest(document(bad, "https:evil.example")));
-    let registered = world.client("/mcp").await;
+    let (honest, bad) = ("https://app.zoo.example/client.json", "https://app.zoo.example/bad.json");
+    zoo.keep(honest, Animal::honest(document(honest, "http://127.0.0.1:7777/callback")));
+    zoo.keep(bad, Animal::honest(document(bad, "https:evil.example")));
+    let registered = fixture.client("/mcp").await;
     let documented = OAuthClient { id: honest.to_owned(), registration: Value::Null, ..registered.clone() };
-    let browser = world.browser();
+    let browser = fixture.browser();
     documented.connect(&browser).await;
     asks_to_continue(&documented.begin(&browser, &documented.authorization()).await.page());
     let refused = OAuthClient { id: bad.to_owned(), ..documented };
     let page = refused.begin(&browser, &refused.authorization().with("redirect_uri", "https:evil.example")).await.page();
     assert_eq!((page.status.as_u16(), page.links().len()), (400, 0), "{page:?}");
     assert!(page.text().contains("redirect_uris[0]"), "{page:?}");
-    world.close().await;
+    fixture.close().await;
 }
 
 /// A page that leads nowhere and opens nothing.
@@ -249,7 +252,7 @@ fn opens_nothing(page: &Page) {
 
 #[tokio::test]
 async fn t59_a_no_and_a_mistake_open_no_program() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let links = [
         "cursor://anysphere.cursor-deeplink/mcp/install?name=evil&config=e30",
         "cursor://anysphere.cursor-mcp/oauth/callback?then=x",
@@ -259,7 +262,7 @@ async fn t59_a_no_and_a_mistake_open_no_program() {
         "com.example.app:/delete-everything",
     ];
     for link in links {
-        let (client, browser) = (client_at(&world, link).await, world.browser());
+        let (client, browser) = (client_at(&fixture, link).await, fixture.browser());
         let begin = async |request: portunus_testkit::agent::Authorization| browser.open(request.url().as_str()).await.page();
         let page = begin(client.authorization()).await;
         let form = page.form("/auth/consent");
@@ -267,43 +270,43 @@ async fn t59_a_no_and_a_mistake_open_no_program() {
         opens_nothing(&denied);
         assert!(denied.text().contains("Acme Editor"), "{denied:?}");
         let transaction = TransactionId::from_text(form.value("transaction"));
-        let kept = world.stores().transactions.find_transaction(&transaction, world.clock.now()).await.unwrap();
+        let kept = fixture.stores().transactions.find_transaction(&transaction, fixture.clock.now()).await.unwrap();
         assert!(kept.is_none(), "the question is answered");
 
         opens_nothing(&begin(client.authorization().with("scope", "a\"b")).await.expect(400));
         let silent = begin(client.authorization().with("prompt", "none")).await.expect(400);
         assert!(silent.links().is_empty() && silent.header("location").is_empty(), "{silent:?}");
-        world.okta.refuse_next("access_denied", "no");
+        fixture.okta.refuse_next("access_denied", "no");
         let page = begin(client.authorization()).await;
         opens_nothing(&page.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(403));
     }
-    assert_eq!(world.grants("alice").await, 0);
+    assert_eq!(fixture.grants("alice").await, 0);
 
     // The callback of a known editor is told, as every address on the web is.
-    let client = client_at(&world, "cursor://anysphere.cursor-mcp/oauth/callback").await;
-    let browser = world.browser();
+    let client = client_at(&fixture, "cursor://anysphere.cursor-mcp/oauth/callback").await;
+    let browser = fixture.browser();
     let authorization = client.authorization();
     let page = client.begin(&browser, &authorization).await.page();
     let told = page.form("/auth/consent").submit([("decision", "deny")]).await.returned();
     authorization.check(&told, &client.discovery);
     assert_eq!(told.find("error").as_deref(), Some("access_denied"));
-    world.close().await;
+    fixture.close().await;
 }
 
 const HIDDEN: [char; 8] = ['\u{202e}', '\u{2066}', '\u{200b}', '\u{200f}', '\u{ad}', '\u{e0041}', '\u{feff}', '\u{9b}'];
 
 #[tokio::test]
 async fn t64_no_page_shows_what_cannot_be_seen() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let visible: String = HIDDEN.iter().filter(|c| !c.is_control()).collect();
     let metadata = json!({"client_name": format!("Ev{visible}il"), "redirect_uris": ["https://app.example/cb"]});
-    let client = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await;
+    let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
     let mut person = portunus_testkit::okta::Person::new("mallory", &[&format!("Every{visible}one")]);
     person.name = format!("Mal{visible}lory");
     person.email = format!("mal{visible}@acme.example");
-    world.okta.put_person(person);
-    world.okta.sign_in_as("mallory");
-    let browser = world.browser();
+    fixture.okta.put_person(person);
+    fixture.okta.sign_in_as("mallory");
+    let browser = fixture.browser();
     let begin = async |request: portunus_testkit::agent::Authorization| client.begin(&browser, &request).await.page();
     let mut pages = vec![
         begin(client.authorization()).await.expect(200),
@@ -314,27 +317,27 @@ async fn t64_no_page_shows_what_cannot_be_seen() {
     let returned = client.authorize(&browser, &authorization).await;
     client.tokens(client.redeem(&authorization, &returned.code()).await);
     pages.push(begin(client.authorization().with("prompt", "consent")).await.expect(200));
-    pages.push(browser.open(&world.at("/")).await.page().expect(200));
+    pages.push(browser.open(&fixture.at("/")).await.page().expect(200));
     for page in &pages {
         assert!(!page.body.contains(HIDDEN), "{page:?}");
     }
     assert!(pages.iter().filter(|page| page.text().contains("Evil")).count() >= 4);
     assert!(pages.last().unwrap().text().contains("Mallory"), "{:?}", pages.last());
 
-    world.okta.refuse_next("access_denied", &format!("not{visible}today"));
-    let other = world.browser();
+    fixture.okta.refuse_next("access_denied", &format!("not{visible}today"));
+    let other = fixture.browser();
     let page = client.begin(&other, &client.authorization()).await.page();
     let refused = page.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(403);
     assert!(!refused.body.contains(HIDDEN), "{refused:?}");
-    let log = world.log.text();
+    let log = fixture.log.text();
     assert!(log.contains("nottoday"), "what the provider said, as it can be seen");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t66_what_browsers_read_otherwise_is_not_registered() {
-    let world = World::start().await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let agent = fixture.browser();
     let bad = [
         "https:evil.example",
         "https:/evil.example",
@@ -368,27 +371,27 @@ async fn t66_what_browsers_read_otherwise_is_not_registered() {
     for uri in bad {
         for uris in [json!([uri]), json!(["https://app.example/cb", uri])] {
             let answer =
-                agent.send(Request::json(&world.at("/auth/register"), &json!({"redirect_uris": uris}))).await.expect(400);
+                agent.send(Request::json(&fixture.at("/auth/register"), &json!({"redirect_uris": uris}))).await.expect(400);
             assert_eq!(answer.error(), "invalid_redirect_uri", "{uri}");
         }
     }
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 0, "nothing was kept");
-    let client = client_at(&world, "https://app.example/cb").await;
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 0, "nothing was kept");
+    let client = client_at(&fixture, "https://app.example/cb").await;
     for presented in ["HTTPS://app.example/cb", "https:app.example/cb", "https://app.example/%63b", "https://app.example/./cb"] {
-        let page = client.begin(&world.browser(), &client.authorization().with("redirect_uri", presented)).await.page();
+        let page = client.begin(&fixture.browser(), &client.authorization().with("redirect_uri", presented)).await.page();
         assert_eq!((page.status.as_u16(), page.links().len()), (400, 0), "{presented}: {page:?}");
     }
-    let kept = world.stores().clients.find_client(&ClientId::from_text(&client.id)).await.unwrap().unwrap();
+    let kept = fixture.stores().clients.find_client(&ClientId::from_text(&client.id)).await.unwrap().unwrap();
     assert_eq!(kept.redirect_uris.len(), 1);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t72_a_stranger_with_the_state_ends_nobodys_sign_in() {
-    let world = World::of(Setup { partner: true, ..Setup::default() }).await;
-    let (victim, stranger) = (world.browser(), world.browser());
-    let own = answer(&world, &victim, "Acme okta", "/auth/callback/okta").await;
-    let _ = answer(&world, &stranger, "Acme okta", "/auth/callback/okta").await;
+    let fixture = GatewayFixture::of(Setup { partner: true, ..Setup::default() }).await;
+    let (victim, stranger) = (fixture.browser(), fixture.browser());
+    let own = answer(&fixture, &victim, "Acme okta", "/auth/callback/okta").await;
+    let _ = answer(&fixture, &stranger, "Acme okta", "/auth/callback/okta").await;
     let state = |agent: &Agent| agent.cookies().into_iter().find(|cookie| cookie.name.contains("state")).unwrap();
     let (of_victim, of_stranger) = (state(&victim), state(&stranger));
     // With no cookie, a made-up one, one of the stranger's own under the victim's name, and with the victim's but in another browser.
@@ -400,20 +403,20 @@ async fn t72_a_stranger_with_the_state_ends_nobodys_sign_in() {
         for url in [own.to_string(), with(&own, "code", Some("made-up")), with(&own, "error", Some("access_denied"))] {
             stranger.send(Request::get(&url)).await.expect(400);
         }
-        assert!(is_kept(&world, &own).await, "nothing was taken out");
+        assert!(is_kept(&fixture, &own).await, "nothing was taken out");
     }
-    let bare = world.browser();
+    let bare = fixture.browser();
     bare.plant(Cookie { name: "portunus_browser".to_owned(), ..stranger.cookie("_browser").unwrap() });
     bare.send(Request::get(own.as_str())).await.expect(400);
     assert!(stranger.cookie("_login").is_none() && bare.cookie("_login").is_none());
-    assert_eq!(world.okta.count(Endpoint::Token), 0, "no code was sent to the provider");
+    assert_eq!(fixture.okta.count(Endpoint::Token), 0, "no code was sent to the provider");
 
     victim.send(Request::get(own.as_str())).await.expect(303);
     assert!(victim.cookie("_login").is_some(), "the sign-in comes to its end");
     // And once: of many at the same time one is taken.
-    assert!(!is_kept(&world, &own).await);
+    assert!(!is_kept(&fixture, &own).await);
     let again = victim.send(Request::get(own.as_str())).await.expect(303);
     assert!(again.location().as_str().contains("/auth/authorize?transaction="), "nothing of the answer is used again (FB02)");
-    assert_eq!(world.okta.count(Endpoint::Token), 1);
-    world.close().await;
+    assert_eq!(fixture.okta.count(Endpoint::Token), 1);
+    fixture.close().await;
 }

@@ -6,7 +6,7 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 const ACCEPT: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -22,10 +22,10 @@ async fn tabs(client: &OAuthClient, browser: &Agent, count: usize) -> Vec<Page> 
 
 #[tokio::test]
 async fn fb01_every_one_of_several_tabs_can_finish() {
-    let world = World::start().await;
-    let client = world.client("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let client = fixture.client("/mcp").await;
     for count in [2, 7] {
-        let browser = world.browser();
+        let browser = fixture.browser();
         browser.stop_at(&client.redirect_uri);
         let pages = tabs(&client, &browser, count).await;
         let mut codes = Vec::new();
@@ -42,33 +42,33 @@ async fn fb01_every_one_of_several_tabs_can_finish() {
         assert_eq!(codes.len(), count, "each has a code of its own");
     }
     // One that was open all the time, and those of another browser.
-    let browser = world.browser();
+    let browser = fixture.browser();
     let mine = tabs(&client, &browser, 2).await;
     let form = mine[0].form("/auth/consent").request([("decision", "allow")]);
-    world.browser().send(form.clone()).await.expect(400);
-    let stranger = world.browser();
+    fixture.browser().send(form.clone()).await.expect(400);
+    let stranger = fixture.browser();
     tabs(&client, &stranger, 2).await;
     stranger.send(form).await.expect(400);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb02_a_callback_that_is_loaded_again_goes_on_in_its_own_browser() {
-    let world = World::start().await;
-    let client = world.client("/mcp").await;
-    let browser = world.browser();
-    browser.stop_at(&world.at("/auth/callback/okta"));
+    let fixture = GatewayFixture::start().await;
+    let client = fixture.client("/mcp").await;
+    let browser = fixture.browser();
+    browser.stop_at(&fixture.at("/auth/callback/okta"));
     let consent = client.begin(&browser, &client.authorization()).await.page();
     let callback = consent.form("/auth/consent").submit([("decision", "allow")]).await.returned().url;
     // A scanner of links comes first, and later.
-    let scanner = world.browser();
+    let scanner = fixture.browser();
     scanner.send(Request::get(callback.as_str())).await.expect(400);
     let next = browser.send(Request::get(callback.as_str())).await.expect(303);
     scanner.send(Request::get(callback.as_str())).await.expect(400);
     // The page is loaded again before the redirect was followed: it leads to the same step.
     let again = browser.send(Request::get(callback.as_str())).await.expect(303);
     assert_eq!(again.location(), next.location());
-    assert_eq!(world.okta.count(Endpoint::Token), 1, "nothing of the answer was used again");
+    assert_eq!(fixture.okta.count(Endpoint::Token), 1, "nothing of the answer was used again");
     browser.stop_at(&client.redirect_uri);
     let code = browser.visit(Request::get(next.location().as_str())).await.returned().code();
     assert!(!code.is_empty());
@@ -77,14 +77,14 @@ async fn fb02_a_callback_that_is_loaded_again_goes_on_in_its_own_browser() {
     assert!(page.text().contains("You are signed in already"), "{page:?}");
     let wrong = callback.as_str().replace("state=", "state=x");
     browser.send(Request::get(&wrong)).await.expect(400);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb03_our_own_forms_may_come_without_an_origin() {
-    let world = World::start().await;
-    let client = world.client("/mcp").await;
-    let browser = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let client = fixture.client("/mcp").await;
+    let browser = fixture.browser();
     browser.stop_at(&client.redirect_uri);
     let page = client.begin(&browser, &client.authorization()).await.page();
     let form = || page.form("/auth/consent").request([("decision", "allow")]);
@@ -96,70 +96,72 @@ async fn fb03_our_own_forms_may_come_without_an_origin() {
         browser.send(request).await.expect(status);
     }
     let own = form().hiding_origin().header("sec-fetch-site", "same-origin");
-    let forged = Request::form(http::Method::POST, &world.at("/auth/consent"), [("decision", "allow"), ("csrf", "x")]);
+    let forged = Request::form(http::Method::POST, &fixture.at("/auth/consent"), [("decision", "allow"), ("csrf", "x")]);
     let forged = forged.hiding_origin().header("sec-fetch-site", "same-origin");
     browser.send(forged).await.expect(400);
     browser.visit(own).await.returned().code();
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb05_a_host_with_many_cookies() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let cookies = (0..20).map(|n| format!("other{n}={}", "x".repeat(1000))).collect::<Vec<_>>().join("; ");
-    let page = world.browser().send(Request::get(&world.at("/")).header("cookie", &cookies)).await;
+    let page = fixture.browser().send(Request::get(&fixture.at("/")).header("cookie", &cookies)).await;
     assert_eq!(page.status, 200);
     #[expect(clippy::disallowed_methods, reason = "another version of HTTP than the browser of the tests speaks")]
     let http2 = reqwest::Client::builder().http2_prior_knowledge().no_proxy().tls_certs_only([]).build().unwrap();
-    let answer = http2.get(world.at("/")).header("cookie", &cookies).send().await.unwrap();
+    let answer = http2.get(fixture.at("/")).header("cookie", &cookies).send().await.unwrap();
     assert_eq!((answer.status(), answer.version()), (http::StatusCode::OK, http::Version::HTTP_2));
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb06_the_default_port_may_be_written() {
-    let world = World::of(Setup { https: true, ..Setup::default() }).await;
-    let host = world.url.strip_prefix("https://").unwrap();
+    let fixture = GatewayFixture::of(Setup { https: true, ..Setup::default() }).await;
+    let host = fixture.url.strip_prefix("https://").unwrap();
     for host in [host.to_owned(), format!("{host}:443"), host.to_uppercase()] {
-        let answer = world.browser().send(Request::get(&world.at("/mcp")).header("host", &host)).await;
+        let answer = fixture.browser().send(Request::get(&fixture.at("/mcp")).header("host", &host)).await;
         assert_eq!(answer.status, 401, "{host}");
     }
-    world.browser().send(Request::get(&world.at("/mcp")).header("host", &format!("{host}:8443"))).await.expect(403);
-    world.close().await;
+    fixture.browser().send(Request::get(&fixture.at("/mcp")).header("host", &format!("{host}:8443"))).await.expect(403);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb07_the_metadata_names_the_address_that_was_asked() {
-    let world = World::start().await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let agent = fixture.browser();
     for address in ["/mcp", "/mcp/", "/mcp/uuid", "/mcp/uuid/", "/mcp?server_name=uuid", "/mcp/?server_name=uuid"] {
-        let refused = agent.send(Request::post(&world.at(address)).without_cookies()).await.expect(401);
+        let refused = agent.send(Request::post(&fixture.at(address)).without_cookies()).await.expect(401);
         let challenge = refused.header("www-authenticate").to_owned();
         let url = challenge.split("resource_metadata=\"").nth(1).unwrap().split('"').next().unwrap();
         let (path, query) = address.split_once('?').map_or((address, None), |(path, query)| (path, Some(query)));
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        assert_eq!(url, world.at(&format!("/.well-known/oauth-protected-resource{path}{query}")));
+        assert_eq!(url, fixture.at(&format!("/.well-known/oauth-protected-resource{path}{query}")));
         let document = agent.send(Request::get(url).without_cookies()).await.expect(200).json();
-        assert_eq!(document["resource"], world.at(address), "RFC 9728 section 3.3");
+        assert_eq!(document["resource"], fixture.at(address), "RFC 9728 section 3.3");
         // And a token for it is one for what it leads to.
-        let client =
-            OAuthClient { discovery: world.client("/mcp").await.discovery, ..world.client(address.trim_end_matches('/')).await };
-        let authorization = client.authorization().with("resource", &world.at(address));
-        let browser = world.browser();
+        let client = OAuthClient {
+            discovery: fixture.client("/mcp").await.discovery,
+            ..fixture.client(address.trim_end_matches('/')).await
+        };
+        let authorization = client.authorization().with("resource", &fixture.at(address));
+        let browser = fixture.browser();
         let code = client.authorize(&browser, &authorization).await.code();
         let tokens = client.tokens(client.redeem(&authorization, &code).await);
-        let called = agent.send(Request::post(&world.at(address)).without_cookies().bearer(&tokens.access).body("{}")).await;
+        let called = agent.send(Request::post(&fixture.at(address)).without_cookies().bearer(&tokens.access).body("{}")).await;
         assert_ne!(called.status, 401, "{address}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb08_a_preflight_is_told_what_it_may_send() {
-    let world = World::of(Setup { allowed_origins: vec!["https://app.example".to_owned()], ..Setup::default() }).await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::of(Setup { allowed_origins: vec!["https://app.example".to_owned()], ..Setup::default() }).await;
+    let agent = fixture.browser();
     let preflight = |path: &str, origin: &str, wanted: &str| {
-        let request = Request::new(http::Method::OPTIONS, &world.at(path)).header("origin", origin).without_cookies();
+        let request = Request::new(http::Method::OPTIONS, &fixture.at(path)).header("origin", origin).without_cookies();
         request.header("access-control-request-method", "POST").header("access-control-request-headers", wanted)
     };
     for wanted in ["mcp-param-region, mcp-param-x-y", "traceparent,tracestate", "x-own", "authorization, content-type"] {
@@ -172,13 +174,13 @@ async fn fb08_a_preflight_is_told_what_it_may_send() {
     }
     let answer = agent.send(preflight("/mcp", "https://app.example", "x y, good, b\u{e4}d")).await.expect(204);
     assert!(answer.header("access-control-allow-headers").ends_with(", good"), "{answer:?}");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb09_a_person_who_opens_an_address_of_applications_sees_a_page() {
-    let world = World::start().await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let agent = fixture.browser();
     for (path, status, text) in [
         ("/mcp", 401, "This address is for applications"),
         ("/mcp/uuid", 401, "This address is for applications"),
@@ -187,20 +189,20 @@ async fn fb09_a_person_who_opens_an_address_of_applications_sees_a_page() {
         ("/mcp/nowhere", 404, "There is nothing here"),
         ("/auth/token", 405, "This address is for applications"),
     ] {
-        let page = agent.send(Request::get(&world.at(path)).header("accept", ACCEPT)).await.expect(status);
+        let page = agent.send(Request::get(&fixture.at(path)).header("accept", ACCEPT)).await.expect(status);
         assert!(page.header("content-type").starts_with("text/html") && page.text().contains(text), "{path}: {page:?}");
         assert!(page.header("content-security-policy").contains("default-src 'none'"), "{path}: {page:?}");
         assert!(page.links().iter().any(|(_, href)| href == "/" || href.starts_with("/auth/signin")), "{path}: {page:?}");
         if status == 401 {
             assert!(page.header("www-authenticate").starts_with("Bearer"), "{path}: {page:?}");
         }
-        let data = agent.send(Request::get(&world.at(path)).header("accept", "application/json")).await.expect(status);
+        let data = agent.send(Request::get(&fixture.at(path)).header("accept", "application/json")).await.expect(status);
         assert!(!data.header("content-type").starts_with("text/html"), "{path}: {data:?}");
     }
-    let tools = agent.send(Request::get(&world.at("/tools")).header("accept", ACCEPT)).await;
+    let tools = agent.send(Request::get(&fixture.at("/tools")).header("accept", ACCEPT)).await;
     let list = tools.click("Sign in").await.page().expect(200);
     assert!(list.json()["tools"].is_array(), "{list:?}");
-    let refused = agent.send(Request::json(&world.at("/mcp"), &json!({})).header("accept", ACCEPT).without_cookies()).await;
+    let refused = agent.send(Request::json(&fixture.at("/mcp"), &json!({})).header("accept", ACCEPT).without_cookies()).await;
     assert!(!refused.header("content-type").starts_with("text/html"), "a form is no visit: {refused:?}");
-    world.close().await;
+    fixture.close().await;
 }

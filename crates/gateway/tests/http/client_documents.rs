@@ -9,7 +9,7 @@ use portunus_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 const ID: &str = "https://app.hosts.example/client.json";
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
@@ -24,17 +24,17 @@ fn document(id: &str) -> Value {
     })
 }
 
-async fn world() -> (World, Arc<HostileHosts>) {
-    let hosts = Arc::new(HostileHosts::start().await);
-    let world = World::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
-    (world, hosts)
+async fn fixture() -> (GatewayFixture, Arc<Zoo>) {
+    let zoo = Arc::new(Zoo::open().await);
+    let fixture = GatewayFixture::of(Setup { zoo: Some(Arc::clone(&zoo)), ..Setup::default() }).await;
+    (fixture, zoo)
 }
 
 /// A client that did not register: its id is where its document is.
-async fn client(world: &World, id: &str) -> OAuthClient {
-    let agent = world.browser();
+async fn client(fixture: &GatewayFixture, id: &str) -> OAuthClient {
+    let agent = fixture.browser();
     OAuthClient {
-        discovery: Discovery::of(&agent, &world.at("/mcp")).await,
+        discovery: Discovery::of(&agent, &fixture.at("/mcp")).await,
         agent,
         id: id.to_owned(),
         secret: None,
@@ -45,8 +45,8 @@ async fn client(world: &World, id: &str) -> OAuthClient {
 }
 
 /// The page that the client's authorization request ends at.
-async fn begin(world: &World, client: &OAuthClient) -> Page {
-    match client.begin(&world.browser(), &client.authorization()).await {
+async fn begin(fixture: &GatewayFixture, client: &OAuthClient) -> Page {
+    match client.begin(&fixture.browser(), &client.authorization()).await {
         Landing::Page(page) => page,
         Landing::Client(returned) => panic!("{}", returned.url),
     }
@@ -54,76 +54,76 @@ async fn begin(world: &World, client: &OAuthClient) -> Page {
 
 #[tokio::test]
 async fn a_client_in_a_document_signs_people_in() {
-    let (world, hosts) = world().await;
-    hosts.serve(ID, Behaviour::honest(document(ID)));
-    let client = client(&world, ID).await;
+    let (fixture, zoo) = fixture().await;
+    zoo.keep(ID, Animal::honest(document(ID)));
+    let client = client(&fixture, ID).await;
     assert_eq!(client.discovery.server["client_id_metadata_document_supported"], true);
-    let page = begin(&world, &client).await.expect(200);
-    assert!(page.text().contains("Metadata app") && page.text().contains(ID), "{}", page.text());
+    let page = begin(&fixture, &client).await.expect(200);
+    assert!(page.text().contains("Zoo keeper") && page.text().contains(ID), "{}", page.text());
 
-    let browser = world.browser();
+    let browser = fixture.browser();
     let tokens = client.connect(&browser).await;
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
-    assert_eq!(hosts.requests(), [ID], "one fetch serves while it is fresh");
-    let front = browser.open(&world.at("/")).await.page().expect(200);
-    assert!(front.text().contains("app.hosts.example"), "{}", front.text());
+    assert_eq!(zoo.visits(), [ID], "one fetch serves while it is fresh");
+    let front = browser.open(&fixture.at("/")).await.page().expect(200);
+    assert!(front.text().contains("app.zoo.example"), "{}", front.text());
 
-    let grants = world.grants_of("alice").await;
+    let grants = fixture.grants_of("alice").await;
     assert_eq!(grants.len(), 1);
     assert_eq!(grants[0].client.as_str(), ID);
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 0, "it is not stored");
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 0, "it is not stored");
     client.send("revocation_endpoint", [("token", tokens.refresh())]).await.expect(200);
-    assert_eq!(world.grants("alice").await, 0);
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 0);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_document_that_changed_is_what_counts() {
-    let (world, hosts) = world().await;
+    let (fixture, zoo) = fixture().await;
     let headers = vec![("cache-control", "max-age=300".to_owned())];
-    hosts.serve(ID, Behaviour::Honest(document(ID), headers.clone()));
-    let client = client(&world, ID).await;
-    let tokens = client.connect(&world.browser()).await;
+    zoo.keep(ID, Animal::Honest(document(ID), headers.clone()));
+    let client = client(&fixture, ID).await;
+    let tokens = client.connect(&fixture.browser()).await;
 
     let mut changed = document(ID);
     changed["redirect_uris"] = json!(["http://127.0.0.1:8888/elsewhere"]);
-    hosts.serve(ID, Behaviour::Honest(changed.clone(), headers.clone()));
-    world.clock.advance(Duration::from_secs(300));
-    begin(&world, &client).await.expect(400);
+    zoo.keep(ID, Animal::Honest(changed.clone(), headers.clone()));
+    fixture.clock.advance(Duration::from_secs(300));
+    begin(&fixture, &client).await.expect(400);
 
     // The same goes for how it proves itself: whoever has the refresh token alone has nothing.
     changed["token_endpoint_auth_method"] = json!("private_key_jwt");
-    changed["jwks_uri"] = json!("https://app.hosts.example/jwks.json");
-    hosts.serve(ID, Behaviour::Honest(changed, headers));
-    world.clock.advance(Duration::from_secs(300));
+    changed["jwks_uri"] = json!("https://app.zoo.example/jwks.json");
+    zoo.keep(ID, Animal::Honest(changed, headers));
+    fixture.clock.advance(Duration::from_secs(300));
     assert_eq!(client.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client");
-    assert_eq!(world.grants("alice").await, 1);
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 1);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_document_that_is_away_is_not_a_client_that_is_gone() {
-    let (world, hosts) = world().await;
-    hosts.serve(ID, Behaviour::honest(document(ID)));
-    let client = client(&world, ID).await;
-    let tokens = client.connect(&world.browser()).await;
-    world.clock.advance(Duration::from_secs(600));
-    hosts.serve(ID, Behaviour::HangsUp);
+    let (fixture, zoo) = fixture().await;
+    zoo.keep(ID, Animal::honest(document(ID)));
+    let client = client(&fixture, ID).await;
+    let tokens = client.connect(&fixture.browser()).await;
+    fixture.clock.advance(Duration::from_secs(600));
+    zoo.keep(ID, Animal::Shy);
     // For a day the copy of before does (threat 55).
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
-    world.clock.advance(Duration::from_secs(25 * 60 * 60));
+    fixture.clock.advance(Duration::from_secs(25 * 60 * 60));
     assert_eq!(client.refresh(tokens.refresh()).await.expect(503).error(), "temporarily_unavailable");
-    begin(&world, &client).await.expect(503);
-    world.clock.advance(Duration::from_secs(2));
-    hosts.serve(ID, Behaviour::honest(document(ID)));
+    begin(&fixture, &client).await.expect(503);
+    fixture.clock.advance(Duration::from_secs(2));
+    zoo.keep(ID, Animal::honest(document(ID)));
     client.tokens(client.refresh(tokens.refresh()).await);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_client_id_is_no_errand() {
-    let (world, hosts) = world().await;
-    for host in ["inside.hosts.example", "metadata.hosts.example", "both.hosts.example"] {
+    let (fixture, zoo) = fixture().await;
+    for host in ["inside.zoo.example", "metadata.zoo.example", "both.zoo.example"] {
         let addresses: &[&str] = match host {
             "inside.hosts.example" => &["127.0.0.1"],
             "metadata.hosts.example" => &["169.254.169.254"],
@@ -131,7 +131,7 @@ async fn t26_a_client_id_is_no_errand() {
         };
         hosts.resolve(host, [addresses]);
     }
-    let client = client(&world, ID).await;
+    let client = client(&fixture, ID).await;
     for id in [
         "http://app.hosts.example/client.json",
         "https://app.hosts.example",
@@ -158,20 +158,19 @@ async fn t26_a_client_id_is_no_errand() {
         "gopher://app.hosts.example/x",
     ] {
         let strange = OAuthClient { id: id.to_owned(), ..client.clone() };
-        begin(&world, &strange).await.expect(400);
+        begin(&fixture, &strange).await.expect(400);
         let fields = [("grant_type", "refresh_token"), ("refresh_token", "x")];
         assert_eq!(strange.token_request(fields).await.expect(401).error(), "invalid_client", "{id}");
     }
-    assert_eq!(hosts.connections(), 0, "nobody was connected to");
-    assert_eq!(world.grants("alice").await, 0);
-    world.close().await;
+    assert_eq!(zoo.connections(), 0, "nobody was connected to");
+    assert_eq!(fixture.grants("alice").await, 0);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t26_what_stands_there_must_be_a_document() {
-    let (world, hosts) = world().await;
-    let says =
-        |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
+    let (fixture, zoo) = fixture().await;
+    let says = |status, content_type, body: &str| Animal::Says { status, content_type, headers: vec![], body: body.to_owned() };
     let mut large = document(ID);
     large["client_uri"] = json!(format!("https://app.hosts.example/{}", "x".repeat(5000)));
     let behaviours = [
@@ -187,50 +186,50 @@ async fn t26_what_stands_there_must_be_a_document() {
         Behaviour::WrongLength { declared: 1 << 30, body: "{}".to_owned() },
         Behaviour::honest(large),
     ];
-    let template = client(&world, ID).await;
-    for (n, behaviour) in behaviours.into_iter().enumerate() {
-        let id = format!("https://case-{n}.hosts.example/client.json");
-        hosts.serve(&id, behaviour.clone());
-        let page = begin(&world, &OAuthClient { id: id.clone(), ..template.clone() }).await;
-        assert_eq!(page.status, 400, "{behaviour:?}");
+    let template = client(&fixture, ID).await;
+    for (n, animal) in animals.into_iter().enumerate() {
+        let id = format!("https://case-{n}.zoo.example/client.json");
+        zoo.keep(&id, animal.clone());
+        let page = begin(&fixture, &OAuthClient { id: id.clone(), ..template.clone() }).await;
+        assert_eq!(page.status, 400, "{animal:?}");
         assert!(!page.text().contains("169.254"), "what we met is for the log: {}", page.text());
         assert_eq!(hosts.requests().last().unwrap(), &id, "nothing is followed");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_document_that_drips_costs_five_seconds() {
-    let (world, hosts) = world().await;
-    hosts.serve(ID, Behaviour::ByteASecond(document(ID)));
-    let client = client(&world, ID).await;
-    let (a, b) = tokio::join!(begin(&world, &client), begin(&world, &client));
+    let (fixture, zoo) = fixture().await;
+    zoo.keep(ID, Animal::Dripping(document(ID)));
+    let client = client(&fixture, ID).await;
+    let (a, b) = tokio::join!(begin(&fixture, &client), begin(&fixture, &client));
     assert_eq!((a.status.as_u16(), b.status.as_u16()), (503, 503));
-    assert_eq!(hosts.requests().len(), 1, "for everybody who asked");
-    begin(&world, &client).await.expect(503);
-    assert_eq!(hosts.requests().len(), 1, "and not again at once");
-    world.close().await;
+    assert_eq!(zoo.visits().len(), 1, "for everybody who asked");
+    begin(&fixture, &client).await.expect(503);
+    assert_eq!(zoo.visits().len(), 1, "and not again at once");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_name_that_changes_its_mind() {
-    let (world, hosts) = world().await;
-    hosts.resolve("app.hosts.example", [&["93.184.216.34"], &["127.0.0.1"]]);
-    hosts.serve(ID, Behaviour::honest(document(ID)));
-    let client = client(&world, ID).await;
-    begin(&world, &client).await.expect(200);
-    begin(&world, &client).await.expect(200);
-    assert_eq!(hosts.lookups().len(), 1, "what was checked is what was connected to");
-    world.clock.advance(Duration::from_secs(600));
-    begin(&world, &client).await.expect(400);
-    assert_eq!((hosts.lookups().len(), hosts.connections()), (2, 1));
-    world.close().await;
+    let (fixture, zoo) = fixture().await;
+    zoo.name("app.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
+    zoo.keep(ID, Animal::honest(document(ID)));
+    let client = client(&fixture, ID).await;
+    begin(&fixture, &client).await.expect(200);
+    begin(&fixture, &client).await.expect(200);
+    assert_eq!(zoo.lookups().len(), 1, "what was checked is what was connected to");
+    fixture.clock.advance(Duration::from_secs(600));
+    begin(&fixture, &client).await.expect(400);
+    assert_eq!((zoo.lookups().len(), zoo.connections()), (2, 1));
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t27_ipv4_in_ipv6_leads_nowhere() {
-    let (world, hosts) = world().await;
-    let client = client(&world, ID).await;
+    let (fixture, zoo) = fixture().await;
+    let client = client(&fixture, ID).await;
     let hidden = [
         "::ffff:127.0.0.1",
         "::ffff:169.254.169.254",
@@ -248,32 +247,33 @@ async fn t27_ipv4_in_ipv6_leads_nowhere() {
         let host = format!("case-{n}.hosts.example");
         hosts.resolve(&host, [&[address]]);
         for id in [format!("https://{host}/client.json"), format!("https://[{address}]/client.json")] {
-            begin(&world, &OAuthClient { id, ..client.clone() }).await.expect(400);
+            begin(&fixture, &OAuthClient { id, ..client.clone() }).await.expect(400);
         }
     }
-    assert_eq!(hosts.connections(), 0);
-    world.close().await;
+    assert_eq!(zoo.connections(), 0);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t29_no_id_we_make_is_a_url_and_no_url_is_a_stored_client() {
-    let (world, hosts) = world().await;
-    let registered = world.client("/mcp").await;
+    let (fixture, zoo) = fixture().await;
+    let registered = fixture.client("/mcp").await;
     assert!(!registered.id.contains(':') && registered.id.starts_with("ptn_client_"), "{}", registered.id);
-    let agent = world.browser();
+    let agent = fixture.browser();
     let asked = json!({"client_id": ID, "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
-    let chosen = OAuthClient::register_as(&agent, &world.at("/mcp"), asked).await;
+    let chosen = OAuthClient::register_as(&agent, &fixture.at("/mcp"), asked).await;
     assert_ne!(chosen.id, ID, "nobody chooses an id");
 
     // Even if one were in the store, the document would be the client.
-    let stored = world.stores().clients.find_client(&portunus_core::ids::ClientId::from_text(chosen.id)).await.unwrap().unwrap();
+    let stored =
+        fixture.stores().clients.find_client(&portunus_core::ids::ClientId::from_text(chosen.id)).await.unwrap().unwrap();
     let planted = portunus_core::client::Client { id: portunus_core::ids::ClientId::from_text(ID), ..stored };
-    world.stores().clients.insert_client(&planted).await.unwrap();
-    let client = client(&world, ID).await;
-    begin(&world, &client).await.expect(400);
-    hosts.serve(ID, Behaviour::honest(document(ID)));
-    world.clock.advance(Duration::from_secs(2));
-    let page = begin(&world, &client).await.expect(200);
-    assert!(page.text().contains("Metadata app"), "{}", page.text());
-    world.close().await;
+    fixture.stores().clients.insert_client(&planted).await.unwrap();
+    let client = client(&fixture, ID).await;
+    begin(&fixture, &client).await.expect(400);
+    zoo.keep(ID, Animal::honest(document(ID)));
+    fixture.clock.advance(Duration::from_secs(2));
+    let page = begin(&fixture, &client).await.expect(200);
+    assert!(page.text().contains("Zoo keeper"), "{}", page.text());
+    fixture.close().await;
 }

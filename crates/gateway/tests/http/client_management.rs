@@ -9,7 +9,7 @@ use portunus_core::{
 use portunus_testkit::agent::{Agent, OAuthClient, Page, Request};
 use serde_json::{Value, json};
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 /// A client's registration as it was told of it.
 struct Registration {
@@ -20,9 +20,9 @@ struct Registration {
 }
 
 impl Registration {
-    async fn of(world: &World, metadata: Value) -> Self {
-        let agent = world.browser();
-        let told = agent.send(Request::json(&world.at("/auth/register"), &metadata)).await.expect(201).json();
+    async fn of(fixture: &GatewayFixture, metadata: Value) -> Self {
+        let agent = fixture.browser();
+        let told = agent.send(Request::json(&fixture.at("/auth/register"), &metadata)).await.expect(201).json();
         let text = |name: &str| told[name].as_str().unwrap().to_owned();
         let (token, uri) = (text("registration_access_token"), text("registration_client_uri"));
         for secret in ["registration_access_token", "client_secret"] {
@@ -30,7 +30,7 @@ impl Registration {
                 agent.keep_secret(secret);
             }
         }
-        assert_eq!(uri, world.at(&format!("/auth/register/{}", text("client_id"))));
+        assert_eq!(uri, fixture.at(&format!("/auth/register/{}", text("client_id"))));
         Self { agent, told, token, uri }
     }
 
@@ -52,8 +52,8 @@ fn metadata() -> Value {
 
 #[tokio::test]
 async fn a_registration_is_read_and_changed() {
-    let world = World::start().await;
-    let registration = Registration::of(&world, metadata()).await;
+    let fixture = GatewayFixture::start().await;
+    let registration = Registration::of(&fixture, metadata()).await;
     let read = registration.send(Method::GET, None).await.expect(200);
     assert_eq!(read.header("cache-control"), "no-store");
     let mut expected = registration.told.clone();
@@ -81,43 +81,43 @@ async fn a_registration_is_read_and_changed() {
     assert_eq!(refused.error(), "invalid_client_metadata");
     let request = Request::new(Method::PUT, &registration.uri).bearer(&registration.token).body(new.to_string());
     registration.agent.send(request).await.expect(415);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_deleted_client_is_gone_with_all_it_was_given() {
-    let world = World::start().await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
-    let (other, _, others) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
+    let (other, _, others) = fixture.connect("/mcp").await;
     let told = |name: &str| client.registration[name].as_str().unwrap().to_owned();
     let (uri, token) = (told("registration_client_uri"), told("registration_access_token"));
     let works = |token: String| {
-        let request = Request::get(&world.at("/tools")).without_cookies().bearer(&token);
-        let agent = world.browser();
+        let request = Request::get(&fixture.at("/tools")).without_cookies().bearer(&token);
+        let agent = fixture.browser();
         async move { agent.send(request).await.status.as_u16() }
     };
     assert_eq!(works(tokens.access.clone()).await, 200);
     let delete = || Request::new(Method::DELETE, &uri).bearer(&token).without_cookies();
-    let gone = world.browser().send(delete()).await.expect(204);
+    let gone = fixture.browser().send(delete()).await.expect(204);
     assert_eq!((gone.body.as_str(), gone.header("cache-control")), ("", "no-store"));
 
     assert_eq!(works(tokens.access.clone()).await, 401, "at once");
     assert_eq!(works(others.access.clone()).await, 200, "another client's token");
     assert_eq!(client.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client");
-    assert_eq!(world.grants("alice").await, 1);
+    assert_eq!(fixture.grants("alice").await, 1);
     let page = client.begin(&browser, &client.authorization()).await.page();
     assert_eq!(page.status.as_u16(), 400, "{page:?}");
-    world.browser().send(delete()).await.expect(401);
+    fixture.browser().send(delete()).await.expect(401);
     other.tokens(other.refresh(others.refresh()).await);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t22_a_registration_opens_to_its_own_token_only() {
-    let world = World::start().await;
-    let (own, other) = (Registration::of(&world, metadata()).await, Registration::of(&world, metadata()).await);
-    let (_, _, tokens) = world.connect("/mcp").await;
-    let unknown = world.at("/auth/register/ptn_client_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let fixture = GatewayFixture::start().await;
+    let (own, other) = (Registration::of(&fixture, metadata()).await, Registration::of(&fixture, metadata()).await);
+    let (_, _, tokens) = fixture.connect("/mcp").await;
+    let unknown = fixture.at("/auth/register/ptn_client_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     let secret = own.told["client_secret"].as_str().unwrap();
     let cut = &own.token[..own.token.len() - 1];
     let cases = [
@@ -130,7 +130,7 @@ async fn t22_a_registration_opens_to_its_own_token_only() {
         (&own.uri, String::new()),
         (&unknown, format!("Bearer {}", own.token)),
     ];
-    let agent = world.browser();
+    let agent = fixture.browser();
     let mut answers = Vec::new();
     for (uri, value) in cases {
         for method in [Method::GET, Method::PUT, Method::DELETE] {
@@ -147,30 +147,30 @@ async fn t22_a_registration_opens_to_its_own_token_only() {
     let twice = Request::get(&own.uri).bearer(&own.token).bearer(&own.token);
     agent.send(twice).await.expect(401);
     assert_eq!(own.send(Method::GET, None).await.expect(200).json()["client_name"], "Wiki");
-    world.close().await;
+    fixture.close().await;
 }
 
-fn world_with(registration_policy: RegistrationPolicy) -> Setup {
-    Setup { clients: ClientsConfig { registration_policy, ..ClientsConfig::default() }, ..Setup::default() }
+fn fixture_with(ways: RegistrationPolicy) -> Setup {
+    Setup { clients: ClientsConfig { ways, ..ClientsConfig::default() }, ..Setup::default() }
 }
 
-async fn server_metadata(world: &World) -> Value {
-    world.browser().send(Request::get(&world.at("/.well-known/oauth-authorization-server"))).await.expect(200).json()
+async fn server_metadata(fixture: &GatewayFixture) -> Value {
+    fixture.browser().send(Request::get(&fixture.at("/.well-known/oauth-authorization-server"))).await.expect(200).json()
 }
 
 #[tokio::test]
 async fn registration_can_be_switched_off() {
-    let mut world = World::start().await;
-    let (client, browser, _) = world.connect("/mcp").await;
-    let registration = Registration::of(&world, metadata()).await;
-    assert_eq!(server_metadata(&world).await["registration_endpoint"], world.at("/auth/register"));
-    world.stop().await;
-    world.config.clients.registration_policy.registration = false;
-    world.restart().await;
+    let mut fixture = GatewayFixture::start().await;
+    let (client, browser, _) = fixture.connect("/mcp").await;
+    let registration = Registration::of(&fixture, metadata()).await;
+    assert_eq!(server_metadata(&fixture).await["registration_endpoint"], fixture.at("/auth/register"));
+    fixture.stop().await;
+    fixture.config.clients.ways.registration = false;
+    fixture.restart().await;
 
-    assert!(server_metadata(&world).await.get("registration_endpoint").is_none());
+    assert!(server_metadata(&fixture).await.get("registration_endpoint").is_none());
     for path in ["/auth/register", "/register"] {
-        let refused = world.browser().send(Request::json(&world.at(path), &metadata())).await.expect(403);
+        let refused = fixture.browser().send(Request::json(&fixture.at(path), &metadata())).await.expect(403);
         assert_eq!(refused.error(), "access_denied");
     }
     client.connect(&browser).await;
@@ -179,7 +179,7 @@ async fn registration_can_be_switched_off() {
     assert_eq!(registration.send(Method::PUT, Some(&new)).await.expect(403).error(), "access_denied");
     registration.send(Method::GET, None).await.expect(200);
     registration.send(Method::DELETE, None).await.expect(204);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
@@ -196,36 +196,36 @@ async fn a_family_can_be_kept_out_or_let_in() {
     pretended["client_name"] = json!("Cursor");
     let kept_out = RegistrationPolicy { families: vec![cursor(false)], ..RegistrationPolicy::default() };
     let alone = RegistrationPolicy { registration: false, families: vec![cursor(true)], ..RegistrationPolicy::default() };
-    for (registration_policy, statuses) in [(kept_out, [403, 201, 403]), (alone, [201, 403, 403])] {
-        let world = World::of(world_with(registration_policy)).await;
-        assert_eq!(server_metadata(&world).await["registration_endpoint"], world.at("/auth/register"));
+    for (ways, statuses) in [(kept_out, [403, 201, 403]), (alone, [201, 403, 403])] {
+        let fixture = GatewayFixture::of(fixture_with(ways)).await;
+        assert_eq!(server_metadata(&fixture).await["registration_endpoint"], fixture.at("/auth/register"));
         for (metadata, status) in [&of_cursor, &metadata(), &pretended].into_iter().zip(statuses) {
-            world.browser().send(Request::json(&world.at("/auth/register"), metadata)).await.expect(status);
+            fixture.browser().send(Request::json(&fixture.at("/auth/register"), metadata)).await.expect(status);
         }
-        world.close().await;
+        fixture.close().await;
     }
 }
 
 #[tokio::test]
 async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
-    let mut registration_policy = RegistrationPolicy::default();
-    registration_policy.redirect_schemes.add("acme-editor").unwrap();
-    registration_policy.redirect_schemes.remove("windsurf").unwrap();
-    let mut world = World::of(world_with(registration_policy)).await;
-    let register = async |world: &World, uri: &str| {
+    let mut ways = RegistrationPolicy::default();
+    ways.redirect_schemes.add("acme-editor").unwrap();
+    ways.redirect_schemes.remove("windsurf").unwrap();
+    let mut fixture = GatewayFixture::of(fixture_with(ways)).await;
+    let register = async |fixture: &GatewayFixture, uri: &str| {
         let metadata = json!({"client_name": "Editor", "redirect_uris": [uri]});
-        world.browser().send(Request::json(&world.at("/auth/register"), &metadata)).await
+        fixture.browser().send(Request::json(&fixture.at("/auth/register"), &metadata)).await
     };
     for uri in ["windsurf://codeium.windsurf/callback", "other-editor://cb"] {
-        let refused = register(&world, uri).await.expect(400);
+        let refused = register(&fixture, uri).await.expect(400);
         assert_eq!(refused.error(), "invalid_redirect_uri");
         assert!(refused.text().contains("clients.redirect_schemes"), "the setting is named: {}", refused.text());
     }
     let mut registered = Vec::new();
     for scheme in ["warp", "kiro", "acme-editor"] {
-        let (agent, browser) = (world.browser(), world.browser());
+        let (agent, browser) = (fixture.browser(), fixture.browser());
         let metadata = json!({"client_name": "Editor", "redirect_uris": [format!("{scheme}://mcp/callback")]});
-        let client = OAuthClient::register_as(&agent, &world.at("/mcp"), metadata).await;
+        let client = OAuthClient::register_as(&agent, &fixture.at("/mcp"), metadata).await;
         let authorization = client.authorization();
         let asked = browser.open(authorization.url().as_str()).await.page();
         assert!(asked.text().contains(&format!("{scheme}:")), "shown as what it is: {}", asked.text());
@@ -239,34 +239,34 @@ async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
     }
 
     // A scheme that is allowed no more: nobody is sent there, though it was registered.
-    let schemes = &mut world.config.clients.registration_policy.redirect_schemes;
+    let schemes = &mut fixture.config.clients.ways.redirect_schemes;
     schemes.remove("acme-editor").unwrap();
-    world.stop().await;
-    world.restart().await;
+    fixture.stop().await;
+    fixture.restart().await;
     for ((client, browser), expected) in registered.iter().zip([200, 200, 400]) {
         browser.open(client.authorization().url().as_str()).await.page().expect(expected);
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t25_clients_that_are_never_used_are_few_and_go() {
     let clients = ClientsConfig { max_unused: 3, ..ClientsConfig::default() };
-    let world = World::of(Setup { clients, ..Setup::default() }).await;
-    let agent = world.browser();
-    let register = || agent.send(Request::json(&world.at("/auth/register"), &metadata()));
-    let (client, ..) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::of(Setup { clients, ..Setup::default() }).await;
+    let agent = fixture.browser();
+    let register = || agent.send(Request::json(&fixture.at("/auth/register"), &metadata()));
+    let (client, ..) = fixture.connect("/mcp").await;
     for _ in 0..3 {
         register().await.expect(201);
     }
     // One more is let in, and the oldest of them goes.
     register().await.expect(201);
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 3);
-    let later = world.clock.now() + world.config.lifetimes.unused_client + std::time::Duration::from_secs(1);
-    world.stores().upkeep.purge(later, later - world.config.lifetimes.unused_client).await.unwrap();
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 0);
-    let kept = world.stores().clients.list_clients(10).await.unwrap();
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 3);
+    let later = fixture.clock.now() + fixture.config.lifetimes.unused_client + std::time::Duration::from_secs(1);
+    fixture.stores().upkeep.purge(later, later - fixture.config.lifetimes.unused_client).await.unwrap();
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 0);
+    let kept = fixture.stores().clients.list_clients(10).await.unwrap();
     assert_eq!(kept.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(), [client.id.as_str()], "the used one stays");
     register().await.expect(201);
-    world.close().await;
+    fixture.close().await;
 }

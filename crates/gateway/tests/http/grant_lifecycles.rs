@@ -28,7 +28,7 @@ use proptest::{
 };
 
 use self::model::{ACCESS, Access, CODE, Code, LOGIN, Model, PATHS, REFRESH, Refresh, Registered, SCOPES, answers_at};
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 const SEQUENCES: u32 = 1_000;
 /// Sequences that are tried to find a shorter one that fails.
@@ -109,7 +109,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct Life<'a> {
-    world: &'a mut World,
+    fixture: &'a mut GatewayFixture,
     browser: Agent,
     model: Model,
 }
@@ -136,18 +136,18 @@ impl Life<'_> {
             }
             Step::Redeem { .. } | Step::Refresh { .. } | Step::Revoke { .. } | Step::Disconnect { .. } => {}
             Step::Wait(seconds) => {
-                self.world.clock.advance(Duration::from_secs(u64::try_from(*seconds).unwrap()));
+                self.fixture.clock.advance(Duration::from_secs(u64::try_from(*seconds).unwrap()));
                 self.model.now += seconds;
             }
             Step::Restart => {
-                self.world.stop().await;
-                self.world.restart().await;
+                self.fixture.stop().await;
+                self.fixture.restart().await;
             }
         }
     }
 
     async fn register(&mut self) {
-        let client = OAuthClient::register(&self.browser, &self.world.at("/mcp")).await;
+        let client = OAuthClient::register(&self.browser, &self.fixture.at("/mcp")).await;
         self.model.clients.push(Registered { client, allowed: Default::default() });
     }
 
@@ -156,7 +156,7 @@ impl Life<'_> {
     async fn authorize(&mut self, client: usize, path: usize, scope: &'static str, allow: bool) {
         let must_ask = !self.model.is_signed_in() || !self.model.clients[client].is_allowed(path, scope);
         let oauth = self.model.clients[client].client.clone();
-        let authorization = oauth.authorization().with("resource", &self.world.at(PATHS[path]));
+        let authorization = oauth.authorization().with("resource", &self.fixture.at(PATHS[path]));
         let authorization = if scope.is_empty() { authorization } else { authorization.with("scope", scope) };
         let page = oauth.begin(&self.browser, &authorization).await.page();
         assert_eq!(page.text().contains("Continue with"), !must_ask, "{page:?}");
@@ -182,13 +182,13 @@ impl Life<'_> {
             (How::Soundly, _) => oauth.redeem(authorization, text).await,
             (How::ByAnotherClient, Some(other)) => self.model.clients[other].client.redeem(authorization, text).await,
             (How::ForAnotherResource, _) => {
-                let elsewhere = self.world.at(PATHS[(path + 1) % PATHS.len()]);
+                let elsewhere = self.fixture.at(PATHS[(path + 1) % PATHS.len()]);
                 let answer = oauth.redeem(&authorization.clone().with("resource", &elsewhere), text).await;
                 assert_eq!(answer.status, 400, "{answer:?}");
                 assert!(["invalid_grant", "invalid_target"].contains(&answer.error().as_str()), "{answer:?}");
                 return;
             }
-            _ => oauth.redeem(&oauth.authorization().with("resource", &self.world.at(PATHS[*path])), text).await,
+            _ => oauth.redeem(&oauth.authorization().with("resource", &self.fixture.at(PATHS[*path])), text).await,
         };
         if how != How::Soundly {
             return refused(&answer);
@@ -205,7 +205,8 @@ impl Life<'_> {
         let (client, path, scope) = (*client, *path, *scope);
         let access = self.model.clients[client].client.tokens(answer.clone()).access;
         let hash = TokenSecret::parse(TokenKind::Access, &access).unwrap().hash();
-        let found = self.world.stores().grants.find_access(&hash, portunus_core::Clock::now(&*self.world.clock)).await.unwrap();
+        let found =
+            self.fixture.stores().grants.find_access(&hash, portunus_core::Clock::now(&*self.fixture.clock)).await.unwrap();
         let id = found.expect("the token is in the store").grant.id;
         let grant = self.model.begin_grant(id, client, path, scope);
         self.model.codes[code].grant = Some(grant);
@@ -293,7 +294,7 @@ impl Life<'_> {
         if !self.model.is_signed_in() || self.model.grants[grant].is_revoked {
             return;
         }
-        let home = self.browser.open(&self.world.at("/")).await.page().expect(200);
+        let home = self.browser.open(&self.fixture.at("/")).await.page().expect(200);
         // Grants that have ended are not shown, and may be all there are.
         if home.has_form("/auth/disconnect") {
             let id = self.model.grants[grant].id.to_string();
@@ -310,7 +311,7 @@ impl Life<'_> {
             let answers = answers_at(PATHS[own], scope, self.model.is_live(token));
             let first = text.bytes().map(usize::from).sum::<usize>() + self.model.codes.len();
             for (place, expected) in answers.iter().copied().cycle().skip(first % answers.len()).take(places.min(answers.len())) {
-                let request = Request::post(&self.world.at(place)).header("content-type", "application/json").bearer(text);
+                let request = Request::post(&self.fixture.at(place)).header("content-type", "application/json").bearer(text);
                 let answer = self.browser.send(request.without_cookies().body("{}")).await;
                 // It is no message: 400 is what comes behind the door.
                 assert_eq!(answer.status, expected, "a token for {scope:?} on {} at {place}: {answer:?}", PATHS[own]);
@@ -325,11 +326,11 @@ fn refused(answer: &Page) {
 }
 
 /// A life of somebody who was not here before.
-async fn live(world: &mut World, n: usize, steps: &[Step]) {
+async fn live(fixture: &mut GatewayFixture, n: usize, steps: &[Step]) {
     let person = format!("life-{n}");
-    world.okta.put_person(Person::new(&person, &["engineering"]));
-    world.okta.sign_in_as(&person);
-    let mut life = Life { browser: Agent::new(), model: Model::default(), world };
+    fixture.okta.put_person(Person::new(&person, &["engineering"]));
+    fixture.okta.sign_in_as(&person);
+    let mut life = Life { browser: Agent::new(), model: Model::default(), fixture };
     life.register().await;
     for step in steps {
         life.take(step).await;
@@ -358,7 +359,7 @@ fn a_thousand_lives_agree_with_the_model() {
     // All of them come from one address.
     let clients = ClientsConfig { max_unused: u64::MAX, ..ClientsConfig::default() };
     let setup = Setup { limits: Limits::UNLIMITED, clients, ..Setup::default() };
-    let world = RefCell::new(runtime.block_on(World::of(setup)));
+    let fixture = RefCell::new(runtime.block_on(GatewayFixture::of(setup)));
     let bytes: Vec<u8> = seed.to_be_bytes().into_iter().cycle().take(32).collect();
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let config = Config { cases: SEQUENCES, max_shrink_iters: SHORTENINGS, failure_persistence: None, ..Config::default() };
@@ -367,11 +368,11 @@ fn a_thousand_lives_agree_with_the_model() {
         *lives.borrow_mut() += 1;
         let n = *lives.borrow();
         // What it panics with is a failure like any other: a shorter sequence is looked for.
-        runtime.block_on(live(&mut world.borrow_mut(), n, &steps));
+        runtime.block_on(live(&mut fixture.borrow_mut(), n, &steps));
         Ok::<_, TestCaseError>(())
     });
     if let Err(failure) = outcome {
         panic!("PORTUNUS_SEED={seed}: {failure}");
     }
-    runtime.block_on(world.into_inner().close());
+    runtime.block_on(fixture.into_inner().close());
 }

@@ -11,7 +11,7 @@ use portunus_testkit::agent::{Agent, McpClient, Request, Tokens, raw};
 use serde_json::json;
 use url::Url;
 
-use crate::fixture::{Setup, UUID_CREDENTIAL, World};
+use crate::fixture::{GatewayFixture, Setup, UUID_CREDENTIAL};
 
 /// A service behind a `proxies` route that notes what reaches it.
 pub(super) struct Service {
@@ -42,25 +42,25 @@ impl Service {
     }
 }
 
-/// A world with the service at `/mcp/legacy/`, and somebody who may use it.
-async fn with_service() -> (World, Service, Agent, Tokens) {
+/// A gateway with the service at `/mcp/legacy/`, and somebody who may use it.
+async fn with_service() -> (GatewayFixture, Service, Agent, Tokens) {
     let service = Service::start().await;
     let proxies = vec![ProxyRoute::new("/mcp/legacy/", service.target.clone())];
-    let world = World::of(Setup { proxies, ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp/legacy/").await;
-    (world, service, browser, tokens)
+    let fixture = GatewayFixture::of(Setup { proxies, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp/legacy/").await;
+    (fixture, service, browser, tokens)
 }
 
 #[tokio::test]
 async fn t31_tokens_and_cookies_do_not_reach_mcp_servers() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let message = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/list", "params": {}});
     let request = mcp.message(&message).header("cookie", "portunus_login=ptn_ln_x").header("x-api-key", "clients-own-key");
     browser.send(request).await.expect(200);
     mcp.call_text("echo", json!({"text": "x"})).await;
-    let seen = world.uuid.seen();
+    let seen = fixture.uuid.seen();
     assert!(seen.len() >= 3);
     for request in seen {
         assert_eq!(request.headers["authorization"], UUID_CREDENTIAL, "the server's own credential, and only that");
@@ -76,15 +76,15 @@ async fn t31_tokens_and_cookies_do_not_reach_mcp_servers() {
             "a session of its own"
         );
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t31_nor_proxied_services() {
-    let (world, service, browser, tokens) = with_service().await;
-    world.sign_in(&browser).await;
+    let (fixture, service, browser, tokens) = with_service().await;
+    fixture.sign_in(&browser).await;
     let request =
-        Request::get(&world.at("/mcp/legacy/a/b?q=1")).bearer(&tokens.access).header("proxy-authorization", "Basic eDp5");
+        Request::get(&fixture.at("/mcp/legacy/a/b?q=1")).bearer(&tokens.access).header("proxy-authorization", "Basic eDp5");
     let answer = browser.send(request).await.expect(200);
     assert_eq!(answer.body, "served");
     let (uri, headers) = service.last();
@@ -94,12 +94,12 @@ async fn t31_nor_proxied_services() {
     }
     assert!(!format!("{headers:?}").contains("ptn_at_") && !format!("{headers:?}").contains("ptn_ln_"), "{headers:?}");
     assert!(!answer.headers.contains_key("set-cookie"), "a service sets no cookies on our origin");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t33_identity_headers_are_ours() {
-    let (world, service, browser, tokens) = with_service().await;
+    let (fixture, service, browser, tokens) = with_service().await;
     let spoofed = [
         ("x-portunus-user", "root"),
         ("x-portunus-groups", "admins"),
@@ -111,24 +111,24 @@ async fn t33_identity_headers_are_ours() {
         ("remote-user", "root"),
         ("x-remote-user", "root"),
     ];
-    let request = Request::get(&world.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access);
+    let request = Request::get(&fixture.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access);
     let request = spoofed.into_iter().fold(request, |request, (name, value)| request.header(name, value));
     let answer = browser.send(request).await.expect(200);
     let (_, headers) = service.last();
-    assert_eq!(headers["x-portunus-user"], world.user("alice").as_str());
+    assert_eq!(headers["x-portunus-user"], fixture.user("alice").as_str());
     assert_eq!(headers["x-portunus-groups"], "Everyone,engineering,admins");
     assert_eq!(headers["x-portunus-email"], "alice@acme.example");
     assert!(!format!("{headers:?}").contains("root"), "{headers:?}");
     assert!(!headers.contains_key("x-portunus-admin"));
     assert!(!answer.headers.contains_key("x-portunus-user"), "and services make none for clients");
     // They open nothing at our own door either.
-    browser.send(Request::get(&world.at("/tools")).without_cookies().header("x-portunus-user", "root")).await.expect(401);
-    world.close().await;
+    browser.send(Request::get(&fixture.at("/tools")).without_cookies().header("x-portunus-user", "root")).await.expect(401);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t38_forwarded_headers_of_strangers_count_for_nothing() {
-    let (world, service, browser, tokens) = with_service().await;
+    let (fixture, service, browser, tokens) = with_service().await;
     let forwarded = [
         ("x-forwarded-for", "203.0.113.7"),
         ("x-forwarded-host", "evil.example"),
@@ -141,30 +141,30 @@ async fn t38_forwarded_headers_of_strangers_count_for_nothing() {
         ("connection", "x-portunus-user, x-forwarded-for, keep-alive"),
     ];
     let with_all = |request: Request| forwarded.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-    browser.send(with_all(Request::get(&world.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access))).await.expect(200);
+    browser.send(with_all(Request::get(&fixture.at("/mcp/legacy/")).without_cookies().bearer(&tokens.access))).await.expect(200);
     let (_, headers) = service.last();
     assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
-    assert_eq!(headers["x-forwarded-host"], world.url.trim_start_matches("http://"));
+    assert_eq!(headers["x-forwarded-host"], fixture.url.trim_start_matches("http://"));
     assert_eq!(headers["x-forwarded-proto"], "http");
-    assert_eq!(headers["x-portunus-user"], world.user("alice").as_str(), "`Connection` cannot name our headers away");
+    assert_eq!(headers["x-portunus-user"], fixture.user("alice").as_str(), "`Connection` cannot name our headers away");
     assert!(!format!("{headers:?}").contains("evil") && !format!("{headers:?}").contains("203.0.113.7"), "{headers:?}");
     // What we say of ourselves is configured, never derived.
     for path in ["/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/mcp", "/mcp"] {
-        let answer = browser.send(with_all(Request::get(&world.at(path)).without_cookies())).await;
+        let answer = browser.send(with_all(Request::get(&fixture.at(path)).without_cookies())).await;
         assert!(!answer.body.contains("evil") && !format!("{:?}", answer.headers).contains("evil"), "{answer:?}");
     }
-    assert!(!world.log.text().contains(r#""peer":"203.0.113.7""#), "nor is it logged as the caller's address");
-    world.close().await;
+    assert!(!fixture.log.text().contains(r#""peer":"203.0.113.7""#), "nor is it logged as the caller's address");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t39_paths_that_could_mean_two_things_are_refused() {
-    let (world, service, _, tokens) = with_service().await;
-    let host = world.url.trim_start_matches("http://").to_owned();
+    let (fixture, service, _, tokens) = with_service().await;
+    let host = fixture.url.trim_start_matches("http://").to_owned();
     let ask = async |path: &str| {
         let token = &tokens.access;
         let bytes = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
-        raw::exchange(world.address, bytes.as_bytes()).await.status()
+        raw::exchange(fixture.address, bytes.as_bytes()).await.status()
     };
     assert_eq!(ask("/mcp/legacy/fine").await, 200);
     let before = service.count();
@@ -193,7 +193,7 @@ async fn t39_paths_that_could_mean_two_things_are_refused() {
         assert!([400, 404].contains(&status), "{path}: {status}");
     }
     assert_eq!(service.count(), before, "none of them reached the service");
-    world.close().await;
+    fixture.close().await;
 }
 
 /// What products that check who calls tell the applications behind them, and what else no application should get from a stranger.
@@ -262,7 +262,7 @@ async fn t61_a_proxied_request_carries_what_is_listed_and_no_more() {
         ProxyRoute { pass_headers, ..ProxyRoute::new("/mcp/open/", open.target.clone()) },
         ProxyRoute::new("/mcp/closed/", closed.target.clone()),
     ];
-    let world = World::of(Setup { proxies, ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup { proxies, ..Setup::default() }).await;
     let passed = [
         ("accept", "application/json, text/event-stream"),
         ("accept-language", "de"),
@@ -275,8 +275,8 @@ async fn t61_a_proxied_request_carries_what_is_listed_and_no_more() {
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ];
     for (path, service, passes_more) in [("/mcp/open/", &open, true), ("/mcp/closed/", &closed, false)] {
-        let (_, browser, tokens) = world.connect(path).await;
-        let request = Request::get(&world.at(&format!("{path}x"))).without_cookies().bearer(&tokens.access);
+        let (_, browser, tokens) = fixture.connect(path).await;
+        let request = Request::get(&fixture.at(&format!("{path}x"))).without_cookies().bearer(&tokens.access);
         let request = NOT_PASSED.iter().fold(request, |request, name| request.header(name, "root"));
         let request = passed.iter().fold(request, |request, (name, value)| request.header(name, value));
         let request = request.header("x-acme-tenant", "t1").header("X-Tenant", "t2").header("x-tenants", "root");
@@ -289,8 +289,8 @@ async fn t61_a_proxied_request_carries_what_is_listed_and_no_more() {
             assert_eq!(headers.get(name).map(|found| found == value), passes_more.then_some(true), "{path} {name}: {headers:?}");
         }
         assert!(!format!("{headers:?}").contains("root"), "{path}: {headers:?}");
-        assert_eq!(headers["x-portunus-user"], world.user("alice").as_str());
+        assert_eq!(headers["x-portunus-user"], fixture.user("alice").as_str());
         assert_eq!(service.count(), 1);
     }
-    world.close().await;
+    fixture.close().await;
 }

@@ -13,42 +13,42 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::{Setup, World, stdio};
+use crate::fixture::{GatewayFixture, Setup, stdio};
 
 #[tokio::test]
 async fn health_and_readiness() {
-    let world = World::start().await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let agent = fixture.browser();
     for path in ["/health", "/healthz"] {
         // Load balancers call by address.
-        let page = agent.send(Request::get(&world.at(path)).header("host", "10.1.2.3:8080")).await.expect(200);
+        let page = agent.send(Request::get(&fixture.at(path)).header("host", "10.1.2.3:8080")).await.expect(200);
         assert_eq!(page.json(), json!({"status": "ok"}), "{path}");
     }
-    assert_eq!(agent.send(Request::get(&world.at("/ready"))).await.expect(200).json()["status"], "ok");
-    world.close().await;
+    assert_eq!(agent.send(Request::get(&fixture.at("/ready"))).await.expect(200).json()["status"], "ok");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn unknown_paths_are_404_and_say_nothing_of_sign_in() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     for path in ["/nothing", "/mcp/nobody", "/mcp/dice/more", "/auth/nothing", "/.well-known/oauth-protected-resource/mcp/nobody"]
     {
-        let page = world.browser().send(Request::get(&world.at(path))).await.expect(404);
+        let page = fixture.browser().send(Request::get(&fixture.at(path))).await.expect(404);
         assert_eq!(page.header("www-authenticate"), "", "{path}");
         assert!(!page.header("x-request-id").is_empty(), "{path}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn browser_clients_of_allowed_origins_may_ask_first() {
     let setup = Setup { https: true, allowed_origins: vec!["https://inspector.example".to_owned()], ..Setup::default() };
-    let world = World::of(setup).await;
+    let fixture = GatewayFixture::of(setup).await;
     let preflight = |path: &str, origin: &str| {
-        let request = Request::new(Method::OPTIONS, &world.at(path)).header("origin", origin);
+        let request = Request::new(Method::OPTIONS, &fixture.at(path)).header("origin", origin);
         request.header("access-control-request-method", "POST").header("access-control-request-headers", "authorization")
     };
-    let agent = world.browser();
+    let agent = fixture.browser();
     let mcp = agent.send(preflight("/mcp", "https://inspector.example")).await.expect(204);
     assert_eq!(mcp.header("access-control-allow-origin"), "https://inspector.example");
     assert!(mcp.header("access-control-allow-headers").contains("mcp-session-id"), "{mcp:?}");
@@ -58,27 +58,27 @@ async fn browser_clients_of_allowed_origins_may_ask_first() {
     assert_eq!(token.header("access-control-allow-origin"), "*");
     assert_eq!(token.header("access-control-allow-credentials"), "");
     agent.send(preflight("/auth/consent", "https://evil.example")).await.expect(403);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_stop_ends_children_and_open_streams() {
     let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
-    let mut world = World::of(Setup { more_servers, ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let mut fixture = GatewayFixture::of(Setup { more_servers, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let child = mcp.call_text("child_process", json!({})).await;
     let offspring = mcp.call_text("child_offspring", json!({})).await;
     assert!(is_alive(&child) && is_alive(&offspring), "{child} {offspring}");
     let stream = Request::get(&mcp.url).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
     let stream = tokio::spawn(send(&browser, stream.header("mcp-session-id", &mcp.session)));
     mcp.call_text("uuid_echo", json!({"text": "wakes the server"})).await;
-    let before = world.uuid.seen().len();
+    let before = fixture.uuid.seen().len();
     let slow = json!({"name": "uuid_slow", "arguments": {"steps": 10, "step_ms": 100}});
     let slow = mcp.message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow}));
     let slow = tokio::spawn(send(&browser, slow));
-    eventually("the call reaches the server", async || world.uuid.seen().len() > before).await;
-    world.stop().await;
+    eventually("the call reaches the server", async || fixture.uuid.seen().len() > before).await;
+    fixture.stop().await;
     assert!(!is_alive(&child), "the child ends with the gateway");
     // It was killed, but nobody could wait for its end: it is not ours.
     let patience = Instant::now() + Duration::from_secs(20);
@@ -88,8 +88,8 @@ async fn a_stop_ends_children_and_open_streams() {
     }
     assert!(slow.await.unwrap().body.contains("10 steps"), "the call under way was finished (F11)");
     stream.await.unwrap().expect(200);
-    world.restart().await;
-    world.close().await;
+    fixture.restart().await;
+    fixture.close().await;
 }
 
 /// Sends without waiting for whoever holds the agent.
@@ -107,38 +107,38 @@ fn is_alive(pid: &str) -> bool {
 /// Parity B10: one id in the gateway's log, in the answer, and at the server.
 #[tokio::test]
 async fn a_servers_log_can_name_the_request() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     for _ in 0..2 {
         let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "uuid_echo", "arguments": {"text": "x"}}});
         let answer = browser.send(mcp.message(&call).header("x-request-id", "made-up")).await.expect(200);
         let id = answer.header("x-request-id").to_owned();
         assert_ne!(id, "made-up");
-        let seen = world.uuid.seen();
+        let seen = fixture.uuid.seen();
         assert!(seen.iter().any(|request| request.headers.get("x-request-id").is_some_and(|value| *value == *id)), "{seen:?}");
     }
-    assert!(world.uuid.seen().iter().all(|request| request.headers.get("x-request-id").is_none_or(|value| value != "made-up")));
-    world.close().await;
+    assert!(fixture.uuid.seen().iter().all(|request| request.headers.get("x-request-id").is_none_or(|value| value != "made-up")));
+    fixture.close().await;
 }
 
 /// Also of what goes on behind the answer, on tasks of its own, and at another node: whoever searches for an id finds all of it.
 #[tokio::test]
 async fn every_line_of_a_request_has_its_id() {
     let broken = stdio("broken", "/no/such/program", &[]);
-    let world = World::of(Setup { nodes: 2, more_servers: vec![broken], ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mut mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    for url in [world.at("/mcp"), world.at_node(1, "/mcp")] {
+    let fixture = GatewayFixture::of(Setup { nodes: 2, more_servers: vec![broken], ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mut mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    for url in [fixture.at("/mcp"), fixture.at_node(1, "/mcp")] {
         mcp.url = url;
         let params = json!({"name": "broken_tool", "arguments": {}});
         let answer = mcp.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params})).await.expect(200);
         let id = answer.header("x-request-id").to_owned();
         let is_told = |line: &str| line.contains("a server did not answer") && line.contains(&format!("\"request_id\":\"{id}\""));
-        eventually(&format!("the log tells of it: {}", mcp.url), async || world.log.text().lines().any(is_told)).await;
+        eventually(&format!("the log tells of it: {}", mcp.url), async || fixture.log.text().lines().any(is_told)).await;
     }
-    let text = world.log.text();
+    let text = fixture.log.text();
     let told: Vec<_> = text.lines().filter(|line| line.contains("a server did not answer")).collect();
     assert!(told.len() >= 2 && told.iter().all(|line| line.contains("\"request_id\":\"")), "{told:#?}");
-    world.close().await;
+    fixture.close().await;
 }

@@ -7,7 +7,7 @@ use portunus_testkit::agent::raw;
 use reqwest::{Certificate, Client, Version};
 
 use super::headers::Service;
-use crate::fixture::{Setup, World, program::Program};
+use crate::fixture::{GatewayFixture, Setup, program::Program};
 
 const ROUTES: [&str; 14] = [
     "/",
@@ -26,17 +26,17 @@ const ROUTES: [&str; 14] = [
     "/.well-known/oauth-protected-resource/mcp",
 ];
 
-async fn status(world: &World, target: &str, headers: &str) -> u16 {
+async fn status(fixture: &GatewayFixture, target: &str, headers: &str) -> u16 {
     let bytes = format!("GET {target} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
-    raw::exchange(world.address, bytes.as_bytes()).await.status()
+    raw::exchange(fixture.address, bytes.as_bytes()).await.status()
 }
 
 #[tokio::test]
 async fn t65_a_request_for_two_hosts_is_refused_on_every_route() {
     let service = Service::start().await;
     let proxies = vec![ProxyRoute::new("/mcp/legacy/", service.target.clone())];
-    let world = World::of(Setup { https: true, proxies, ..Setup::default() }).await;
-    let (_, _, tokens) = world.connect("/mcp/legacy/").await;
+    let fixture = GatewayFixture::of(Setup { https: true, proxies, ..Setup::default() }).await;
+    let (_, _, tokens) = fixture.connect("/mcp/legacy/").await;
     let bearer = format!("Authorization: Bearer {}\r\n", tokens.access);
     // Where the target begins, and the Host headers beside it.
     let two_hosts = [
@@ -64,7 +64,7 @@ async fn t65_a_request_for_two_hosts_is_refused_on_every_route() {
     ];
     for route in ROUTES {
         for (target, hosts) in two_hosts {
-            let answered = status(&world, &format!("{target}{route}"), &format!("{hosts}{bearer}")).await;
+            let answered = status(&fixture, &format!("{target}{route}"), &format!("{hosts}{bearer}")).await;
             assert_eq!(answered, 400, "{target}{route} {hosts:?}");
         }
     }
@@ -72,12 +72,12 @@ async fn t65_a_request_for_two_hosts_is_refused_on_every_route() {
     // Forms of a target that name no path.
     for line in ["OPTIONS * HTTP/1.1", "CONNECT gw.example:443 HTTP/1.1", "CONNECT evil.example:443 HTTP/1.1"] {
         let bytes = format!("{line}\r\nHost: gw.example\r\nConnection: close\r\n\r\n");
-        assert_eq!(raw::exchange(world.address, bytes.as_bytes()).await.status(), 400, "{line}");
+        assert_eq!(raw::exchange(fixture.address, bytes.as_bytes()).await.status(), 400, "{line}");
     }
     // One host that is not ours, and one that is, however it is spelt.
     for (target, host) in [("https://evil.example", "evil.example"), ("", "evil.example"), ("http://gw.example:80", "gw.example")]
     {
-        assert_eq!(status(&world, &format!("{target}/tools"), &format!("Host: {host}\r\n")).await, 403, "{target} {host}");
+        assert_eq!(status(&fixture, &format!("{target}/tools"), &format!("Host: {host}\r\n")).await, 403, "{target} {host}");
     }
     let one_host = [
         ("", "gw.example"),
@@ -92,12 +92,12 @@ async fn t65_a_request_for_two_hosts_is_refused_on_every_route() {
         ("http://gw.example", "gw.example:80"),
     ];
     for (target, host) in one_host {
-        let answered = status(&world, &format!("{target}/mcp/legacy/x"), &format!("Host: {host}\r\n{bearer}")).await;
+        let answered = status(&fixture, &format!("{target}/mcp/legacy/x"), &format!("Host: {host}\r\n{bearer}")).await;
         assert_eq!(answered, 200, "{target} {host}");
         assert_eq!(service.last().1["x-forwarded-host"], "gw.example", "{target} {host}: ours as it is configured");
     }
     assert_eq!(service.count(), one_host.len());
-    world.close().await;
+    fixture.close().await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "a client that says what no other of ours says")]
@@ -108,9 +108,10 @@ fn client(names: &[&str], address: SocketAddr) -> reqwest::ClientBuilder {
 
 #[tokio::test]
 async fn t65_over_http_2_too() {
-    let world = World::start().await;
-    let port = world.address.port();
-    let http = client(&["localhost", "evil.example"], world.address).tls_certs_only([]).http2_prior_knowledge().build().unwrap();
+    let fixture = GatewayFixture::start().await;
+    let port = fixture.address.port();
+    let http =
+        client(&["localhost", "evil.example"], fixture.address).tls_certs_only([]).http2_prior_knowledge().build().unwrap();
     let ask = async |name: &str, path: &str, host: Option<&str>| {
         let mut request = http.get(format!("http://{name}:{port}{path}"));
         if let Some(host) = host {
@@ -139,7 +140,7 @@ async fn t65_over_http_2_too() {
     assert_eq!(ask("evil.example", "/auth/jwks.json", None).await, 403);
     assert_eq!(ask("evil.example", "/health", None).await, 200, "balancers know us by address");
     assert_eq!(ask("localhost", "/mcp/%64ice", None).await, 400, "and paths have one spelling here too");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]

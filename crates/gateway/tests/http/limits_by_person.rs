@@ -13,15 +13,15 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 /// Streams, and calls, that one person may have at once.
 const EACH: usize = 64;
 
 /// A stream of a session, open; or the answer in place of it.
-async fn open_stream(world: &World, mcp: &McpClient) -> Result<TcpStream, String> {
-    let mut stream = TcpStream::connect(world.address).await.unwrap();
-    let host = world.url.trim_start_matches("http://");
+async fn open_stream(fixture: &GatewayFixture, mcp: &McpClient) -> Result<TcpStream, String> {
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
+    let host = fixture.url.trim_start_matches("http://");
     let head = format!(
         "GET /mcp/uuid HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {}\r\n\
          Mcp-Protocol-Version: 2025-11-25\r\n\r\n",
@@ -42,39 +42,39 @@ async fn open_stream(world: &World, mcp: &McpClient) -> Result<TcpStream, String
 
 #[tokio::test]
 async fn t47_one_person_has_so_many_streams_and_the_next_is_429() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let mut open = Vec::new();
     for n in 0..EACH {
-        open.push(open_stream(&world, &mcp).await.unwrap_or_else(|head| panic!("stream {n}: {head}")));
+        open.push(open_stream(&fixture, &mcp).await.unwrap_or_else(|head| panic!("stream {n}: {head}")));
     }
-    let reached = world.uuid.seen().len();
+    let reached = fixture.uuid.seen().len();
     for _ in 0..3 {
-        let refused = open_stream(&world, &mcp).await.unwrap_err();
+        let refused = open_stream(&fixture, &mcp).await.unwrap_err();
         assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
     }
-    assert_eq!(world.uuid.seen().len(), reached, "nothing reached the server");
+    assert_eq!(fixture.uuid.seen().len(), reached, "nothing reached the server");
     // The session itself, and another person, notice nothing.
     assert_eq!(mcp.call_text("echo", json!({"text": "still"})).await, "still");
-    world.okta.sign_in_as("bob");
-    let (_, browser, bobs) = world.connect("/mcp/uuid").await;
-    let bob = McpClient::connect(&browser, &world.at("/mcp/uuid"), &bobs.access).await;
-    drop(open_stream(&world, &bob).await.unwrap());
+    fixture.okta.sign_in_as("bob");
+    let (_, browser, bobs) = fixture.connect("/mcp/uuid").await;
+    let bob = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &bobs.access).await;
+    drop(open_stream(&fixture, &bob).await.unwrap());
     // A stream that ends makes room.
     open.pop();
-    eventually("there is room again", async || open_stream(&world, &mcp).await.is_ok()).await;
-    assert_eq!((world.grants("alice").await, world.grants("bob").await), (1, 1));
-    world.close().await;
+    eventually("there is room again", async || open_stream(&fixture, &mcp).await.is_ok()).await;
+    assert_eq!((fixture.grants("alice").await, fixture.grants("bob").await), (1, 1));
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t47_one_person_has_so_many_calls_under_way_and_the_next_is_429() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = Arc::new(McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await);
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = Arc::new(McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await);
     mcp.call_text("echo", json!({"text": "wakes the server"})).await;
-    let before = world.uuid.seen().len();
+    let before = fixture.uuid.seen().len();
     let hang = |n: usize| json!({"jsonrpc": "2.0", "id": n.to_string(), "method": "tools/call", "params": {"name": "hang"}});
     let hanging: Vec<_> = (0..EACH)
         .map(|n| {
@@ -82,11 +82,11 @@ async fn t47_one_person_has_so_many_calls_under_way_and_the_next_is_429() {
             tokio::spawn(async move { agent.try_send(call).await })
         })
         .collect();
-    eventually("all of them reach the server", async || world.uuid.seen().len() >= before + EACH).await;
-    let reached = world.uuid.seen().len();
+    eventually("all of them reach the server", async || fixture.uuid.seen().len() >= before + EACH).await;
+    let reached = fixture.uuid.seen().len();
     let modern = json!({"jsonrpc": "2.0", "id": "modern", "method": "tools/call", "params": {"name": "hang", "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}});
-    let modern = Request::json(&world.at("/mcp/uuid"), &modern).without_cookies().bearer(&tokens.access);
+    let modern = Request::json(&fixture.at("/mcp/uuid"), &modern).without_cookies().bearer(&tokens.access);
     let modern = modern.header("accept", "application/json, text/event-stream").header("mcp-protocol-version", "2026-07-28");
     let modern = modern.header("mcp-method", "tools/call").header("mcp-name", "hang");
     // However it is asked: in the session, and without one.
@@ -95,10 +95,10 @@ async fn t47_one_person_has_so_many_calls_under_way_and_the_next_is_429() {
         assert_eq!(refused["error"]["code"], -32000, "{refused}");
         assert!(refused["id"].is_string(), "the client is told which one: {refused}");
     }
-    assert_eq!(world.uuid.seen().len(), reached, "nothing more reached the server");
-    world.okta.sign_in_as("bob");
-    let (_, browser, bobs) = world.connect("/mcp/uuid").await;
-    let bob = McpClient::connect(&browser, &world.at("/mcp/uuid"), &bobs.access).await;
+    assert_eq!(fixture.uuid.seen().len(), reached, "nothing more reached the server");
+    fixture.okta.sign_in_as("bob");
+    let (_, browser, bobs) = fixture.connect("/mcp/uuid").await;
+    let bob = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &bobs.access).await;
     assert_eq!(bob.call_text("echo", json!({"text": "another"})).await, "another");
     // A call that ends makes room.
     let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "0"}});
@@ -108,25 +108,25 @@ async fn t47_one_person_has_so_many_calls_under_way_and_the_next_is_429() {
         mcp.post(&echo).await.status == 200
     })
     .await;
-    assert_eq!((world.grants("alice").await, world.grants("bob").await), (1, 1));
+    assert_eq!((fixture.grants("alice").await, fixture.grants("bob").await), (1, 1));
     for call in hanging {
         call.abort();
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t47_a_message_past_the_limit_is_413_however_it_is_framed() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
-    let host = world.url.trim_start_matches("http://");
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
+    let host = fixture.url.trim_start_matches("http://");
     let head = format!(
         "POST /mcp/uuid HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nMcp-Session-Id: {}\r\nMcp-Protocol-Version: 2025-11-25\r\n",
         mcp.token, mcp.session
     );
-    let limit = world.config.body_limit;
+    let limit = fixture.config.body_limit;
     let message = |length: usize| {
         let (before, after) =
             (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":""#, r#""}}}"#);
@@ -140,20 +140,20 @@ async fn t47_a_message_past_the_limit_is_413_however_it_is_framed() {
             pieces.map(|piece| format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap())).collect();
         format!("{head}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", pieces.concat())
     };
-    let reached = world.uuid.seen().len();
+    let reached = fixture.uuid.seen().len();
     for body in [message(limit + 1), message(2 * limit)] {
         for bytes in [declared(&body), chunked(&body)] {
-            assert_eq!(raw::exchange(world.address, bytes.as_bytes()).await.status(), 413, "{} bytes", body.len());
+            assert_eq!(raw::exchange(fixture.address, bytes.as_bytes()).await.status(), 413, "{} bytes", body.len());
         }
     }
-    assert_eq!(world.uuid.seen().len(), reached, "nothing reached the server");
+    assert_eq!(fixture.uuid.seen().len(), reached, "nothing reached the server");
     assert_eq!(
-        raw::exchange(world.address, declared(&message(limit)).as_bytes()).await.status(),
+        raw::exchange(fixture.address, declared(&message(limit)).as_bytes()).await.status(),
         200,
         "the limit itself is allowed"
     );
     assert_eq!(mcp.call_text("echo", json!({"text": "after"})).await, "after", "the session goes on");
-    assert_eq!(world.grants("alice").await, 1);
-    assert!(!world.log.text().contains("xxxxxxxxxxxxxxxx"), "the log says nothing of what was in the body");
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 1);
+    assert!(!fixture.log.text().contains("xxxxxxxxxxxxxxxx"), "the log says nothing of what was in the body");
+    fixture.close().await;
 }

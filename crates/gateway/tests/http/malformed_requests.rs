@@ -7,12 +7,12 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 #[tokio::test]
 async fn t22_a_token_is_whole_or_nothing() {
-    let world = World::start().await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
     let spoil = |token: &str| {
         let cut = token[..token.len() - 1].to_owned();
         let flipped = format!("{cut}{}", if token.ends_with('A') { 'B' } else { 'A' });
@@ -30,7 +30,7 @@ async fn t22_a_token_is_whole_or_nothing() {
     };
     for spoilt in spoil(&tokens.access).into_iter().filter(|spoilt| *spoilt != tokens.access && spoilt.is_ascii()) {
         let Ok(value) = http::HeaderValue::from_str(&format!("Bearer {spoilt}")) else { continue };
-        let request = Request::get(&world.at("/tools")).without_cookies().header("authorization", value.to_str().unwrap());
+        let request = Request::get(&fixture.at("/tools")).without_cookies().header("authorization", value.to_str().unwrap());
         let answer = browser.send(request).await;
         assert_eq!(answer.status, 401, "{spoilt}: {answer:?}");
         assert!(answer.header("www-authenticate").contains("error=\"invalid_token\""), "{answer:?}");
@@ -41,25 +41,25 @@ async fn t22_a_token_is_whole_or_nothing() {
     // A refresh token is no access token, nor the other way round; and the hash of a token opens nothing.
     let hash = portunus_core::secret::TokenHash::of(&tokens.access).to_string();
     for other in [tokens.refresh(), &hash] {
-        browser.send(Request::get(&world.at("/tools")).without_cookies().bearer(other)).await.expect(401);
+        browser.send(Request::get(&fixture.at("/tools")).without_cookies().bearer(other)).await.expect(401);
     }
     assert_eq!(client.refresh(&tokens.access).await.expect(400).error(), "invalid_grant");
-    assert_eq!(world.grants("alice").await, 1);
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 1);
+    fixture.close().await;
 }
 
 /// The answer to a raw request with these header lines and this body.
-async fn post(world: &World, path: &str, headers: &str, body: &[u8]) -> u16 {
-    let host = world.url.trim_start_matches("http://");
+async fn post(fixture: &GatewayFixture, path: &str, headers: &str, body: &[u8]) -> u16 {
+    let host = fixture.url.trim_start_matches("http://");
     let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}").into_bytes();
     bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
     bytes.extend_from_slice(body);
-    raw::exchange(world.address, &bytes).await.status()
+    raw::exchange(fixture.address, &bytes).await.status()
 }
 
 #[tokio::test]
 async fn t23_malformed_authorization_is_400_or_401() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let values: [&[u8]; 12] = [
         b"",
         b"Bearer",
@@ -79,23 +79,23 @@ async fn t23_malformed_authorization_is_400_or_401() {
         for (path, kind) in
             [("/mcp", "application/json"), ("/auth/token", "application/x-www-form-urlencoded"), ("/tools", "text/plain")]
         {
-            let host = world.url.trim_start_matches("http://");
+            let host = fixture.url.trim_start_matches("http://");
             let method = if path == "/tools" { "GET" } else { "POST" };
             let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: {kind}\r\n");
             bytes.push_str("Content-Length: 0\r\nAuthorization: ");
             let bytes = [bytes.as_bytes(), value, b"\r\n\r\n"].concat();
-            let status = raw::exchange(world.address, &bytes).await.status();
+            let status = raw::exchange(fixture.address, &bytes).await.status();
             assert!([400, 401].contains(&status), "{path} {:?}: {status}", String::from_utf8_lossy(value));
         }
     }
     let twice = "Authorization: Bearer x\r\nAuthorization: Bearer y\r\nContent-Type: application/json\r\n";
-    assert_eq!(post(&world, "/mcp", twice, b"{}").await, 400);
-    world.close().await;
+    assert_eq!(post(&fixture, "/mcp", twice, b"{}").await, 400);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t23_forms_that_are_none_are_400_and_huge_ones_413() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let bodies: [&[u8]; 6] = [
         b"",
@@ -107,42 +107,42 @@ async fn t23_forms_that_are_none_are_400_and_huge_ones_413() {
     ];
     for path in ["/auth/token", "/auth/consent", "/auth/signout", "/token"] {
         for body in bodies {
-            let status = post(&world, path, form, body).await;
+            let status = post(&fixture, path, form, body).await;
             assert!([400, 401].contains(&status), "{path} {:?}: {status}", String::from_utf8_lossy(body));
         }
-        assert_eq!(post(&world, path, form, &b"a=".repeat(5 << 20)).await, 413, "{path}");
-        assert_eq!(post(&world, path, "Content-Type: application/json\r\n", b"{}").await, 400, "{path}");
+        assert_eq!(post(&fixture, path, form, &b"a=".repeat(5 << 20)).await, 413, "{path}");
+        assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", b"{}").await, 400, "{path}");
     }
     for path in ["/auth/register", "/register"] {
-        assert_eq!(post(&world, path, "Content-Type: application/json\r\n", b"\xff").await, 400);
-        assert_eq!(post(&world, path, "Content-Type: application/json\r\n", &b"[".repeat(60_000)).await, 400, "deep nesting");
-        assert_eq!(post(&world, path, "Content-Type: application/json\r\n", &b"x".repeat(10 << 20)).await, 413);
+        assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", b"\xff").await, 400);
+        assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", &b"[".repeat(60_000)).await, 400, "deep nesting");
+        assert_eq!(post(&fixture, path, "Content-Type: application/json\r\n", &b"x".repeat(10 << 20)).await, 413);
     }
     let twice = "grant_type=refresh_token&grant_type=refresh_token&client_id=x&refresh_token=y";
-    assert_eq!(post(&world, "/auth/token", form, twice.as_bytes()).await, 400, "duplicates (threat 7)");
-    world.close().await;
+    assert_eq!(post(&fixture, "/auth/token", form, twice.as_bytes()).await, 400, "duplicates (threat 7)");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t23_odd_queries_are_pages_not_crashes() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     for path in
         ["/auth/authorize", "/auth/signin", "/auth/callback", "/auth/callback/okta", "/auth/callback/%00", "/mcp", "/tools"]
     {
         for query in ["%", "%ff", "a=%zz", "&&&=", "=&=", "transaction=%00", "state=%ff", "server_name=%ff"] {
-            let host = world.url.trim_start_matches("http://");
+            let host = fixture.url.trim_start_matches("http://");
             let bytes = format!("GET {path}?{query} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-            let status = raw::exchange(world.address, bytes.as_bytes()).await.status();
+            let status = raw::exchange(fixture.address, bytes.as_bytes()).await.status();
             assert!(status < 500, "{path}?{query}: {status}");
         }
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t40_requests_that_could_be_two_are_not_answered_as_two() {
-    let world = World::start().await;
-    let host = world.url.trim_start_matches("http://").to_owned();
+    let fixture = GatewayFixture::start().await;
+    let host = fixture.url.trim_start_matches("http://").to_owned();
     let inner = format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     let cases = [
         ("Content-Length: 4\r\nContent-Length: 40\r\n", "HTTP/1.1"),
@@ -156,18 +156,18 @@ async fn t40_requests_that_could_be_two_are_not_answered_as_two() {
     ];
     for (headers, version) in cases {
         let bytes = format!("POST /auth/token {version}\r\nHost: {host}\r\n{headers}\r\n0\r\n\r\n{inner}");
-        let statuses = raw::exchange(world.address, bytes.as_bytes()).await.statuses();
+        let statuses = raw::exchange(fixture.address, bytes.as_bytes()).await.statuses();
         assert_eq!(statuses, [400], "{headers:?}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t48_a_token_in_the_query_is_refused_and_not_logged() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
     for path in ["/mcp", "/mcp/dice", "/tools"] {
-        let url = world.at(&format!("{path}?access_token={}", tokens.access));
+        let url = fixture.at(&format!("{path}?access_token={}", tokens.access));
         let request = Request::json(&url, &json!({})).without_cookies();
         let request = if path == "/tools" { Request::get(&url).without_cookies() } else { request };
         let answer = browser.send(request.clone()).await;
@@ -175,21 +175,21 @@ async fn t48_a_token_in_the_query_is_refused_and_not_logged() {
         // Beside a good header too: the query has been logged on the way already.
         browser.send(request.bearer(&tokens.access)).await.expect(400);
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t48_errors_do_not_repeat_what_they_were_given() {
     let okta = Options { client_secret: "another-secret-that-nobody-may-see".to_owned(), ..Options::default() };
-    let world = World::of(Setup { okta, ..Setup::default() }).await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::of(Setup { okta, ..Setup::default() }).await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
     let answers = [
         client.refresh(&format!("{}x", tokens.refresh())).await,
         client.token_request([("grant_type", tokens.refresh())]).await,
         client.token_request([(tokens.refresh(), "x"), (tokens.refresh(), "y")]).await,
-        browser.send(Request::get(&world.at("/mcp")).without_cookies().bearer(&format!("{}x", tokens.access))).await,
-        browser.open(&world.at(&format!("/auth/authorize?client_id={}", tokens.access))).await.page(),
-        browser.open(&world.at(&format!("/auth/callback?state={}&code={}", tokens.access, tokens.refresh()))).await.page(),
+        browser.send(Request::get(&fixture.at("/mcp")).without_cookies().bearer(&format!("{}x", tokens.access))).await,
+        browser.open(&fixture.at(&format!("/auth/authorize?client_id={}", tokens.access))).await.page(),
+        browser.open(&fixture.at(&format!("/auth/callback?state={}&code={}", tokens.access, tokens.refresh()))).await.page(),
     ];
     for answer in answers {
         assert!(answer.status.is_client_error(), "{answer:?}");
@@ -198,11 +198,11 @@ async fn t48_errors_do_not_repeat_what_they_were_given() {
         }
     }
     // A client secret that Okta refuses: the detail is in the log, the secret is not.
-    world.okta.rotate_secret("the-secret-that-okta-has-now");
-    let (other, fresh) = (world.client("/mcp").await, world.browser());
+    fixture.okta.rotate_secret("the-secret-that-okta-has-now");
+    let (other, fresh) = (fixture.client("/mcp").await, fixture.browser());
     let page = other.begin(&fresh, &other.authorization()).await.page();
     let failed = page.form("/auth/consent").submit([("decision", "allow")]).await.page();
     assert_eq!(failed.status, 502, "{failed:?}");
-    assert!(world.log.text().contains("AUTH_OKTA_SECRET"), "the log says which setting to look at");
-    world.close().await;
+    assert!(fixture.log.text().contains("AUTH_OKTA_SECRET"), "the log says which setting to look at");
+    fixture.close().await;
 }

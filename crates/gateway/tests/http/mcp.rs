@@ -3,13 +3,13 @@
 use portunus_testkit::{agent::McpClient, mcp_servers::fixture_binary};
 use serde_json::json;
 
-use crate::fixture::{Setup, World, stdio};
+use crate::fixture::{GatewayFixture, Setup, stdio};
 
 #[tokio::test]
 async fn all_servers_under_one_sign_in() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let tools = mcp.tools().await;
     for expected in ["dice_roll", "uuid_echo", "uuid_add"] {
         assert!(tools.iter().any(|tool| tool == expected), "{expected}: {tools:?}");
@@ -19,58 +19,58 @@ async fn all_servers_under_one_sign_in() {
     assert_eq!(rolled["result"]["isError"], false, "{rolled}");
     let unknown = mcp.call("dice_nothing", json!({})).await;
     assert!(unknown["error"]["message"].is_string() || unknown["result"]["isError"] == true, "{unknown}");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn one_server_by_its_path() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert!(mcp.tools().await.contains(&"echo".to_owned()), "plain names");
     assert_eq!(mcp.call_text("echo", json!({"text": "as it is: ü\u{2028}"})).await, "as it is: ü\u{2028}");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn one_server_by_query() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp?server_name=uuid"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp?server_name=uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("echo", json!({"text": "plain"})).await, "plain");
-    let nobody = browser.send(mcp.message(&json!({})).at(&world.at("/mcp?server_name=nobody"))).await;
+    let nobody = browser.send(mcp.message(&json!({})).at(&fixture.at("/mcp?server_name=nobody"))).await;
     assert_eq!(nobody.status, 404);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_refreshed_token_goes_on_with_the_same_session() {
-    let world = World::start().await;
-    let (client, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mut mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (client, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mut mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     mcp.token = client.tokens(client.refresh(tokens.refresh()).await).access;
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 2})).await, "3");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_session_outlives_a_restart_of_the_gateway() {
-    let mut world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let mut fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     assert_eq!(mcp.call_text("uuid_add", json!({"a": 1, "b": 2})).await, "3");
-    world.stop().await;
-    world.restart().await;
+    fixture.stop().await;
+    fixture.restart().await;
     assert_eq!(mcp.call_text("uuid_add", json!({"a": 20, "b": 22})).await, "42", "the client need not begin anew");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_tool_shows_its_face_among_all_servers() {
     let child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
-    let world = World::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let fixture = GatewayFixture::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     let tools = mcp.request("tools/list", json!({})).await;
     for server in ["child", "uuid"] {
         let tools = tools["result"]["tools"].as_array().unwrap();
@@ -80,7 +80,7 @@ async fn a_tool_shows_its_face_among_all_servers() {
         let read = mcp.request("resources/read", json!({ "uri": uri })).await;
         assert_eq!(read["result"]["contents"][0]["text"], format!("<title>The clock of {server}</title>"), "{read}");
     }
-    let again = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let again = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     assert_eq!(again.server["capabilities"]["extensions"]["io.modelcontextprotocol/ui"], json!({}), "{}", again.server);
-    world.close().await;
+    fixture.close().await;
 }

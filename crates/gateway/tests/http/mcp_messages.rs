@@ -4,7 +4,7 @@
 use portunus_testkit::agent::{McpClient, Page, Request};
 use serde_json::{Value, json};
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 const MODERN: &str = "2026-07-28";
 /// Stands in each body, and must not come into the log.
@@ -13,8 +13,8 @@ const MARKER: &str = "words-of-a-body-that-is-refused";
 /// The headers of a sound call of the tool `echo`.
 const SOUND: [(&str, &str); 3] = [("mcp-protocol-version", MODERN), ("mcp-method", "tools/call"), ("mcp-name", "echo")];
 
-fn call(world: &World, token: &str, headers: &[(&str, &str)], body: &str) -> Request {
-    let request = Request::post(&world.at("/mcp/uuid")).without_cookies().bearer(token).body(body);
+fn call(fixture: &GatewayFixture, token: &str, headers: &[(&str, &str)], body: &str) -> Request {
+    let request = Request::post(&fixture.at("/mcp/uuid")).without_cookies().bearer(token).body(body);
     let request = request.header("content-type", "application/json").header("accept", "application/json, text/event-stream");
     headers.iter().fold(request, |request, (name, value)| request.header(name, value))
 }
@@ -30,25 +30,25 @@ fn code_of(answer: &Page) -> i64 {
     answer.json()["error"]["code"].as_i64().unwrap_or_else(|| panic!("{answer:?}"))
 }
 
-async fn nothing_happened(world: &World, reached: usize) {
-    assert_eq!(world.uuid.seen().len(), reached, "nothing reached the server");
-    assert_eq!(world.grants("alice").await, 1);
-    assert!(!world.log.text().contains(MARKER), "the log says nothing of what was in the body");
+async fn nothing_happened(fixture: &GatewayFixture, reached: usize) {
+    assert_eq!(fixture.uuid.seen().len(), reached, "nothing reached the server");
+    assert_eq!(fixture.grants("alice").await, 1);
+    assert!(!fixture.log.text().contains(MARKER), "the log says nothing of what was in the body");
 }
 
 #[tokio::test]
 async fn t35_headers_and_body_must_agree() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
     let body = modern_call().to_string();
-    let sound = |headers: &[(&str, &str)]| call(&world, &tokens.access, headers, &body);
+    let sound = |headers: &[(&str, &str)]| call(&fixture, &tokens.access, headers, &body);
     let answer = browser.send(sound(&SOUND)).await.expect(200);
     assert_eq!(answer.json()["result"]["content"][0]["text"], MARKER);
     // The same name, as it is sent when it does not fit into a header.
     let encoded = [SOUND[0], SOUND[1], ("mcp-name", "=?base64?ZWNobw==?=")];
     browser.send(sound(&encoded)).await.expect(200);
 
-    let reached = world.uuid.seen().len();
+    let reached = fixture.uuid.seen().len();
     let [version, method, name] = SOUND;
     let disagreeing: [&[(&str, &str)]; 15] = [
         &[method, name],
@@ -71,16 +71,16 @@ async fn t35_headers_and_body_must_agree() {
         let answer = browser.send(sound(headers)).await.expect(400);
         assert_eq!((code_of(&answer), answer.json()["id"].as_str()), (-32020, Some("one")), "{headers:?}");
     }
-    nothing_happened(&world, reached).await;
+    nothing_happened(&fixture, reached).await;
 
     // The header of one era and the body of the other, within a session.
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
-    let reached = world.uuid.seen().len();
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
+    let reached = fixture.uuid.seen().len();
     let answer = mcp.post(&modern_call()).await.expect(400);
     assert_eq!(code_of(&answer), -32020);
-    assert_eq!(world.uuid.seen().len(), reached, "nothing reached the server");
+    assert_eq!(fixture.uuid.seen().len(), reached, "nothing reached the server");
     assert_eq!(mcp.call_text("echo", json!({"text": "after it"})).await, "after it", "the session goes on");
-    world.close().await;
+    fixture.close().await;
 }
 
 /// Bodies of which one reader sees one thing and another reader another.
@@ -115,15 +115,15 @@ fn ambiguous() -> Vec<String> {
 
 #[tokio::test]
 async fn t35_a_message_that_means_two_things_reaches_no_server() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("echo", json!({"text": "before"})).await, "before");
-    let reached = world.uuid.seen().len();
+    let reached = fixture.uuid.seen().len();
     let session = [("mcp-session-id", mcp.session.as_str()), ("mcp-protocol-version", "2025-11-25")];
     for body in ambiguous() {
         for headers in [&session[..], &SOUND[..]] {
-            let answer = browser.send(call(&world, &tokens.access, headers, &body)).await;
+            let answer = browser.send(call(&fixture, &tokens.access, headers, &body)).await;
             let code = code_of(&answer);
             assert!([-32600, -32700, -32602].contains(&code), "{body}: {answer:?}");
             // In a session, what is wrong with parameters alone is an ordinary answer.
@@ -140,10 +140,10 @@ async fn t35_a_message_that_means_two_things_reaches_no_server() {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":"{MARKER}"}},"_meta":{meta}}}}}"#
         );
-        let answer = browser.send(call(&world, &tokens.access, &SOUND, &body)).await.expect(400);
+        let answer = browser.send(call(&fixture, &tokens.access, &SOUND, &body)).await.expect(400);
         assert_eq!(code_of(&answer), -32600, "{body}");
     }
-    nothing_happened(&world, reached).await;
+    nothing_happened(&fixture, reached).await;
     assert_eq!(mcp.call_text("echo", json!({"text": "after"})).await, "after", "the session goes on");
-    world.close().await;
+    fixture.close().await;
 }

@@ -3,7 +3,7 @@
 use portunus_testkit::agent::{OAuthClient, Page};
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 fn check_headers(page: &Page) {
     let policy = page.header("content-security-policy");
@@ -20,7 +20,7 @@ fn check_headers(page: &Page) {
 
 #[tokio::test]
 async fn t13_what_clients_call_themselves_stays_text() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let name = "</bdi><script>alert(1)</script><img src=https://evil.example/x onerror=alert(2)>\u{202e}\u{200b}'\"";
     let metadata = json!({
         "client_name": name,
@@ -28,8 +28,8 @@ async fn t13_what_clients_call_themselves_stays_text() {
         "client_uri": "https://evil.example/\"><script>alert(3)</script>",
         "logo_uri": "https://evil.example/logo.png",
     });
-    let client = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), metadata).await;
-    let browser = world.browser();
+    let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), metadata).await;
+    let browser = fixture.browser();
     let page = client.begin(&browser, &client.authorization()).await.page().expect(200);
     check_headers(&page);
     assert!(page.text().contains("<script>alert(1)</script>"), "shown as it is: {}", page.text());
@@ -39,14 +39,14 @@ async fn t13_what_clients_call_themselves_stays_text() {
     let authorization = client.authorization();
     let code = client.authorize(&browser, &authorization).await.code();
     client.tokens(client.redeem(&authorization, &code).await);
-    check_headers(&browser.open(&world.at("/")).await.page().expect(200));
-    world.close().await;
+    check_headers(&browser.open(&fixture.at("/")).await.page().expect(200));
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t13_every_page_forbids_frames_and_scripts() {
-    let world = World::of(Setup { partner: true, https: true, ..Setup::default() }).await;
-    let browser = world.browser();
+    let fixture = GatewayFixture::of(Setup { partner: true, https: true, ..Setup::default() }).await;
+    let browser = fixture.browser();
     for (path, status) in [
         ("/", 200),
         ("/auth/signin", 200),
@@ -55,9 +55,9 @@ async fn t13_every_page_forbids_frames_and_scripts() {
         ("/auth/authorize?client_id=%3Cscript%3Ealert(1)%3C/script%3E", 400),
         ("/auth/callback/okta?state=%3Cscript%3E", 400),
     ] {
-        let page = browser.open(&world.at(path)).await.page().expect(status);
+        let page = browser.open(&fixture.at(path)).await.page().expect(status);
         check_headers(&page);
         assert!(page.header("strict-transport-security").contains("max-age="), "{path}");
     }
-    world.close().await;
+    fixture.close().await;
 }

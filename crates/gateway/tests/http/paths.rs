@@ -5,7 +5,7 @@ use portunus_testkit::agent::{McpClient, raw};
 use serde_json::json;
 
 use super::headers::Service;
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 #[tokio::test]
 async fn t60_a_second_spelling_does_not_cross_the_border_between_routes() {
@@ -15,13 +15,13 @@ async fn t60_a_second_spelling_does_not_cross_the_border_between_routes() {
         ProxyRoute::new("/api/admin/", inner.target.clone()),
         ProxyRoute::new("/api/v1.0_a-b~c/", inner.target.clone()),
     ];
-    let world = World::of(Setup { proxies, ..Setup::default() }).await;
-    let (_, _, tokens) = world.connect("/api/").await;
-    let host = world.url.trim_start_matches("http://").to_owned();
+    let fixture = GatewayFixture::of(Setup { proxies, ..Setup::default() }).await;
+    let (_, _, tokens) = fixture.connect("/api/").await;
+    let host = fixture.url.trim_start_matches("http://").to_owned();
     let ask = async |path: &str| {
         let token = &tokens.access;
         let bytes = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
-        raw::exchange(world.address, bytes.as_bytes()).await.status()
+        raw::exchange(fixture.address, bytes.as_bytes()).await.status()
     };
     assert_eq!(ask("/api/users").await, 200);
     assert_eq!(ask("/api/a%20b/%C3%A9").await, 200, "what must be encoded may be");
@@ -74,14 +74,14 @@ async fn t60_a_second_spelling_does_not_cross_the_border_between_routes() {
         assert_eq!(ask(&format!("{target}{path}")).await, 400, "{path}, as an absolute form");
     }
     assert_eq!((outer.count(), inner.count()), (before, 0), "none of them reached a service");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t60_nor_anything_else_that_is_known_by_its_path() {
-    let world = World::start().await;
-    let (client, browser, tokens) = world.connect("/mcp/dice").await;
-    let host = world.url.trim_start_matches("http://").to_owned();
+    let fixture = GatewayFixture::start().await;
+    let (client, browser, tokens) = fixture.connect("/mcp/dice").await;
+    let host = fixture.url.trim_start_matches("http://").to_owned();
     let cases = [
         ("GET", "/mcp/%64ice"),
         ("POST", "/%6Dcp"),
@@ -107,20 +107,20 @@ async fn t60_nor_anything_else_that_is_known_by_its_path() {
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             tokens.access
         );
-        let answer = raw::exchange(world.address, bytes.as_bytes()).await;
+        let answer = raw::exchange(fixture.address, bytes.as_bytes()).await;
         assert_eq!(answer.status(), 400, "{method} {path}: {answer:?}");
         assert!(answer.text.contains("could be read as another one"), "{method} {path}: {answer:?}");
     }
     // Nor is a resource known by a second spelling: no grant comes of one.
-    let grants = world.grants("alice").await;
+    let grants = fixture.grants("alice").await;
     for resource in ["/mcp/%64ice", "/mcp/x/../dice", "/mcp//dice", "//mcp/dice", "/mcp\\dice", "/mcp/./dice"] {
-        let asked = client.authorization().with("resource", &world.at(resource));
+        let asked = client.authorization().with("resource", &fixture.at(resource));
         let page = client.begin(&browser, &asked).await.page().expect(400);
         let told = page.click("Tell the application").await.returned();
         assert_eq!(told.find("error").as_deref(), Some("invalid_target"), "{resource}");
     }
-    assert_eq!(world.grants("alice").await, grants);
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/dice"), &tokens.access).await;
+    assert_eq!(fixture.grants("alice").await, grants);
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/dice"), &tokens.access).await;
     assert!(mcp.request("ping", json!({})).await["result"].is_object(), "the one spelling works");
-    world.close().await;
+    fixture.close().await;
 }

@@ -8,21 +8,21 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 #[tokio::test]
 async fn t11_none_shows_no_page_and_tells_only_clients_that_people_know() {
-    let world = World::start().await;
-    let (browser, web, local) = (world.browser(), world.web_client("/mcp").await, world.client("/mcp").await);
+    let fixture = GatewayFixture::start().await;
+    let (browser, web, local) = (fixture.browser(), fixture.web_client("/mcp").await, fixture.client("/mcp").await);
     let silent = |client: &OAuthClient| client.authorization().with("prompt", "none");
-    let nobody = world.browser();
+    let nobody = fixture.browser();
 
     // A program on the person's own computer is told.
     let authorization = silent(&local);
     let told = local.begin(&nobody, &authorization).await.returned();
     authorization.check(&told, &local.discovery);
     assert_eq!((told.find("error").as_deref(), told.find("code")), (Some("login_required"), None));
-    world.sign_in(&browser).await;
+    fixture.sign_in(&browser).await;
     let told = local.begin(&browser, &silent(&local)).await.returned();
     assert_eq!(told.find("error").as_deref(), Some("consent_required"));
 
@@ -33,7 +33,7 @@ async fn t11_none_shows_no_page_and_tells_only_clients_that_people_know() {
         let told = page.click("Tell the application").await.returned();
         assert!(told.find("error").is_some_and(|error| error.ends_with("_required")));
     }
-    assert_eq!(world.okta.count(Endpoint::Authorize), 1, "nobody was sent to Okta for it");
+    assert_eq!(fixture.okta.count(Endpoint::Authorize), 1, "nobody was sent to Okta for it");
 
     // Once allowed, it gets its code in silence, and is told when it wants more.
     web.connect(&browser).await;
@@ -43,18 +43,18 @@ async fn t11_none_shows_no_page_and_tells_only_clients_that_people_know() {
     let more = silent(&web).with("scope", "mcp offline_access");
     let told = web.begin(&browser, &more).await.returned();
     assert_eq!(told.find("error").as_deref(), Some("consent_required"));
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn login_has_the_person_sign_in_again() {
-    let world = World::start().await;
-    let (client, browser, _) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (client, browser, _) = fixture.connect("/mcp").await;
     let before = browser.cookie("_login").unwrap().value;
     let authorization = client.authorization().with("prompt", "login").with("login_hint", "bob@acme.example");
-    let watched = world.browser();
-    world.sign_in(&watched).await;
-    watched.stop_at(&world.okta_authorize());
+    let watched = fixture.browser();
+    fixture.sign_in(&watched).await;
+    watched.stop_at(&fixture.okta_authorize());
     let page = client.begin(&watched, &authorization).await.page();
     assert!(
         page.text().contains("sign in at"),
@@ -68,31 +68,31 @@ async fn login_has_the_person_sign_in_again() {
     let code = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
     client.tokens(client.redeem(&authorization, &code).await);
     assert_ne!(browser.cookie("_login").unwrap().value, before, "a new login");
-    assert_eq!((world.grants("alice").await, world.grants("bob").await), (1, 1), "of whoever signed in this time");
-    world.close().await;
+    assert_eq!((fixture.grants("alice").await, fixture.grants("bob").await), (1, 1), "of whoever signed in this time");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn an_old_login_is_not_enough_for_max_age() {
-    let world = World::start().await;
-    let (client, browser) = (world.web_client("/mcp").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.web_client("/mcp").await, fixture.browser());
     client.connect(&browser).await;
     let authorization = client.authorization().with("max_age", "300");
-    world.clock.advance(Duration::from_secs(300));
+    fixture.clock.advance(Duration::from_secs(300));
     assert!(matches!(client.begin(&browser, &authorization).await, Landing::Client(_)), "young enough");
-    world.clock.advance(Duration::from_secs(1));
-    let trips = world.okta.count(Endpoint::Authorize);
+    fixture.clock.advance(Duration::from_secs(1));
+    let trips = fixture.okta.count(Endpoint::Authorize);
     let page = client.begin(&browser, &authorization).await.page();
     let code = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
     client.tokens(client.redeem(&authorization, &code).await);
-    assert_eq!(world.okta.count(Endpoint::Authorize), trips + 1);
-    world.close().await;
+    assert_eq!(fixture.okta.count(Endpoint::Authorize), trips + 1);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn consent_asks_again_and_bad_wishes_are_named() {
-    let world = World::start().await;
-    let (client, browser, _) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (client, browser, _) = fixture.connect("/mcp").await;
     let page = client.begin(&browser, &client.authorization().with("prompt", "consent")).await.page();
     assert!(page.has_form("/auth/consent"), "{page:?}");
     for (name, value) in [("prompt", "none login"), ("prompt", "sometimes"), ("max_age", "soon")] {
@@ -101,7 +101,7 @@ async fn consent_asks_again_and_bad_wishes_are_named() {
         let told = page.click("Tell the application").await.returned();
         assert_eq!(told.find("error").as_deref(), Some("invalid_request"));
     }
-    let metadata = world.browser().send(Request::get(&world.at("/.well-known/oauth-authorization-server"))).await.expect(200);
+    let metadata = fixture.browser().send(Request::get(&fixture.at("/.well-known/oauth-authorization-server"))).await.expect(200);
     assert_eq!(metadata.json()["prompt_values_supported"], json!(["none", "login", "consent", "select_account"]));
-    world.close().await;
+    fixture.close().await;
 }

@@ -6,11 +6,11 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 /// The page that a sign-in of somebody new ends at.
-async fn page(world: &World) -> Page {
-    let (client, browser) = (world.client("/mcp").await, world.browser());
+async fn page(fixture: &GatewayFixture) -> Page {
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     browser.stop_at(&client.redirect_uri);
     let consent = client.begin(&browser, &client.authorization()).await.page();
     consent.form("/auth/consent").submit([("decision", "allow")]).await.page()
@@ -18,8 +18,8 @@ async fn page(world: &World) -> Page {
 
 #[tokio::test]
 async fn fb64_only_a_sign_in_that_is_new_enough_counts() {
-    let world = World::start().await;
-    let now = || portunus_core::Clock::now(&*world.clock).as_secs();
+    let fixture = GatewayFixture::start().await;
+    let now = || portunus_core::Clock::now(&*fixture.clock).as_secs();
     // What was asked, how old the provider's sign-in is (`None`: it does not say), and whether that does.
     for (name, value, age, fits) in [
         ("prompt", "login", Some(0), true),
@@ -33,8 +33,8 @@ async fn fb64_only_a_sign_in_that_is_new_enough_counts() {
         ("login_hint", "alice", None, true),
     ] {
         let auth_time = age.map_or(json!(null), |age| json!(now() - age));
-        world.okta.put_person(Person { more_claims: vec![("auth_time".to_owned(), auth_time)], ..Person::new("alice", &[]) });
-        let (client, browser) = (world.client("/mcp").await, world.browser());
+        fixture.okta.put_person(Person { more_claims: vec![("auth_time".to_owned(), auth_time)], ..Person::new("alice", &[]) });
+        let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
         browser.stop_at(&client.redirect_uri);
         let authorization = client.authorization().with(name, value);
         let consent = client.begin(&browser, &authorization).await.page();
@@ -45,52 +45,52 @@ async fn fb64_only_a_sign_in_that_is_new_enough_counts() {
         };
         assert_eq!(is_through, fits, "{name}={value}, {age:?} s old");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb66_fb70_who_was_turned_away_may_begin_again() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     for (error, description, words) in [
         ("access_denied", "The resource owner denied the request", "You declined"),
         ("temporarily_unavailable", "authentication_expired", "took too long"),
         ("server_error", "unexpected", "had an error"),
     ] {
-        world.okta.refuse_next(error, description);
-        let page = page(&world).await;
+        fixture.okta.refuse_next(error, description);
+        let page = page(&fixture).await;
         assert!(page.text().contains(words) && !page.text().contains("cannot be reached"), "{error}: {}", page.text());
         // With the same request, which has not ended: the application still waits for it.
         let returned = page.click("Start again").await.returned();
         assert!(returned.find("code").is_some(), "{error}: {}", returned.url);
     }
     // What only an administrator can mend is not begun again.
-    world.okta.tamper_next(Tamper::Rs512);
-    let page = page(&world).await.expect(502);
+    fixture.okta.bend_next(Bend::Rs512);
+    let page = page(&fixture).await.expect(502);
     assert!(page.links().iter().all(|(_, text)| !text.contains("Start again")), "{page:?}");
     assert!(page.text().contains("administrator"), "{}", page.text());
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn fb72_the_signed_out_page_says_what_happened() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     let signed_out = || async {
-        world.okta.sign_in_as("alice");
-        let browser = world.browser();
-        world.sign_in(&browser).await;
-        let home = browser.open(&world.at("/")).await.page();
+        fixture.okta.sign_in_as("alice");
+        let browser = fixture.browser();
+        fixture.sign_in(&browser).await;
+        let home = browser.open(&fixture.at("/")).await.page();
         (home.form("/auth/signout").submit([]).await.page().expect(200).text(), browser)
     };
     let (told, browser) = signed_out().await;
     assert!(told.contains("Here and at Acme okta") && !told.contains("may still be signed in"), "{told}");
     // Once, to the browser that was there.
-    let again = browser.open(&world.at("/auth/signout")).await.page().text();
+    let again = browser.open(&fixture.at("/auth/signout")).await.page().text();
     assert!(again.contains("may still be signed in"), "{again}");
-    let stranger = world.browser().open(&world.at("/auth/signout?state=ptn_st_made-up")).await.page().text();
+    let stranger = fixture.browser().open(&fixture.at("/auth/signout?state=ptn_st_made-up")).await.page().text();
     assert!(stranger.contains("may still be signed in"), "{stranger}");
     // A provider that could not be asked has confirmed nothing.
-    world.okta.fail(Endpoint::Logout, Fault::Says(200, "text/html", "<p>Do you want to sign out?</p>"));
+    fixture.okta.fail(Endpoint::Logout, Fault::Says(200, "text/html", "<p>Do you want to sign out?</p>"));
     let (told, _) = signed_out().await;
     assert!(!told.contains("Here and at"), "{told}");
-    world.close().await;
+    fixture.close().await;
 }

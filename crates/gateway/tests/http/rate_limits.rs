@@ -6,21 +6,21 @@ use portunus::config::{Limits, Rate};
 use portunus_testkit::agent::{Agent, OAuthClient, Page, Request};
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 /// So few in a day that none comes back while a test runs.
 fn few(count: u32) -> Option<Rate> {
     NonZeroU32::new(count).map(|count| Rate { count, per: Duration::from_secs(24 * 60 * 60) })
 }
 
-async fn world(limits: Limits) -> World {
+async fn fixture(limits: Limits) -> GatewayFixture {
     // Every test stands behind a proxy that is trusted, so that it can come from several addresses.
-    World::of(Setup { limits, trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() }).await
+    GatewayFixture::of(Setup { limits, trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Setup::default() }).await
 }
 
-async fn register(world: &World, from: &str) -> Page {
+async fn register(fixture: &GatewayFixture, from: &str) -> Page {
     let metadata = json!({"redirect_uris": ["http://127.0.0.1/cb"]});
-    world.browser().send(Request::json(&world.at("/auth/register"), &metadata).header("x-forwarded-for", from)).await
+    fixture.browser().send(Request::json(&fixture.at("/auth/register"), &metadata).header("x-forwarded-for", from)).await
 }
 
 /// 429, with a time to wait, in the words of OAuth.
@@ -32,27 +32,27 @@ fn too_many(page: &Page) {
 
 #[tokio::test]
 async fn t25_registrations_from_one_address() {
-    let world = world(Limits { registration: few(3), ..Limits::default() }).await;
+    let fixture = fixture(Limits { registration: few(3), ..Limits::default() }).await;
     for _ in 0..3 {
-        register(&world, "192.0.2.1").await.expect(201);
+        register(&fixture, "192.0.2.1").await.expect(201);
     }
-    too_many(&register(&world, "192.0.2.1").await);
-    register(&world, "192.0.2.2").await.expect(201);
+    too_many(&register(&fixture, "192.0.2.1").await);
+    register(&fixture, "192.0.2.2").await.expect(201);
     for host in 1..4 {
-        register(&world, &format!("2001:db8::{host}")).await.expect(201);
+        register(&fixture, &format!("2001:db8::{host}")).await.expect(201);
     }
-    too_many(&register(&world, "2001:db8::ffff").await);
-    register(&world, "2001:db8:0:1::1").await.expect(201);
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 8, "what was refused is not kept");
-    world.close().await;
+    too_many(&register(&fixture, "2001:db8::ffff").await);
+    register(&fixture, "2001:db8:0:1::1").await.expect(201);
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 8, "what was refused is not kept");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t25_authorizations_from_one_address_end_on_a_page() {
-    let world = world(Limits { authorize: few(2), ..Limits::default() }).await;
-    let client = world.client("/mcp").await;
+    let fixture = fixture(Limits { authorize: few(2), ..Limits::default() }).await;
+    let client = fixture.client("/mcp").await;
     let url = client.authorization().url();
-    let begin = async |from: &str| world.browser().send(Request::get(url.as_str()).header("x-forwarded-for", from)).await;
+    let begin = async |from: &str| fixture.browser().send(Request::get(url.as_str()).header("x-forwarded-for", from)).await;
     for _ in 0..2 {
         begin("192.0.2.1").await.expect(200);
     }
@@ -60,52 +60,52 @@ async fn t25_authorizations_from_one_address_end_on_a_page() {
     assert!(page.text().contains("Too many requests") && page.text().contains(page.header("x-request-id")), "{page:?}");
     assert!(!page.header("retry-after").is_empty());
     begin("192.0.2.2").await.expect(200);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t25_a_client_that_runs_wild_holds_up_no_other() {
-    let world = world(Limits { token_client: few(3), ..Limits::default() }).await;
-    let (wild, calm) = (world.client("/mcp").await, world.client("/mcp").await);
+    let fixture = fixture(Limits { token_client: few(3), ..Limits::default() }).await;
+    let (wild, calm) = (fixture.client("/mcp").await, fixture.client("/mcp").await);
     for _ in 0..3 {
         wild.refresh("ptn_rt_nothing").await.expect(400);
     }
     for endpoint in ["token_endpoint", "revocation_endpoint", "introspection_endpoint"] {
         too_many(&wild.send(endpoint, [("token", "x")]).await);
     }
-    calm.connect(&world.browser()).await;
-    world.close().await;
+    calm.connect(&fixture.browser()).await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t25_tokens_by_address() {
-    let world = world(Limits { token: few(2), ..Limits::default() }).await;
-    let [one, two] = [world.client("/mcp").await, world.client("/mcp").await];
+    let fixture = fixture(Limits { token: few(2), ..Limits::default() }).await;
+    let [one, two] = [fixture.client("/mcp").await, fixture.client("/mcp").await];
     one.refresh("x").await.expect(400);
     two.refresh("x").await.expect(400);
     too_many(&one.refresh("x").await);
     too_many(&two.refresh("x").await);
-    world.close().await;
+    fixture.close().await;
 }
 
-async fn tools(browser: &Agent, world: &World, token: &str, from: &str) -> Page {
-    let request = Request::get(&world.at("/tools")).without_cookies().bearer(token);
+async fn tools(browser: &Agent, fixture: &GatewayFixture, token: &str, from: &str) -> Page {
+    let request = Request::get(&fixture.at("/tools")).without_cookies().bearer(token);
     browser.send(request.header("x-forwarded-for", from)).await
 }
 
 #[tokio::test]
 async fn t25_guesses_are_slowed_down_and_the_right_token_is_not() {
-    let world = world(Limits { failures: few(3), ..Limits::default() }).await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
+    let fixture = fixture(Limits { failures: few(3), ..Limits::default() }).await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
     let guess = tokens.access.replace("ptn_at_", "ptn_at_x");
     for _ in 0..3 {
-        tools(&browser, &world, &guess, "192.0.2.1").await.expect(401);
+        tools(&browser, &fixture, &guess, "192.0.2.1").await.expect(401);
     }
-    too_many(&tools(&browser, &world, &guess, "192.0.2.1").await);
-    tools(&browser, &world, &tokens.access, "192.0.2.1").await.expect(200);
-    tools(&browser, &world, &guess, "192.0.2.2").await.expect(401);
+    too_many(&tools(&browser, &fixture, &guess, "192.0.2.1").await);
+    tools(&browser, &fixture, &tokens.access, "192.0.2.1").await.expect(200);
+    tools(&browser, &fixture, &guess, "192.0.2.2").await.expect(401);
     for _ in 0..4 {
-        let no_token = Request::get(&world.at("/mcp")).without_cookies().header("x-forwarded-for", "192.0.2.1");
+        let no_token = Request::get(&fixture.at("/mcp")).without_cookies().header("x-forwarded-for", "192.0.2.1");
         assert_ne!(browser.send(no_token).await.status, 429, "a client that has no token yet has failed at nothing");
     }
 
@@ -116,5 +116,5 @@ async fn t25_guesses_are_slowed_down_and_the_right_token_is_not() {
     }
     too_many(&impostor.refresh(tokens.refresh()).await);
     client.tokens(client.refresh(tokens.refresh()).await);
-    world.close().await;
+    fixture.close().await;
 }

@@ -3,16 +3,16 @@
 use portunus_testkit::agent::{Agent, Page, Request};
 use serde_json::{Value, json};
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
-async fn register(world: &World, agent: &Agent, metadata: &Value) -> Page {
-    agent.send(Request::json(&world.at("/auth/register"), metadata)).await
+async fn register(fixture: &GatewayFixture, agent: &Agent, metadata: &Value) -> Page {
+    agent.send(Request::json(&fixture.at("/auth/register"), metadata)).await
 }
 
 #[tokio::test]
 async fn t06_dangerous_addresses_are_not_registered() {
-    let world = World::start().await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let agent = fixture.browser();
     let bad = [
         "javascript:alert(1)",
         "JavaScript:alert(1)",
@@ -30,35 +30,35 @@ async fn t06_dangerous_addresses_are_not_registered() {
         "",
     ];
     for uri in bad {
-        let answer = register(&world, &agent, &json!({"redirect_uris": [uri]})).await.expect(400);
+        let answer = register(&fixture, &agent, &json!({"redirect_uris": [uri]})).await.expect(400);
         assert_eq!(answer.error(), "invalid_redirect_uri", "{uri}");
         let among_good = json!({"redirect_uris": ["https://app.example/cb", uri]});
         if uri == "myapp://cb" || uri.is_empty() {
             // Of no known scheme, or nothing at all: left out, and the client is told so (FB12).
-            let kept = register(&world, &agent, &among_good).await.expect(201).json();
+            let kept = register(&fixture, &agent, &among_good).await.expect(201).json();
             assert_eq!(kept["redirect_uris"], json!(["https://app.example/cb"]), "{uri}");
             continue;
         }
-        assert_eq!(register(&world, &agent, &among_good).await.expect(400).error(), "invalid_redirect_uri", "{uri}");
+        assert_eq!(register(&fixture, &agent, &among_good).await.expect(400).error(), "invalid_redirect_uri", "{uri}");
     }
     for member in ["client_uri", "logo_uri", "policy_uri", "tos_uri"] {
         for uri in ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd"] {
             let metadata = json!({"redirect_uris": ["https://app.example/cb"], member: uri});
-            let answer = register(&world, &agent, &metadata).await.expect(400);
+            let answer = register(&fixture, &agent, &metadata).await.expect(400);
             assert_eq!(answer.error(), "invalid_client_metadata", "{member}: {uri}");
         }
     }
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 2, "nothing else was kept");
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 2, "nothing else was kept");
     for uri in ["https://app.example/cb", "http://127.0.0.1:1/cb", "com.example.app:/cb", "cursor://anysphere.cursor-mcp/cb"] {
-        register(&world, &agent, &json!({"redirect_uris": [uri]})).await.expect(201);
+        register(&fixture, &agent, &json!({"redirect_uris": [uri]})).await.expect(201);
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t06_nonsense_is_refused_with_its_reason() {
-    let world = World::start().await;
-    let agent = world.browser();
+    let fixture = GatewayFixture::start().await;
+    let agent = fixture.browser();
     let cases = [
         (json!({}), "invalid_redirect_uri"),
         (json!({"redirect_uris": []}), "invalid_redirect_uri"),
@@ -70,17 +70,17 @@ async fn t06_nonsense_is_refused_with_its_reason() {
         (json!([]), "invalid_client_metadata"),
     ];
     for (metadata, expected) in cases {
-        let answer = register(&world, &agent, &metadata).await.expect(400);
+        let answer = register(&fixture, &agent, &metadata).await.expect(400);
         assert_eq!(answer.error(), expected, "{metadata}");
         assert!(!answer.json()["error_description"].as_str().unwrap().is_empty());
     }
     let twice = r#"{"redirect_uris":["https://app.example/cb"],"redirect_uris":["https://evil.example/cb"]}"#;
-    let request = Request::post(&world.at("/auth/register")).header("content-type", "application/json").body(twice);
+    let request = Request::post(&fixture.at("/auth/register")).header("content-type", "application/json").body(twice);
     agent.send(request).await.expect(400);
-    let form = Request::post(&world.at("/auth/register")).header("content-type", "text/plain").body("{}");
+    let form = Request::post(&fixture.at("/auth/register")).header("content-type", "text/plain").body("{}");
     agent.send(form).await.expect(415);
     let huge = json!({"redirect_uris": ["https://app.example/cb"], "software_id": "x".repeat(1 << 20)});
-    register(&world, &agent, &huge).await.expect(413);
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), 0);
-    world.close().await;
+    register(&fixture, &agent, &huge).await.expect(413);
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), 0);
+    fixture.close().await;
 }

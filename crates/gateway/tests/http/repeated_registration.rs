@@ -8,7 +8,7 @@ use portunus_core::{
 use portunus_testkit::agent::{Agent, McpClient, OAuthClient, Tokens};
 use serde_json::{Value, json};
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 fn rule(name: &str, tool: &str) -> ScopeRule {
     ScopeRule {
@@ -24,9 +24,9 @@ fn rule(name: &str, tool: &str) -> ScopeRule {
 }
 
 /// A new registration, and what the person grants it.
-async fn registered(world: &World, browser: &Agent, name: &str, scope: &str) -> (OAuthClient, Tokens) {
+async fn registered(fixture: &GatewayFixture, browser: &Agent, name: &str, scope: &str) -> (OAuthClient, Tokens) {
     let metadata = json!({ "client_name": name });
-    let client = OAuthClient::register_as(&world.browser(), &world.at("/mcp/uuid"), metadata).await;
+    let client = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp/uuid"), metadata).await;
     let authorization = client.authorization().with("scope", scope);
     let page = client.begin(browser, &authorization).await.page().expect(200);
     let code = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
@@ -40,28 +40,28 @@ fn add() -> Value {
 
 #[tokio::test]
 async fn fb77_after_a_step_up_an_application_that_registered_anew_goes_on_with_its_session() {
-    let mut world =
-        World::of(Setup { scopes: vec![rule("uuid:say", "echo"), rule("uuid:count", "add")], ..Setup::default() }).await;
-    let browser = world.browser();
-    let (first, tokens) = registered(&world, &browser, "Go client", "uuid:say").await;
-    let mut mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let mut fixture =
+        GatewayFixture::of(Setup { scopes: vec![rule("uuid:say", "echo"), rule("uuid:count", "add")], ..Setup::default() }).await;
+    let browser = fixture.browser();
+    let (first, tokens) = registered(&fixture, &browser, "Go client", "uuid:say").await;
+    let mut mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let refused = mcp.post(&add()).await.expect(403);
     assert!(refused.header("www-authenticate").contains("uuid:count"), "{refused:?}");
-    let (second, tokens) = registered(&world, &browser, "Go client", "uuid:say uuid:count").await;
+    let (second, tokens) = registered(&fixture, &browser, "Go client", "uuid:say uuid:count").await;
     assert_ne!(first.id, second.id);
     mcp.token.clone_from(&tokens.access);
     assert_eq!(mcp.call_text("add", json!({"a": 2, "b": 3})).await, "5");
     // Another application of the same person, which has learnt the name of the session.
-    let (_, others) = registered(&world, &browser, "Another client", "uuid:say uuid:count").await;
-    let mut other = McpClient::connect(&browser, &world.at("/mcp/uuid"), &others.access).await;
+    let (_, others) = registered(&fixture, &browser, "Another client", "uuid:say uuid:count").await;
+    let mut other = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &others.access).await;
     other.session.clone_from(&mcp.session);
     other.post(&add()).await.expect(404);
     // Neither is what is written down another's.
-    world.stop().await;
-    world.restart().await;
+    fixture.stop().await;
+    fixture.restart().await;
     other.post(&add()).await.expect(404);
-    let (_, tokens) = registered(&world, &browser, "Go client", "uuid:say uuid:count").await;
+    let (_, tokens) = registered(&fixture, &browser, "Go client", "uuid:say uuid:count").await;
     mcp.token.clone_from(&tokens.access);
     assert_eq!(mcp.call_text("add", json!({"a": 2, "b": 3})).await, "5");
-    world.close().await;
+    fixture.close().await;
 }

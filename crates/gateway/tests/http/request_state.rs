@@ -8,7 +8,7 @@ use portunus_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{Setup, World, stdio};
+use crate::fixture::{GatewayFixture, Setup, stdio};
 
 const MODERN: &str = "2026-07-28";
 /// Answers the handshake, asks for the roots in the middle of a call, and answers that with what it was told.
@@ -62,17 +62,17 @@ fn is_refused(what: &str, answer: &Page) {
 
 #[tokio::test]
 async fn t36_a_request_state_is_good_for_its_own_request_alone() {
-    let mut world = World::of(setup()).await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
-    let url = world.at("/mcp");
+    let mut fixture = GatewayFixture::of(setup()).await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
+    let url = fixture.at("/mcp");
     let retry = asked(&browser, &url, &tokens.access, "asking_where").await;
 
     // The same client, another user; the same user, another client; both the same, another resource.
-    world.okta.sign_in_as("bob");
-    let bobs = client.connect(&world.browser()).await.access;
-    world.okta.sign_in_as("alice");
-    let (_, _, others) = world.connect("/mcp").await;
-    let elsewhere = client.authorization().with("resource", &world.at("/mcp/asking"));
+    fixture.okta.sign_in_as("bob");
+    let bobs = client.connect(&fixture.browser()).await.access;
+    fixture.okta.sign_in_as("alice");
+    let (_, _, others) = fixture.connect("/mcp").await;
+    let elsewhere = client.authorization().with("resource", &fixture.at("/mcp/asking"));
     let code = client.authorize(&browser, &elsewhere).await.code();
     let alone = client.tokens(client.redeem(&elsewhere, &code).await).access;
     for (what, token) in [("user", &bobs), ("client", &others.access)] {
@@ -81,10 +81,13 @@ async fn t36_a_request_state_is_good_for_its_own_request_alone() {
     for name in ["asking_where", "where"] {
         let mut there = retry.clone();
         there["name"] = name.into();
-        let answer = send(&browser, &world.at("/mcp/asking"), &alone, "tools/call", there).await;
+        let answer = send(&browser, &fixture.at("/mcp/asking"), &alone, "tools/call", there).await;
         is_refused("resource", &answer);
     }
-    is_refused("view", &send(&browser, &world.at("/mcp?server_name=asking"), &tokens.access, "tools/call", retry.clone()).await);
+    is_refused(
+        "view",
+        &send(&browser, &fixture.at("/mcp?server_name=asking"), &tokens.access, "tools/call", retry.clone()).await,
+    );
     is_refused("method", &send(&browser, &url, &tokens.access, "prompts/get", retry.clone()).await);
     for (what, member, value) in [
         ("arguments", "arguments", json!({"amount": 2})),
@@ -104,21 +107,21 @@ async fn t36_a_request_state_is_good_for_its_own_request_alone() {
 
     // The process that it waited in is gone: whose it was may send the request again, and nobody else is told so.
     let retry = asked(&browser, &url, &tokens.access, "asking_where").await;
-    world.stop().await;
-    world.restart().await;
+    fixture.stop().await;
+    fixture.restart().await;
     is_refused("user", &send(&browser, &url, &bobs, "tools/call", retry.clone()).await);
     let lost = send(&browser, &url, &tokens.access, "tools/call", retry).await.json();
     assert_eq!((&lost["error"]["code"], &lost["error"]["data"]["retriable"]), (&json!(-32603), &json!(true)), "{lost}");
-    assert_eq!((world.grants("alice").await, world.grants("bob").await), (3, 1), "nothing was revoked");
-    world.close().await;
+    assert_eq!((fixture.grants("alice").await, fixture.grants("bob").await), (3, 1), "nothing was revoked");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t36_a_request_state_is_good_at_any_node_and_once_among_all() {
     let redis = Server::start(&[]);
-    let world = World::over(Some(&redis), Setup { nodes: 2, ..setup() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let urls = [world.at("/mcp"), world.at_node(1, "/mcp")];
+    let fixture = GatewayFixture::over(Some(&redis), Setup { nodes: 2, ..setup() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let urls = [fixture.at("/mcp"), fixture.at_node(1, "/mcp")];
     for turn in 0..2 {
         let retry = asked(&browser, &urls[turn], &tokens.access, "asking_where").await;
         let answers = futures::future::join_all(
@@ -131,6 +134,6 @@ async fn t36_a_request_state_is_good_at_any_node_and_once_among_all() {
             is_refused("a second use", refused);
         }
     }
-    assert_eq!(world.grants("alice").await, 1);
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 1);
+    fixture.close().await;
 }

@@ -3,12 +3,12 @@
 use portunus_testkit::agent::{Agent, Authorization, McpClient, OAuthClient, Page, Request, Tokens};
 use serde_json::json;
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 /// An authorization for `/mcp/dice` and `/mcp/uuid` by a client that was registered for the first.
-async fn for_two(world: &World) -> (OAuthClient, Authorization) {
-    let client = world.client("/mcp/dice").await;
-    let authorization = client.authorization().and("resource", &world.at("/mcp/uuid"));
+async fn for_two(fixture: &GatewayFixture) -> (OAuthClient, Authorization) {
+    let client = fixture.client("/mcp/dice").await;
+    let authorization = client.authorization().and("resource", &fixture.at("/mcp/uuid"));
     (client, authorization)
 }
 
@@ -28,71 +28,71 @@ async fn refresh(client: &OAuthClient, token: &str, resource: Option<&str>) -> P
     client.token_request(fields.into_iter().chain(resource.map(|resource| ("resource", resource)))).await
 }
 
-async fn connected(world: &World, browser: &Agent) -> (OAuthClient, Tokens) {
-    let (client, authorization) = for_two(world).await;
+async fn connected(fixture: &GatewayFixture, browser: &Agent) -> (OAuthClient, Tokens) {
+    let (client, authorization) = for_two(fixture).await;
     let code = client.authorize(browser, &authorization).await.code();
-    let tokens = client.tokens(redeem(&client, &authorization, &code, &[world.at("/mcp/dice")]).await);
+    let tokens = client.tokens(redeem(&client, &authorization, &code, &[fixture.at("/mcp/dice")]).await);
     (client, tokens)
 }
 
 #[tokio::test]
 async fn one_consent_for_several_servers() {
-    let world = World::start().await;
-    let browser = world.browser();
-    let (client, authorization) = for_two(&world).await;
+    let fixture = GatewayFixture::start().await;
+    let browser = fixture.browser();
+    let (client, authorization) = for_two(&fixture).await;
     let page = client.begin(&browser, &authorization).await.page();
-    for expected in ["dice", "uuid", &world.at("/mcp/dice"), &world.at("/mcp/uuid")] {
+    for expected in ["dice", "uuid", &fixture.at("/mcp/dice"), &fixture.at("/mcp/uuid")] {
         assert!(page.text().contains(expected), "{expected}: {page:?}");
     }
     let code = page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
-    let dice = client.tokens(redeem(&client, &authorization, &code, &[world.at("/mcp/dice")]).await);
-    let uuid = client.tokens(refresh(&client, dice.refresh(), Some(&world.at("/mcp/uuid"))).await);
-    McpClient::connect(&browser, &world.at("/mcp/dice"), &dice.access).await;
-    McpClient::connect(&browser, &world.at("/mcp/uuid"), &uuid.access).await;
-    assert_eq!(world.grants("alice").await, 1);
+    let dice = client.tokens(redeem(&client, &authorization, &code, &[fixture.at("/mcp/dice")]).await);
+    let uuid = client.tokens(refresh(&client, dice.refresh(), Some(&fixture.at("/mcp/uuid"))).await);
+    McpClient::connect(&browser, &fixture.at("/mcp/dice"), &dice.access).await;
+    McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &uuid.access).await;
+    assert_eq!(fixture.grants("alice").await, 1);
 
-    let again = client.authorization().and("resource", &world.at("/mcp/uuid"));
+    let again = client.authorization().and("resource", &fixture.at("/mcp/uuid"));
     assert!(!client.authorize(&browser, &again).await.code().is_empty(), "it is remembered, whatever the order");
     let alone = client.begin(&browser, &client.authorization()).await.page();
     assert!(alone.has_form("/auth/consent"), "and says nothing of one of them alone: {alone:?}");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t30_a_token_of_a_grant_for_several_is_for_one() {
-    let world = World::start().await;
-    let browser = world.browser();
-    let (client, tokens) = connected(&world, &browser).await;
+    let fixture = GatewayFixture::start().await;
+    let browser = fixture.browser();
+    let (client, tokens) = connected(&fixture, &browser).await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     // Past the resource_server, a session is asked for.
     for (path, expected) in [("/mcp/dice", 400), ("/mcp/uuid", 401), ("/mcp", 401)] {
-        browser.send(Request::json(&world.at(path), &ping).without_cookies().bearer(&tokens.access)).await.expect(expected);
+        browser.send(Request::json(&fixture.at(path), &ping).without_cookies().bearer(&tokens.access)).await.expect(expected);
     }
-    for resource in [world.at("/mcp"), "https://evil.example/mcp".to_owned()] {
+    for resource in [fixture.at("/mcp"), "https://evil.example/mcp".to_owned()] {
         let refused = refresh(&client, tokens.refresh(), Some(&resource)).await.expect(400);
         assert_eq!(refused.error(), "invalid_target", "{resource}");
     }
     // Without one it is for what the last one was for.
-    let (dice, uuid) = (world.at("/mcp/dice"), world.at("/mcp/uuid"));
+    let (dice, uuid) = (fixture.at("/mcp/dice"), fixture.at("/mcp/uuid"));
     let mut last = tokens;
     for (named, is_for) in [(None, "/mcp/dice"), (Some(&uuid), "/mcp/uuid"), (None, "/mcp/uuid"), (Some(&dice), "/mcp/dice")] {
         last = client.tokens(refresh(&client, last.refresh(), named.map(String::as_str)).await);
         for path in ["/mcp/dice", "/mcp/uuid"] {
             let expected = if path == is_for { 400 } else { 401 };
-            browser.send(Request::json(&world.at(path), &ping).without_cookies().bearer(&last.access)).await.expect(expected);
+            browser.send(Request::json(&fixture.at(path), &ping).without_cookies().bearer(&last.access)).await.expect(expected);
         }
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t30_the_token_request_names_one_of_them() {
-    let world = World::start().await;
-    let browser = world.browser();
-    let (client, authorization) = for_two(&world).await;
+    let fixture = GatewayFixture::start().await;
+    let browser = fixture.browser();
+    let (client, authorization) = for_two(&fixture).await;
     let code = client.authorize(&browser, &authorization).await.code();
-    let (dice, uuid) = (world.at("/mcp/dice"), world.at("/mcp/uuid"));
-    let cases = [vec![], vec![dice.clone(), uuid], vec![world.at("/mcp")], vec!["https://evil.example/mcp".to_owned()]];
+    let (dice, uuid) = (fixture.at("/mcp/dice"), fixture.at("/mcp/uuid"));
+    let cases = [vec![], vec![dice.clone(), uuid], vec![fixture.at("/mcp")], vec!["https://evil.example/mcp".to_owned()]];
     for resources in cases {
         let refused = redeem(&client, &authorization, &code, &resources).await.expect(400);
         assert_eq!(refused.error(), "invalid_target", "{resources:?}");
@@ -102,5 +102,5 @@ async fn t30_the_token_request_names_one_of_them() {
     let foreign = client.authorization().and("resource", "https://evil.example/mcp");
     let page = client.begin(&browser, &foreign).await.page().expect(400);
     assert!(page.click("Tell the application").await.returned().find("error").as_deref() == Some("invalid_target"));
-    world.close().await;
+    fixture.close().await;
 }

@@ -7,19 +7,19 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
-async fn ping(world: &World, path: &str, token: &str) -> Page {
+async fn ping(fixture: &GatewayFixture, path: &str, token: &str) -> Page {
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
-    world.browser().send(Request::json(&world.at(path), &ping).bearer(token)).await
+    fixture.browser().send(Request::json(&fixture.at(path), &ping).bearer(token)).await
 }
 
 #[track_caller]
-fn is_challenged(world: &World, answer: &Page, resource: &str) {
+fn is_challenged(fixture: &GatewayFixture, answer: &Page, resource: &str) {
     assert_eq!(answer.status, 401, "{answer:?}");
     let challenge = answer.header("www-authenticate");
     assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
-    let metadata = world.at(&format!("/.well-known/oauth-protected-resource{resource}"));
+    let metadata = fixture.at(&format!("/.well-known/oauth-protected-resource{resource}"));
     assert!(challenge.contains(&format!("resource_metadata=\"{metadata}\"")), "{challenge}");
 }
 
@@ -27,31 +27,31 @@ fn is_challenged(world: &World, answer: &Page, resource: &str) {
 async fn t30_a_token_is_good_for_its_own_resource_alone() {
     let legacy = FixtureServer::start().await;
     let proxies = vec![ProxyRoute::new("/mcp/legacy/", legacy.url().join("/").unwrap())];
-    let world = World::of(Setup { proxies, ..Setup::default() }).await;
+    let fixture = GatewayFixture::of(Setup { proxies, ..Setup::default() }).await;
     let places = [("/mcp", "/mcp"), ("/mcp/dice", "/mcp/dice"), ("/mcp/uuid", "/mcp/uuid"), ("/mcp/legacy/mcp", "/mcp/legacy")];
     for (home, _) in places {
-        let (_, _, tokens) = world.connect(home).await;
+        let (_, _, tokens) = fixture.connect(home).await;
         for (path, resource) in places {
-            let answer = ping(&world, path, &tokens.access).await;
+            let answer = ping(&fixture, path, &tokens.access).await;
             if path == home {
                 assert_ne!(answer.status, 401, "{home}: {answer:?}");
             } else {
-                is_challenged(&world, &answer, resource);
+                is_challenged(&fixture, &answer, resource);
             }
         }
-        let by_query = ping(&world, "/mcp?server_name=dice", &tokens.access).await;
+        let by_query = ping(&fixture, "/mcp?server_name=dice", &tokens.access).await;
         assert_eq!(by_query.status == 401, home != "/mcp", "{home}: {by_query:?}");
     }
     assert!(legacy.seen().iter().all(|request| !request.headers.contains_key("authorization")));
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t30_the_authorization_server_gives_tokens_for_its_own_resources_alone() {
-    let world = World::start().await;
-    let (client, browser) = (world.client("/mcp/dice").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.client("/mcp/dice").await, fixture.browser());
     for foreign in
-        ["https://other.example/mcp", "http://localhost.evil/mcp", &world.at("/mcp/nobody"), &world.at("/mcp/dice#x"), "mcp"]
+        ["https://other.example/mcp", "http://localhost.evil/mcp", &fixture.at("/mcp/nobody"), &fixture.at("/mcp/dice#x"), "mcp"]
     {
         let page = client.begin(&browser, &client.authorization().with("resource", foreign)).await.page().expect(400);
         let told = page.click("Tell the application").await.returned();
@@ -59,42 +59,43 @@ async fn t30_the_authorization_server_gives_tokens_for_its_own_resources_alone()
     }
     let authorization = client.authorization();
     let code = client.authorize(&browser, &authorization).await.code();
-    let widened = authorization.clone().with("resource", &world.at("/mcp"));
+    let widened = authorization.clone().with("resource", &fixture.at("/mcp"));
     assert_eq!(client.redeem(&widened, &code).await.expect(400).error(), "invalid_target");
     let tokens = client.tokens(client.redeem(&authorization, &code).await);
-    let elsewhere = world.at("/mcp/uuid");
+    let elsewhere = fixture.at("/mcp/uuid");
     let fields = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("resource", &*elsewhere)];
     assert_eq!(client.token_request(fields).await.expect(400).error(), "invalid_target");
     client.tokens(client.refresh(tokens.refresh()).await);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t30_a_scope_that_names_a_server_reaches_that_server_alone() {
-    let world = World::start().await;
-    let (client, browser) = (world.client("/mcp").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let authorization = client.authorization().with("scope", "dice");
     let code = client.authorize(&browser, &authorization).await.code();
     let tokens = client.tokens(client.redeem(&authorization, &code).await);
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     assert!(mcp.tools().await.iter().all(|tool| tool.starts_with("dice_")), "the list is filtered");
     let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "uuid_echo", "arguments": {}}});
     let called = mcp.post(&call).await.expect(403);
     assert!(called.json()["error"].is_object(), "and the call is refused, by the same rule: {called:?}");
     assert!(called.header("www-authenticate").contains("insufficient_scope"), "{called:?}");
-    let refused = ping(&world, "/mcp?server_name=uuid", &tokens.access).await.expect(403);
+    let refused = ping(&fixture, "/mcp?server_name=uuid", &tokens.access).await.expect(403);
     assert!(refused.header("www-authenticate").contains("insufficient_scope"), "{refused:?}");
-    assert!(world.uuid.seen().is_empty(), "nothing reached the server");
-    world.close().await;
+    assert!(fixture.uuid.seen().is_empty(), "nothing reached the server");
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t34_other_origins_and_hosts_are_refused() {
-    let world =
-        World::of(Setup { https: true, allowed_origins: vec!["https://ok.example".to_owned()], ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
+    let fixture =
+        GatewayFixture::of(Setup { https: true, allowed_origins: vec!["https://ok.example".to_owned()], ..Setup::default() })
+            .await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
-    let ask = |path: &str| Request::json(&world.at(path), &ping).without_cookies().bearer(&tokens.access);
+    let ask = |path: &str| Request::json(&fixture.at(path), &ping).without_cookies().bearer(&tokens.access);
     for origin in [
         "https://evil.example",
         "null",
@@ -115,78 +116,78 @@ async fn t34_other_origins_and_hosts_are_refused() {
     }
     for host in ["evil.example", "gw.example.evil", "localhost", "127.0.0.1", "gw.example:8443"] {
         let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        assert_eq!(raw::exchange(world.address, bytes.as_bytes()).await.status(), 403, "{host}");
+        assert_eq!(raw::exchange(fixture.address, bytes.as_bytes()).await.status(), 403, "{host}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t34_a_rebound_name_does_not_reach_a_gateway_on_loopback() {
-    let world = World::start().await;
-    let port = world.address.port();
+    let fixture = GatewayFixture::start().await;
+    let port = fixture.address.port();
     for (host, is_fine) in
         [("localhost", true), ("127.0.0.1", true), ("[::1]", true), ("evil.example", false), ("localhost.evil", false)]
     {
         let bytes = format!("GET /auth/jwks.json HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
-        let status = raw::exchange(world.address, bytes.as_bytes()).await.status();
+        let status = raw::exchange(fixture.address, bytes.as_bytes()).await.status();
         assert_eq!(status, if is_fine { 200 } else { 403 }, "{host}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t34_only_json_is_taken() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ""] {
-        let request = Request::post(&world.at("/mcp")).without_cookies().bearer(&tokens.access).header("content-type", kind);
+        let request = Request::post(&fixture.at("/mcp")).without_cookies().bearer(&tokens.access).header("content-type", kind);
         browser.send(request.body(ping)).await.expect(415);
     }
-    browser.send(Request::post(&world.at("/mcp")).without_cookies().bearer(&tokens.access).body(ping)).await.expect(415);
-    world.close().await;
+    browser.send(Request::post(&fixture.at("/mcp")).without_cookies().bearer(&tokens.access).body(ping)).await.expect(415);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t36_a_session_belongs_to_its_user_client_and_resource() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let own = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let own = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     // One that says it is another application: the same one, registered anew, goes on with its session (FB77).
     let other = json!({ "client_name": "Another client" });
-    let other = OAuthClient::register_as(&world.browser(), &world.at("/mcp"), other).await;
-    let other_client = other.connect(&world.browser()).await;
-    let (_, _, other_resource) = world.connect("/mcp/dice").await;
-    world.okta.sign_in_as("bob");
-    let (_, _, other_user) = world.connect("/mcp").await;
+    let other = OAuthClient::register_as(&fixture.browser(), &fixture.at("/mcp"), other).await;
+    let other_client = other.connect(&fixture.browser()).await;
+    let (_, _, other_resource) = fixture.connect("/mcp/dice").await;
+    fixture.okta.sign_in_as("bob");
+    let (_, _, other_user) = fixture.connect("/mcp").await;
     let ping = json!({"jsonrpc": "2.0", "id": 9, "method": "ping"});
     for (url, token) in
-        [(own.url.clone(), &other_client), (world.at("/mcp/dice"), &other_resource), (own.url.clone(), &other_user)]
+        [(own.url.clone(), &other_client), (fixture.at("/mcp/dice"), &other_resource), (own.url.clone(), &other_user)]
     {
         let stolen = Request::json(&url, &ping).without_cookies().bearer(&token.access).header("mcp-session-id", &own.session);
         assert_eq!(browser.send(stolen).await.status, 404, "as unknown");
     }
     browser.send(own.message(&ping)).await.expect(200);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t41_what_was_looked_up_a_moment_ago_is_checked_all_the_same() {
-    let world = World::start().await;
-    let (client, browser) = (world.client("/mcp").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
     let authorization = client.authorization();
     let code = client.authorize(&browser, &authorization).await.code();
     let tokens = client.tokens(client.redeem(&authorization, &code).await);
-    assert_eq!(ping(&world, "/mcp", &tokens.access).await.status, 400, "known now");
-    is_challenged(&world, &ping(&world, "/mcp/dice", &tokens.access).await, "/mcp/dice");
-    assert_eq!(ping(&world, "/mcp", &tokens.access).await.status, 400);
+    assert_eq!(ping(&fixture, "/mcp", &tokens.access).await.status, 400, "known now");
+    is_challenged(&fixture, &ping(&fixture, "/mcp/dice", &tokens.access).await, "/mcp/dice");
+    assert_eq!(ping(&fixture, "/mcp", &tokens.access).await.status, 400);
     // Revoked: no look-up is trusted any more, not for a second.
     client.redeem(&authorization, &code).await.expect(400);
-    is_challenged(&world, &ping(&world, "/mcp", &tokens.access).await, "/mcp");
+    is_challenged(&fixture, &ping(&fixture, "/mcp", &tokens.access).await, "/mcp");
     // Expired, though looked up a moment ago.
-    let (_, _, tokens) = world.connect("/mcp").await;
-    assert_eq!(ping(&world, "/mcp", &tokens.access).await.status, 400);
-    world.clock.advance(std::time::Duration::from_secs(tokens.expires_in));
-    is_challenged(&world, &ping(&world, "/mcp", &tokens.access).await, "/mcp");
-    world.close().await;
+    let (_, _, tokens) = fixture.connect("/mcp").await;
+    assert_eq!(ping(&fixture, "/mcp", &tokens.access).await.status, 400);
+    fixture.clock.advance(std::time::Duration::from_secs(tokens.expires_in));
+    is_challenged(&fixture, &ping(&fixture, "/mcp", &tokens.access).await, "/mcp");
+    fixture.close().await;
 }

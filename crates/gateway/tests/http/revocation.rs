@@ -6,17 +6,17 @@ use portunus_testkit::agent::{OAuthClient, Request, Tokens};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 /// A client with a secret, registered for the resource at `path`.
-async fn confidential(world: &World, path: &str) -> OAuthClient {
+async fn confidential(fixture: &GatewayFixture, path: &str) -> OAuthClient {
     let metadata = json!({"client_name": "Confidential", "token_endpoint_auth_method": "client_secret_basic"});
-    OAuthClient::register_as(&world.browser(), &world.at(path), metadata).await
+    OAuthClient::register_as(&fixture.browser(), &fixture.at(path), metadata).await
 }
 
-async fn opens(world: &World, tokens: &Tokens) -> bool {
-    let request = Request::get(&world.at("/tools")).without_cookies().bearer(&tokens.access);
-    match world.browser().send(request).await.status.as_u16() {
+async fn opens(fixture: &GatewayFixture, tokens: &Tokens) -> bool {
+    let request = Request::get(&fixture.at("/tools")).without_cookies().bearer(&tokens.access);
+    match fixture.browser().send(request).await.status.as_u16() {
         200 => true,
         401 => false,
         other => panic!("{other}"),
@@ -31,42 +31,42 @@ async fn introspect(client: &OAuthClient, token: &str) -> Value {
 
 #[tokio::test]
 async fn a_refresh_token_ends_the_grant_and_an_access_token_itself() {
-    let world = World::start().await;
-    for (client, hint) in [(world.client("/mcp").await, None), (confidential(&world, "/mcp").await, Some("access_token"))] {
-        let first = client.connect(&world.browser()).await;
+    let fixture = GatewayFixture::start().await;
+    for (client, hint) in [(fixture.client("/mcp").await, None), (confidential(&fixture, "/mcp").await, Some("access_token"))] {
+        let first = client.connect(&fixture.browser()).await;
         let second = client.tokens(client.refresh(first.refresh()).await);
         client.send("revocation_endpoint", [("token", first.access.as_str())]).await.expect(200);
-        assert_eq!((opens(&world, &first).await, opens(&world, &second).await), (false, true), "one token ends, and at once");
+        assert_eq!((opens(&fixture, &first).await, opens(&fixture, &second).await), (false, true), "one token ends, and at once");
 
         let hint = hint.map(|hint| ("token_type_hint", hint));
         let fields = [("token", second.refresh())].into_iter().chain(hint);
         client.send("revocation_endpoint", fields).await.expect(200);
-        assert!(!opens(&world, &second).await, "at once");
+        assert!(!opens(&fixture, &second).await, "at once");
         assert_eq!(client.refresh(second.refresh()).await.expect(400).error(), "invalid_grant");
         client.send("revocation_endpoint", [("token", second.refresh())]).await.expect(200);
     }
-    assert_eq!(world.grants("alice").await, 0);
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 0);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t19_unknown_tokens_are_gone_already() {
-    let world = World::start().await;
-    let (client, _, tokens) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (client, _, tokens) = fixture.connect("/mcp").await;
     let cut = &tokens.access[..tokens.access.len() - 1];
     for token in ["x", "ptn_at_", cut, "ptn_rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         client.send("revocation_endpoint", [("token", token)]).await.expect(200);
     }
     assert_eq!(client.send("revocation_endpoint", [("token", "")]).await.expect(400).error(), "invalid_request");
-    assert!(opens(&world, &tokens).await);
-    world.close().await;
+    assert!(opens(&fixture, &tokens).await);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t19_a_store_that_fails_is_no_success() {
-    let world = World::start().await;
-    let (client, _, tokens) = world.connect("/mcp").await;
-    let other = Connection::open(world.database()).unwrap();
+    let fixture = GatewayFixture::start().await;
+    let (client, _, tokens) = fixture.connect("/mcp").await;
+    let other = Connection::open(fixture.database()).unwrap();
     // Nobody else can write now.
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for token in [tokens.refresh(), tokens.access.as_str()] {
@@ -75,17 +75,17 @@ async fn t19_a_store_that_fails_is_no_success() {
         assert!(!answer.header("retry-after").is_empty());
     }
     other.execute_batch("ROLLBACK").unwrap();
-    assert!(opens(&world, &tokens).await, "it was told so");
+    assert!(opens(&fixture, &tokens).await, "it was told so");
     client.send("revocation_endpoint", [("token", tokens.refresh())]).await.expect(200);
-    assert!(!opens(&world, &tokens).await);
-    world.close().await;
+    assert!(!opens(&fixture, &tokens).await);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t16_nobody_ends_or_reads_anothers_tokens() {
-    let world = World::start().await;
-    let (_, _, tokens) = world.connect("/mcp").await;
-    let thief = confidential(&world, "/mcp").await;
+    let fixture = GatewayFixture::start().await;
+    let (_, _, tokens) = fixture.connect("/mcp").await;
+    let thief = confidential(&fixture, "/mcp").await;
     for token in [tokens.refresh(), tokens.access.as_str()] {
         assert_eq!(thief.send("revocation_endpoint", [("token", token)]).await.expect(400).error(), "invalid_grant");
         assert_eq!(introspect(&thief, token).await, json!({"active": false}));
@@ -96,33 +96,33 @@ async fn t16_nobody_ends_or_reads_anothers_tokens() {
         assert_eq!(answer.error(), "invalid_client");
         assert!(answer.header("www-authenticate").starts_with("Basic"), "{answer:?}");
     }
-    assert!(opens(&world, &tokens).await);
-    world.close().await;
+    assert!(opens(&fixture, &tokens).await);
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_client_learns_what_its_own_tokens_are() {
-    let world = World::start().await;
-    let client = confidential(&world, "/mcp/uuid").await;
-    let tokens = client.connect(&world.browser()).await;
+    let fixture = GatewayFixture::start().await;
+    let client = confidential(&fixture, "/mcp/uuid").await;
+    let tokens = client.connect(&fixture.browser()).await;
     let told = introspect(&client, &tokens.access).await;
     let expected = json!({
         "active": true, "scope": tokens.scope, "client_id": client.id, "username": "Alice Example", "token_type": "Bearer",
-        "exp": told["exp"], "sub": world.user("alice"), "aud": world.at("/mcp/uuid"), "iss": world.url,
+        "exp": told["exp"], "sub": fixture.user("alice"), "aud": fixture.at("/mcp/uuid"), "iss": fixture.url,
     });
     assert_eq!(told, expected);
     assert_eq!(introspect(&client, tokens.refresh()).await["active"], true);
 
     let successor = client.tokens(client.refresh(tokens.refresh()).await);
     assert_eq!(introspect(&client, tokens.refresh()).await, json!({"active": false}), "it was exchanged");
-    world.clock.advance(Duration::from_secs(3600));
+    fixture.clock.advance(Duration::from_secs(3600));
     assert_eq!(introspect(&client, &tokens.access).await, json!({"active": false}), "it has expired");
     assert_eq!(introspect(&client, successor.refresh()).await["active"], true);
     client.send("revocation_endpoint", [("token", successor.refresh())]).await.expect(200);
     assert_eq!(introspect(&client, successor.refresh()).await, json!({"active": false}), "it was revoked");
     assert_eq!(introspect(&client, "ptn_at_nothing").await, json!({"active": false}));
 
-    let public = world.client("/mcp").await;
+    let public = fixture.client("/mcp").await;
     assert_eq!(public.send("introspection_endpoint", [("token", "x")]).await.expect(401).error(), "invalid_client");
-    world.close().await;
+    fixture.close().await;
 }

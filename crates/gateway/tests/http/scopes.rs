@@ -10,7 +10,7 @@ use portunus_core::{
 use portunus_testkit::agent::{Agent, McpClient, OAuthClient, Page, Request, Tokens};
 use serde_json::{Value, json};
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 fn rule(name: &str, tools: &[&str], includes: &[&str]) -> ScopeRule {
     let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(text).unwrap()).collect();
@@ -27,10 +27,10 @@ fn rule(name: &str, tools: &[&str], includes: &[&str]) -> ScopeRule {
 }
 
 /// The fixture's tools in two parts.
-async fn world() -> World {
+async fn fixture() -> GatewayFixture {
     let scopes =
         vec![ScopeRule { ask_first: true, ..rule("uuid:say", &["echo", "slow"], &[]) }, rule("uuid:count", &["add"], &[])];
-    World::of(Setup { scopes, ..Setup::default() }).await
+    GatewayFixture::of(Setup { scopes, ..Setup::default() }).await
 }
 
 async fn granted(client: &OAuthClient, browser: &Agent, scope: &str) -> (Page, Tokens) {
@@ -55,16 +55,16 @@ fn request(method: &str, params: &Value) -> Value {
 
 #[tokio::test]
 async fn t32_a_token_for_some_tools_lists_and_calls_those_alone() {
-    let world = world().await;
+    let fixture = fixture().await;
     for (path, prefix) in [("/mcp", "uuid_"), ("/mcp/uuid", "")] {
-        let (client, browser) = (world.client(path).await, world.browser());
+        let (client, browser) = (fixture.client(path).await, fixture.browser());
         let (page, tokens) = granted(&client, &browser, "uuid:say").await;
         assert!(page.text().contains("Do what uuid:say says") && !page.text().contains("dice"), "{page:?}");
         assert_eq!(tokens.scope, "uuid:say");
-        let mcp = McpClient::connect(&browser, &world.at(path), &tokens.access).await;
+        let mcp = McpClient::connect(&browser, &fixture.at(path), &tokens.access).await;
         assert_eq!(mcp.tools().await, [format!("{prefix}echo"), format!("{prefix}slow")]);
         assert_eq!(mcp.call_text(&format!("{prefix}echo"), json!({"text": "hello"})).await, "hello");
-        let before = world.uuid.seen().len();
+        let before = fixture.uuid.seen().len();
         let name = |text: &str| json!({"name": format!("{prefix}{text}"), "arguments": {}});
         let forbidden = [
             ("tools/call", name("add"), "uuid:count uuid:say"),
@@ -88,25 +88,26 @@ async fn t32_a_token_for_some_tools_lists_and_calls_those_alone() {
         } else {
             let answer = mcp.post(&request("tools/call", &json!({"name": "dice_roll", "arguments": {}}))).await;
             assert_eq!(needed(&answer), "dice uuid:say");
-            let other = Request::json(&world.at("/mcp?server_name=dice"), &request("ping", &json!({}))).without_cookies();
-            assert_eq!(needed(&world.browser().send(other.bearer(&tokens.access)).await), "dice uuid:say");
-            let listed = world.browser().send(Request::get(&world.at("/tools")).bearer(&tokens.access)).await.expect(200).json();
+            let other = Request::json(&fixture.at("/mcp?server_name=dice"), &request("ping", &json!({}))).without_cookies();
+            assert_eq!(needed(&fixture.browser().send(other.bearer(&tokens.access)).await), "dice uuid:say");
+            let listed =
+                fixture.browser().send(Request::get(&fixture.at("/tools")).bearer(&tokens.access)).await.expect(200).json();
             assert_eq!(listed["tools"].as_array().unwrap().len(), 2, "{listed}");
         }
-        let methods = world.uuid.seen().len() - before;
+        let methods = fixture.uuid.seen().len() - before;
         assert!(methods < 10, "what was refused never reached the server: {methods}");
     }
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_client_that_needs_more_steps_up() {
-    let world = world().await;
-    let (client, browser) = (world.web_client("/mcp/uuid").await, world.browser());
+    let fixture = fixture().await;
+    let (client, browser) = (fixture.web_client("/mcp/uuid").await, fixture.browser());
     assert!(client.discovery.challenge.contains("scope=\"uuid:say\""), "{}", client.discovery.challenge);
     assert_eq!(client.discovery.resource["scopes_supported"], json!(["mcp", "uuid", "uuid:count", "uuid:say"]));
     let (_, tokens) = granted(&client, &browser, "uuid:say").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let call = request("tools/call", &json!({"name": "add", "arguments": {"a": 1, "b": 2}}));
     let refused = mcp.post(&call).await;
 
@@ -114,7 +115,7 @@ async fn a_client_that_needs_more_steps_up() {
     let text = page.text();
     assert!(text.contains("Do what uuid:count says uuid:count new"), "{text}");
     assert!(text.contains("uuid:say") && !text.contains("uuid:say new"), "{text}");
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 2})).await, "3");
     assert_eq!(mcp.call_text("echo", json!({"text": "still"})).await, "still");
 
@@ -125,11 +126,11 @@ async fn a_client_that_needs_more_steps_up() {
     // Asking for another part shows what stays allowed.
     let page = client.begin(&browser, &client.authorization().with("scope", "uuid:say offline_access")).await.page();
     assert!(page.text().contains("stays allowed") && page.text().contains("uuid:count"), "{page:?}");
-    world.close().await;
+    fixture.close().await;
 }
 
-async fn change(world: &World, client: &OAuthClient, redirect_uris: &[&str]) {
-    let clients = &world.stores().clients;
+async fn change(fixture: &GatewayFixture, client: &OAuthClient, redirect_uris: &[&str]) {
+    let clients = &fixture.stores().clients;
     let mut changed = clients.find_client(&ClientId::from_text(&client.id)).await.unwrap().unwrap();
     changed.redirect_uris = redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
     assert!(clients.update_client(&changed).await.unwrap());
@@ -137,34 +138,34 @@ async fn change(world: &World, client: &OAuthClient, redirect_uris: &[&str]) {
 
 #[tokio::test]
 async fn t28_a_client_with_other_addresses_is_asked_about_again() {
-    let world = World::start().await;
-    let (client, browser) = (world.web_client("/mcp").await, world.browser());
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.web_client("/mcp").await, fixture.browser());
     client.connect(&browser).await;
     client.begin(&browser, &client.authorization()).await.returned().code();
 
-    change(&world, &client, &[&client.redirect_uri, "https://evil.example/collect"]).await;
+    change(&fixture, &client, &[&client.redirect_uri, "https://evil.example/collect"]).await;
     let page = client.begin(&browser, &client.authorization()).await.page().expect(200);
     assert!(page.text().contains("has changed since you allowed it"), "{page:?}");
     let silent = client.authorization().with("prompt", "none").with("redirect_uri", "https://evil.example/collect");
     client.begin(&browser, &silent).await.page().expect(400);
     page.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
     client.begin(&browser, &client.authorization()).await.returned().code();
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t28_a_client_cannot_change_behind_the_page() {
-    let world = World::start().await;
-    let (client, browser) = (world.client("/mcp").await, world.browser());
-    world.sign_in(&browser).await;
+    let fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
+    fixture.sign_in(&browser).await;
     let page = client.begin(&browser, &client.authorization()).await.page();
-    change(&world, &client, &[&client.redirect_uri, "https://evil.example/collect"]).await;
+    change(&fixture, &client, &[&client.redirect_uri, "https://evil.example/collect"]).await;
     let ended = page.form("/auth/consent").submit([("decision", "allow")]).await.page().expect(400);
     assert!(ended.text().contains("changed its addresses or keys"), "{ended:?}");
-    let resource = portunus_core::resource::Resource::from_stored(world.at("/mcp")).into();
-    let (alice, id) = (world.user("alice"), ClientId::from_text(&client.id));
-    let consent = world.stores().consents.find_consent(&alice, &id, &resource).await.unwrap();
+    let resource = portunus_core::resource::Resource::from_stored(fixture.at("/mcp")).into();
+    let (alice, id) = (fixture.user("alice"), ClientId::from_text(&client.id));
+    let consent = fixture.stores().consents.find_consent(&alice, &id, &resource).await.unwrap();
     assert!(consent.is_none(), "nothing is remembered");
-    assert_eq!(world.grants("alice").await, 0);
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 0);
+    fixture.close().await;
 }

@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 /// The gateway gives a head ten seconds, and a body thirty.
 const HEAD: u64 = 10;
@@ -79,10 +79,10 @@ fn whoever_is_slow(token: &str) -> Vec<Slow> {
 }
 
 /// Connections on which all of it was sent.
-async fn connections(world: &World, slow: &[Slow]) -> Vec<TcpStream> {
+async fn connections(fixture: &GatewayFixture, slow: &[Slow]) -> Vec<TcpStream> {
     let mut open = Vec::new();
     for Slow { bytes, .. } in slow {
-        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let mut stream = TcpStream::connect(fixture.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         open.push(stream);
     }
@@ -99,14 +99,14 @@ async fn until_given_up(mut stream: TcpStream, slow: &Slow, since: Instant) -> (
 
 #[tokio::test]
 async fn f9_t46_whoever_is_slow_is_given_up_in_time_and_others_are_served() {
-    let world = World::start().await;
-    let (client, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    let fixture = GatewayFixture::start().await;
+    let (client, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
     assert_eq!(mcp.call_text("uuid_echo", json!({"text": "before"})).await, "before");
-    let unused = world.stores().clients.count_unused_clients().await.unwrap();
+    let unused = fixture.stores().clients.count_unused_clients().await.unwrap();
     let slow = whoever_is_slow(&tokens.access);
     // Others are served while all of them are there.
-    let waiting = connections(&world, &slow).await;
+    let waiting = connections(&fixture, &slow).await;
     assert_eq!(mcp.call_text("uuid_echo", json!({"text": "meanwhile"})).await, "meanwhile");
     client.tokens(client.refresh(tokens.refresh()).await);
     // From now on nothing happens but that time passes, which it does at once.
@@ -122,10 +122,10 @@ async fn f9_t46_whoever_is_slow_is_given_up_in_time_and_others_are_served() {
         assert!(answer.starts_with(slow.answer) && !answer.starts_with("HTTP/1.1 2"), "{}: {answer}", slow.what);
         longest = longest.max(took);
     }
-    world.browser().send(Request::get(&world.at("/health"))).await.expect(200);
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), unused, "nothing was registered");
-    assert_eq!(world.grants("alice").await, 1);
-    world.close().await;
+    fixture.browser().send(Request::get(&fixture.at("/health"))).await.expect(200);
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), unused, "nothing was registered");
+    assert_eq!(fixture.grants("alice").await, 1);
+    fixture.close().await;
     Figures::of("F9", "sqlite", "slow heads and bodies, by a clock that is moved")
         .at_most("given up after", longest, BODY)
         .at_least("kinds of them", slow.len(), 10)
@@ -134,15 +134,15 @@ async fn f9_t46_whoever_is_slow_is_given_up_in_time_and_others_are_served() {
 
 #[tokio::test]
 async fn t46_frames_without_content_end_nothing_and_do_not_keep_a_body_open() {
-    let world = World::start().await;
+    let fixture = GatewayFixture::start().await;
     // An empty DATA frame brings nothing, and prolongs nothing.
     let empty = (0, 0, 1, b"".as_slice());
     let bytes = http2(&[&[SETTINGS, (1, 4, 1, POST)][..], &vec![empty; 10_000]].concat());
-    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
     // It may be told to stop before all of it is sent.
     let _ = stream.write_all(&bytes).await;
-    let other = world.browser();
-    other.send(Request::get(&world.at("/health"))).await.expect(200);
+    let other = fixture.browser();
+    other.send(Request::get(&fixture.at("/health"))).await.expect(200);
     let sending = async {
         // bounded: by the body's time, after which the write fails or the other half of the select ends.
         loop {
@@ -164,8 +164,8 @@ async fn t46_frames_without_content_end_nothing_and_do_not_keep_a_body_open() {
     tokio::time::timeout(LIMIT, sending).await.expect("the body is given up");
     assert!(began.elapsed().as_secs() <= BODY + 2, "{:?}", began.elapsed());
     tokio::time::resume();
-    other.send(Request::get(&world.at("/health"))).await.expect(200);
-    world.close().await;
+    other.send(Request::get(&fixture.at("/health"))).await.expect(200);
+    fixture.close().await;
 }
 
 /// The head of a frame that ends the stream or the connection: HEADERS of stream 1, `RST_STREAM`, GOAWAY.
@@ -176,10 +176,10 @@ fn is_the_end(head: &[u8]) -> bool {
 
 #[tokio::test]
 async fn t46_a_connection_that_ends_abruptly_ends_nothing_else() {
-    let world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    let unused = world.stores().clients.count_unused_clients().await.unwrap();
+    let fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    let unused = fixture.stores().clients.count_unused_clients().await.unwrap();
     let starts = [
         b"POST /auth/register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{".to_vec(),
         format!(
@@ -192,14 +192,14 @@ async fn t46_a_connection_that_ends_abruptly_ends_nothing_else() {
         http2(&[SETTINGS, (1, 4, 1, POST), (0, 0, 1, b"grant")]),
     ];
     for start in starts.iter().cycle().take(100) {
-        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let mut stream = TcpStream::connect(fixture.address).await.unwrap();
         // A part of it may be refused before the rest is sent.
         let _ = stream.write_all(start).await;
         stream.set_zero_linger().unwrap();
         drop(stream);
     }
     assert_eq!(mcp.call_text("uuid_echo", json!({"text": "after"})).await, "after");
-    assert_eq!(world.stores().clients.count_unused_clients().await.unwrap(), unused, "nothing was registered");
-    assert_eq!(world.grants("alice").await, 1);
-    world.close().await;
+    assert_eq!(fixture.stores().clients.count_unused_clients().await.unwrap(), unused, "nothing was registered");
+    assert_eq!(fixture.grants("alice").await, 1);
+    fixture.close().await;
 }

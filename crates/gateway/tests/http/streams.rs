@@ -5,7 +5,7 @@ use std::time::Duration;
 use portunus_testkit::agent::{Agent, McpClient, OAuthClient, Request, Tokens};
 use tokio::task::JoinHandle;
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long an access token lives, but for a moment.
@@ -21,9 +21,9 @@ struct Listener {
 }
 
 impl Listener {
-    async fn begin(world: &World) -> Self {
-        let (client, browser, tokens) = world.connect("/mcp").await;
-        let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
+    async fn begin(fixture: &GatewayFixture) -> Self {
+        let (client, browser, tokens) = fixture.connect("/mcp").await;
+        let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
         let listen = Request::get(&mcp.url).without_cookies().bearer(&tokens.access).header("accept", "text/event-stream");
         let stream = tokio::spawn(read(browser, listen.header("mcp-session-id", &mcp.session)));
         Self { client, tokens, stream }
@@ -47,22 +47,22 @@ async fn read(browser: Agent, listen: Request) {
 }
 
 /// With so many of them, whose streams are open: nothing that comes says so.
-async fn world_with<const N: usize>() -> (World, [Listener; N]) {
-    let world = World::start().await;
+async fn fixture_with<const N: usize>() -> (GatewayFixture, [Listener; N]) {
+    let fixture = GatewayFixture::start().await;
     let mut listeners = Vec::new();
     for _ in 0..N {
-        listeners.push(Listener::begin(&world).await);
+        listeners.push(Listener::begin(&fixture).await);
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    (world, listeners.try_into().unwrap_or_else(|_| unreachable!("so many were made")))
+    (fixture, listeners.try_into().unwrap_or_else(|_| unreachable!("so many were made")))
 }
 
 #[tokio::test]
 async fn fb82_a_stream_lives_as_long_as_its_grant_has_a_good_token() {
-    let (world, [kept, left, with_grant, with_token]) = world_with().await;
-    world.clock.advance(ALMOST_AN_HOUR);
+    let (fixture, [kept, left, with_grant, with_token]) = fixture_with().await;
+    fixture.clock.advance(ALMOST_AN_HOUR);
     let fresh = [kept.refreshed().await, with_grant.refreshed().await, with_token.refreshed().await];
-    world.clock.advance(PAST_GRACE);
+    fixture.clock.advance(PAST_GRACE);
     // The tokens that the streams were begun with are over, and so is the grace of the one that has not refreshed.
     left.ends().await;
     for others in [&kept, &with_grant, &with_token] {
@@ -74,21 +74,21 @@ async fn fb82_a_stream_lives_as_long_as_its_grant_has_a_good_token() {
     with_token.ends().await;
     assert!(!kept.stream.is_finished());
     // Nobody refreshes any more.
-    world.clock.advance(ALMOST_AN_HOUR + PAST_GRACE);
+    fixture.clock.advance(ALMOST_AN_HOUR + PAST_GRACE);
     kept.ends().await;
-    world.close().await;
+    fixture.close().await;
 }
 
 /// What a stream may carry was judged when it was begun: the token that took the place of its first one carries it on in the same configuration alone.
 #[tokio::test]
 async fn fb82_a_stream_is_not_carried_on_into_another_configuration() {
-    let (world, [before, beside]) = world_with().await;
-    world.clock.advance(ALMOST_AN_HOUR);
+    let (fixture, [before, beside]) = fixture_with().await;
+    fixture.clock.advance(ALMOST_AN_HOUR);
     before.refreshed().await;
-    world.reload().await.unwrap();
+    fixture.reload().await.unwrap();
     assert!(!before.stream.is_finished() && !beside.stream.is_finished(), "their first tokens are good");
-    world.clock.advance(PAST_GRACE);
+    fixture.clock.advance(PAST_GRACE);
     before.ends().await;
     beside.ends().await;
-    world.close().await;
+    fixture.close().await;
 }

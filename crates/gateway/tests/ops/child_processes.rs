@@ -12,25 +12,25 @@ use portunus_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{Setup, World, stdio};
+use crate::fixture::{GatewayFixture, Setup, stdio};
 
-async fn with_child() -> (World, McpClient) {
+async fn with_child() -> (GatewayFixture, McpClient) {
     let mut child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
     let Transport::Stdio { env, .. } = &mut child.transport else { panic!("a child process") };
     *env = BTreeMap::from([
         ("CHILDS_OWN".to_owned(), EnvValue::text("for-the-child-alone")),
         ("WHOSE".to_owned(), EnvValue(vec![EnvPart::Subject, EnvPart::Text(SecretText::new(" ")), EnvPart::Email])),
     ]);
-    let world = World::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
+    let fixture = GatewayFixture::of(Setup { more_servers: vec![child], ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
     browser.keep_secret("for-the-child-alone");
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    (world, mcp)
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    (fixture, mcp)
 }
 
 #[tokio::test]
 async fn t43_nothing_from_a_client_reaches_a_command_line() {
-    let (world, mcp) = with_child().await;
+    let (fixture, mcp) = with_child().await;
     let marker = std::env::temp_dir().join(format!("portunus-t43-{}", std::process::id()));
     let touch = format!("; touch {0} #$(touch {0})`touch {0}`|touch {0}\n touch {0}", marker.display());
     let text = mcp.call_text("child_echo", json!({"text": touch})).await;
@@ -47,19 +47,19 @@ async fn t43_nothing_from_a_client_reaches_a_command_line() {
     }
     let query = url::form_urlencoded::byte_serialize(touch.as_bytes()).collect::<String>();
     let message = mcp.message(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
-    let request = message.at(&world.at(&format!("/mcp?server_name={query}")));
-    world.browser().send(request).await.expect(404);
+    let request = message.at(&fixture.at(&format!("/mcp?server_name={query}")));
+    fixture.browser().send(request).await.expect(404);
     let metadata = json!({"redirect_uris": ["https://app.example/cb"], "command": "touch", "args": [marker.to_str()],
         "client_name": touch.replace('\n', " "), "software_id": "$(touch x)"});
-    world.browser().send(Request::json(&world.at("/auth/register"), &metadata)).await.expect(201);
+    fixture.browser().send(Request::json(&fixture.at("/auth/register"), &metadata)).await.expect(201);
     assert!(!marker.exists());
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn t44_a_child_sees_a_short_list_and_its_own() {
-    assert!(std::env::var_os(World::CANARY).is_some(), "the gateway's own environment has it");
-    let (world, mcp) = with_child().await;
+    assert!(std::env::var_os(GatewayFixture::CANARY).is_some(), "the gateway's own environment has it");
+    let (fixture, mcp) = with_child().await;
     let environment: Value = serde_json::from_str(&mcp.call_text("child_environment", json!({})).await).unwrap();
     let environment = environment.as_object().unwrap();
     assert_eq!(environment["CHILDS_OWN"], "for-the-child-alone");
@@ -84,13 +84,13 @@ async fn t44_a_child_sees_a_short_list_and_its_own() {
     let group = |pid: &str| stat(pid).rsplit(") ").next().unwrap().split(' ').nth(2).unwrap().to_owned();
     assert_eq!(group(&pid), pid);
     assert_ne!(group("self"), pid);
-    world.close().await;
+    fixture.close().await;
 }
 
 /// One upstream of an aggregate session dies: the others answer, and it is initialised anew on its next call.
 #[tokio::test]
 async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_nothing() {
-    let (world, mcp) = with_child().await;
+    let (fixture, mcp) = with_child().await;
     let first = mcp.call_text("child_process", json!({})).await;
     let (before, session) = (mcp.tools().await, mcp.session.clone());
     // It has served for a while; what dies right after its start is left alone instead (F5).
@@ -115,8 +115,8 @@ async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_no
     assert_ne!(second.unwrap(), first, "another process");
     assert_eq!(mcp.tools().await, before, "nothing is missing from the list");
     assert_eq!(mcp.session, session);
-    assert_eq!(world.grants("alice").await, 1);
-    world.close().await;
+    assert_eq!(fixture.grants("alice").await, 1);
+    fixture.close().await;
     Figures::of("F13", "sqlite", "one server of an aggregate session dies, at a gateway")
         .exactly("calls of the others that failed", failed_elsewhere, 0)
         .exactly("calls until the dead one answers", asked, 1)
@@ -128,9 +128,9 @@ async fn f13_a_child_that_dies_is_back_on_its_next_call_and_the_others_notice_no
 async fn t47_one_person_has_so_many_children_and_no_more() {
     let mut child = stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"]);
     child.isolation = Isolation::Session;
-    let world = World::of(Setup { more_servers: vec![child], children_per_user: 2, ..Setup::default() }).await;
-    let url = world.at("/mcp/child");
-    let (_, browser, tokens) = world.connect("/mcp/child").await;
+    let fixture = GatewayFixture::of(Setup { more_servers: vec![child], children_per_user: 2, ..Setup::default() }).await;
+    let url = fixture.at("/mcp/child");
+    let (_, browser, tokens) = fixture.connect("/mcp/child").await;
     let mut busy = Vec::new();
     for _ in 0..2 {
         let client = McpClient::connect(&browser, &url, &tokens.access).await;
@@ -149,20 +149,20 @@ async fn t47_one_person_has_so_many_children_and_no_more() {
     assert_eq!(refused.header("mcp-session-id"), "", "no session came of it");
 
     // On the merged endpoint it is the call that is refused: the session is there.
-    let (_, browser, own) = world.connect("/mcp").await;
-    let merged = McpClient::connect(&browser, &world.at("/mcp"), &own.access).await;
+    let (_, browser, own) = fixture.connect("/mcp").await;
+    let merged = McpClient::connect(&browser, &fixture.at("/mcp"), &own.access).await;
     let answer = merged.call("child_echo", json!({"text": "x"})).await;
     assert_eq!(answer["error"]["code"], -32000, "{answer}");
     assert!(answer["error"]["message"].as_str().unwrap().contains("limits.children_per_user"), "{answer}");
 
     // Nobody else is concerned.
-    world.okta.sign_in_as("bob");
-    let (_, browser, bobs) = world.connect("/mcp/child").await;
+    fixture.okta.sign_in_as("bob");
+    let (_, browser, bobs) = fixture.connect("/mcp/child").await;
     McpClient::connect(&browser, &url, &bobs.access).await.call_text("echo", json!({"text": "x"})).await;
     // What has no work left makes room.
     let client = busy.pop().unwrap();
     client.request("resources/unsubscribe", json!({"uri": "memo://one"})).await;
     // A list that could not be fetched is left alone for a moment.
     eventually("there is room again", async || merged.call("child_echo", json!({"text": "x"})).await["result"].is_object()).await;
-    world.close().await;
+    fixture.close().await;
 }

@@ -13,7 +13,7 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -24,9 +24,9 @@ async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
         let mut seen = [Vec::new(), Vec::new()];
         for (seconds, ahead, tolerated) in [(55, true, true), (55, false, true), (600, true, false), (600, false, false)] {
             let redis = (store == "redis").then(|| Server::start(&[]));
-            let world = World::over(redis.as_ref(), Setup::default()).await;
-            world.okta.skew_clock(Duration::from_secs(seconds), ahead);
-            let (client, browser) = (world.client("/mcp").await, world.browser());
+            let fixture = GatewayFixture::over(redis.as_ref(), Setup::default()).await;
+            fixture.okta.skew_clock(Duration::from_secs(seconds), ahead);
+            let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
             let consent = client.begin(&browser, &client.authorization()).await.page();
             let landing = consent.form("/auth/consent").submit([("decision", "allow")]).await;
             match landing {
@@ -35,7 +35,7 @@ async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
             }
             assert_eq!(browser.cookie("_login").is_some(), tolerated, "{seconds} s, ahead: {ahead}");
             seen[usize::from(browser.cookie("_login").is_none())].push(format!("{}{seconds} s", if ahead { '+' } else { '-' }));
-            world.close().await;
+            fixture.close().await;
         }
         let figures = Figures::of("F7", store, "the provider's clock, in its ID tokens");
         figures
@@ -49,30 +49,30 @@ async fn f7_the_providers_clock_may_be_a_minute_off_and_not_ten() {
 async fn f7_a_gateway_that_is_ahead_deletes_nothing_that_others_need() {
     let redis = Server::start(&[]);
     for redis in [None, Some(&redis)] {
-        let mut world = World::over(redis, Setup::default()).await;
-        let (client, browser) = (world.client("/mcp").await, world.browser());
+        let mut fixture = GatewayFixture::over(redis, Setup::default()).await;
+        let (client, browser) = (fixture.client("/mcp").await, fixture.browser());
         let authorization = client.authorization();
         let consent = client.begin(&browser, &authorization).await.page();
         // Whoever looks from before it expired sees this until it is deleted.
-        let (hash, now) = (TokenHash::of("expired long ago"), world.clock.now());
-        let session = SessionRecord { user: world.user("alice"), state: Vec::new() };
-        world.stores().sessions.keep_session(&hash, &session, now - 2 * HOUR).await.unwrap();
-        assert!(world.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some());
-        world.add_node_ahead(600).await;
+        let (hash, now) = (TokenHash::of("expired long ago"), fixture.clock.now());
+        let session = KeptSession { user: fixture.user("alice"), state: Vec::new() };
+        fixture.stores().sessions.keep_session(&hash, &session, now - 2 * HOUR).await.unwrap();
+        assert!(fixture.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some());
+        fixture.add_node_ahead(600).await;
         eventually("what expired long ago is deleted", async || {
-            world.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_none()
+            fixture.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_none()
         })
         .await;
         let code = consent.form("/auth/consent").submit([("decision", "allow")]).await.returned().code();
         client.tokens(client.redeem(&authorization, &code).await);
-        world.close().await;
+        fixture.close().await;
     }
 }
 
 /// Two nodes on one Redis, and a client that knows both.
 struct Two {
     _redis: Server,
-    world: World,
+    fixture: GatewayFixture,
     browser: Agent,
     here: OAuthClient,
     there: OAuthClient,
@@ -82,17 +82,17 @@ impl Two {
     async fn apart(seconds: i64) -> Self {
         let redis = Server::start(&[]);
         let setup = Setup { nodes: 2, others_ahead: seconds, ..Setup::default() };
-        let world = Box::pin(World::over(Some(&redis), setup)).await;
-        let (browser, here) = (world.browser(), world.client("/mcp").await);
+        let fixture = Box::pin(GatewayFixture::over(Some(&redis), setup)).await;
+        let (browser, here) = (fixture.browser(), fixture.client("/mcp").await);
         let mut there = here.clone();
-        there.discovery.server["token_endpoint"] = world.at_node(1, "/auth/token").into();
-        Self { _redis: redis, world, browser, here, there }
+        there.discovery.server["token_endpoint"] = fixture.at_node(1, "/auth/token").into();
+        Self { _redis: redis, fixture, browser, here, there }
     }
 
     /// The status of a request at the other node by somebody who is at home here.
     async fn forwarded(&self, token: &str) -> u16 {
-        let mut mcp = McpClient::connect(&self.browser, &self.world.at("/mcp"), token).await;
-        mcp.url = self.world.at_node(1, "/mcp");
+        let mut mcp = McpClient::connect(&self.browser, &self.fixture.at("/mcp"), token).await;
+        mcp.url = self.fixture.at_node(1, "/mcp");
         mcp.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "ping"})).await.status.as_u16()
     }
 }
@@ -113,14 +113,14 @@ async fn f7_another_nodes_clock_may_be_a_minute_off() {
             let other = second.tokens(second.refresh(&token).await);
             assert_eq!(one.refresh(), other.refresh(), "{seconds}");
             for access in [&one.access, &other.access] {
-                let call = Request::get(&two.world.at("/tools")).without_cookies().bearer(access);
+                let call = Request::get(&two.fixture.at("/tools")).without_cookies().bearer(access);
                 two.browser.send(call).await.expect(200);
             }
             one.refresh().clone_into(&mut token);
         }
-        assert_eq!(two.world.grants("alice").await, 1, "nothing was revoked");
+        assert_eq!(two.fixture.grants("alice").await, 1, "nothing was revoked");
         tolerated += 1;
-        two.world.close().await;
+        two.fixture.close().await;
     }
     let figures = Figures::of("F7", "redis", "another node's clock, +55 s and -55 s: codes, tokens, refreshes at both, errands");
     figures.exactly("tolerated", tolerated, 2).report();
@@ -137,7 +137,7 @@ async fn f7_another_nodes_clock_may_not_be_ten_minutes_off() {
         assert_eq!(elsewhere.status, if seconds > 0 { 400 } else { 200 }, "{seconds}");
         let tokens = two.here.connect(&two.browser).await;
         let forwarded = two.forwarded(&tokens.access).await;
-        two.world.close().await;
+        two.fixture.close().await;
         forwarded
     });
     let refused = join_all(refused).await.into_iter().filter(|status| *status == 503).count();

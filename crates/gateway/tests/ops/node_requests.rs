@@ -14,7 +14,7 @@ use portunus_testkit::agent::McpClient;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 type Change = fn(&mut HeaderMap, &str);
 
@@ -78,20 +78,20 @@ impl Meddler {
     }
 }
 
-fn rejected(world: &World) -> usize {
-    world.log.text().matches(r#""rejected":"Headers""#).count()
+fn rejected(fixture: &GatewayFixture) -> usize {
+    fixture.log.text().matches(r#""rejected":"Headers""#).count()
 }
 
 #[tokio::test]
 async fn t69_headers_between_nodes_are_the_senders() {
     let (meddler, url) = Meddler::start().await;
-    let world = World::of(Setup { nodes: 2, node_url: Some(url), ..Setup::default() }).await;
-    *meddler.target.lock().unwrap() = Some(world.node_listeners[1]);
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
+    let fixture = GatewayFixture::of(Setup { nodes: 2, node_url: Some(url), ..Setup::default() }).await;
+    *meddler.target.lock().unwrap() = Some(fixture.node_listeners[1]);
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
     // The second node serves this user; the first passes requests on. Two sessions of one client.
-    let connect = async || McpClient::connect(&browser, &world.at_node(1, "/mcp/uuid"), &tokens.access).await;
+    let connect = async || McpClient::connect(&browser, &fixture.at_node(1, "/mcp/uuid"), &tokens.access).await;
     let (mut one, other) = (connect().await, connect().await);
-    one.url = world.at("/mcp/uuid");
+    one.url = fixture.at("/mcp/uuid");
     assert_eq!(meddler.count(), 0);
     assert_eq!(one.call_text("count", json!({})).await, "1");
     assert_eq!(meddler.count(), 1, "it was passed on");
@@ -107,7 +107,7 @@ async fn t69_headers_between_nodes_are_the_senders() {
     for (n, (what, change)) in changes.into_iter().enumerate() {
         meddler.meddle(change, &other.session);
         assert_eq!(one.call_text("count", json!({})).await, (n + 2).to_string(), "{what}: one call, in its own session");
-        assert_eq!(rejected(&world), n + 1, "{what}");
+        assert_eq!(rejected(&fixture), n + 1, "{what}");
     }
     assert_eq!(other.call_text("count", json!({})).await, "7", "each was done once");
 
@@ -121,7 +121,7 @@ async fn t69_headers_between_nodes_are_the_senders() {
         meddler.meddle(change, "0-1");
         assert_eq!(one.call_text("count", json!({})).await, (n + 8).to_string());
     }
-    assert_eq!(rejected(&world), 5);
+    assert_eq!(rejected(&fixture), 5);
 
     // What was seen is of no use a second time, nor at the other listener.
     let (path, headers, body) = meddler.last();
@@ -130,5 +130,5 @@ async fn t69_headers_between_nodes_are_the_senders() {
         assert_eq!(meddler.send(path, headers.clone(), body.clone()).await.status(), 403, "{path}");
     }
     assert_eq!(one.call_text("count", json!({})).await, "11");
-    world.close().await;
+    fixture.close().await;
 }

@@ -12,27 +12,27 @@ use portunus_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{Setup, World, stdio};
+use crate::fixture::{GatewayFixture, Setup, stdio};
 
-async fn two_nodes() -> (World, Agent, McpClient) {
+async fn two_nodes() -> (GatewayFixture, Agent, McpClient) {
     let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
-    let world = World::of(Setup { nodes: 2, more_servers, ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    (world, browser, mcp)
+    let fixture = GatewayFixture::of(Setup { nodes: 2, more_servers, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    (fixture, browser, mcp)
 }
 
 #[tokio::test]
 async fn any_node_takes_any_request() {
-    let (world, browser, mut mcp) = two_nodes().await;
+    let (fixture, browser, mut mcp) = two_nodes().await;
     let child = mcp.call_text("child_process", json!({})).await;
-    mcp.url = world.at_node(1, "/mcp");
+    mcp.url = fixture.at_node(1, "/mcp");
     assert_eq!(mcp.call_text("child_process", json!({})).await, child, "a person has one child, wherever the request comes in");
     assert!(mcp.tools().await.contains(&"uuid_add".to_owned()));
     // Another session of the same person, begun at the other node.
-    let other = McpClient::connect(&browser, &world.at_node(1, "/mcp"), &mcp.token).await;
+    let other = McpClient::connect(&browser, &fixture.at_node(1, "/mcp"), &mcp.token).await;
     assert_eq!(other.call_text("child_process", json!({})).await, child);
-    let tools = Request::get(&world.at_node(1, "/tools")).without_cookies().bearer(&mcp.token);
+    let tools = Request::get(&fixture.at_node(1, "/tools")).without_cookies().bearer(&mcp.token);
     assert!(browser.send(tools).await.expect(200).body.contains(r#""server":"uuid""#));
     // Progress is streamed through, and a session that is ended is ended for all.
     let slow = json!({"name": "child_slow", "arguments": {"steps": 3, "step_ms": 10}, "_meta": {"progressToken": "mine"}});
@@ -42,66 +42,66 @@ async fn any_node_takes_any_request() {
         .send(Request::new(Method::DELETE, &mcp.url).without_cookies().bearer(&mcp.token).header("mcp-session-id", &mcp.session))
         .await
         .expect(204);
-    mcp.url = world.at("/mcp");
+    mcp.url = fixture.at("/mcp");
     mcp.post(&json!({"jsonrpc": "2.0", "id": 78, "method": "ping"})).await.expect(404);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn what_is_refused_is_refused_everywhere_alike() {
-    let (world, browser, mut mcp) = two_nodes().await;
-    mcp.url = world.at_node(1, "/mcp");
+    let (fixture, browser, mut mcp) = two_nodes().await;
+    mcp.url = fixture.at_node(1, "/mcp");
     let unknown = mcp.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "x/unknown"})).await.expect(200);
     assert!(unknown.body.contains("-32601"), "{}", unknown.body);
     mcp.session = "stolen".to_owned();
     mcp.post(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await.expect(404);
-    let (_, stranger, tokens) = world.connect("/mcp/uuid").await;
-    let elsewhere = McpClient::connect(&stranger, &world.at("/mcp/uuid"), &tokens.access).await;
+    let (_, stranger, tokens) = fixture.connect("/mcp/uuid").await;
+    let elsewhere = McpClient::connect(&stranger, &fixture.at("/mcp/uuid"), &tokens.access).await;
     let message = elsewhere.message(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}));
-    let page = browser.send(message.at(&world.at_node(1, "/mcp"))).await;
+    let page = browser.send(message.at(&fixture.at_node(1, "/mcp"))).await;
     assert_eq!(page.status, 401, "a token for another resource (threat 30)");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_node_that_stops_hands_its_users_over() {
-    let (mut world, ..) = two_nodes().await;
+    let (mut fixture, ..) = two_nodes().await;
     // Somebody whose home is the second node.
-    world.okta.sign_in_as("bob");
-    let bob = world.browser();
-    let tokens = world.client("/mcp").await.connect(&bob).await;
-    let mut mcp = McpClient::connect(&bob, &world.at_node(1, "/mcp"), &tokens.access).await;
+    fixture.okta.sign_in_as("bob");
+    let bob = fixture.browser();
+    let tokens = fixture.client("/mcp").await.connect(&bob).await;
+    let mut mcp = McpClient::connect(&bob, &fixture.at_node(1, "/mcp"), &tokens.access).await;
     let child = mcp.call_text("child_process", json!({})).await;
-    mcp.url = world.at("/mcp");
+    mcp.url = fixture.at("/mcp");
     assert_eq!(mcp.call_text("child_process", json!({})).await, child);
     // A call is under way when the node is told to stop: it is finished.
     let slow = json!({"name": "child_slow", "arguments": {"steps": 20, "step_ms": 100}});
     let slow = send(&bob, mcp.message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow})));
     let (slow, ()) = tokio::join!(slow, async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        world.stop_node(1).await;
+        fixture.stop_node(1).await;
     });
     assert!(slow.body.contains("20 steps"), "{}", slow.body);
     let moved = mcp.call_text("child_process", json!({})).await;
     assert_ne!(moved, child, "the session goes on at the first node, with a child of its own");
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn what_an_http_server_keeps_in_its_session_moves_along() {
-    let mut world = World::of(Setup { nodes: 2, ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mut mcp = McpClient::connect(&browser, &world.at_node(1, "/mcp"), &tokens.access).await;
+    let mut fixture = GatewayFixture::of(Setup { nodes: 2, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mut mcp = McpClient::connect(&browser, &fixture.at_node(1, "/mcp"), &tokens.access).await;
     assert_eq!(mcp.call_text("uuid_count", json!({})).await, "1");
-    world.stop_node(1).await;
-    mcp.url = world.at("/mcp");
+    fixture.stop_node(1).await;
+    mcp.url = fixture.at("/mcp");
     assert_eq!(mcp.call_text("uuid_count", json!({})).await, "2");
     // There is one gateway now: the next one is its successor.
-    world.stop().await;
-    world.restart().await;
+    fixture.stop().await;
+    fixture.restart().await;
     assert_eq!(mcp.call_text("uuid_count", json!({})).await, "3");
-    assert_eq!(world.uuid.session_count().await, 1, "nobody began another session");
-    world.close().await;
+    assert_eq!(fixture.uuid.session_count().await, 1, "nobody began another session");
+    fixture.close().await;
 }
 
 fn shared_child() -> ServerSpec {
@@ -110,22 +110,22 @@ fn shared_child() -> ServerSpec {
 }
 
 /// Two people, each at home at a node of their own. Bob's has the child: he is greeted first.
-async fn alice_and_bob(setup: Setup) -> (World, McpClient, McpClient) {
-    let world = World::of(Setup { nodes: 2, more_servers: vec![shared_child()], ..setup }).await;
+async fn alice_and_bob(setup: Setup) -> (GatewayFixture, McpClient, McpClient) {
+    let fixture = GatewayFixture::of(Setup { nodes: 2, more_servers: vec![shared_child()], ..setup }).await;
     let mut people = Vec::new();
-    for (name, home) in [("bob", world.at_node(1, "/mcp")), ("alice", world.at("/mcp"))] {
-        world.okta.sign_in_as(name);
-        let browser = world.browser();
-        let tokens = world.client("/mcp").await.connect(&browser).await;
+    for (name, home) in [("bob", fixture.at_node(1, "/mcp")), ("alice", fixture.at("/mcp"))] {
+        fixture.okta.sign_in_as(name);
+        let browser = fixture.browser();
+        let tokens = fixture.client("/mcp").await.connect(&browser).await;
         people.push(McpClient::connect(&browser, &home, &tokens.access).await);
     }
     let alice = people.pop().unwrap();
-    (world, alice, people.pop().unwrap())
+    (fixture, alice, people.pop().unwrap())
 }
 
 #[tokio::test]
 async fn a_child_that_everybody_shares_runs_on_one_node() {
-    let (mut world, alice, mut bob) = alice_and_bob(Setup::default()).await;
+    let (mut fixture, alice, mut bob) = alice_and_bob(Setup::default()).await;
     let child = bob.call_text("child_process", json!({})).await;
     assert_eq!(alice.call_text("child_process", json!({})).await, child, "one child, whoever is at home where");
     // Its answers stream to whoever asked, and what it says to everybody is heard at both nodes.
@@ -143,28 +143,28 @@ async fn a_child_that_everybody_shares_runs_on_one_node() {
     let slow = json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow});
     let (slow, ()) = tokio::join!(alice.post(&slow), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        world.stop_node(1).await;
+        fixture.stop_node(1).await;
     });
     assert!(slow.body.contains("20 steps"), "{}", slow.body);
     let moved = alice.call_text("child_process", json!({})).await;
     assert_ne!(moved, child);
-    bob.url = world.at("/mcp");
+    bob.url = fixture.at("/mcp");
     assert_eq!(bob.call_text("child_process", json!({})).await, moved);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_node_that_leaves_gives_its_shared_child_up_at_once() {
-    let (mut world, alice, bob) = alice_and_bob(Setup { stop_delay: LONG, ..Setup::default() }).await;
+    let (mut fixture, alice, bob) = alice_and_bob(Setup { stop_delay: LONG, ..Setup::default() }).await;
     let child = bob.call_text("child_process", json!({})).await;
     assert_eq!(alice.call_text("child_process", json!({})).await, child);
-    world.begin_to_stop_node(1).await;
-    says_that_it_stops(&world.browser(), Request::get(&world.at_node(1, "/ready"))).await;
+    fixture.begin_to_stop_node(1).await;
+    says_that_it_stops(&fixture.browser(), Request::get(&fixture.at_node(1, "/ready"))).await;
     let moved = alice.call_text("child_process", json!({})).await;
     assert_ne!(moved, child);
     assert_eq!(bob.call_text("child_process", json!({})).await, moved, "through the node that leaves");
-    world.stop_node(1).await;
-    world.close().await;
+    fixture.stop_node(1).await;
+    fixture.close().await;
 }
 
 /// Longer than any test: a second signal ends it.
@@ -173,23 +173,24 @@ const LONG: Duration = Duration::from_secs(600);
 #[tokio::test]
 async fn a_node_that_is_about_to_stop_sends_everybody_to_where_they_belong() {
     let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
-    let mut world = World::of(Setup { nodes: 3, more_servers, stop_delay: LONG, ..Setup::default() }).await;
+    let mut fixture = GatewayFixture::of(Setup { nodes: 3, more_servers, stop_delay: LONG, ..Setup::default() }).await;
     // One at home at each of the other nodes, and one at that which stops.
     let mut people = Vec::new();
-    world.okta.put_person(Person::new("dora", &["Everyone"]));
-    for (name, home) in [("alice", world.at("/mcp")), ("bob", world.at_node(2, "/mcp")), ("dora", world.at_node(1, "/mcp"))] {
-        world.okta.sign_in_as(name);
-        let browser = world.browser();
-        let tokens = world.client("/mcp").await.connect(&browser).await;
+    fixture.okta.put_person(Person::new("dora", &["Everyone"]));
+    for (name, home) in [("alice", fixture.at("/mcp")), ("bob", fixture.at_node(2, "/mcp")), ("dora", fixture.at_node(1, "/mcp"))]
+    {
+        fixture.okta.sign_in_as(name);
+        let browser = fixture.browser();
+        let tokens = fixture.client("/mcp").await.connect(&browser).await;
         let mut mcp = McpClient::connect(&browser, &home, &tokens.access).await;
         let child = mcp.call_text("child_process", json!({})).await;
-        mcp.url = world.at_node(1, "/mcp");
+        mcp.url = fixture.at_node(1, "/mcp");
         people.push((name, mcp, child));
     }
-    let ready = Request::get(&world.at_node(1, "/ready"));
-    assert_eq!(world.browser().send(ready.clone()).await.expect(200).json()["node"], "ok");
-    world.begin_to_stop_node(1).await;
-    says_that_it_stops(&world.browser(), ready).await;
+    let ready = Request::get(&fixture.at_node(1, "/ready"));
+    assert_eq!(fixture.browser().send(ready.clone()).await.expect(200).json()["node"], "ok");
+    fixture.begin_to_stop_node(1).await;
+    says_that_it_stops(&fixture.browser(), ready).await;
     for (name, mcp, child) in &people {
         // Twice: the first time may be what brings them elsewhere.
         let moved = [mcp.call_text("child_process", json!({})).await, mcp.call_text("child_process", json!({})).await];
@@ -200,35 +201,35 @@ async fn a_node_that_is_about_to_stop_sends_everybody_to_where_they_belong() {
             "who is at home elsewhere stays there; who was at home here moves: {name}"
         );
     }
-    world.stop_node(1).await;
-    world.close().await;
+    fixture.stop_node(1).await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn two_of_three_may_stop_at_once() {
-    let mut world = World::of(Setup { nodes: 3, stop_delay: LONG, ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at_node(1, "/mcp"), &tokens.access).await;
+    let mut fixture = GatewayFixture::of(Setup { nodes: 3, stop_delay: LONG, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at_node(1, "/mcp"), &tokens.access).await;
     for n in [1, 2] {
-        world.begin_to_stop_node(n).await;
-        says_that_it_stops(&browser, Request::get(&world.at_node(n, "/ready"))).await;
+        fixture.begin_to_stop_node(n).await;
+        says_that_it_stops(&browser, Request::get(&fixture.at_node(n, "/ready"))).await;
     }
     assert!(mcp.tools().await.contains(&"uuid_add".to_owned()), "it goes to the one that stays");
-    world.stop_node(1).await;
-    world.stop_node(2).await;
-    world.close().await;
+    fixture.stop_node(1).await;
+    fixture.stop_node(2).await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn the_last_node_serves_whoever_comes_until_it_stops() {
-    let mut world = World::of(Setup { nodes: 2, stop_delay: LONG, ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    world.stop_node(1).await;
-    world.begin_to_stop().await;
-    says_that_it_stops(&world.browser(), Request::get(&world.at("/ready"))).await;
+    let mut fixture = GatewayFixture::of(Setup { nodes: 2, stop_delay: LONG, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    fixture.stop_node(1).await;
+    fixture.begin_to_stop().await;
+    says_that_it_stops(&fixture.browser(), Request::get(&fixture.at("/ready"))).await;
     assert!(mcp.tools().await.contains(&"uuid_add".to_owned()));
-    world.close().await;
+    fixture.close().await;
 }
 
 async fn says_that_it_stops(agent: &Agent, ready: Request) {
@@ -241,8 +242,8 @@ async fn send(agent: &Agent, request: Request) -> Page {
 
 #[tokio::test]
 async fn t33_nobody_but_a_node_can_send_errands() {
-    let (world, browser, mcp) = two_nodes().await;
-    let nodes = world.stores().nodes.list_nodes().await.unwrap();
+    let (fixture, browser, mcp) = two_nodes().await;
+    let nodes = fixture.stores().nodes.list_nodes().await.unwrap();
     assert_eq!(nodes.len(), 2);
     for (node, path) in nodes.iter().flat_map(|node| [(node, "errand"), (node, "order")]) {
         for envelope in [None, Some("AAAA"), Some(mcp.token.as_str())] {
@@ -257,14 +258,14 @@ async fn t33_nobody_but_a_node_can_send_errands() {
     }
     let value: Value = mcp.request("ping", json!({})).await;
     assert!(value["result"].is_object());
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_stream_for_another_nodes_user_holds_no_stop_up() {
-    let (mut world, browser, mcp) = two_nodes().await;
+    let (mut fixture, browser, mcp) = two_nodes().await;
     let listen =
-        Request::get(&world.at_node(1, "/mcp")).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
+        Request::get(&fixture.at_node(1, "/mcp")).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
     let listening = tokio::spawn({
         let browser = browser.clone();
         let listen = listen.header("mcp-session-id", &mcp.session);
@@ -272,27 +273,27 @@ async fn a_stream_for_another_nodes_user_holds_no_stop_up() {
     });
     // It is open once something that is said comes on it: nothing else carries it.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    world.stop_node(1).await;
+    fixture.stop_node(1).await;
     listening.await.unwrap().expect(200);
-    let log = world.log.text();
+    let log = fixture.log.text();
     assert!(!log.contains("did not end in time"), "the stop waited for the stream");
     assert_eq!(mcp.call_text("uuid_add", json!({"a": 1, "b": 1})).await, "2", "its user is where it was");
-    world.close().await;
+    fixture.close().await;
 }
 
 /// Parity B10, on the way to another node too.
 #[tokio::test]
 async fn a_server_hears_the_request_id_from_whichever_node() {
-    let world = World::of(Setup { nodes: 2, ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mut mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    for url in [world.at("/mcp"), world.at_node(1, "/mcp")] {
+    let fixture = GatewayFixture::of(Setup { nodes: 2, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mut mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    for url in [fixture.at("/mcp"), fixture.at_node(1, "/mcp")] {
         mcp.url = url;
         let params = json!({"name": "uuid_echo", "arguments": {"text": "x"}});
         let answer = mcp.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params})).await.expect(200);
         let id = answer.header("x-request-id").to_owned();
         let heard = |request: &SeenRequest| request.headers.get("x-request-id").is_some_and(|value| *value == *id);
-        assert!(world.uuid.seen().iter().any(heard), "{}", mcp.url);
+        assert!(fixture.uuid.seen().iter().any(heard), "{}", mcp.url);
     }
-    world.close().await;
+    fixture.close().await;
 }

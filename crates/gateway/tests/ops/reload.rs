@@ -24,7 +24,7 @@ use portunus_testkit::{
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Setup, World,
+    GatewayFixture, Setup,
     program::{PATIENCE, Program, until},
     stdio,
 };
@@ -41,11 +41,11 @@ const RELOADS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
-    let mut world = World::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp"), &tokens.access).await;
-    let (_, other_browser, other_tokens) = world.connect("/mcp/child").await;
-    let one = McpClient::connect(&other_browser, &world.at("/mcp/child"), &other_tokens.access).await;
+    let mut fixture = GatewayFixture::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    let (_, other_browser, other_tokens) = fixture.connect("/mcp/child").await;
+    let one = McpClient::connect(&other_browser, &fixture.at("/mcp/child"), &other_tokens.access).await;
     let process = one.call_text("process", json!({})).await;
     // A stream of a server that stays as it is: open from the first to the last.
     let stream = Request::get(&one.url).without_cookies().bearer(&one.token).header("accept", "text/event-stream");
@@ -79,12 +79,12 @@ async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
     let (began, before) = (Instant::now(), calls.load(Ordering::SeqCst));
     for n in 0..RELOADS {
         if n % 2 == 0 {
-            world.config.servers.insert(0, child("extra"));
-            world.config.lifetimes.access_token += Duration::from_secs(1);
+            fixture.config.servers.insert(0, child("extra"));
+            fixture.config.lifetimes.access_token += Duration::from_secs(1);
         } else {
-            world.config.servers.remove(0);
+            fixture.config.servers.remove(0);
         }
-        world.reload().await.unwrap();
+        fixture.reload().await.unwrap();
         let asked = calls.load(Ordering::SeqCst);
         until(|| calls.load(Ordering::SeqCst) > asked + 8).await;
     }
@@ -104,61 +104,61 @@ async fn f10_a_hundred_new_configurations_under_load_cost_nobody_anything() {
         .report();
     assert_eq!(one.call_text("process", json!({})).await, process, "the same child");
     // What cannot be taken changes nothing.
-    world.config.servers.insert(0, child("extra"));
-    let listen = std::mem::replace(&mut world.config.listen, SocketAddr::from(([127, 0, 0, 1], 1)));
-    assert_eq!(world.reload().await, Err(Refused::NeedsRestart(vec!["listen"])));
+    fixture.config.servers.insert(0, child("extra"));
+    let listen = std::mem::replace(&mut fixture.config.listen, SocketAddr::from(([127, 0, 0, 1], 1)));
+    assert_eq!(fixture.reload().await, Err(Refused::NeedsRestart(vec!["listen"])));
     assert!(!mcp.tools().await.iter().any(|tool| tool.starts_with("extra_")));
-    world.config.listen = listen;
-    let changes = world.reload().await.unwrap();
+    fixture.config.listen = listen;
+    let changes = fixture.reload().await.unwrap();
     assert_eq!(changes.new_servers, [name("extra")]);
     assert!(mcp.tools().await.contains(&"extra_echo".to_owned()));
     let ended = Request::new(Method::DELETE, &one.url).without_cookies().bearer(&one.token);
     other_browser.send(ended.header("mcp-session-id", &one.session)).await.expect(204);
     stream.await.unwrap().expect(200);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_server_that_is_taken_away_is_gone_with_its_resource() {
-    let mut world = World::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
-    let (_, browser, tokens) = world.connect("/mcp/child").await;
-    let one = McpClient::connect(&browser, &world.at("/mcp/child"), &tokens.access).await;
+    let mut fixture = GatewayFixture::of(Setup { more_servers: vec![child("child")], ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp/child").await;
+    let one = McpClient::connect(&browser, &fixture.at("/mcp/child"), &tokens.access).await;
     one.call_text("process", json!({})).await;
-    world.config.servers.retain(|server| server.name != name("child"));
-    assert_eq!(world.reload().await.unwrap().removed_servers, [name("child")]);
+    fixture.config.servers.retain(|server| server.name != name("child"));
+    assert_eq!(fixture.reload().await.unwrap().removed_servers, [name("child")]);
     let status = one.post(&json!({"jsonrpc": "2.0", "id": 5, "method": "ping"})).await.status;
     assert!(status == 401 || status == 404, "{status}");
-    let metadata = |path: &str| Request::get(&world.at(path));
+    let metadata = |path: &str| Request::get(&fixture.at(path));
     browser.send(metadata("/.well-known/oauth-protected-resource/mcp/child")).await.expect(404);
     browser.send(metadata("/.well-known/oauth-protected-resource/mcp/uuid")).await.expect(200);
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_sign_in_under_way_goes_on_across_new_secrets_and_old_records_open() {
-    let mut world = World::start().await;
-    let (client, browser) = (world.client("/mcp/uuid").await, world.browser());
+    let mut fixture = GatewayFixture::start().await;
+    let (client, browser) = (fixture.client("/mcp/uuid").await, fixture.browser());
     let authorization = client.authorization();
     // The consent page was served under the old secret, and is answered under the new one.
     let consent = client.begin(&browser, &authorization).await.page().expect(200);
-    let old = world.config.auth_secrets.clone();
-    world.config.auth_secrets.insert(0, SecretText::new("another-secret-of-one-world-long-enough-00"));
-    assert_eq!(world.reload().await.unwrap().settings, ["auth_secret"]);
+    let old = fixture.config.auth_secrets.clone();
+    fixture.config.auth_secrets.insert(0, SecretText::new("another-secret-of-one-fixture-long-enough-00"));
+    assert_eq!(fixture.reload().await.unwrap().settings, ["auth_secret"]);
     let returned = consent.form("/auth/consent").submit([("decision", "allow")]).await.returned();
     let tokens = client.tokens(client.redeem(&authorization, &returned.code()).await);
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("echo", json!({"text": "in"})).await, "in");
     // Everything is sealed anew by now: the old one can go.
-    world.config.auth_secrets.truncate(1);
-    world.reload().await.unwrap();
-    assert!(browser.open(&world.at("/")).await.page().expect(200).text().contains("Sign out"), "the login opens");
-    world.config.auth_secrets = old;
-    assert_eq!(world.reload().await, Err(Refused::SecretLost));
-    world.config.auth_secrets = vec![SecretText::new("another-secret-of-one-world-long-enough-00")];
-    world.stop().await;
-    world.restart().await;
-    assert!(browser.open(&world.at("/")).await.page().expect(200).text().contains("Sign out"), "after a restart too");
-    world.close().await;
+    fixture.config.auth_secrets.truncate(1);
+    fixture.reload().await.unwrap();
+    assert!(browser.open(&fixture.at("/")).await.page().expect(200).text().contains("Sign out"), "the login opens");
+    fixture.config.auth_secrets = old;
+    assert_eq!(fixture.reload().await, Err(Refused::SecretLost));
+    fixture.config.auth_secrets = vec![SecretText::new("another-secret-of-one-fixture-long-enough-00")];
+    fixture.stop().await;
+    fixture.restart().await;
+    assert!(browser.open(&fixture.at("/")).await.page().expect(200).text().contains("Sign out"), "after a restart too");
+    fixture.close().await;
 }
 
 async fn tools(program: &Program, browser: &Agent, token: &str) -> Vec<String> {
@@ -205,40 +205,40 @@ async fn files_that_change_are_followed_and_mistakes_in_them_are_not() {
 #[tokio::test]
 async fn other_gateways_are_told_of_a_new_configuration() {
     let redis = Server::start(&[]);
-    let mut world = World::over(Some(&redis), Setup { nodes: 2, ..Setup::default() }).await;
-    let mut elsewhere = world.new_elsewhere(1);
+    let mut fixture = GatewayFixture::over(Some(&redis), Setup { nodes: 2, ..Setup::default() }).await;
+    let mut elsewhere = fixture.new_elsewhere(1);
     // A node hears what is announced once it has compared its revision with the store's for the first time: when that is, only hearing tells.
     let mut told = false;
     for round in 0..100 {
-        world.config.names = if round % 2 == 0 { Names::Plain } else { Names::Prefixed };
-        assert_eq!(world.reload().await.unwrap().settings, ["names"]);
+        fixture.config.names = if round % 2 == 0 { Names::Plain } else { Names::Prefixed };
+        assert_eq!(fixture.reload().await.unwrap().settings, ["names"]);
         told = tokio::time::timeout(Duration::from_millis(200), elsewhere.changed()).await.is_ok();
         if told {
             break;
         }
     }
     assert!(told, "the other node is told");
-    let store = Arc::clone(&world.stores().invalidations);
+    let store = Arc::clone(&fixture.stores().invalidations);
     let before = store.revision().await.unwrap();
-    world.reload().await.unwrap();
+    fixture.reload().await.unwrap();
     assert_eq!(store.revision().await.unwrap(), before, "nothing changed, so nothing is announced");
-    world.config.lifetimes.access_token += Duration::from_secs(1);
-    world.reload().await.unwrap();
+    fixture.config.lifetimes.access_token += Duration::from_secs(1);
+    fixture.reload().await.unwrap();
     assert_ne!(store.revision().await.unwrap(), before);
     tokio::time::timeout(PATIENCE, elsewhere.changed()).await.expect("from then on the node hears of each").unwrap();
-    world.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test]
 async fn a_login_that_cannot_be_read_is_none() {
-    let world = World::start().await;
-    let browser = world.browser();
-    world.sign_in(&browser).await;
-    let records = rusqlite::Connection::open(world.database()).unwrap();
+    let fixture = GatewayFixture::start().await;
+    let browser = fixture.browser();
+    fixture.sign_in(&browser).await;
+    let records = rusqlite::Connection::open(fixture.database()).unwrap();
     assert_eq!(records.execute("UPDATE logins SET record = x'00'", []).unwrap(), 1);
-    let page = browser.open(&world.at("/")).await.page().expect(200);
+    let page = browser.open(&fixture.at("/")).await.page().expect(200);
     assert!(!page.text().contains("Sign out"), "{page:?}");
-    world.sign_in(&browser).await;
-    assert!(world.log.text().contains("a login cannot be read"));
-    world.close().await;
+    fixture.sign_in(&browser).await;
+    assert!(fixture.log.text().contains("a login cannot be read"));
+    fixture.close().await;
 }

@@ -18,7 +18,7 @@ use portunus_testkit::{
 use serde_json::json;
 
 use crate::fixture::{
-    Setup, World,
+    GatewayFixture, Setup,
     program::{Program, until},
 };
 
@@ -102,27 +102,27 @@ async fn f11_sigterm_under_load_loses_nothing() {
 
 #[tokio::test]
 async fn f11_what_does_not_end_is_cut_off_after_25_seconds() {
-    let mut world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let mut fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     // Whatever is asked of the server first is asked by now: what reaches it next is the call.
     assert_eq!(mcp.call_text("echo", json!({"text": "before"})).await, "before");
-    let before = world.uuid.seen().len();
+    let before = fixture.uuid.seen().len();
     let hang = json!({"jsonrpc": "2.0", "id": "for ever", "method": "tools/call", "params": {"name": "hang"}});
     let (agent, call) = (browser.clone(), mcp.message(&hang));
     let hanging = tokio::spawn(async move { agent.try_send(call).await });
-    eventually("the call reaches the server", async || world.uuid.seen().len() > before).await;
-    world.begin_to_stop().await;
-    eventually("it takes no more connections", async || tokio::net::TcpStream::connect(world.address).await.is_err()).await;
+    eventually("the call reaches the server", async || fixture.uuid.seen().len() > before).await;
+    fixture.begin_to_stop().await;
+    eventually("it takes no more connections", async || tokio::net::TcpStream::connect(fixture.address).await.is_err()).await;
     // From here on nothing happens but that time passes, which it does at once.
     tokio::time::pause();
     let began = tokio::time::Instant::now();
     let answer = in_time("the call is cut off", hanging).await.unwrap();
     let took = began.elapsed();
     tokio::time::resume();
-    world.stop().await;
+    fixture.stop().await;
     assert!(answer.as_ref().is_err() || !answer.as_ref().is_ok_and(|page| page.body.contains("result")), "{took:?}: {answer:?}");
-    world.close().await;
+    fixture.close().await;
     Figures::of("F11", "sqlite", "SIGTERM with a call under way that never ends, by a clock that is moved")
         .at_least("the last request ended after", took.as_secs(), 20)
         .at_most("the last request ended after", took.as_secs(), 25)
@@ -138,12 +138,12 @@ async fn the_delay_is_for_sigterm_alone() {
 
 #[tokio::test]
 async fn the_delay_ends_by_itself() {
-    let world = World::of(Setup { stop_delay: Duration::from_millis(50), ..Setup::default() }).await;
-    readiness(&world.at("/ready")).await.expect(200);
-    world.begin_to_stop().await;
-    world.ended().await;
-    assert!(tokio::net::TcpStream::connect(world.address).await.is_err());
-    world.close().await;
+    let fixture = GatewayFixture::of(Setup { stop_delay: Duration::from_millis(50), ..Setup::default() }).await;
+    readiness(&fixture.at("/ready")).await.expect(200);
+    fixture.begin_to_stop().await;
+    fixture.ended().await;
+    assert!(tokio::net::TcpStream::connect(fixture.address).await.is_err());
+    fixture.close().await;
 }
 
 /// Sends without waiting for whoever holds the agent.

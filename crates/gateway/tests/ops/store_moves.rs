@@ -17,9 +17,9 @@ use portunus_testkit::{
 };
 use serde_json::json;
 
-use crate::fixture::World;
+use crate::fixture::GatewayFixture;
 
-impl World {
+impl GatewayFixture {
     fn sealer(&self) -> Sealer {
         Sealer::new(&self.config.auth_secrets, Arc::new(OsEntropy)).unwrap()
     }
@@ -46,55 +46,55 @@ impl World {
 }
 
 /// Everything that a person and their client had goes on, and gives the tokens to go on with.
-async fn goes_on(world: &World, client: &OAuthClient, browser: &Agent, tokens: &Tokens) -> Tokens {
-    let mcp = McpClient::connect(browser, &world.at("/mcp/uuid"), &tokens.access).await;
+async fn goes_on(fixture: &GatewayFixture, client: &OAuthClient, browser: &Agent, tokens: &Tokens) -> Tokens {
+    let mcp = McpClient::connect(browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 1})).await, "2");
     let fresh = client.tokens(client.refresh(tokens.refresh()).await);
-    McpClient::connect(browser, &world.at("/mcp/uuid"), &fresh.access).await;
+    McpClient::connect(browser, &fixture.at("/mcp/uuid"), &fresh.access).await;
     // The browser is signed in still: nobody is sent to Okta.
-    let trips = world.okta.count(Endpoint::Authorize);
-    world.client("/mcp").await.connect(browser).await;
-    assert_eq!(world.okta.count(Endpoint::Authorize), trips);
+    let trips = fixture.okta.count(Endpoint::Authorize);
+    fixture.client("/mcp").await.connect(browser).await;
+    assert_eq!(fixture.okta.count(Endpoint::Authorize), trips);
     fresh
 }
 
 #[tokio::test]
 async fn b6_clients_go_on_after_a_move_to_redis_and_back() {
     let redis = Server::start(&[]);
-    let mut world = World::start().await;
-    let (client, browser, first) = world.connect("/mcp/uuid").await;
-    let (ended, _, of_ended) = world.connect("/mcp/uuid").await;
-    world.stores().grants.revoke_grants(&GrantsOf::Client(ClientId::from_text(&ended.id)), world.clock.now()).await.unwrap();
+    let mut fixture = GatewayFixture::start().await;
+    let (client, browser, first) = fixture.connect("/mcp/uuid").await;
+    let (ended, _, of_ended) = fixture.connect("/mcp/uuid").await;
+    fixture.stores().grants.revoke_grants(&GrantsOf::Client(ClientId::from_text(&ended.id)), fixture.clock.now()).await.unwrap();
     let second = client.tokens(client.refresh(first.refresh()).await);
 
     let options = RedisOptions::new(RedisAddress::parse(&redis.address()).unwrap());
-    world.move_to(StoreConfig::Redis(options)).await;
-    let third = goes_on(&world, &client, &browser, &second).await;
-    let back = world.database().with_file_name("back.sqlite");
-    world.move_to(StoreConfig::Sqlite { path: back }).await;
-    let fourth = goes_on(&world, &client, &browser, &third).await;
+    fixture.move_to(StoreConfig::Redis(options)).await;
+    let third = goes_on(&fixture, &client, &browser, &second).await;
+    let back = fixture.database().with_file_name("back.sqlite");
+    fixture.move_to(StoreConfig::Sqlite { path: back }).await;
+    let fourth = goes_on(&fixture, &client, &browser, &third).await;
 
     let refused = ended.refresh(of_ended.refresh()).await.expect(400);
     assert_eq!(refused.error(), "invalid_grant", "revoked before both moves");
     // Used before both moves: known as used, which gets the current pair where the client is, and ends the whole grant elsewhere.
-    world.clock.advance(std::time::Duration::from_secs(3600));
+    fixture.clock.advance(std::time::Duration::from_secs(3600));
     assert_eq!(client.tokens(client.refresh(first.refresh()).await).refresh(), fourth.refresh());
-    let thief = world.elsewhere(&client);
+    let thief = fixture.elsewhere(&client);
     assert_eq!(thief.refresh(first.refresh()).await.expect(400).error(), "invalid_grant");
     assert_eq!(client.refresh(fourth.refresh()).await.expect(400).error(), "invalid_grant");
-    world.close().await;
+    fixture.close().await;
 }
 
 /// A legacy client's MCP session is one of the things that come over.
 #[tokio::test]
 async fn sessions_come_over() {
     let redis = Server::start(&[]);
-    let mut world = World::start().await;
-    let (_, browser, tokens) = world.connect("/mcp/uuid").await;
-    let mcp = McpClient::connect(&browser, &world.at("/mcp/uuid"), &tokens.access).await;
+    let mut fixture = GatewayFixture::start().await;
+    let (_, browser, tokens) = fixture.connect("/mcp/uuid").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp/uuid"), &tokens.access).await;
     assert_eq!(mcp.call_text("add", json!({"a": 1, "b": 2})).await, "3");
     let options = RedisOptions::new(RedisAddress::parse(&redis.address()).unwrap());
-    world.move_to(StoreConfig::Redis(options)).await;
+    fixture.move_to(StoreConfig::Redis(options)).await;
     assert_eq!(mcp.call_text("add", json!({"a": 2, "b": 2})).await, "4");
-    world.close().await;
+    fixture.close().await;
 }

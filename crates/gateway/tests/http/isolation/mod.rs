@@ -22,28 +22,28 @@ use self::{
     client::App,
     server::{KINDS, Kind, Server},
 };
-use crate::fixture::{Setup, World};
+use crate::fixture::{GatewayFixture, Setup};
 
 const SERVER: &str = "careless";
 /// How long the server may take to answer. Longer than any test, but for those of calls that time out.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A world with such a server, and its people.
-struct Scene {
-    world: World,
+/// A gateway with such a server, and its people.
+struct IsolationFixture {
+    gateway: GatewayFixture,
     server: Arc<Server>,
     kind: Kind,
 }
 
-impl Scene {
+impl IsolationFixture {
     async fn of(kind: Kind, isolation: Isolation, setup: Setup) -> Self {
         Self::with_timeout(kind, isolation, setup, PATIENCE).await
     }
 
     async fn with_timeout(kind: Kind, isolation: Isolation, setup: Setup, timeout: Duration) -> Self {
         let (server, spec) = Server::start(kind, SERVER, isolation, timeout).await;
-        let world = World::of(Setup { more_servers: vec![spec], ..setup }).await;
-        Self { world, server, kind }
+        let gateway = GatewayFixture::of(Setup { more_servers: vec![spec], ..setup }).await;
+        Self { gateway, server, kind }
     }
 
     async fn start(kind: Kind, isolation: Isolation) -> Self {
@@ -52,8 +52,8 @@ impl Scene {
 
     /// A token of a new client that this person signs in with.
     async fn token(&self, person: &str, path: &str) -> String {
-        self.world.okta.sign_in_as(person);
-        self.world.connect(path).await.2.access
+        self.gateway.okta.sign_in_as(person);
+        self.gateway.connect(path).await.2.access
     }
 
     fn path() -> String {
@@ -61,13 +61,13 @@ impl Scene {
     }
 
     async fn legacy(&self, name: &str, token: &str, path: &str) -> App {
-        let app = App::legacy(name, &self.world.at(path), token, json!({"elicitation": {}})).await;
+        let app = App::legacy(name, &self.gateway.at(path), token, json!({"elicitation": {}})).await;
         drop(app.listen().await);
         app
     }
 
     fn modern(&self, name: &str, token: &str, path: &str) -> App {
-        App::modern(name, &self.world.at(path), token)
+        App::modern(name, &self.gateway.at(path), token)
     }
 }
 
@@ -89,20 +89,20 @@ fn assert_apart(kind: Kind, apps: &[App]) {
 #[tokio::test]
 async fn t49_a_question_reaches_the_application_whose_call_it_is_about() {
     for kind in KINDS {
-        let scene = Scene::start(kind, Isolation::User).await;
-        let path = Scene::path();
+        let fixture = IsolationFixture::start(kind, Isolation::User).await;
+        let path = IsolationFixture::path();
         let (editor, agent, bobs) =
-            (scene.token("alice", &path).await, scene.token("alice", &path).await, scene.token("bob", &path).await);
+            (fixture.token("alice", &path).await, fixture.token("alice", &path).await, fixture.token("bob", &path).await);
         let apps = [
-            scene.legacy("Ada", &editor, &path).await,
+            fixture.legacy("Ada", &editor, &path).await,
             // The same client in another session.
-            scene.legacy("Bea", &editor, &path).await,
-            scene.legacy("Cid", &agent, &path).await,
-            scene.modern("Dot", &agent, &path),
-            scene.modern("Eve", &editor, &path),
-            scene.modern("Fay", &editor, &path),
-            scene.legacy("Gus", &bobs, &path).await,
-            scene.modern("Hal", &bobs, &path),
+            fixture.legacy("Bea", &editor, &path).await,
+            fixture.legacy("Cid", &agent, &path).await,
+            fixture.modern("Dot", &agent, &path),
+            fixture.modern("Eve", &editor, &path),
+            fixture.modern("Fay", &editor, &path),
+            fixture.legacy("Gus", &bobs, &path).await,
+            fixture.modern("Hal", &bobs, &path),
         ];
         for _ in 0..2 {
             let answers = futures::future::join_all(apps.iter().map(|app| app.call("ask", &app.name))).await;
@@ -115,13 +115,13 @@ async fn t49_a_question_reaches_the_application_whose_call_it_is_about() {
         assert_eq!(answers, vec!["Dot"; 6], "{kind:?}");
         let answers = futures::future::join_all((0..6).map(|_| apps[0].call("ask", "Ada"))).await;
         assert_eq!(answers, vec!["Ada"; 6], "{kind:?}");
-        scene.world.close().await;
+        fixture.gateway.close().await;
     }
 }
 
 /// What the server asks later about calls that are over reaches whose they were, or nobody.
-async fn assert_late_questions_stay_apart(scene: &Scene, apps: &[App]) {
-    let kind = scene.kind;
+async fn assert_late_questions_stay_apart(fixture: &IsolationFixture, apps: &[App]) {
+    let kind = fixture.kind;
     for app in apps {
         let answer = app.call("late", "").await;
         // Its own, or nobody's; a new connection has no past.
@@ -134,7 +134,7 @@ async fn assert_late_questions_stay_apart(scene: &Scene, apps: &[App]) {
     }
 }
 
-impl Scene {
+impl IsolationFixture {
     /// Two sessions of one client, the same client without one, and another client of the person.
     async fn company(&self) -> [App; 4] {
         let path = Self::path();
@@ -151,28 +151,28 @@ impl Scene {
 #[tokio::test]
 async fn t49_what_is_asked_about_a_call_that_was_given_up_reaches_no_other_application() {
     for kind in KINDS {
-        let scene = Scene::start(kind, Isolation::User).await;
-        let apps = scene.company().await;
+        let fixture = IsolationFixture::start(kind, Isolation::User).await;
+        let apps = fixture.company().await;
         for app in &apps {
             app.call("say", "").await;
             app.give_up("hang", &app.name, async || tokio::time::sleep(Duration::from_millis(300)).await).await;
         }
-        assert_late_questions_stay_apart(&scene, &apps).await;
-        scene.world.close().await;
+        assert_late_questions_stay_apart(&fixture, &apps).await;
+        fixture.gateway.close().await;
     }
 }
 
 #[tokio::test]
 async fn t49_what_is_asked_about_a_call_that_timed_out_reaches_no_other_application() {
     let all = KINDS.map(async |kind| {
-        let scene = Scene::with_timeout(kind, Isolation::User, Setup::default(), Duration::from_secs(4)).await;
-        let apps = scene.company().await;
+        let fixture = IsolationFixture::with_timeout(kind, Isolation::User, Setup::default(), Duration::from_secs(4)).await;
+        let apps = fixture.company().await;
         let hanging = apps.iter().map(|app| app.call("hang", &app.name));
         for answer in futures::future::join_all(hanging).await {
             assert!(answer.contains("in time"), "{kind:?}: {answer}");
         }
-        assert_late_questions_stay_apart(&scene, &apps).await;
-        scene.world.close().await;
+        assert_late_questions_stay_apart(&fixture, &apps).await;
+        fixture.gateway.close().await;
     });
     futures::future::join_all(all).await;
 }
@@ -180,17 +180,17 @@ async fn t49_what_is_asked_about_a_call_that_timed_out_reaches_no_other_applicat
 #[tokio::test]
 async fn t49_a_log_message_reaches_the_application_whose_call_it_is_about() {
     for kind in KINDS {
-        let scene = Scene::start(kind, Isolation::User).await;
-        let path = Scene::path();
-        let (editor, agent) = (scene.token("alice", &path).await, scene.token("alice", &path).await);
-        let plain = App::legacy("Eli", &scene.world.at(&path), &editor, json!({})).await;
-        let plain_too = App::legacy("Fay", &scene.world.at(&path), &editor, json!({})).await;
+        let fixture = IsolationFixture::start(kind, Isolation::User).await;
+        let path = IsolationFixture::path();
+        let (editor, agent) = (fixture.token("alice", &path).await, fixture.token("alice", &path).await);
+        let plain = App::legacy("Eli", &fixture.gateway.at(&path), &editor, json!({})).await;
+        let plain_too = App::legacy("Fay", &fixture.gateway.at(&path), &editor, json!({})).await;
         drop((plain.listen().await, plain_too.listen().await));
         let apps = [
-            scene.legacy("Ada", &editor, &path).await,
-            scene.legacy("Bea", &editor, &path).await,
-            scene.legacy("Cid", &agent, &path).await,
-            scene.modern("Dot", &agent, &path),
+            fixture.legacy("Ada", &editor, &path).await,
+            fixture.legacy("Bea", &editor, &path).await,
+            fixture.legacy("Cid", &agent, &path).await,
+            fixture.modern("Dot", &agent, &path),
             plain,
             plain_too,
         ];
@@ -202,21 +202,21 @@ async fn t49_a_log_message_reaches_the_application_whose_call_it_is_about() {
         // What is still on its way to another one takes no longer.
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_apart(kind, &apps);
-        scene.world.close().await;
+        fixture.gateway.close().await;
     }
 }
 
 #[tokio::test]
 async fn t50_nothing_unnamed_of_a_shared_server_is_delivered_to_anybody() {
     for kind in KINDS {
-        let scene = Scene::start(kind, Isolation::Shared).await;
-        let path = Scene::path();
-        let (alices, bobs) = (scene.token("alice", &path).await, scene.token("bob", &path).await);
+        let fixture = IsolationFixture::start(kind, Isolation::Shared).await;
+        let path = IsolationFixture::path();
+        let (alices, bobs) = (fixture.token("alice", &path).await, fixture.token("bob", &path).await);
         let apps = [
-            scene.legacy("Ada", &alices, &path).await,
-            scene.modern("Bea", &alices, &path),
-            scene.legacy("Cid", &bobs, &path).await,
-            scene.modern("Dot", &bobs, &path),
+            fixture.legacy("Ada", &alices, &path).await,
+            fixture.modern("Bea", &alices, &path),
+            fixture.legacy("Cid", &bobs, &path).await,
+            fixture.modern("Dot", &bobs, &path),
         ];
         for app in &apps {
             // Also the only call there is.
@@ -231,10 +231,10 @@ async fn t50_nothing_unnamed_of_a_shared_server_is_delivered_to_anybody() {
         for app in &apps {
             assert!(!app.seen().contains("the secret of"), "{kind:?}: {} saw {}", app.name, app.seen());
         }
-        let log = scene.world.log.text();
+        let log = fixture.gateway.log.text();
         assert!(log.contains(&secret_of(&format!("{kind:?} Ada"))), "{kind:?}: the gateway's log has what was said");
         assert!(log.contains("a request of a server was refused"));
-        scene.world.close().await;
+        fixture.gateway.close().await;
     }
 }
 
@@ -256,14 +256,14 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
             if kind == Kind::Stdio && isolation == Isolation::User {
                 continue;
             }
-            let mut scene = Scene::start(kind, isolation).await;
-            let views = [Scene::path(), "/mcp".to_owned(), format!("/mcp?server_name={SERVER}")];
+            let mut fixture = IsolationFixture::start(kind, isolation).await;
+            let views = [IsolationFixture::path(), "/mcp".to_owned(), format!("/mcp?server_name={SERVER}")];
             let mut owners = Vec::new();
             for (n, view) in views.iter().enumerate() {
                 let tool = if view == "/mcp" { format!("{SERVER}_job") } else { "job".to_owned() };
                 let resource = if n == 1 { "/mcp" } else { view };
-                let token = scene.token("alice", resource).await;
-                let app = scene.legacy("Ada", &token, view).await;
+                let token = fixture.token("alice", resource).await;
+                let app = fixture.legacy("Ada", &token, view).await;
                 let task = format!("task-{n}");
                 let made = app.request("tools/call", json!({"name": tool, "arguments": {"who": task}, "task": {}})).await;
                 assert_eq!(made["result"]["task"]["taskId"], json!(task), "{made}");
@@ -272,8 +272,8 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
             for round in 0..2 {
                 for person in ["alice", "bob"] {
                     for view in &views {
-                        let token = scene.token(person, view).await;
-                        for app in [scene.legacy("Spy", &token, view).await, scene.modern("Spy", &token, view)] {
+                        let token = fixture.token(person, view).await;
+                        for app in [fixture.legacy("Spy", &token, view).await, fixture.modern("Spy", &token, view)] {
                             for (_, task, _) in &owners {
                                 for answer in spied(&app, task).await {
                                     let text = answer.to_string();
@@ -294,11 +294,11 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
                     assert_eq!(ids, [json!(task)], "{kind:?} {view} round {round}");
                 }
                 if round == 0 {
-                    scene.world.stop().await;
-                    scene.world.restart().await;
+                    fixture.gateway.stop().await;
+                    fixture.gateway.restart().await;
                 }
             }
-            scene.world.close().await;
+            fixture.gateway.close().await;
         }
     }
 }
@@ -306,12 +306,12 @@ async fn t51_a_task_is_its_owners_in_every_view_and_after_a_restart() {
 #[tokio::test]
 async fn t50_t51_people_are_as_far_apart_at_two_nodes_as_at_one() {
     for kind in [Kind::Stdio, Kind::Http] {
-        let mut scene = Scene::of(kind, Isolation::Shared, Setup { nodes: 2, ..Setup::default() }).await;
-        let path = Scene::path();
-        let (alices, bobs) = (scene.token("alice", &path).await, scene.token("bob", &path).await);
-        let there = scene.world.at_node(1, &path);
+        let mut fixture = IsolationFixture::of(kind, Isolation::Shared, Setup { nodes: 2, ..Setup::default() }).await;
+        let path = IsolationFixture::path();
+        let (alices, bobs) = (fixture.token("alice", &path).await, fixture.token("bob", &path).await);
+        let there = fixture.gateway.at_node(1, &path);
         let ada = App::legacy("Ada", &there, &alices, json!({"elicitation": {}})).await;
-        let bob = scene.legacy("Bob", &bobs, &path).await;
+        let bob = fixture.legacy("Bob", &bobs, &path).await;
         for app in [&ada, &bob] {
             let answer = app.call("ask", &app.name).await;
             assert!(answer.contains("nobody can be asked"), "{kind:?}: {answer}");
@@ -322,12 +322,12 @@ async fn t50_t51_people_are_as_far_apart_at_two_nodes_as_at_one() {
             assert!(!format!("{:?}", spied(&app, "task-a").await).contains("the secret of"), "{kind:?}");
         }
         // Her node is gone, and she goes on at the other one.
-        scene.world.stop_node(1).await;
-        let ada = ada.at(&scene.world.at(&path));
+        fixture.gateway.stop_node(1).await;
+        let ada = ada.at(&fixture.gateway.at(&path));
         let got = ada.request("tasks/get", json!({"taskId": "task-a"})).await;
         assert_eq!(got["result"]["secret"], json!(secret_of("task-a")), "{kind:?}: {got}");
         assert!(!format!("{:?}", spied(&bob, "task-a").await).contains("the secret of"), "{kind:?}");
-        scene.world.close().await;
+        fixture.gateway.close().await;
     }
 }
 
@@ -354,13 +354,13 @@ async fn granted(client: &OAuthClient, browser: &Agent, scope: &str) -> String {
 #[tokio::test]
 async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     let scopes = vec![rule("careless:ask", "ask"), rule("careless:say", "say")];
-    let scene = Scene::of(Kind::Stdio, Isolation::User, Setup { scopes, ..Setup::default() }).await;
-    scene.world.okta.sign_in_as("alice");
-    let path = Scene::path();
-    let (client, browser) = (scene.world.client(&path).await, scene.world.browser());
+    let fixture = IsolationFixture::of(Kind::Stdio, Isolation::User, Setup { scopes, ..Setup::default() }).await;
+    fixture.gateway.okta.sign_in_as("alice");
+    let path = IsolationFixture::path();
+    let (client, browser) = (fixture.gateway.client(&path).await, fixture.gateway.browser());
     let asks = granted(&client, &browser, "careless:ask").await;
     let says = granted(&client, &browser, "careless:say").await;
-    let ask = App::legacy("Ask", &scene.world.at(&path), &asks, json!({"elicitation": {}})).await;
+    let ask = App::legacy("Ask", &fixture.gateway.at(&path), &asks, json!({"elicitation": {}})).await;
     let say = ask.with_token(&says);
     // At once, and in turns: neither lends the other anything.
     let many = (0..20).map(async |n| {
@@ -373,7 +373,7 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     });
     futures::future::join_all(many).await;
     // What waits for input is retried by whoever may make the call.
-    let modern = App::modern("Ask", &scene.world.at(&path), &asks);
+    let modern = App::modern("Ask", &fixture.gateway.at(&path), &asks);
     let params = json!({"name": "ask", "arguments": {"who": "Ask"}, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}});
@@ -386,14 +386,14 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
     retry["requestState"] = asked["result"]["requestState"].clone();
     retry["inputResponses"] = json!({key: {"action": "accept", "content": {"name": "Ask"}}});
     let retry = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": retry});
-    let refused = App::modern("Say", &scene.world.at(&path), &says).send(&retry, &headers).await;
+    let refused = App::modern("Say", &fixture.gateway.at(&path), &says).send(&retry, &headers).await;
     assert_eq!(refused.status(), 403);
     let answered = modern.send(&retry, &headers).await;
     let answered: Value = serde_json::from_str(&answered.text().await.unwrap()).unwrap();
     assert_eq!(answered["result"]["content"][0]["text"], "Ask", "the refusal used nothing up: {answered}");
-    assert!(scene.server.connections() >= 1);
-    assert_eq!(scene.kind, Kind::Stdio);
-    scene.world.close().await;
+    assert!(fixture.server.connections() >= 1);
+    assert_eq!(fixture.kind, Kind::Stdio);
+    fixture.gateway.close().await;
 }
 
 /// A stream is judged by the token it is opened with, and so is whoever comes back to one that broke.
@@ -401,13 +401,13 @@ async fn t71_each_request_on_a_session_is_judged_by_its_own_token() {
 async fn t71_a_stream_that_broke_is_taken_up_only_with_a_token_for_its_call() {
     let scopes = vec![rule("careless:ask", "ask"), rule("careless:say", "say")];
     for kind in KINDS {
-        let scene = Scene::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
-        scene.world.okta.sign_in_as("alice");
-        let path = Scene::path();
-        let (client, browser) = (scene.world.client(&path).await, scene.world.browser());
+        let fixture = IsolationFixture::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
+        fixture.gateway.okta.sign_in_as("alice");
+        let path = IsolationFixture::path();
+        let (client, browser) = (fixture.gateway.client(&path).await, fixture.gateway.browser());
         let asks = granted(&client, &browser, "careless:ask").await;
         let says = granted(&client, &browser, "careless:say").await;
-        let ask = App::legacy("Ask", &scene.world.at(&path), &asks, json!({"elicitation": {}})).await;
+        let ask = App::legacy("Ask", &fixture.gateway.at(&path), &asks, json!({"elicitation": {}})).await;
         let say = ask.with_token(&says);
         let (event, question) = ask.begin_and_break_off("ask", "Ask").await;
         assert_eq!(say.come_back(&event).await.status(), 403, "{kind:?}: the call's answer is not for this token");
@@ -418,7 +418,7 @@ async fn t71_a_stream_that_broke_is_taken_up_only_with_a_token_for_its_call() {
         ask.hear(question).await;
         let answer = ask.read(stream, &json!(1)).await.unwrap();
         assert_eq!(answer["result"]["content"][0]["text"], "Ask", "{kind:?}: {answer}");
-        scene.world.close().await;
+        fixture.gateway.close().await;
     }
 }
 
@@ -427,12 +427,12 @@ async fn t71_a_listening_stream_carries_what_its_own_token_allows() {
     let other = ScopeRule { server: Some(ServerName::parse("uuid").unwrap()), ..rule("uuid:all", "*") };
     let scopes = vec![rule("careless:all", "*"), other];
     for kind in KINDS {
-        let scene = Scene::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
-        scene.world.okta.sign_in_as("alice");
-        let (client, browser) = (scene.world.client("/mcp").await, scene.world.browser());
+        let fixture = IsolationFixture::of(kind, Isolation::User, Setup { scopes: scopes.clone(), ..Setup::default() }).await;
+        fixture.gateway.okta.sign_in_as("alice");
+        let (client, browser) = (fixture.gateway.client("/mcp").await, fixture.gateway.browser());
         let careless = granted(&client, &browser, "careless:all").await;
         let uuid = granted(&client, &browser, "uuid:all").await;
-        let app = App::legacy("Ada", &scene.world.at("/mcp"), &careless, json!({})).await;
+        let app = App::legacy("Ada", &fixture.gateway.at("/mcp"), &careless, json!({})).await;
         let stranger = app.with_token(&uuid);
         // The only stream there is, and not one for this.
         let elsewhere = stranger.listen().await;
@@ -443,6 +443,6 @@ async fn t71_a_listening_stream_carries_what_its_own_token_allows() {
         assert_eq!(stranger.seen(), "[]", "{kind:?}");
         elsewhere.abort();
         here.abort();
-        scene.world.close().await;
+        fixture.gateway.close().await;
     }
 }

@@ -36,7 +36,7 @@ const READY: Duration = Duration::from_secs(2);
 const SETTLED: Settled = Settled { acknowledged: Duration::from_secs(2), noticed: Duration::from_secs(32) };
 
 /// A gateway under load.
-pub(crate) struct Scene {
+pub(crate) struct LoadFixture {
     pub(crate) surroundings: Surroundings,
     /// One of several, if there are several.
     pub(crate) programs: Vec<Program>,
@@ -57,7 +57,7 @@ struct Load {
     seen: Vec<Arc<AtomicU64>>,
 }
 
-impl Scene {
+impl LoadFixture {
     pub(crate) async fn of(records: Records) -> Self {
         Self::of_several(records, 1).await
     }
