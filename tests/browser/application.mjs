@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import http from 'node:http';
 
-import { freePort } from '../interop/world.mjs';
+import { freePort } from '../interop/processes.mjs';
 import { PATIENCE } from './chromium.mjs';
 
 /** A native application: registers itself, opens the browser, and listens on a loopback port for the answer. */

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { freePort, gatewayBinary, scratch, startDemo, startGateway } from '../interop/world.mjs';
+import { freePort, gatewayBinary, scratch, startDemo, startGateway } from '../interop/processes.mjs';
 import { answerIn, Application, post } from './application.mjs';
 import { launchChromium, person, take } from './chromium.mjs';
 

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { Excuses } from './excuses.mjs';
-import { PLACES } from './house.mjs';
+import { PLACES } from './setup.mjs';
 import { scenariosOf } from './runner.mjs';
 import { findings, table } from './table.mjs';
 

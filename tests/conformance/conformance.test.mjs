@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 
 import { Browser } from '../interop/agent.mjs';
-import { freePort, scratch, startDemo } from '../interop/world.mjs';
+import { freePort, scratch, startDemo } from '../interop/processes.mjs';
 import { NODE, RUNNER } from './runner.mjs';
 
 const folder = scratch('main');

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { scratch } from '../interop/world.mjs';
+import { scratch } from '../interop/processes.mjs';
 import { Excuses } from './excuses.mjs';
 
 const folder = scratch('excuses');

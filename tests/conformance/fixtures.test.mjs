@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 
-import { scratch } from '../interop/world.mjs';
+import { scratch } from '../interop/processes.mjs';
 import { Excuses } from './excuses.mjs';
 import { runScenarios } from './runner.mjs';
 import { REVISIONS_OF, SERVERS, startHttp } from './servers.mjs';

@@ -5,23 +5,23 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { scratch } from '../interop/world.mjs';
+import { scratch } from '../interop/processes.mjs';
 import { cells, notApplicable, report, settle } from './cells.mjs';
-import { startHouse, warmUp } from './house.mjs';
+import { startMatrix, warmUp } from './setup.mjs';
 import { runScenarios } from './runner.mjs';
 
 const folder = scratch('matrix');
 const file = path.join(path.dirname(folder), 'conformance-matrix.md');
 const excuses = notApplicable();
 const all = cells();
-let house;
+let setup;
 
 before(async () => {
-  house = await startHouse(folder);
+  setup = await startMatrix(folder);
 }, { timeout: 300_000 });
 
 after(async () => {
-  await house?.stop();
+  await setup?.stop();
 });
 
 describe('the runner through the gateway', { concurrency: 2 }, () => {
@@ -30,8 +30,8 @@ describe('the runner through the gateway', { concurrency: 2 }, () => {
     test(`client ${revision}, server ${place.name}`, { timeout: 900_000 }, async () => {
       const results = path.join(folder, `${revision}-${place.name}`);
       const found = [];
-      if (revision === '2026-07-28') await warmUp(house.urlOf(place));
-      for (const [scenario, outcome] of await runScenarios({ url: house.urlOf(place), revision, results })) {
+      if (revision === '2026-07-28') await warmUp(setup.urlOf(place));
+      for (const [scenario, outcome] of await runScenarios({ url: setup.urlOf(place), revision, results })) {
         found.push(...settle(excuses, cell, scenario, outcome));
       }
       assert.ok(found.length === 0, `${found.length} findings:\n${found.join('\n')}`);

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { scratch } from '../interop/world.mjs';
+import { scratch } from '../interop/processes.mjs';
 import { notApplicable } from './cells.mjs';
-import { startMerged, warmUp } from './house.mjs';
+import { startMerged, warmUp } from './setup.mjs';
 import { runScenarios } from './runner.mjs';
 import { SERVERS } from './servers.mjs';
 
@@ -23,10 +23,10 @@ describe('the runner on the merged endpoint', () => {
   for (const { revision, server, transport } of CELLS) {
     test(`client ${revision}, ${server} on ${transport} among others`, { timeout: 900_000 }, async () => {
       const place = scratch(path.join('merged', `${revision}-${server}-${transport}`));
-      const house = await startMerged(place, SERVERS.find(({ name }) => name === server), transport);
+      const setup = await startMerged(place, SERVERS.find(({ name }) => name === server), transport);
       try {
-        if (revision === '2026-07-28') await warmUp(house.url);
-        const outcomes = await runScenarios({ url: house.url, revision, results: path.join(place, 'results') });
+        if (revision === '2026-07-28') await warmUp(setup.url);
+        const outcomes = await runScenarios({ url: setup.url, revision, results: path.join(place, 'results') });
         const looked = [...outcomes.values()].filter((outcome) => outcome.looked);
         assert.ok(looked.length > 20, `the runner looked at ${looked.length} scenarios only: see ${folder}`);
         const found = [...outcomes].flatMap(([scenario, { problems }]) =>
@@ -34,7 +34,7 @@ describe('the runner on the merged endpoint', () => {
         );
         assert.ok(found.length === 0, `${found.length} findings:\n${found.join('\n')}`);
       } finally {
-        await house.stop();
+        await setup.stop();
       }
     });
   }

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { gatewayBinary, start, tail } from '../interop/world.mjs';
+import { gatewayBinary, start, tail } from '../interop/processes.mjs';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 

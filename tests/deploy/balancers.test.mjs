@@ -8,7 +8,7 @@ import https from 'node:https';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { freePort, scratch } from '../interop/world.mjs';
+import { freePort, scratch } from '../interop/processes.mjs';
 import { CA, front } from './fronts.mjs';
 import { gateway } from './gateways.mjs';
 

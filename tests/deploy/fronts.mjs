@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 
-import { freePort, start } from '../interop/world.mjs';
+import { freePort, start } from '../interop/processes.mjs';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const FIXTURES = path.join(ROOT, 'crates/testkit/fixtures');

@@ -7,18 +7,18 @@ import { CLIENTS } from './clients/clients.mjs';
 import { startCutting } from './cutting.mjs';
 import { answer, said } from './exercises.mjs';
 import { FIXTURES } from './fixtures.mjs';
-import { Stage } from './stage.mjs';
+import { Setup } from './setup.mjs';
 
-const stage = new Stage('broken');
+const setup = new Setup('broken');
 let way;
 
 before(async () => {
-  await stage.start();
-  way = await startCutting(stage.base);
+  await setup.start();
+  way = await startCutting(setup.base);
 }, { timeout: 120_000 });
 after(async () => {
   await way?.stop();
-  await stage.stop();
+  await setup.stop();
 });
 
 for (const client of CLIENTS.filter(({ era, connect }) => era === 'legacy' && connect)) {
@@ -27,9 +27,9 @@ for (const client of CLIENTS.filter(({ era, connect }) => era === 'legacy' && co
     for (const fixture of FIXTURES.filter(({ name }) => ['legacy-http', 'modern-stdio'].includes(name))) {
       test(fixture.name, { timeout: 60_000 }, async () => {
         const at = `/mcp/${fixture.name}`;
-        const { token } = await stage.throughGateway(at);
+        const { token } = await setup.throughGateway(at);
         const before = { cuts: way.seen.cuts, returns: way.seen.returns.length };
-        const connected = await client.connect({ url: way.origin + at, token }, { answer, log: stage.log });
+        const connected = await client.connect({ url: way.origin + at, token }, { answer, log: setup.log });
         try {
           const steps = [];
           const slow = await connected.call('slow', { steps: 4, milliseconds: 20 }, { onprogress: (step) => steps.push(step.progress) });
@@ -46,4 +46,4 @@ for (const client of CLIENTS.filter(({ era, connect }) => era === 'legacy' && co
   });
 }
 
-test('the gateway and the provider came to no harm', () => stage.assertUnharmed());
+test('the gateway and the provider came to no harm', () => setup.assertUnharmed());

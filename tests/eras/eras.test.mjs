@@ -10,19 +10,19 @@ import { EXERCISES } from './exercises.mjs';
 import { FIXTURES, speaks } from './fixtures.mjs';
 import { Matrix } from './matrix.mjs';
 import { IN_VAIN, round } from './round.mjs';
-import { REFERENCE, Stage } from './stage.mjs';
+import { REFERENCE, Setup } from './setup.mjs';
 
-const stage = new Stage('eras');
+const setup = new Setup('eras');
 const matrix = new Matrix();
 
-before(() => stage.start(), { timeout: 120_000 });
+before(() => setup.start(), { timeout: 120_000 });
 
 after(async () => {
-  matrix.write(path.join(process.env.SCRATCH ?? stage.folder, 'eras-matrix.md'));
-  await stage.stop();
+  matrix.write(path.join(process.env.SCRATCH ?? setup.folder, 'eras-matrix.md'));
+  await setup.stop();
 });
 
-const meet = (part, client, servers, where, exercises) => round({ matrix, part, client, servers, where, log: stage.log, exercises });
+const meet = (part, client, servers, where, exercises) => round({ matrix, part, client, servers, where, log: setup.log, exercises });
 const all = { ...EXERCISES, [IN_VAIN]: undefined };
 
 /** Servers on stdio and servers on HTTP side by side: no server is met by two clients at once, for some of what they do is counted. */
@@ -37,20 +37,20 @@ function byTransport(part, meetAll) {
 byTransport('face to face', (isMeant) => {
   for (const client of CLIENTS) {
     for (const fixture of FIXTURES.filter((one) => isMeant(one) && speaks(one, client.era) && (client.connect || one.transport === 'http'))) {
-      meet('face to face', client, [fixture], () => stage.directly(fixture), all);
+      meet('face to face', client, [fixture], () => setup.directly(fixture), all);
     }
   }
   for (const client of CLIENTS.filter(({ era, connect }) => era === 'legacy' && connect)) {
-    for (const server of REFERENCE.filter(isMeant)) meet('face to face with server-everything', client, [server], () => stage.directly(server), WITH_EVERYTHING);
+    for (const server of REFERENCE.filter(isMeant)) meet('face to face with server-everything', client, [server], () => setup.directly(server), WITH_EVERYTHING);
   }
 });
 
 byTransport('through the gateway', (isMeant) => {
   for (const client of CLIENTS) {
-    for (const fixture of FIXTURES.filter(isMeant)) meet('through the gateway', client, [fixture], () => stage.throughGateway(`/mcp/${fixture.name}`), all);
+    for (const fixture of FIXTURES.filter(isMeant)) meet('through the gateway', client, [fixture], () => setup.throughGateway(`/mcp/${fixture.name}`), all);
   }
   for (const client of CLIENTS.filter(({ connect }) => connect)) {
-    for (const server of REFERENCE.filter(isMeant)) meet('through the gateway to server-everything', client, [server], () => stage.throughGateway(`/mcp/${server.name}`), WITH_EVERYTHING);
+    for (const server of REFERENCE.filter(isMeant)) meet('through the gateway to server-everything', client, [server], () => setup.throughGateway(`/mcp/${server.name}`), WITH_EVERYTHING);
   }
 });
 
@@ -59,10 +59,10 @@ describe('through the gateway at one path', () => {
   const { log, ...exercises } = EXERCISES;
   for (const client of CLIENTS) {
     const servers = FIXTURES.map((fixture) => ({ ...fixture, prefix: `${fixture.name}_` }));
-    meet('through the gateway at one path', client, servers, () => stage.throughGateway('/mcp'), exercises);
+    meet('through the gateway at one path', client, servers, () => setup.throughGateway('/mcp'), exercises);
   }
 });
 
 describe('afterwards', () => {
-  test('the gateway and the identity provider had nothing to complain about', () => stage.assertUnharmed());
+  test('the gateway and the identity provider had nothing to complain about', () => setup.assertUnharmed());
 });

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { answers, freePort, start } from '../interop/world.mjs';
+import { answers, freePort, start } from '../interop/processes.mjs';
 
 const SCRIPT = path.join(path.dirname(fileURLToPath(import.meta.url)), 'servers/server.mjs');
 

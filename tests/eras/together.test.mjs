@@ -6,15 +6,15 @@ import { after, before, describe, test } from 'node:test';
 import { CLIENTS } from './clients/clients.mjs';
 import { answer, asking, ofTheServer, said, until } from './exercises.mjs';
 import { APART, FIXTURES, speaks } from './fixtures.mjs';
-import { Stage } from './stage.mjs';
+import { Setup } from './setup.mjs';
 
-const stage = new Stage('together');
+const setup = new Setup('together');
 const [typescript] = CLIENTS;
 const both = ['TypeScript 2.x, legacy', 'TypeScript 2.x, modern, pinned'].map((name) => CLIENTS.find((client) => client.name === name));
 const PATIENCE = { timeout: 60_000 };
 
-before(() => stage.start(), { timeout: 120_000 });
-after(() => stage.stop());
+before(() => setup.start(), { timeout: 120_000 });
+after(() => setup.stop());
 
 /**
  * Where they meet. A legacy server's question does not say which call it is about, unless it comes on that call's own stream. The gateway never
@@ -24,20 +24,20 @@ const PLACES = [
   ...FIXTURES.filter(({ transport }) => transport === 'http').map((fixture) => ({
     fixture,
     name: `${fixture.name}, face to face`,
-    where: () => stage.directly(fixture),
+    where: () => setup.directly(fixture),
   })),
   ...FIXTURES.map((fixture) => ({
     fixture,
     name: fixture.name,
     behind: true,
-    where: (person) => stage.throughGateway(`/mcp/${fixture.name}`, person),
+    where: (person) => setup.throughGateway(`/mcp/${fixture.name}`, person),
   })),
   {
     fixture: APART,
     name: APART.name,
     behind: true,
     // A modern client has no session: what has signed in by itself is a client of its own.
-    where: (person, name) => stage.throughGateway(`/mcp/${APART.name}`, person, name),
+    where: (person, name) => setup.throughGateway(`/mcp/${APART.name}`, person, name),
   },
 ];
 
@@ -55,7 +55,7 @@ async function company({ fixture, behind, where }) {
     who
       .filter(([client]) => behind || speaks(fixture, client.era))
       .map(async ([client, person, name]) => {
-        const connected = await client.connect(await where(person, name), { answer: answering(name), log: stage.log });
+        const connected = await client.connect(await where(person, name), { answer: answering(name), log: setup.log });
         return { ...connected, era: client.era, person, name };
       }),
   );
@@ -122,7 +122,7 @@ byTransport('each client is asked its own questions', (place) => {
 byTransport('one client with several calls at once', (place) => {
   for (const client of both.filter(({ era }) => place.behind || speaks(place.fixture, era))) {
     test(`${client.name} and ${place.name}`, PATIENCE, async () => {
-      const connected = await client.connect(await place.where('alice'), { answer, log: stage.log });
+      const connected = await client.connect(await place.where('alice'), { answer, log: setup.log });
       const steps = [];
       const [greetings, slow, sampled] = await Promise.all([
         Promise.all(Array.from({ length: 5 }, async () => said(await connected.call('elicit', {})))),
@@ -185,5 +185,5 @@ byTransport('what is told reaches whom it concerns', (place) => {
 });
 
 describe('afterwards', () => {
-  test('the gateway and the identity provider had nothing to complain about', () => stage.assertUnharmed());
+  test('the gateway and the identity provider had nothing to complain about', () => setup.assertUnharmed());
 });

@@ -1,6 +1,6 @@
 // A browser without a window: cookies, redirects, HTML forms. It does what a person's browser does with an authorization URL, so
 // that the OAuth flows of real clients run unattended. The person's choices are given as answers; the pages are read, not assumed.
-// The servers it talks to are started in world.mjs.
+// The servers it talks to are started in processes.mjs.
 import http from 'node:http';
 
 const PAGES_AT_MOST = 25;

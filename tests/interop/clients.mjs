@@ -11,7 +11,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { Client as ClientTwo, StreamableHTTPClientTransport as TransportTwo, UnauthorizedError as UnauthorizedTwo } from '@modelcontextprotocol/client';
 
 import { Browser } from './agent.mjs';
-import { HERE, plainEnvironment, tail } from './world.mjs';
+import { HERE, plainEnvironment, tail } from './processes.mjs';
 
 const WHO = { name: 'interop', version: '1.0.0' };
 

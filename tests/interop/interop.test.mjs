@@ -10,7 +10,7 @@ import { connectClientTwo, connectMcpRemote, connectPython, connectSdkOne } from
 import { exercise, textIn } from './exercise.mjs';
 import { startProvider } from './provider.mjs';
 import { Keychain } from './sign_in.mjs';
-import { EVERYTHING, freePort, scratch, startEverything, startGateway } from './world.mjs';
+import { EVERYTHING, freePort, scratch, startEverything, startGateway } from './processes.mjs';
 
 const folder = scratch('main');
 const secrets = { auth: randomBytes(33).toString('base64') };

@@ -11,7 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { answerIn, Application, post } from '../browser/application.mjs';
 import { launchChromium, person, take } from '../browser/chromium.mjs';
 import { startProvider } from '../interop/provider.mjs';
-import { freePort, gatewayBinary, scratch } from '../interop/world.mjs';
+import { freePort, gatewayBinary, scratch } from '../interop/processes.mjs';
 import { startCluster } from './cluster.mjs';
 import { row } from './summary.mjs';
 import { Turns } from './turns.mjs';

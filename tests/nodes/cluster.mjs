@@ -5,7 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 
 import { adapted } from '../deploy/fronts.mjs';
-import { answers, freePort, gatewayBinary, plainEnvironment, start, tail } from '../interop/world.mjs';
+import { answers, freePort, gatewayBinary, plainEnvironment, start, tail } from '../interop/processes.mjs';
 
 const NODES = 3;
 
@@ -80,7 +80,7 @@ async function startNginx(folder, port, upstreams) {
   return nginx;
 }
 
-/** Started like one gateway (`startGateway` of ../interop/world.mjs); `port` is nginx's. */
+/** Started like one gateway (`startGateway` of ../interop/processes.mjs); `port` is nginx's. */
 export async function startCluster(folder, { port, env, mcp, config }) {
   const redis = await startRedis(folder);
   const baseUrl = `http://localhost:${port}`;

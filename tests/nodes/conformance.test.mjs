@@ -9,9 +9,9 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { cells, notApplicable, report, settle } from '../conformance/cells.mjs';
-import { listTools, PLACES, startHouse, warmUp } from '../conformance/house.mjs';
+import { listTools, PLACES, startMatrix, warmUp } from '../conformance/setup.mjs';
 import { runScenario, runScenarios } from '../conformance/runner.mjs';
-import { scratch } from '../interop/world.mjs';
+import { scratch } from '../interop/processes.mjs';
 import { startCluster } from './cluster.mjs';
 import { Reaper } from './reaper.mjs';
 import { row } from './summary.mjs';
@@ -39,33 +39,33 @@ const all = cells();
 const count = { scenarios: 0, met: 0, calm: 0 };
 /** What was run again, and what a kill had done to it: a line for each. */
 const repeated = [];
-let house;
+let setup;
 let reaper;
 
 before(async () => {
   reaper = new Reaper({ settled, homeOf });
-  house = await startHouse(folder, { launch: startCluster, people: PEOPLE, before: (...request) => reaper.before(...request) });
-  reaper.start(house.gateway.nodes);
+  setup = await startMatrix(folder, { launch: startCluster, people: PEOPLE, before: (...request) => reaper.before(...request) });
+  reaper.start(setup.gateway.nodes);
 }, { timeout: 300_000 });
 
 after(async () => {
   await reaper?.stop();
-  await house?.stop();
+  await setup?.stop();
 });
 
 /** Every node works, and everybody has a home that answers. */
 async function settled() {
-  await house.gateway.ready();
+  await setup.gateway.ready();
   const place = PLACES.find(({ era, transport }) => era === 'modern' && transport === 'http');
   await Promise.all(PEOPLE.map((person) => patiently(async () => {
-    const answer = await listTools(house.urlOf(place, person), {});
+    const answer = await listTools(setup.urlOf(place, person), {});
     assert.equal(answer.status, 200, await answer.text());
   })));
 }
 
 /** The node that last said of a session that it has it; a log has the beginning of a session's id. */
 function homeOf(session) {
-  const said = house.gateway.nodes.flatMap((node) => {
+  const said = setup.gateway.nodes.flatMap((node) => {
     const lines = fs.readFileSync(node.log, 'utf8').split('\n').filter((line) => line.includes(`"${session.slice(0, 6)}…"`) && /a session (begins|goes on here)/.test(line));
     return lines.map((line) => ({ node, at: JSON.parse(line).timestamp }));
   });
@@ -121,7 +121,7 @@ describe('the runner through three nodes, one being killed', { concurrency: PEOP
       for (const cell of all.filter((_, n) => n % PEOPLE.length === who)) {
         test(`client ${cell.revision}, server ${cell.place.name}`, { timeout: 900_000 }, async () => {
           const results = path.join(folder, `${cell.revision}-${cell.place.name}`);
-          const url = house.urlOf(cell.place, person);
+          const url = setup.urlOf(cell.place, person);
           const found = [];
           for (const [scenario, outcome] of await first(cell, url, results)) {
             found.push(...settle(excuses, cell, scenario, await outcomeOf(cell, person, scenario, outcome, url, results)));
@@ -137,7 +137,7 @@ test('nodes died throughout, sessions moved, and nothing came to harm', async ()
   await reaper.stop();
   report(all, file);
   fs.appendFileSync(file, `\n## Run again after a kill\n\n${repeated.join('\n')}\n`);
-  const written = house.gateway.logs.map((log) => fs.readFileSync(log, 'utf8')).join('');
+  const written = setup.gateway.logs.map((log) => fs.readFileSync(log, 'utf8')).join('');
   const moved = written.split('a session goes on here').length - 1;
   const atRequest = reaper.kills.filter((kill) => kill.atRequest).length;
   console.log(

@@ -9,31 +9,31 @@ import { after, before, describe, test } from 'node:test';
 import { CLIENTS } from '../eras/clients/clients.mjs';
 import { answer, EXERCISES, said } from '../eras/exercises.mjs';
 import { FIXTURES } from '../eras/fixtures.mjs';
-import { Stage } from '../eras/stage.mjs';
+import { Setup } from '../eras/setup.mjs';
 import { Tokens } from '../eras/token.mjs';
 import { startCluster } from './cluster.mjs';
 import { row } from './summary.mjs';
 
-class Nodes extends Stage {
+class Nodes extends Setup {
   startGateway(folder, options) {
     return startCluster(folder, options);
   }
 }
 
-const stage = new Nodes('nodes');
+const setup = new Nodes('nodes');
 const PATIENCE = { timeout: 120_000 };
 let turn = 0;
 const count = { begun: 0, done: 0 };
 
-before(() => stage.start(), { timeout: 180_000 });
-after(() => stage.stop());
+before(() => setup.start(), { timeout: 180_000 });
+after(() => setup.stop());
 
 const named = (name) => CLIENTS.find((client) => client.name === name);
-const connect = async (client, at, person = 'alice') => client.connect(await stage.throughGateway(at, person), { answer, log: stage.log });
+const connect = async (client, at, person = 'alice') => client.connect(await setup.throughGateway(at, person), { answer, log: setup.log });
 
 /** One node after the other dies and comes back. */
 async function harm() {
-  const node = stage.gateway.nodes[turn % stage.gateway.nodes.length];
+  const node = setup.gateway.nodes[turn % setup.gateway.nodes.length];
   turn += 1;
   await node.kill();
   await node.launch();
@@ -41,7 +41,7 @@ async function harm() {
 
 /** The node that has the user's session, by what it logs: it says so when a session begins or goes on. */
 function homes() {
-  return stage.gateway.nodes.filter((node) => /a session (begins|goes on here)/.test(fs.readFileSync(node.log, 'utf8')));
+  return setup.gateway.nodes.filter((node) => /a session (begins|goes on here)/.test(fs.readFileSync(node.log, 'utf8')));
 }
 
 describe('exercises, a node being killed before each', () => {
@@ -76,7 +76,7 @@ describe('what outlives a node', () => {
   test('a session, wherever it was', PATIENCE, async () => {
     const connected = await connect(named('TypeScript 1.x'), '/mcp/legacy-stdio', 'bob');
     assert.equal(said(await connected.call('echo', { message: 'before' })), 'before');
-    for (const node of stage.gateway.nodes) {
+    for (const node of setup.gateway.nodes) {
       await node.kill();
       // The home is given up once it is missed; until then the request waits.
       assert.equal(said(await connected.call('echo', { message: `without ${node.n}` })), `without ${node.n}`);
@@ -88,7 +88,7 @@ describe('what outlives a node', () => {
 
   test('a call under way, when the node is asked to stop', PATIENCE, async () => {
     const connected = await connect(named('TypeScript 2.x, legacy'), '/mcp/legacy-http', 'bob');
-    for (const node of stage.gateway.nodes) {
+    for (const node of setup.gateway.nodes) {
       const call = connected.call('slow', { steps: 10, milliseconds: 100 });
       await new Promise((resolve) => setTimeout(resolve, 200));
       const stopped = node.stop();
@@ -104,15 +104,15 @@ describe('what outlives a node', () => {
     ['hangs', (home) => home.freeze(), (home) => home.thaw()],
   ]) {
     test(`not a call under way, when its home ${what}; but its client is told`, PATIENCE, async () => {
-      const { url, token } = await stage.throughGateway('/mcp/legacy-http', 'alice');
+      const { url, token } = await setup.throughGateway('/mcp/legacy-http', 'alice');
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
-      const send = (at, extra, message) => request(at, { ...headers, ...extra, host: new URL(stage.base).host }, JSON.stringify({ jsonrpc: '2.0', ...message }));
+      const send = (at, extra, message) => request(at, { ...headers, ...extra, host: new URL(setup.base).host }, JSON.stringify({ jsonrpc: '2.0', ...message }));
       const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'nodes', version: '1' } };
       const begun = await send(url, {}, { id: 1, method: 'initialize', params });
       const session = { 'mcp-session-id': begun.headers['mcp-session-id'], 'mcp-protocol-version': '2025-11-25' };
       await whole(begun);
-      const home = stage.gateway.nodes.find((node) => fs.readFileSync(node.log, 'utf8').includes(`"${session['mcp-session-id'].slice(0, 6)}…"`));
-      const other = stage.gateway.nodes.find((node) => node !== home);
+      const home = setup.gateway.nodes.find((node) => fs.readFileSync(node.log, 'utf8').includes(`"${session['mcp-session-id'].slice(0, 6)}…"`));
+      const other = setup.gateway.nodes.find((node) => node !== home);
       // Who wants to hear of progress has a stream from then on.
       const slow = { name: 'slow', arguments: { steps: 600, milliseconds: 100 }, _meta: { progressToken: 'steps' } };
       const call = await send(`${other.url}/mcp/legacy-http`, session, { id: 'the call', method: 'tools/call', params: slow });
@@ -129,29 +129,29 @@ describe('what outlives a node', () => {
   }
 
   test('tokens and grants, when Redis restarts', PATIENCE, async () => {
-    const tokens = new Tokens(stage.base, 'alice');
-    const resource = `${stage.base}/mcp/modern-http`;
+    const tokens = new Tokens(setup.base, 'alice');
+    const resource = `${setup.base}/mcp/modern-http`;
     const token = await tokens.for(resource);
-    await stage.gateway.redis.restart();
-    await stage.gateway.ready();
-    const connected = await named('TypeScript 2.x, modern, pinned').connect({ url: resource, token }, { answer, log: stage.log });
+    await setup.gateway.redis.restart();
+    await setup.gateway.ready();
+    const connected = await named('TypeScript 2.x, modern, pinned').connect({ url: resource, token }, { answer, log: setup.log });
     assert.equal(said(await connected.call('echo', { message: 'still here' })), 'still here');
     await connected.close();
-    assert.ok(await new Tokens(stage.base, 'bob').for(resource), 'people sign in as before');
+    assert.ok(await new Tokens(setup.base, 'bob').for(resource), 'people sign in as before');
   });
 });
 
 test('a token revoked at one node is refused by all of them, a moment later', PATIENCE, async () => {
-  const resource = `${stage.base}/mcp/legacy-http`;
-  const tokens = new Tokens(stage.base, 'alice');
+  const resource = `${setup.base}/mcp/legacy-http`;
+  const tokens = new Tokens(setup.base, 'alice');
   const token = await tokens.for(resource);
   const ping = (node) => node.post('/mcp/legacy-http', { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, '{"jsonrpc":"2.0","id":1,"method":"ping"}');
   // Without a session; but not for want of a token.
-  for (const node of stage.gateway.nodes) assert.equal(await ping(node), 400);
+  for (const node of setup.gateway.nodes) assert.equal(await ping(node), 400);
   const form = new URLSearchParams({ token, client_id: tokens.held.get(resource).client }).toString();
-  assert.equal(await stage.gateway.nodes[0].post('/auth/revoke', { 'content-type': 'application/x-www-form-urlencoded' }, form), 200);
-  assert.equal(await ping(stage.gateway.nodes[0]), 401, 'at once where it was revoked');
-  for (const node of stage.gateway.nodes) {
+  assert.equal(await setup.gateway.nodes[0].post('/auth/revoke', { 'content-type': 'application/x-www-form-urlencoded' }, form), 200);
+  assert.equal(await ping(setup.gateway.nodes[0]), 401, 'at once where it was revoked');
+  for (const node of setup.gateway.nodes) {
     for (let attempt = 0; (await ping(node)) !== 401; attempt += 1) {
       assert.ok(attempt < 100, `node ${node.n} still takes it`);
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -173,5 +173,5 @@ async function whole(response) {
 
 test('nodes, nginx and the provider came to no harm', () => {
   row('clients of both eras', { exercises: count.begun, kills: turn, repeated: 0, cap: 0, violations: count.begun - count.done });
-  stage.assertUnharmed();
+  setup.assertUnharmed();
 });

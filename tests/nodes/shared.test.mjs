@@ -7,39 +7,39 @@ import { after, before, describe, test } from 'node:test';
 import { CLIENTS } from '../eras/clients/clients.mjs';
 import { answer, said } from '../eras/exercises.mjs';
 import { FIXTURES, stdioCommand } from '../eras/fixtures.mjs';
-import { Stage } from '../eras/stage.mjs';
+import { Setup } from '../eras/setup.mjs';
 import { startCluster } from './cluster.mjs';
 
 const LEGACY = FIXTURES.find(({ name }) => name === 'legacy-stdio');
 
-class Nodes extends Stage {
+class Nodes extends Setup {
   startGateway(folder, options) {
     options.mcp.mcpServers.shared = { ...stdioCommand(LEGACY), isolation: 'shared' };
     return startCluster(folder, options);
   }
 }
 
-const stage = new Nodes('shared');
+const setup = new Nodes('shared');
 const PATIENCE = { timeout: 120_000 };
 const PEOPLE = ['alice', 'bob', 'carol', 'dave'];
 const clients = [];
 
 before(async () => {
-  await stage.start();
+  await setup.start();
   const client = CLIENTS.find(({ name }) => name === 'TypeScript 1.x');
   for (const [n, person] of PEOPLE.entries()) {
     // Each has a home where round robin is when they come: not the same for all.
-    for (let health = 0; health < n; health += 1) await fetch(`${stage.base}/health`);
-    clients.push(await client.connect(await stage.throughGateway('/mcp/shared', person), { answer, log: stage.log }));
+    for (let health = 0; health < n; health += 1) await fetch(`${setup.base}/health`);
+    clients.push(await client.connect(await setup.throughGateway('/mcp/shared', person), { answer, log: setup.log }));
   }
 }, { timeout: 180_000 });
 after(async () => {
   for (const client of clients) client.close().catch(() => {});
-  await stage.stop();
+  await setup.stop();
 });
 
 /** The nodes that have logged this so far. */
-const whoLogged = (what) => stage.gateway.nodes.filter((node) => what.test(fs.readFileSync(node.log, 'utf8')));
+const whoLogged = (what) => setup.gateway.nodes.filter((node) => what.test(fs.readFileSync(node.log, 'utf8')));
 const owners = () => whoLogged(/"connected to a server","server":"shared"/);
 const others = () => whoLogged(/"a shared server runs at another node"/);
 
@@ -82,4 +82,4 @@ describe('one child for everybody', () => {
   });
 });
 
-test('nodes, nginx and the provider came to no harm', () => stage.assertUnharmed());
+test('nodes, nginx and the provider came to no harm', () => setup.assertUnharmed());

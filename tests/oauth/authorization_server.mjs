@@ -8,7 +8,7 @@ import { exportJWK, exportPKCS8, generateKeyPair } from 'jose';
 
 import { Browser } from '../interop/agent.mjs';
 import { startProvider } from '../interop/provider.mjs';
-import { EVERYTHING, freePort, scratch, startGateway } from '../interop/world.mjs';
+import { EVERYTHING, freePort, scratch, startGateway } from '../interop/processes.mjs';
 
 export const HERE = path.dirname(fileURLToPath(import.meta.url));
 /** Where clients are sent back to; nobody listens there, the browser stops before it. */

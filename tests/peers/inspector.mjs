@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { Browser } from '../interop/agent.mjs';
-import { freePort, plainEnvironment } from '../interop/world.mjs';
+import { freePort, plainEnvironment } from '../interop/processes.mjs';
 import { HERE } from './servers.mjs';
 
 const PROGRAM = path.join(HERE, 'node/node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js');

@@ -7,7 +7,7 @@ import http from 'node:http';
 import path from 'node:path';
 
 import { Browser } from '../interop/agent.mjs';
-import { plainEnvironment } from '../interop/world.mjs';
+import { plainEnvironment } from '../interop/processes.mjs';
 import { HERE } from './servers.mjs';
 
 const PROGRAM = path.join(HERE, 'node/node_modules/opencode-ai/bin/opencode.exe');

@@ -12,7 +12,7 @@ import { FACTS } from './facts.mjs';
 import { Opencode, startRefusal } from './opencode.mjs';
 import { CONNECT, round } from './round.mjs';
 import { SERVERS } from './servers.mjs';
-import { Stage } from './stage.mjs';
+import { Setup } from './setup.mjs';
 import { Table } from './table.mjs';
 
 /** In milliseconds: for what works, and for what the facts say does not, which may hang. A connection may take a process. */
@@ -31,18 +31,18 @@ const isChosen = (client, server) => meets(client, server) && only.every((word) 
 const MOST_REPEATED = 6;
 const repeated = [];
 
-const stage = new Stage();
+const setup = new Setup();
 const table = new Table(CLIENTS, SERVERS, FACTS);
 const found = [];
 
-before(() => stage.start(), { timeout: 120_000 });
+before(() => setup.start(), { timeout: 120_000 });
 
 after(async () => {
   console.log(table.text());
   console.log(`done twice face to face: ${repeated.join('; ') || 'nothing'}`);
-  fs.writeFileSync(path.join(stage.folder, 'table.txt'), `${table.text()}\n`);
-  fs.writeFileSync(path.join(stage.folder, 'found.json'), JSON.stringify(found, undefined, 1));
-  await stage.stop();
+  fs.writeFileSync(path.join(setup.folder, 'table.txt'), `${table.text()}\n`);
+  fs.writeFileSync(path.join(setup.folder, 'found.json'), JSON.stringify(found, undefined, 1));
+  await setup.stop();
 });
 
 /** What a client does at a server, both ways. */
@@ -53,10 +53,10 @@ async function meet(client, server, dock) {
     repeated.push(`${client.name} at ${server.name}, ${name}: ${why}`);
     return true;
   };
-  const directly = await round({ client, server, dock, where: stage.directly(server), patienceFor, isWorthAnother });
+  const directly = await round({ client, server, dock, where: setup.directly(server), patienceFor, isWorthAnother });
   const wanted = new Set([...directly].filter(([, { ok }]) => ok).map(([name]) => name));
   if (!wanted.has(CONNECT)) return { directly, through: new Map() };
-  const where = await stage.throughGateway(server, client.signsIn);
+  const where = await setup.throughGateway(server, client.signsIn);
   return { directly, through: await round({ client, server, dock, where, patienceFor: () => PATIENCE.working, wanted }) };
 }
 
@@ -64,7 +64,7 @@ describe('pairs', { concurrency: LANES_AT_ONCE }, () => {
   for (const lane of new Set(SERVERS.map((server) => server.lane))) {
     describe(lane, { concurrency: 1 }, () => {
       let dock;
-      before(() => (dock = new Dock(lane, stage.folder)));
+      before(() => (dock = new Dock(lane, setup.folder)));
       after(() => dock.stop());
       for (const server of SERVERS.filter((one) => one.lane === lane)) {
         for (const client of CLIENTS.filter((one) => isChosen(one, server))) {
@@ -91,11 +91,11 @@ describe('opencode', { skip: only.length > 0 && !only.includes('opencode') && 'o
   });
 
   test('lists servers as connected, directly, and after it has signed in through the gateway', { timeout: 240_000 }, async () => {
-    const directly = new Opencode(path.join(stage.folder, 'directly'), urls((server) => stage.directly(server).url), elsewhere);
+    const directly = new Opencode(path.join(setup.folder, 'directly'), urls((server) => setup.directly(server).url), elsewhere);
     const connected = connectedIn((await directly.mcp('list')).printed);
     assert.deepEqual(connected, servers.map(({ name }) => name).toSorted());
 
-    const through = new Opencode(path.join(stage.folder, 'through'), urls(({ name }) => `${stage.base}/mcp/${name}`), elsewhere);
+    const through = new Opencode(path.join(setup.folder, 'through'), urls(({ name }) => `${setup.base}/mcp/${name}`), elsewhere);
     assert.deepEqual(connectedIn((await through.mcp('list')).printed), [], 'before anybody has signed in');
     for (const { name } of servers) {
       const { printed, signIns } = await through.mcp('auth', name);
@@ -122,5 +122,5 @@ describe('afterwards', () => {
 
   test('face to face little had to be done twice', () => assert.ok(repeated.length <= MOST_REPEATED, repeated.join('\n')));
 
-  test('the gateway and the identity provider had nothing to complain about', () => stage.assertUnharmed());
+  test('the gateway and the identity provider had nothing to complain about', () => setup.assertUnharmed());
 });

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { Browser } from '../interop/agent.mjs';
-import { tail } from '../interop/world.mjs';
+import { tail } from '../interop/processes.mjs';
 
 const OPENS_AT_MOST = 3;
 

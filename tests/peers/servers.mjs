@@ -1,8 +1,8 @@
 // The servers that clients meet here, and where everything that was built or installed for them is. The gateway's configuration that
-// names them is made in stage.mjs; which clients there are stands in clients.mjs.
+// names them is made in setup.mjs; which clients there are stands in clients.mjs.
 import path from 'node:path';
 
-import { EVERYTHING as REFERENCE, HERE as INTEROP } from '../interop/world.mjs';
+import { EVERYTHING as REFERENCE, HERE as INTEROP } from '../interop/processes.mjs';
 import { EVERYTHING } from './everything.mjs';
 import { EXERCISES } from './exercises.mjs';
 

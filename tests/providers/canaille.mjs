@@ -6,7 +6,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { answers, freePort, start as run } from '../interop/world.mjs';
+import { answers, freePort, start as run } from '../interop/processes.mjs';
 import { ELSEWHERE, must } from './tools.mjs';
 
 export const name = 'canaille';

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { startProvider } from '../interop/provider.mjs';
-import { answers, freePort, start as run } from '../interop/world.mjs';
+import { answers, freePort, start as run } from '../interop/processes.mjs';
 import { ELSEWHERE, must, until } from './tools.mjs';
 
 export const name = 'dex';

@@ -2,7 +2,7 @@
 // provider's broken settings are to give stands in the provider's own file.
 import { execFile } from 'node:child_process';
 
-import { freePort, gatewayBinary, plainEnvironment } from '../interop/world.mjs';
+import { freePort, gatewayBinary, plainEnvironment } from '../interop/processes.mjs';
 
 const FINDING = /^ {2}(fine |WRONG|\? {4}) (?:AUTH_[A-Z]+_)?([^:]+): (.*)$/;
 

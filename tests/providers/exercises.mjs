@@ -24,10 +24,10 @@ async function signIn({ base, provider }, answers) {
   return { browser, page, text: textOf(page.body) };
 }
 
-async function insiderSignsIn(world) {
-  const { base } = world;
-  const { answers, name } = world.provider.people.insider;
-  const { browser, page, text } = await signIn(world, answers);
+async function insiderSignsIn(setup) {
+  const { base } = setup;
+  const { answers, name } = setup.provider.people.insider;
+  const { browser, page, text } = await signIn(setup, answers);
   assert.equal(page.status, 200, `${text}\n${browser.story()}`);
   assert.equal(page.url.href, `${base}/tools`, `${text}\n${browser.story()}`);
   const front = await browser.look(base);
@@ -50,19 +50,19 @@ export async function clientSignsIn({ base, provider }) {
 }
 
 /** The groups of the provider are those that the front page shows, all of them and no others. */
-export async function groupsArrive(world) {
-  const { front } = await insiderSignsIn(world);
+export async function groupsArrive(setup) {
+  const { front } = await insiderSignsIn(setup);
   const list = /<ul class="groups"[\s\S]*?<\/ul>/.exec(front.body)?.[0] ?? '';
   const groups = [...list.matchAll(/<li[^>]*>([\s\S]*?)<\/li>/g)].map(([, item]) => textOf(item)).sort();
-  assert.deepEqual(groups, world.provider.people.insider.groups);
+  assert.deepEqual(groups, setup.provider.people.insider.groups);
   return 'passed';
 }
 
 /** Somebody who is in none of the groups that may sign in is told so, and by which account. */
-export async function outsiderIsRefused(world) {
-  const { base, provider } = world;
+export async function outsiderIsRefused(setup) {
+  const { base, provider } = setup;
   const { outsider } = provider.people;
-  const { page, browser, text } = await signIn(world, outsider.answers);
+  const { page, browser, text } = await signIn(setup, outsider.answers);
   assert.equal(page.status, 403, `${text}\n${browser.story()}`);
   assert.match(text, /This account may not sign in/);
   assert.ok(text.includes(`You came as ${outsider.account}`), text);
@@ -71,9 +71,9 @@ export async function outsiderIsRefused(world) {
 }
 
 /** Somebody who says no at the provider is told what happened. Where the provider keeps them, the gateway hears nothing. None is let in. */
-export async function noAtProvider(world) {
-  const { base, provider } = world;
-  const { page, browser, text } = await signIn(world, provider.saysNo);
+export async function noAtProvider(setup) {
+  const { base, provider } = setup;
+  const { page, browser, text } = await signIn(setup, provider.saysNo);
   assert.doesNotMatch(textOf((await browser.look(base)).body), /Signed in as/);
   if (page.url.origin !== base) {
     assert.match(text, provider.saysNoThere);
@@ -85,10 +85,10 @@ export async function noAtProvider(world) {
 }
 
 /** Signing out here signs out there: whoever signs in next is asked who they are. */
-export async function signsOut(world) {
-  const { base, provider } = world;
-  const { browser } = await insiderSignsIn(world);
-  if (provider.signInPage) await needsNoPassword(world, browser);
+export async function signsOut(setup) {
+  const { base, provider } = setup;
+  const { browser } = await insiderSignsIn(setup);
+  if (provider.signInPage) await needsNoPassword(setup, browser);
   const { end_session_endpoint: there } = await (await fetch(`${provider.issuer}/.well-known/openid-configuration`)).json();
   const page = await browser.visit(base);
   assert.equal(`${page.url.origin}${page.url.pathname}`, `${base}/auth/signout`, browser.story());
@@ -118,32 +118,32 @@ async function needsNoPassword({ base, provider }, browser) {
 }
 
 /** A secret that the provider does not take is not the person's fault: the page says so, and the log says what to look at. */
-export async function wrongSecretIsSaid(world) {
+export async function wrongSecretIsSaid(setup) {
   let advice;
   const nothing = () => {};
-  await world.gatewayWith({ SECRET: 'not-the-secret' }, nothing, async (gateway) => {
-    const { page, text, browser } = await signIn(world, world.provider.people.insider.answers);
+  await setup.gatewayWith({ SECRET: 'not-the-secret' }, nothing, async (gateway) => {
+    const { page, text, browser } = await signIn(setup, setup.provider.people.insider.answers);
     assert.equal(page.status, 502, `${text}\n${browser.story()}`);
     assert.match(text, /Sign-in is not set up correctly/);
     advice = fs.readFileSync(gateway.log, 'utf8').split('\n').findLast((line) => line.includes('"sign-in failed"'));
     assert.ok(advice, 'the log says nothing of it');
   });
-  return advice.includes(`AUTH_${world.name.toUpperCase()}_SECRET`) ? 'passed' : 'the log does not name the secret';
+  return advice.includes(`AUTH_${setup.name.toUpperCase()}_SECRET`) ? 'passed' : 'the log does not name the secret';
 }
 
 /** The provider changes its keys; the gateway, which has the old ones in memory, lets the next one in. */
-export async function newKeys(world) {
-  const { provider } = world;
+export async function newKeys(setup) {
+  const { provider } = setup;
   const kids = async () => {
     const { jwks_uri: at } = await (await fetch(`${provider.issuer}/.well-known/openid-configuration`)).json();
     return (await (await fetch(at)).json()).keys.map(({ kid }) => kid);
   };
-  await insiderSignsIn(world);
+  await insiderSignsIn(setup);
   const before = await kids();
   await provider.rotateKeys();
   const added = (await kids()).filter((kid) => !before.includes(kid));
   assert.ok(added.length > 0, `no new key beside ${before}`);
-  await insiderSignsIn(world);
+  await insiderSignsIn(setup);
   return 'passed';
 }
 
@@ -158,28 +158,28 @@ export async function doctorFindsNothing({ folder, provider, settings }) {
 }
 
 /** What is wrong is called wrong, and nothing else is. Returns how many broken settings there were. */
-export async function doctorFindsWhatIsBroken(world) {
+export async function doctorFindsWhatIsBroken(setup) {
   const mistakes = [];
-  for (const broken of world.provider.broken) {
+  for (const broken of setup.provider.broken) {
     try {
-      await oneIsFound(broken, world);
+      await oneIsFound(broken, setup);
     } catch (error) {
       mistakes.push(`${broken.what}: ${error.message}`);
     }
   }
   assert.ok(mistakes.length === 0, mistakes.join('\n\n'));
-  return `${world.provider.broken.length} of ${world.provider.broken.length}`;
+  return `${setup.provider.broken.length} of ${setup.provider.broken.length}`;
 }
 
 /** What is right after all is proved so: somebody signs in with it. `notBy` is who has come by the provider's public address since. */
-async function oneIsFound({ signsIn = false, notBy = [], ...broken }, world) {
-  const { folder, settings } = world;
+async function oneIsFound({ signsIn = false, notBy = [], ...broken }, setup) {
+  const { folder, settings } = setup;
   if (!signsIn) return judged(broken, folder, settings);
   const begin = () => {
     notBy.length = 0;
   };
-  return world.gatewayWith(broken.change, begin, async () => {
-    await groupsArrive(world);
+  return setup.gatewayWith(broken.change, begin, async () => {
+    await groupsArrive(setup);
     await judged(broken, folder, settings);
     const others = notBy.filter((caller) => !caller.startsWith('interop-browser/'));
     assert.deepEqual(others, [], 'others than browsers came by the public address');

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 
-import { answers, freePort, start as run, tail } from '../interop/world.mjs';
+import { answers, freePort, start as run, tail } from '../interop/processes.mjs';
 import { ELSEWHERE, must, until } from './tools.mjs';
 
 export const name = 'keycloak';

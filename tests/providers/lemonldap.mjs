@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import { answers, freePort, start as run } from '../interop/world.mjs';
+import { answers, freePort, start as run } from '../interop/processes.mjs';
 import { ELSEWHERE, until } from './tools.mjs';
 
 export const name = 'lemonldap';

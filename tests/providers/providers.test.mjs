@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
-import { freePort, gatewayBinary, scratch, startGateway } from '../interop/world.mjs';
+import { freePort, gatewayBinary, scratch, startGateway } from '../interop/processes.mjs';
 import * as canaille from './canaille.mjs';
 import * as dex from './dex.mjs';
 import * as exercises from './exercises.mjs';
@@ -45,34 +45,34 @@ const took = new Map();
 for (const { name, start } of [keycloak, canaille, lemonldap, dex]) {
   describe(name, () => {
     const folder = scratch(name);
-    const world = { name, folder };
+    const setup = { name, folder };
     let began;
 
     before(async () => {
       began = Date.now();
       const port = await freePort();
-      world.base = `http://localhost:${port}`;
-      world.provider = await start({ folder, callback: `${world.base}/auth/callback/${name}`, signedOut: `${world.base}/auth/signout` });
-      world.settings = (change) => settings(name, world, change);
-      world.gatewayWith = (...how) => gatewayWith(world, ...how);
-      world.gateway = await startGateway(folder, { port, env: world.settings(), mcp: servers(), config: '' });
+      setup.base = `http://localhost:${port}`;
+      setup.provider = await start({ folder, callback: `${setup.base}/auth/callback/${name}`, signedOut: `${setup.base}/auth/signout` });
+      setup.settings = (change) => settings(name, setup, change);
+      setup.gatewayWith = (...how) => gatewayWith(setup, ...how);
+      setup.gateway = await startGateway(folder, { port, env: setup.settings(), mcp: servers(), config: '' });
     }, { timeout: 180_000 });
 
     after(async () => {
-      await world.gateway?.stop();
-      await world.provider?.stop();
+      await setup.gateway?.stop();
+      await setup.provider?.stop();
       took.set(name, Math.round((Date.now() - began) / 1000));
     });
 
     for (const [exercise, run] of EXERCISES) {
       test(exercise, { timeout: 180_000 }, async () => {
-        results.set(`${name} ${exercise}`, await run(world));
+        results.set(`${name} ${exercise}`, await run(setup));
       });
     }
 
     test('no secret stands in the log', () => {
-      const log = fs.readFileSync(world.gateway.log, 'utf8');
-      for (const secret of [auth, world.provider.client.secret]) assert.ok(!log.includes(secret), 'a secret was logged');
+      const log = fs.readFileSync(setup.gateway.log, 'utf8');
+      for (const secret of [auth, setup.provider.client.secret]) assert.ok(!log.includes(secret), 'a secret was logged');
       assert.doesNotMatch(log, /panicked/);
     });
   });
@@ -105,18 +105,18 @@ function settings(name, { base, provider }, { BASE_URL = base, ...change } = {})
 }
 
 /** A gateway with a changed setting runs in place of the other: `begin` while neither runs, `during` while it does. */
-async function gatewayWith(world, change, begin, during) {
-  await world.gateway.stop();
+async function gatewayWith(setup, change, begin, during) {
+  await setup.gateway.stop();
   begin();
-  const folder = path.join(world.folder, 'changed');
+  const folder = path.join(setup.folder, 'changed');
   fs.mkdirSync(folder, { recursive: true });
-  const port = Number(new URL(world.base).port);
+  const port = Number(new URL(setup.base).port);
   const start = (where, env) => startGateway(where, { port, env, mcp: servers(), config: '' });
-  const changed = await start(folder, world.settings(change));
+  const changed = await start(folder, setup.settings(change));
   try {
     await during(changed);
   } finally {
     await changed.stop();
-    world.gateway = await start(world.folder, world.settings());
+    setup.gateway = await start(setup.folder, setup.settings());
   }
 }

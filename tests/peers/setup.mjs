@@ -1,5 +1,5 @@
 // Everything around the pairs: the servers on HTTP, an identity provider, and the gateway with all servers behind it. Who meets whom is in
-// peers.test.mjs; how processes are started, in ../interop/world.mjs.
+// peers.test.mjs; how processes are started, in ../interop/processes.mjs.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -7,10 +7,10 @@ import path from 'node:path';
 
 import { Tokens } from '../eras/token.mjs';
 import { startProvider } from '../interop/provider.mjs';
-import { answers, freePort, scratch, start, startEverything, startGateway } from '../interop/world.mjs';
+import { answers, freePort, scratch, start, startEverything, startGateway } from '../interop/processes.mjs';
 import { SERVERS } from './servers.mjs';
 
-export class Stage {
+export class Setup {
   constructor() {
     this.folder = scratch('peers');
     this.http = new Map();

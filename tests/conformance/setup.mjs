@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 
 import { startProvider } from '../interop/provider.mjs';
 import { Keychain } from '../interop/sign_in.mjs';
-import { freePort, gatewayBinary, startGateway } from '../interop/world.mjs';
+import { freePort, gatewayBinary, startGateway } from '../interop/processes.mjs';
 import { SERVERS, TRANSPORTS, startHttp, stdioCommand } from './servers.mjs';
 import { startTokenProxy } from './token_proxy.mjs';
 
@@ -20,7 +20,7 @@ export const PLACES = SERVERS.flatMap((server) =>
  * Starts everything. `urlOf(place)` is where somebody without a token reaches a place, with the token of the first of `people`, or of the
  * one that is named. `launch` starts the gateway, as `startGateway` does; `before` is the token proxy's, and is told whose request it is.
  */
-export async function startHouse(folder, { launch, people = ['alice'], before } = {}) {
+export async function startMatrix(folder, { launch, people = ['alice'], before } = {}) {
   const mcpServers = {};
   const { stops, stop } = stopping();
   try {

@@ -1,19 +1,19 @@
 // Everything around a test file here: the servers on HTTP, an identity provider, and the gateway with all servers behind it. What is
-// tested is in the files named *.test.mjs; how processes are started, in ../interop/world.mjs.
+// tested is in the files named *.test.mjs; how processes are started, in ../interop/processes.mjs.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 
 import { startProvider } from '../interop/provider.mjs';
-import { EVERYTHING, freePort, scratch, startEverything, startGateway } from '../interop/world.mjs';
+import { EVERYTHING, freePort, scratch, startEverything, startGateway } from '../interop/processes.mjs';
 import { APART, FIXTURES, startHttp, stdioCommand } from './fixtures.mjs';
 import { Tokens } from './token.mjs';
 
 /** server-everything, by the names it has in the gateway's configuration. */
 export const REFERENCE = ['stdio', 'http'].map((transport) => ({ name: `everything-${transport}`, era: 'legacy', transport }));
 
-export class Stage {
+export class Setup {
   constructor(name) {
     this.folder = scratch(name);
     this.log = path.join(this.folder, 'python.log');
@@ -50,7 +50,7 @@ export class Stage {
     });
   }
 
-  /** One gateway, unless a stage has something else in its place: started like this, with a `baseUrl`, its `logs` and a way to stop it. */
+  /** One gateway, unless a setup has something else in its place: started like this, with a `baseUrl`, its `logs` and a way to stop it. */
   async startGateway(folder, options) {
     const gateway = await startGateway(folder, options);
     return { ...gateway, logs: [gateway.log] };
