@@ -109,7 +109,7 @@ class Cluster:
             f"public_url: {PUBLIC}\nlisten: 127.0.0.1:{FIRST + n}\nauth_secret: {secret}\n"
             f"store: {{ redis: {{ url: 'redis://127.0.0.1:{REDIS}' }} }}\nstop_delay: 0s\n"
             f"allowed_hosts: ['127.0.0.1:{FRONT}']\n"
-            # A crowd signs in at once from one address.
+            # Many people sign in at once from one address.
             "limits: { authorize: unlimited, token: unlimited, token_client: unlimited }\n"
             "providers:\n"
             f"  - {{ name: load, preset: oidc, issuer: 'http://localhost:{targets.PROVIDER_PORT}', client_id: portunus-load, "

@@ -1,7 +1,7 @@
 """The scaling reading: one, two and three gateways on one Redis behind nginx round robin; what a request costs with each, what the store is
 asked for, and how much it keeps. Writes .test/load/scaling.json and prints the tables that docs/scaling.md has.
 
-    scaling.py [--seconds 6] [--rounds 3] [--people 8] [--connections 3] [--crowd 300]
+    scaling.py [--seconds 6] [--rounds 3] [--people 8] [--connections 3] [--sign-ins 300]
 
 The load generator is in generator/. Everything is on loopback and ended by its own id. Speed of one gateway beside other proxies is run.py's.
 """
@@ -28,7 +28,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--people", type=int, default=8, help="people who call at the same time")
     parser.add_argument("--connections", type=int, default=3, help="sessions of each, on a connection each")
-    parser.add_argument("--crowd", type=int, default=300, help="people who sign in to find out what that costs")
+    parser.add_argument("--sign-ins", type=int, default=300, help="people who sign in to find out what that costs")
     return parser.parse_args()
 
 
@@ -58,17 +58,17 @@ def load(binaries, tokens, wanted, where):
     }
 
 
-def measure(world, binaries, tokens, wanted):
-    groups = {"gateways": world.gateways, "redis": [world.redis], "nginx": world.nginx_processes()}
+def measure(running, binaries, tokens, wanted):
+    groups = {"gateways": running.gateways, "redis": [running.redis], "nginx": running.nginx_processes()}
     before = {name: cpu(processes) for name, processes in groups.items()}
-    commands = world.commands()
+    commands = running.commands()
     # The warm-up is in all of it: what is divided by are all requests of the run.
-    row = load(binaries, tokens, wanted, f"{world.url}/mcp/echo")
+    row = load(binaries, tokens, wanted, f"{running.url}/mcp/echo")
     share = (row["seconds"] + 1) / row["seconds"]
     requests = row["requests"] * share
     for name, processes in groups.items():
         row[f"{name}_us"] = (cpu(processes) - before[name]) * 1e6 / requests
-    row["commands_per_second"] = (world.commands() - commands) / (row["seconds"] + 1)
+    row["commands_per_second"] = (running.commands() - commands) / (row["seconds"] + 1)
     return row
 
 
@@ -76,37 +76,37 @@ def speed(programs, binaries, wanted):
     rows = []
     for number in range(wanted.rounds):
         for nodes in (1, 2, 3):
-            with cluster.Cluster(SCRATCH / "scaling", programs["portunus"], nodes) as world:
-                tokens = world.sign_in(wanted.people)
-                row = {"round": number, "nodes": nodes, **measure(world, binaries, tokens, wanted)}
+            with cluster.Cluster(SCRATCH / "scaling", programs["portunus"], nodes) as running:
+                tokens = running.sign_in(wanted.people)
+                row = {"round": number, "nodes": nodes, **measure(running, binaries, tokens, wanted)}
                 rows.append(row)
                 print(json.dumps(row), flush=True)
     return rows
 
 
-def work(world):
+def work(running):
     """What Redis has done so far, and what it holds."""
-    return {"commands": world.commands(), "usec": cpu([world.redis]) * 1e6, "bytes": world.memory()}
+    return {"commands": running.commands(), "usec": cpu([running.redis]) * 1e6, "bytes": running.memory()}
 
 
 def store(programs, wanted):
     """What a sign-in, a refresh and a session cost in Redis: commands, microseconds of its time, bytes that stay."""
-    with cluster.Cluster(SCRATCH / "scaling", programs["portunus"], 1) as world:
-        world.sign_in(20)
+    with cluster.Cluster(SCRATCH / "scaling", programs["portunus"], 1) as running:
+        running.sign_in(20)
         rows = []
         for step, times, act in (
-            ("sign-in", wanted.crowd, lambda: world.sign_in(wanted.crowd, "crowd", keep=True)),
-            ("refresh", wanted.crowd, world.refresh_all),
-            ("session of a legacy client", wanted.crowd, world.open_sessions),
+            ("sign-in", wanted.sign_ins, lambda: running.sign_in(wanted.sign_ins, "many", keep=True)),
+            ("refresh", wanted.sign_ins, running.refresh_all),
+            ("session of a legacy client", wanted.sign_ins, running.open_sessions),
         ):
             # What runs by itself, taken off: beats of the node, comparing marks.
-            idle = work(world)
+            idle = work(running)
             time.sleep(4)
-            each_second = {key: (value - idle[key]) / 4 for key, value in work(world).items()}
-            before, began = work(world), time.time()
+            each_second = {key: (value - idle[key]) / 4 for key, value in work(running).items()}
+            before, began = work(running), time.time()
             act()
             took = time.time() - began
-            after = work(world)
+            after = work(running)
             row = {"step": step, "times": times}
             for key in ("commands", "usec", "bytes"):
                 own = 0 if key == "bytes" else each_second[key] * took
