@@ -1,5 +1,5 @@
 //! What clients asked and what came of it, in the order of a clock that ticks with every beginning and every end: [`History`]. What may
-//! be concluded from it is next resource_server, in [`super::checker`].
+//! be concluded from it is next door, in [`super::checker`].
 
 use std::{
     sync::{

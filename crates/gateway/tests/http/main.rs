@@ -77,6 +77,8 @@ mod registration;
 #[cfg(test)]
 mod repeated_registration;
 #[cfg(test)]
+mod request_ids;
+#[cfg(test)]
 mod request_state;
 #[cfg(test)]
 mod resource_indicators;

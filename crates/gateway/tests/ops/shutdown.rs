@@ -1,7 +1,8 @@
-//! The end of a gateway (F11): `/ready` says it first, whoever comes is served for a while, what is under way is finished. The program itself,
-//! with real signals; what a stop does to servers and sessions is next door, in [`super::health`].
+//! The end of a gateway (F11): `/ready` says it first, whoever comes is served for a while, what is under way is finished, and
+//! nothing stays behind. Most of it at the program itself, with real signals.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -13,6 +14,7 @@ use futures::future::join_all;
 use portunus_testkit::{
     agent::{Agent, McpClient, Page, Request},
     figures::{Figures, Limit, control},
+    mcp_servers::fixture_binary,
     wait::{eventually, in_time},
 };
 use serde_json::json;
@@ -20,6 +22,7 @@ use serde_json::json;
 use crate::fixture::{
     GatewayFixture, Setup,
     program::{Program, until},
+    stdio,
 };
 
 /// One connection for each answer: what a balancer does that looks whether to send traffic.
@@ -150,4 +153,41 @@ async fn the_delay_ends_by_itself() {
 fn send(agent: &Agent, request: Request) -> impl Future<Output = Page> + use<> {
     let agent = agent.clone();
     async move { agent.send(request).await }
+}
+
+#[tokio::test]
+async fn a_stop_ends_children_and_open_streams() {
+    let more_servers = vec![stdio("child", fixture_binary().to_str().unwrap(), &["--stdio", "--name", "child"])];
+    let mut fixture = GatewayFixture::of(Setup { more_servers, ..Setup::default() }).await;
+    let (_, browser, tokens) = fixture.connect("/mcp").await;
+    let mcp = McpClient::connect(&browser, &fixture.at("/mcp"), &tokens.access).await;
+    let child = mcp.call_text("child_process", json!({})).await;
+    let offspring = mcp.call_text("child_offspring", json!({})).await;
+    assert!(is_alive(&child) && is_alive(&offspring), "{child} {offspring}");
+    let stream = Request::get(&mcp.url).without_cookies().bearer(&mcp.token).header("accept", "text/event-stream");
+    let stream = tokio::spawn(send(&browser, stream.header("mcp-session-id", &mcp.session)));
+    mcp.call_text("uuid_echo", json!({"text": "wakes the server"})).await;
+    let before = fixture.uuid.seen().len();
+    let slow = json!({"name": "uuid_slow", "arguments": {"steps": 10, "step_ms": 100}});
+    let slow = mcp.message(&json!({"jsonrpc": "2.0", "id": "slow", "method": "tools/call", "params": slow}));
+    let slow = tokio::spawn(send(&browser, slow));
+    eventually("the call reaches the server", async || fixture.uuid.seen().len() > before).await;
+    fixture.stop().await;
+    assert!(!is_alive(&child), "the child ends with the gateway");
+    // It was killed, but nobody could wait for its end: it is not ours.
+    let patience = Instant::now() + Duration::from_secs(20);
+    while is_alive(&offspring) {
+        assert!(Instant::now() < patience, "what the child started ends with it (threat 44)");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(slow.await.unwrap().body.contains("10 steps"), "the call under way was finished (F11)");
+    stream.await.unwrap().expect(200);
+    fixture.restart().await;
+    fixture.close().await;
+}
+
+fn is_alive(pid: &str) -> bool {
+    // A zombie has ended; its parent just has not looked yet.
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+    !status.is_empty() && !status.rsplit(") ").next().unwrap_or_default().starts_with('Z')
 }
