@@ -1,6 +1,6 @@
 //! The programs `conformance-server` and `era-client` on each other: every exercise, in every era that the server has, on stdio
 //! and over HTTP; and that a server of one era does not let the other in. Against the official runner the server is measured
-//! next resource_server, in `tests/conformance`.
+//! next door, in `tests/conformance`.
 #![expect(clippy::unwrap_used, reason = "a test stops where it stands")]
 
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! Browsers, and what stands between them and the gateway.
+//! What browsers, and proxies between them and the gateway, really do: tabs, reloads, cookies of one host, ports, preflights.
 
 use portunus_testkit::{
     agent::{Agent, Landing, OAuthClient, Page, Request},

@@ -1,4 +1,5 @@
-//! Clients that live in documents, and a gateway that has no way to them (FB17).
+//! Clients whose id is the URL of a document, where the gateway cannot reach it (FB17). Documents that it reaches are next door, in
+//! [`super::client_documents`].
 
 use std::{sync::Arc, time::Duration};
 

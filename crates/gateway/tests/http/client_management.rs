@@ -1,4 +1,5 @@
-//! A client's own say: registration and its management (RFC 7591, RFC 7592), and the switches for it.
+//! Client registration and its management (RFC 7591, RFC 7592), and the settings that close it. What a registration may contain is next
+//! door, in [`super::registration`].
 
 use http::Method;
 use portunus::config::ClientsConfig;

@@ -1,4 +1,4 @@
-//! `/`, `/tools`: what a person sees of their own (parity A9).
+//! `/` and `/tools`: what a person sees of their own (parity A9). Disconnecting an application is next door, in [`super::grants`].
 
 use portunus_testkit::agent::Request;
 

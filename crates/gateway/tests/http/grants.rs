@@ -1,4 +1,4 @@
-//! What people allowed can be taken back: by themselves on the front page, by whoever runs the gateway with `portunus grants`.
+//! Grants are taken back: by their person on the front page, by an administrator with `portunus grants`.
 
 use std::{
     process::{Command, Output},

@@ -1,4 +1,4 @@
-//! Who somebody is: issuer and subject, never an e-mail address.
+//! A person is an issuer and a subject, never an e-mail address. Which accounts are admitted is next door, in [`super::admission`].
 
 use portunus_testkit::okta::Person;
 

@@ -1,5 +1,6 @@
-//! Floods that used to shut a resource_server, and what has a bound in bytes (threats 55, 56, 62, 63): a flood costs its own address or person, and others
-//! are served meanwhile. Floods are bounded in count; what is asserted are counts, never times.
+//! Bounds on what strangers can fill (threats 55, 56, 62, 63): connections, sign-ins, registrations, bytes. A flood costs its own address or
+//! person, and others are served meanwhile. Floods are bounded in count; assertions are on counts, never on times. Rates are next door, in
+//! [`super::rate_limits`], bounds of one person in [`super::limits_by_person`].
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

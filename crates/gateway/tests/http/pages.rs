@@ -1,4 +1,4 @@
-//! Pages: nobody else's script, frame or picture.
+//! Pages contain no script, frame or picture of another origin.
 
 use portunus_testkit::agent::{OAuthClient, Page};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `prompt`, `max_age`, `login_hint`: what a client wishes of the person's part.
+//! `prompt`, `max_age`, `login_hint` (OpenID Connect Core 1.0 section 3.1.2.1): what a client may ask of the person's sign-in.
 
 use std::time::Duration;
 

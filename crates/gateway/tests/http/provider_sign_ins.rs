@@ -1,4 +1,5 @@
-//! Identity providers and the people who come from there, as a browser sees it.
+//! Sign-ins at identity providers as a browser sees them: an old sign-in, a refusal, a signed-out page. A provider that is down is next door,
+//! in `tests/ops/provider_outage.rs`.
 
 use portunus_testkit::{
     agent::Page,

@@ -1,4 +1,5 @@
-//! What a client may say of itself.
+//! What dynamic registration accepts (RFC 7591): redirect URIs and metadata. Reading, changing and deleting a registration is next door, in
+//! [`super::client_management`], floods of them in [`super::limits`].
 
 use portunus_testkit::agent::{Agent, Page, Request};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Applications that register themselves at each authorization, as one of the official SDKs does (FB77).
+//! Applications that register anew at each authorization, as one of the official SDKs does (FB77).
 
 use portunus_core::{
     ids::ServerName,

@@ -1,4 +1,5 @@
-//! The door to everything behind a token: which token, from where, in which form.
+//! What the MCP endpoints accept (RFC 6750, RFC 8707): which token, from which origin and host, in which form. Whole and cut tokens are next
+//! door, in [`super::malformed_requests`].
 
 use portunus::config::ProxyRoute;
 use portunus_testkit::{

@@ -1,4 +1,5 @@
-//! The end of tokens by their client's own wish (RFC 7009), and what clients may learn of tokens (RFC 7662).
+//! Revocation by the client (RFC 7009), and introspection of its own tokens (RFC 7662). Revocation across nodes is next door, in
+//! `tests/ops/revocation_across_nodes.rs`.
 
 use std::time::Duration;
 

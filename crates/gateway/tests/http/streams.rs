@@ -1,4 +1,4 @@
-//! Streams of clients that do not listen again (FB82).
+//! Streams of clients that do not open them again (FB82).
 
 use std::time::Duration;
 
