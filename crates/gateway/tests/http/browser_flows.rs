@@ -221,12 +221,12 @@ async fn t58_what_proves_itself_or_is_on_the_web_is_not_asked_about_again() {
 
 #[tokio::test]
 async fn t58_t66_a_client_in_a_document_is_held_to_the_same_rules() {
-    let zoo = Arc::new(Zoo::open().await);
-    let fixture = GatewayFixture::of(Setup { zoo: Some(Arc::clone(&zoo)), ..Setup::default() }).await;
+    let hosts = Arc::new(HostileHosts::start().await);
+    let fixture = GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
     let document = |id: &str, redirect_uri: &str| json!({"client_id": id, "client_name": "Documented", "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"});
-    let (honest, bad) = ("https://app.zoo.example/client.json", "https://app.zoo.example/bad.json");
-    zoo.keep(honest, Animal::honest(document(honest, "http://127.0.0.1:7777/callback")));
-    zoo.keep(bad, Animal::honest(document(bad, "https:evil.example")));
+    let (honest, bad) = ("https://app.hosts.example/client.json", "https://app.hosts.example/bad.json");
+    hosts.serve(honest, Behaviour::honest(document(honest, "http://127.0.0.1:7777/callback")));
+    hosts.serve(bad, Behaviour::honest(document(bad, "https:evil.example")));
     let registered = fixture.client("/mcp").await;
     let documented = OAuthClient { id: honest.to_owned(), registration: Value::Null, ..registered.clone() };
     let browser = fixture.browser();

@@ -144,7 +144,7 @@ async fn f7_a_clients_clock_may_be_a_minute_off_and_not_ten() {
 }
 
 #[tokio::test]
-async fn t21_a_bent_assertion_proves_nothing() {
+async fn t21_a_tampered_assertion_proves_nothing() {
     let fixture = GatewayFixture::start().await;
     let signer = Signer::new("RS256", "k1");
     let stranger = Signer::stranger("k1");
@@ -199,15 +199,15 @@ async fn t21_a_bent_assertion_proves_nothing() {
 
 #[tokio::test]
 async fn t21_keys_at_a_jwks_uri_may_change_and_are_not_asked_for_all_the_time() {
-    let zoo = Arc::new(Zoo::open().await);
-    let fixture = GatewayFixture::of(Setup { zoo: Some(Arc::clone(&zoo)), ..Setup::default() }).await;
-    let keys = "https://keys.zoo.example/jwks.json";
+    let hosts = Arc::new(HostileHosts::start().await);
+    let fixture = GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
+    let keys = "https://keys.hosts.example/jwks.json";
     let (old, new) = (Signer::new("ES384", "old"), Signer::new("EdDSA", "new"));
-    zoo.keep(keys, Animal::honest(old.jwks()));
+    hosts.serve(keys, Behaviour::honest(old.jwks()));
     let client = register(&fixture, json!({"jwks_uri": keys})).await;
-    assert!(zoo.visits().is_empty(), "registering asks nobody");
+    assert!(hosts.requests().is_empty(), "registering asks nobody");
     let tokens = connect(&fixture, &client, &old).await;
-    zoo.keep(keys, Animal::honest(new.jwks()));
+    hosts.serve(keys, Behaviour::honest(new.jwks()));
     fixture.clock.advance(Duration::from_secs(10));
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())];
     let assertion = new.assertion(&client.id, &fixture.url, now(&fixture));

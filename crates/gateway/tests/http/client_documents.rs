@@ -24,10 +24,10 @@ fn document(id: &str) -> Value {
     })
 }
 
-async fn fixture() -> (GatewayFixture, Arc<Zoo>) {
-    let zoo = Arc::new(Zoo::open().await);
-    let fixture = GatewayFixture::of(Setup { zoo: Some(Arc::clone(&zoo)), ..Setup::default() }).await;
-    (fixture, zoo)
+async fn fixture() -> (GatewayFixture, Arc<HostileHosts>) {
+    let hosts = Arc::new(HostileHosts::start().await);
+    let fixture = GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..Setup::default() }).await;
+    (fixture, hosts)
 }
 
 /// A client that did not register: its id is where its document is.
@@ -54,19 +54,19 @@ async fn begin(fixture: &GatewayFixture, client: &OAuthClient) -> Page {
 
 #[tokio::test]
 async fn a_client_in_a_document_signs_people_in() {
-    let (fixture, zoo) = fixture().await;
-    zoo.keep(ID, Animal::honest(document(ID)));
+    let (fixture, hosts) = fixture().await;
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     let client = client(&fixture, ID).await;
     assert_eq!(client.discovery.server["client_id_metadata_document_supported"], true);
     let page = begin(&fixture, &client).await.expect(200);
-    assert!(page.text().contains("Zoo keeper") && page.text().contains(ID), "{}", page.text());
+    assert!(page.text().contains("Metadata app") && page.text().contains(ID), "{}", page.text());
 
     let browser = fixture.browser();
     let tokens = client.connect(&browser).await;
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
-    assert_eq!(zoo.visits(), [ID], "one fetch serves while it is fresh");
+    assert_eq!(hosts.requests(), [ID], "one fetch serves while it is fresh");
     let front = browser.open(&fixture.at("/")).await.page().expect(200);
-    assert!(front.text().contains("app.zoo.example"), "{}", front.text());
+    assert!(front.text().contains("app.hosts.example"), "{}", front.text());
 
     let grants = fixture.grants_of("alice").await;
     assert_eq!(grants.len(), 1);
@@ -79,22 +79,22 @@ async fn a_client_in_a_document_signs_people_in() {
 
 #[tokio::test]
 async fn a_document_that_changed_is_what_counts() {
-    let (fixture, zoo) = fixture().await;
+    let (fixture, hosts) = fixture().await;
     let headers = vec![("cache-control", "max-age=300".to_owned())];
-    zoo.keep(ID, Animal::Honest(document(ID), headers.clone()));
+    hosts.serve(ID, Behaviour::Honest(document(ID), headers.clone()));
     let client = client(&fixture, ID).await;
     let tokens = client.connect(&fixture.browser()).await;
 
     let mut changed = document(ID);
     changed["redirect_uris"] = json!(["http://127.0.0.1:8888/elsewhere"]);
-    zoo.keep(ID, Animal::Honest(changed.clone(), headers.clone()));
+    hosts.serve(ID, Behaviour::Honest(changed.clone(), headers.clone()));
     fixture.clock.advance(Duration::from_secs(300));
     begin(&fixture, &client).await.expect(400);
 
     // The same goes for how it proves itself: whoever has the refresh token alone has nothing.
     changed["token_endpoint_auth_method"] = json!("private_key_jwt");
-    changed["jwks_uri"] = json!("https://app.zoo.example/jwks.json");
-    zoo.keep(ID, Animal::Honest(changed, headers));
+    changed["jwks_uri"] = json!("https://app.hosts.example/jwks.json");
+    hosts.serve(ID, Behaviour::Honest(changed, headers));
     fixture.clock.advance(Duration::from_secs(300));
     assert_eq!(client.refresh(tokens.refresh()).await.expect(401).error(), "invalid_client");
     assert_eq!(fixture.grants("alice").await, 1);
@@ -103,27 +103,27 @@ async fn a_document_that_changed_is_what_counts() {
 
 #[tokio::test]
 async fn a_document_that_is_away_is_not_a_client_that_is_gone() {
-    let (fixture, zoo) = fixture().await;
-    zoo.keep(ID, Animal::honest(document(ID)));
+    let (fixture, hosts) = fixture().await;
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     let client = client(&fixture, ID).await;
     let tokens = client.connect(&fixture.browser()).await;
     fixture.clock.advance(Duration::from_secs(600));
-    zoo.keep(ID, Animal::Shy);
+    hosts.serve(ID, Behaviour::HangsUp);
     // For a day the copy of before does (threat 55).
     let tokens = client.tokens(client.refresh(tokens.refresh()).await);
     fixture.clock.advance(Duration::from_secs(25 * 60 * 60));
     assert_eq!(client.refresh(tokens.refresh()).await.expect(503).error(), "temporarily_unavailable");
     begin(&fixture, &client).await.expect(503);
     fixture.clock.advance(Duration::from_secs(2));
-    zoo.keep(ID, Animal::honest(document(ID)));
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     client.tokens(client.refresh(tokens.refresh()).await);
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_client_id_is_no_errand() {
-    let (fixture, zoo) = fixture().await;
-    for host in ["inside.zoo.example", "metadata.zoo.example", "both.zoo.example"] {
+    let (fixture, hosts) = fixture().await;
+    for host in ["inside.hosts.example", "metadata.hosts.example", "both.hosts.example"] {
         let addresses: &[&str] = match host {
             "inside.hosts.example" => &["127.0.0.1"],
             "metadata.hosts.example" => &["169.254.169.254"],
@@ -162,15 +162,16 @@ async fn t26_a_client_id_is_no_errand() {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", "x")];
         assert_eq!(strange.token_request(fields).await.expect(401).error(), "invalid_client", "{id}");
     }
-    assert_eq!(zoo.connections(), 0, "nobody was connected to");
+    assert_eq!(hosts.connections(), 0, "nobody was connected to");
     assert_eq!(fixture.grants("alice").await, 0);
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn t26_what_stands_there_must_be_a_document() {
-    let (fixture, zoo) = fixture().await;
-    let says = |status, content_type, body: &str| Animal::Says { status, content_type, headers: vec![], body: body.to_owned() };
+    let (fixture, hosts) = fixture().await;
+    let says =
+        |status, content_type, body: &str| Behaviour::Response { status, content_type, headers: vec![], body: body.to_owned() };
     let mut large = document(ID);
     large["client_uri"] = json!(format!("https://app.hosts.example/{}", "x".repeat(5000)));
     let behaviours = [
@@ -187,11 +188,11 @@ async fn t26_what_stands_there_must_be_a_document() {
         Behaviour::honest(large),
     ];
     let template = client(&fixture, ID).await;
-    for (n, animal) in animals.into_iter().enumerate() {
-        let id = format!("https://case-{n}.zoo.example/client.json");
-        zoo.keep(&id, animal.clone());
+    for (n, behaviour) in behaviours.into_iter().enumerate() {
+        let id = format!("https://case-{n}.hosts.example/client.json");
+        hosts.serve(&id, behaviour.clone());
         let page = begin(&fixture, &OAuthClient { id: id.clone(), ..template.clone() }).await;
-        assert_eq!(page.status, 400, "{animal:?}");
+        assert_eq!(page.status, 400, "{behaviour:?}");
         assert!(!page.text().contains("169.254"), "what we met is for the log: {}", page.text());
         assert_eq!(hosts.requests().last().unwrap(), &id, "nothing is followed");
     }
@@ -200,35 +201,35 @@ async fn t26_what_stands_there_must_be_a_document() {
 
 #[tokio::test]
 async fn t26_a_document_that_drips_costs_five_seconds() {
-    let (fixture, zoo) = fixture().await;
-    zoo.keep(ID, Animal::Dripping(document(ID)));
+    let (fixture, hosts) = fixture().await;
+    hosts.serve(ID, Behaviour::ByteASecond(document(ID)));
     let client = client(&fixture, ID).await;
     let (a, b) = tokio::join!(begin(&fixture, &client), begin(&fixture, &client));
     assert_eq!((a.status.as_u16(), b.status.as_u16()), (503, 503));
-    assert_eq!(zoo.visits().len(), 1, "for everybody who asked");
+    assert_eq!(hosts.requests().len(), 1, "for everybody who asked");
     begin(&fixture, &client).await.expect(503);
-    assert_eq!(zoo.visits().len(), 1, "and not again at once");
+    assert_eq!(hosts.requests().len(), 1, "and not again at once");
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn t26_a_name_that_changes_its_mind() {
-    let (fixture, zoo) = fixture().await;
-    zoo.name("app.zoo.example", [&["93.184.216.34"], &["127.0.0.1"]]);
-    zoo.keep(ID, Animal::honest(document(ID)));
+    let (fixture, hosts) = fixture().await;
+    hosts.resolve("app.hosts.example", [&["93.184.216.34"], &["127.0.0.1"]]);
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     let client = client(&fixture, ID).await;
     begin(&fixture, &client).await.expect(200);
     begin(&fixture, &client).await.expect(200);
-    assert_eq!(zoo.lookups().len(), 1, "what was checked is what was connected to");
+    assert_eq!(hosts.lookups().len(), 1, "what was checked is what was connected to");
     fixture.clock.advance(Duration::from_secs(600));
     begin(&fixture, &client).await.expect(400);
-    assert_eq!((zoo.lookups().len(), zoo.connections()), (2, 1));
+    assert_eq!((hosts.lookups().len(), hosts.connections()), (2, 1));
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn t27_ipv4_in_ipv6_leads_nowhere() {
-    let (fixture, zoo) = fixture().await;
+    let (fixture, hosts) = fixture().await;
     let client = client(&fixture, ID).await;
     let hidden = [
         "::ffff:127.0.0.1",
@@ -250,13 +251,13 @@ async fn t27_ipv4_in_ipv6_leads_nowhere() {
             begin(&fixture, &OAuthClient { id, ..client.clone() }).await.expect(400);
         }
     }
-    assert_eq!(zoo.connections(), 0);
+    assert_eq!(hosts.connections(), 0);
     fixture.close().await;
 }
 
 #[tokio::test]
 async fn t29_no_id_we_make_is_a_url_and_no_url_is_a_stored_client() {
-    let (fixture, zoo) = fixture().await;
+    let (fixture, hosts) = fixture().await;
     let registered = fixture.client("/mcp").await;
     assert!(!registered.id.contains(':') && registered.id.starts_with("ptn_client_"), "{}", registered.id);
     let agent = fixture.browser();
@@ -271,9 +272,9 @@ async fn t29_no_id_we_make_is_a_url_and_no_url_is_a_stored_client() {
     fixture.stores().clients.insert_client(&planted).await.unwrap();
     let client = client(&fixture, ID).await;
     begin(&fixture, &client).await.expect(400);
-    zoo.keep(ID, Animal::honest(document(ID)));
+    hosts.serve(ID, Behaviour::honest(document(ID)));
     fixture.clock.advance(Duration::from_secs(2));
     let page = begin(&fixture, &client).await.expect(200);
-    assert!(page.text().contains("Zoo keeper"), "{}", page.text());
+    assert!(page.text().contains("Metadata app"), "{}", page.text());
     fixture.close().await;
 }

@@ -17,12 +17,15 @@ use crate::fixture::{GatewayFixture, Setup};
 const ID: &str = "https://app.hosts.example/client.json";
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 
-async fn fixture(domains: &[&str]) -> (GatewayFixture, Arc<Zoo>) {
-    let zoo = Arc::new(Zoo::open().await);
+async fn fixture(domains: &[&str]) -> (GatewayFixture, Arc<HostileHosts>) {
+    let hosts = Arc::new(HostileHosts::start().await);
     let domains = domains.iter().map(|domain| Domain::parse(domain).unwrap()).collect();
-    let clients = ClientsConfig { ways: RegistrationPolicy { domains, ..RegistrationPolicy::default() }, ..ClientsConfig::default() };
-    let fixture = GatewayFixture::of(Setup { zoo: Some(Arc::clone(&zoo)), clients, ..Setup::default() }).await;
-    (fixture, zoo)
+    let clients = ClientsConfig {
+        registration_policy: RegistrationPolicy { domains, ..RegistrationPolicy::default() },
+        ..ClientsConfig::default()
+    };
+    let fixture = GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), clients, ..Setup::default() }).await;
+    (fixture, hosts)
 }
 
 async fn is_advertised(fixture: &GatewayFixture) -> bool {
@@ -45,22 +48,22 @@ async fn page(fixture: &GatewayFixture) -> portunus_testkit::agent::Page {
 
 #[tokio::test]
 async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
-    let (fixture, zoo) = fixture(&["*.zoo.example"]).await;
-    zoo.name("app.zoo.example", [&[]]);
+    let (fixture, hosts) = fixture(&["*.hosts.example"]).await;
+    hosts.resolve("app.hosts.example", [&[]]);
     assert!(is_advertised(&fixture).await);
     let told = page(&fixture).await.expect(503).text();
-    for part in ["app.zoo.example", "clients.metadata_documents.proxy", "clients.metadata_documents.enabled: false"] {
+    for part in ["app.hosts.example", "clients.metadata_documents.proxy", "clients.metadata_documents.enabled: false"] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     let log = fixture.log.text();
     let line = log.lines().find(|line| line.contains("are not advertised")).expect("the log tells");
-    assert!(line.contains("METADATA_DOCUMENTS_PROXY") && line.contains("app.zoo.example"), "{line}");
+    assert!(line.contains("METADATA_DOCUMENTS_PROXY") && line.contains("app.hosts.example"), "{line}");
     assert!(!is_advertised(&fixture).await, "clients register instead");
     // Once it works again, it is found out without anybody who tries.
     hosts.resolve("app.hosts.example", [&["93.184.216.34"]]);
     let document =
         json!({"client_id": ID, "client_name": "Keeper", "redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"});
-    zoo.keep(ID, Animal::honest(document));
+    hosts.serve(ID, Behaviour::honest(document));
     assert!(!is_advertised(&fixture).await);
     fixture.clock.advance(Duration::from_secs(61));
     eventually("documents are advertised again", async || is_advertised(&fixture).await).await;
@@ -70,13 +73,13 @@ async fn fb17_documents_are_advertised_only_while_they_can_be_had() {
 
 #[tokio::test]
 async fn fb17_a_strangers_document_that_is_not_there_tells_nothing() {
-    let (fixture, zoo) = fixture(&[]).await;
-    zoo.name("app.zoo.example", [&[]]);
+    let (fixture, hosts) = fixture(&[]).await;
+    hosts.resolve("app.hosts.example", [&[]]);
     page(&fixture).await.expect(503);
     assert!(is_advertised(&fixture).await);
     // Nor does one that is there and is none.
-    zoo.name("app.zoo.example", [&["93.184.216.34"]]);
-    zoo.keep(ID, Animal::Foreign);
+    hosts.resolve("app.hosts.example", [&["93.184.216.34"]]);
+    hosts.serve(ID, Behaviour::NotHttp);
     fixture.clock.advance(Duration::from_secs(61));
     page(&fixture).await;
     assert!(is_advertised(&fixture).await);

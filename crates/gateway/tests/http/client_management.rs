@@ -151,8 +151,8 @@ async fn t22_a_registration_opens_to_its_own_token_only() {
     fixture.close().await;
 }
 
-fn fixture_with(ways: RegistrationPolicy) -> Setup {
-    Setup { clients: ClientsConfig { ways, ..ClientsConfig::default() }, ..Setup::default() }
+fn fixture_with(registration_policy: RegistrationPolicy) -> Setup {
+    Setup { clients: ClientsConfig { registration_policy, ..ClientsConfig::default() }, ..Setup::default() }
 }
 
 async fn server_metadata(fixture: &GatewayFixture) -> Value {
@@ -166,7 +166,7 @@ async fn registration_can_be_switched_off() {
     let registration = Registration::of(&fixture, metadata()).await;
     assert_eq!(server_metadata(&fixture).await["registration_endpoint"], fixture.at("/auth/register"));
     fixture.stop().await;
-    fixture.config.clients.ways.registration = false;
+    fixture.config.clients.registration_policy.registration = false;
     fixture.restart().await;
 
     assert!(server_metadata(&fixture).await.get("registration_endpoint").is_none());
@@ -240,7 +240,7 @@ async fn fb13_an_application_with_a_scheme_of_its_own_signs_people_in() {
     }
 
     // A scheme that is allowed no more: nobody is sent there, though it was registered.
-    let schemes = &mut fixture.config.clients.ways.redirect_schemes;
+    let schemes = &mut fixture.config.clients.registration_policy.redirect_schemes;
     schemes.remove("acme-editor").unwrap();
     fixture.stop().await;
     fixture.restart().await;

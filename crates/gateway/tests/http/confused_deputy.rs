@@ -170,8 +170,8 @@ async fn t03_a_transaction_is_good_for_one_code() {
 async fn t03_nonce_and_pkce_bind_oktas_code_to_the_browser_that_fetched_it() {
     let fixture = GatewayFixture::start().await;
     let client = fixture.client("/mcp").await;
-    for bend in [Bend::WrongNonce, Bend::NoNonce] {
-        fixture.okta.bend_next(bend);
+    for tamper in [Tamper::WrongNonce, Tamper::NoNonce] {
+        fixture.okta.tamper_next(tamper);
         let browser = fixture.browser();
         let url = callback(&fixture, &client, &browser).await;
         browser.send(Request::get(&url)).await.expect(400);

@@ -67,15 +67,16 @@ async fn t55_a_flood_of_registrations_drives_out_only_its_own() {
 
 #[tokio::test]
 async fn t55_nobody_uses_up_the_host_of_a_document() {
-    const ID: &str = "https://app.zoo.example/client.json";
-    let zoo = Arc::new(Zoo::open().await);
-    let fixture = GatewayFixture::of(Setup { zoo: Some(Arc::clone(&zoo)), ..behind_a_proxy(Limits::UNLIMITED) }).await;
+    const ID: &str = "https://app.hosts.example/client.json";
+    let hosts = Arc::new(HostileHosts::start().await);
+    let fixture =
+        GatewayFixture::of(Setup { hostile_hosts: Some(Arc::clone(&hosts)), ..behind_a_proxy(Limits::UNLIMITED) }).await;
     let headers = vec![("cache-control", "max-age=60".to_owned())];
     let document = json!({
         "client_id": ID, "client_name": "Metadata app", "redirect_uris": ["http://127.0.0.1:7777/callback"],
         "grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "none",
     });
-    zoo.keep(ID, Animal::Honest(document, headers));
+    hosts.serve(ID, Behaviour::Honest(document, headers));
     let agent = fixture.browser();
     let ask = async |id: &str, address: &str| {
         let mut url = Url::parse(&fixture.at("/auth/authorize")).unwrap();
@@ -92,10 +93,10 @@ async fn t55_nobody_uses_up_the_host_of_a_document() {
     let template = fixture.client("/mcp").await;
     let client = OAuthClient { id: ID.to_owned(), secret: None, auth_method: "none".to_owned(), ..template };
     let tokens = client.connect(&fixture.browser()).await;
-    assert_eq!(zoo.visits().len(), 11);
+    assert_eq!(hosts.requests().len(), 11);
 
     // Its host fails, and strangers go on: users of the client go on, with the copy of before.
-    zoo.keep(ID, Animal::Says { status: 503, content_type: "text/plain", headers: vec![], body: String::new() });
+    hosts.serve(ID, Behaviour::Response { status: 503, content_type: "text/plain", headers: vec![], body: String::new() });
     fixture.clock.advance(Duration::from_secs(120));
     for n in 0..60 {
         ask(&format!("https://app.hosts.example/again-{n}.json"), FLOOD).await;

@@ -65,7 +65,7 @@ async fn fb66_fb70_who_was_turned_away_may_begin_again() {
         assert!(returned.find("code").is_some(), "{error}: {}", returned.url);
     }
     // What only an administrator can mend is not begun again.
-    fixture.okta.bend_next(Bend::Rs512);
+    fixture.okta.tamper_next(Tamper::Rs512);
     let page = page(&fixture).await.expect(502);
     assert!(page.links().iter().all(|(_, text)| !text.contains("Start again")), "{page:?}");
     assert!(page.text().contains("administrator"), "{}", page.text());

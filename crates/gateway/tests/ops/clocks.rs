@@ -55,7 +55,7 @@ async fn f7_a_gateway_that_is_ahead_deletes_nothing_that_others_need() {
         let consent = client.begin(&browser, &authorization).await.page();
         // Whoever looks from before it expired sees this until it is deleted.
         let (hash, now) = (TokenHash::of("expired long ago"), fixture.clock.now());
-        let session = KeptSession { user: fixture.user("alice"), state: Vec::new() };
+        let session = SessionRecord { user: fixture.user("alice"), state: Vec::new() };
         fixture.stores().sessions.keep_session(&hash, &session, now - 2 * HOUR).await.unwrap();
         assert!(fixture.stores().sessions.find_session(&hash, now - 3 * HOUR).await.unwrap().is_some());
         fixture.add_node_ahead(600).await;

@@ -134,7 +134,7 @@ async fn f4_keys_rotate_and_a_flood_comes_over_each_store() {
         }
         let (before, began) = (fixture.okta.count(Endpoint::Keys), Instant::now());
         for _ in 0..30 {
-            fixture.okta.bend_next(Bend::UnknownKid);
+            fixture.okta.tamper_next(Tamper::UnknownKid);
         }
         for (page, _) in join_all((0..30).map(|_| fails(&fixture))).await {
             assert_eq!(page.status, 400);
@@ -193,13 +193,13 @@ async fn somebody_who_is_not_assigned_stays_outside() {
 #[tokio::test]
 async fn an_id_token_that_does_not_verify_signs_nobody_in() {
     let fixture = GatewayFixture::start().await;
-    for bend in [Bend::WrongKey, Bend::AlgNone, Bend::WrongAudience, Bend::Expired] {
-        fixture.okta.bend_next(bend);
+    for tamper in [Tamper::WrongKey, Tamper::AlgNone, Tamper::WrongAudience, Tamper::Expired] {
+        fixture.okta.tamper_next(tamper);
         let (page, told) = fails(&fixture).await;
-        assert_eq!((page.status.as_u16(), told.as_deref()), (400, Some("access_denied")), "{bend:?}");
+        assert_eq!((page.status.as_u16(), told.as_deref()), (400, Some("access_denied")), "{tamper:?}");
     }
     // That may be set so at the provider (FB67): whatever it is, nobody is signed in.
-    fixture.okta.bend_next(Bend::Hs256WithClientSecret);
+    fixture.okta.tamper_next(Tamper::Hs256WithClientSecret);
     let (page, told) = fails(&fixture).await;
     assert_eq!((page.status.as_u16(), told.as_deref()), (502, Some("server_error")));
     assert!(fixture.stores().logins.find_user(&fixture.user("alice")).await.unwrap().is_none());

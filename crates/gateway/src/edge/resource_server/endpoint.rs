@@ -96,7 +96,7 @@ fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<
     }
 }
 
-/// The token is good but does not scopes that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
+/// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
 fn insufficient_scope(room: &ResourceServerState, principal: &Principal) -> Response {
     let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
     scope::challenge(&mut response, principal, &room.resources, &Operation::Everything);
