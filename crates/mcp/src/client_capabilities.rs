@@ -5,13 +5,16 @@ use std::{fmt, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
-use crate::wire::Payload;
+use crate::wire::{
+    Payload,
+    protocol::{extension, method},
+};
 
 /// Longer declarations are cut down to the capabilities that MCP itself defines.
 const MAX_BYTES: usize = 8 * 1024;
 const KNOWN: [&str; 3] = ["roots", "sampling", "elicitation"];
 /// Extensions that give servers no request of their own.
-const ASKING_NOTHING: [&str; 2] = ["io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"];
+const ASKING_NOTHING: [&str; 2] = [extension::UI, extension::TASKS];
 
 /// Client capabilities (MCP, `ClientCapabilities`) as canonical JSON: two clients of the same abilities have the same client_capabilities.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -105,14 +108,14 @@ impl ClientCapabilities {
         let asked = || params.and_then(|params| params.read::<Value>().ok()).unwrap_or_default();
         let missing = |name, required| Some(Missing { name, required });
         match method {
-            "roots/list" if !has("/roots") => missing("roots", json!({"roots": {}})),
-            "sampling/createMessage" if !has("/sampling") => missing("sampling", json!({"sampling": {}})),
-            "sampling/createMessage" if !has("/sampling/tools") => {
+            method::ROOTS_LIST if !has("/roots") => missing("roots", json!({"roots": {}})),
+            method::SAMPLING_CREATE_MESSAGE if !has("/sampling") => missing("sampling", json!({"sampling": {}})),
+            method::SAMPLING_CREATE_MESSAGE if !has("/sampling/tools") => {
                 let asked = asked();
                 let uses_tools = asked.get("tools").or(asked.get("toolChoice")).is_some_and(|value| !value.is_null());
                 if uses_tools { missing("sampling.tools", json!({"sampling": {"tools": {}}})) } else { None }
             }
-            "elicitation/create" if asked()["mode"] == "url" => {
+            method::ELICITATION_CREATE if asked()["mode"] == "url" => {
                 if has("/elicitation/url") {
                     None
                 } else {
@@ -120,7 +123,7 @@ impl ClientCapabilities {
                 }
             }
             // An empty object means forms, as it did before there was another mode.
-            "elicitation/create" if !has("/elicitation/form") && (!has("/elicitation") || has("/elicitation/url")) => {
+            method::ELICITATION_CREATE if !has("/elicitation/form") && (!has("/elicitation") || has("/elicitation/url")) => {
                 missing("elicitation.form", json!({"elicitation": {"form": {}}}))
             }
             _ => None,

@@ -17,12 +17,12 @@ use crate::{
     registry::kind::Kind,
     session::{Session, SessionId, table::Sessions},
     settings::HubSettings,
-    wire,
+    wire::{self, protocol::method},
 };
 
 /// What a client can change of its session.
 pub(crate) fn changes_session(method: &str) -> bool {
-    matches!(method, "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe")
+    matches!(method, method::LOGGING_SET_LEVEL | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE)
 }
 
 /// Why there is no session for a request.
@@ -139,7 +139,7 @@ impl SessionLifecycle {
             if let Some(peer) = live
                 && !self.connections.delivery.is_subscribed_elsewhere(&server, session, &uri)
             {
-                tell_uri(&peer, "resources/unsubscribe", &uri).await;
+                tell_uri(&peer, method::RESOURCES_UNSUBSCRIBE, &uri).await;
             }
         }
         if session.can_be_asked() {

@@ -8,7 +8,7 @@ use crate::{
     implementation,
     problem::{Problem, Reply},
     translate::{self, results},
-    wire::Outcome,
+    wire::{Outcome, protocol::method},
 };
 
 pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
@@ -23,6 +23,6 @@ pub(crate) async fn reply(context: &Arc<CallContext>, ask: &Ask) -> Reply {
             (translate::greeting::to_discover(info)?, info.server_info.clone())
         }
     };
-    let result = results::to_modern("server/discover", &result, &server_info)?;
+    let result = results::to_modern(method::SERVER_DISCOVER, &result, &server_info)?;
     Ok(Outcome::Result(results::made_private(&result)?))
 }

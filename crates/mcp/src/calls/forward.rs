@@ -8,12 +8,7 @@ use http::{HeaderMap, HeaderName};
 use portunus_core::{entropy::random_bytes, ids::ServerName};
 use tokio::time::Instant;
 
-use super::{
-    ask::Ask,
-    context::CallContext,
-    lanes::Lane,
-    tasks::{dialect, ownership::note_made},
-};
+use super::{ask::Ask, context::CallContext, lanes::Lane, tasks::ownership::note_made};
 use crate::{
     connections::levels::{tell_level, wanted_level},
     era::Era,
@@ -29,7 +24,10 @@ use crate::{
         results,
     },
     upstream::{Call, CallEvent, Owner, ServerAsk, UpstreamError, servers::Peer},
-    wire::{self, Outcome, Payload, capabilities, code},
+    wire::{
+        self, Outcome, Payload, capabilities, code,
+        protocol::{extension, method},
+    },
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,7 +58,7 @@ async fn attempt(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, par
     let peer = connect(context, ask, server).await.map_err(|error| Problem::server(server, error))?;
     let (peer, _alone) = own_connection(context, ask, server, peer).await;
     let route = Route { context, ask, server, peer: &*peer };
-    if ask.era == Era::Modern && ask.method == "tools/call" {
+    if ask.era == Era::Modern && ask.method == method::TOOLS_CALL {
         route.check_header_params(params.as_ref()).await?;
     }
     match (ask.era, peer.info().era) {
@@ -113,14 +111,17 @@ async fn own_connection(
 
 /// A server of the modern era asks in its answers. One that has tasks is asked about them where it made them.
 fn must_be_alone(ask: &Ask, peer: &dyn Peer) -> bool {
-    let is_call = matches!(ask.method.as_str(), "tools/call" | "prompts/get" | "resources/read" | "completion/complete");
+    let is_call = matches!(
+        ask.method.as_str(),
+        method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ | method::COMPLETION_COMPLETE
+    );
     let info = peer.info();
     is_call
         && ask.era == Era::Modern
         && info.era == Era::Legacy
         && peer.key().owner != Owner::Everybody
         && (ask.asker.client_capabilities().can_be_asked() || ask.level.is_some())
-        && capabilities::extension(&info.capabilities, dialect::EXTENSION).is_none()
+        && capabilities::extension(&info.capabilities, extension::TASKS).is_none()
 }
 
 /// What the ways of forwarding one request have in common.
@@ -257,12 +258,12 @@ impl Route<'_> {
     async fn send_with_header_params(&self, params: Option<Payload>) -> Reply {
         let is_http =
             self.context.registry.spec(self.server).is_some_and(|spec| matches!(spec.transport, Transport::Http { .. }));
-        let Some(call) = params.as_ref().filter(|_| is_http && self.ask.method == "tools/call") else {
+        let Some(call) = params.as_ref().filter(|_| is_http && self.ask.method == method::TOOLS_CALL) else {
             return self.send(params, HeaderMap::new()).await;
         };
         let headers = self.header_params(call).await?;
         match self.send(params.clone(), headers.clone()).await? {
-            Outcome::Error(error) if errors::code_of(&error) == Some(code::HEADER_MISMATCH) => {
+            Outcome::Error(error) if wire::code_of(&error) == Some(code::HEADER_MISMATCH) => {
                 self.context.registry.mark_changed(self.peer.key(), Kind::Tools);
                 let anew = self.header_params(call).await?;
                 if anew == headers { Ok(Outcome::Error(error)) } else { self.send(params, anew).await }

@@ -20,7 +20,7 @@ use crate::{
     problem::Problem,
     registry::kind::Kind,
     session::{asker::Asker, operation::Operation},
-    wire::{Payload, Request},
+    wire::{Payload, Request, protocol::method},
 };
 
 /// May this caller have what the operation gives? Lists are made for the scopes that they were asked for with.
@@ -30,7 +30,7 @@ pub(crate) async fn operation(
     asker: Asker,
     operation: &Operation,
 ) -> Result<(), Problem> {
-    let is_list = Kind::of_method(&operation.method).is_some() || operation.method == "tasks/list";
+    let is_list = Kind::of_method(&operation.method).is_some() || operation.method == method::TASKS_LIST;
     let beyond = || Problem::invalid_params("this belongs to a request that was made with another token");
     if is_list {
         return if caller.principal.scopes == operation.scopes { Ok(()) } else { Err(beyond()) };
@@ -53,7 +53,7 @@ pub(crate) fn answer(caller: &Caller, server: &ServerName) -> Result<(), Problem
 async fn check(context: &Arc<CallContext>, ask: &Ask) -> Result<(), Problem> {
     match ask.method.as_str() {
         method if Kind::of_method(method).is_some() => Ok(()),
-        "logging/setLevel" => Ok(()),
+        method::LOGGING_SET_LEVEL => Ok(()),
         method if tasks::is_about_tasks(method) => tasks::check(context, ask).await,
         _ => match target::find(context, ask).await {
             // On `/mcp` there is no such method for anybody: its answer gives nothing away.

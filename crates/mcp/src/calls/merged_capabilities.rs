@@ -3,13 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::tasks::dialect;
-use crate::wire::{Payload, capabilities};
+use crate::wire::{Payload, capabilities, protocol::extension};
 
-/// MCP Apps: tools with a user interface, which is a resource of their server.
-const UI: &str = "io.modelcontextprotocol/ui";
 /// The extensions that work here. Of another one, requests of its own could not be told which server they are for.
-const EXTENSIONS: [&str; 2] = [dialect::EXTENSION, UI];
+const EXTENSIONS: [&str; 2] = [extension::TASKS, extension::UI];
 /// The revision that has tasks in its core.
 const WITH_TASKS: &str = "2025-11-25";
 
@@ -102,7 +99,7 @@ mod tests {
         }
         let ui = Payload::from_json(ui).unwrap();
         let partly = capabilities(&[None, Some(&ui)], era::MODERN);
-        assert_eq!(partly["extensions"][UI]["n"], 1, "one that is not known disagrees with nobody");
+        assert_eq!(partly["extensions"][extension::UI]["n"], 1, "one that is not known disagrees with nobody");
         let unknown = capabilities(&[None], WITH_TASKS);
         for name in ["prompts", "resources", "completions", "logging", "tasks", "extensions"] {
             assert!(unknown.get(name).is_some(), "{name} is assumed: {unknown}");

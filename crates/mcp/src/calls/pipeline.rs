@@ -19,6 +19,7 @@ use crate::{
     lists::guard,
     problem::{Problem, Reply},
     registry::kind::Kind,
+    wire::protocol::method,
 };
 
 pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
@@ -26,13 +27,13 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
         return listing::reply(context, ask, kind).await;
     }
     match ask.method.as_str() {
-        "server/discover" if ask.era == Era::Modern => return discover::reply(context, ask).await,
-        "logging/setLevel" => return level::set(context, ask).await,
+        method::SERVER_DISCOVER if ask.era == Era::Modern => return discover::reply(context, ask).await,
+        method::LOGGING_SET_LEVEL => return level::set(context, ask).await,
         method if tasks::is_about_tasks(method) => return tasks::reply(context, ask).await,
         _ => {}
     }
     let Target { server, name, params } = target::find(context, ask).await?;
-    if let ("tools/call", Some(name)) = (ask.method.as_str(), &name) {
+    if let (method::TOOLS_CALL, Some(name)) = (ask.method.as_str(), &name) {
         guard::guard(&context.lists, &server, &ask.asker, name).await?;
     }
     match Subscription::of_method(&ask.method) {

@@ -7,7 +7,7 @@ use portunus_core::ids::ServerName;
 use super::{ask::Ask, context::CallContext, forward::forward};
 use crate::{
     problem::{LIMIT_REACHED, Problem, Reply, done},
-    wire::{Outcome, code},
+    wire::{Outcome, code, protocol::method},
 };
 
 /// Of a subscription, which is kept as long as its session.
@@ -23,8 +23,8 @@ pub(crate) enum Subscription {
 impl Subscription {
     pub(crate) fn of_method(method: &str) -> Option<Self> {
         match method {
-            "resources/subscribe" => Some(Self::Begin),
-            "resources/unsubscribe" => Some(Self::End),
+            method::RESOURCES_SUBSCRIBE => Some(Self::Begin),
+            method::RESOURCES_UNSUBSCRIBE => Some(Self::End),
             _ => None,
         }
     }

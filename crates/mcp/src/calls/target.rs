@@ -13,7 +13,7 @@ use crate::{
     permission::{check, check_method},
     problem::Problem,
     registry::kind::Kind,
-    wire::{self, Payload, Reference},
+    wire::{self, Payload, Reference, protocol::method},
 };
 
 /// A server, and the request as it gets it.
@@ -38,17 +38,17 @@ fn at_one(server: &ServerName, ask: &Ask) -> Result<Target, Problem> {
     let allow = &*ask.allow;
     let mut name = None;
     match ask.method.as_str() {
-        "tools/call" | "prompts/get" => {
+        method::TOOLS_CALL | method::PROMPTS_GET => {
             let named = ask.head()?.name.clone().ok_or_else(|| Problem::missing("name"))?;
             check(allow, server, kind_of_named(&ask.method), &named)?;
             name = Some(named);
         }
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+        method::RESOURCES_READ | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE => {
             check(allow, server, Kind::Resources, uri(ask)?)?;
         }
-        "completion/complete" => check_reference(server, ask)?,
+        method::COMPLETION_COMPLETE => check_reference(server, ask)?,
         // A stream of changes belongs to the modern era, whose clients have it from the gateway itself.
-        "subscriptions/listen" => return Err(Problem::method_not_found(&ask.method)),
+        method::SUBSCRIPTIONS_LISTEN => return Err(Problem::method_not_found(&ask.method)),
         method => check_method(allow, server, method)?,
     }
     Ok(Target { server: server.clone(), name, params: ask.params.clone() })
@@ -58,16 +58,16 @@ fn at_one(server: &ServerName, ask: &Ask) -> Result<Target, Problem> {
 async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Problem> {
     let as_it_came = |server| Target { server, name: None, params: ask.params.clone() };
     match ask.method.as_str() {
-        "tools/call" | "prompts/get" => {
+        method::TOOLS_CALL | method::PROMPTS_GET => {
             let (Some(name), Some(params)) = (&ask.head()?.name, &ask.params) else { return Err(Problem::missing("name")) };
             let found = route::by_name(context, ask, kind_of_named(&ask.method), name).await?;
             let params = wire::replace_name(params, &found.name)?;
             Ok(Target { server: found.server, name: Some(found.name), params: Some(params) })
         }
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+        method::RESOURCES_READ | method::RESOURCES_SUBSCRIBE | method::RESOURCES_UNSUBSCRIBE => {
             Ok(as_it_came(route::by_uri(context, ask, uri(ask)?).await?))
         }
-        "completion/complete" => {
+        method::COMPLETION_COMPLETE => {
             let (Some(reference), Some(params)) = (&ask.head()?.reference, &ask.params) else {
                 return Err(Problem::missing("ref"));
             };
@@ -87,7 +87,7 @@ async fn among_all(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Prob
 }
 
 fn kind_of_named(method: &str) -> Kind {
-    if method == "tools/call" { Kind::Tools } else { Kind::Prompts }
+    if method == method::TOOLS_CALL { Kind::Tools } else { Kind::Prompts }
 }
 
 fn uri(ask: &Ask) -> Result<&str, Problem> {

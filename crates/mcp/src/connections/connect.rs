@@ -29,7 +29,7 @@ use crate::{
         ConnectionKey, Event, Owner, UpstreamError,
         servers::{Peer, Servers},
     },
-    wire::Payload,
+    wire::{Payload, protocol::method},
 };
 
 /// The connections to servers that are open on behalf of this process's clients.
@@ -168,7 +168,7 @@ impl Connections {
                 tell_level(&peer, level).await;
             }
             for (session, server, uri) in subscribed {
-                tell_uri(&peer, "resources/subscribe", &uri).await;
+                tell_uri(&peer, method::RESOURCES_SUBSCRIBE, &uri).await;
                 session.keep_subscribed(&server, &uri, peer.hold());
             }
             for task in followed {

@@ -17,11 +17,8 @@ use crate::{
         task_watches::TaskWatches,
     },
     upstream::{ConnectionKey, Owner},
-    wire::{self, Payload},
+    wire::{self, Payload, protocol::notification},
 };
-
-/// Of the extension `io.modelcontextprotocol/tasks`: a client that listens to a task has said so by its id.
-const TASK_CHANGED: &str = "notifications/tasks";
 
 /// Who hears what servers say.
 pub(crate) struct Delivery {
@@ -35,7 +32,7 @@ impl Delivery {
     /// A notification of a server.
     pub(crate) fn deliver(&self, key: &ConnectionKey, method: &str, params: Option<&Payload>) {
         // Of our own subscription at the server.
-        if method == "notifications/subscriptions/acknowledged" {
+        if method == notification::SUBSCRIPTIONS_ACKNOWLEDGED {
             return;
         }
         let untagged = params.and_then(|params| wire::without_meta(params, &[wire::meta::SUBSCRIPTION_ID]).ok());
@@ -50,29 +47,31 @@ impl Delivery {
         // may be about a call that has just ended, it is told only if all calls are of one session.
         let is_certain = hearers.len() <= 1 || !self.registry.spec(&key.server).is_some_and(|spec| spec.speaks_late());
         let is_own = key.owner != Owner::Everybody && is_certain;
-        if !is_own && method == "notifications/message" {
+        if !is_own && method == notification::MESSAGE {
             tracing::debug!(server = %key.server, "a log message that names no call is told to no client");
         }
         let about = match (method, head.uri.as_deref()) {
-            ("notifications/resources/updated", Some(uri)) => About::resource(&key.server, uri),
+            (notification::RESOURCES_UPDATED, Some(uri)) => About::resource(&key.server, uri),
             _ => About::server(&key.server),
         };
         for session in hearers {
             let hears = match method {
                 _ if Kind::changed_by(method).next().is_some() => true,
-                "notifications/message" => is_own && session.wants_log(params),
-                "notifications/resources/updated" => head.uri.as_deref().is_some_and(|uri| session.hears_of(&key.server, uri)),
+                notification::MESSAGE => is_own && session.wants_log(params),
+                notification::RESOURCES_UPDATED => head.uri.as_deref().is_some_and(|uri| session.hears_of(&key.server, uri)),
                 // Its id says which question it is about, and nobody can guess one.
-                "notifications/elicitation/complete" => is_own,
-                TASK_CHANGED => head.task_id.as_deref().is_some_and(|task| self.task_watches.has(&session.id, &key.server, task)),
+                notification::ELICITATION_COMPLETE => is_own,
+                notification::TASKS => {
+                    head.task_id.as_deref().is_some_and(|task| self.task_watches.has(&session.id, &key.server, task))
+                }
                 // Of revision 2025-11-25: it is told to the session that dealt with the task, which is its owner's.
-                "notifications/tasks/status" => head.task_id.as_deref().is_some_and(|task| {
+                notification::TASKS_STATUS => head.task_id.as_deref().is_some_and(|task| {
                     self.tasks.is_followed_by(&session.user, &session.client, task, &key.server, &session.id)
                 }),
                 // On the merged endpoint nobody could tell which server spoke.
                 _ => is_own && session.view != View::All,
             };
-            if hears && (method == TASK_CHANGED || wants(&session, method)) {
+            if hears && (method == notification::TASKS || wants(&session, method)) {
                 session.outbox.push(&message, Some(&about));
             }
         }
@@ -82,7 +81,7 @@ impl Delivery {
     pub(crate) fn deliver_late(&self, key: &ConnectionKey, session: &str, params: &Payload) {
         let hearers = self.concerned(key);
         if let Some(session) = hearers.iter().find(|hearer| hearer.id.as_str() == session) {
-            session.outbox.push(&wire::notification("notifications/progress", Some(params)), Some(&About::server(&key.server)));
+            session.outbox.push(&wire::notification(notification::PROGRESS, Some(params)), Some(&About::server(&key.server)));
         }
     }
 

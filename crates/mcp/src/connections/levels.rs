@@ -7,7 +7,7 @@ use crate::{
     era::Era,
     session::{Session, level::Level},
     upstream::{Call, ConnectionKey, Owner, servers::Peer},
-    wire::{self, Payload, capabilities},
+    wire::{self, Payload, capabilities, protocol::method},
 };
 
 /// How long telling a server of a level or a subscription may take.
@@ -30,7 +30,7 @@ pub(crate) async fn tell_level(peer: &Arc<dyn Peer>, level: Level) {
     // A modern server is told with each request.
     if peer.info().era == Era::Legacy && capabilities::has(&peer.info().capabilities, "logging") {
         let params = wire::object(&[("level", &wire::quote(level.as_str()))]);
-        aside(peer, "logging/setLevel", params).await;
+        aside(peer, method::LOGGING_SET_LEVEL, params).await;
     }
 }
 

@@ -19,7 +19,10 @@ use crate::{
     answer::{Answer, Refused},
     problem::{Problem, Reply},
     upstream::CallEvent,
-    wire::{self, Payload, RequestId},
+    wire::{
+        self, Payload, RequestId,
+        protocol::{member, notification},
+    },
 };
 
 /// How many events of a call may wait for a slow client; progress beyond it is dropped.
@@ -192,6 +195,6 @@ fn late_messages<E: Encoder>(encoder: &mut E, under_way: &mut UnderWay) -> VecDe
 
 /// A notification of progress, with the client's own token in it.
 pub(crate) fn progress(token: &RequestId, params: &Payload) -> Bytes {
-    let restored = wire::replace_member(params, &["progressToken"], token.payload());
-    wire::notification("notifications/progress", Some(restored.as_ref().unwrap_or(params)))
+    let restored = wire::replace_member(params, &[member::PROGRESS_TOKEN], token.payload());
+    wire::notification(notification::PROGRESS, Some(restored.as_ref().unwrap_or(params)))
 }

@@ -10,7 +10,6 @@ use crate::{
     caller::{Caller, View},
     problem::{LIMIT_REACHED, Problem, Reply},
     registry::ServerRegistry,
-    translate::errors,
     upstream::UpstreamError,
     wire::{self, Outcome, RequestId, code},
 };
@@ -83,7 +82,7 @@ pub(crate) fn modern(id: &RequestId, reply: Reply) -> (StatusCode, Bytes, Option
         other => other,
     };
     let code = match &reply {
-        Ok(Outcome::Error(error)) => errors::code_of(error),
+        Ok(Outcome::Error(error)) => wire::code_of(error),
         Err(Problem::Refused { code, .. }) => Some(*code),
         _ => None,
     };

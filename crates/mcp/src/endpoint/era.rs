@@ -2,11 +2,14 @@
 
 use http::{HeaderMap, StatusCode};
 
-use super::{answers, headers};
+use super::answers;
 use crate::{
     answer::Answer,
     era::{self, Era},
-    wire::{self, Message, code},
+    wire::{
+        self, Message, code,
+        protocol::{header_name, method},
+    },
 };
 
 /// A revision in the header decides; without one, whether the request says its revision itself. `initialize` belongs to the legacy era,
@@ -19,9 +22,9 @@ pub(crate) fn of(message: &Message, map: &HeaderMap) -> Era {
     };
     let says_revision =
         || params.and_then(|params| wire::meta_of(params).ok()).is_some_and(|meta| meta.protocol_version.is_some());
-    match map.get(headers::PROTOCOL_VERSION).map(|value| value.to_str().unwrap_or_default()) {
+    match map.get(header_name::PROTOCOL_VERSION).map(|value| value.to_str().unwrap_or_default()) {
         Some(era::MODERN) => Era::Modern,
-        _ if method == "initialize" => Era::Legacy,
+        _ if method == method::INITIALIZE => Era::Legacy,
         Some(revision) if era::is_legacy(revision) => Era::Legacy,
         Some(_) => Era::Modern,
         None if says_revision() => Era::Modern,
@@ -31,7 +34,7 @@ pub(crate) fn of(message: &Message, map: &HeaderMap) -> Era {
 
 /// GET and DELETE belong to sessions, which the modern era has not.
 pub(crate) fn legacy_alone(map: &HeaderMap) -> Result<(), Box<Answer>> {
-    let mut values = map.get_all(headers::PROTOCOL_VERSION).iter();
+    let mut values = map.get_all(header_name::PROTOCOL_VERSION).iter();
     match (values.next().map(|value| value.to_str().unwrap_or_default()), values.next()) {
         (None, _) => Ok(()),
         (Some(revision), None) if era::is_legacy(revision) => Ok(()),

@@ -1,18 +1,13 @@
 //! The headers of a request that this transport has an opinion on. `Origin` and `Host` are the edge's business (threat 34).
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use super::answers;
 use crate::{
     answer::Answer,
     session::{SessionId, resume::NamedEvent},
-    wire::code,
+    wire::{code, protocol::header_name},
 };
-
-pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -39,7 +34,7 @@ pub(crate) fn check_get(map: &HeaderMap) -> Result<(), Box<Answer>> {
 
 /// The session that the request names; two names are none.
 pub(crate) fn session(map: &HeaderMap) -> Result<SessionId, Box<Answer>> {
-    let mut values = map.get_all(SESSION_ID).iter();
+    let mut values = map.get_all(header_name::SESSION_ID).iter();
     match (values.next(), values.next()) {
         (None, _) => Err(Box::new(answers::session_missing())),
         (Some(value), None) => value.to_str().map(SessionId::from_text).map_err(|_| Box::new(answers::session_unknown())),
@@ -49,7 +44,7 @@ pub(crate) fn session(map: &HeaderMap) -> Result<SessionId, Box<Answer>> {
 
 /// The event after which a stream is to be taken up again.
 pub(crate) fn last_event(map: &HeaderMap) -> Result<Option<NamedEvent>, Box<Answer>> {
-    let mut values = map.get_all(LAST_EVENT_ID).iter();
+    let mut values = map.get_all(header_name::LAST_EVENT_ID).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => match value.to_str().ok().and_then(NamedEvent::parse) {
@@ -88,6 +83,8 @@ fn accepts(map: &HeaderMap, media_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use portunus_core::ids::ServerName;
 use tokio::time::Instant;
 
-use super::{answers, context::Endpoint, encode, headers};
+use super::{answers, context::Endpoint, encode};
 use crate::{
     answer::Answer,
     caller::{Caller, View},
@@ -18,7 +18,7 @@ use crate::{
     session::{Kind, Session, SessionId, asker::Asker},
     translate,
     upstream::UpstreamError,
-    wire::{self, Outcome, Payload, Request, WireError},
+    wire::{self, Outcome, Payload, Request, WireError, protocol::header_name},
 };
 
 /// What a client may say of itself, in bytes; longer ones count as if it had said nothing (threat 56).
@@ -69,7 +69,7 @@ pub(crate) async fn initialize(endpoint: &Arc<Endpoint>, caller: &Caller, reques
     tracing::debug!(session = ?session.id, user = %session.user, view = ?session.view, "a session begins");
     let mut answer = answers::json(StatusCode::OK, message);
     if let Ok(value) = HeaderValue::from_str(session.id.as_str()) {
-        answer.headers.insert(headers::SESSION_ID, value);
+        answer.headers.insert(header_name::SESSION_ID, value);
     }
     answer
 }

@@ -27,7 +27,10 @@ use crate::{
     lifecycle::changes_session,
     problem::{Problem, Reply},
     session::{Session, asker::Asker, operation::Operation, table::CallPermit},
-    wire::{self, Message, Notification, Request, Response, code},
+    wire::{
+        self, Message, Notification, Request, Response, code,
+        protocol::{method, notification},
+    },
 };
 
 pub(super) async fn post(
@@ -37,7 +40,7 @@ pub(super) async fn post(
     message: Message,
 ) -> Result<Answer, Box<Answer>> {
     if let Message::Request(request) = &message
-        && request.method == "initialize"
+        && request.method == method::INITIALIZE
     {
         // Boxed: every other message would carry its size.
         return Ok(Box::pin(initialize::initialize(endpoint, caller, request)).await);
@@ -69,7 +72,7 @@ async fn take_answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Se
 
 async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>, request: Request) -> Answer {
     let id = Some(&request.id);
-    if request.method == "ping" {
+    if request.method == method::PING {
         return answers::json(StatusCode::OK, wire::result(&request.id, &wire::object(&[])));
     }
     let meta = match request.params.as_ref().map(wire::meta_of).transpose() {
@@ -133,14 +136,14 @@ async fn run(endpoint: Arc<Endpoint>, call: CallUnderWay, replied: oneshot::Send
 async fn notice(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Session>, notification: Notification) -> Answer {
     let Notification { method, params } = notification;
     match method.as_str() {
-        "notifications/cancelled" => {
+        notification::CANCELLED => {
             let head = params.as_ref().and_then(|params| wire::params_head(params).ok());
             if let Some(id) = head.and_then(|head| head.request_id) {
                 session.cancel_call(&id);
             }
         }
         // The handshake with the server was ours.
-        "notifications/initialized" => {}
+        notification::INITIALIZED => {}
         _ => {
             let usage = endpoint.sessions.usage(&session.user);
             let Ok(_permit) = usage.call_permit(endpoint.calls_per_user()).await else {
@@ -148,7 +151,7 @@ async fn notice(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Session
             };
             if let View::One(server) = &session.view {
                 // Of the client itself, and so nothing that it could lack.
-                let is_own = matches!(method.as_str(), "notifications/roots/list_changed" | "notifications/progress");
+                let is_own = matches!(method.as_str(), notification::ROOTS_LIST_CHANGED | notification::PROGRESS);
                 match caller.allow.method(server, &method) {
                     Verdict::Allowed => {}
                     _ if is_own => {}
@@ -158,7 +161,7 @@ async fn notice(endpoint: &Arc<Endpoint>, caller: &Caller, session: &Arc<Session
                     Verdict::Hidden => return answers::empty(StatusCode::ACCEPTED),
                 }
                 endpoint.calls.connections.pass_on(server, &Asker::session(session), &method, params).await;
-            } else if method == "notifications/roots/list_changed" {
+            } else if method == notification::ROOTS_LIST_CHANGED {
                 endpoint.calls.connections.tell_all(session, &method, params.as_ref()).await;
             }
         }

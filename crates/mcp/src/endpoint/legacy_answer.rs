@@ -19,7 +19,7 @@ use crate::{
     problem::{Problem, Reply},
     session::{Session, operation::Operation},
     upstream::CallEvent,
-    wire::{self, RequestId},
+    wire::{self, RequestId, protocol::notification},
 };
 
 /// Whose answer it is, and what is asked.
@@ -46,10 +46,10 @@ impl Encoder for LegacyAnswer {
         Ok(match event {
             CallEvent::Progress(params) => Some(match &self.token {
                 Some(token) => progress(token, &params),
-                None => wire::notification("notifications/progress", Some(&params)),
+                None => wire::notification(notification::PROGRESS, Some(&params)),
             }),
             CallEvent::Notification { method, params } => {
-                let is_quiet = method == "notifications/message" && !self.session.wants_log(params.as_ref());
+                let is_quiet = method == notification::MESSAGE && !self.session.wants_log(params.as_ref());
                 (!is_quiet).then(|| wire::notification(&method, params.as_ref()))
             }
             CallEvent::Ask(ask) => self.session.pose(ask, Some(Arc::clone(&self.operation))),

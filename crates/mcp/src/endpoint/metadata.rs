@@ -4,17 +4,16 @@
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::json;
 
-use super::{answers, headers};
+use super::answers;
 use crate::{
     answer::Answer,
     era, header_params,
     session::level::Level,
-    wire::{self, ParamsHead, Payload, Request, code, meta},
+    wire::{
+        self, ParamsHead, Payload, Request, code, meta,
+        protocol::{header_name, member, method},
+    },
 };
-
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
-const PARAM_PREFIX: &str = "mcp-param-";
 
 /// A request that says everything it must, the same in both places.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub(crate) fn check(request: &Request, map: &HeaderMap) -> Result<Sound, Box<Ans
     let refuse = |code, message: &str| Err(refusal(request, code, message, None));
     let head = request.params.as_ref().map(|params| wire::head_of(&request.method, params)).transpose();
     let head = head.map_err(|error| refusal(request, error.code(), &error.to_string(), None))?.unwrap_or_default();
-    let given = match only(map, &headers::PROTOCOL_VERSION) {
+    let given = match only(map, &header_name::PROTOCOL_VERSION) {
         Ok(given) => given,
         Err(message) => return refuse(code::HEADER_MISMATCH, &message),
     };
@@ -52,14 +51,16 @@ pub(crate) fn check(request: &Request, map: &HeaderMap) -> Result<Sound, Box<Ans
         None => None,
     };
     let name = match request.method.as_str() {
-        "tools/call" | "prompts/get" => head.name.as_deref(),
-        "resources/read" => head.uri.as_deref(),
+        method::TOOLS_CALL | method::PROMPTS_GET => head.name.as_deref(),
+        method::RESOURCES_READ => head.uri.as_deref(),
         _ => None,
     };
-    if let Err(message) = agrees(map, &METHOD, Some(&request.method)).and_then(|()| agrees_if_named(map, request, name)) {
+    if let Err(message) =
+        agrees(map, &header_name::METHOD, Some(&request.method)).and_then(|()| agrees_if_named(map, request, name))
+    {
         return refuse(code::HEADER_MISMATCH, &format!("Header mismatch: {message}"));
     }
-    let repeated = map.iter().filter(|(name, _)| name.as_str().starts_with(PARAM_PREFIX));
+    let repeated = map.iter().filter(|(name, _)| name.as_str().starts_with(header_name::PARAM_PREFIX));
     let header_params = repeated.map(|(name, value)| (name.clone(), value.clone())).collect();
     Ok(Sound { head, level, header_params })
 }
@@ -67,11 +68,11 @@ pub(crate) fn check(request: &Request, map: &HeaderMap) -> Result<Sound, Box<Ans
 /// `Mcp-Name`, where the method has one: of the tasks extension, whatever task it names.
 fn agrees_if_named(map: &HeaderMap, request: &Request, name: Option<&str>) -> Result<(), String> {
     match request.method.as_str() {
-        "tools/call" | "prompts/get" | "resources/read" => agrees(map, &NAME, name),
-        "tasks/get" | "tasks/update" | "tasks/cancel" => {
+        method::TOOLS_CALL | method::PROMPTS_GET | method::RESOURCES_READ => agrees(map, &header_name::NAME, name),
+        method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL => {
             let members = request.params.as_ref().and_then(|params| wire::members(params).ok()).unwrap_or_default();
-            let task = members.into_iter().find(|(key, _)| key == "taskId").and_then(|(_, id)| id.read::<String>().ok());
-            agrees(map, &NAME, task.as_deref())
+            let task = members.into_iter().find(|(key, _)| key == member::TASK_ID).and_then(|(_, id)| id.read::<String>().ok());
+            agrees(map, &header_name::NAME, task.as_deref())
         }
         _ => Ok(()),
     }

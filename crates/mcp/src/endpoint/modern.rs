@@ -36,11 +36,15 @@ use crate::{
     session::asker::Asker,
     sync::locked,
     translate::input,
-    wire::{self, Message, Notification, Payload, Request},
+    wire::{
+        self, Message, Notification, Payload, Request,
+        protocol::{method, notification},
+    },
 };
 
 /// These belong to the handshake era alone.
-const GONE: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+const GONE: [&str; 5] =
+    [method::INITIALIZE, method::PING, method::LOGGING_SET_LEVEL, method::RESOURCES_SUBSCRIBE, method::RESOURCES_UNSUBSCRIBE];
 
 pub(super) async fn post(
     endpoint: &Arc<Endpoint>,
@@ -68,7 +72,7 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, request: Request, sou
     }
     let client_capabilities = ClientCapabilities::of(sound.head.meta.client_capabilities.as_ref());
     let client_capabilities = endpoint.capability_sets.admit(&caller.principal.user, client_capabilities, Instant::now());
-    if request.method == "subscriptions/listen" {
+    if request.method == method::SUBSCRIPTIONS_LISTEN {
         // Boxed: every other request would carry its size.
         return Box::pin(subscriptions::answer(endpoint, caller, request, client_capabilities)).await;
     }
@@ -146,7 +150,7 @@ async fn notice(endpoint: &Arc<Endpoint>, caller: &Caller, Notification { method
     let usage = endpoint.sessions.usage(&caller.principal.user);
     let Ok(_permit) = usage.call_permit(endpoint.calls_per_user()).await else { return };
     // A disconnect cancels; there is nothing else that the protocol itself would tell a server.
-    if method != "notifications/cancelled" && caller.allow.method(server, &method) == Verdict::Allowed {
+    if method != notification::CANCELLED && caller.allow.method(server, &method) == Verdict::Allowed {
         endpoint.calls.connections.pass_on(server, &Asker::alone(caller, ClientCapabilities::default()), &method, params).await;
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     sync::locked,
     translate::input::{self, InputRequest},
     upstream::{CallEvent, ServerAsk},
-    wire::{self, Outcome, Payload, Request, RequestId, code},
+    wire::{self, Outcome, Payload, Request, RequestId, code, protocol::notification},
 };
 
 /// How long after one question of a server another may come that belongs to it. A person is going to be asked, which takes longer.
@@ -91,7 +91,7 @@ impl Encoder for ModernAnswer {
         match event {
             CallEvent::Progress(params) => Ok(self.token.as_ref().map(|token| progress(token, &params))),
             CallEvent::Notification { method, params } => {
-                let is_quiet = method == "notifications/message" && !self.wants_log(params.as_ref());
+                let is_quiet = method == notification::MESSAGE && !self.wants_log(params.as_ref());
                 Ok((!is_quiet).then(|| wire::notification(&method, params.as_ref())))
             }
             CallEvent::Ask(ask) => Err(ask),

@@ -26,7 +26,10 @@ use crate::{
     problem::Problem,
     registry::kind::Kind as List,
     session::{Hold, Kind, Session, SessionId, asker::Asker, filter::Filter, table::Permit},
-    wire::{self, Payload, Request, RequestId, WireError, capabilities, meta},
+    wire::{
+        self, Payload, Request, RequestId, WireError, capabilities, meta,
+        protocol::{filter, member, method, notification},
+    },
 };
 
 pub(crate) async fn answer(
@@ -165,7 +168,7 @@ impl Open {
     }
 
     async fn subscribe(&self, uri: &str) -> Result<(), Problem> {
-        let ask = self.ask("resources/subscribe", wire::object(&[("uri", &wire::quote(uri))]));
+        let ask = self.ask(method::RESOURCES_SUBSCRIBE, wire::object(&[("uri", &wire::quote(uri))]));
         let server: ServerName = match &self.session.view {
             View::One(server) => {
                 check(&*ask.allow, server, List::Resources, uri)?;
@@ -183,7 +186,7 @@ impl Open {
     async fn follow(&self, tasks: Vec<String>) -> Vec<String> {
         let mut followed = Vec::new();
         for task in tasks.into_iter().take(self.endpoint.settings.max_subscriptions) {
-            let ask = self.ask("tasks/get", wire::object(&[("taskId", &wire::quote(&task))]));
+            let ask = self.ask(method::TASKS_GET, wire::object(&[(member::TASK_ID, &wire::quote(&task))]));
             match watch::watch(&self.endpoint.calls, &self.session, &ask, &task).await {
                 Ok(()) => followed.push(task),
                 Err(problem) => tracing::debug!(?problem, "a task is left out of a subscription"),
@@ -197,10 +200,10 @@ impl Open {
         let mut agreed = filter.write(uris);
         if !tasks.is_empty() {
             let tasks = Payload::from_value(&tasks.into());
-            agreed = wire::with_members(&agreed, &[("taskIds", tasks.as_str())]).unwrap_or(agreed);
+            agreed = wire::with_members(&agreed, &[(filter::TASK_IDS, tasks.as_str())]).unwrap_or(agreed);
         }
         let params = wire::object(&[("notifications", agreed.as_str())]);
-        self.tagged("notifications/subscriptions/acknowledged", Some(&params))
+        self.tagged(notification::SUBSCRIPTIONS_ACKNOWLEDGED, Some(&params))
     }
 
     /// The next event, and whether another can follow.

@@ -1,5 +1,7 @@
 //! The four lists of MCP, and what tells them apart.
 
+use crate::wire::protocol::{method, notification};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Tools,
@@ -13,10 +15,10 @@ impl Kind {
 
     pub(crate) const fn method(self) -> &'static str {
         match self {
-            Self::Tools => "tools/list",
-            Self::Prompts => "prompts/list",
-            Self::Resources => "resources/list",
-            Self::Templates => "resources/templates/list",
+            Self::Tools => method::TOOLS_LIST,
+            Self::Prompts => method::PROMPTS_LIST,
+            Self::Resources => method::RESOURCES_LIST,
+            Self::Templates => method::RESOURCES_TEMPLATES_LIST,
         }
     }
 
@@ -54,9 +56,9 @@ impl Kind {
 
     pub(crate) const fn changed(self) -> &'static str {
         match self {
-            Self::Tools => "notifications/tools/list_changed",
-            Self::Prompts => "notifications/prompts/list_changed",
-            Self::Resources | Self::Templates => "notifications/resources/list_changed",
+            Self::Tools => notification::TOOLS_LIST_CHANGED,
+            Self::Prompts => notification::PROMPTS_LIST_CHANGED,
+            Self::Resources | Self::Templates => notification::RESOURCES_LIST_CHANGED,
         }
     }
 

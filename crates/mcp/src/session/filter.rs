@@ -1,6 +1,9 @@
 //! What a modern client wants to hear of (MCP 2026-07-28, subscriptions, "Notification Filter").
 
-use crate::wire::{self, Payload, WireError};
+use crate::wire::{
+    self, Payload, WireError,
+    protocol::{filter, notification},
+};
 
 /// The lists whose changes are wanted. Which resources are, the session's subscriptions say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,11 +20,11 @@ impl Filter {
         let flag = |value: &Payload, name| value.read().map_err(|_| WireError::WrongType(name, "true or false"));
         for (key, value) in wire::members(notifications)?.into_iter().filter(|(_, value)| value.as_str() != "null") {
             match &*key {
-                "toolsListChanged" => filter.tools = flag(&value, "toolsListChanged")?,
-                "promptsListChanged" => filter.prompts = flag(&value, "promptsListChanged")?,
-                "resourcesListChanged" => filter.resources = flag(&value, "resourcesListChanged")?,
-                "resourceSubscriptions" => {
-                    uris = value.read().map_err(|_| WireError::WrongType("resourceSubscriptions", "a list of URIs"))?;
+                filter::TOOLS_LIST_CHANGED => filter.tools = flag(&value, filter::TOOLS_LIST_CHANGED)?,
+                filter::PROMPTS_LIST_CHANGED => filter.prompts = flag(&value, filter::PROMPTS_LIST_CHANGED)?,
+                filter::RESOURCES_LIST_CHANGED => filter.resources = flag(&value, filter::RESOURCES_LIST_CHANGED)?,
+                filter::RESOURCE_SUBSCRIPTIONS => {
+                    uris = value.read().map_err(|_| WireError::WrongType(filter::RESOURCE_SUBSCRIPTIONS, "a list of URIs"))?;
                 }
                 _ => {}
             }
@@ -32,9 +35,9 @@ impl Filter {
     /// The members that are wanted here and not there.
     pub(crate) fn beyond(self, other: Self) -> Vec<&'static str> {
         let members = [
-            ("toolsListChanged", self.tools && !other.tools),
-            ("promptsListChanged", self.prompts && !other.prompts),
-            ("resourcesListChanged", self.resources && !other.resources),
+            (filter::TOOLS_LIST_CHANGED, self.tools && !other.tools),
+            (filter::PROMPTS_LIST_CHANGED, self.prompts && !other.prompts),
+            (filter::RESOURCES_LIST_CHANGED, self.resources && !other.resources),
         ];
         members.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(member, _)| member).collect()
     }
@@ -42,11 +45,11 @@ impl Filter {
     /// Is this one of the changes that are wanted?
     pub(crate) fn wants(self, method: &str) -> bool {
         match method {
-            "notifications/tools/list_changed" => self.tools,
-            "notifications/prompts/list_changed" => self.prompts,
-            "notifications/resources/list_changed" => self.resources,
+            notification::TOOLS_LIST_CHANGED => self.tools,
+            notification::PROMPTS_LIST_CHANGED => self.prompts,
+            notification::RESOURCES_LIST_CHANGED => self.resources,
             // Subscribed to one by one.
-            "notifications/resources/updated" => true,
+            notification::RESOURCES_UPDATED => true,
             _ => false,
         }
     }
@@ -54,15 +57,17 @@ impl Filter {
     /// As the acknowledgement has it: what is not agreed to is left out.
     pub(crate) fn write(self, uris: &[String]) -> Payload {
         let mut agreed = serde_json::Map::new();
-        for (name, is_wanted) in
-            [("toolsListChanged", self.tools), ("promptsListChanged", self.prompts), ("resourcesListChanged", self.resources)]
-        {
+        for (name, is_wanted) in [
+            (filter::TOOLS_LIST_CHANGED, self.tools),
+            (filter::PROMPTS_LIST_CHANGED, self.prompts),
+            (filter::RESOURCES_LIST_CHANGED, self.resources),
+        ] {
             if is_wanted {
                 agreed.insert(name.to_owned(), true.into());
             }
         }
         if !uris.is_empty() {
-            agreed.insert("resourceSubscriptions".to_owned(), uris.into());
+            agreed.insert(filter::RESOURCE_SUBSCRIPTIONS.to_owned(), uris.into());
         }
         Payload::from_value(&agreed.into())
     }

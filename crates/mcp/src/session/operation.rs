@@ -7,11 +7,11 @@ use portunus_core::scope::ScopeSet;
 
 use crate::{
     caller::Caller,
-    wire::{self, Payload},
+    wire::{self, Payload, protocol::member},
 };
 
 /// The members of a request's parameters that say what it is about.
-const SALIENT: [&str; 4] = ["name", "uri", "ref", "taskId"];
+const SALIENT: [&str; 4] = ["name", "uri", "ref", member::TASK_ID];
 /// What is longer cannot be come back for by another token.
 const LONGEST: usize = 8 * 1024;
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     upstream::{RpcError, ServerAsk},
-    wire::{self, Outcome, Payload, RequestId, Response, code},
+    wire::{self, Outcome, Payload, RequestId, Response, code, protocol::notification},
 };
 
 impl Session {
@@ -43,7 +43,7 @@ impl Session {
             () = ask.withdrawn() => {
                 let params = wire::object(&[("requestId", id.raw())]);
                 let about = About::server(&ask.server);
-                self.outbox.push(&wire::notification("notifications/cancelled", Some(&params)), Some(&about));
+                self.outbox.push(&wire::notification(notification::CANCELLED, Some(&params)), Some(&about));
             }
             () = self.ended.cancelled() => ask.answer(Err(gone())),
             () = tokio::time::sleep(PATIENCE) => ask.answer(Err(RpcError::new(code::INTERNAL_ERROR, "the client did not answer in time"))),

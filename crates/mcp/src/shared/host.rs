@@ -26,12 +26,13 @@ use crate::{
     era::Era,
     sync::locked,
     upstream::{Call, CallEvent, Event, Holder, Person, UpstreamError, Upstreams, servers::Peer as _},
+    wire::protocol::notification,
 };
 
 /// How much of what is said may wait for its way.
 const WAITING: usize = 64;
 const CHANGES: [&str; 3] =
-    ["notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed"];
+    [notification::TOOLS_LIST_CHANGED, notification::PROMPTS_LIST_CHANGED, notification::RESOURCES_LIST_CHANGED];
 
 pub(super) struct SharedServerHost {
     upstreams: Arc<Upstreams>,

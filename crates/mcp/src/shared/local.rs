@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use crate::{
     sync::locked,
     upstream::{Call, Connection, ConnectionKey, Event, ServerInfo, UpstreamError, servers::Peer},
-    wire::{self, Outcome, Payload},
+    wire::{self, Outcome, Payload, protocol::method},
 };
 
 /// Those of this node; others go by the number of their attachment.
@@ -38,7 +38,7 @@ impl Local {
     ) -> Result<Outcome, UpstreamError> {
         let uri = || params.as_ref().and_then(|params| wire::params_head(params).ok()?.uri).unwrap_or_default();
         match method {
-            "resources/subscribe" => {
+            method::RESOURCES_SUBSCRIBE => {
                 let uri = uri();
                 locked(&self.subscribers).entry(uri.clone()).or_default().insert(whose);
                 let answer = self.connection.request(method, params, call).await;
@@ -47,7 +47,7 @@ impl Local {
                 }
                 answer
             }
-            "resources/unsubscribe" if !self.leave(&uri(), whose) => Ok(Outcome::Result(wire::object(&[]))),
+            method::RESOURCES_UNSUBSCRIBE if !self.leave(&uri(), whose) => Ok(Outcome::Result(wire::object(&[]))),
             _ => self.connection.request(method, params, call).await,
         }
     }
@@ -60,7 +60,7 @@ impl Local {
         };
         for uri in wanted {
             let params = wire::object(&[("uri", &wire::quote(&uri))]);
-            if let Err(error) = self.request_of(whose, "resources/unsubscribe", Some(params), Call::default()).await {
+            if let Err(error) = self.request_of(whose, method::RESOURCES_UNSUBSCRIBE, Some(params), Call::default()).await {
                 tracing::debug!(server = %self.connection.key().server, %error, "a server was not told");
             }
         }

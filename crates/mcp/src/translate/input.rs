@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::wire::{self, Payload, WireError};
+use crate::wire::{self, Payload, WireError, protocol::method};
 
 /// How many a server may ask at once.
 const MAX_REQUESTS: usize = 32;
@@ -84,7 +84,7 @@ pub(crate) fn retry(answers: &[(String, Payload)], state: Option<&Payload>) -> V
 /// To a legacy client: a page to visit has an id there (2025-11-25), which the modern era dropped.
 pub(crate) fn params_to_legacy(request: &InputRequest, id: &str) -> Result<Option<Payload>, WireError> {
     let Some(params) = &request.params else { return Ok(None) };
-    let is_url = request.method == "elicitation/create"
+    let is_url = request.method == method::ELICITATION_CREATE
         && wire::members(params)?.iter().any(|(key, value)| key == "mode" && value.as_str() == "\"url\"");
     if is_url { wire::with_members(params, &[("elicitationId", &wire::quote(id))]).map(Some) } else { Ok(Some(params.clone())) }
 }
@@ -92,7 +92,7 @@ pub(crate) fn params_to_legacy(request: &InputRequest, id: &str) -> Result<Optio
 /// To a modern client: without the members that only the handshake era had.
 pub(crate) fn params_to_modern(method: &str, params: Option<&Payload>) -> Result<Option<Payload>, WireError> {
     match params {
-        Some(params) if method == "elicitation/create" => without_elicitation_id(params).map(Some),
+        Some(params) if method == method::ELICITATION_CREATE => without_elicitation_id(params).map(Some),
         other => Ok(other.cloned()),
     }
 }

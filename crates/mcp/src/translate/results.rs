@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::{self, Payload, WireError, meta};
+use crate::wire::{self, Payload, WireError, meta, protocol::method};
 
 /// How long a client may keep a list of a legacy server, in milliseconds: such servers say nothing of it, and a change is told anyway.
 const LIST_TTL_MS: u32 = 60_000;
@@ -10,9 +10,13 @@ const LIST_TTL_MS: u32 = 60_000;
 /// The results that a client may keep for a while (MCP 2026-07-28, caching), with how long it may when the server does not say.
 fn default_ttl(method: &str) -> Option<u32> {
     match method {
-        "server/discover" | "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => Some(LIST_TTL_MS),
+        method::SERVER_DISCOVER
+        | method::TOOLS_LIST
+        | method::PROMPTS_LIST
+        | method::RESOURCES_LIST
+        | method::RESOURCES_TEMPLATES_LIST => Some(LIST_TTL_MS),
         // What a resource says now is its server's affair.
-        "resources/read" => Some(0),
+        method::RESOURCES_READ => Some(0),
         _ => None,
     }
 }

@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{error::WireError, payload::Payload};
+use super::{error::WireError, payload::Payload, protocol::error_member};
 
 /// How much of a hostile key is repeated in an error.
 const SHOWN_KEY: usize = 64;
@@ -29,6 +29,12 @@ pub fn find_member(object: &Payload, path: &[&str]) -> Option<Payload> {
         let found = members(&object).ok()?.into_iter().find(|(key, value)| key == name && value.as_str() != "null");
         found.map(|(_, value)| value)
     })
+}
+
+/// The code of an error object.
+pub fn code_of(error: &Payload) -> Option<i64> {
+    let members = members(error).ok()?;
+    members.into_iter().find(|(key, _)| key == error_member::CODE).and_then(|(_, value)| value.read().ok())
 }
 
 /// The elements of an array, in order.

@@ -4,11 +4,11 @@
 use crate::{
     client_capabilities::ClientCapabilities,
     era::Era,
-    wire::{self, Payload, capabilities},
+    wire::{
+        self, Payload, capabilities,
+        protocol::{extension, member, method},
+    },
 };
-
-/// The tasks extension of the modern era.
-pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -24,18 +24,18 @@ impl Method {
     /// `None` for what a client of this era may not ask at all.
     pub(crate) fn of(method: &str, era: Era) -> Option<Self> {
         match method {
-            "tasks/get" => Some(Self::Get),
-            "tasks/update" => Some(Self::Update),
-            "tasks/cancel" => Some(Self::Cancel),
-            "tasks/result" if era == Era::Legacy => Some(Self::Result),
-            "tasks/list" if era == Era::Legacy => Some(Self::List),
+            method::TASKS_GET => Some(Self::Get),
+            method::TASKS_UPDATE => Some(Self::Update),
+            method::TASKS_CANCEL => Some(Self::Cancel),
+            method::TASKS_RESULT if era == Era::Legacy => Some(Self::Result),
+            method::TASKS_LIST if era == Era::Legacy => Some(Self::List),
             _ => None,
         }
     }
 
     /// Can a server that declared these capabilities be asked so by a client of this era? A modern client knows the extension alone.
     pub(crate) fn is_served_by(self, declared: &Payload, client: Era) -> bool {
-        let extension = capabilities::extension(declared, EXTENSION).is_some();
+        let extension = capabilities::extension(declared, extension::TASKS).is_some();
         let core = || client == Era::Legacy && capabilities::has(declared, "tasks");
         let core_may = |what| client == Era::Legacy && capabilities::has_at(declared, &["tasks", what]);
         match self {
@@ -50,13 +50,13 @@ impl Method {
 
 /// Has the client said that it can follow tasks of the extension?
 pub(crate) fn is_declared_by(client: &ClientCapabilities) -> bool {
-    capabilities::extension(&client.capabilities(), EXTENSION).is_some()
+    capabilities::extension(&client.capabilities(), extension::TASKS).is_some()
 }
 
 /// The id of the task that a result carries in place of what was asked for: `CreateTaskResult`, of either kind.
 pub(crate) fn made(result: &Payload) -> Option<String> {
     // Results are long, and hardly any is a task.
-    if !result.as_str().contains("taskId") {
+    if !result.as_str().contains(member::TASK_ID) {
         return None;
     }
     let kind = wire::find_member(result, &["resultType"]);
@@ -65,7 +65,7 @@ pub(crate) fn made(result: &Payload) -> Option<String> {
 
 /// `taskId` of an object.
 pub(crate) fn id(object: &Payload) -> Option<String> {
-    wire::find_member(object, &["taskId"])?.read().ok()
+    wire::find_member(object, &[member::TASK_ID])?.read().ok()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     records::{OwnedTask, RecordsDown, TaskOwner},
     session::task_table::Maker,
     spec::{Isolation, Transport},
-    wire::{self, Outcome, Payload, code},
+    wire::{self, Outcome, Payload, code, protocol::method},
 };
 
 fn owner(ask: &Ask) -> TaskOwner {
@@ -96,7 +96,7 @@ pub(crate) async fn note_made(
 ) {
     let Ok(Outcome::Result(result)) = reply else { return };
     let Some(id) = dialect::made(result) else { return };
-    let tool = params.filter(|_| ask.method == "tools/call").and_then(|params| wire::params_head(params).ok()?.name);
+    let tool = params.filter(|_| ask.method == method::TOOLS_CALL).and_then(|params| wire::params_head(params).ok()?.name);
     let task = OwnedTask { server: server.clone(), id, tool };
     remember(context, ask, task).await;
 }

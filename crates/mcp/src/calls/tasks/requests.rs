@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portunus_core::ids::ServerName;
 
 use super::{
-    dialect::{self, EXTENSION, Method},
+    dialect::{self, Method},
     list,
     ownership::{self, is_common, not_found, own_of, owned},
 };
@@ -20,11 +20,11 @@ use crate::{
     problem::{Problem, Reply},
     session::task_table::Maker,
     upstream::UpstreamError,
-    wire::{self, Outcome, Payload, capabilities},
+    wire::{
+        self, Outcome, Payload, capabilities,
+        protocol::{extension, member, method},
+    },
 };
-
-/// The method that tells whether a server has a task.
-const GET: &str = "tasks/get";
 
 /// What is about tasks is about the tasks of one client.
 pub(crate) fn is_about_tasks(method: &str) -> bool {
@@ -47,7 +47,7 @@ async fn request(context: &Arc<CallContext>, ask: &Ask, method: Method) -> Reply
     if method == Method::List {
         return list::merged(context, ask, servers).await;
     }
-    let id = ask.head()?.task_id.clone().ok_or_else(|| Problem::missing("taskId"))?;
+    let id = ask.head()?.task_id.clone().ok_or_else(|| Problem::missing(member::TASK_ID))?;
     let found = find(context, ask, &id, servers).await?;
     let reply = match found.state {
         Some(state) if method == Method::Get => Ok(Outcome::Result(state)),
@@ -63,14 +63,14 @@ async fn request(context: &Arc<CallContext>, ask: &Ask, method: Method) -> Reply
 async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask) -> Reply {
     if ask.era == Era::Modern && is_common(context, server) {
         // What no task could change comes before whose the task is: the revision, and what the client declared.
-        if matches!(ask.method.as_str(), "tasks/result" | "tasks/list") {
+        if matches!(ask.method.as_str(), method::TASKS_RESULT | method::TASKS_LIST) {
             return Err(Problem::method_not_found(&ask.method));
         }
         if Method::of(&ask.method, ask.era).is_some() && !dialect::is_declared_by(ask.asker.client_capabilities()) {
             return Err(undeclared());
         }
     }
-    if ask.method == "tasks/list" {
+    if ask.method == method::TASKS_LIST {
         return list::of_one(context, server, ask).await;
     }
     let Some(id) = &ask.head()?.task_id else {
@@ -79,7 +79,7 @@ async fn request_one(context: &Arc<CallContext>, server: &ServerName, ask: &Ask)
             return forward(context, ask, server, ask.params.clone()).await;
         }
         return Err(if Method::of(&ask.method, ask.era).is_some() {
-            Problem::missing("taskId")
+            Problem::missing(member::TASK_ID)
         } else {
             Problem::method_not_found(&ask.method)
         });
@@ -140,7 +140,7 @@ fn asked(context: &CallContext, ask: &Ask, method: Method) -> Result<Vec<ServerN
 
 /// The client has not declared the extension.
 pub(crate) fn undeclared() -> Problem {
-    let required = serde_json::json!({ "extensions": { EXTENSION: {} } });
+    let required = serde_json::json!({ "extensions": { extension::TASKS: {} } });
     Problem::missing_capability(&Missing { name: "extensions.io.modelcontextprotocol/tasks", required })
 }
 
@@ -213,7 +213,7 @@ async fn state_of(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, id
         if !Method::Get.is_served_by(&peer.info().capabilities, ask.era) {
             return Ok(None);
         }
-        let ask = ask.instead(GET, wire::object(&[("taskId", &wire::quote(id))]));
+        let ask = ask.instead(method::TASKS_GET, wire::object(&[(member::TASK_ID, &wire::quote(id))]));
         match forward(context, &ask, server, ask.params.clone()).await? {
             Outcome::Result(state) if dialect::id(&state).as_deref() == Some(id) => Ok(Some(state)),
             _ => Ok(None),

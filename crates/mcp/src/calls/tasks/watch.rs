@@ -14,13 +14,16 @@ use crate::{
     era::Era,
     problem::Problem,
     session::{Session, task_watches::Watched},
-    wire::{self, Payload, WireError, capabilities},
+    wire::{
+        self, Payload, WireError, capabilities,
+        protocol::{extension, filter},
+    },
 };
 
 /// The tasks that a client wants to hear of: `taskIds` of its filter.
 pub(crate) fn wanted(notifications: &Payload) -> Result<Vec<String>, WireError> {
-    let ids = wire::members(notifications)?.into_iter().find(|(key, value)| key == "taskIds" && value.as_str() != "null");
-    let ids = ids.map(|(_, ids)| ids.read().map_err(|_| WireError::WrongType("taskIds", "a list of task ids")));
+    let ids = wire::members(notifications)?.into_iter().find(|(key, value)| key == filter::TASK_IDS && value.as_str() != "null");
+    let ids = ids.map(|(_, ids)| ids.read().map_err(|_| WireError::WrongType(filter::TASK_IDS, "a list of task ids")));
     Ok(ids.transpose()?.unwrap_or_default())
 }
 
@@ -30,7 +33,7 @@ pub(crate) fn may_watch(context: &CallContext, caller: &Caller, client_capabilit
         View::All => context.registry.allowed(&*caller.allow),
         View::One(server) => vec![server.clone()],
     };
-    let has_tasks = |declared: &Payload| capabilities::extension(declared, dialect::EXTENSION).is_some();
+    let has_tasks = |declared: &Payload| capabilities::extension(declared, extension::TASKS).is_some();
     let mut servers = servers.iter();
     if dialect::is_declared_by(client_capabilities)
         || !servers.any(|server| context.registry.may_have(server, Era::Modern, has_tasks))

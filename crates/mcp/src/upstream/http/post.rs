@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     header_params,
-    translate::errors,
     upstream::error::UpstreamError,
     wire::{self, Message, Outcome, code},
 };
@@ -23,7 +22,7 @@ use crate::{
 /// HTTP, "Server Validation"), so the request may be made once more in another form.
 fn is_mismatch(body: &Bytes) -> bool {
     let Ok(Message::Response(wire::Response { outcome: Outcome::Error(error), .. })) = wire::parse(body) else { return false };
-    errors::code_of(&error) == Some(code::HEADER_MISMATCH)
+    wire::code_of(&error) == Some(code::HEADER_MISMATCH)
 }
 
 /// An answer to a POST.
