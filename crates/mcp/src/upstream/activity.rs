@@ -1,4 +1,5 @@
-//! Who uses a connection, and since when nobody does.
+//! How many users a connection has, and since when it has none. The pool closes it by that, next door in
+//! [`super::pool`].
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +28,7 @@ impl Activity {
     }
 }
 
-/// See [`super::Connection::hold`].
+/// One use of a connection, until it is dropped: see [`super::Connection::hold`].
 #[derive(Debug)]
 pub struct Hold(Arc<Activity>);
 

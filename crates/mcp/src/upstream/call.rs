@@ -1,4 +1,4 @@
-//! One call: how it is to be made, and its way from the request to the answer. What the server says about it meanwhile is next door, in
+//! One call, from its request to its answer. What the server says about it meanwhile is next door, in
 //! [`super::call_event`]; what a modern request must carry, in [`super::modern`].
 
 use std::{sync::Arc, time::Duration};
@@ -24,22 +24,24 @@ const PROLONGED: u32 = 20;
 /// How long telling the server of a cancellation may take.
 const CANCEL_NOTICE: Duration = Duration::from_secs(5);
 
-/// How one request is to be made.
+/// Options of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Call {
-    /// Hears what the server sends about this call before its answer. Without it, what the server asks is refused.
+    /// Receives what the server sends about this call before its answer. Without it, requests of the server
+    /// about this call are refused.
     pub call_events: Option<mpsc::Sender<CallEvent>>,
     /// Whose call it is.
     pub speaker: Speaker,
     /// Cancels the call, at the server too. Dropping the future of the call does the same.
     pub cancel: CancellationToken,
-    /// How long to wait since the request or since the last progress; by default the server's `request_timeout`.
+    /// The longest wait since the request or since the last progress; by default the server's
+    /// `request_timeout`.
     pub timeout: Option<Duration>,
-    /// Sent along by transports that have headers: parameters that are mirrored there.
+    /// Headers for transports that have them: the header parameters of a tool.
     pub headers: HeaderMap,
 }
 
-/// A request from its registration to its answer.
+/// Sends a request and waits for its answer, its timeout or its cancellation.
 pub(super) async fn ask(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
@@ -84,7 +86,8 @@ pub(super) async fn ask(
                     return Err(UpstreamError::protocol("the response ended without an answer"));
                 }
             }
-            // It is not the server that keeps everybody waiting: whoever asks the client sets an end to that.
+            // The server is not late while it waits for the client. The code that asks the client has a
+            // timeout of its own.
             () = tokio::time::sleep_until(deadline) => {
                 if !clock.waits_for_client() {
                     return Err(UpstreamError::Timeout);
@@ -95,7 +98,8 @@ pub(super) async fn ask(
     }
 }
 
-/// A request in flight. However its caller leaves (cancelled, too late, gone), the table is cleared and the server told.
+/// A request in flight. When it is dropped before its answer (cancelled, timed out, caller gone), the inbox
+/// forgets it and the server is told.
 struct InFlight<'a> {
     inbox: &'a Arc<Inbox>,
     link: &'a Arc<dyn Link>,

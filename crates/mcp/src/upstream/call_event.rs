@@ -1,5 +1,5 @@
-//! What a server sends about one call before its answer: progress, notifications, and requests of its own. What belongs to no
-//! call is an [`super::Event`], or goes to [`super::ServerRequests`].
+//! What a server sends about one call before its answer: progress, notifications and requests. Messages that
+//! belong to no call are next door: an [`super::Event`], or a request for [`super::ServerRequests`].
 
 use portunus_core::ids::ServerName;
 use tokio::sync::oneshot;
@@ -7,10 +7,11 @@ use tokio::sync::oneshot;
 use super::rpc_error::RpcError;
 use crate::wire::{self, Payload};
 
-/// One piece of events about a call under way.
+/// One message of a server about a call under way.
 #[derive(Debug)]
 pub enum CallEvent {
-    /// The raw parameters of `notifications/progress`. They carry our token: put the caller's back.
+    /// The raw parameters of `notifications/progress`. Their token is the gateway's: the receiver puts the
+    /// caller's back.
     Progress(Payload),
     Notification {
         method: String,
@@ -23,7 +24,7 @@ pub enum CallEvent {
 /// A request of a server (`elicitation/create`, `sampling/createMessage`, `roots/list`), to be answered by the client.
 #[derive(Debug)]
 pub struct ServerAsk {
-    /// Who asks.
+    /// The server that asks.
     pub server: ServerName,
     pub method: String,
     pub params: Option<Payload>,
@@ -31,8 +32,9 @@ pub struct ServerAsk {
 }
 
 impl ServerAsk {
-    /// The request, and where its answer will come. A request that is dropped unanswered closes the channel. It has `params` in any case: there are
-    /// clients whose parser expects an object (FB79).
+    /// The request, and the channel of its answer. A request that is dropped unanswered closes the channel.
+    ///
+    /// It always has `params`, since some clients expect an object there (FB79).
     pub fn new(
         server: ServerName,
         method: String,
@@ -43,7 +45,7 @@ impl ServerAsk {
         (Self { server, method, params, reply }, answer)
     }
 
-    /// The server may be gone: then nobody misses the answer.
+    /// Sends the answer to the server; an answer for a server that is gone is dropped.
     pub fn answer(self, outcome: Result<Payload, RpcError>) {
         let _ = self.reply.send(outcome);
     }

@@ -1,5 +1,6 @@
-//! From a transport to a [`Connection`]: a session of an earlier process taken up ([`super::stored`]), or a new one, in which the server is
-//! asked what it is ([`super::probe`]). What the server asks from then on is answered in [`super::server_requests`].
+//! Makes a [`Connection`]: it resumes the session of an earlier process ([`super::stored`]), or opens a
+//! transport and finds out the server's era ([`super::probe`]). Requests of the server are answered next
+//! door, in [`super::server_requests`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,13 +24,15 @@ use crate::{
     wire::protocol::method,
 };
 
-/// Each process that has a session numbers its requests from a range of its own; all of them are numbers that every JSON parser knows.
+/// Each process that has a session numbers its requests from a range of its own. All of them fit the numbers
+/// of every JSON parser.
 const IDS_OF_A_LIFE: u64 = 1 << 32;
 const LIVES: u32 = 1 << 20;
 /// How long a server may take to say that it still has a session.
 const STILL_THERE: Duration = Duration::from_secs(5);
 
-/// Goes on with the session that another process had with the server, or opens one, and asks in this order.
+/// Resumes the session that another process had with the server, or begins a new one, asking for the eras in
+/// this order.
 pub(super) async fn connect(
     key: ConnectionKey,
     spec: &ServerSpec,
@@ -54,8 +57,9 @@ pub(super) async fn connect(
     Ok(connection)
 }
 
-/// `None`: there is no session to go on with, or the server no longer has it. Asked is what changes nothing, so that no caller's request
-/// is what finds that out.
+/// Resumes a stored session; `None` when there is none, or when the server no longer has it.
+///
+/// A ping finds that out, since it changes nothing on the server: no caller's request has to.
 async fn resume(
     record: &Record,
     key: &ConnectionKey,
@@ -84,15 +88,15 @@ async fn resume(
     let connection = Connection::new(inbox, link, info, spec.request_timeout);
     connection.keep(record, life).await;
     if !connection.is_kept() {
-        // Whoever comes next would begin with the ids that this process uses.
+        // Otherwise the next process would begin with the ids that this one uses.
         return None;
     }
     tracing::debug!(server = %key.server, life, "a session with a server goes on here");
     Some(connection)
 }
 
-/// A server that takes no POST at its URL may speak the transport of revision 2024-11-05 there (MCP, transports, backwards compatibility; FB37). Its
-/// first refusal is what is told if it does not.
+/// Tries HTTP+SSE at the same URL when the server takes no POST there (MCP 2025-11-25, transports, "Backwards
+/// Compatibility"; FB37). If that fails too, the first refusal is reported.
 async fn fall_back(
     key: ConnectionKey,
     spec: &ServerSpec,
@@ -111,7 +115,7 @@ async fn fall_back(
     Ok(connection)
 }
 
-/// Opens the transport and gets to know the server, within its `connect_timeout`.
+/// Opens the transport and finds out the server's era, within its `connect_timeout`.
 async fn begin(
     key: ConnectionKey,
     spec: &ServerSpec,
@@ -140,7 +144,7 @@ async fn begin(
             }
         }
     };
-    // A transport that is dropped half open ends itself.
+    // A transport that is dropped half open closes itself.
     let opened = tokio::time::timeout(spec.connect_timeout, opening).await;
     match opened.unwrap_or_else(|_| Err(UpstreamError::handshake("no answer to initialize in time"))) {
         Ok((link, info)) => Ok(Connection::new(inbox, link, info, spec.request_timeout)),

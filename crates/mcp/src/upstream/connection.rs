@@ -1,5 +1,6 @@
-//! One live connection to a server, of either era: calls with ids of our own, progress, cancellation, timeouts. How bytes travel is
-//! [`super::link`]'s; who gets which connection is [`super::pool`]'s; what modern requests carry, [`super::modern`]'s.
+//! One live connection to a server, of either era. One call on it is next door, in [`super::call`]; the
+//! transport, in [`super::link`]; which holder gets which connection, in [`super::pool`]; what modern
+//! requests carry, in [`super::modern`].
 
 use std::{
     sync::{Arc, Mutex},
@@ -32,9 +33,9 @@ pub struct Connection {
     info: ServerInfo,
     activity: Arc<Activity>,
     request_timeout: Duration,
-    /// Where its session is written down, until it ended or was handed over.
+    /// The stored record of its session, until the session ends or is handed over.
     record: Mutex<Option<Arc<HeldRecord>>>,
-    /// Of a modern server: the stream of its changes.
+    /// The stream of changes, of a modern server alone.
     listening: Option<Listening>,
 }
 
@@ -52,8 +53,10 @@ impl Connection {
         &self.inbox.key
     }
 
-    /// Asks, and waits for the answer. The caller's progress token, if it has one, is replaced by one of ours. A modern server has no
-    /// `resources/subscribe`: it is asked on the stream of its changes.
+    /// Sends a request and waits for its answer.
+    ///
+    /// The gateway's own progress token takes the place of the caller's. A modern server has no
+    /// `resources/subscribe`: subscriptions go through the stream of its changes.
     pub async fn request(&self, method: &str, params: Option<Payload>, call: Call) -> Result<Outcome, UpstreamError> {
         let _busy = self.hold();
         let Some(listening) = &self.listening else {
@@ -78,7 +81,7 @@ impl Connection {
         ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await
     }
 
-    /// Wants to hear of a task, or no longer. Does the server tell of it?
+    /// Subscribes to the changes of a task, or unsubscribes. `false`: the server does not announce them.
     pub async fn follow_task(&self, task: &str, is_wanted: bool) -> Result<bool, UpstreamError> {
         let _busy = self.hold();
         match &self.listening {
@@ -87,8 +90,8 @@ impl Connection {
         }
     }
 
-    /// Wants to hear of changes of lists, by the members of the filter, that the server may announce though it has not declared it. What it does not
-    /// agree to is not asked for again.
+    /// Subscribes to changes of lists, by the members of the filter, that the server may announce without
+    /// having declared it. What it does not agree to is not asked for again.
     pub async fn follow_lists(&self, members: &[&'static str]) {
         let Some(listening) = &self.listening else { return };
         let _busy = self.hold();
@@ -111,12 +114,13 @@ impl Connection {
         }
     }
 
-    /// What the server says from now on. A listener that falls behind misses some of it.
+    /// The server's events from now on. A receiver that falls behind misses some of them.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.inbox.events()
     }
 
-    /// Is somebody's call under way who would miss its answer? Lists that are fetched, and what is listened to, can be asked for again.
+    /// Is a call under way whose caller would miss the answer? Fetched lists and subscriptions do not count:
+    /// they can be asked for again.
     pub(crate) fn is_at_work(&self) -> bool {
         self.inbox.has_heard_calls()
     }
@@ -125,48 +129,51 @@ impl Connection {
         self.inbox.closed().is_cancelled()
     }
 
-    /// Returns once the connection is gone.
+    /// Returns once the connection is closed.
     pub async fn closed(&self) {
         self.inbox.closed().cancelled().await;
     }
 
-    /// Keeps the connection from being closed as idle, as a call in flight does: for who listens to its events.
+    /// Keeps the connection from being closed as idle, as a call in flight does. Receivers of its events need
+    /// it.
     #[must_use]
     pub fn hold(&self) -> Hold {
         Hold::new(&self.activity)
     }
 
-    /// Somebody is about to use it.
+    /// Notes that the connection is about to be used.
     pub(super) fn touch(&self) {
         drop(self.hold());
     }
 
-    /// Ends it, and its session with it, unless a call is under way. A caller that was handed it just now gets another.
+    /// Ends the connection and its session, unless a call is under way. A caller that was handed it just now
+    /// gets another.
     pub(crate) async fn end_if_idle(&self) -> bool {
         if self.is_calling() {
             return false;
         }
-        // First: a session that another process has taken over by now is spared.
+        // First, so that a session that another process has taken over by now is not ended.
         self.forget_record().await;
         self.inbox.expire_if_idle()
     }
 
-    /// Did the server ask something about one of several calls? Then a connection without a past serves the next caller better.
+    /// Did the server ask something that could be about several calls? The next caller then gets a new
+    /// connection, which has no calls yet.
     pub(super) fn is_spent(&self) -> bool {
         self.inbox.is_spent()
     }
 
-    /// Since when nobody uses the connection; `None` while somebody does.
+    /// Since when the connection is unused; `None` while it is used.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.activity.idle_since()
     }
 
-    /// Is a call under way? Unlike [`Connection::hold`], what only listens does not count.
+    /// Is a call under way? Unlike for [`Connection::hold`], receivers of events do not count.
     pub(super) fn is_calling(&self) -> bool {
         self.inbox.is_awaited()
     }
 
-    /// Did it end of itself, with nothing under way? There are servers that do so after each call (FB39).
+    /// Did the server end by itself, with nothing under way? Some servers do so after each call (FB39).
     pub(super) fn has_ended_well(&self) -> bool {
         self.inbox.has_ended_well()
     }
@@ -175,7 +182,8 @@ impl Connection {
         self.inbox.reason()
     }
 
-    /// Has its session, if the server keeps one, written down for another process; this is the `life`th that has it.
+    /// Stores its session, if the server has one, for another process. `life` counts the processes that have
+    /// had it.
     pub(super) async fn keep(&self, record: &Record, life: u32) {
         let Some(session) = self.link.session_id() else { return };
         let held = record.keep(&StoredConnection { session, info: self.info.clone(), life }).await;
@@ -189,7 +197,7 @@ impl Connection {
         locked(&self.record).is_some()
     }
 
-    /// The record of its session must not expire.
+    /// Prolongs the record of its session.
     pub(super) async fn touch_record(&self) {
         let held = locked(&self.record).clone();
         if let Some(held) = held {
@@ -197,14 +205,14 @@ impl Connection {
         }
     }
 
-    /// Ends it: calls in flight fail, the child is ended, the session deleted.
+    /// Closes the connection: calls in flight fail, the child is ended, the session deleted.
     pub(super) async fn close(&self, reason: &str) {
         self.inbox.close(&UpstreamError::closed(reason));
         self.forget_record().await;
         self.link.close().await;
     }
 
-    /// Nobody is to go on with its session; who does already, keeps it.
+    /// Deletes the record of its session. A process that has resumed the session already keeps it.
     pub(super) async fn forget_record(&self) {
         let held = locked(&self.record).take();
         if let Some(held) = held
@@ -214,13 +222,13 @@ impl Connection {
         }
     }
 
-    /// Ends it since the server runs at another node from now on.
+    /// Closes the connection because the server runs at another node from now on.
     pub(super) async fn give_up(&self) {
         self.inbox.close(&UpstreamError::Lost);
         self.link.close().await;
     }
 
-    /// Ends it here: another process goes on with the session, if it is written down.
+    /// Closes the connection here and leaves the session, if it is stored, to another process.
     pub(super) async fn hand_over(&self, reason: &str) {
         self.inbox.close(&UpstreamError::closed(reason));
         if locked(&self.record).take().is_some() {

@@ -1,4 +1,5 @@
-//! How a server can fail its callers. What prints is fixed text for the caller; [`UpstreamError::detail`] is for the log.
+//! The ways in which a server can fail its callers. `Display` is fixed text for the caller;
+//! [`UpstreamError::detail`] is for the log.
 
 use std::time::Duration;
 
@@ -16,14 +17,14 @@ pub enum UpstreamError {
     Connect { detail: String },
     #[error("the server did not complete the MCP handshake")]
     Handshake { detail: String },
-    /// With the server's own words, which its caller may hear as from any server.
+    /// With the server's own text, which the caller may see as it would without the gateway.
     #[error("the server answered with HTTP status {status}{}{words}", if words.is_empty() { "" } else { ": " })]
     Status { status: u16, words: String },
     #[error("the server failed and will be tried again in {} s", seconds(*.retry_in))]
     Backoff { retry_in: Duration, detail: String },
     #[error("too many connections to servers are open; try again later")]
     TooMany,
-    /// Said to the person whose children they are.
+    /// Told to the person whose children they are.
     #[error(
         "you have {limit} server processes at work, and one person may have no more (limits.children_per_user): end some of what they do, or \
          try again later"
@@ -35,10 +36,11 @@ pub enum UpstreamError {
     Timeout,
     #[error("the connection to the server ended before it answered: the call may or may not have run")]
     Closed { detail: String },
-    /// The server forgot the session and did nothing: asking again on a new connection is safe.
+    /// The server no longer has the session and did nothing: the request may be made again on a new
+    /// connection.
     #[error("the session with the server ended")]
     SessionExpired,
-    /// Another node had the server, and with it the call: nobody knows what was done.
+    /// Another node ran the server, and the call with it: whether it was done is unknown.
     #[error("the node that runs the server is gone: the call may or may not have run")]
     Lost,
     #[error("the call was cancelled")]
@@ -79,12 +81,12 @@ impl UpstreamError {
     }
 }
 
-/// Rounded up, so that who waits that long does not come too early.
+/// Rounded up, so that a client that waits so long is not refused again.
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// As much of a server's words as a detail has.
+/// The beginning of a server's text, for a detail.
 pub(super) fn excerpt(text: &str) -> String {
     text.chars().take(300).collect()
 }

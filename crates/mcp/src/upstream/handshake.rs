@@ -1,5 +1,5 @@
-//! The handshake of the legacy era (MCP 2025-11-25, lifecycle, "Initialization"): `initialize`, the answer checked, `notifications/initialized`.
-//! Whether a server is asked so at all is decided next door, in [`super::probe`].
+//! The handshake of the legacy era (MCP 2025-11-25, lifecycle, "Initialization"): `initialize`, its answer
+//! checked, `notifications/initialized`. Which servers get one is decided next door, in [`super::probe`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// The handshake. A server that refuses our newest revision is offered what it says it has, or else the older ones (FB35).
+/// Performs the handshake. A server that refuses the newest legacy revision is offered those that it says it
+/// has, or else the older ones (FB35).
 pub(super) async fn perform(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
@@ -38,7 +39,7 @@ pub(super) async fn perform(
         if !may_want_another(&error, &mut left) {
             left.clear();
         }
-        // What it said first is about what is offered to every server.
+        // The first refusal is reported: it is about the revision that every server is offered.
         refusal
             .get_or_insert_with(|| UpstreamError::handshake(format!("initialize was answered with {}", excerpt(error.as_str()))));
     };
@@ -68,8 +69,8 @@ async fn initialize(
     }
 }
 
-/// Could a server that answers `initialize` with this error be content with another revision? `left` are those not offered yet, and loses what the
-/// error says it does not have.
+/// Could a server that answers `initialize` with this error accept another revision? `left` has the revisions
+/// that were not offered yet, and loses those that the server says it does not have.
 fn may_want_another(error: &Payload, left: &mut Vec<&str>) -> bool {
     let said: serde_json::Value = error.read().unwrap_or_default();
     let supported: Vec<&str> = [error_member::SUPPORTED, member::SUPPORTED_VERSIONS, "supportedProtocolVersions"]

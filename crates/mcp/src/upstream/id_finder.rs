@@ -1,12 +1,12 @@
-//! Whose answer it was, when an answer is too large or too broken to be read: its caller then gets an error at once and need not
-//! wait for the timeout. What can be read is read in [`crate::wire`].
+//! The id of an answer that is too large or too broken to be read: its caller then gets an error at once
+//! instead of a timeout. Messages that can be read are read in [`crate::wire`].
 
 use crate::wire::id_as_u64;
 
-/// Longer ids are none of ours.
+/// Longer ids are not the gateway's.
 const LONGEST_ID: usize = 32;
 
-/// Finds the number under the key `id` of an outermost object, byte by byte and without keeping anything.
+/// Finds the number under the key `id` of the outermost object, byte by byte and without keeping the text.
 #[derive(Default)]
 pub(super) struct IdFinder {
     depth: usize,

@@ -1,8 +1,9 @@
-//! Where a transport puts what the server sends: answers find their call, events of a call its listener, everything else is an event
-//! or a request. Nothing here waits, so no slow caller holds up a connection that others share.
+//! Routes what a server sends: answers to their calls, messages about a call to the receiver of its events,
+//! the rest as an event or a request. Nothing here waits, so a slow caller does not hold up a connection that
+//! others share.
 //!
-//! Some transports carry what a server says about a call on that call's own stream; then it is known whose events they are. On the others
-//! only progress names its call. The rest is never attributed by a guess (threats 49, 50): see [`calls`].
+//! Some transports carry messages about a call on the call's own stream, which names the call. On the others
+//! only progress does. The rest is never attributed by a guess (threats 49, 50): see [`calls`].
 
 mod calls;
 
@@ -35,25 +36,26 @@ use crate::{
 
 /// How many calls may be in flight on one connection.
 const MAX_PENDING: usize = 1024;
-/// How many events a slow listener may fall behind before it misses some.
+/// How many events a slow receiver may fall behind before it misses some.
 const EVENTS: usize = 64;
 /// How many messages one array may have.
 const BATCH: usize = 1024;
-/// Some programs begin what they write with it.
+/// The byte order mark: some programs begin their output with it.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
-/// What every message has, and hardly anything else.
+/// What every message contains, and hardly any line of a log does.
 const MARK: &[u8] = b"\"jsonrpc\"";
 /// How many requests of the server may wait for their handler.
 const ASKS: usize = 32;
 
-/// What a server says without being asked.
+/// What a server sends beside its answers.
 #[derive(Clone, Debug)]
 pub enum Event {
     Notification {
         method: String,
         params: Option<Payload>,
     },
-    /// Progress of a call of this session that has been answered: it came on another stream than the answer, and later. With the caller's own token.
+    /// Progress of a call of this session that came after the answer, on another stream. It has the caller's
+    /// own token.
     LateProgress {
         session: Arc<str>,
         params: Payload,
@@ -62,9 +64,9 @@ pub enum Event {
     Closed(String),
 }
 
-/// What the server wants of us.
+/// What the server asks of the gateway.
 pub(super) enum Ask {
-    /// With who can be asked, which is told when it comes: a call that begins later is none that it could be about.
+    /// The respondent is found when the request arrives: it cannot be about a call that begins later.
     Request(Request, Respondent),
     Cancelled(RequestId),
 }
@@ -74,9 +76,9 @@ pub(crate) struct Inbox {
     calls: Mutex<Calls>,
     next_id: AtomicU64,
     server_log: OnceLock<Arc<ServerLog>>,
-    /// A question could not be attributed: the next caller is better off with a new connection.
+    /// A question could not be attributed: the next caller gets a new connection.
     spent: AtomicBool,
-    /// It ended of itself, as if all were well, and nobody waited for anything.
+    /// The server ended by itself with success while no call was under way.
     ended_well: AtomicBool,
     events: broadcast::Sender<Event>,
     asks: mpsc::Sender<Ask>,
@@ -84,12 +86,13 @@ pub(crate) struct Inbox {
     reason: OnceLock<UpstreamError>,
 }
 
-/// Who can be asked what a server wants to know.
+/// Who answers a request of the server.
 pub(super) enum Respondent {
     Caller(Asking),
-    /// It is about no call, on a connection of one session.
+    /// It is about no call, on a connection of one session: [`ServerRequests`](super::ServerRequests) answers
+    /// it.
     Handler,
-    /// Nobody, and why.
+    /// It can be attributed to no client; the text says why.
     Missing(&'static str),
 }
 
@@ -124,18 +127,21 @@ impl Inbox {
         (Arc::new(inbox), asked)
     }
 
-    /// Ids of an earlier process must not come again in one session: a late answer would meet another call.
+    /// Sets the first id. Ids of an earlier process must not be used again in one session: a late answer
+    /// would end another call.
     pub(super) fn begin_at(&self, first: u64) {
         self.next_id.store(first, Ordering::Relaxed);
     }
 
-    /// Does anybody wait for an answer?
+    /// Is a call under way?
     pub(super) fn is_awaited(&self) -> bool {
         !self.calls().pending.is_empty()
     }
 
-    /// Room for one answer. Ids are ours alone, so that no two callers of a shared connection can meet (threat 37).
-    /// `token` is the caller's, for progress.
+    /// Registers a call. `token` is the caller's, for progress.
+    ///
+    /// Ids are the gateway's own, so that callers of a shared connection cannot get each other's answers
+    /// (threat 37).
     pub(super) fn register(
         &self,
         call_events: Option<mpsc::Sender<CallEvent>>,
@@ -146,7 +152,7 @@ impl Inbox {
         let (answer, awaited) = oneshot::channel();
         let clock = Arc::new(CallClock::default());
         let mut calls = self.calls();
-        // Asked under the lock: `close` empties the table under the same one.
+        // Checked under the lock: `close` empties the table under the same one.
         if let Some(reason) = self.reason.get() {
             return Err(reason.clone());
         }
@@ -158,22 +164,22 @@ impl Inbox {
         Ok(Awaited { id, answer: awaited, clock })
     }
 
-    /// Nobody waits for this answer any more. Was anybody waiting?
+    /// Gives up a call. `false`: it was not under way.
     pub(super) fn forget(&self, id: u64) -> bool {
         self.calls().forget(id)
     }
 
-    /// Where what reaches no client is written. `secrets` are taken out of it.
+    /// The log of what reaches no client; the first caller's `secrets` are taken out of it.
     pub(super) fn server_log<'a>(&self, secrets: impl Iterator<Item = &'a SecretText>) -> Arc<ServerLog> {
         Arc::clone(self.server_log.get_or_init(|| Arc::new(ServerLog::new(self.key.server.clone(), secrets))))
     }
 
-    /// Did the server ask what nobody could be asked, since it was uncertain whose call it was about?
+    /// Did the server ask something that could not be attributed to one call?
     pub(super) fn is_spent(&self) -> bool {
         self.spent.load(Ordering::Relaxed)
     }
 
-    /// The server is about to end, as if all were well: that is no failure if nothing is under way.
+    /// Notes that the server is about to end with success, which is no failure while no call is under way.
     pub(super) fn note_good_end(&self) {
         self.ended_well.store(!self.is_awaited(), Ordering::Relaxed);
     }
@@ -186,7 +192,7 @@ impl Inbox {
         self.calls().pending.contains_key(&id)
     }
 
-    /// Is there a call whose caller listens to what is said about it?
+    /// Is there a call whose caller receives its events?
     pub(super) fn has_heard_calls(&self) -> bool {
         self.calls().pending.values().any(|call| call.call_events.is_some())
     }
@@ -202,8 +208,8 @@ impl Inbox {
         self.events.subscribe()
     }
 
-    /// Takes one message from the server, or several in one array (revision 2025-03-26); `call` is the one whose own stream it came on. What is no
-    /// message is logged and dropped.
+    /// Takes one message from the server, or several in one array (revision 2025-03-26). `call` is the call
+    /// on whose own stream it came. What is no message is logged and dropped.
     pub(crate) fn deliver(&self, text: &Bytes, call: Option<u64>) {
         let text = if text.starts_with(BOM) { text.slice(BOM.len()..) } else { text.clone() };
         if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
@@ -243,20 +249,20 @@ impl Inbox {
     fn answer(&self, response: Response) {
         let id = response.id.as_ref().and_then(RequestId::as_u64);
         if !id.is_some_and(|id| self.settle(id, response.outcome)) {
-            tracing::debug!(server = %self.key.server, ?id, "ignored an answer nobody waits for");
+            tracing::debug!(server = %self.key.server, ?id, "ignored an answer to no call under way");
         }
     }
 
-    /// Ends a call with what the server answered. `false`: nobody waits for it.
+    /// Ends a call with the server's answer. `false`: the call is not under way.
     pub(super) fn settle(&self, id: u64, outcome: Outcome) -> bool {
         let found = {
             let mut calls = self.calls();
-            // It is done with a call that was given up, too.
+            // The server is done with a call that was given up, too.
             calls.abandoned.remove(&id);
             calls.take_answered(id)
         };
         let Some(pending) = found else { return false };
-        // The caller may be gone: then nobody misses the answer.
+        // The caller may be gone: the answer is dropped then.
         let _ = pending.answer.send(Ok(outcome));
         true
     }
@@ -272,7 +278,7 @@ impl Inbox {
             }
             _ if is_of_all(&method) => self.tell(method, params),
             _ => match self.recipient(call, &method) {
-                // A listener that is slow misses some of it.
+                // A receiver that is slow misses some of them.
                 Recipient::Call(call_events) => drop(call_events.try_send(CallEvent::Notification { method, params })),
                 Recipient::Connection => self.tell(method, params),
                 Recipient::Log => self.server_log(std::iter::empty()).unnamed(&method, params.as_ref()),
@@ -280,26 +286,27 @@ impl Inbox {
         }
     }
 
-    /// A direct client hears it too: its streams are apart, and it waits for none of them (FB85).
+    /// Delivers late progress as an event. A client without a gateway gets it too, since its streams are
+    /// independent (FB85).
     fn tell_late(&self, session: Arc<str>, own: &RequestId, params: &Payload) {
         if let Ok(params) = wire::replace_member(params, &[member::PROGRESS_TOKEN], own.payload()) {
-            // Nobody listening is fine.
+            // There may be no receiver.
             let _ = self.events.send(Event::LateProgress { session, params });
         }
     }
 
-    /// Does its caller want to hear of the progress of this call?
+    /// Has the caller of this call asked for progress?
     pub(super) fn wants_progress(&self, id: u64) -> bool {
         self.calls().pending.get(&id).is_some_and(|call| call.token.is_some())
     }
 
-    /// Something that concerns everybody on the connection.
+    /// Sends a notification to all receivers of the connection's events.
     pub(super) fn tell(&self, method: String, params: Option<Payload>) {
-        // Nobody listening is fine.
+        // There may be no receiver.
         let _ = self.events.send(Event::Notification { method, params });
     }
 
-    /// Who hears a notification that came on the stream of `call`, or on none's.
+    /// The recipient of a notification that came on the stream of `call`, or on no call's.
     fn recipient(&self, call: Option<u64>, method: &str) -> Recipient {
         let calls = self.calls();
         let is_one_sessions = matches!(self.key.owner, Owner::Session(..));
@@ -312,10 +319,10 @@ impl Inbox {
             },
             Some(None) if is_one_sessions => Recipient::Connection,
             Some(None) => Recipient::Log,
-            // It names the task that it is about.
+            // This notification names its task.
             None if method == notification::TASKS_STATUS => Recipient::Connection,
             None => match calls.subject(&self.key.owner) {
-                // Of what is no log message, the one session has always heard beside its calls.
+                // The only session gets all but log messages beside its calls, as it always has.
                 Subject::Call(_) if is_one_sessions && method != notification::MESSAGE => Recipient::Connection,
                 Subject::Call(call) => call.call_events.clone().map_or(Recipient::Connection, Recipient::Call),
                 Subject::NoCall => Recipient::Connection,
@@ -324,7 +331,7 @@ impl Inbox {
         }
     }
 
-    /// Who is to answer what the server asks on the stream of `call`, or on none's.
+    /// The respondent to a request that came on the stream of `call`, or on no call's.
     fn find_respondent(&self, call: Option<u64>) -> Respondent {
         let calls = self.calls();
         let is_shared = self.key.owner == Owner::Everybody;
@@ -360,7 +367,7 @@ impl Inbox {
         };
         pending.clock.restart.notify_one();
         if let Some(listener) = &pending.call_events {
-            // A listener that is slow misses some progress; it is told of the call, and is no answer.
+            // A receiver that is slow misses some progress.
             let _ = listener.try_send(CallEvent::Progress(params));
         }
     }
@@ -371,13 +378,15 @@ impl Inbox {
         }
     }
 
-    /// The connection ended: every call in flight fails now. The first reason stays.
+    /// Closes the inbox: every call in flight fails. The first reason stays.
     pub(crate) fn close(&self, reason: &UpstreamError) {
         self.end(reason, |_| reason.clone());
     }
 
-    /// The session is over, and calls that come later may be made on a new connection. So may `own`, to whose own request the server said just
-    /// that: nothing of it was done. Every other call in flight may have run, and is never made again (FB74).
+    /// Closes the inbox because the session is over: later calls may be made on a new connection.
+    ///
+    /// So may `own`, the call whose request the server refused for that reason: nothing of it was done. Every
+    /// other call in flight may have run and is not made again (FB74).
     pub(crate) fn expire(&self, own: Option<u64>) {
         self.end(&UpstreamError::SessionExpired, |id| {
             if own == Some(id) {
@@ -388,7 +397,7 @@ impl Inbox {
         });
     }
 
-    /// The same while no call is in flight, and none can begin meanwhile. `false`: one is.
+    /// Closes the inbox in the same way if no call is in flight. `false`: one is.
     pub(super) fn expire_if_idle(&self) -> bool {
         {
             let calls = self.calls();
@@ -435,16 +444,16 @@ impl Inbox {
     }
 }
 
-/// Who hears a notification.
+/// The recipient of a notification.
 enum Recipient {
     Call(mpsc::Sender<CallEvent>),
-    /// Those whose connection it is: the hub says which of them.
+    /// The owners of the connection; the hub says which of them.
     Connection,
-    /// It is written to the gateway's log.
+    /// The gateway's log alone.
     Log,
 }
 
-/// These concern everybody on the connection, on whichever stream they come.
+/// Is a notification of this method for all owners of the connection, on whichever stream it comes?
 fn is_of_all(method: &str) -> bool {
     matches!(
         method,

@@ -1,5 +1,5 @@
-//! What a transport is to a [`super::Connection`]: it carries messages one way and puts what comes back into an
-//! [`super::inbox::Inbox`].
+//! A transport as a [`super::Connection`] sees it: it sends messages, and puts those of the server into the
+//! [`super::inbox::Inbox`]. The transports are next door, in [`super::stdio`] and [`super::http`].
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,12 +13,12 @@ pub(crate) struct Outgoing {
     pub(crate) message: Bytes,
     /// The id of the request that it is, if it is one.
     pub(crate) awaits: Option<u64>,
-    /// What a transport that has headers sends along.
+    /// Headers for transports that have them.
     pub(crate) headers: HeaderMap,
 }
 
 impl Outgoing {
-    /// A message that nobody awaits an answer to.
+    /// A message that has no answer.
     pub(crate) fn aside(message: Bytes) -> Self {
         Self { message, awaits: None, headers: HeaderMap::new() }
     }
@@ -26,35 +26,38 @@ impl Outgoing {
 
 #[async_trait]
 pub(crate) trait Link: Send + Sync {
-    /// Hands one message over. Where [`Link::answers_inline`], the future of a request ends when its answer is in the inbox.
+    /// Sends one message. Where [`Link::answers_inline`], the future of a request ends when its answer is in
+    /// the inbox.
     async fn send(&self, outgoing: Outgoing) -> Result<(), UpstreamError>;
 
     /// Does the answer arrive while `send` runs, or on a stream of its own?
     fn answers_inline(&self) -> bool;
 
-    /// Does the server take a request for cancelled when its `send` is dropped? Otherwise it is told.
+    /// Does the server take a request for cancelled when its `send` is dropped? Otherwise it gets
+    /// `notifications/cancelled`.
     fn cancels_by_disconnect(&self) -> bool {
         false
     }
 
-    /// The server turned out to be of the modern era.
+    /// Switches to the modern era, once the server turned out to be of it.
     fn become_modern(&self) {}
 
-    /// The handshake is done. Not called in the modern era, which has none.
+    /// Notes that the handshake is done, with the revision agreed on. The modern era has no handshake.
     fn complete_handshake(&self, protocol_version: &str);
 
-    /// Waits until what the server says unasked is heard, or cannot be, or takes too long to tell. A question that comes sooner is lost where it
-    /// has a stream of its own.
+    /// Waits, for a limited time, until messages of the server outside of calls arrive, or turn out not to.
+    ///
+    /// Where they have a stream of their own, a request that the server makes sooner would be lost.
     async fn wait_until_listening(&self) {}
 
-    /// The name of the session that the server has begun, if it could go on over another link.
+    /// The id of the session that the server has begun, if another link could resume it.
     fn session_id(&self) -> Option<String> {
         None
     }
 
-    /// The session goes on elsewhere: closing does not end it.
+    /// Keeps the session on the server when the link closes, because another process resumes it.
     fn spare_session(&self) {}
 
-    /// Ends the transport gracefully, by force at last.
+    /// Closes the transport gracefully, in the end by force.
     async fn close(&self);
 }

@@ -1,5 +1,6 @@
-//! The stream on which a modern server tells of its changes (MCP 2026-07-28, subscriptions): one `subscriptions/listen` at a time, opened
-//! anew when another resource or task is wanted or when it broke. What comes on it is an [`super::Event`], as from a server of the legacy era.
+//! The stream on which a modern server announces changes (MCP 2026-07-28, subscriptions): one
+//! `subscriptions/listen` at a time, opened again when another resource or task is wanted or when it breaks.
+//! Its messages are [`super::Event`]s, as those of a server of the legacy era.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ use crate::wire::{
 const ACKNOWLEDGED: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// As good as for ever.
+/// The stream has no end of its own.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The lists that may change: capability, member of the filter, notification.
 const LISTS: [(&str, &str, &str); 3] = [
@@ -34,25 +35,26 @@ const LISTS: [(&str, &str, &str); 3] = [
     (capability::RESOURCES, filter::RESOURCES_LIST_CHANGED, notification::RESOURCES_LIST_CHANGED),
 ];
 
-/// What a server can be asked to tell of, besides its lists.
+/// What a server can be asked to announce changes of, besides the lists that it has declared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     /// By its URI.
     Resource(String),
     /// By its id: of the extension `io.modelcontextprotocol/tasks`.
     Task(String),
-    /// By the member of the filter: a list whose changes the server has not declared, and announces perhaps (FB42).
+    /// By the member of the filter: a list whose changes the server has not declared, but may announce
+    /// (FB42).
     List(&'static str),
 }
 
-/// What is to be heard of, counted up at each change.
+/// The subjects that are wanted; `turn` counts their changes.
 #[derive(Clone, Default)]
 struct Wanted {
     turn: u64,
     subjects: BTreeSet<Subject>,
 }
 
-/// What the server agreed to, at the latest `turn`.
+/// The subjects that the server agreed to, at the latest `turn`.
 #[derive(Clone, Default)]
 struct Settled {
     turn: u64,
@@ -65,7 +67,7 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Listens until the connection closes.
+    /// Starts listening, until the connection closes.
     pub(super) fn start(inbox: &Arc<Inbox>, link: &Arc<dyn Link>, info: &ServerInfo) -> Self {
         let lists = LISTS
             .iter()
@@ -84,7 +86,7 @@ impl Listening {
         Self { wanted, settled }
     }
 
-    /// `resources/subscribe` and `resources/unsubscribe`, which this era has not.
+    /// Does what `resources/subscribe` and `resources/unsubscribe` do in the legacy era.
     pub(super) async fn subscribe(&self, uri: String, is_wanted: bool, timeout: Duration) -> Result<Outcome, UpstreamError> {
         if self.change(Subject::Resource(uri), is_wanted, timeout).await? {
             return Ok(Outcome::Result(wire::object(&[])));
@@ -93,7 +95,8 @@ impl Listening {
         Ok(Outcome::Error(refusal.object()))
     }
 
-    /// Wants to hear of something, or no longer; returns when the server has agreed, `false` when it has not.
+    /// Subscribes to a subject, or unsubscribes. Returns when the server has answered; `false`: it did not
+    /// agree.
     pub(super) async fn change(&self, subject: Subject, is_wanted: bool, timeout: Duration) -> Result<bool, UpstreamError> {
         let mut turn = 0;
         self.wanted.send_modify(|wanted| {
@@ -125,7 +128,7 @@ impl Listening {
 struct Listener {
     inbox: Arc<Inbox>,
     link: Arc<dyn Link>,
-    /// Those whose changes it has declared that it announces.
+    /// The lists whose changes the server has declared that it announces.
     lists: Vec<(&'static str, &'static str, &'static str)>,
     settled: watch::Sender<Settled>,
 }
@@ -153,7 +156,7 @@ impl Listener {
                 _ = &mut stream => None,
                 () = tokio::time::sleep(ACKNOWLEDGED) => None,
             };
-            // Only now: between two streams nothing must be missed.
+            // Only now, so that no change is missed between two streams.
             drop(earlier.take());
             let is_open = accepted.is_some();
             let agreed_lists = accepted.clone().unwrap_or_default();
@@ -177,7 +180,7 @@ impl Listener {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
             if is_open {
-                // Whatever changed meanwhile was told to nobody.
+                // No stream announced the changes of the meantime, so all lists count as changed.
                 let is_told = |member| {
                     self.lists.iter().any(|(_, declared, _)| *declared == member) || agreed_lists.contains(&Subject::List(member))
                 };
@@ -219,7 +222,7 @@ impl Listener {
     }
 }
 
-/// What the server will tell of.
+/// Waits for the acknowledgement; the subjects that the server agreed to.
 async fn acknowledged(events: &mut broadcast::Receiver<Event>) -> BTreeSet<Subject> {
     loop {
         match events.recv().await {

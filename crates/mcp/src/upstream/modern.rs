@@ -11,12 +11,12 @@ use crate::{
     },
 };
 
-/// Who the gateway says it is.
+/// The gateway as an MCP client: `clientInfo`.
 pub(crate) fn client_info() -> String {
     serde_json::json!({"name": "portunus", "version": env!("CARGO_PKG_VERSION")}).to_string()
 }
 
-/// Parameters of a request of our own: with what we say of ourselves.
+/// The parameters of the gateway's own request, with the `_meta` that the modern era requires.
 pub(super) fn own_params(params: Option<&Payload>, capabilities: &Payload) -> Result<Payload, WireError> {
     let members = [
         (meta::PROTOCOL_VERSION, &*wire::quote(era::MODERN)),
@@ -35,7 +35,7 @@ pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMa
     let name = match method {
         method::TOOLS_CALL | method::PROMPTS_GET => head.name,
         method::RESOURCES_READ => head.uri,
-        // The tasks extension names its tasks there.
+        // The tasks extension has the id of the task there.
         method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL => params.and_then(task_id),
         _ => None,
     };

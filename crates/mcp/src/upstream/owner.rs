@@ -1,4 +1,4 @@
-//! On whose behalf a connection is wanted, whom it belongs to, and whose a call on it is. Connections themselves are next door, in
+//! Whom a connection is for, whom it belongs to, and whose call is made on it. Connections are next door, in
 //! [`super::connection`]; the pool that has one for each key, in [`super::pool`].
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -15,7 +15,7 @@ use crate::{
     spec::{EnvPart, EnvValue, Isolation, ServerSpec, Transport},
 };
 
-/// On whose behalf a connection is wanted.
+/// The person, client and session that want a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
     pub user: UserId,
@@ -25,15 +25,15 @@ pub struct Holder {
     pub session: Option<String>,
     /// What is declared to the server on the client's behalf.
     pub client_capabilities: ClientCapabilities,
-    /// Of the person, for the variables of a child of their own.
+    /// The person, for the variables of a child of their own.
     pub person: Person,
     /// Which of the client's connections: see [`ConnectionKey::lane`].
     pub lane: u8,
-    /// The one that the client speaks.
+    /// The era that the client speaks.
     pub era: Era,
 }
 
-/// What a server's configured variables may say of the person it works for.
+/// What a server's configured variables may contain of the person it works for.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Person {
     /// The subject, as the identity provider calls the person.
@@ -43,8 +43,10 @@ pub struct Person {
 }
 
 impl Person {
-    /// The variables of a child, with what they say of the person filled in. A value is a value: it reaches no shell, and what it says is
-    /// not looked at again. A person without an e-mail address gets no child that is told one: an empty one could mean anybody.
+    /// Fills in the person in the variables of a child.
+    ///
+    /// A value reaches no shell and is not expanded again. A person without an e-mail address gets no child
+    /// whose variables contain one: an empty address could stand for any person.
     pub(super) fn fill_in(&self, env: &BTreeMap<String, EnvValue>) -> Result<BTreeMap<String, SecretText>, UpstreamError> {
         let part = |part: &EnvPart| match part {
             EnvPart::Text(text) => Some(text.expose().to_owned()),
@@ -70,26 +72,28 @@ impl fmt::Debug for Person {
     }
 }
 
-/// Which connection: the pool has one for each.
+/// The identity of a connection: the pool has one connection for each key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionKey {
     pub server: ServerName,
     pub owner: Owner,
-    /// What the server was told that its client can do.
+    /// The client capabilities that the server was told of.
     pub client_capabilities: ClientCapabilities,
-    /// A modern client's calls that run side by side have a connection each, where a server's questions do not name their call. The first
-    /// one is 0, which is everything else's too.
+    /// Where a server's questions do not name their call, concurrent calls of a modern client have a
+    /// connection each, from 0 on. All other connections are lane 0.
     pub lane: u8,
-    /// The era that its callers speak. A server that has both is met in this one: what it offers in one it need not have in the other (FB41).
+    /// The era that the callers speak. A server of both eras is spoken to in this one: it may offer something
+    /// in one era alone (FB41).
     pub era: Era,
 }
 
 impl ConnectionKey {
-    /// The connection that `holder` shares or owns.
+    /// The key of the connection that `holder` shares or owns.
     ///
-    /// Most messages of a server do not name the call that they are about, so a connection belongs to one person and one client (threat 49).
-    /// Where that client can be asked anything it belongs to one of its sessions: a question that names no call is that session's. A
-    /// connection that everybody shares, on a transport where no message names its call, declares a client that can do nothing.
+    /// Most messages of a server do not name the call that they are about, so a connection belongs to one
+    /// person and one client (threat 49). If that client can be asked anything, it belongs to one of its
+    /// sessions: a question that names no call is for that session. A connection that all users share, on a
+    /// transport where no message names its call, declares no client capabilities.
     pub fn of(spec: &ServerSpec, holder: &Holder) -> Self {
         let is_apart = spec.isolation == Isolation::Session || holder.client_capabilities.can_be_asked();
         let owner = match (spec.isolation, &holder.session) {
@@ -105,7 +109,7 @@ impl ConnectionKey {
     }
 }
 
-/// Whom a connection belongs to. No owner but [`Owner::Everybody`] is ever more than one person and one client.
+/// Whom a connection belongs to: all users together, or one person with one client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     Everybody,
@@ -115,7 +119,7 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// `None`: it is nobody's in particular.
+    /// The person; `None` for a connection that all users share.
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::Everybody => None,
@@ -124,14 +128,15 @@ impl Owner {
     }
 }
 
-/// Who speaks in a call: what a server says without naming a call goes to the one speaker it can be about, or to none.
+/// On whose behalf a call is made. A message that names no call goes to the only speaker that it can be
+/// about, or to none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Speaker {
-    /// The gateway itself: its own requests are no call of a client's.
+    /// The gateway itself, not a client.
     #[default]
     Gateway,
     /// A session of a legacy client.
     Session(Arc<str>),
-    /// One request of a modern client: no two of them are the same speaker.
+    /// One request of a modern client. Each request is a speaker of its own.
     Request,
 }

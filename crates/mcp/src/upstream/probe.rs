@@ -1,8 +1,12 @@
-//! Which era a server is met in (MCP 2026-07-28, versioning and stdio, "Backward Compatibility"). A server may have both, and what it offers in
-//! one it need not have in the other, so it is asked in its caller's first (FB41): `initialize` on behalf of a legacy client, `server/discover` on
-//! behalf of a modern one, and the other when it refuses. Silence after `server/discover` is not waited out: a server that takes long to start
-//! gets both questions, and the one it answers decides. Some end, or say nothing any more, when their first message is another than
-//! `initialize` (FB30): the pool starts those once more, with one question alone ([`EraOrder::again`]), and remembers it ([`KnownEras`]).
+//! Finds out the era of a server (MCP 2026-07-28, versioning and stdio, "Backward Compatibility"). The
+//! handshake of the legacy era is next door, in [`super::handshake`].
+//!
+//! A server may have both eras and offer something in one alone, so the era of the caller is asked for first
+//! (FB41): `initialize` for a legacy client, `server/discover` for a modern one, and the other if the server
+//! refuses. Silence after `server/discover` is not waited out: a server that takes long to start gets both
+//! questions, and the first answer decides. Some servers end or fall silent when the first message is not
+//! `initialize` (FB30): the pool starts those once more with one question alone ([`EraOrder::again`]), and
+//! remembers it ([`KnownEras`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,24 +28,24 @@ use crate::{
     },
 };
 
-/// How long `server/discover` alone is waited for.
+/// How long `server/discover` is waited for before `initialize` is sent too.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// In which eras a server is asked, one after the other.
+/// The eras in which a server is asked, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EraOrder {
     first: Era,
     then: Option<Era>,
-    /// It has answered the first question before.
+    /// The server has answered the first question before.
     is_known: bool,
 }
 
-/// What is known of a server since it was met before.
+/// What earlier connections have shown of a server's eras.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct KnownEras {
-    /// Does it answer `initialize`?
+    /// Does the server answer `initialize`?
     legacy: Option<bool>,
-    /// Does it answer `server/discover`?
+    /// Does the server answer `server/discover`?
     modern: Option<bool>,
 }
 
@@ -53,18 +57,20 @@ impl KnownEras {
         }
     }
 
-    /// How to ask on behalf of callers of `wanted`; `configured` is the only one that the server speaks, if its configuration says so.
+    /// The order for callers of `wanted`. `configured` is the only era of the server, if its configuration
+    /// has one.
     pub(super) fn order(mut self, wanted: Era, configured: Option<Era>) -> EraOrder {
         if let Some(era) = configured {
             return EraOrder::only(era);
         }
         let other = wanted.other();
-        // What it lacked it may have by now, but hardly: it is asked only if it refuses what it had.
+        // A server hardly ever gains an era: the one that it lacked is asked for only if it refuses the
+        // other.
         let (first, then) = if *self.of(wanted) == Some(false) { (other, wanted) } else { (wanted, other) };
         EraOrder { first, then: Some(then), is_known: *self.of(first) == Some(true) }
     }
 
-    /// It was asked in this order, and answered.
+    /// Notes that the server, asked in this order, answered in `era`.
     pub(super) fn note_answer(&mut self, order: EraOrder, era: Era) {
         *self.of(era) = Some(true);
         if era != order.first {
@@ -72,7 +78,7 @@ impl KnownEras {
         }
     }
 
-    /// It said nothing within its time: the other question comes first the next time.
+    /// Notes that the server did not answer in time: the other question comes first the next time.
     pub(super) fn note_silence(&mut self, order: EraOrder) {
         if order.then.is_some() && *self.of(order.first) != Some(true) {
             *self.of(order.first) = Some(false);
@@ -85,8 +91,10 @@ impl EraOrder {
         Self { first: era, then: None, is_known: true }
     }
 
-    /// The first question may have been too much for the server: it is started once more, and asked the other one alone. `None`: it was not that.
-    /// A handshake hurts nobody, so one that said nothing in all its time will not say more.
+    /// The order for a second start, with the other question alone, if the first question may be why the
+    /// server failed. `None`: it is not.
+    ///
+    /// Servers bear `initialize`, so one that was silent after it would be silent again.
     pub(super) fn again(self, error: &UpstreamError, is_silent: bool) -> Option<Self> {
         let has_ended = matches!(error, UpstreamError::Closed { .. });
         let may_be_why = !self.is_known && if is_silent { self.first == Era::Modern } else { has_ended };
@@ -97,11 +105,11 @@ impl EraOrder {
 /// The answer to one of the two questions.
 enum Answer {
     Here(ServerInfo),
-    /// It is not of this era, or says so; the error if it is of no other either.
+    /// The server is not of this era; the error to report if it is of no other either.
     NotHere(UpstreamError),
 }
 
-/// Gets to know the server.
+/// Asks the server in this order; what it says of itself in the era that it answers in.
 pub(super) async fn find_era(
     inbox: &Arc<Inbox>,
     link: &Arc<dyn Link>,
@@ -124,7 +132,7 @@ pub(super) async fn find_era(
         Some(Ok(Answer::NotHere(why))) => {
             return match second.await? {
                 Answer::Here(info) => Ok(info),
-                // A server without the era that was wanted is refused in the words of the one that is left.
+                // A server that refuses both is reported with its answer to the question of the wanted era.
                 Answer::NotHere(UpstreamError::Status { .. }) => Err(why),
                 Answer::NotHere(error) => Err(error),
             };
@@ -184,7 +192,7 @@ async fn discover(
     match ask(inbox, link, method::SERVER_DISCOVER, Some(params), call, timeout).await {
         Ok(Outcome::Result(result)) => Ok(match ServerInfo::of_discover(&result) {
             Some(info) => Answer::Here(info),
-            // Something else that answers everything.
+            // Not an MCP server of this era, though it answers.
             None => not_modern(result.as_str()),
         }),
         Ok(Outcome::Error(error)) => refusal(&error),
@@ -197,7 +205,8 @@ fn not_modern(answer: &str) -> Answer {
     Answer::NotHere(UpstreamError::handshake(format!("server/discover was answered with {}", excerpt(answer))))
 }
 
-/// A modern server says which revisions it has; one that has legacy ones too is greeted.
+/// Reads a refusal. A modern server names its revisions; if legacy ones are among them, the handshake
+/// follows.
 fn refusal(error: &Payload) -> Result<Answer, UpstreamError> {
     let found: serde_json::Value = error.read().unwrap_or_default();
     match found[error_member::CODE].as_i64() {

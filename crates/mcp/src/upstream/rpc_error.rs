@@ -1,4 +1,4 @@
-//! A JSON-RPC error that a server is answered with: one of the gateway's own, or a client's as it came.
+//! A JSON-RPC error in answer to a server: the gateway's own, or a client's, passed on unchanged.
 
 use crate::wire::{self, Payload, RequestId, protocol::error_member};
 
@@ -8,7 +8,7 @@ pub struct RpcError {
     pub code: i64,
     pub message: String,
     pub data: Option<Payload>,
-    /// The object as somebody else wrote it, which is how it goes on.
+    /// The client's own error object, passed on as it is.
     whole: Option<Payload>,
 }
 
@@ -25,7 +25,8 @@ impl RpcError {
         Self::new(wire::code::METHOD_NOT_FOUND, "Method not found")
     }
 
-    /// Reads an error object. Passed on, it is that object, whatever else is in it and however its number is spelt.
+    /// Reads an error object. It is passed on unchanged, unknown members and the spelling of its number
+    /// included.
     pub(crate) fn read(error: &Payload) -> Self {
         let mut read = Self::new(wire::code::INTERNAL_ERROR, "an error that cannot be read");
         read.whole = error.as_str().starts_with('{').then(|| error.clone());

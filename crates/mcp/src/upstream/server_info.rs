@@ -1,5 +1,5 @@
-//! What a server said of itself, read from the answer to the question of its era. Asking is next door, in [`super::handshake`] and
-//! [`super::probe`].
+//! What a server says of itself, read from its answer to `initialize` or `server/discover`. These are sent
+//! next door, in [`super::handshake`] and [`super::probe`].
 
 use super::error::{UpstreamError, excerpt};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     wire::{self, Payload, WireError, meta, protocol::member},
 };
 
-/// What the server said of itself, in the handshake or when it was discovered.
+/// What a server says of itself, in the handshake or in `server/discover`.
 #[derive(Clone, Debug)]
 pub struct ServerInfo {
     pub era: Era,
@@ -20,7 +20,7 @@ pub struct ServerInfo {
 }
 
 impl ServerInfo {
-    /// From the result that the server answered with, in its era.
+    /// Reads the server's result, in its era.
     pub(crate) fn read(era: Era, raw: Payload) -> Option<Self> {
         match era {
             Era::Legacy => Self::of_initialize(raw).ok(),
@@ -28,7 +28,7 @@ impl ServerInfo {
         }
     }
 
-    /// From the result of `initialize`.
+    /// Reads the result of `initialize`.
     pub(super) fn of_initialize(raw: Payload) -> Result<Self, UpstreamError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -67,7 +67,7 @@ impl ServerInfo {
         })
     }
 
-    /// What a `DiscoverResult` says; `None` when it is none, or does not name our revision.
+    /// Reads the result of `server/discover`; `None` if it is none, or does not name the modern revision.
     pub(super) fn of_discover(raw: &Payload) -> Option<Self> {
         let mut info = Self {
             era: Era::Modern,

@@ -1,6 +1,8 @@
-//! What a server writes that reaches no client: a child's standard error and stray lines among its output, and log messages that name no
-//! call. It is logged, so many lines a second and no more, with the server's own secrets taken out; a child's last lines are kept for when
-//! it fails.
+//! The log of what a server writes that reaches no client: a child's standard error, stray lines of its
+//! output, and messages that name no call.
+//!
+//! Lines a second are limited and the server's own secrets are taken out. A child's last lines are kept, to
+//! be logged when it fails.
 
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
@@ -12,9 +14,9 @@ use crate::{sync::locked, wire::Payload};
 const LINES_PER_SECOND: u32 = 50;
 const LONGEST: usize = 1000;
 const KEPT: usize = 5;
-/// How much of a refusal's words a caller hears.
+/// The longest excerpt of a refusal that a caller gets, in characters.
 const WORDS: usize = 300;
-/// A shorter value is more likely a word than a secret.
+/// Shorter values are not redacted: they are more likely words than secrets.
 const SHORTEST_SECRET: usize = 6;
 
 pub(super) struct ServerLog {
@@ -30,7 +32,8 @@ struct State {
 }
 
 impl ServerLog {
-    /// `secrets` are the server's own: variables, headers. Of a header such as `Bearer …` the last word is one, too.
+    /// `secrets` are the values of the server's variables and headers. The last word of each counts too, as
+    /// in `Bearer …`.
     pub(super) fn new<'a>(server: ServerName, secrets: impl Iterator<Item = &'a SecretText>) -> Self {
         let words = secrets.flat_map(|secret| {
             let last = secret.expose().rsplit(' ').next().map(SecretText::new);
@@ -45,7 +48,7 @@ impl ServerLog {
         self.line_at(&mut state, Instant::now(), stream, line);
     }
 
-    /// A message for which no client could be told from others.
+    /// Logs a message that cannot be attributed to one client.
     pub(super) fn unnamed(&self, method: &str, params: Option<&Payload>) {
         let mut state = locked(&self.state);
         if self.is_in_time(&mut state, Instant::now()) {
@@ -84,7 +87,8 @@ impl ServerLog {
         state.last.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 
-    /// What a server says in words in place of an answer, short and without its secrets; nothing of a page.
+    /// The text that a server sent in place of an answer, shortened and without its secrets; empty for an
+    /// HTML page.
     pub(super) fn excerpt(&self, body: &[u8]) -> String {
         let text = self.cleaned(body);
         let text = text.trim();

@@ -1,6 +1,8 @@
-//! The server's own requests, answered for as long as the connection lives: who can be asked was found when each came ([`super::inbox`]).
-//! Pings, and the withdrawal of a request, pass outside every limit: people may think for minutes about so many questions, and a server that is
-//! not answered meanwhile takes the connection for dead (FB75).
+//! Answers requests of a server, as long as its connection lives. The respondent of each is found when it
+//! arrives, next door in [`super::inbox`].
+//!
+//! Pings and cancellations pass outside of all limits: people may take minutes to answer the open questions,
+//! and a server whose pings are not answered meanwhile takes the connection for dead (FB75).
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,21 +22,21 @@ use super::{
 };
 use crate::wire::{self, Payload, Request, RequestId, code, protocol::method};
 
-/// How many questions of one server may be open on a connection.
+/// How many questions of a server may be open on one connection.
 const MAX_OPEN: usize = 64;
-/// Answers that the server does not take: past so many, what it asks is dropped.
+/// How many answers may wait for a server that does not take them. Past that, its requests are dropped.
 const MAX_UNSENT: usize = 256;
 
 const TOO_MANY: &str = "too many questions of this server are open: the client has not answered them";
 
-/// Answers requests of servers.
+/// Answers requests of servers that belong to no call.
 #[async_trait]
 pub trait ServerRequests: Send + Sync {
-    /// `from` says which server asks, and on whose connection.
+    /// Answers one request. `from` has the server and the owner of the connection.
     async fn handle(&self, from: &ConnectionKey, method: &str, params: Option<Payload>) -> Result<Payload, RpcError>;
 }
 
-/// Knows no method at all: for who has no client at hand.
+/// Refuses every request: for connections without a client.
 #[derive(Clone, Copy, Debug)]
 pub struct NoServerRequests;
 
@@ -45,7 +47,7 @@ impl ServerRequests for NoServerRequests {
     }
 }
 
-/// Answers what the server asks, until the connection ends.
+/// Answers the server's requests until the connection closes.
 pub(super) async fn serve(
     mut asked: mpsc::Receiver<Ask>,
     inbox: Arc<Inbox>,
@@ -114,7 +116,7 @@ async fn answer(
     id
 }
 
-/// Hands the request to who listens to the call that it is about.
+/// Passes the request to the receiver of the events of its call.
 async fn ask_client(asking: &Asking, server: &ServerName, method: String, params: Option<Payload>) -> Result<Payload, RpcError> {
     let (ask, answer) = ServerAsk::new(server.clone(), method, params);
     asking.call_events.send(CallEvent::Ask(ask)).await.map_err(|_| RpcError::unanswered())?;
@@ -135,7 +137,7 @@ mod tests {
         upstream::{error::UpstreamError, owner::Owner},
     };
 
-    /// Remembers what it was to send.
+    /// Records what it was to send.
     #[derive(Default)]
     struct Sent(Mutex<Vec<String>>);
 
@@ -155,7 +157,7 @@ mod tests {
         async fn close(&self) {}
     }
 
-    /// A person who thinks for ever.
+    /// A person who never answers.
     struct Thinking;
 
     #[async_trait]

@@ -1,6 +1,6 @@
-//! Sessions with legacy HTTP servers outlive the process they were begun in: what the handshake told is written down with the name of the
-//! session, and the next process that needs it goes on with it, so that whatever the server keeps in the session survives. Taking it up is
-//! [`super::connect`]'s; when a session ends and when it is handed over, [`super::pool`] decides.
+//! Stored sessions with legacy HTTP servers. The result of the handshake is stored with the session's id, so
+//! that the next process resumes the session and what the server keeps in it survives. Resuming is next door,
+//! in [`super::connect`]; when a session ends or is handed over is decided in [`super::pool`].
 
 use std::sync::Arc;
 
@@ -18,24 +18,24 @@ use crate::{
     wire::Payload,
 };
 
-/// What a server says of itself at such length is not kept: its session ends with the process.
+/// The largest state that is stored. A session with a larger one ends with the process.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Where the session of one connection is written down.
+/// The record in which the session of one connection is stored.
 #[derive(Clone)]
 pub(super) struct Record {
     records: Arc<dyn SessionRecords>,
     name: String,
     user: UserId,
-    /// Which server it is a session of: what is configured may change between two processes.
+    /// A hash of the server's address and headers: the configuration may change between two processes.
     target: String,
 }
 
-/// A session, as far as another process needs it.
+/// A session, as another process needs it.
 pub(super) struct StoredConnection {
     pub(super) session: String,
     pub(super) info: ServerInfo,
-    /// How many processes had it before.
+    /// How many processes have had it before.
     pub(super) life: u32,
 }
 
@@ -49,12 +49,14 @@ struct Written {
 }
 
 impl Record {
-    /// `None`: nothing of such a connection can go on elsewhere. A session that everybody shares is each process's own: nobody could say
-    /// that only one goes on with it.
+    /// The record of a connection; `None` if its session cannot be resumed.
+    ///
+    /// A session that all users share stays with its process: several processes run it at once, and one
+    /// record cannot stand for all of them.
     pub(super) fn of(records: Option<&Arc<dyn SessionRecords>>, key: &ConnectionKey, spec: &ServerSpec) -> Option<Self> {
         let Transport::Http { url, headers } = &spec.transport else { return None };
         let (user, client, session) = match &key.owner {
-            // Which of a client's lanes another process needs first, nobody can say.
+            // It is unknown which of a client's lanes another process needs first.
             Owner::Client(..) | Owner::Session(..) if key.lane > 0 => return None,
             Owner::Everybody => return None,
             Owner::Client(user, client) => (user, client, None),
@@ -70,21 +72,21 @@ impl Record {
         let target = serde_json::json!([url.as_str(), headers]);
         Some(Self {
             records: Arc::clone(records?),
-            // With a space, so that it is the name of no client's session.
+            // The space keeps it apart from the ids of clients' sessions.
             name: format!("upstream {whose}"),
             user: user.clone(),
             target: TokenHash::of(&target.to_string()).to_string(),
         })
     }
 
-    /// The session to go on with, if one was kept.
+    /// Finds the stored session.
     pub(super) async fn find(&self) -> Option<StoredConnection> {
         let written = self.read().await.ok()??;
         let info = Payload::from_json(&written.greeting).ok().and_then(|greeting| ServerInfo::of_initialize(greeting).ok())?;
         (written.target == self.target).then_some(StoredConnection { session: written.session, info, life: written.life })
     }
 
-    /// Writes it down. If that fails, the session ends with this process.
+    /// Stores the session. If that fails, the session ends with this process.
     pub(super) async fn keep(&self, kept: &StoredConnection) -> Option<HeldRecord> {
         let written = Written {
             target: self.target.clone(),
@@ -112,8 +114,9 @@ pub(super) struct HeldRecord {
 }
 
 impl HeldRecord {
-    /// The session is over, unless another process goes on with it: then `false`, and it is not ours to end. A record of another session, which
-    /// took this one's place, is left alone.
+    /// Deletes the record. `false`: another process has resumed the session, which must not be ended here.
+    ///
+    /// The record of another session that has taken its place is left alone.
     pub(super) async fn forget(&self) -> bool {
         match self.record.read().await {
             Ok(Some(written)) if written.session != self.session => {}
@@ -128,7 +131,7 @@ impl HeldRecord {
         true
     }
 
-    /// It is in use, so it must not expire.
+    /// Prolongs the record of a session in use.
     pub(super) async fn touch(&self) {
         if self.record.records.touch(&self.record.name).await == Err(RecordsDown) {
             tracing::warn!("the record of a session with a server could not be prolonged");

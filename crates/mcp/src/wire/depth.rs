@@ -1,9 +1,10 @@
-//! How deep a message may nest, found before anything recursive meets it. Reading what is inside is next door, in [`super::members`].
+//! The limit on the depth of a message, checked before recursive code reads it. Members are read next door,
+//! in [`super::members`].
 
-/// How deep a message may nest. Most JSON parsers give up at 128 too.
+/// How deep a message may nest. Most JSON parsers have this limit too.
 pub const MAX_DEPTH: usize = 128;
 
-/// Does the text nest too deep? Says nothing about its validity.
+/// Does the text nest too deep? Its validity is not checked.
 pub(super) fn is_too_deep(text: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for &byte in text {

@@ -1,10 +1,11 @@
-//! Why a message, or a part of one, is not taken, and the code of JSON-RPC to answer with.
+//! The reasons to refuse a message or a part of one, and the JSON-RPC code of each. The codes are next door,
+//! in [`super::protocol`].
 
 use thiserror::Error;
 
 use super::{depth::MAX_DEPTH, protocol::code};
 
-/// A message, or a part of one, that we do not take.
+/// A message, or a part of one, that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WireError {
     #[error("the message is not valid JSON")]

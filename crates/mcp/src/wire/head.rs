@@ -1,4 +1,5 @@
-//! The few members of `params` that the gateway reads, whatever the method. Everything else is passed over unread.
+//! The few members of `params` that the gateway reads. Everything else is passed over unread; how members are
+//! found is next door, in [`super::members`].
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -30,9 +31,9 @@ pub struct ParamsHead {
     pub request_id: Option<RequestId>,
     /// Of `notifications/progress`.
     pub progress_token: Option<RequestId>,
-    /// Revision 2026-07-28: what a server wants to see again, on the retry of a request.
+    /// Revision 2026-07-28: a server's state, sent back with the retry of a request.
     pub request_state: Option<String>,
-    /// Revision 2026-07-28: what the client found out for the server, by the server's keys. An object.
+    /// Revision 2026-07-28: the client's answers to a server's questions, by the server's keys. An object.
     pub input_responses: Option<Payload>,
     pub meta: Meta,
 }
@@ -40,15 +41,15 @@ pub struct ParamsHead {
 /// What the gateway reads of `_meta`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
-    /// The caller wants to hear of progress under this token.
+    /// The caller asks for progress, with this token.
     pub progress_token: Option<RequestId>,
     /// Revision 2026-07-28 on: the revision that the request is made in.
     pub protocol_version: Option<String>,
-    /// Revision 2026-07-28 on: who the client says it is.
+    /// Revision 2026-07-28 on: `clientInfo`.
     pub client_info: Option<Payload>,
-    /// Revision 2026-07-28 on: what the client can do, for this request. An object.
+    /// Revision 2026-07-28 on: the client capabilities for this request. An object.
     pub client_capabilities: Option<Payload>,
-    /// Revision 2026-07-28 on: which log messages the client wants with this request.
+    /// Revision 2026-07-28 on: the lowest level of log messages that the client wants with this request.
     pub log_level: Option<String>,
     /// Revision 2026-07-28 on, of notifications: the subscription that they belong to.
     pub subscription_id: Option<RequestId>,
@@ -77,7 +78,7 @@ const PARAMS: [&str; 12] = [
     member::INPUT_RESPONSES,
     member::META,
 ];
-/// The methods whose parameters we read more of than `_meta`.
+/// The methods of whose parameters the gateway reads more than `_meta`.
 const METHODS: [&str; 14] = [
     method::INITIALIZE,
     method::SERVER_DISCOVER,
@@ -128,8 +129,8 @@ pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
     Ok(head)
 }
 
-/// The head of the parameters of `method`. Of one that we do not know, the members that any request may have are read; what else is called as
-/// in a method of ours may mean anything there, and be of any type.
+/// Reads the head of the parameters of `method`. Of an unknown method only the members that any request may
+/// have are read: others may mean anything there and have any type.
 pub fn head_of(method: &str, params: &Payload) -> Result<ParamsHead, WireError> {
     if METHODS.contains(&method) {
         return params_head(params);
@@ -147,7 +148,7 @@ pub fn head_of(method: &str, params: &Payload) -> Result<ParamsHead, WireError> 
     Ok(head)
 }
 
-/// `_meta` alone, for parameters of methods we do not know.
+/// Reads `_meta` alone, for parameters of unknown methods.
 pub fn meta_of(params: &Payload) -> Result<Meta, WireError> {
     let text = params.as_bytes();
     let mut found = Meta::default();
@@ -160,10 +161,11 @@ pub fn meta_of(params: &Payload) -> Result<Meta, WireError> {
     Ok(found)
 }
 
-/// The progress token alone, of parameters that were read before: what cannot have one is not read again.
+/// Reads the progress token alone, of parameters that were checked before. Those that cannot have one are not
+/// read again.
 pub fn progress_token(params: &Payload) -> Result<Option<RequestId>, WireError> {
     let text = params.as_bytes();
-    // A key is either spelt out or has an escape in it.
+    // A key is spelt out or has an escape.
     let may_have_meta = text.contains(&b'\\') || text.windows(member::META.len()).any(|part| part == member::META.as_bytes());
     if may_have_meta { Ok(meta_of(params)?.progress_token) } else { Ok(None) }
 }
@@ -214,7 +216,8 @@ fn string(what: &'static str, raw: &RawValue) -> Result<String, WireError> {
     serde_json::from_str(raw.get()).map_err(|_| WireError::WrongType(what, "a string"))
 }
 
-/// A string that somebody else made for himself. What is no text (half a surrogate pair) is none of ours, and only that must be seen.
+/// Reads a string that its maker alone understands. One that is not Unicode (half a surrogate pair) is not
+/// the gateway's own, which is all that has to be known of it.
 fn opaque(what: &'static str, raw: &RawValue) -> Result<String, WireError> {
     let text = string(what, raw);
     if raw.get().starts_with('"') { Ok(text.unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.into())) } else { text }

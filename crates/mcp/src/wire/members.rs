@@ -1,4 +1,5 @@
-//! The members of an object and the elements of an array as raw slices, found without reading what is inside them.
+//! Finds the members of an object and the elements of an array as raw slices, without reading what is inside
+//! them. Changing them is next door, in [`super::splice`].
 
 use std::{
     borrow::Cow,
@@ -23,7 +24,7 @@ pub fn members(object: &Payload) -> Result<Vec<(Cow<'_, str>, Payload)>, WireErr
     Ok(found.into_iter().map(|(key, raw)| (key, slice(object.as_bytes(), raw))).collect())
 }
 
-/// What stands at this path of an object. Null counts as nothing, and so does what cannot be read.
+/// The value at this path of an object. `None` for null and for what cannot be read.
 pub fn find_member(object: &Payload, path: &[&str]) -> Option<Payload> {
     path.iter().try_fold(object.clone(), |object, name| {
         let found = members(&object).ok()?.into_iter().find(|(key, value)| key == name && value.as_str() != "null");
@@ -43,7 +44,7 @@ pub fn elements(array: &Payload) -> Result<Vec<Payload>, WireError> {
     Ok(found.into_iter().map(|raw| slice(array.as_bytes(), raw)).collect())
 }
 
-/// The members of the object that is the whole of `text`.
+/// The members of the object that `text` is.
 pub(super) fn raw_members(text: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>, WireError> {
     let Members { found, twice } = serde_json::from_slice(text).map_err(|e| {
         if e.is_data() { WireError::InvalidParams("an object is expected".to_owned()) } else { WireError::Parse(e.to_string()) }
@@ -54,13 +55,13 @@ pub(super) fn raw_members(text: &[u8]) -> Result<Vec<(Cow<'_, str>, &RawValue)>,
     }
 }
 
-/// The payload that `raw`, found within `message`, is.
+/// `raw`, which was found within `message`, as a payload.
 pub(super) fn slice(message: &Bytes, raw: &RawValue) -> Payload {
     Payload::trusted(message.slice_ref(raw.get().as_bytes()))
 }
 
-/// Compares keys as the laxest parsers do (ASCII case, and the two letters that fold into ASCII), so that a key which another
-/// parser would take for one of ours is found (CVE-2026-27896).
+/// Compares keys as the laxest parsers do (ASCII case, and the two letters that fold into ASCII), to find
+/// keys that another parser would take for known ones (CVE-2026-27896).
 pub(super) fn looks_like(key: &str, known: &str) -> bool {
     let fold = |c: char| match c {
         'ſ' => 's',
@@ -70,7 +71,7 @@ pub(super) fn looks_like(key: &str, known: &str) -> bool {
     key.chars().map(fold).eq(known.chars().map(fold))
 }
 
-/// Refuses a key that is one of `known` but for its case.
+/// Refuses a key that differs from one of `known` in case alone.
 pub(super) fn refuse_odd_key(key: &str, known: &[&'static str]) -> Result<(), WireError> {
     match known.iter().find(|name| **name != key && looks_like(key, name)) {
         Some(expected) => Err(WireError::OddKey { found: shown(key), expected }),
@@ -87,11 +88,14 @@ struct Members<'a> {
     twice: Option<String>,
 }
 
-/// A key that borrows from the message unless it has escapes. JSON lets an escape name half of a surrogate pair, which no text of Rust's can
-/// hold: there the escape itself stands in the key.
+/// A key, borrowed from the message unless it has escapes.
+///
+/// In JSON an escape may be half of a surrogate pair, which a Rust string cannot hold: the key then has the
+/// escape itself.
 struct Key<'a>(Cow<'a, str>);
 
-/// Bytes of serde_json's making: UTF-8, in which halves of pairs are written as if they were characters. `None` for anything else.
+/// Text from bytes that serde_json made: UTF-8 in which halves of pairs are encoded as if they were
+/// characters. `None` for other bytes.
 fn with_halves_escaped(bytes: &[u8]) -> Option<String> {
     let mut text = String::with_capacity(bytes.len() + 8);
     let mut rest = bytes;
@@ -155,7 +159,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// Which keys were there: a walk over the list while it is short, a set when somebody sends a long one.
+/// The keys that were there: the list itself while it is short, a set when it is long.
 #[derive(Default)]
 struct Seen(std::collections::HashSet<String>);
 

@@ -1,5 +1,5 @@
-//! The three kinds of JSON-RPC messages: their envelope is read once, payloads stay the bytes they were (design decision 2). Reading one is next
-//! door, in [`super::parse`], writing one in [`super::write`].
+//! The three kinds of JSON-RPC messages. The envelope is parsed once, payloads stay the bytes they were
+//! (design decision 2). Messages are read next door, in [`super::parse`], and written in [`super::write`].
 
 use super::payload::{Payload, RequestId};
 
@@ -33,7 +33,7 @@ pub struct Response {
     pub outcome: Outcome,
 }
 
-/// How a request ended at the other side.
+/// The outcome of a request at the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Result(Payload),

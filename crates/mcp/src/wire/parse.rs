@@ -1,4 +1,5 @@
-//! From bytes to [`Message`]: the envelope of JSON-RPC 2.0 and nothing else.
+//! Parses bytes into a [`Message`]: the envelope of JSON-RPC 2.0 and nothing else. Parameters are read next
+//! door, in [`super::head`].
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -55,7 +56,7 @@ fn message(text: &Bytes, envelope: &Envelope<'_>) -> Result<Message, WireError> 
     if envelope.jsonrpc.and_then(string).as_deref() != Some("2.0") {
         return Err(WireError::InvalidRequest("`jsonrpc` must be \"2.0\""));
     }
-    // A response of a server that writes all members of an envelope has some that are null (FB33).
+    // Some servers write all members of an envelope, some of them null (FB33).
     let is_answer = envelope.result.or(envelope.error).is_some();
     let Some(method) = envelope.method.filter(|method| !(is_answer && method.get() == "null")) else {
         return response(text, envelope).map(Message::Response);

@@ -1,5 +1,5 @@
-//! A part of a message as the bytes it arrived in, and the ids of requests, which are such parts. Finding parts in a payload is next
-//! door, in [`super::members`].
+//! Payloads, the raw parts of messages, and the ids of requests, which are such parts. Members of a payload
+//! are found next door, in [`super::members`].
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use super::{depth::is_too_deep, error::WireError};
 pub struct Payload(Bytes);
 
 impl Payload {
-    /// Takes text that is known to be one JSON value.
+    /// Takes bytes that are known to be one JSON value.
     pub(crate) fn trusted(raw: Bytes) -> Self {
         Self(raw)
     }
 
-    /// Takes any text, if it is exactly one JSON value (no white space around it is kept).
+    /// Takes a text if it is exactly one JSON value. White space around it is dropped.
     pub fn from_json(text: &str) -> Result<Self, WireError> {
         if is_too_deep(text.as_bytes()) {
             return Err(WireError::TooDeep);
@@ -27,7 +27,7 @@ impl Payload {
         Ok(Self(Bytes::copy_from_slice(raw.get().as_bytes())))
     }
 
-    /// The same of bytes, which it goes on to share; white space around the value stays.
+    /// Takes bytes if they are exactly one JSON value, and shares them. White space around it stays.
     pub(crate) fn whole(text: &Bytes) -> Result<Self, WireError> {
         if is_too_deep(text) {
             return Err(WireError::TooDeep);
@@ -36,7 +36,7 @@ impl Payload {
         Ok(Self(text.clone()))
     }
 
-    /// A value of our own making.
+    /// Writes a value as a payload.
     pub fn from_value(value: &serde_json::Value) -> Self {
         Self(Bytes::from(value.to_string()))
     }
@@ -53,7 +53,7 @@ impl Payload {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Reads the payload into a type of ours. Only for values whose bytes are not passed on.
+    /// Reads the payload into a Rust type. Only for values whose bytes are not passed on.
     pub fn read<'de, T: serde::Deserialize<'de>>(&'de self) -> Result<T, WireError> {
         serde_json::from_slice(&self.0).map_err(|e| WireError::InvalidParams(e.to_string()))
     }
@@ -66,7 +66,7 @@ impl Payload {
 }
 
 impl fmt::Debug for Payload {
-    /// Payloads may hold anything: logs get their size only (threat 48).
+    /// Prints the size only: payloads may hold anything, and end up in logs (threat 48).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.0.len())
     }
@@ -95,19 +95,20 @@ impl RequestId {
         &self.0
     }
 
-    /// The number, when the id is one that we could have made. There are servers that give it back as `"3"` or as `3.0` (FB33).
+    /// The number, if the id may be one of the gateway's own. Some servers send it back as `"3"` or `3.0`
+    /// (FB33).
     pub fn as_u64(&self) -> Option<u64> {
         id_as_u64(self.raw())
     }
 }
 
-/// An id's JSON text as the number that it may stand for.
+/// The number that an id's JSON text may stand for.
 pub(crate) fn id_as_u64(raw: &str) -> Option<u64> {
     let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or(raw);
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
     text.parse().ok().filter(|_| is_number).or_else(|| {
         let number: f64 = text.parse().ok().filter(|_| is_number)?;
-        // Every whole number below this is one of its own.
+        // Below this, an `f64` holds every whole number.
         let is_whole = number.fract() == 0.0 && number < 9_007_199_254_740_992.0;
         is_whole.then(|| format!("{number:.0}").parse().ok()).flatten()
     })

@@ -1,4 +1,5 @@
-//! Changing members of a payload and not one other byte: putting another value in, adding, taking out.
+//! Replaces, adds and removes members of a payload; every other byte stays. Members are found next door, in
+//! [`super::members`].
 
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use super::{
     write::{self, quote},
 };
 
-/// Puts `value` where the member at `path` was; every other byte stays. The member must be there.
+/// Replaces the value of the member at `path`, which must be there. Every other byte stays.
 pub fn replace_member(object: &Payload, path: &[&str], value: &Payload) -> Result<Payload, WireError> {
     let text: &[u8] = object.as_bytes();
     let mut at = 0..text.len();
@@ -30,17 +31,18 @@ pub fn replace_member(object: &Payload, path: &[&str], value: &Payload) -> Resul
     Ok(Payload::trusted(out.freeze()))
 }
 
-/// Another `name`.
+/// Replaces `name`.
 pub fn replace_name(params: &Payload, name: &str) -> Result<Payload, WireError> {
     replace_member(params, &[member::NAME], &Payload::trusted(Bytes::from(quote(name))))
 }
 
-/// Another `_meta.progressToken`.
+/// Replaces `_meta.progressToken`.
 pub fn replace_progress_token(params: &Payload, token: &RequestId) -> Result<Payload, WireError> {
     replace_member(params, &[member::META, member::PROGRESS_TOKEN], token.payload())
 }
 
-/// The object with these members: one that was there has the new value where it stood, others come at the end. Values are raw JSON.
+/// Sets members, whose values are raw JSON: those that are there keep their place, others are added at the
+/// end.
 pub fn with_members(object: &Payload, members: &[(&str, &str)]) -> Result<Payload, WireError> {
     let text = object.as_bytes();
     let found = raw_members(text)?;
@@ -75,8 +77,8 @@ pub fn with_members(object: &Payload, members: &[(&str, &str)]) -> Result<Payloa
     Ok(Payload::trusted(out.freeze()))
 }
 
-/// The object without these members; the very same bytes when it has none of them. A member that goes takes the white space around it
-/// along and one comma; every other byte stays, the spelling of the other keys included.
+/// Removes members, each with the white space around it and one comma. Every other byte stays, the spelling
+/// of the other keys included; an object without any of them is returned as it is.
 pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, WireError> {
     let text: &[u8] = object.as_bytes();
     let found = raw_members(text)?;
@@ -102,7 +104,7 @@ pub fn without_members(object: &Payload, names: &[&str]) -> Result<Payload, Wire
     Ok(Payload::trusted(out.freeze()))
 }
 
-/// The parameters with these members of `_meta`, which is made if there is none.
+/// Sets members of `_meta`, which is added if there is none.
 pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<Payload, WireError> {
     let nothing = write::object(&[]);
     let params = params.unwrap_or(&nothing);
@@ -114,7 +116,7 @@ pub fn with_meta(params: Option<&Payload>, members: &[(&str, &str)]) -> Result<P
     with_members(params, &[(member::META, with_members(&old, members)?.as_str())])
 }
 
-/// The parameters without these members of `_meta`; without `_meta`, when nothing but them was in it.
+/// Removes members of `_meta`, and `_meta` itself when it had no others.
 pub fn without_meta(params: &Payload, names: &[&str]) -> Result<Payload, WireError> {
     let found = raw_members(params.as_bytes())?.into_iter().find(|(key, raw)| key == member::META && raw.get() != "null");
     let Some((_, raw)) = found else { return Ok(params.clone()) };

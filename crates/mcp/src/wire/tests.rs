@@ -204,7 +204,7 @@ fn envelopes_are_written() {
     assert_eq!(error_raw(Some(&id), &params), r#"{"jsonrpc":"2.0","id":"x","error":{"a":1}}"#);
 }
 
-/// JSON text as others may write it: any spacing, odd numbers, escapes, unknown members, duplicate keys where nobody looks.
+/// JSON text as others may write it: any spacing, odd numbers, escapes, unknown members, duplicate keys where nothing reads them.
 fn any_json() -> impl Strategy<Value = String> {
     let space = prop_oneof![Just(""), Just(" "), Just("\n\t"), Just("\r\n")];
     let scalar = prop_oneof![

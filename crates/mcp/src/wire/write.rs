@@ -1,4 +1,4 @@
-//! Envelopes around raw payloads.
+//! Writes envelopes around raw payloads. They are read next door, in [`super::parse`].
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -30,7 +30,7 @@ pub fn result(id: &RequestId, result: &Payload) -> Bytes {
     write(&[(r#"{"jsonrpc":"2.0","id":"#, id.payload().as_bytes()), (r#","result":"#, result.as_bytes())], None)
 }
 
-/// `id` is `None` when the request's could not be read: JSON-RPC then wants null.
+/// An error response. `id` is `None` when the request's id could not be read: JSON-RPC has null for it.
 pub fn error(id: Option<&RequestId>, code: i64, message: &str, data: Option<&Payload>) -> Bytes {
     error_raw(id, &error_object(code, message, data))
 }
@@ -42,7 +42,7 @@ pub(crate) fn error_object(code: i64, message: &str, data: Option<&Payload>) -> 
     object(&members)
 }
 
-/// `error` is a whole error object.
+/// An error response with a whole error object.
 pub fn error_raw(id: Option<&RequestId>, error: &Payload) -> Bytes {
     object(&[("jsonrpc", r#""2.0""#), ("id", id.map_or("null", RequestId::raw)), ("error", error.as_str())]).into_bytes()
 }
@@ -63,7 +63,7 @@ pub fn object(members: &[(&str, &str)]) -> Payload {
     Payload::trusted(out.freeze())
 }
 
-/// Bytes, for that they are text was found when they came.
+/// Writes bytes: that they are text was checked when they arrived.
 fn write(parts: &[(&str, &[u8])], params: Option<&Payload>) -> Bytes {
     let params: &[u8] = params.map_or(&[], |params| params.as_bytes());
     let length = parts.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>() + params.len() + 12;

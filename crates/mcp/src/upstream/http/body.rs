@@ -1,4 +1,5 @@
-//! The body of an answer, read whole within a bound.
+//! Reads the body of an answer as a whole, within a bound. Streams of events are read next door, in
+//! [`super::events`].
 
 use bytes::Bytes;
 use http::Response;
@@ -26,7 +27,7 @@ pub(super) async fn read(response: Response<Body>, max: usize) -> Result<Bytes, 
     Ok(whole.into_bytes())
 }
 
-/// What was read of a body so far: most come in one piece, which is not copied.
+/// The part of a body that was read. Most bodies come in one piece, which is not copied.
 #[derive(Default)]
 struct Whole {
     first: Bytes,

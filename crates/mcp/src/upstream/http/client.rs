@@ -1,5 +1,5 @@
-//! What HTTP servers are asked with: hyper's pooled client, bare. Everything that a call to a server does not need (redirects, cookies,
-//! a URL parsed for each request and again for each answer) is not there. It is made in the gateway, in `net`.
+//! The HTTP client for servers: hyper's pooled client, without what calls to servers do not need (redirects,
+//! cookies, a URL parsed for each request and again for each answer). It is made in the gateway, in `net`.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -13,21 +13,22 @@ use url::{Url, form_urlencoded};
 use super::coding::{self, Body};
 use crate::upstream::error::UpstreamError;
 
-/// Follows no redirects, keeps no cookies, and has no timeout of its own: how long anything may take, is the caller's to say.
+/// Follows no redirects, keeps no cookies and has no timeout: callers set timeouts.
 pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// How much of a redirect's target is told.
+/// How much of a redirect's target an error shows.
 const MAX_TARGET: usize = 200;
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("portunus/", env!("CARGO_PKG_VERSION")));
 
-/// A server's URL, as requests have it.
+/// The URL of a server, ready for requests.
 pub(super) struct Target {
     uri: Uri,
     http: HttpClient,
 }
 
 impl Target {
-    /// Puts into `headers` what the URL says beside the address: a user and a password (RFC 7617), unless they say it themselves.
+    /// Moves the user and password of the URL into `headers` (RFC 7617), unless these have credentials
+    /// already.
     pub(super) fn new(http: HttpClient, mut url: Url, headers: &mut HeaderMap) -> Result<Self, UpstreamError> {
         if let Some(credentials) = credentials(&url) {
             headers.entry(header::AUTHORIZATION).or_insert(credentials);
@@ -35,7 +36,7 @@ impl Target {
         headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
         headers.entry(header::ACCEPT_ENCODING).or_insert(coding::NONE);
         url.set_fragment(None);
-        // Both fail for URLs without a host alone.
+        // Both fail only for URLs without a host.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         let uri = Uri::try_from(url.as_str());
@@ -48,8 +49,8 @@ impl Target {
         &self.uri
     }
 
-    /// Asks, and gives the answer once its head is there. A redirect is refused: it would carry the configured credentials to wherever
-    /// it leads.
+    /// Sends a request; the answer is returned once its head has come. A redirect is refused: it would carry
+    /// the configured credentials to its target.
     pub(super) async fn send(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Response<Body>, UpstreamError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
@@ -70,7 +71,7 @@ impl Target {
     }
 }
 
-/// The configured headers, marked so that nothing prints their values.
+/// The configured headers, marked as sensitive so that their values are not printed.
 pub(super) fn header_map(headers: &[(HeaderName, SecretText)]) -> Result<HeaderMap, UpstreamError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
@@ -92,18 +93,19 @@ fn credentials(url: &Url) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// What is percent-encoded in a URL's user and password. In a form, which is what is decoded here, two characters mean more than that.
+/// Decodes the percent-encoding of a URL's user and password. The decoder is one for forms, in which `+` and
+/// `&` have a meaning of their own.
 fn decoded(text: &str) -> String {
     let form = text.replace('+', "%2B").replace('&', "%26");
     form_urlencoded::parse(format!("text={form}").as_bytes()).map(|(_, value)| value.into_owned()).collect()
 }
 
-/// Nothing was sent: there is no connection.
+/// There was no connection, so nothing was sent.
 fn unreachable(error: &dyn std::error::Error) -> UpstreamError {
     UpstreamError::Connect { detail: with_causes(error) }
 }
 
-/// The connection broke: what was sent may have arrived.
+/// The connection broke, and the request may have arrived.
 pub(super) fn broken(error: &dyn std::error::Error) -> UpstreamError {
     UpstreamError::closed(with_causes(error))
 }

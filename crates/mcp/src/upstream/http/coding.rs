@@ -1,5 +1,7 @@
-//! Content codings of answers (RFC 9110 section 8.4). None is offered, and there are servers that compress all the same (FB34): what they send is
-//! decoded as it arrives, so the bounds of whoever reads hold for what comes out, and a stream's events are there when they are sent.
+//! Content codings of answers (RFC 9110 section 8.4).
+//!
+//! None is offered, but some servers compress all the same (FB34). Answers are decoded as they arrive, so the
+//! bounds of the readers hold for the decoded bytes, and a stream's events are not delayed.
 
 use std::io;
 
@@ -14,18 +16,18 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::upstream::error::UpstreamError;
 
-/// The body of an answer, decoded where it must be.
+/// The body of an answer, decoded if it has a coding.
 pub(super) type Body = Either<Incoming, UnsyncBoxBody<Bytes, io::Error>>;
 
-/// How reading one can fail.
+/// The error of reading a body.
 pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What every request says of codings.
+/// The `Accept-Encoding` of every request.
 pub(super) const NONE: HeaderValue = HeaderValue::from_static("identity");
 /// How much is decoded at a time.
 const PIECE: usize = 16 * 1024;
 
-/// Has the answer's body decoded.
+/// The answer with its body decoded.
 pub(super) fn decoded(response: Response<Incoming>) -> Result<Response<Body>, UpstreamError> {
     let Some(coding) = coding(response.headers()) else { return Ok(response.map(Either::Left)) };
     let (head, body) = response.into_parts();

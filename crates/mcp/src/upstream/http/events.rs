@@ -1,8 +1,9 @@
-//! Server-sent events out of bytes (WHATWG HTML, section 9.2.6), each of bounded size.
+//! Reads server-sent events from bytes (WHATWG HTML, section 9.2.6), each of bounded size. Where a stream is
+//! resumed is next door, in [`super::position`].
 
 use crate::upstream::error::UpstreamError;
 
-/// One dispatched event, or events of the stream's position.
+/// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerEvent {
     /// `message` when the server named none.
@@ -13,7 +14,7 @@ pub(super) struct ServerEvent {
 }
 
 impl ServerEvent {
-    /// The first event of a resumable stream has an id and no data, and is none.
+    /// Is it a message? The first event of a resumable stream has an id and no data, and is not.
     pub(super) fn is_message(&self) -> bool {
         self.kind == "message" && !self.data.is_empty()
     }
@@ -28,7 +29,7 @@ pub(super) struct Decoder {
     data: Vec<u8>,
     has_data: bool,
     id: Option<String>,
-    /// Milliseconds the server asks us to wait before reconnecting.
+    /// The milliseconds that the server wants a reconnect to wait.
     retry: Option<u64>,
 }
 
@@ -57,7 +58,7 @@ impl Decoder {
         self.id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// Takes the next bytes; gives the events that they complete.
+    /// Takes the next bytes and returns the events that they complete.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<ServerEvent>, UpstreamError> {
         let mut events = Vec::new();
         let mut rest = bytes;

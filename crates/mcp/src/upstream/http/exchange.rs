@@ -1,5 +1,6 @@
-//! Messages to one server on Streamable HTTP and what comes back: each message is a POST, its answer JSON or a stream of events; all of it ends up in the
-//! inbox. The session that they belong to is next door, in [`super::session`]; the stream of what a legacy server says unasked, in [`super::listen`].
+//! Sends messages to one server on Streamable HTTP and puts its answers into the inbox: each message is a
+//! POST, its answer JSON or a stream of events. The session is next door, in [`super::session`]; the GET
+//! stream of a legacy server, in [`super::listen`].
 
 use std::{
     sync::{
@@ -37,10 +38,11 @@ use crate::{
 
 /// How long a stream may go on after its answer, so that its connection can be used again.
 const AFTER_ANSWER: Duration = Duration::from_secs(1);
-/// How long an answer waits for progress that was sent before it on another stream, where its caller wants any.
+/// How long an answer waits for progress that the server sent before it on another stream, if its caller
+/// asked for progress.
 const BESIDE: Duration = Duration::from_millis(10);
 
-/// What the POSTs and the GET stream have in common.
+/// The state that the POSTs and the GET stream share.
 pub(super) struct Exchange {
     pub(super) session: Session,
     pub(super) inbox: Arc<Inbox>,
@@ -48,7 +50,7 @@ pub(super) struct Exchange {
     plain_headers: Arc<PlainHeaders>,
     /// Is the GET stream open right now?
     pub(super) is_listening: AtomicBool,
-    /// Has the first GET been answered, whatever the answer?
+    /// Has the first GET been answered, with success or not?
     pub(super) has_listened: watch::Sender<bool>,
 }
 
@@ -65,7 +67,8 @@ impl Exchange {
             Answered::Taken(response) => response,
             Answered::Refused(refusal) => {
                 return match self.handle_refusal(refusal, awaits).await {
-                    // No modern server says this without a reason: it has become another, and did nothing. That it has no stream of changes is one.
+                    // A modern server refuses so only after it was replaced by a legacy one, and did nothing.
+                    // For `subscriptions/listen` it may lack the stream instead.
                     Err(UpstreamError::Status { status: 400 | 404 | 405 | 406, .. }) if self.session.is_modern() && !is_own => {
                         Err(self.expire(awaits))
                     }
@@ -92,14 +95,15 @@ impl Exchange {
         }
     }
 
-    /// What the server said of the call before it answered is on another stream, and may be read after the answer (FB85).
+    /// Gives progress of the call time to arrive: sent before the answer on another stream, it may be read
+    /// after it (FB85).
     async fn let_progress_pass(&self, id: u64) {
         if self.is_listening.load(Ordering::Relaxed) && self.inbox.wants_progress(id) {
             tokio::time::sleep(BESIDE).await;
         }
     }
 
-    /// An answer whose media type is not told: what it begins with tells.
+    /// Takes an answer without a media type: its first byte tells what it is.
     async fn take_unsaid(&self, body: Bytes, id: u64) -> Result<(), UpstreamError> {
         if let Some(b'{' | b'[') = body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             return self.take_first(&body, id).await;
@@ -111,7 +115,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Reads an answering stream to its answer; when it breaks off, resumes it where the server said it can be.
+    /// Reads a stream up to the answer. When it breaks, it is resumed at the last event, if the server gave
+    /// events ids.
     async fn stream(&self, response: Response<Body>, id: u64) -> Result<(), UpstreamError> {
         let mut position = StreamPosition::default();
         let mut broken = self.pump(response, &mut position, Some(id)).await;
@@ -129,7 +134,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Opens a GET stream, from `position` on if it is anywhere.
+    /// Opens a GET stream, after `position` if that has an id.
     pub(super) async fn open_stream(&self, position: &StreamPosition) -> Result<Response<Body>, UpstreamError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
@@ -139,7 +144,7 @@ impl Exchange {
         let response = self.session.send(Method::GET, headers, Bytes::new()).await?;
         let status = response.status();
         if status == StatusCode::NOT_FOUND && self.session.has_begun() {
-            // What is under way may have run: the server has forgotten it, and does not say what it did (FB74).
+            // Calls under way may have run: the server no longer knows them (FB74).
             self.inbox.expire(None);
             return Err(UpstreamError::closed("the server no longer has the session that a stream belongs to"));
         }
@@ -178,8 +183,10 @@ impl Exchange {
         Ok(())
     }
 
-    /// The first message on the way of the answer to this request. That the session is gone is told as an error of JSON-RPC too; what says
-    /// so later is the answer, since the request may have done something by then (FB74).
+    /// Takes the first message in answer to a request.
+    ///
+    /// It may be an error of JSON-RPC that says that the session is gone. A later message that says so is the
+    /// answer, since the request may have done something by then (FB74).
     async fn take_first(&self, message: &Bytes, id: u64) -> Result<(), UpstreamError> {
         if self.session.is_kept() && gone::is_told(message, id) && self.session.is_gone().await == Some(true) {
             return Err(self.expire(Some(id)));
@@ -189,7 +196,7 @@ impl Exchange {
     }
 
     async fn handle_refusal(&self, Refusal { status, is_json, body }: Refusal, awaits: Option<u64>) -> Result<(), UpstreamError> {
-        // An error that names no request is about the one that it answers.
+        // An error without an id is about the request that it answers.
         let is_ours = |answer: &wire::Response| match &answer.id {
             Some(id) => id.as_u64() == awaits,
             None => matches!(answer.outcome, Outcome::Error(_)),
@@ -198,13 +205,13 @@ impl Exchange {
             (true, Ok(Message::Response(answer))) if is_ours(&answer) => awaits.map(|id| (id, answer.outcome)),
             _ => None,
         };
-        // By the specification a session that is gone is told by 404; where something else is said with it, or where words could mean that
-        // (FB31), the server is asked.
+        // By the specification, 404 means that the session is gone. With an answer beside it, or where the
+        // text alone says so (FB31), a ping decides.
         let is_gone = match answer {
             _ if !self.session.has_begun() => false,
             None if status == StatusCode::NOT_FOUND => true,
             Some(_) if status != StatusCode::NOT_FOUND && !gone::is_said(&body) => false,
-            // Without an answer to that, what the status says and the words too.
+            // If the ping is not answered, status and text decide together.
             _ if self.session.is_kept() && gone::may_be(status) => {
                 self.session.is_gone().await.unwrap_or(status == StatusCode::NOT_FOUND && gone::is_said(&body))
             }
@@ -221,7 +228,8 @@ impl Exchange {
         Err(UpstreamError::Status { status: status.as_u16(), words })
     }
 
-    /// The server forgot the session: nothing more can come of this connection. `own` is the request that it said so to.
+    /// Expires the connection: the server no longer has its session. `own` is the request that the server
+    /// refused for it.
     fn expire(&self, own: Option<u64>) -> UpstreamError {
         self.inbox.expire(own);
         UpstreamError::SessionExpired

@@ -1,12 +1,14 @@
-//! The words in which servers say that they no longer have a session (FB31). The specification has a status for it, 404; those who restart say
-//! 400, 401, 403 or 422 as well, or an error of JSON-RPC in an answer of status 200. Words alone decide nothing: a tool may speak of sessions
-//! too, so the server is asked with a ping before anything is made of them.
+//! Recognizes answers that may say that a server no longer has the session (FB31).
+//!
+//! The specification has status 404 for it. Servers that were restarted use 400, 401, 403 or 422 as well, or
+//! an error of JSON-RPC with status 200. The text alone decides nothing, since a tool may speak of sessions
+//! too: a ping does, next door in [`super::session`].
 
 use http::StatusCode;
 
 use crate::wire::{self, Message, Outcome, RequestId};
 
-/// What is said of a session that is gone.
+/// Words that servers use of a session that is gone.
 const GONE: [&str; 13] = [
     "not found",
     "unknown",
@@ -23,7 +25,8 @@ const GONE: [&str; 13] = [
     "not initialized",
 ];
 
-/// Could an answer of this status mean it? Not those that speak of the request's size, pace or time.
+/// May this status mean that the session is gone? Statuses about the size, rate or duration of the request
+/// may not.
 pub(super) fn may_be(status: StatusCode) -> bool {
     let is_about_this_request = matches!(
         status,
@@ -38,7 +41,7 @@ pub(super) fn may_be(status: StatusCode) -> bool {
     status.is_client_error() && !is_about_this_request
 }
 
-/// Does a text say that there is no such session, or that nobody was initialised?
+/// Does the text say that there is no such session, or that it was not initialized?
 pub(super) fn is_said(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text).to_ascii_lowercase();
     let speaks_of_session = text.contains("session") && GONE.iter().any(|word| text.contains(word));
@@ -48,9 +51,9 @@ pub(super) fn is_said(text: &[u8]) -> bool {
         || text.contains("not initialised")
 }
 
-/// Is the message an error, in answer to this request or to none, that says so?
+/// Is the message an error with such a text, in answer to this request or to none?
 pub(super) fn is_told(message: &[u8], id: u64) -> bool {
-    // Most messages are results: they are not read twice.
+    // Most messages are results, which are not read twice.
     let may_be_error = message.windows(7).take(4096).any(|part| part == b"\"error\"");
     if !may_be_error || !is_said(message) {
         return false;

@@ -35,7 +35,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 pub(in crate::upstream) struct HttpLink {
     exchange: Arc<Exchange>,
-    /// There is nothing to delete any more.
+    /// The session is deleted, or must not be.
     deleted: AtomicBool,
 }
 
@@ -54,7 +54,7 @@ impl HttpLink {
         Ok(Self { exchange: Arc::new(exchange), deleted: AtomicBool::new(false) })
     }
 
-    /// Goes on with a session of that name, of the revision that was agreed on. `None`: they cannot be said in headers.
+    /// Resumes a session by its id, with the revision agreed on. `None`: they do not fit into headers.
     pub(in crate::upstream) fn resume(self, session: &str, version: &str) -> Option<Arc<dyn Link>> {
         self.exchange.session.resume(session, version)?;
         Some(Arc::new(self))
@@ -94,7 +94,7 @@ impl Link for HttpLink {
 
     async fn wait_until_listening(&self) {
         let mut has_listened = self.exchange.has_listened.subscribe();
-        // In time or not: there are servers that answer a GET only when they have something to say.
+        // It goes on in any case: some servers answer a GET only with their first message.
         let _ = tokio::time::timeout(LISTENING, has_listened.wait_for(|has_listened| *has_listened)).await;
     }
 

@@ -1,4 +1,5 @@
-//! The GET stream on which a server speaks unasked. Servers need not offer one; when it breaks it is opened again.
+//! Keeps the GET stream open on which a legacy server sends messages outside of calls. Servers need not have
+//! one. How streams are read is next door, in [`super::exchange`].
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -12,7 +13,7 @@ use crate::upstream::error::UpstreamError;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A stream that lasted so long was one.
+/// A stream that lasted so long was of use.
 const WORTH_IT: Duration = Duration::from_secs(5);
 
 /// Runs until the connection closes or the server says that it has no such stream.
@@ -39,7 +40,7 @@ async fn listen(exchange: &Exchange) {
                 if let Err(error) = pumped {
                     tracing::debug!(server = %exchange.inbox.key.server, %error, detail = error.detail(), "the event stream broke");
                 }
-                // One that is accepted and ended at once is no stream: asking for it again and again is of no use (FB36).
+                // Some servers accept the GET and end the stream at once: the pause grows then (FB36).
                 let was_of_use = began.elapsed() >= WORTH_IT || position.last_id != before;
                 pause = if was_of_use { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 tokio::time::sleep(if was_of_use { position.pause() } else { pause.max(position.pause()) }).await;
@@ -49,7 +50,8 @@ async fn listen(exchange: &Exchange) {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            // A conflict: the server has not noticed yet that an earlier stream of the session ended, in another process perhaps.
+            // 409: the server has not noticed yet that an earlier stream of the session ended, perhaps one of
+            // another process.
             Err(UpstreamError::Status { status, .. }) if status >= 500 || matches!(status, 409 | 429) => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);

@@ -1,4 +1,5 @@
-//! What kind of body an answer has, by its media type. Reading it is next door, in [`super::body`] and [`super::events`].
+//! The kind of an answer's body, by its media type. Bodies are read next door, in [`super::body`] and
+//! [`super::events`].
 
 use http::{Response, header};
 
@@ -7,7 +8,7 @@ pub(super) const EVENT_STREAM: &str = "text/event-stream";
 /// What a POST accepts (MCP 2025-11-25, transports, "Sending Messages to the Server").
 pub(super) const EITHER: &str = "application/json, text/event-stream";
 
-/// What an answer says it is.
+/// The kind of body that an answer declares.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Media {
     Json,
@@ -17,7 +18,7 @@ pub(super) enum Media {
 }
 
 impl Media {
-    /// Media types have no case (RFC 9110 section 8.3.1), and JSON goes by several.
+    /// Media types are compared without case (RFC 9110 section 8.3.1), and JSON has several.
     pub(super) fn of<B>(response: &Response<B>) -> Self {
         let value = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -1,4 +1,5 @@
-//! Which servers take headers that are no ASCII as UTF-8 alone. In which form a request is sent is decided next door, in [`super::post`].
+//! The servers that take headers beyond ASCII as plain UTF-8 only. The form of a request's headers is chosen
+//! next door, in [`super::post`].
 
 use std::{collections::HashSet, sync::Mutex};
 
@@ -6,8 +7,8 @@ use http::Uri;
 
 use crate::sync::locked;
 
-/// The addresses of servers that do not know the base64 form of headers, found out once for each (FB80). One that turns out to know it is taken
-/// out again.
+/// The addresses of servers that do not know the base64 form of headers (FB80). A server that turns out to
+/// know it is removed again.
 #[derive(Debug, Default)]
 pub(crate) struct PlainHeaders(Mutex<HashSet<Uri>>);
 

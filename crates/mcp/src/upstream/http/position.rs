@@ -1,15 +1,16 @@
-//! How far a stream of events was read, so that one that breaks off goes on where it was.
+//! The position in a stream of events, at which it is resumed after it broke. Events are read next door, in
+//! [`super::events`].
 
 use std::time::Duration;
 
 use super::events::Decoder;
 
-/// How far a stream was read.
+/// The position up to which a stream was read.
 #[derive(Debug, Default)]
 pub(super) struct StreamPosition {
     pub(super) last_id: Option<String>,
     retry: Option<Duration>,
-    /// Something of the answer was read, or may have been lost.
+    /// A part of the answer was read, or may have been lost.
     pub(super) has_begun: bool,
 }
 

@@ -1,5 +1,6 @@
-//! One POST, in one of the two forms in which a header can hold what is no ASCII: base64 between sentinels, as the specification has it (MCP 2026-07-28, Streamable HTTP,
-//! "Request Metadata"), and UTF-8 as it is, for servers that do not know that (FB80).
+//! Sends one POST. Headers beyond ASCII have one of two forms: base64 between sentinels, as the specification
+//! has it (MCP 2026-07-28, Streamable HTTP, "Request Metadata"), or plain UTF-8, for servers that do not know
+//! that (FB80). Answers are read next door, in [`super::exchange`].
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -18,8 +19,10 @@ use crate::{
     wire::{self, Message, Outcome, code},
 };
 
-/// Does an answer of status 400 say that a header is not what the body says? Servers compare them before they do anything (MCP 2026-07-28, Streamable
-/// HTTP, "Server Validation"), so the request may be made once more in another form.
+/// Does an answer of status 400 say that a header and the body differ?
+///
+/// Servers compare them before they do anything (MCP 2026-07-28, Streamable HTTP, "Server Validation"), so
+/// the request may be sent again in another form.
 fn is_mismatch(body: &Bytes) -> bool {
     let Ok(Message::Response(wire::Response { outcome: Outcome::Error(error), .. })) = wire::parse(body) else { return false };
     wire::code_of(&error) == Some(code::HEADER_MISMATCH)
@@ -31,7 +34,7 @@ pub(super) enum Answered {
     Refused(Refusal),
 }
 
-/// What a server that does not take a request says.
+/// The answer of a server that refuses a request.
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) is_json: bool,
@@ -49,8 +52,8 @@ impl Answered {
     }
 }
 
-/// With headers in the form that the server is known to take; in the other one, once, where it refuses that before it does anything (FB80).
-/// What comes of a second try that fails too is the first refusal.
+/// Sends a message with headers in the form that the server is known to take; if the server refuses it as a
+/// mismatch, once more in the other form (FB80). If that is refused too, the first refusal is returned.
 pub(super) async fn post(
     session: &Session,
     plain_headers: &PlainHeaders,

@@ -1,5 +1,5 @@
-//! One server as it is asked over Streamable HTTP: its address, the headers that every request to it has, and whether it still has the session
-//! that they name. What is sent, and what becomes of the answers, is next door, in [`super::exchange`].
+//! A session with one server on Streamable HTTP: the address, the headers of every request, and whether the
+//! server still has the session that they name. Messages and answers are next door, in [`super::exchange`].
 
 use std::{
     sync::{
@@ -24,22 +24,22 @@ use crate::{
 
 /// How long a server may take to say whether it still has the session.
 const PING: Duration = Duration::from_secs(5);
-/// The largest number that every parser of JSON keeps: no call comes to have it.
+/// The largest number that every JSON parser keeps; no call reaches it.
 const PING_ID: u64 = (1 << 53) - 1;
 
 pub(super) struct Session {
     target: Target,
-    /// Those that are configured.
+    /// The configured headers.
     headers: HeaderMap,
     id: OnceLock<HeaderValue>,
     version: OnceLock<HeaderValue>,
-    /// No sessions, no GET stream, no resuming.
+    /// A modern server has no sessions, no GET stream and no resuming.
     is_modern: AtomicBool,
-    /// Held while the server is asked whether it has the session.
+    /// Locked while the server is asked whether it has the session.
     last_ping: Mutex<Option<Ping>>,
 }
 
-/// What a server said of its session, and when it was asked.
+/// When the server was asked whether it has the session, and what it answered.
 #[derive(Clone, Copy)]
 struct Ping {
     began: Instant,
@@ -58,20 +58,21 @@ impl Session {
         }
     }
 
-    /// Goes on with a session of that id, of the revision that was agreed on. `None`: they cannot be said in headers.
+    /// Resumes a session by its id, with the revision agreed on. `None`: they do not fit into headers.
     pub(super) fn resume(&self, id: &str, version: &str) -> Option<()> {
         self.id.set(HeaderValue::from_str(id).ok()?).ok()?;
         self.version.set(HeaderValue::from_str(version).ok()?).ok()
     }
 
-    /// The server has begun a session. Only the first id is taken, which is the one on the answer to initialize.
+    /// Begins the session that the server named. Only the first id counts, which is that of the answer to
+    /// `initialize`.
     pub(super) fn begin(&self, id: &HeaderValue) {
         if !self.is_modern() {
             let _ = self.id.set(id.clone());
         }
     }
 
-    /// The revision was agreed on: from now on every request names it.
+    /// Sets the revision agreed on, which every later request names.
     pub(super) fn agree_on(&self, version: &str) {
         if let Ok(version) = HeaderValue::from_str(version) {
             let _ = self.version.set(version);
@@ -91,12 +92,12 @@ impl Session {
         self.id.get().is_some()
     }
 
-    /// Has it named one, in the era that has sessions?
+    /// Has the server named a session, and is it of the legacy era?
     pub(super) fn is_kept(&self) -> bool {
         self.has_begun() && !self.is_modern()
     }
 
-    /// The id of a session that another link could go on with.
+    /// The id of a session that another link could resume.
     pub(super) fn id(&self) -> Option<String> {
         let id = self.id.get()?.to_str().ok()?;
         (!self.is_modern()).then(|| id.to_owned())
@@ -110,7 +111,7 @@ impl Session {
         self.target.send(method, self.headers(own), body).await
     }
 
-    /// The configured headers, then `own`, then the session's: ours win.
+    /// The configured headers, overridden by `own`, overridden by the session's.
     fn headers(&self, own: HeaderMap) -> HeaderMap {
         let mut headers = own;
         for name in self.headers.keys() {
@@ -128,10 +129,11 @@ impl Session {
         headers
     }
 
-    /// Has the server forgotten the session? A ping tells, which does nothing: a request that was refused for another reason must not be
-    /// made again, nor a connection be kept on which everything is refused. Those refused meanwhile share one ping's answer.
+    /// Asks the server with a ping whether the session is gone; `None` if the ping is not answered.
     ///
-    /// `None`: it was not answered.
+    /// A request that was refused for another reason must not be made again, and a connection on which
+    /// everything is refused must not be kept. Requests that are refused meanwhile share the answer to one
+    /// ping.
     pub(super) async fn is_gone(&self) -> Option<bool> {
         let refused = Instant::now();
         let mut last = self.last_ping.lock().await;
@@ -156,13 +158,13 @@ impl Session {
             let response = self.send(Method::POST, headers, ping).await.ok()?;
             let status = response.status();
             if !status.is_success() {
-                // One that is too busy, or broken, has said nothing.
+                // A server that is overloaded or broken has not answered the question.
                 return (gone::may_be(status)).then_some(true);
             }
             let body = body::read(response, body::OF_AN_ERROR).await.ok()?;
             Some(gone::is_said(&body))
         };
-        // Nor has one that cannot be asked.
+        // Nor has a server that cannot be reached.
         tokio::time::timeout(PING, asking).await.ok().flatten()
     }
 }

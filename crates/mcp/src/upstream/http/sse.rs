@@ -1,5 +1,6 @@
-//! A server on the HTTP+SSE transport of revision 2024-11-05: one event stream for all that the server says, whose first event
-//! names the URL that messages are posted to.
+//! A server on the HTTP+SSE transport of revision 2024-11-05: one stream of events for all messages of the
+//! server, whose first event has the URL that messages are posted to. Streamable HTTP is next door, in
+//! [`super::link`].
 
 use std::{
     sync::{Arc, OnceLock},
@@ -30,7 +31,7 @@ use crate::{
     wire::protocol::header_name,
 };
 
-/// How long a POST may take, whose answer comes on the stream.
+/// How long a POST may take. The answer to its message comes on the stream.
 const POST_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(in crate::upstream) struct SseLink {
@@ -88,8 +89,8 @@ impl SseLink {
     }
 }
 
-/// Messages that came before the endpoint, which a server has no reason to send: a few are kept, no larger together than one may be
-/// (threat 56).
+/// Messages that came before the endpoint. Servers have no reason to send any: a few are kept, together no
+/// larger than one message may be (threat 56).
 #[derive(Default)]
 struct Early {
     events: Vec<ServerEvent>,
@@ -109,7 +110,7 @@ impl Early {
     }
 }
 
-/// The URL to post to: it must be of the same origin, or our credentials would go elsewhere.
+/// The URL to post to. It must have the same origin, or the configured credentials would go elsewhere.
 fn endpoint(url: &Url, data: &[u8]) -> Result<Url, UpstreamError> {
     let bad = |what: &str| UpstreamError::protocol(format!("the endpoint event {what}"));
     let text = std::str::from_utf8(data).map_err(|_| bad("is no text"))?;
@@ -120,7 +121,7 @@ fn endpoint(url: &Url, data: &[u8]) -> Result<Url, UpstreamError> {
     Ok(endpoint)
 }
 
-/// Puts what comes into the inbox; gives the reason why nothing more comes.
+/// Puts messages into the inbox until the stream ends; returns the reason of the end.
 async fn pump(
     mut body: BoxStream<'static, Result<Bytes, BodyError>>,
     mut decoder: Decoder,
@@ -170,7 +171,7 @@ impl Link for SseLink {
         }
     }
 
-    /// The stream ends with the inbox.
+    /// Does nothing: the stream ends with the inbox.
     async fn close(&self) {}
 }
 

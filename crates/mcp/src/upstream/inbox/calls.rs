@@ -1,5 +1,6 @@
-//! The calls that a server may still say something about, and which of them a message without a name is about: the one that it can be
-//! about, or none (threats 49, 50).
+//! The calls that a server's messages may be about, and the attribution of a message that names none: to the
+//! only call that it can be about, or to none (threats 49, 50). Where the message then goes is decided next
+//! door, in [`super`].
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,26 +21,27 @@ use crate::{
     wire::{Outcome, RequestId},
 };
 
-/// How many calls that were given up without an answer are remembered; past it, nothing on the connection is attributed any more.
+/// How many calls that were given up without an answer are remembered. Past that, nothing on the connection
+/// is attributed any more.
 pub(super) const MAX_ABANDONED: usize = 256;
 /// How many calls that were answered are remembered for the progress that comes late.
 pub(super) const MAX_ANSWERED: usize = 64;
 /// A longer token is not remembered.
 const LONGEST_TOKEN: usize = 256;
 
-/// The calls that the server may still say something about.
+/// The calls that the server's messages may be about.
 #[derive(Default)]
 pub(super) struct Calls {
     pub(super) pending: HashMap<u64, Pending>,
-    /// Cancelled, or too late: the server may go on with them, and ask, until it has answered.
+    /// Cancelled or timed out: until the server answers them, it may go on with them and ask.
     pub(super) abandoned: HashMap<u64, Attribution>,
-    /// Answered a moment ago: calls of sessions that want progress, with the token that the session knows.
+    /// Answered a moment ago: calls of sessions that asked for progress, with the session's token.
     answered: VecDeque<(u64, Arc<str>, RequestId)>,
-    /// There were more than can be remembered.
+    /// More calls were given up than are remembered.
     lost_track: bool,
-    /// A message may come after the answer of the call that it is about.
+    /// A message may come after the answer to its call.
     speaks_late: bool,
-    /// The session that had the first call, and whether another one had any since.
+    /// The session of the first call, and whether another session has made one since.
     session: Option<Arc<str>>,
     has_several_sessions: bool,
 }
@@ -49,13 +51,13 @@ pub(super) struct Pending {
     pub(super) answer: oneshot::Sender<Result<Outcome, UpstreamError>>,
     pub(super) call_events: Option<mpsc::Sender<CallEvent>>,
     pub(super) clock: Arc<CallClock>,
-    /// `None`: the gateway's own request, which no client knows of.
+    /// `None` for the gateway's own requests, which no client knows of.
     pub(super) attribution: Option<Attribution>,
-    /// The caller's, if it wants to hear of progress.
+    /// The caller's progress token, if it has one.
     pub(super) token: Option<RequestId>,
 }
 
-/// Whose call it is: what is said about two calls of one attribution may be told on either.
+/// Whom messages about a call are for. Calls with the same attribution may receive each other's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Attribution {
     Session(Arc<str>),
@@ -74,11 +76,11 @@ impl Attribution {
 
 /// What a message that names no call is about.
 pub(super) enum Subject<'a> {
-    /// It can be about no other call than those of this one's attribution.
+    /// Calls with this call's attribution alone.
     Call(&'a Pending),
-    /// There is no call.
+    /// No call.
     NoCall,
-    /// It could be about the call of another.
+    /// Calls of several attributions are possible.
     Uncertain,
 }
 
@@ -95,11 +97,13 @@ impl Calls {
         self.pending.insert(id, call);
     }
 
-    /// The one call that an unnamed message can be about. Of a connection that everybody shares nothing is ever certain: neither is the
-    /// only call in flight the only one that the server still works on, nor does a server need a call to speak of a person.
+    /// The call that a message without a call's name can be about.
     ///
-    /// Requests that a client without sessions gave up do not make it uncertain: servers need not answer what was cancelled, and whichever of the
-    /// two it is about is the same application's.
+    /// On a connection of all users it is always uncertain: the server may still work on calls that are no
+    /// longer in flight, and need not have a call to speak of a person.
+    ///
+    /// Calls that a client without sessions gave up do not make it uncertain: servers need not answer what
+    /// was cancelled, and both calls are the same application's.
     pub(super) fn subject(&self, owner: &Owner) -> Subject<'_> {
         let is_one_sessions = matches!(owner, Owner::Session(..));
         let is_late = self.speaks_late && self.has_several_sessions;
@@ -117,13 +121,13 @@ impl Calls {
         let heard = self.pending.iter().filter(|(_, call)| call.attribution.is_some() && call.call_events.is_some());
         match heard.max_by_key(|(id, call)| (!call.clock.waits_for_client(), **id)) {
             Some((_, call)) => Subject::Call(call),
-            // Its session can be told all the same: the connection has no other.
+            // The connection has no other session, so the message is for this one.
             None if is_one_sessions => Subject::NoCall,
             None => Subject::Uncertain,
         }
     }
 
-    /// The call is over, for its answer is there.
+    /// Takes out a call whose answer has come.
     pub(super) fn take_answered(&mut self, id: u64) -> Option<Pending> {
         let call = self.pending.remove(&id)?;
         if let (Some(Attribution::Session(session)), Some(token)) = (&call.attribution, &call.token)
@@ -135,7 +139,7 @@ impl Calls {
         Some(call)
     }
 
-    /// Whose call it was that was answered, and the token that they gave it.
+    /// The session of a call that was answered, and the token that the session gave it.
     pub(super) fn find_answered(&self, id: u64) -> Option<(Arc<str>, &RequestId)> {
         let (_, session, token) = self.answered.iter().find(|(of, ..)| *of == id)?;
         Some((Arc::clone(session), token))
@@ -154,12 +158,12 @@ impl Calls {
     }
 }
 
-/// Signs of life of one call, for its clock.
+/// What stops and restarts the timeout of one call.
 #[derive(Default)]
 pub(in crate::upstream) struct CallClock {
-    /// Told at each sign of progress.
+    /// Notified at each sign of progress.
     pub(in crate::upstream) restart: Notify,
-    /// How many requests of the server the client is busy with: meanwhile the server is not late.
+    /// How many requests of the server the client has not answered yet. Meanwhile the server is not late.
     asking: AtomicUsize,
 }
 
@@ -169,7 +173,7 @@ impl CallClock {
     }
 }
 
-/// The listener of a call that the server asks something about; while this lives, the call's clock stands still.
+/// The receiver for a request of the server about a call. While this lives, the call does not time out.
 pub(in crate::upstream) struct Asking {
     pub(in crate::upstream) call_events: mpsc::Sender<CallEvent>,
     clock: Arc<CallClock>,

@@ -199,7 +199,7 @@ fn t49_what_may_come_late_is_attributed_to_none_of_several_sessions() {
     }
 }
 
-/// A connection that nobody needs any more ends without a call: none is cut off by it, and none begins on it.
+/// A connection that is no longer used ends while no call is under way: none is cut off by it, and none begins on it.
 #[test]
 fn a_session_ends_with_no_call_in_flight_or_goes_on() {
     let inbox = inbox(client());

@@ -1,5 +1,6 @@
-//! The life of a connection in the pool: one start at a time, backing off after failures (threat F5), watched to its end, closed when idle or to
-//! make room. The limits are next door, in [`super::limits`]; what may be in one connection's state, in [`super::slot`].
+//! The life of a connection in the pool: started once at a time, with a backoff after failures (threat F5),
+//! watched until its end, closed when idle or to make room. The limits are next door, in [`super::limits`];
+//! the slot of one connection, in [`super::slot`].
 
 use std::{
     collections::HashMap,
@@ -31,9 +32,9 @@ use crate::{
     },
 };
 
-/// How often the record of a session in use is prolonged: more often than any of them expires.
+/// How often the record of a session in use is prolonged, which is well before it expires.
 const TOUCH_EVERY: Duration = Duration::from_secs(3600);
-/// After so many new slots the stale ones are looked for.
+/// Stale slots are removed after so many new ones.
 const PURGE_EVERY: usize = 256;
 
 pub(super) struct Pool {
@@ -45,9 +46,9 @@ pub(super) struct Pool {
     pub(super) limits: ConnectionLimits,
     pub(super) stopping: CancellationToken,
     pub(super) tasks: TaskTracker,
-    /// Connections on their way out after a new configuration: their room is free soon.
+    /// How many connections are about to close after a new configuration and will give their permits back.
     pub(super) retiring: AtomicUsize,
-    /// What is known of each server's eras.
+    /// The eras that each server is known to have.
     pub(super) met: Mutex<HashMap<ServerName, KnownEras>>,
 }
 
@@ -77,7 +78,8 @@ impl Pool {
         Arc::clone(slots.entry(key.clone()).or_default())
     }
 
-    /// Takes the slot out of the pool, if it is still the one there. The caller holds its lock and empties it.
+    /// Removes the slot from the pool, if it is still the current one. The caller holds its lock and empties
+    /// it.
     pub(super) fn remove(&self, key: &ConnectionKey, slot: &Slot) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         if slots.get(key).is_some_and(|held| Arc::ptr_eq(held, slot)) {
@@ -117,7 +119,8 @@ impl Pool {
         }
     }
 
-    /// A server that comes to grief over what it is asked first gets a second life, without that question.
+    /// Connects to the server. One that fails over the first question is started once more, with the other
+    /// question alone.
     async fn connect(&self, key: &ConnectionKey, spec: &ServerSpec, person: &Person) -> Result<Connection, UpstreamError> {
         let connect = |order| connect::connect(key.clone(), spec, &self.http, &self.connect_options, order, person);
         let note = |note: &dyn Fn(&mut KnownEras)| note(locked(&self.met).entry(spec.name.clone()).or_default());
@@ -143,7 +146,7 @@ impl Pool {
                 if is_silent {
                     note(&|met| met.note_silence(order));
                 }
-                // No call was made on it yet.
+                // No call was made on the connection yet.
                 Err(match error {
                     UpstreamError::Closed { detail } => UpstreamError::Handshake { detail },
                     error => error,
@@ -152,7 +155,8 @@ impl Pool {
         }
     }
 
-    /// A permit for one more, got by closing the longest idle one if there is none: of the person's own, when it is their share that is used up.
+    /// A permit for one more connection. If there is none, the connection that is idle the longest is closed:
+    /// one of the person's own, when it is the person's share that is used up.
     async fn permit(&self, key: &ConnectionKey, spec: &ServerSpec) -> Result<Permit, UpstreamError> {
         let is_child = matches!(spec.transport, Transport::Stdio { .. });
         let why = match self.permit_after_retiring(key, is_child).await {
@@ -161,7 +165,7 @@ impl Pool {
         };
         let whose = limits::person(key).filter(|_| why != LimitReached::Pool);
         if self.close_one_idle(is_child && why != LimitReached::ConnectionShare, whose).await {
-            // The room of the closed one is free as soon as its watcher has seen the end.
+            // The permit of a closed connection is free as soon as its watcher has seen the end.
             for _ in 0..100 {
                 if let Ok(permit) = self.limits.take(key, is_child) {
                     return Ok(permit);
@@ -178,7 +182,8 @@ impl Pool {
         Err(UpstreamError::ShareUsedUp { limit })
     }
 
-    /// `whose` are the only ones that may be closed, if there is such a person.
+    /// Closes the connection that is idle the longest; with `whose`, the longest idle one of that person.
+    /// `false`: there is none.
     async fn close_one_idle(&self, is_child: bool, whose: Option<&UserId>) -> bool {
         let is_wanted = |key: &ConnectionKey| {
             let spec = self.spec(&key.server);
@@ -206,7 +211,7 @@ impl Pool {
         true
     }
 
-    /// Stays with one connection until it ends.
+    /// Watches one connection until its end.
     async fn watch(self: Arc<Self>, key: ConnectionKey, slot: Slot, connection: Arc<Connection>, idle: Duration, permit: Permit) {
         let since = Instant::now();
         let mut touch_at = since + TOUCH_EVERY;
@@ -221,7 +226,7 @@ impl Pool {
                         let reason = connection.close_reason();
                         tracing::warn!(server = %key.server, detail = reason.and_then(UpstreamError::detail), "a connection ended");
                         state.note_end(&connection, since.elapsed(), &self.options);
-                        // Before somebody else begins another session in this slot, and writes that one down.
+                        // Before another session can begin in this slot, and be stored.
                         connection.forget_record().await;
                     }
                     break;
@@ -237,7 +242,7 @@ impl Pool {
                 () = tokio::time::sleep_until(idle_at) => {
                     let mut state = slot.lock().await;
                     if !state.holds(&connection) {
-                        // It left the pool: whoever took it out ends it.
+                        // It left the pool: the code that removed it closes it.
                         drop(state);
                         connection.closed().await;
                         break;

@@ -1,5 +1,5 @@
-//! How much the pool may hold: connections, children, and how many of the children are one person's (threat 47). Who has to make room is
-//! decided next door, in [`super::lifecycle`].
+//! The limits of the pool: connections and children, in total and for one person (threat 47). Which
+//! connection is closed to make room is decided next door, in [`super::lifecycle`].
 
 use std::{
     collections::HashMap,
@@ -20,15 +20,15 @@ pub(super) struct ConnectionLimits {
     children: Arc<Semaphore>,
     shares: Shares,
     max_share: AtomicUsize,
-    /// Of connections, children included.
+    /// Shares of connections, children included.
     connection_shares: Shares,
     max_connection_share: usize,
 }
 
-/// How many children each person has; who has none is not in it.
+/// How many each person has. Persons without any are not in the map.
 type Shares = Arc<Mutex<HashMap<UserId, usize>>>;
 
-/// Why there is no room.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LimitReached {
     /// The person has as many children as one may have.
@@ -51,7 +51,7 @@ struct Share {
     user: UserId,
 }
 
-/// Whose child a connection of this key would be.
+/// The person whose share a connection of this key counts for.
 pub(super) fn person(key: &ConnectionKey) -> Option<&UserId> {
     key.owner.user()
 }
@@ -73,7 +73,7 @@ impl ConnectionLimits {
         self.max_share.load(Ordering::Relaxed)
     }
 
-    /// Whoever has more than that already keeps them.
+    /// Sets how many children one person may have. Those that are there already stay.
     pub(super) fn set_max_share(&self, most: usize) {
         self.max_share.store(most, Ordering::Relaxed);
     }

@@ -1,4 +1,5 @@
-//! What the pool can be told.
+//! The options of the pool. What a single connection gets of them is next door, in
+//! [`super::super::connect_options`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,20 +8,21 @@ use crate::{
     upstream::server_requests::{NoServerRequests, ServerRequests},
 };
 
-/// What is the same for every connection of the pool.
+/// Options that are the same for every connection of the pool.
 #[derive(Clone)]
 pub struct Options {
-    /// Answers what servers ask outside of any call.
+    /// Answers requests of servers that belong to no call.
     pub on_request: Arc<dyn ServerRequests>,
-    /// Where sessions with legacy HTTP servers are written down, so that they outlive this process; without it they end with it.
+    /// The store of sessions with legacy HTTP servers. Without it they end with this process.
     pub records: Option<Arc<dyn SessionRecords>>,
     /// How many child processes may run.
     pub max_children: usize,
-    /// How many of them may be one person's to begin with, so that nobody can take them all (threat 47). Those that everybody shares are nobody's.
+    /// How many child processes one person may have at first, so that one person cannot take them all (threat
+    /// 47). Those that all users share do not count.
     pub max_children_per_user: usize,
     /// How many connections may be open, children included.
     pub max_connections: usize,
-    /// How many of them may be one person's (threat 56).
+    /// How many connections one person may have (threat 56).
     pub max_connections_per_user: usize,
     /// The longest message taken from a server, in bytes.
     pub max_message: usize,

@@ -1,5 +1,6 @@
-//! A new configuration of the servers: connections to those that it changes or no longer has leave the pool at once, so that whoever comes
-//! gets a new one, and end as soon as what is under way on them has ended. All others stay as they are.
+//! Applies a new configuration of the servers. Connections to servers that it changes or drops leave the pool
+//! at once, so that the next caller gets a new one, and close as soon as the calls under way on them have
+//! ended. All others stay. How connections begin is next door, in [`super::lifecycle`].
 
 use std::{
     sync::{
@@ -24,21 +25,22 @@ use crate::{
     upstream::{connection::Connection, owner::ConnectionKey},
 };
 
-/// How long what is under way may go on at the old connection.
+/// How long calls under way may go on at an old connection.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Whoever was handed the connection a moment ago has begun to use it within this time.
+/// Within this time a caller that got the connection just before has begun to use it.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long whoever needs room waits for those that are leaving: they stay for their grace, and their children take a moment to end.
+/// How long a new connection waits for the permits of those that are leaving: these stay for [`GRACE`], and
+/// their children take a moment to end.
 const ROOM_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Upstreams {
-    /// How many child processes one person may have from now on.
+    /// Sets how many child processes one person may have.
     pub fn limit_children_per_user(&self, most: usize) {
         self.pool.limits.set_max_share(most);
     }
 
-    /// These are the servers from now on. Returns at once; what leaves, leaves in the background.
+    /// Sets the servers. Returns at once; connections that leave close in the background.
     pub fn reconfigure(&self, specs: Vec<ServerSpec>) {
         let pool = &self.pool;
         let old = pool.specs.load_full();
@@ -50,7 +52,7 @@ impl Upstreams {
         let stays = |spec: &Arc<ServerSpec>| new.iter().any(|other| Arc::ptr_eq(spec, other));
         let left: Vec<ServerName> = old.iter().filter(|spec| !stays(spec)).map(|spec| spec.name.clone()).collect();
         let slots: Vec<_> = {
-            // Under the lock: whoever sees the new servers sees none of the old connections.
+            // Under the lock, so that no caller sees both a new server and an old connection.
             let mut slots = pool.slots.write().unwrap_or_else(PoisonError::into_inner);
             pool.specs.store(Arc::new(new));
             slots.extract_if(|key, _| left.contains(&key.server)).collect()
@@ -64,7 +66,7 @@ impl Upstreams {
     }
 }
 
-/// One of the retiring, until it is dropped.
+/// Counts as one retiring connection, until it is dropped.
 struct Leaving<'a>(&'a AtomicUsize);
 
 impl Drop for Leaving<'_> {
@@ -77,7 +79,7 @@ impl Pool {
     async fn retire(self: Arc<Self>, key: ConnectionKey, slot: Slot) {
         let _leaving = Leaving(&self.retiring);
         let taken = {
-            // Somebody may be connecting by what was configured before.
+            // A caller may be connecting by the old configuration: the lock waits for it.
             slot.lock().await.vacate()
         };
         let Some(connection) = taken else { return };
@@ -86,7 +88,8 @@ impl Pool {
         connection.close("its server's configuration changed").await;
     }
 
-    /// A permit, waited for a little while connections are about to give theirs back: nothing else has to make room for a new configuration.
+    /// A permit, waited for while retiring connections are about to give theirs back, so that no other
+    /// connection is closed for a new configuration.
     pub(super) async fn permit_after_retiring(&self, key: &ConnectionKey, is_child: bool) -> Result<Permit, LimitReached> {
         let began = Instant::now();
         let mut last_leaving: Option<Instant> = None;
@@ -95,7 +98,7 @@ impl Pool {
                 last_leaving = Some(Instant::now());
             }
             match self.limits.take(key, is_child) {
-                // The room of one that has left is free as soon as its watcher has seen the end.
+                // The permit of a connection that has left is free as soon as its watcher has seen the end.
                 Err(_) if last_leaving.is_some_and(|at| at.elapsed() < GRACE) && began.elapsed() < ROOM_WITHIN => {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }

@@ -1,5 +1,6 @@
-//! The place of one connection in the pool and what may be in it. Whoever holds the lock of a slot decides alone, so that one
-//! connection is started at a time.
+//! The slot of one connection in the pool, and its states. A task decides about a slot while it holds the
+//! slot's lock, so that one connection is started at a time. Starting and watching are next door, in
+//! [`super::lifecycle`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +9,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::options::Options;
 use crate::upstream::{connection::Connection, error::UpstreamError};
 
-/// A connection that lived for so many shortest pauses was a working one.
+/// A connection that lived for so many of the shortest pauses counts as a working one.
 const STABLE: u32 = 10;
 
 pub(super) type Slot = Arc<Mutex<SlotState>>;
@@ -28,16 +29,16 @@ pub(super) enum Phase {
         connection: Arc<Connection>,
         since: Instant,
     },
-    /// It failed and is left alone for a while.
+    /// The server failed and is not started before `until`.
     Failed {
         until: Instant,
         detail: String,
     },
-    /// No longer in the pool: look there again.
+    /// The slot left the pool: the caller looks there again.
     Gone,
 }
 
-/// What is to be done for somebody who wants a connection.
+/// The next step for a caller that wants a connection.
 pub(super) enum Next {
     Use(Arc<Connection>),
     Start,
@@ -45,7 +46,7 @@ pub(super) enum Next {
 }
 
 impl SlotState {
-    /// Sorts out what is here.
+    /// Decides the next step.
     pub(super) fn next(&mut self, options: &Options) -> Result<Next, UpstreamError> {
         if let Phase::Live { connection, since } = &self.phase {
             let (connection, since) = (Arc::clone(connection), *since);
@@ -65,7 +66,8 @@ impl SlotState {
         }
     }
 
-    /// Takes out a connection on which nothing is certain any more, once nothing is under way on it: the next caller gets a new one.
+    /// Removes a connection on which messages can no longer be attributed, once no call is under way on it.
+    /// The next caller gets a new one.
     pub(super) async fn replace_spent(&mut self) {
         if let Phase::Live { connection, .. } = &self.phase
             && connection.is_spent()
@@ -80,15 +82,17 @@ impl SlotState {
         matches!(&self.phase, Phase::Live { connection: held, .. } if Arc::ptr_eq(held, connection))
     }
 
-    /// A connection ended by itself. Neither a forgotten session nor an accident after good service makes the next caller wait;
-    /// what fails soon after its start is left alone for a while.
+    /// Notes that a connection ended by itself.
+    ///
+    /// If it failed soon after its start, the next start waits. A session that the server forgot, or a
+    /// failure after long service, does not make the next caller wait.
     pub(super) fn note_end(&mut self, connection: &Connection, lived: Duration, options: &Options) {
         match connection.close_reason() {
             Some(UpstreamError::SessionExpired) => self.phase = Phase::Empty,
             _ if connection.has_ended_well() => self.phase = Phase::Empty,
             reason => {
                 if lived >= options.backoff_min * STABLE {
-                    // It served for a while: this is an accident, and the next caller should not notice it.
+                    // It served for a while: the next caller should not notice the failure.
                     self.failures = 0;
                     self.phase = Phase::Empty;
                     return;
@@ -106,7 +110,7 @@ impl SlotState {
         self.phase = Phase::Failed { until: Instant::now() + pause, detail };
     }
 
-    /// Takes the connection out; the slot must then leave the pool.
+    /// Takes the connection out. The caller removes the slot from the pool.
     pub(super) fn vacate(&mut self) -> Option<Arc<Connection>> {
         match std::mem::replace(&mut self.phase, Phase::Gone) {
             Phase::Live { connection, .. } => Some(connection),
@@ -114,7 +118,7 @@ impl SlotState {
         }
     }
 
-    /// Nothing here is worth keeping. (What failed is remembered a while longer than its pause, to go on backing off.)
+    /// Can the slot be removed? A failure is remembered longer than its pause, so that the backoff goes on.
     pub(super) fn is_stale(&self, options: &Options) -> bool {
         match &self.phase {
             Phase::Empty | Phase::Gone => true,

@@ -1,5 +1,5 @@
-//! The pool as its users have it: which connection a holder gets, started on first use; what is closed, and when. How connections live in it is
-//! next door, in [`super::lifecycle`]; a new configuration of the servers, in [`super::retire`].
+//! The interface of the pool: connections are looked up, started on first use, and closed. How they live is next
+//! door, in [`super::lifecycle`]; a new configuration of the servers, in [`super::retire`].
 
 use std::{
     sync::{Arc, Mutex, RwLock, atomic::AtomicUsize},
@@ -25,7 +25,7 @@ use crate::{
     wire::{Outcome, Payload},
 };
 
-/// What is left of a shutdown's time for ending by force.
+/// The part of a shutdown's time that is left for ending children by force.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// All servers behind the gateway. Dropping it closes everything.
@@ -61,7 +61,7 @@ impl Upstreams {
         Self { pool: Arc::new(pool) }
     }
 
-    /// Children are started by `launcher` from now on. To be said once, before the first of them.
+    /// Sets the launcher of children. Called once, before the first child is started.
     pub fn supervise(&self, launcher: Launcher) {
         let _ = self.pool.connect_options.launcher.set(launcher);
     }
@@ -71,7 +71,8 @@ impl Upstreams {
         self.pool.specs.load().to_vec()
     }
 
-    /// The live connection that `holder` shares or owns, started if need be. Within a backoff the answer is an error at once.
+    /// The live connection that `holder` shares or owns, started if there is none. During a backoff this is
+    /// an error at once.
     pub async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Connection>, UpstreamError> {
         loop {
             if self.pool.stopping.is_cancelled() {
@@ -81,7 +82,8 @@ impl Upstreams {
             let key = ConnectionKey::of(&spec, holder);
             let slot = self.pool.slot(&key);
             let mut state = Arc::clone(&slot).lock_owned().await;
-            // Configured anew while we waited: whoever did that looks for slots of what was before only once.
+            // The server was configured anew meanwhile: `reconfigure` looks for slots of the old
+            // configuration only once.
             if !self.pool.spec(server).is_some_and(|now| Arc::ptr_eq(&now, &spec)) {
                 continue;
             }
@@ -90,7 +92,8 @@ impl Upstreams {
                 Next::Use(connection) => return Ok(connection),
                 Next::LookAgain => {}
                 Next::Start => {
-                    // On a task of its own: a caller that goes away does not undo a start others wait for.
+                    // On a task of its own, so that a caller that goes away does not cancel a start that
+                    // others wait for.
                     let start = Arc::clone(&self.pool).start(spec, key, slot, state, holder.person.clone());
                     let started = self.pool.tasks.spawn(start).await;
                     return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
@@ -99,8 +102,8 @@ impl Upstreams {
         }
     }
 
-    /// Gets the connection and asks. When the server has forgotten the session, which means that it did nothing, asks once more
-    /// on a new one.
+    /// Gets the connection and makes a request. If the server has forgotten the session, and so has done
+    /// nothing, the request is made once more on a new connection.
     pub async fn request(
         &self,
         server: &ServerName,
@@ -116,26 +119,26 @@ impl Upstreams {
         }
     }
 
-    /// The session is over: connections of its own are closed.
+    /// Closes the connections of a session that is over.
     pub async fn close_session(&self, holder: &Holder) {
         let Some(session) = holder.session.clone() else { return };
         let owner = Owner::Session(holder.user.clone(), holder.client.clone(), session);
         self.take_out(|key| key.owner == owner, async |connection| connection.close("the session ended").await).await;
     }
 
-    /// The user is gone: connections that are the user's alone are closed; their sessions go on elsewhere if they can.
+    /// Closes the connections of a user who moved to another node. Their sessions go on there if they can.
     pub async fn close_user(&self, user: &UserId) {
         let is_theirs = |key: &ConnectionKey| key.owner.user() == Some(user);
         self.take_out(is_theirs, async |connection| connection.hand_over("the user went to another node").await).await;
     }
 
-    /// The server runs at another node now: what everybody shares here is closed.
+    /// Closes the connection that all users share, because the server runs at another node now.
     pub async fn close_shared(&self, server: &ServerName) {
         let is_meant = |key: &ConnectionKey| key.owner == Owner::Everybody && key.server == *server;
         self.take_out(is_meant, async |connection| connection.give_up().await).await;
     }
 
-    /// The server, if it is one child for everybody.
+    /// The server, if it is one child that all users share.
     pub(crate) fn find_shared_child(&self, server: &ServerName) -> Option<Arc<ServerSpec>> {
         self.pool.spec(server).filter(|spec| spec.is_shared_child())
     }

@@ -1,10 +1,11 @@
-//! What a child process sees of our environment: nothing but a short list (threat 44). Its own variables come from `mcp.json`.
+//! The part of the gateway's environment that a child process gets: a short list of variables (threat 44).
+//! The server's own variables come from `mcp.json` and are added next door, in [`super::process`].
 
 use std::ffi::{OsStr, OsString};
 
 use crate::sandbox::RunAs;
 
-/// What programs need to find their files, and nothing that is ever a secret.
+/// Variables that programs need to find their files, and that never hold a secret.
 const ALLOWED: [&str; 24] = [
     "PATH",
     "HOME",
@@ -18,12 +19,12 @@ const ALLOWED: [&str; 24] = [
     "TZ",
     "TMPDIR",
     "TERM",
-    // Where certificates are.
+    // Paths of certificates.
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
     "REQUESTS_CA_BUNDLE",
-    // Where npx, uvx and their like keep what they fetched.
+    // Caches of npx, uvx and the like.
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
@@ -34,7 +35,7 @@ const ALLOWED: [&str; 24] = [
     "PIP_CACHE_DIR",
 ];
 
-/// Of these, what is about the system and not about the gateway's user.
+/// Those of them that are about the system and not about the gateway's user.
 const OF_THE_SYSTEM: [&str; 11] = [
     "PATH",
     "LANG",
@@ -49,7 +50,8 @@ const OF_THE_SYSTEM: [&str; 11] = [
     "REQUESTS_CA_BUNDLE",
 ];
 
-/// Those of `all` that every child gets. One that runs as another user gets that user's own in place of those that are about the gateway's.
+/// Those of `all` that a child gets. A child that runs as another user gets that user's values in place of
+/// those of the gateway's user.
 pub(super) fn allowed(
     all: impl Iterator<Item = (OsString, OsString)>,
     run_as: Option<&RunAs>,

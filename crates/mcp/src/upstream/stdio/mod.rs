@@ -1,6 +1,8 @@
-//! A child process that speaks newline-delimited JSON on its standard streams (MCP, transports, stdio). It is started from the
-//! configuration's argv and nothing else (threat 43), with a short environment (threat 44), and never outlives its link. How it is started and
-//! ended is [`process`]'s.
+//! The stdio transport (MCP, transports, stdio): a child process that reads and writes newline-delimited JSON
+//! on its standard streams.
+//!
+//! It is started from the configured argv alone (threat 43), with a short environment (threat 44), and never
+//! outlives its link. Starting and ending the process is in [`process`].
 
 mod environment;
 mod lines;
@@ -35,16 +37,16 @@ use crate::{child::launch, sandbox::Sandbox};
 
 /// How many messages may wait for a child that does not read.
 const QUEUE: usize = 64;
-/// The longest line of standard error that is looked at.
+/// The longest line of standard error that is logged.
 const STDERR_LINE: usize = 8 * 1024;
-/// How long the output of a child that has ended may still be read: a grandchild may hold the pipe open for ever.
+/// How long the output of a child that has ended is still read: a grandchild may hold the pipe open.
 const LAST_OUTPUT: Duration = Duration::from_millis(300);
-/// How long the system may take to end what was killed.
+/// How long the system may take to end a killed process.
 const AFTER_KILL: Duration = Duration::from_secs(2);
 
 pub(super) struct StdioLink {
     queue: mpsc::Sender<Bytes>,
-    /// Told to end, or dropped: either way the supervisor ends the child.
+    /// Cancelled, or dropped: either way the supervisor ends the child.
     closing: CancellationToken,
     _on_drop: DropGuard,
     ended: CancellationToken,
@@ -107,7 +109,7 @@ impl Link for StdioLink {
     }
 }
 
-/// Line ends stand only between the tokens of a JSON text, where a space means the same.
+/// Replaces line ends by spaces. In a JSON text they stand only between tokens, where both mean the same.
 fn one_line(message: Bytes) -> Bytes {
     let breaks = |byte: &u8| matches!(byte, b'\n' | b'\r');
     if !message.iter().any(breaks) {
@@ -161,12 +163,12 @@ async fn read(stdout: impl AsyncRead + Unpin, max: usize, inbox: Arc<Inbox>, ser
     }
 }
 
-/// The first byte of what a line says.
+/// The first byte of a line after a byte order mark and white space.
 fn first_of(line: &[u8]) -> Option<u8> {
     line.strip_prefix(BOM).unwrap_or(line).iter().find(|byte| !byte.is_ascii_whitespace()).copied()
 }
 
-/// Bytes that are no UTF-8 are replaced, as every reader of text does (FB32): they may be a letter of a tool's answer.
+/// The line as text. Bytes that are not UTF-8 are replaced: they may be a letter of a tool's answer (FB32).
 fn text(line: Vec<u8>) -> Bytes {
     match String::from_utf8(line) {
         Ok(text) => Bytes::from(text),
@@ -184,7 +186,7 @@ async fn listen(stderr: impl AsyncRead + Unpin, server_log: Arc<ServerLog>) {
     }
 }
 
-/// Watches one child from its start to its end.
+/// Watches one child until its end.
 struct Supervisor {
     child: Child,
     inbox: Arc<Inbox>,
@@ -202,7 +204,7 @@ impl Supervisor {
         tokio::select! {
             status = self.child.exited() => self.report_end(&status).await,
             _ = &mut self.reader => {
-                // Usually the first sign of its end: give the exit status a moment.
+                // Usually the first sign of the child's end: the exit status follows shortly.
                 match timeout(LAST_OUTPUT, self.child.exited()).await {
                     Ok(status) => self.report_end(&status).await,
                     Err(_) => self.inbox.close(&UpstreamError::closed("the child closed its output")),
@@ -215,7 +217,7 @@ impl Supervisor {
     }
 
     async fn report_end(&mut self, status: &std::io::Result<ExitStatus>) {
-        // Answers it wrote before it ended still count.
+        // Answers that the child wrote before it ended still count.
         if !self.reader.is_finished() {
             let _ = timeout(LAST_OUTPUT, &mut self.reader).await;
         }
@@ -232,7 +234,8 @@ impl Supervisor {
         )));
     }
 
-    /// Closed input first, then SIGTERM, then SIGKILL; all that came of the program goes in any case.
+    /// Ends the child: closes its input, then SIGTERM, then SIGKILL. All processes that came of the program
+    /// end in any case.
     async fn end(mut self) {
         self.writer.abort();
         let _ = (&mut self.writer).await;

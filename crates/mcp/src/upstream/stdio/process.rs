@@ -1,5 +1,6 @@
-//! The process of a stdio server: below a supervisor ([`crate::child`]) where the gateway's program is known, else by itself, in a process group
-//! of its own. Either way it is gone when its [`Child`] is dropped.
+//! The process of a stdio server: below a supervisor ([`crate::child`]) if the gateway's program is known,
+//! else in a process group of its own. In both cases it ends when its [`Child`] is dropped. Its input and
+//! output are next door, in [`super`].
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +25,7 @@ use crate::{
     sandbox::Sandbox,
 };
 
-/// What is started.
+/// The program to start.
 pub(super) struct Program<'a> {
     pub(super) server: &'a ServerName,
     pub(super) command: &'a str,
@@ -34,23 +35,24 @@ pub(super) struct Program<'a> {
     pub(super) sandbox: &'a Sandbox,
 }
 
-/// A program that runs, or will once it has read what is to be written first.
+/// A program that runs, or will run once it has read `first`.
 pub(super) struct Started {
     pub(super) child: Child,
     pub(super) stdin: ChildStdin,
     pub(super) stdout: ChildStdout,
     pub(super) stderr: ChildStderr,
-    /// To be written before anything else.
+    /// The bytes to write before anything else.
     pub(super) first: Vec<u8>,
 }
 
 pub(super) struct Child {
     process: process::Child,
-    /// Of the process and of its group, as long as it has not been waited for.
+    /// The id of the process and of its group, as long as it has not been waited for.
     pid: Option<Pid>,
-    /// The process is a supervisor, which ends what came of its program; what it could not end is found here.
+    /// Set if the process is a supervisor, which ends all processes of its program. Those that it could not
+    /// end are found here.
     supervised: Option<Arc<Children>>,
-    /// Of the supervisor, until it has been waited for.
+    /// The registration of the supervisor, until it has been waited for.
     registration: Option<Registration>,
 }
 
@@ -90,7 +92,8 @@ impl Program<'_> {
         };
         let first = launch.encode()?;
         let mut command = Command::new(&launcher.program);
-        // Nothing of a server's own variables: they could have another library loaded, with the gateway's rights.
+        // Without the server's variables: they could make the supervisor load another library, with the
+        // gateway's rights.
         command.arg0("portunus").arg(child::SUPERVISOR).arg(std::process::id().to_string()).arg(self.server.as_str()).env_clear();
         with_pipes(&mut command);
         let spawn = || command.spawn().map(|child| (child.id().unwrap_or_default(), child)).map(|(pid, child)| (child, pid));
@@ -121,11 +124,11 @@ impl Child {
         self.process.id()
     }
 
-    /// Waits for the program itself when it runs alone; for all that came of it when it is supervised.
+    /// Waits for the program, and for all processes that came of it if it is supervised.
     pub(super) async fn exited(&mut self) -> io::Result<ExitStatus> {
         let status = self.process.wait().await?;
         if let Some(mut registration) = self.registration.take() {
-            // A supervisor that was killed may have ended nothing.
+            // A supervisor that was killed may have ended no process.
             registration.has_ended_well = status.code().is_some();
         }
         Ok(status)
@@ -136,7 +139,8 @@ impl Child {
         self.signal(Signal::TERM);
     }
 
-    /// Ends the program and what came of it; how long that may take is `patience`. Is it over?
+    /// Kills the program and the processes that came of it, within `patience`. `false`: they have not ended
+    /// yet.
     pub(super) async fn kill(&mut self, patience: Duration) -> bool {
         if self.supervised.is_some() {
             self.signal(Signal::QUIT);
@@ -154,10 +158,11 @@ impl Child {
         has_ended
     }
 
-    /// Only this waits for the process, so until it has, the number is its own. A process group outlives its leader.
+    /// Sends a signal. The process is waited for here alone, so until then its id cannot be another's. A
+    /// process group outlives its leader.
     fn signal(&self, signal: Signal) {
         let Some(pid) = self.pid else { return };
-        // It may be gone already.
+        // The process may be gone already.
         let _ = match self.process.id() {
             Some(_) if self.supervised.is_some() => kill_process(pid, signal),
             None if self.supervised.is_some() => Ok(()),
