@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicUsize},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     spec::{ServerSpec, Transport},
-    sync::locked,
+    sync::{locked, read_locked, write_locked},
     upstream::{
         connect,
         connect_options::ConnectOptions,
@@ -58,14 +58,14 @@ impl Pool {
     }
 
     pub(super) fn read_slots<T>(&self, read: impl FnOnce(&HashMap<ConnectionKey, Slot>) -> T) -> T {
-        read(&self.slots.read().unwrap_or_else(PoisonError::into_inner))
+        read(&read_locked(&self.slots))
     }
 
     pub(super) fn slot(&self, key: &ConnectionKey) -> Slot {
         if let Some(slot) = self.read_slots(|slots| slots.get(key).cloned()) {
             return slot;
         }
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = write_locked(&self.slots);
         if slots.len() % PURGE_EVERY == PURGE_EVERY - 1 {
             slots.retain(|_, slot| match slot.try_lock() {
                 Ok(mut state) if state.is_stale(&self.options) => {
@@ -81,7 +81,7 @@ impl Pool {
     /// Removes the slot from the pool, if it is still the current one. The caller holds its lock and empties
     /// it.
     pub(super) fn remove(&self, key: &ConnectionKey, slot: &Slot) {
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = write_locked(&self.slots);
         if slots.get(key).is_some_and(|held| Arc::ptr_eq(held, slot)) {
             slots.remove(key);
         }

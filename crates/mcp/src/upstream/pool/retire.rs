@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     spec::ServerSpec,
-    sync::locked,
+    sync::{locked, write_locked},
     upstream::{connection::Connection, owner::ConnectionKey},
 };
 
@@ -53,7 +53,7 @@ impl Upstreams {
         let left: Vec<ServerName> = old.iter().filter(|spec| !stays(spec)).map(|spec| spec.name.clone()).collect();
         let slots: Vec<_> = {
             // Under the lock, so that no caller sees both a new server and an old connection.
-            let mut slots = pool.slots.write().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = write_locked(&pool.slots);
             pool.specs.store(Arc::new(new));
             slots.extract_if(|key, _| left.contains(&key.server)).collect()
         };
