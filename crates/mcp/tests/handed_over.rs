@@ -30,7 +30,7 @@ use portunus_mcp::{
     wire::{self, Message, Outcome, Payload},
 };
 use serde_json::{Value, json};
-use support::{PATIENCE, eventually, holder, http, name, quick};
+use support::{PATIENCE, eventually, holder, http, name, quick, request};
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -188,7 +188,7 @@ async fn connect_as(pool: &Upstreams, holder: &Holder) -> Arc<Connection> {
 
 /// How many calls the session has seen, with this one.
 async fn count(pool: &Upstreams, holder: &Holder) -> Value {
-    match pool.request(&name("fixture"), holder, "tools/call", None, Call::default()).await.unwrap() {
+    match request(pool, holder, "tools/call", None).await.unwrap() {
         Outcome::Result(result) => result.read::<Value>().unwrap()["calls"].clone(),
         Outcome::Error(error) => panic!("{error:?}"),
     }

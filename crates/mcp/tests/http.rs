@@ -12,7 +12,7 @@ use portunus_mcp::{
 };
 use portunus_testkit::mcp_servers::{FixtureServer, HttpOptions};
 use serde_json::json;
-use support::{call, connect, eventually, holder, http, name, payload, pool, pool_with, quick, tool, try_call};
+use support::{call, connect, eventually, holder, http, name, payload, pool, pool_with, quick, request, tool, try_call};
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_forgotten_session_is_begun_anew() {
     server.forget_sessions().await;
     let connection = connect(&pool).await.unwrap();
     server.forget_sessions().await;
-    let answer = pool.request(&name("fixture"), &holder("ada", "1"), "tools/call", echo, Call::default()).await;
+    let answer = request(&pool, &holder("ada", "1"), "tools/call", echo).await;
     assert!(matches!(answer, Ok(Outcome::Result(_))), "{answer:?}");
     assert!(connection.is_closed());
 }
@@ -152,7 +152,7 @@ async fn a_server_that_is_away_comes_back() {
     let _again = FixtureServer::start_with(HttpOptions { port, ..HttpOptions::default() }).await;
     eventually("calls work again", || async {
         let echo = Some(tool("echo", &json!({"text": "x"})));
-        let answer = pool.request(&name("fixture"), &holder("ada", "1"), "tools/call", echo, Call::default()).await;
+        let answer = request(&pool, &holder("ada", "1"), "tools/call", echo).await;
         matches!(answer, Ok(Outcome::Result(_)))
     })
     .await;

@@ -26,7 +26,7 @@ use portunus_mcp::{
     wire::{self, Message, Outcome, RequestId},
 };
 use serde_json::json;
-use support::{connect, eventually, holder, http, name, pool, spec};
+use support::{connect, eventually, holder, http, name, pool, request, spec};
 use tokio::{net::TcpListener, sync::mpsc};
 use url::Url;
 
@@ -232,7 +232,7 @@ impl Sessions {
     }
 
     async fn ask(&self, method: &str) -> Result<Outcome, UpstreamError> {
-        self.pool.request(&name("fixture"), &holder("ada", "1"), method, None, Call::default()).await
+        request(&self.pool, &holder("ada", "1"), method, None).await
     }
 
     /// The sessions that a method was called in.
@@ -566,7 +566,7 @@ async fn fb80_a_name_in_a_header_has_the_form_that_the_server_takes_found_once()
         let call = async |user: &str| {
             let holder = Holder { era: Era::Modern, ..holder(user, "1") };
             let params = support::payload(&json!({ "name": "café", "arguments": {} }));
-            pool.request(&name("fixture"), &holder, "tools/call", Some(params), Call::default()).await
+            request(&pool, &holder, "tools/call", Some(params)).await
         };
         for user in ["ada", "ada", "bob"] {
             let answer = call(user).await;
@@ -616,7 +616,7 @@ async fn naming(
 async fn call_cafe(pool: &Upstreams) -> Result<Outcome, UpstreamError> {
     let holder = Holder { era: Era::Modern, ..holder("ada", "1") };
     let params = support::payload(&json!({ "name": "café", "arguments": {} }));
-    pool.request(&name("fixture"), &holder, "tools/call", Some(params), Call::default()).await
+    request(pool, &holder, "tools/call", Some(params)).await
 }
 
 /// What a tool says is an answer, whatever words are in it: it has run (FB74).

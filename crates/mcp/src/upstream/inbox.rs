@@ -169,9 +169,14 @@ impl Inbox {
         self.calls().forget(id)
     }
 
-    /// The log of what reaches no client; the first caller's `secrets` are taken out of it.
-    pub(super) fn server_log<'a>(&self, secrets: impl Iterator<Item = &'a SecretText>) -> Arc<ServerLog> {
+    /// Opens the log of what reaches no client, unless it is open: `secrets` are taken out of it.
+    pub(super) fn open_log<'a>(&self, secrets: impl Iterator<Item = &'a SecretText>) -> Arc<ServerLog> {
         Arc::clone(self.server_log.get_or_init(|| Arc::new(ServerLog::new(self.key.server.clone(), secrets))))
+    }
+
+    /// The log of what reaches no client.
+    pub(super) fn log(&self) -> Arc<ServerLog> {
+        self.open_log(std::iter::empty())
     }
 
     /// Did the server ask something that could not be attributed to one call?
@@ -221,7 +226,7 @@ impl Inbox {
                     self.deliver_one(message.as_bytes(), call);
                 }
             }
-            _ => self.server_log(std::iter::empty()).line("output", &text),
+            _ => self.log().line("output", &text),
         }
     }
 
@@ -235,7 +240,7 @@ impl Inbox {
             }
             // A line of a log may be JSON, with an `id` too (FB32).
             Err(_) if !text.windows(MARK.len()).any(|part| part == MARK) => {
-                self.server_log(std::iter::empty()).line("output", text);
+                self.log().line("output", text);
             }
             Err(error) => {
                 tracing::warn!(server = %self.key.server, %error, "ignored what is no JSON-RPC message");
@@ -281,7 +286,7 @@ impl Inbox {
                 // A receiver that is slow misses some of them.
                 Recipient::Call(call_events) => drop(call_events.try_send(CallEvent::Notification { method, params })),
                 Recipient::Connection => self.tell(method, params),
-                Recipient::Log => self.server_log(std::iter::empty()).unnamed(&method, params.as_ref()),
+                Recipient::Log => self.log().unnamed(&method, params.as_ref()),
             },
         }
     }

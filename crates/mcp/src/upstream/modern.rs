@@ -36,17 +36,13 @@ pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMa
         method::TOOLS_CALL | method::PROMPTS_GET => head.name,
         method::RESOURCES_READ => head.uri,
         // The tasks extension has the id of the task there.
-        method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL => params.and_then(task_id),
+        method::TASKS_GET | method::TASKS_UPDATE | method::TASKS_CANCEL => {
+            params.and_then(|params| wire::find_member(params, &[member::TASK_ID])?.read().ok())
+        }
         _ => None,
     };
     if let Some(name) = name {
         headers.insert(header_name::NAME, header_params::encode(&name));
     }
     Ok(headers)
-}
-
-/// `taskId` of the tasks extension's requests.
-fn task_id(params: &Payload) -> Option<String> {
-    let members = wire::members(params).ok()?;
-    members.into_iter().find(|(key, _)| key == member::TASK_ID).and_then(|(_, value)| value.read().ok())
 }

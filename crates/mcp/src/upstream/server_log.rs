@@ -51,13 +51,14 @@ impl ServerLog {
     /// Logs a message that cannot be attributed to one client.
     pub(super) fn unnamed(&self, method: &str, params: Option<&Payload>) {
         let mut state = locked(&self.state);
-        if self.is_in_time(&mut state, Instant::now()) {
+        if self.count_line(&mut state, Instant::now()) {
             let text = self.cleaned(params.map(Payload::as_str).unwrap_or_default().as_bytes());
             tracing::info!(server = %self.server, method, "a message that names no call was delivered to no client: {text}");
         }
     }
 
-    fn is_in_time(&self, state: &mut State, now: Instant) -> bool {
+    /// Counts one line. `false`: there were too many in this second, and it is not logged.
+    fn count_line(&self, state: &mut State, now: Instant) -> bool {
         if now.saturating_duration_since(state.since) >= Duration::from_secs(1) {
             if state.lines > LINES_PER_SECOND {
                 let dropped = state.lines - LINES_PER_SECOND;
@@ -70,7 +71,7 @@ impl ServerLog {
     }
 
     fn line_at(&self, state: &mut State, now: Instant, stream: &'static str, line: &[u8]) {
-        if !self.is_in_time(state, now) {
+        if !self.count_line(state, now) {
             return;
         }
         let text = self.cleaned(line);

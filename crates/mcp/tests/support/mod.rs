@@ -97,6 +97,20 @@ pub(crate) async fn connect(pool: &Upstreams) -> Result<Arc<Connection>, Upstrea
     pool.connection(&name("fixture"), &holder("ada", "1")).await
 }
 
+/// Makes a request on the holder's connection; once more on a new one if the server has forgotten the session, as the hub does.
+pub(crate) async fn request(
+    pool: &Upstreams,
+    holder: &Holder,
+    method: &str,
+    params: Option<Payload>,
+) -> Result<Outcome, UpstreamError> {
+    let ask = async || pool.connection(&name("fixture"), holder).await?.request(method, params.clone(), Call::default()).await;
+    match ask().await {
+        Err(UpstreamError::SessionExpired) => ask().await,
+        answer => answer,
+    }
+}
+
 pub(crate) fn payload(value: &Value) -> Payload {
     Payload::from_value(value)
 }

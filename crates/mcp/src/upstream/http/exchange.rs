@@ -224,7 +224,7 @@ impl Exchange {
             self.inbox.settle(id, outcome);
             return Ok(());
         }
-        let words = self.inbox.server_log(std::iter::empty()).excerpt(&body);
+        let words = self.inbox.log().excerpt(&body);
         Err(UpstreamError::Status { status: status.as_u16(), words })
     }
 

@@ -47,7 +47,7 @@ impl HttpLink {
         inbox: &Arc<Inbox>,
         options: &ConnectOptions,
     ) -> Result<Self, UpstreamError> {
-        inbox.server_log(headers.iter().map(|(_, value)| value));
+        inbox.open_log(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let session = Session::new(Target::new(http, url, &mut headers)?, headers);
         let exchange = Exchange::new(session, Arc::clone(inbox), options.max_message, Arc::clone(&options.plain_headers));

@@ -49,7 +49,7 @@ impl SseLink {
         inbox: &Arc<Inbox>,
         options: &ConnectOptions,
     ) -> Result<Arc<dyn Link>, UpstreamError> {
-        inbox.server_log(headers.iter().map(|(_, value)| value));
+        inbox.open_log(headers.iter().map(|(_, value)| value));
         let mut headers = header_map(headers)?;
         let stream = Target::new(http.clone(), url.clone(), &mut headers)?;
         let mut own = headers.clone();

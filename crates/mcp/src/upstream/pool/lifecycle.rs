@@ -14,7 +14,7 @@ use tokio::{sync::OwnedMutexGuard, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    limits::{self, ConnectionLimits, LimitReached, Permit},
+    limits::{ConnectionLimits, LimitReached, Permit},
     options::Options,
     slot::{Phase, Slot, SlotState},
 };
@@ -163,7 +163,7 @@ impl Pool {
             Ok(permit) => return Ok(permit),
             Err(why) => why,
         };
-        let whose = limits::person(key).filter(|_| why != LimitReached::Pool);
+        let whose = key.owner.user().filter(|_| why != LimitReached::Pool);
         if self.close_one_idle(is_child && why != LimitReached::ConnectionShare, whose).await {
             // The permit of a closed connection is free as soon as its watcher has seen the end.
             for _ in 0..100 {
@@ -188,7 +188,7 @@ impl Pool {
         let is_wanted = |key: &ConnectionKey| {
             let spec = self.spec(&key.server);
             let is_of_kind = !is_child || spec.is_some_and(|spec| matches!(spec.transport, Transport::Stdio { .. }));
-            is_of_kind && whose.is_none_or(|user| limits::person(key) == Some(user))
+            is_of_kind && whose.is_none_or(|user| key.owner.user() == Some(user))
         };
         let oldest = self.read_slots(|slots| {
             let idle = slots.iter().filter(|(key, _)| is_wanted(key)).filter_map(|(key, slot)| {

@@ -51,11 +51,6 @@ struct Share {
     user: UserId,
 }
 
-/// The person whose share a connection of this key counts for.
-pub(super) fn person(key: &ConnectionKey) -> Option<&UserId> {
-    key.owner.user()
-}
-
 impl ConnectionLimits {
     pub(super) fn new(options: &Options) -> Self {
         Self {
@@ -79,10 +74,10 @@ impl ConnectionLimits {
     }
 
     pub(super) fn take(&self, key: &ConnectionKey, is_child: bool) -> Result<Permit, LimitReached> {
-        let share = person(key).filter(|_| is_child).map(|user| share_of(&self.shares, user, self.max_share())).transpose();
+        let share = key.owner.user().filter(|_| is_child).map(|user| share_of(&self.shares, user, self.max_share())).transpose();
         let share = share.map_err(|()| LimitReached::Share)?;
         let of_connections = |user| share_of(&self.connection_shares, user, self.max_connection_share);
-        let connection_share = person(key).map(of_connections).transpose().map_err(|()| LimitReached::ConnectionShare)?;
+        let connection_share = key.owner.user().map(of_connections).transpose().map_err(|()| LimitReached::ConnectionShare)?;
         let full = |_| LimitReached::Pool;
         let connection = Arc::clone(&self.connections).try_acquire_owned().map_err(full)?;
         let child = is_child.then(|| Arc::clone(&self.children).try_acquire_owned()).transpose().map_err(full)?;

@@ -15,14 +15,12 @@ use crate::{
     child::Launcher,
     spec::ServerSpec,
     upstream::{
-        call::Call,
         connect_options::ConnectOptions,
         connection::Connection,
         error::UpstreamError,
         http::HttpClient,
         owner::{ConnectionKey, Holder, Owner},
     },
-    wire::{Outcome, Payload},
 };
 
 /// The part of a shutdown's time that is left for ending children by force.
@@ -66,11 +64,6 @@ impl Upstreams {
         let _ = self.pool.connect_options.launcher.set(launcher);
     }
 
-    /// The servers, in the order of the configuration.
-    pub fn specs(&self) -> Vec<Arc<ServerSpec>> {
-        self.pool.specs.load().to_vec()
-    }
-
     /// The live connection that `holder` shares or owns, started if there is none. During a backoff this is
     /// an error at once.
     pub async fn connection(&self, server: &ServerName, holder: &Holder) -> Result<Arc<Connection>, UpstreamError> {
@@ -99,23 +92,6 @@ impl Upstreams {
                     return started.unwrap_or_else(|_| Err(UpstreamError::closed("the start was broken off")));
                 }
             }
-        }
-    }
-
-    /// Gets the connection and makes a request. If the server has forgotten the session, and so has done
-    /// nothing, the request is made once more on a new connection.
-    pub async fn request(
-        &self,
-        server: &ServerName,
-        holder: &Holder,
-        method: &str,
-        params: Option<Payload>,
-        call: Call,
-    ) -> Result<Outcome, UpstreamError> {
-        let connection = self.connection(server, holder).await?;
-        match connection.request(method, params.clone(), call.clone()).await {
-            Err(UpstreamError::SessionExpired) => self.connection(server, holder).await?.request(method, params, call).await,
-            answer => answer,
         }
     }
 

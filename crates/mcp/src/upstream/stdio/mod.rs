@@ -67,7 +67,7 @@ impl StdioLink {
         let Started { child, stdin, stdout, stderr, first } =
             started.map_err(|error| UpstreamError::Spawn { detail: format!("{command}: {error}") })?;
         tracing::debug!(server = %inbox.key.server, pid = child.id(), "started a child process");
-        let server_log = inbox.server_log(env.values());
+        let server_log = inbox.open_log(env.values());
         let (queue, queued) = mpsc::channel(QUEUE);
         let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {
@@ -202,10 +202,10 @@ struct Supervisor {
 impl Supervisor {
     async fn run(mut self) {
         tokio::select! {
-            status = self.child.exited() => self.report_end(&status).await,
+            status = self.child.wait() => self.report_end(&status).await,
             _ = &mut self.reader => {
                 // Usually the first sign of the child's end: the exit status follows shortly.
-                match timeout(LAST_OUTPUT, self.child.exited()).await {
+                match timeout(LAST_OUTPUT, self.child.wait()).await {
                     Ok(status) => self.report_end(&status).await,
                     Err(_) => self.inbox.close(&UpstreamError::closed("the child closed its output")),
                 }
@@ -253,7 +253,7 @@ impl Supervisor {
 
     async fn wait_for_grace(&mut self) -> bool {
         tokio::select! {
-            _ = self.child.exited() => true,
+            _ = self.child.wait() => true,
             () = tokio::time::sleep(self.grace) => false,
             () = self.kill_now.cancelled() => false,
         }

@@ -125,7 +125,7 @@ impl Child {
     }
 
     /// Waits for the program, and for all processes that came of it if it is supervised.
-    pub(super) async fn exited(&mut self) -> io::Result<ExitStatus> {
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.process.wait().await?;
         if let Some(mut registration) = self.registration.take() {
             // A supervisor that was killed may have ended no process.
@@ -144,14 +144,14 @@ impl Child {
     pub(super) async fn kill(&mut self, patience: Duration) -> bool {
         if self.supervised.is_some() {
             self.signal(Signal::QUIT);
-            if timeout(patience, self.exited()).await.is_ok() {
+            if timeout(patience, self.wait()).await.is_ok() {
                 return true;
             }
         } else {
             self.signal(Signal::KILL);
         }
         let _ = self.process.start_kill();
-        let has_ended = timeout(patience, self.exited()).await.is_ok();
+        let has_ended = timeout(patience, self.wait()).await.is_ok();
         if let Some(children) = self.supervised.as_ref().filter(|_| has_ended) {
             children.settle(patience).await;
         }
