@@ -188,7 +188,7 @@ impl Exchange {
     /// It may be an error of JSON-RPC that says that the session is gone. A later message that says so is the
     /// answer, since the request may have done something by then (FB74).
     async fn take_first(&self, message: &Bytes, id: u64) -> Result<(), UpstreamError> {
-        if self.session.is_kept() && gone::is_told(message, id) && self.session.is_gone().await == Some(true) {
+        if self.session.has_begun_legacy() && gone::is_told(message, id) && self.session.ask_whether_gone().await == Some(true) {
             return Err(self.expire(Some(id)));
         }
         self.inbox.deliver(message, Some(id));
@@ -212,8 +212,8 @@ impl Exchange {
             None if status == StatusCode::NOT_FOUND => true,
             Some(_) if status != StatusCode::NOT_FOUND && !gone::is_said(&body) => false,
             // If the ping is not answered, status and text decide together.
-            _ if self.session.is_kept() && gone::may_be(status) => {
-                self.session.is_gone().await.unwrap_or(status == StatusCode::NOT_FOUND && gone::is_said(&body))
+            _ if self.session.has_begun_legacy() && gone::may_be(status) => {
+                self.session.ask_whether_gone().await.unwrap_or(status == StatusCode::NOT_FOUND && gone::is_said(&body))
             }
             _ => false,
         };

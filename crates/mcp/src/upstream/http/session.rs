@@ -93,7 +93,7 @@ impl Session {
     }
 
     /// Has the server named a session, and is it of the legacy era?
-    pub(super) fn is_kept(&self) -> bool {
+    pub(super) fn has_begun_legacy(&self) -> bool {
         self.has_begun() && !self.is_modern()
     }
 
@@ -134,21 +134,21 @@ impl Session {
     /// A request that was refused for another reason must not be made again, and a connection on which
     /// everything is refused must not be kept. Requests that are refused meanwhile share the answer to one
     /// ping.
-    pub(super) async fn is_gone(&self) -> Option<bool> {
+    pub(super) async fn ask_whether_gone(&self) -> Option<bool> {
         let refused = Instant::now();
         let mut last = self.last_ping.lock().await;
         match *last {
             Some(Ping { began, is_gone }) if began >= refused => is_gone,
             _ => {
                 let began = Instant::now();
-                let is_gone = self.ping_says_gone().await;
+                let is_gone = self.ping().await;
                 *last = Some(Ping { began, is_gone });
                 is_gone
             }
         }
     }
 
-    async fn ping_says_gone(&self) -> Option<bool> {
+    async fn ping(&self) -> Option<bool> {
         let own = RequestId::number(PING_ID);
         let ping = wire::request(&own, method::PING, Some(&wire::object(&[])));
         let mut headers = HeaderMap::new();

@@ -49,7 +49,7 @@ pub(super) struct Pool {
     /// How many connections are about to close after a new configuration and will give their permits back.
     pub(super) retiring: AtomicUsize,
     /// The eras that each server is known to have.
-    pub(super) met: Mutex<HashMap<ServerName, KnownEras>>,
+    pub(super) known_eras: Mutex<HashMap<ServerName, KnownEras>>,
 }
 
 impl Pool {
@@ -123,9 +123,9 @@ impl Pool {
     /// question alone.
     async fn connect(&self, key: &ConnectionKey, spec: &ServerSpec, person: &Person) -> Result<Connection, UpstreamError> {
         let connect = |order| connect::connect(key.clone(), spec, &self.http, &self.connect_options, order, person);
-        let note = |note: &dyn Fn(&mut KnownEras)| note(locked(&self.met).entry(spec.name.clone()).or_default());
-        let met = locked(&self.met).get(&spec.name).copied().unwrap_or_default();
-        let order = met.order(key.era, spec.era);
+        let note = |note: &dyn Fn(&mut KnownEras)| note(locked(&self.known_eras).entry(spec.name.clone()).or_default());
+        let known = locked(&self.known_eras).get(&spec.name).copied().unwrap_or_default();
+        let order = known.order(key.era, spec.era);
         let began = Instant::now();
         let connected = connect(order).await;
         let is_silent = began.elapsed() >= spec.connect_timeout;
@@ -139,12 +139,12 @@ impl Pool {
         };
         match connected {
             Ok(connection) => {
-                note(&|met| met.note_answer(order, connection.info().era));
+                note(&|known| known.note_answer(order, connection.info().era));
                 Ok(connection)
             }
             Err(error) => {
                 if is_silent {
-                    note(&|met| met.note_silence(order));
+                    note(&|known| known.note_silence(order));
                 }
                 // No call was made on the connection yet.
                 Err(match error {

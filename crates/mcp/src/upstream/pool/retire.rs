@@ -57,7 +57,7 @@ impl Upstreams {
             pool.specs.store(Arc::new(new));
             slots.extract_if(|key, _| left.contains(&key.server)).collect()
         };
-        locked(&pool.met).retain(|server, _| !left.contains(server));
+        locked(&pool.known_eras).retain(|server, _| !left.contains(server));
         pool.retiring.fetch_add(slots.len(), Ordering::SeqCst);
         for (key, slot) in slots {
             let retiring = Arc::clone(pool).retire(key, slot);

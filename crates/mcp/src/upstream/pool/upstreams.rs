@@ -54,7 +54,7 @@ impl Upstreams {
             stopping: CancellationToken::new(),
             tasks,
             retiring: AtomicUsize::new(0),
-            met: Mutex::default(),
+            known_eras: Mutex::default(),
         };
         Self { pool: Arc::new(pool) }
     }
