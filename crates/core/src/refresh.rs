@@ -25,7 +25,7 @@ use crate::{
     ids::GrantId,
     lifetimes::Lifetimes,
     net_address::Subscriber,
-    oauth::token::Issuing,
+    oauth::token::issuing::Issuing,
     resource::Resource,
     scope::ScopeSet,
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},

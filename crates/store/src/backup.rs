@@ -5,109 +5,14 @@
 //! whole comes to; both are sealed under `AUTH_SECRET`, bound to the first line and to their place. So the file tells nobody anything but
 //! its size, and a line that was changed, cut, moved or taken from another backup does not open. A file without its last line is not whole.
 
+mod format;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::io;
-
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use portunus_core::{
-    Timestamp,
-    store::{ArchiveError, Census},
+pub use self::{
+    format::{BackupError, FORMAT, Header, Summary},
+    read::Reader,
+    write::Writer,
 };
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use thiserror::Error;
-
-pub use self::{read::Reader, write::Writer};
-use crate::seal::{Place, SealError};
-
-/// The format this build writes, and the latest it reads.
-pub const FORMAT: u32 = 2;
-
-/// No line is longer, so that whoever reads one needs no more memory than this.
-const LONGEST_LINE: usize = 64 * 1024 * 1024;
-
-/// The first line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// [`FORMAT`] of whoever wrote it.
-    pub portunus_backup: u32,
-    /// In milliseconds since 1970.
-    pub made_at: Timestamp,
-    /// `sqlite` or `redis`.
-    pub store: String,
-    /// The version of the Portunus that wrote it.
-    pub version: String,
-    /// Of 128 random bits, so that no two backups have the same first line.
-    pub id: String,
-}
-
-/// One of the lines after it.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Line {
-    Records(String),
-    End(String),
-}
-
-/// What the whole comes to: the last line says it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    pub records: Census,
-    /// Records that could not be read where they were kept, and so are not in it.
-    pub left_out: u64,
-}
-
-/// Why a backup cannot be written or read, and what to do.
-#[derive(Debug, Error)]
-pub enum BackupError {
-    #[error("it is not a backup of Portunus: its first line does not say so")]
-    NotABackup,
-    #[error(
-        "it was made by a newer Portunus (its format is {found}, this one knows up to {FORMAT}); use that one or a newer one"
-    )]
-    Newer { found: u32 },
-    #[error("it was made with another AUTH_SECRET; put that one into AUTH_SECRET_PREVIOUS and try again")]
-    WrongSecret,
-    #[error("line {line} is not as it was written: the file is damaged or was changed; use another backup")]
-    Altered { line: u64 },
-    #[error("line {line} holds what this Portunus does not know; use the version that made it ({version}) or a newer one")]
-    Unknown { line: u64, version: String },
-    #[error("it ends after line {line}, before its end: it was cut off, or is still being written; use another backup")]
-    Cut { line: u64 },
-    #[error("something follows its end: it is not as it was written; use another backup")]
-    GoesOn,
-    #[error("its last line counts other records than there are: it is not as it was written; use another backup")]
-    Miscounted,
-    #[error("a record is too long for a line")]
-    TooLong,
-    #[error("{0}")]
-    Seal(SealError),
-    #[error("{0}")]
-    Io(#[from] io::Error),
-}
-
-impl From<BackupError> for ArchiveError {
-    fn from(error: BackupError) -> Self {
-        Self::Elsewhere(Box::new(error))
-    }
-}
-
-/// What binds each line to its backup and its place in it.
-struct Binding(String);
-
-impl Binding {
-    fn to(first_line: &[u8]) -> Self {
-        Self(STANDARD.encode(Sha256::digest(first_line)))
-    }
-
-    fn place<'a>(&'a self, what: &'a str, number: &'a [u8; 8]) -> Place<'a> {
-        Place { table: what, column: &self.0, key: number }
-    }
-}
-
-const RECORDS: &str = "backup.records";
-const END: &str = "backup.end";

@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use super::Domain;
+use super::domain::Domain;
 
 /// Issuers by host, with what people call them. A host below one of these counts too.
 const ISSUERS: &[(&str, &str)] = &[

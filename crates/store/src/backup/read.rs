@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portunus_core::store::{ArchiveError, Record, RecordSource};
 use zeroize::Zeroizing;
 
-use super::{BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary};
+use super::format::{BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary};
 use crate::seal::{SealError, Sealer};
 
 /// The first line of anything else may be of any length.

@@ -10,7 +10,7 @@ use portunus_core::{
 };
 use zeroize::Zeroizing;
 
-use super::{BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary};
+use super::format::{BackupError, Binding, END, FORMAT, Header, LONGEST_LINE, Line, RECORDS, Summary};
 use crate::seal::{SealError, Sealer};
 
 /// A line is begun anew after this much.

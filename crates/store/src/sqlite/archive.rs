@@ -3,6 +3,7 @@
 
 pub(super) mod export;
 mod import;
+mod tables;
 
 use std::sync::Arc;
 
@@ -13,31 +14,11 @@ use tokio::{
     task::{self, JoinError},
 };
 
-use self::{export::Portion, import::Order};
+use self::{export::Portion, import::Order, tables::TABLES};
 use super::{database::Database, failure::Failure};
 
 /// Portions on their way between the thread and the task.
 const AHEAD: usize = 4;
-
-/// Every table of records.
-const TABLES: [&str; 14] = [
-    "access_tokens",
-    "refresh_families",
-    "refresh_tokens",
-    "codes",
-    "grants",
-    "logins",
-    "users",
-    "clients",
-    "consents",
-    "transactions",
-    "legs",
-    "assertions",
-    "sessions",
-    "tasks",
-];
-/// Nodes and homes go too when everything is replaced; what is in them is about gateways that are gone.
-const MORE_TABLES: [&str; 3] = ["pins", "nodes", "homes"];
 
 pub(super) struct SqliteArchive(pub(super) Arc<Database>);
 

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::{Agent, Page, Request};
+use super::{
+    browser::{Agent, Page},
+    request::Request,
+};
 
 const REVISION: &str = "2025-11-25";
 

@@ -11,7 +11,10 @@ use portunus_core::{
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Agent, Landing, Page, Request, Returned};
+use super::{
+    browser::{Agent, Landing, Page, Returned},
+    request::Request,
+};
 
 /// Where nobody listens.
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";

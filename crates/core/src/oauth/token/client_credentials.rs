@@ -2,7 +2,10 @@
 //! that stands in the configuration acts for itself, as a user of its own. Everything that guards a person's token guards its
 //! tokens: resource, scope, and the policy for its groups (threat 24). Never a refresh token: the client can ask again.
 
-use super::{Audience, AuthenticatedClient, Issuing, TokenResponse, mint_access, one_resource};
+use super::{
+    authenticate::AuthenticatedClient,
+    issuing::{Audience, Issuing, TokenResponse, mint_access, one_resource},
+};
 use crate::{
     client::{Client, ClientAuthMethod, ClientSource, GrantType},
     clock::Timestamp,

@@ -13,7 +13,10 @@ use crate::{
     token::{AccessToken, FoundCode},
 };
 
-use super::{Audience, AuthenticatedClient, Issuing, TokenResponse, audience, invalid_grant, mint_access};
+use super::{
+    authenticate::AuthenticatedClient,
+    issuing::{Audience, Issuing, TokenResponse, audience, invalid_grant, mint_access},
+};
 
 /// Is the code this client's, for this redirect URI, with this verifier? Says nothing of a second use: that is [`redeem`]'s
 /// and the store's. A request that fails here changes nothing (threat 15).

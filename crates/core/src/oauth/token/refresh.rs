@@ -3,7 +3,10 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{Audience, AuthenticatedClient, Issuing, TokenResponse, audience, invalid_grant};
+use super::{
+    authenticate::AuthenticatedClient,
+    issuing::{Audience, Issuing, TokenResponse, audience, invalid_grant},
+};
 use crate::{
     client::GrantType,
     clock::Timestamp,

@@ -23,7 +23,7 @@ use super::{
         tokens::{insert_access, insert_grant, insert_refresh},
         transactions,
     },
-    MORE_TABLES, TABLES,
+    tables::{MORE_TABLES, TABLES},
 };
 use crate::{
     record::{key, seal_json, to_json},
