@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portunus_core::{
     entropy::SeededEntropy,
     secret::SecretText,

@@ -84,7 +84,7 @@ mod tests {
 
     use portunus_core::{entropy::SeededEntropy, secret::SecretText};
 
-    use super::*;
+    use super::{tables::MORE_TABLES, *};
     use crate::seal::Sealer;
 
     /// Or it would be lost in every backup.
