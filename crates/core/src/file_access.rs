@@ -1,6 +1,6 @@
-//! Who could change a file that the gateway does what it says (threat 67): `mcp.json` names commands, other files hold secrets and rules. Beside
-//! root and the gateway's own user nobody may be able to: neither by writing the file, nor by putting another in its place, which takes no more
-//! than a folder on the way to it. What the files look like is found out elsewhere; here is what it means.
+//! Which users could change a file that the gateway obeys (threat 67): `mcp.json` names commands, other files hold secrets and rules. Only root
+//! and the gateway's own user may be able to: by writing the file, or by putting another in its place, for which write access to one folder on
+//! its path is enough. Owners and permissions are read by `config::access` of the gateway; here is what they mean.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub enum FileKind {
     Link,
 }
 
-/// Who else may write.
+/// Another user, or other users, that may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
     Owner(u32),
@@ -38,25 +38,25 @@ pub enum Writer {
 pub enum Mount {
     /// Nothing special.
     Local,
-    /// Nobody can write through a read-only mount, whatever the permissions say.
+    /// A read-only mount lets no user write, whatever the permissions say.
     ReadOnly,
-    /// Mounted into this container from outside of it: owners and groups are numbers of another machine's. `is_root`: the mount point itself, whose
-    /// permissions are whoever mounted it's.
+    /// Mounted into this container from outside of it: owners and groups are numbers of another machine. `is_root`: the mount point itself, whose
+    /// permissions were chosen where it was mounted.
     FromOutside { is_root: bool },
 }
 
 impl FileEntry {
-    /// A folder in which everybody may make entries, and change their own alone, such as `/tmp`.
+    /// A folder in which every user may make entries and change only their own, such as `/tmp`.
     pub const fn is_shared(&self) -> bool {
         matches!(self.kind, FileKind::Folder) && self.mode & STICKY != 0 && self.mode & (WRITE_BY_GROUP | WRITE_BY_ALL) != 0
     }
 
-    /// Who, beside root and the user `me`, could change what stands here. `is_in_shared`: the entry is in a folder that
-    /// [is shared](Self::is_shared), where it could be anybody's. `is_private`: is this group that of one user alone?
+    /// The user or users, beside root and the user `me`, that could change this entry. `is_in_shared`: the entry is in a folder that
+    /// [is shared](Self::is_shared), where it could belong to any user. `is_private`: is this group that of one user alone?
     pub fn stranger(&self, me: u32, is_in_shared: bool, is_private: impl Fn(u32) -> bool) -> Option<Writer> {
         let is_foreign = self.owner != 0 && self.owner != me;
         if self.kind == FileKind::Link {
-            // A link has no permissions. Who may exchange it, the folder says, unless that one is shared.
+            // A link has no permissions of its own: those of its folder say who may replace it, unless the folder is shared.
             return (is_foreign && is_in_shared).then_some(Writer::Owner(self.owner));
         }
         if is_foreign {
@@ -131,7 +131,7 @@ mod tests {
             (File, roots, 0o664, None),
             (Folder, mine, 0o775, None),
             (Folder, (0, 0), 0o2775, None),
-            // Anybody else's.
+            // Writable by every user.
             (File, mine, 0o666, Some(Everyone)),
             (File, mine, 0o602, Some(Everyone)),
             (File, roots, 0o646, Some(Everyone)),

@@ -65,7 +65,7 @@ fn random_text(prefix: &str, entropy: &dyn Entropy) -> String {
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random_bytes(entropy)))
 }
 
-/// How the ids of registered clients start: nobody else's may (threat 29).
+/// The prefix of the ids of registered clients. No other id may start with it (threat 29).
 pub const GENERATED_CLIENT: &str = "ptn_client_";
 
 impl ClientId {

@@ -1,8 +1,8 @@
-//! What the gateways on one store tell one another: that something they may remember is no longer so. How it gets from one to the next is
-//! said in [`crate::store::InvalidationStore`].
+//! Invalidations: what one gateway tells the others on its store, so that they forget what is no longer true. How an invalidation gets from
+//! one to the next is in [`crate::store::InvalidationStore`].
 //!
-//! Nobody has to be believed. An invalidation holds no secret, and all it can do is make a gateway ask the store, or read its own files, once
-//! more than it had to.
+//! An invalidation needs no proof of its sender. It holds no secret, and all it can do is make a gateway ask the store, or read its own files,
+//! once more than it had to.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::{
     token::FoundAccess,
 };
 
-/// Longer ones are neither sent nor read: whoever gets one learns that there was something.
+/// The most bytes of an invalidation. A longer one is sent, and read, as [`Invalidation::Everything`].
 const LONGEST: usize = 4096;
 
 /// What is no longer so.

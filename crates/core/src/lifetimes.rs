@@ -28,7 +28,7 @@ pub struct Lifetimes {
     pub login: Duration,
     /// A browser's login, from its last use; `None` sets no such limit.
     pub login_idle: Option<Duration>,
-    /// A registered client that never redeemed a code. Anybody can make one, so they do not last (threat 55).
+    /// A registered client that never redeemed a code. Registration is open to strangers, so such clients do not last (threat 55).
     pub unused_client: Duration,
 }
 

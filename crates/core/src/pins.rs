@@ -80,7 +80,7 @@ impl fmt::Debug for ToolFingerprint {
 pub struct FingerprintPrefix(String);
 
 impl FingerprintPrefix {
-    /// With fewer digits somebody could make another tool that begins the same.
+    /// With fewer digits an attacker could make another tool whose fingerprint begins the same.
     pub const SHORTEST: usize = 16;
 
     pub fn parse(text: &str) -> Option<Self> {
@@ -162,7 +162,7 @@ pub enum UnreadableTool {
 const LONGEST_NAME: usize = 1024;
 
 impl SeenTool {
-    /// Reads a tool object as it arrived. Every member counts, `_meta` and those nobody knows yet too: what a client shows its
+    /// Reads a tool object as it arrived. Every member counts, `_meta` and unknown ones too: what a client shows its
     /// model is the client's choice, so what a fingerprint leaves out is where a description could be swapped.
     pub fn read(json: &[u8]) -> Result<Self, UnreadableTool> {
         let tool = canonical::read(json).ok_or(UnreadableTool::Malformed)?;

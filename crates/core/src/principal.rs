@@ -34,13 +34,13 @@ pub struct User {
 }
 
 impl User {
-    /// The address, if the provider vouches for it. Only this one is told to servers: an address that anybody can type into a
+    /// The address, if the provider vouches for it. Servers are told only this one: an address that users can type into their
     /// profile proves nothing.
     pub fn verified_email(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.email_verified)
     }
 
-    /// Is this who somebody means that says an id, a subject or an e-mail address? For administrators, who are shown whom they meant: several people
+    /// Is the user named by this text: an id, a subject or an e-mail address? For administrators, who are then shown the users: several
     /// may have one address.
     pub fn is_called(&self, text: &str) -> bool {
         self.id.as_str() == text

@@ -50,7 +50,7 @@ pub struct Interaction {
 }
 
 impl Interaction {
-    /// Must the provider have the person sign in again, whoever it knows?
+    /// Must the provider have the person sign in again, even if it has a session of theirs?
     pub fn is_fresh(&self) -> bool {
         self.prompt.login || self.max_age.is_some()
     }
@@ -116,11 +116,11 @@ impl LocalPath {
 pub struct Transaction {
     pub id: TransactionId,
     pub purpose: Purpose,
-    /// The browser cookie of whoever began it; another browser cannot go on with it.
+    /// The cookie of the browser that began it; another browser cannot go on with it.
     pub browser: TokenHash,
     /// When the person in front of this browser allowed the client, if they have.
     pub consented_at: Option<Timestamp>,
-    /// Who was signed in then, if anybody was: consent holds for nobody else.
+    /// The user who was signed in then, if one was: the consent holds for no other user.
     #[serde(default)]
     pub consented_by: Option<UserId>,
     /// The login that this transaction's request at a provider ended with.

@@ -132,7 +132,7 @@ fn scopes(params: &Params, client: &Client, resources: &Resources, target: &Reso
     if let Some(limit) = client.scopes.as_ref().filter(counts) {
         granted = resources.catalogue().within(&granted, limit).intersection(&available);
     }
-    // Nobody is asked for what would come to nothing: there will be no refresh token.
+    // A client without refresh tokens is not granted `offline_access`, and its user is not asked for it.
     if !client.may_use(GrantType::RefreshToken) {
         granted = granted.iter().filter(|scope| scope.as_str() != scope::OFFLINE_ACCESS).cloned().collect();
     }
@@ -236,7 +236,7 @@ pub fn success_redirect(address: &ReturnAddress, code: &TokenSecret, issuer: &st
 }
 
 /// The redirect that tells the client of an error, with `iss` (RFC 9207, threat 10). `None` where an error must not be sent
-/// (threat 59): then the person is told, and nobody else.
+/// (threat 59): then only the person is told.
 pub fn error_redirect(address: &ReturnAddress, error: &OAuthError, issuer: &str) -> Option<String> {
     let params = [("error", error.code.as_str()), ("error_description", &error.description), ("iss", issuer)];
     address.redirect_uri.may_be_told_of_errors().then(|| with_params(address, &params))

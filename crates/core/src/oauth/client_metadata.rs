@@ -53,8 +53,9 @@ impl ClientMetadata {
         serde_json::from_slice(body).map_err(|error| bad_metadata(format!("the metadata cannot be read: {error}")))
     }
 
-    /// Checks everything, and gives `client` with all of it in place of what it was before. Secrets are not touched: whoever
-    /// calls keeps them in step with the authentication method.
+    /// Checks everything, and gives `client` with all of it in place of what it was before. Secrets are not touched: the caller
+    /// keeps them in step with the authentication method.
+    ///
     /// What is only shown to people, and cannot be shown, is left out, and so are redirect URIs of a scheme that is not known here beside others
     /// that may be registered; one that would do harm is refused with all of them. The answer tells the client what was registered (RFC 7591 section 3.2.1, FB12).
     /// `schemes` are those that redirect URIs may have here.
@@ -144,7 +145,7 @@ fn bad_redirect(description: impl Into<String>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidRedirectUri, description)
 }
 
-/// We trust nobody to vouch for software: a statement that is well-formed is not approved, any other is invalid (RFC 7591
+/// Refuses a software statement, since no issuer of them is trusted here: a well-formed one is not approved, any other is invalid (RFC 7591
 /// section 3.2.2).
 fn refuse_statement(statement: &str) -> OAuthError {
     let is_object = |part: &str| {

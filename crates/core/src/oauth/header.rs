@@ -1,4 +1,4 @@
-//! The `Authorization` header, read byte by byte from whoever sent it: `Bearer` (RFC 6750 section 2.1) on resources, `Basic`
+//! The `Authorization` header, read byte by byte since its sender is unknown: `Bearer` (RFC 6750 section 2.1) on resources, `Basic`
 //! (RFC 6749 section 2.3.1) at the token endpoint (threats 22, 23).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

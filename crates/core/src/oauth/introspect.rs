@@ -1,5 +1,5 @@
-//! The introspection endpoint (RFC 7662): what a token is, for the client that owns it or one that the configuration trusts. To
-//! everybody else, and for every token that is of no use, it says `{"active": false}` and never why (section 2.2).
+//! The introspection endpoint (RFC 7662): what a token is, for the client that owns it or one that the configuration trusts. Every
+//! other client, and any client about a token that is of no use, gets `{"active": false}` and never why (section 2.2).
 
 use serde::Serialize;
 

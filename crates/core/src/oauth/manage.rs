@@ -22,8 +22,8 @@ pub struct ManagedClient {
     token: TokenSecret,
 }
 
-/// Lets a client at its own registration. Whoever is not let in is told the same: the client may be unknown (or gone, and its token with it), known
-/// by a document or the configuration, or the token another's (RFC 7592 section 2.1).
+/// Admits a client to its own registration. Every refusal is the same: the client may be unknown (or deleted, and its token with it), known
+/// by a document or the configuration, or the token may be another client's (RFC 7592 section 2.1).
 pub fn admit(client: Option<Client>, presented: Option<TokenSecret>) -> Result<ManagedClient, OAuthError> {
     let token = presented.ok_or_else(refused)?;
     let client = client.ok_or_else(refused)?;
@@ -31,7 +31,7 @@ pub fn admit(client: Option<Client>, presented: Option<TokenSecret>) -> Result<M
     if is_its_own { Ok(ManagedClient { client, token }) } else { Err(refused()) }
 }
 
-/// What everybody is told who is not let in.
+/// The one answer to a request that is not admitted.
 pub fn refused() -> OAuthError {
     OAuthError::new(ErrorCode::InvalidToken, "the registration access token is not valid for this client")
 }

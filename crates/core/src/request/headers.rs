@@ -67,7 +67,7 @@ impl Withheld {
     }
 }
 
-/// Never passed, whatever a route names. Identity headers are listed so that nobody passes one without knowing what it is; those that are
+/// Never passed, whatever a route names. Identity headers are listed so that no route passes one by mistake; those that are
 /// missing here are not passed either, unless a route names them.
 const WITHHELD: &[(Withheld, &[&str])] = &[
     (

@@ -1,7 +1,8 @@
 //! Port for everything that is kept, taken out and put in as a whole: for backups, and for moving to a store of another kind. The
 //! records here are those of no store in particular; [`crate::store`] says what each port makes of them.
 //!
-//! Nodes and homes are left out: they are about processes that live. Epochs are too: what they ended is told as revoked, or is not told.
+//! Nodes and the ownership of users are left out: they are about processes that live. Epochs are too: what they ended is exported as
+//! revoked, or not at all.
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -24,7 +25,7 @@ use crate::{
     token::{AccessToken, AuthorizationCode, RefreshToken},
 };
 
-/// One thing that is kept. Some hold secrets in the clear: whoever writes them down seals them.
+/// One stored thing. Some hold secrets in the clear: a caller that writes records down seals them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
@@ -215,7 +216,7 @@ pub struct Unreadable {
 pub enum ArchiveError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It was not the store's fault, but that of whoever gives or takes the records.
+    /// The failure was not the store's, but that of the source or the sink of the records.
     #[error("{0}")]
     Elsewhere(Box<dyn Error + Send + Sync>),
 }

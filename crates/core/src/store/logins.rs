@@ -35,9 +35,9 @@ pub trait LoginStore: Send + Sync {
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
 
-    /// Who of this provider signed in last. It looks at every user there is, too.
+    /// The user of this provider who signed in last. It looks at every user there is, too.
     async fn latest_user(&self, provider: &ProviderName) -> Result<Option<User>, StoreError>;
 
-    /// Everybody who is called so ([`User::is_called`]), in no order. It looks at every user there is: for administrators, not for requests.
+    /// The users that the text names ([`User::is_called`]), in no order. It looks at every user there is: for administrators, not for requests.
     async fn find_users(&self, called: &str) -> Result<Vec<User>, StoreError>;
 }

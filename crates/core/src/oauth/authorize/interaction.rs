@@ -28,7 +28,7 @@ fn prompt(text: &str) -> Result<Prompt, OAuthError> {
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         match word {
             "none" => prompt.none = true,
-            // Whoever is to choose an account must come to the provider, where the accounts are.
+            // An account is chosen at the provider, where the accounts are: `select_account` is a sign-in too.
             "login" | "select_account" => prompt.login = true,
             "consent" => prompt.consent = true,
             _ => return Err(OAuthError::invalid_request(format!("prompt must be one or more of {}", PROMPTS.join(", ")))),

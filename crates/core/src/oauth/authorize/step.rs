@@ -74,7 +74,7 @@ impl<'a> AuthorizationProgress<'a> {
         }
     }
 
-    /// Consent that was given in this transaction. Given by nobody in particular it holds for whoever signs in with this browser.
+    /// Was consent given in this transaction? Given by a browser without a login, it holds for the person who signs in with that browser.
     fn is_allowed_here(&self, login: Option<&Login>) -> bool {
         let given_by = self.transaction.consented_by.as_ref();
         self.transaction.consented_at.is_some() && login.zip(given_by).is_none_or(|(login, given_by)| login.user == *given_by)

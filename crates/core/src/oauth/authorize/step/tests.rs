@@ -142,7 +142,7 @@ fn prompts_and_ages() {
     let (asked, allowed, returned) = (0, 1, 2);
     let login_required = Step::Refuse(ErrorCode::LoginRequired);
     let consent_required = Step::Refuse(ErrorCode::ConsentRequired);
-    // Prompt, max_age, is somebody signed in, is consent remembered, how far the transaction is.
+    // Prompt, max_age, is a person signed in, is consent remembered, how far the transaction is.
     let cases = [
         (none, None, true, true, asked, Step::IssueCode),
         (none, None, false, false, asked, login_required),
@@ -193,7 +193,7 @@ fn t11_who_may_be_told_without_a_page() {
     let changed = Consent { fingerprint: TokenHash::of("before"), ..consent.clone() };
     let others = Consent { user: person("bob"), ..consent.clone() };
     let web = "https://app.example/cb";
-    assert!(!told(web, &client(), None), "anybody can register an address");
+    assert!(!told(web, &client(), None), "any client can register an address");
     assert!(told(web, &configured, None));
     assert!(told("http://127.0.0.1:4711/cb", &client(), None));
     assert!(!told("com.app:/cb", &client(), None));
