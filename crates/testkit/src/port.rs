@@ -1,4 +1,4 @@
-//! Ports of the loopback that stay a test's own while no one listens on them: before a program starts, and between its end and its next start.
+//! Ports of the loopback that stay a test's own while nothing listens on them: before a program starts, and between its end and its next start.
 //!
 //! A port that was found by binding and closing again is free: the system may give it to another test, or to a connection as its own end.
 
@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-/// A port that is bound and not listened on. Whoever binds it with `SO_REUSEADDR`, as servers do, can listen; it is given to none by chance.
+/// A port that is bound and not listened on. A server that binds it with `SO_REUSEADDR` can listen; the system gives it to no other socket.
 #[derive(Debug)]
 pub struct ReservedPort {
     _socket: TcpSocket,
@@ -45,7 +45,7 @@ mod tests {
     fn a_reserved_port_can_be_listened_on_again_and_again() {
         let reserved = ReservedPort::any();
         for _ in 0..3 {
-            assert!(TcpStream::connect(reserved.address()).is_err(), "no one listens");
+            assert!(TcpStream::connect(reserved.address()).is_err(), "nothing listens");
             let listener = TcpListener::bind(reserved.address()).unwrap();
             TcpStream::connect(reserved.address()).unwrap();
             drop(listener);

@@ -16,8 +16,8 @@ use crate::port::ReservedPort;
 /// Long enough for a busy machine; nothing waits this long on a quiet one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Ends the server when it is told to, or when its input is closed, which the end of this process does whatever the reason; then
-/// nobody is left to remove the files either. A file that may not grow is an error to the server, as a full disk is, not its end.
+/// Ends the server when it is told to, or when its input is closed, which the end of this process does whatever the reason; in
+/// the second case it removes the files too. A file that may not grow is an error to the server, as a full disk is, not its end.
 const KEEPER: &str = r#"
 trap '' XFSZ
 "$@" >/dev/null 2>&1 &

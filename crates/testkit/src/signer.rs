@@ -90,7 +90,7 @@ impl Signer {
         format!("{message}.{signature}")
     }
 
-    /// Signed with a keyed hash whose key is the public key, as everybody could (threat 21).
+    /// Signed with a keyed hash whose key is the public key, as any attacker could (threat 21).
     ///
     /// # Panics
     /// Never.

@@ -56,7 +56,7 @@ async fn it_carries_and_it_cuts() {
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     assert_eq!(told(&mut stream, "again").await, "again");
     proxy.cut();
-    assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0, "it ends while nobody speaks");
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0, "it ends while nothing is sent");
 }
 
 /// Says who it is, and no more.

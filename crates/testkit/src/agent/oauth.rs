@@ -16,7 +16,7 @@ use super::{
     request::Request,
 };
 
-/// Where nobody listens.
+/// A redirect URI where nothing listens.
 const REDIRECT_URI: &str = "http://127.0.0.1:7777/callback";
 
 /// What a client learns before it registers.

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How long an answer may take. Nobody waits this long unless the server hangs.
+/// How long an answer may take. Only a server that hangs makes a test wait this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Everything that came back until the server closed the connection.
@@ -38,9 +38,9 @@ impl RawAnswer {
 /// Sends `bytes` and reads until the other side closes; ask for that with `Connection: close`.
 ///
 /// # Panics
-/// If nobody listens, or the connection stays open.
+/// If nothing listens, or the connection stays open.
 pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> RawAnswer {
-    let mut stream = TcpStream::connect(address).await.expect("somebody listens");
+    let mut stream = TcpStream::connect(address).await.expect("a server listens");
     // A server that refuses early may close before all is written.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! A child whose standard streams are the two ends of a TCP connection: `bridge-server PORT` joins them with whoever listens on that port
+//! A child whose standard streams are the two ends of a TCP connection: `bridge-server PORT` joins them with the test that listens on that port
 //! of the loopback. So a test that starts it as a stdio server writes and reads every byte itself.
 
 use std::{

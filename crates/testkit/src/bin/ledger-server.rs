@@ -1,4 +1,4 @@
-//! A server whose one tool cannot be taken back: `spend` writes its `key` into a file, takes a while, and answers. Whoever counts the lines knows
+//! A server whose one tool cannot be taken back: `spend` writes its `key` into a file, takes a while, and answers. The number of lines says
 //! how often each call ran (fault F14). `ledger-server LEDGER ERA --stdio | --http PORT | --sse PORT`; ERA is `legacy` or `modern`. Its process id goes into
 //! `LEDGER.pids`; `POST /forget` makes it forget its sessions. Servers that can do something else are `fixture-server` and its neighbours.
 

@@ -157,7 +157,7 @@ impl ClientHandler for Answering {
         model(json!({"roots": ROOTS.map(|uri| json!({"uri": uri}))}))
     }
 
-    // Nobody listens to these when the exercise is over, and nobody needs to.
+    // After the exercise the receivers are gone, and what is sent to them may be lost.
 
     async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         let _ = self.telling.progress.send(progress.progress);

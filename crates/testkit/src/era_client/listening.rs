@@ -57,7 +57,7 @@ async fn update_on_stream(client: &Client, uri: &str, tool: &str, arguments: Jso
 pub(super) async fn list_change(client: &mut Client, tool: &str, arguments: JsonObject) -> Result<Value, Failure> {
     let before = tools(client).await?;
     let mut stream = match client.era {
-        // In the legacy era nobody has to ask.
+        // A legacy client is told without asking.
         ClientEra::Legacy => None,
         ClientEra::Modern => Some(tool_changes(client).await?),
     };

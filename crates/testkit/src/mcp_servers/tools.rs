@@ -136,7 +136,7 @@ fn offspring() -> Result<CallToolResult, ErrorData> {
 fn noise(lines: i64) -> Result<CallToolResult, ErrorData> {
     let mut errors = std::io::stderr().lock();
     for n in 0..lines {
-        // Nobody listening is fine.
+        // A closed stream is no error here.
         let _ = writeln!(errors, "noise {n}: {}", "n".repeat(200));
     }
     let _ = writeln!(std::io::stdout().lock(), "this line is no message");

@@ -135,12 +135,12 @@ fn sign_in(
     back(state, server, redirect_uri, parameters, &[("code", &code)])
 }
 
-/// Whose browser is it? The cookie of the sign-in page says so, or a hint, or the test.
+/// The person whose browser this is, by the cookie of the sign-in page, a hint, or the test.
 fn who(state: &State, headers: &HeaderMap, hint: Option<&str>, afresh: bool) -> Option<Person> {
     let cookies = headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let named =
         |name: &str| cookies.split("; ").find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
-    // Somebody who signs in afresh comes back from the page with a mark.
+    // The page to sign in at sets a second cookie, which shows that the person has just signed in.
     let cookie = named(COOKIE).filter(|_| !afresh || named("fake_okta_fresh").is_some());
     state.with(|inner| {
         let current = inner.current.clone().filter(|_| !state.options.form);

@@ -51,7 +51,7 @@ impl KeyRing {
         self.published.last().cloned().expect("a ring has a key from the start")
     }
 
-    /// A key of the same kind of algorithm as the current one that nobody publishes.
+    /// An RSA key that is not published.
     pub(super) fn stranger(&self) -> SigningKey {
         SigningKey { kid: "nobody-knows-me".to_owned(), alg: Algorithm::RS256, private: rsa(self.serial) }
     }

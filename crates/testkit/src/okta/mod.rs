@@ -81,12 +81,12 @@ impl FakeOkta {
         self.state.with(|inner| inner.sign_out_uris.push(uri.into()));
     }
 
-    /// From now on every browser that comes along is this person's.
+    /// From now on every browser without a cookie is this person's.
     pub fn sign_in_as(&self, username: &str) {
         self.state.with(|inner| inner.current = Some(username.to_owned()));
     }
 
-    /// From now on nobody is signed in.
+    /// From now on no browser is signed in.
     pub fn sign_out_everybody(&self) {
         self.state.with(|inner| inner.current = None);
     }
@@ -128,7 +128,7 @@ impl FakeOkta {
         self.state.with(|inner| inner.refusals.push_back((error.to_owned(), description.to_owned())));
     }
 
-    /// Makes userinfo speak of somebody else.
+    /// Makes userinfo speak of another subject.
     pub fn lie_in_userinfo(&self, subject: &str) {
         self.state.with(|inner| inner.userinfo_subject = Some(subject.to_owned()));
     }

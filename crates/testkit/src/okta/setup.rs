@@ -19,7 +19,7 @@ pub struct Options {
     pub custom_groups: GroupsClaim,
     /// Are name and e-mail left to userinfo, as Okta does for some clients?
     pub thin_id_token: bool,
-    /// Show a page to sign in at instead of taking whoever [`super::FakeOkta::sign_in_as`] named.
+    /// Show a page to sign in at instead of taking the person that [`super::FakeOkta::sign_in_as`] named.
     pub form: bool,
     /// Sign with ES256 instead of RS256.
     pub elliptic: bool,
@@ -44,7 +44,7 @@ pub enum GroupsClaim {
     Never,
 }
 
-/// Somebody in the directory.
+/// A person in the directory.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub username: String,

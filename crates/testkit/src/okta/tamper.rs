@@ -34,7 +34,7 @@ pub enum Tamper {
     Hs256WithClientSecret,
     /// An algorithm that the metadata does not offer, with the right key.
     Rs512,
-    /// A `kid` that nobody publishes, signed with its key.
+    /// A `kid` that is not published, signed with its key.
     UnknownKid,
     /// A published `kid`, signed with another key.
     WrongKey,

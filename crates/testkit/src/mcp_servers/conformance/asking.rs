@@ -45,7 +45,7 @@ async fn answer_to(mut question: Value, context: &RequestContext<RoleServer>) ->
     })
 }
 
-/// A page has an id in this era, by which the client is told that it is done with. Nobody really goes there.
+/// Sends the user to a page. It has an id in this era, by which the client is told that the visit is over; the page itself does not exist.
 async fn visit(mut params: Value, context: &RequestContext<RoleServer>) -> Result<Value, ErrorData> {
     let id = format!("visit-{}", context.id);
     params["elicitationId"] = json!(id);

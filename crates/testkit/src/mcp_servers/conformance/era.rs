@@ -120,7 +120,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for OneEra<T> {
             let mut message = self.inner.receive().await?;
             let ClientJsonRpcMessage::Request(request) = &mut message else { return Some(message) };
             let Some(error) = self.refusal(&mut request.request) else { return Some(message) };
-            // On its own, because whoever waits for a message may stop waiting halfway.
+            // In a task of its own, because the caller may drop `receive` before it is done.
             tokio::spawn(self.inner.send(ServerJsonRpcMessage::error(error, Some(request.id.clone()))));
         }
     }

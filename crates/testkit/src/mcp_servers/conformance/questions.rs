@@ -1,6 +1,6 @@
 //! Tools, and one prompt, that need something from the client before they can answer: written once, as rounds of questions. A
 //! legacy client is asked with requests in the middle of the call, in [`super::asking`]; a modern one gets the questions as a
-//! result and calls again, in [`super::input`]. What asks nobody is in [`super::content`].
+//! result and calls again, in [`super::input`]. Tools that ask nothing are in [`super::content`].
 
 use std::collections::BTreeSet;
 

@@ -84,7 +84,7 @@ pub async fn serve_stdio(era: Era) -> Result<(), ServerInitializeError> {
             }
             Ok(())
         }
-        // Somebody looked in and left without a word, which is no failure of ours.
+        // A client that connects and leaves without a message is no failure.
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
         Err(error) => Err(error),
     }

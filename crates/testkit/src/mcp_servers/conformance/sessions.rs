@@ -1,5 +1,5 @@
 //! The sessions of legacy clients over HTTP, as rmcp keeps them, plus what a tool needs to close its own response stream in the
-//! middle of a call (SEP-1699): rmcp can close one, by a number which it tells nobody but the client. The tool is in
+//! middle of a call (SEP-1699): rmcp can close one, by a number which it tells only the client. The tool is in
 //! [`super::telling`].
 
 use std::{collections::HashMap, time::Duration};

@@ -30,7 +30,7 @@ pub(super) enum Change {
 pub(super) struct Subscribers {
     numbers: AtomicU64,
     /// How many listen streams are being acknowledged. rmcp does that before it hands the stream over, and a client may cause a
-    /// change as soon as it has the acknowledgment: whoever tells of changes waits for these streams to be there.
+    /// change as soon as it has the acknowledgment: [`Self::tell`] waits for these streams to be there.
     opening: watch::Sender<usize>,
     listeners: Mutex<Listeners>,
 }
@@ -94,7 +94,7 @@ impl Subscribers {
         self.listeners().streams.remove(&number);
     }
 
-    /// Tells everybody who asked for it, and forgets who is gone. Returns how many were told.
+    /// Tells every session and stream that asked for it, and forgets those that are gone. Returns how many were told.
     pub(super) async fn tell(&self, change: &Change) -> usize {
         let mut opening = self.opening.subscribe();
         // Past that time a stream has broken while it was opened.

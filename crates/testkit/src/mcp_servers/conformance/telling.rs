@@ -56,7 +56,7 @@ async fn progress(context: &RequestContext<RoleServer>, done: f64) -> Result<(),
     context.peer.notify_progress(ProgressNotificationParam::new(token, done).with_total(100.0)).await.map_err(sending)
 }
 
-/// Takes a minute, unless it is cancelled. Tells of its progress once, so that whoever waits knows it has begun.
+/// Takes a minute, unless it is cancelled. Tells of its progress once, so that the client knows it has begun.
 pub(super) async fn slow(server: &Conformance, context: &RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
     progress(context, 1.0).await?;
     tokio::select! {

@@ -26,7 +26,7 @@ use super::{
 
 /// In the order in which they are always listed.
 pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
-    let mut tools = that_ask_nobody();
+    let mut tools = that_ask_nothing();
     tools.extend(tasks::list(modern));
     tools.extend(questions::TOOLS.iter().map(|asking| {
         let arguments: Vec<_> = asking.argument.into_iter().collect();
@@ -39,7 +39,7 @@ pub(super) fn list(shared: &Shared, modern: bool) -> Vec<Value> {
     tools
 }
 
-fn that_ask_nobody() -> Vec<Value> {
+fn that_ask_nothing() -> Vec<Value> {
     let text = json!({"type": "string"});
     vec![
         plain("test_simple_text", "Answers with a text"),
