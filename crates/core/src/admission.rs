@@ -34,7 +34,7 @@ pub struct Rule {
     /// As the provider spells them.
     pub groups: Vec<String>,
     pub organisations: Vec<Organisation>,
-    pub people: Vec<Person>,
+    pub people: Vec<AccountName>,
 }
 
 /// What says which domain an account belongs to.
@@ -52,9 +52,9 @@ pub enum DomainOf {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organisation(String);
 
-/// One account.
+/// What a rule names one account by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Person {
+pub enum AccountName {
     /// By an e-mail address that the provider verified.
     Email(EmailAddress),
     /// By what the provider calls the account (`sub`), byte for byte.
@@ -97,7 +97,7 @@ impl Allow {
     pub fn depends_on(&self, unread: Unread) -> bool {
         let Self::Only(rule) = self else { return false };
         let by_email = (!rule.domains.is_empty() && rule.domain_of == DomainOf::VerifiedEmail)
-            || rule.people.iter().any(|person| matches!(person, Person::Email(_)));
+            || rule.people.iter().any(|person| matches!(person, AccountName::Email(_)));
         let by_groups = !rule.groups.is_empty() || !rule.organisations.is_empty();
         (unread.email && by_email) || (unread.groups && by_groups)
     }
@@ -130,8 +130,8 @@ impl Rule {
             Kind::People => {
                 let email = verified(user);
                 self.people.iter().any(|person| match person {
-                    Person::Email(address) => email.as_ref() == Some(address),
-                    Person::Subject(subject) => *subject == user.subject,
+                    AccountName::Email(address) => email.as_ref() == Some(address),
+                    AccountName::Subject(subject) => *subject == user.subject,
                 })
             }
         }
@@ -164,7 +164,7 @@ impl Organisation {
     }
 }
 
-impl Person {
+impl AccountName {
     /// An e-mail address if there is an `@`, else a subject; `sub:` in front makes it a subject in any case. `None` for an address
     /// that no verified one can equal.
     pub fn parse(text: &str) -> Option<Self> {
@@ -216,7 +216,7 @@ impl fmt::Display for NotAdmitted {
     }
 }
 
-impl fmt::Display for Person {
+impl fmt::Display for AccountName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Email(address) => address.fmt(f),

@@ -35,7 +35,7 @@ fn organisations(names: &[&str]) -> Rule {
 }
 
 fn people(names: &[&str]) -> Rule {
-    Rule { people: names.iter().map(|name| Person::parse(name).unwrap()).collect(), ..Rule::default() }
+    Rule { people: names.iter().map(|name| AccountName::parse(name).unwrap()).collect(), ..Rule::default() }
 }
 
 fn groups(names: &[&str]) -> Rule {
@@ -155,7 +155,7 @@ fn t53_people_are_named_by_a_verified_address_or_by_their_subject() {
     assert!(!admits(&people(&["alice@acme.com"]), &subject_like_an_address), "a subject is no address");
     assert!(admits(&people(&["sub:alice@acme.com"]), &subject_like_an_address));
     for bad in ["", "@acme.com", "alice@", "a@b@acme.com", "alice@acme", "sub:", "a\nb"] {
-        assert_eq!(Person::parse(bad), None, "{bad:?}");
+        assert_eq!(AccountName::parse(bad), None, "{bad:?}");
     }
 }
 

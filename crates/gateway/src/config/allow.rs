@@ -1,7 +1,9 @@
 //! Who may sign in at a provider (threat 53): `allow` of its entry, or its variables `AUTH_{NAME}_ALLOW…`, which then count alone. What is
 //! compared with what is `portunus_core::admission`; the other settings of a provider are read in [`super::provider`].
 
-use portunus_core::admission::{Allow, Domain, DomainOf, Organisation, Person, Rule, open_to_anyone, takes_addresses_of_anyone};
+use portunus_core::admission::{
+    AccountName, Allow, Domain, DomainOf, Organisation, Rule, open_to_anyone, takes_addresses_of_anyone,
+};
 use portunus_identity::settings::Preset;
 
 use super::{
@@ -166,8 +168,8 @@ impl Reader<'_, '_> {
             },
             "groups" if !text.is_empty() => return rule.groups.push(text),
             "groups" => "the name of a group, as the provider spells it".to_owned(),
-            "people" => match Person::parse(&text) {
-                Some(Person::Subject(subject)) if self.is_github_name(&subject) => format!(
+            "people" => match AccountName::parse(&text) {
+                Some(AccountName::Subject(subject)) if self.is_github_name(&subject) => format!(
                     "an address, or the number of the account, `id` at https://api.github.com/users/{subject}: names change hands"
                 ),
                 Some(person) => return rule.people.push(person),
@@ -202,7 +204,7 @@ impl Reader<'_, '_> {
     fn check_scopes(&mut self, rule: &Rule) {
         let Some(scopes) = self.scopes.filter(|_| self.preset == Preset::Github) else { return };
         let has = |names: &[&str]| scopes.iter().any(|scope| names.contains(&scope.as_str()));
-        let by_email = !rule.domains.is_empty() || rule.people.iter().any(|person| matches!(person, Person::Email(_)));
+        let by_email = !rule.domains.is_empty() || rule.people.iter().any(|person| matches!(person, AccountName::Email(_)));
         let by_groups = !rule.organisations.is_empty() || !rule.groups.is_empty();
         let needed = [
             (by_email && !has(&["user", "user:email"]), "user:email"),

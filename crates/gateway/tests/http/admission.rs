@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portunus_core::{
-    admission::{Allow, Domain, DomainOf, Organisation, Person as Named, Rule},
+    admission::{AccountName, Allow, Domain, DomainOf, Organisation, Rule},
     ids::UserId,
 };
 use portunus_identity::Preset;
@@ -28,7 +28,7 @@ fn groups(names: &[&str]) -> Allow {
 }
 
 fn people(names: &[&str]) -> Allow {
-    Allow::Only(Rule { people: names.iter().map(|name| Named::parse(name).unwrap()).collect(), ..Rule::default() })
+    Allow::Only(Rule { people: names.iter().map(|name| AccountName::parse(name).unwrap()).collect(), ..Rule::default() })
 }
 
 fn organisations(names: &[&str]) -> Allow {
