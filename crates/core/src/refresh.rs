@@ -1,6 +1,6 @@
 //! Refresh tokens (RFC 6749 section 6, OAuth 2.1 section 4.3): what one looks like ([`PresentedRefresh`]), and what is kept of all that a
 //! grant ever had ([`RefreshFamily`]). Whether a used one is answered is decided in [`crate::oauth::token`]; how the times of use are
-//! remembered in constant room is in [`state`].
+//! remembered in constant space is in [`state`].
 //!
 //! A token carries the id of its family and its generation, and proves both with an HMAC under the family's own secret. So every token
 //! that the family ever had is recognised, and the current one can be made again, though nothing is kept of any of them. A token that

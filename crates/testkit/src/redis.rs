@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends the server when it is told to, or when its input is closed, which the end of this process does whatever the reason; in
 /// the second case it removes the files too. A file that may not grow is an error to the server, as a full disk is, not its end.
-const KEEPER: &str = r#"
+const SUPERVISOR: &str = r#"
 trap '' XFSZ
 "$@" >/dev/null 2>&1 &
 echo $!
@@ -39,7 +39,7 @@ pub struct Server {
 }
 
 struct Running {
-    keeper: Child,
+    supervisor: Child,
     input: ChildStdin,
     pid: u32,
 }
@@ -74,24 +74,24 @@ impl Server {
 
     /// Starts it again on the same port with the same files. `false` if it ended at once.
     pub fn run(&mut self) -> bool {
-        let mut keeper = Command::new("sh");
-        keeper.env("FOLDER", self.folder.path()).arg("-c").arg(KEEPER).arg("sh").arg(program());
+        let mut supervisor = Command::new("sh");
+        supervisor.env("FOLDER", self.folder.path()).arg("-c").arg(SUPERVISOR).arg("sh").arg(program());
         // A sentinel insists on a file to write to.
         let file = self.folder.path().join("redis.conf");
         std::fs::write(&file, format!("port {}\nbind 127.0.0.1\ndir {}\n", self.port, self.folder.path().display())).unwrap();
-        keeper.arg(file);
+        supervisor.arg(file);
         if !self.options.iter().any(|option| option == "--sentinel") {
-            keeper.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
+            supervisor.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
         }
         if self.options.iter().any(|option| option == "--cluster-enabled") {
-            keeper.args(["--cluster-port", &self.bus.to_string()]);
+            supervisor.args(["--cluster-port", &self.bus.to_string()]);
         }
-        keeper.args(&self.options);
-        let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        supervisor.args(&self.options);
+        let mut supervisor = supervisor.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let input = keeper.stdin.take().unwrap();
-        self.running = Some(Running { keeper, input, pid: line.trim().parse().unwrap() });
+        BufReader::new(supervisor.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let input = supervisor.stdin.take().unwrap();
+        self.running = Some(Running { supervisor, input, pid: line.trim().parse().unwrap() });
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             if self.answers() {
@@ -185,7 +185,7 @@ impl Server {
     pub fn crash(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.input.write_all(b"end\n").unwrap();
-            running.keeper.wait().unwrap();
+            running.supervisor.wait().unwrap();
         }
     }
 }

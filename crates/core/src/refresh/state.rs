@@ -1,4 +1,4 @@
-//! What changes in a family of refresh tokens, in constant room: the current generation, when which generations became current, from
+//! What changes in a family of refresh tokens, in constant space: the current generation, when which generations became current, from
 //! which address the latest one was asked for, and which access tokens belong to the current pair.
 //!
 //! Of the times of use the latest [`MARKS`] are remembered exactly. When there are more, two that are close to each other, measured by
