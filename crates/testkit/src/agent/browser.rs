@@ -50,7 +50,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     jar: CookieJar,
-    /// Redirect URIs of clients: nobody listens there, so the walk ends.
+    /// Redirect URIs of clients. Nothing listens there, so the walk ends.
     stops: Vec<String>,
     secrets: Vec<String>,
 }
@@ -159,7 +159,7 @@ impl Agent {
         self.try_send(request).await.unwrap_or_else(|none| panic!("{none}"))
     }
 
-    /// The same where an answer may fail to come: whether the request was carried out, nobody knows then.
+    /// The same where an answer may fail to come. Whether the request was carried out is unknown then.
     ///
     /// # Errors
     /// If no whole answer came.
@@ -223,7 +223,7 @@ impl Agent {
         self.cookies().into_iter().find(|cookie| cookie.name.ends_with(name))
     }
 
-    /// Plants a cookie, as somebody with a hand in the browser could.
+    /// Plants a cookie, as an attacker with access to the browser could.
     pub fn plant(&self, cookie: Cookie) {
         self.state().jar.put(cookie);
     }
