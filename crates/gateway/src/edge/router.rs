@@ -62,8 +62,8 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
     // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
     let forms = Router::new()
         .merge(oauth(app, &page_context).layer(at(Gate::Authorize, Some(&page_context))))
-        .merge(clients(app, &bearer).layer(at(Gate::Registration, None)))
-        .merge(tokens(app, &bearer).layer(at(Gate::Token, None)))
+        .merge(clients(app).layer(at(Gate::Registration, None)))
+        .merge(tokens(app).layer(at(Gate::Token, None)))
         .merge(people(app, &page_context, &bearer));
     let endpoints = Router::new()
         .merge(health::routes(HealthState {
@@ -149,7 +149,7 @@ fn oauth(app: &AppState, page_context: &PageContext) -> Router {
 }
 
 /// Where clients come to be.
-fn clients(app: &AppState, bearer: &Bearer) -> Router {
+fn clients(app: &AppState) -> Router {
     let stores = &app.ground.stores;
     Router::new()
         .merge(register::routes(register::RegisterState {
@@ -162,8 +162,7 @@ fn clients(app: &AppState, bearer: &Bearer) -> Router {
         }))
         .merge(manage::routes(manage::ManageState {
             clients: Arc::clone(&stores.clients),
-            cache: bearer.cache.clone(),
-            registration_policy: Arc::clone(&app.registration_policy),
+            ways: Arc::clone(&app.ways),
             public_url: app.resources.public_url().clone(),
             clock: Arc::clone(&app.ground.clock),
             entropy: Arc::clone(&app.ground.entropy),
@@ -171,7 +170,7 @@ fn clients(app: &AppState, bearer: &Bearer) -> Router {
 }
 
 /// Where clients exchange, end and look at tokens: all behind one gate.
-fn tokens(app: &AppState, bearer: &Bearer) -> Router {
+fn tokens(app: &AppState) -> Router {
     let stores = &app.ground.stores;
     let gate = ClientGate { directory: app.directory(), assertions: app.assertions(), throttle: app.throttle.clone() };
     Router::new()
@@ -180,7 +179,6 @@ fn tokens(app: &AppState, bearer: &Bearer) -> Router {
             clients: Arc::clone(&stores.clients),
             logins: Arc::clone(&stores.logins),
             grants: Arc::clone(&stores.grants),
-            cache: bearer.cache.clone(),
             resources: Arc::clone(&app.resources),
             providers: app.providers.clone(),
             clock: Arc::clone(&app.ground.clock),
@@ -190,7 +188,6 @@ fn tokens(app: &AppState, bearer: &Bearer) -> Router {
         .merge(revoke::routes(revoke::RevokeState {
             gate: gate.clone(),
             grants: Arc::clone(&stores.grants),
-            cache: bearer.cache.clone(),
             clock: Arc::clone(&app.ground.clock),
         }))
         .merge(introspect::routes(introspect::IntrospectState {
@@ -231,7 +228,6 @@ fn people(app: &AppState, page_context: &PageContext, bearer: &Bearer) -> Router
             page_context: page_context.clone(),
             grants: Arc::clone(&app.ground.stores.grants),
             consents: Arc::clone(&app.ground.stores.consents),
-            cache: bearer.cache.clone(),
         }))
         .merge(tools::routes(ToolsState {
             page_context: page_context.clone(),

@@ -43,7 +43,7 @@ use crate::{
         resource_server::cache::TokenCache,
         server,
     },
-    invalidations::Invalidations,
+    invalidations::{self, Invalidations},
     net::{
         self, NetSettings,
         guarded::{GuardedFetcher, Internet, Outside},
@@ -196,11 +196,12 @@ impl Gateway {
 
     /// Serves until a signal says to stop; then ends streams, requests and child processes, in this order. `extra` are routes of the demo.
     pub async fn run(self, listener: TcpListener, extra: Router, orders: Orders) -> anyhow::Result<()> {
-        let Self { ground, machinery, config, providers, node, elsewhere } = self;
+        let Self { mut ground, machinery, config, providers, node, elsewhere } = self;
+        ground.stores = invalidations::forgetting(ground.stores, &ground.tokens);
         let Orders { stop: mut signals, configurations } = orders;
         let (hub, upstreams, shared) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams), Arc::clone(&machinery.shared));
         let me = node.as_ref().map(|node| node.member.id().clone());
-        let invalidations = Invalidations::begin(
+        let listening = Invalidations::begin(
             Arc::clone(&ground.stores.invalidations),
             Arc::clone(ground.tokens.invalidation_log()),
             me.clone(),
@@ -227,7 +228,7 @@ impl Gateway {
                 .await;
         following.abort();
         purge.abort();
-        drop(invalidations);
+        drop(listening);
         if let Some(node) = node {
             node.end(until).await;
         }

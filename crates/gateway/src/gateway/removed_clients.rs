@@ -6,7 +6,6 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use portunus_core::{
     client::Client,
     ids::ClientId,
-    invalidation::Invalidation,
     store::{GrantsOf, StoreError},
 };
 
@@ -51,8 +50,7 @@ async fn end(app: &AppState, known: &BTreeSet<ClientId>) -> Result<(), StoreErro
     let remembered = stores.clients.configured_clients().await?;
     for id in remembered.union(known).filter(|id| !present.contains(id)) {
         let of = GrantsOf::Client(id.clone());
-        let (grants, what, now) = (Arc::clone(&stores.grants), Invalidation::Grants(of.clone()), app.ground.clock.now());
-        let revoked = app.ground.tokens.revoke(what, async move { grants.revoke_grants(&of, now).await }).await?;
+        let revoked = stores.grants.revoke_grants(&of, app.ground.clock.now()).await?;
         tracing::info!(client_id = %id, revoked, "a client was taken out of the configuration: what it was given is revoked");
     }
     if remembered != present {

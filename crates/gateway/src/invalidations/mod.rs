@@ -2,9 +2,12 @@
 //! get lost, so revisions are compared several times a second as well: [`revision_log`] knows whether something was missed, and then everything that is
 //! remembered is forgotten. What is believed while nobody can tell is said in [`crate::edge::resource_server::invalidation_log`].
 //!
+//! What this node revokes itself it forgets by itself ([`forgetting`]).
+//!
 //! A new configuration is told in the same way: a node that has taken one up posts that, and the others are woken to read their own files again
 //! (`gateway::reload`).
 
+mod local_revocations;
 mod revision_log;
 
 use std::{
@@ -23,6 +26,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+pub use self::local_revocations::forgetting;
 use self::revision_log::{RevisionLog, Step};
 use crate::edge::resource_server::invalidation_log::InvalidationLog;
 

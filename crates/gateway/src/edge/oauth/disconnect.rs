@@ -20,7 +20,6 @@ use crate::edge::{
     browser::{PageContext, PageError, see_other},
     extensions::RequestId,
     limits,
-    resource_server::cache::TokenCache,
 };
 
 pub const PATH: &str = "/auth/disconnect";
@@ -30,7 +29,6 @@ pub struct DisconnectState {
     pub page_context: PageContext,
     pub grants: Arc<dyn GrantStore>,
     pub consents: Arc<dyn ConsentStore>,
-    pub cache: TokenCache,
 }
 
 pub fn routes(room: DisconnectState) -> Router {
@@ -64,7 +62,7 @@ async fn disconnect(room: &DisconnectState, headers: &HeaderMap, grant: &GrantId
     let Some((_, user)) = room.page_context.login(headers).await? else { return Ok(()) };
     let Some(grant) = room.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
     room.consents.delete_consents(&user.id, &grant.client).await?;
-    room.cache.revoke_grant(&room.grants, &grant.id, room.page_context.clock.now()).await?;
+    room.grants.revoke_grant(&grant.id, room.page_context.clock.now()).await?;
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");
     Ok(())
 }

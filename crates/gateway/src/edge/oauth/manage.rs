@@ -14,7 +14,6 @@ use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     Clock, Entropy,
     ids::ClientId,
-    invalidation::Invalidation,
     oauth::{
         header::bearer_of,
         manage::{self, ManagedClient, UpdateRequest},
@@ -23,11 +22,11 @@ use portunus_core::{
     },
     resource::PublicUrl,
     secret::TokenKind,
-    store::{ClientStore, GrantsOf},
+    store::ClientStore,
 };
 
 use super::support::answers::{self, Failure};
-use crate::edge::{limits, resource_server::cache::TokenCache};
+use crate::edge::limits;
 
 /// As the log calls it.
 const ENDPOINT: &str = "register/{client_id}";
@@ -35,8 +34,7 @@ const ENDPOINT: &str = "register/{client_id}";
 #[derive(Clone)]
 pub struct ManageState {
     pub clients: Arc<dyn ClientStore>,
-    pub cache: TokenCache,
-    pub registration_policy: Arc<RegistrationPolicy>,
+    pub ways: Arc<RegistrationPolicy>,
     pub public_url: PublicUrl,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
@@ -101,9 +99,7 @@ async fn update(room: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) 
 
 async fn end(room: &ManageState, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let managed = admit(room, id, headers).await?;
-    let (clients, client, now) = (Arc::clone(&room.clients), managed.client().id.clone(), room.clock.now());
-    let what = Invalidation::Grants(GrantsOf::Client(client.clone()));
-    let deleted = room.cache.revoke(what, async move { clients.delete_client(&client, now).await }).await?;
+    let deleted = room.clients.delete_client(&managed.client().id, room.clock.now()).await?;
     tracing::info!(client_id = %managed.client().id, grants_revoked = deleted.grants_revoked, "client deleted by itself");
     Ok(())
 }

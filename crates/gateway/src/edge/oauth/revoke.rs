@@ -12,26 +12,23 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use portunus_core::{
     Clock,
-    invalidation::Invalidation,
     oauth::{
         presented::{Presented, presented},
         revoke,
     },
-    secret::TokenHash,
-    store::{GrantStore, StoreError},
+    store::GrantStore,
 };
 
 use super::support::{
     answers::{self, Failure},
     client_gate::ClientGate,
 };
-use crate::edge::{extensions::Peer, limits, resource_server::cache::TokenCache};
+use crate::edge::{extensions::Peer, limits};
 
 #[derive(Clone)]
 pub struct RevokeState {
     pub gate: ClientGate,
     pub grants: Arc<dyn GrantStore>,
-    pub cache: TokenCache,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -59,13 +56,15 @@ async fn end(room: &RevokeState, peer: IpAddr, headers: &HeaderMap, body: &[u8])
         Some(Presented::Refresh(presented)) => {
             let found = room.grants.find_refresh(&presented.key(), now).await?;
             if let Some(grant) = revoke::of_refresh(&client, &presented, found)? {
-                room.cache.revoke_grant(&room.grants, &grant, now).await?;
+                room.grants.revoke_grant(&grant, now).await?;
                 tracing::info!(client_id = %client.client().id, %grant, "grant revoked by its client");
             }
         }
         Some(Presented::Access(hash)) => {
             let known = revoke::of_access(&client, room.grants.find_access(&hash, now).await?)?.is_some();
-            end_access(room, hash, known).await?;
+            // Also one that the store does not know (any more): an attempt before may have ended it and have told no gateway, and those that
+            // remember it would still let it through.
+            room.grants.revoke_access(&hash).await?;
             if known {
                 tracing::info!(client_id = %client.client().id, "access token revoked by its client");
             }
@@ -73,17 +72,4 @@ async fn end(room: &RevokeState, peer: IpAddr, headers: &HeaderMap, body: &[u8])
         None => {}
     }
     Ok(())
-}
-
-/// Ends a token that is its client's, or that the store does not know (any more): an attempt before may have ended it and have told nobody,
-/// and then gateways that remember it still let it through.
-async fn end_access(room: &RevokeState, hash: TokenHash, is_known: bool) -> Result<(), StoreError> {
-    let grants = Arc::clone(&room.grants);
-    let in_store = async move { grants.revoke_access(&hash).await.map(drop) };
-    if is_known || room.cache.remembers(&hash) {
-        room.cache.revoke(Invalidation::Access(hash), in_store).await
-    } else {
-        // Nothing for this gateway to forget: what was made up must not push out what matters.
-        in_store.await
-    }
 }

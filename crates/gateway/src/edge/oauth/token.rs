@@ -30,7 +30,7 @@ use super::support::{
     answers::{self, Failure},
     client_gate::ClientGate,
 };
-use crate::edge::{extensions::Peer, limits, providers::Providers, resource_server::cache::TokenCache};
+use crate::edge::{extensions::Peer, limits, providers::Providers};
 
 #[derive(Clone)]
 pub struct TokenState {
@@ -38,7 +38,6 @@ pub struct TokenState {
     pub clients: Arc<dyn ClientStore>,
     pub logins: Arc<dyn LoginStore>,
     pub grants: Arc<dyn GrantStore>,
-    pub cache: TokenCache,
     pub resources: Arc<Resources>,
     pub providers: Providers,
     pub clock: Arc<dyn Clock>,
@@ -118,13 +117,9 @@ async fn redeem(room: &TokenState, client: &AuthenticatedClient, form: &Params, 
 
 /// A sound second use of a code: somebody else has it too, so everything made of it ends (threat 15).
 async fn revoke_replayed(room: &TokenState, client: &AuthenticatedClient, grant: &GrantId) -> Result<TokenResponse, Failure> {
-    revoke(room, grant).await?;
+    room.grants.revoke_grant(grant, room.clock.now()).await?;
     tracing::warn!(client_id = %client.client().id, %grant, "a code was used twice: its grant is revoked");
     Err(token::code_replayed().into())
-}
-
-async fn revoke(room: &TokenState, grant: &GrantId) -> Result<(), StoreError> {
-    room.cache.revoke_grant(&room.grants, grant, room.clock.now()).await.map(drop)
 }
 
 /// Nothing new for a person whom the configuration does not admit any more, by what their provider said last (threat 53). The grant stays:
@@ -189,7 +184,7 @@ fn log_usage(exchange: &token::Exchange) {
 /// A used refresh token came back from where it should not be, or long after it was exchanged: one of the two holders stole it, so the
 /// family ends (threat 17).
 async fn refuse_reuse(room: &TokenState, grant: &GrantId, reuse: Reuse) -> Result<TokenResponse, Failure> {
-    revoke(room, grant).await?;
+    room.grants.revoke_grant(grant, room.clock.now()).await?;
     match reuse {
         Reuse::Elsewhere { generations } => {
             tracing::warn!(%grant, generations, "refresh token used again from another address: its grant is revoked");

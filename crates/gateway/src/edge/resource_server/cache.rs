@@ -10,15 +10,7 @@ use std::{
 };
 
 use moka::future::Cache;
-use portunus_core::{
-    Timestamp,
-    ids::GrantId,
-    invalidation::Invalidation,
-    principal::Principal,
-    secret::TokenHash,
-    store::{GrantStore, StoreError},
-    token::FoundAccess,
-};
+use portunus_core::{principal::Principal, secret::TokenHash, token::FoundAccess};
 use tokio::time::Instant;
 
 use super::invalidation_log::InvalidationLog;
@@ -73,29 +65,6 @@ impl TokenCache {
     /// What it judges by.
     pub const fn invalidation_log(&self) -> &Arc<InvalidationLog> {
         &self.invalidation_log
-    }
-
-    /// Sees a revocation in the store through, and then forgets what it concerns: that counts at once, for look-ups under way too.
-    ///
-    /// Also when the store fails, since it may have revoked before it did; and when the request that wants it is given up meanwhile.
-    pub async fn revoke<T: Send + 'static>(
-        &self,
-        what: Invalidation,
-        in_store: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let invalidation_log = Arc::clone(&self.invalidation_log);
-        let work = tokio::spawn(async move {
-            let outcome = in_store.await;
-            invalidation_log.hear(what);
-            outcome
-        });
-        work.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a revocation panicked or was stopped".to_owned())))
-    }
-
-    /// The same for a grant.
-    pub async fn revoke_grant(&self, grants: &Arc<dyn GrantStore>, grant: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
-        let (grants, id) = (Arc::clone(grants), grant.clone());
-        self.revoke(Invalidation::Grant(grant.clone()), async move { grants.revoke_grant(&id, now).await }).await
     }
 
     /// Is there anything remembered of this token, trusted or not?

@@ -5,6 +5,7 @@ use portunus_core::{
     Timestamp,
     grant::Grant,
     ids::{ClientId, GrantId, ProviderName, UserId},
+    invalidation::Invalidation,
     principal::User,
     resource::{Resource, ResourceSet},
     scope::ScopeSet,
