@@ -43,7 +43,7 @@ const BYTES_PER_NODE: usize = 256 * 1024 * 1024;
 
 /// What forwarded requests and orders need.
 #[derive(Clone)]
-pub struct Room {
+pub struct ListenerState {
     pub member: Arc<Member>,
     /// What runs requests, as it is configured right now.
     pub mcp: Arc<dyn Fn() -> LocalMcp + Send + Sync>,
@@ -51,18 +51,18 @@ pub struct Room {
 }
 
 /// Serves until `stop` resolves, and what is under way to its end.
-pub async fn serve(listener: TcpListener, room: Room, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, state: ListenerState, stop: impl Future<Output = ()>) -> io::Result<()> {
     let rules = Rules { per_address: CONNECTIONS_PER_ADDRESS, per_user: CONNECTIONS_PER_ADDRESS, trusted_proxies: Vec::new() };
     let held = KeyedLimit::default();
     let router = Router::new().route(PATH, routing::post(take)).route(servers::PATH, routing::post(take_order));
-    let router = router.with_state(Listening { room, held });
+    let router = router.with_state(Listening { state, held });
     server::run(listener, Secure::default(), Connections::new(rules), router, stop, std::future::ready(())).await
 }
 
-/// The room, and what is held of bodies.
+/// The state, and what is held of bodies.
 #[derive(Clone)]
 struct Listening {
-    room: Room,
+    state: ListenerState,
     held: KeyedLimit<AddressBlock>,
 }
 
@@ -73,10 +73,10 @@ fn is_a_node(request: &http::request::Parts) {
     }
 }
 
-async fn take(State(Listening { room, .. }): State<Listening>, request: Request) -> Response {
-    let mcp = (room.mcp)();
+async fn take(State(Listening { state, .. }): State<Listening>, request: Request) -> Response {
+    let mcp = (state.mcp)();
     let (parts, body) = request.into_parts();
-    let unread = match room.member.envelopes.open(&room.member.me.id, envelope(&parts.headers), &parts.headers) {
+    let unread = match state.member.envelopes.open(&state.member.me.id, envelope(&parts.headers), &parts.headers) {
         Ok(unread) => unread,
         Err(rejected) => return not_ours(rejected),
     };
@@ -89,7 +89,7 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
         Ok(opened) => opened,
         Err(rejected) => return not_ours(rejected),
     };
-    if !is_here(&room.member, &opened.principal.user).await {
+    if !is_here(&state.member, &opened.principal.user).await {
         return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
     let scopes = mcp.resources.catalogue().effective(&opened.principal.scopes);
@@ -101,16 +101,16 @@ async fn take(State(Listening { room, .. }): State<Listening>, request: Request)
     in_span(response.instrument(span.clone()).await, span)
 }
 
-async fn take_order(State(Listening { room, held }): State<Listening>, request: Request) -> Response {
+async fn take_order(State(Listening { state, held }): State<Listening>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let unread = match room.member.envelopes.open_order(&room.member.me.id, envelope(&parts.headers)) {
+    let unread = match state.member.envelopes.open_order(&state.member.me.id, envelope(&parts.headers)) {
         Ok(unread) => unread,
         Err(rejected) => return not_ours(rejected),
     };
     is_a_node(&parts);
     let from = parts.extensions.get::<ConnectedFrom>().map_or(IpAddr::from([0, 0, 0, 0]), |from| from.0);
     let budget = ByteBudget { held: &held, whose: &AddressBlock::of(from), most: BYTES_PER_NODE };
-    let body = match body::read_within(body, (room.mcp)().body_limit + AROUND, &budget).await {
+    let body = match body::read_within(body, (state.mcp)().body_limit + AROUND, &budget).await {
         Ok(body) => body,
         Err(response) => return *response,
     };
@@ -118,10 +118,10 @@ async fn take_order(State(Listening { room, held }): State<Listening>, request: 
         Ok(server) => server,
         Err(rejected) => return not_ours(rejected),
     };
-    if !is_here(&room.member, &servers::tenant(&server)).await {
+    if !is_here(&state.member, &servers::tenant(&server)).await {
         return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
-    match room.shared.take(&server, &body, &room.member.leaving) {
+    match state.shared.take(&server, &body, &state.member.leaving) {
         Some(pieces) => {
             Response::new(Body::from_stream(pieces.map(|piece| piece.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe)))))
         }

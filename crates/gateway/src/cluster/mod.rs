@@ -22,7 +22,7 @@ pub use self::{
     address::toward,
     dispatch::Cluster,
     forwarded::{ForwardedKind, ForwardedRequest},
-    listener::{Room as ListenerState, serve as listen},
+    listener::{ListenerState, serve as listen},
     membership::{Member, MemberParts, Ownership},
     ownership::Home,
     servers::Neighbours,

@@ -31,60 +31,60 @@ pub struct FrontPageState {
     pub proxy_patterns: Arc<[String]>,
 }
 
-pub fn routes(room: FrontPageState) -> Router {
-    Router::new().route("/", routing::get(get)).with_state(room)
+pub fn routes(state: FrontPageState) -> Router {
+    Router::new().route("/", routing::get(get)).with_state(state)
 }
 
-async fn get(State(room): State<FrontPageState>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
+async fn get(State(state): State<FrontPageState>, Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
     let outcome = async {
-        let user = room.page_context.login(&headers).await?.map(|(_, user)| user);
-        let browser = room.page_context.browser(&headers);
-        let page = page(&room, user.as_ref(), room.page_context.csrf(&browser)).await?;
-        Ok::<_, StoreError>(browser.accompany(room.page_context.respond(StatusCode::OK, &page)))
+        let user = state.page_context.login(&headers).await?.map(|(_, user)| user);
+        let browser = state.page_context.browser(&headers);
+        let page = page(&state, user.as_ref(), state.page_context.csrf(&browser)).await?;
+        Ok::<_, StoreError>(browser.accompany(state.page_context.respond(StatusCode::OK, &page)))
     };
-    outcome.await.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
+    outcome.await.unwrap_or_else(|error| state.page_context.store_down(&id, &error))
 }
 
-async fn page(room: &FrontPageState, user: Option<&User>, csrf: String) -> Result<FrontPage, StoreError> {
+async fn page(state: &FrontPageState, user: Option<&User>, csrf: String) -> Result<FrontPage, StoreError> {
     Ok(FrontPage {
-        frame: room.page_context.frame(user),
+        frame: state.page_context.frame(user),
         user: user.map(|user| FrontPageUser {
             name: Label::from(user.display_name()),
             email: user.email.as_deref().map(Label::from),
             groups: user.groups.iter().map(Label::from).collect(),
         }),
-        servers: if user.is_some() { servers(room) } else { Vec::new() },
+        servers: if user.is_some() { servers(state) } else { Vec::new() },
         grants: match user {
-            Some(user) => grants(room, user).await?,
+            Some(user) => grants(state, user).await?,
             None => Vec::new(),
         },
-        connect: ConnectHelp::for_url(room.resources.root().as_str()),
+        connect: ConnectHelp::for_url(state.resources.root().as_str()),
         sign_in_href: "/auth/signin".into(),
         csrf: csrf.into(),
         disconnect_action: Some(disconnect::PATH),
     })
 }
 
-fn servers(room: &FrontPageState) -> Vec<FrontPageServer> {
-    let own = room.server_kinds.iter().map(|(name, kind)| FrontPageServer {
+fn servers(state: &FrontPageState) -> Vec<FrontPageServer> {
+    let own = state.server_kinds.iter().map(|(name, kind)| FrontPageServer {
         name: Label::from(name.as_str()),
-        url: UrlText::from(room.resources.of_server(name).as_str()),
+        url: UrlText::from(state.resources.of_server(name).as_str()),
         kind,
     });
-    let proxied = room.proxy_patterns.iter().map(|pattern| FrontPageServer {
+    let proxied = state.proxy_patterns.iter().map(|pattern| FrontPageServer {
         name: Label::from(pattern),
-        url: UrlText::from(room.resources.public_url().at(pattern)),
+        url: UrlText::from(state.resources.public_url().at(pattern)),
         kind: "proxy",
     });
     own.chain(proxied).collect()
 }
 
-async fn grants(room: &FrontPageState, user: &User) -> Result<Vec<FrontPageGrant>, StoreError> {
-    let now = room.page_context.clock.now();
+async fn grants(state: &FrontPageState, user: &User) -> Result<Vec<FrontPageGrant>, StoreError> {
+    let now = state.page_context.clock.now();
     let mut shown = Vec::new();
-    for grant in room.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
+    for grant in state.grants.list_grants(&GrantsOf::User(user.id.clone()), GRANTS).await? {
         shown.push(FrontPageGrant {
-            client: Label::from(room.directory.name(&grant.client).await?),
+            client: Label::from(state.directory.name(&grant.client).await?),
             resource: UrlText::from(grant.resources.to_string()),
             since: when::day(grant.created_at, now).into(),
             id: grant.id.as_str().into(),

@@ -40,12 +40,12 @@ pub struct HealthState {
     pub stopping: Stopping,
 }
 
-pub fn routes(room: HealthState) -> Router {
+pub fn routes(state: HealthState) -> Router {
     Router::new()
         .route("/health", routing::get(health))
         .route("/healthz", routing::get(health))
         .route("/ready", routing::get(ready))
-        .with_state(room)
+        .with_state(state)
 }
 
 async fn health() -> Response {
@@ -53,11 +53,11 @@ async fn health() -> Response {
 }
 
 /// A process that stops says so at once, whatever else may be wrong with it.
-async fn ready(State(room): State<HealthState>) -> Response {
-    if room.stopping.has_begun() {
+async fn ready(State(state): State<HealthState>) -> Response {
+    if state.stopping.has_begun() {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "stopping"}))).into_response();
     }
-    let store = match tokio::time::timeout(PATIENCE, room.upkeep.ping()).await {
+    let store = match tokio::time::timeout(PATIENCE, state.upkeep.ping()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(%error, "not ready");
@@ -68,7 +68,7 @@ async fn ready(State(room): State<HealthState>) -> Response {
             false
         }
     };
-    let (status, body) = verdict(store, room.cluster.is_alive());
+    let (status, body) = verdict(store, state.cluster.is_alive());
     (status, Json(body)).into_response()
 }
 

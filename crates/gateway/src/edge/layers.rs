@@ -95,10 +95,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORS_EXPOSED: &str = "mcp-session-id, www-authenticate, x-request-id";
 
 /// Every request comes through here. It gets its id, and a line in the log when it has ended. The query is never logged (threat 48).
-pub async fn observe(room: Arc<EdgeState>, mut request: Request) -> Response {
-    let id = RequestId::generate(&*room.entropy);
+pub async fn observe(state: Arc<EdgeState>, mut request: Request) -> Response {
+    let id = RequestId::generate(&*state.entropy);
     let connection = request.extensions().get::<ConnectedFrom>().map(|connection| connection.0);
-    let peer = connection.map(|address| peer(address, request.headers(), &room.admission));
+    let peer = connection.map(|address| peer(address, request.headers(), &state.admission));
     // In place of one that a client may have sent: the endpoint reads it there.
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         request.headers_mut().insert(REQUEST_ID, value);
@@ -111,12 +111,12 @@ pub async fn observe(room: Arc<EdgeState>, mut request: Request) -> Response {
     let started = Instant::now();
     let span = tracing::info_span!("request", request_id = id.as_str());
     async move {
-        let ended = AssertUnwindSafe(admit(&room, request)).catch_unwind().await;
+        let ended = AssertUnwindSafe(admit(&state, request)).catch_unwind().await;
         let mut response = ended.unwrap_or_else(panicked);
         if wants_page {
-            response = for_browsers::as_page(response, &path, &id, room.demo);
+            response = for_browsers::as_page(response, &path, &id, state.demo);
         }
-        health::last_answer(&room.stopping, version, &mut response);
+        health::last_answer(&state.stopping, version, &mut response);
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -158,7 +158,7 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 
 /// The request must have one meaning: a path that every server reads in the same way (threats 39, 60) and one host (threat 65). That
 /// host must be ours, `Origin` must be ours or allowed (threat 34: DNS rebinding, cross-site requests).
-async fn admit(room: &EdgeState, request: Request) -> Response {
+async fn admit(state: &EdgeState, request: Request) -> Response {
     let path = match PlainPath::parse(request.uri().path()) {
         Ok(path) => path.as_str(),
         Err(bad) => {
@@ -166,7 +166,7 @@ async fn admit(room: &EdgeState, request: Request) -> Response {
             return malformed(TWO_READINGS);
         }
     };
-    let host = match host_of(room, &request) {
+    let host = match host_of(state, &request) {
         Ok(host) => host,
         Err(bad) => {
             tracing::warn!(%bad, "host refused");
@@ -177,7 +177,7 @@ async fn admit(room: &EdgeState, request: Request) -> Response {
     match host {
         // HTTP/1.1 must have one (RFC 9112 section 3.2).
         None if request.version() == Version::HTTP_11 || !is_any_fine => return malformed("there is no Host header"),
-        Some(host) if !is_any_fine && !is_our_host(room, host) => {
+        Some(host) if !is_any_fine && !is_our_host(state, host) => {
             tracing::warn!(host = host.host(), "Host is not ours: BASE_URL names it, or allowed_hosts");
             return refuse("this gateway is not reached by that host name");
         }
@@ -187,8 +187,8 @@ async fn admit(room: &EdgeState, request: Request) -> Response {
     let sharing = match &origin {
         None => None,
         Some(_) if is_open(path) => Some(HeaderValue::from_static("*")),
-        Some(origin) if is_own_origin(room, origin) || is_hidden_own_origin(&request, origin) => None,
-        Some(origin) if is_allowed_origin(room, path, origin) => Some(origin.clone()),
+        Some(origin) if is_own_origin(state, origin) || is_hidden_own_origin(&request, origin) => None,
+        Some(origin) if is_allowed_origin(state, path, origin) => Some(origin.clone()),
         Some(origin) => {
             tracing::warn!(?origin, path, "Origin is not ours, nor in allowed_origins");
             return refuse("requests from that origin are not allowed");
@@ -198,7 +198,7 @@ async fn admit(room: &EdgeState, request: Request) -> Response {
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned().filter(|_| is_preflight);
     let mut response = match &sharing {
         Some(_) if is_preflight => StatusCode::NO_CONTENT.into_response(),
-        _ => harden(room, request).await,
+        _ => harden(state, request).await,
     };
     if let Some(origin) = sharing {
         share(response.headers_mut(), origin, is_preflight, wanted.as_ref());
@@ -219,32 +219,32 @@ fn is_open(path: &str) -> bool {
 }
 
 /// The host that the request names.
-fn host_of<'a>(room: &EdgeState, request: &'a Request) -> Result<Option<Authority<'a>>, BadHost> {
+fn host_of<'a>(state: &EdgeState, request: &'a Request) -> Result<Option<Authority<'a>>, BadHost> {
     let uri = request.uri();
     let target = (uri.scheme_str(), uri.authority().map(http::uri::Authority::as_str));
     let hosts = request.headers().get_all(header::HOST).iter().map(HeaderValue::as_bytes);
-    agreed_host(target, hosts, room.public_url.is_https())
+    agreed_host(target, hosts, state.public_url.is_https())
 }
 
-fn is_our_host(room: &EdgeState, host: Authority<'_>) -> bool {
-    let is_https = room.public_url.is_https();
-    let is_named = Authority::parse(room.public_url.authority()).is_some_and(|ours| host.is(ours, is_https))
-        || room
+fn is_our_host(state: &EdgeState, host: Authority<'_>) -> bool {
+    let is_https = state.public_url.is_https();
+    let is_named = Authority::parse(state.public_url.authority()).is_some_and(|ours| host.is(ours, is_https))
+        || state
             .admission
             .allowed_hosts
             .iter()
             .filter_map(|allowed| Authority::parse(allowed))
             .any(|allowed| if allowed.port().is_some() { host.is(allowed, is_https) } else { host.is_host(allowed) });
     // A loopback gateway is reached by any name of this machine: none of them can be rebound to another one.
-    is_named || (room.public_url.is_loopback() && is_loopback_name(host.host()))
+    is_named || (state.public_url.is_loopback() && is_loopback_name(host.host()))
 }
 
 fn is_loopback_name(name: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|loopback| name.eq_ignore_ascii_case(loopback))
 }
 
-fn is_own_origin(room: &EdgeState, origin: &HeaderValue) -> bool {
-    origin.as_bytes().eq_ignore_ascii_case(room.public_url.origin().as_bytes())
+fn is_own_origin(state: &EdgeState, origin: &HeaderValue) -> bool {
+    origin.as_bytes().eq_ignore_ascii_case(state.public_url.origin().as_bytes())
 }
 
 /// A proxy in front may add `Referrer-Policy: no-referrer`, and then browsers send `Origin: null` with our own forms. They say all the same
@@ -255,14 +255,14 @@ fn is_hidden_own_origin(request: &Request, origin: &HeaderValue) -> bool {
 }
 
 /// Other origins: those that are configured; and on a developer's machine every loopback origin, but for the pages with cookies.
-fn is_allowed_origin(room: &EdgeState, path: &str, origin: &HeaderValue) -> bool {
+fn is_allowed_origin(state: &EdgeState, path: &str, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
-    if room.admission.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+    if state.admission.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
         return true;
     }
     let has_cookies = path == "/" || path.starts_with("/auth/");
     let is_local = Url::parse(origin).is_ok_and(|url| url.host_str().is_some_and(is_loopback_name));
-    !has_cookies && room.public_url.is_loopback() && is_local
+    !has_cookies && state.public_url.is_loopback() && is_local
 }
 
 /// A preflight is told that it may send the headers of our revisions of MCP, and those that it `wanted`: the mirrors of parameters
@@ -284,11 +284,11 @@ fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool, wante
 }
 
 /// Headers on every answer.
-async fn harden(room: &EdgeState, request: Request) -> Response {
-    let mut response = ask(room, request).await;
+async fn harden(state: &EdgeState, request: Request) -> Response {
+    let mut response = ask(state, request).await;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    if room.public_url.is_https() {
+    if state.public_url.is_https() {
         let year = HeaderValue::from_static("max-age=31536000");
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(year);
     }
@@ -296,21 +296,21 @@ async fn harden(room: &EdgeState, request: Request) -> Response {
 }
 
 /// The endpoint's answer, unless as many requests of its address as may be are under way, or too many before it failed to prove themselves.
-async fn ask(room: &EdgeState, mut request: Request) -> Response {
+async fn ask(state: &EdgeState, mut request: Request) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
     let block = AddressBlock::of(peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address));
-    let Some(permit) = room.requests.acquire(&block, 1, room.requests_per_address) else {
+    let Some(permit) = state.requests.acquire(&block, 1, state.requests_per_address) else {
         tracing::info!("as many requests of one address as may be are under way: limits.requests_per_address");
         return answers::too_many(TooMany(Duration::from_secs(1)));
     };
     let permit = AddressPermit::new(permit);
     request.extensions_mut().insert(permit.clone());
-    let response = match room.endpoints.clone().oneshot(request).await {
+    let response = match state.endpoints.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
     permit.release();
-    layer::failures(&room.throttle, peer, response)
+    layer::failures(&state.throttle, peer, response)
 }
 
 #[cfg(test)]
@@ -321,7 +321,7 @@ mod tests {
     use super::*;
     use crate::config::Limits;
 
-    fn room(url: &str) -> EdgeState {
+    fn state(url: &str) -> EdgeState {
         let admission = Admission {
             allowed_hosts: vec!["internal".to_owned(), "10.1.2.3:3000".to_owned()],
             allowed_origins: vec!["https://inspector.example".to_owned()],
@@ -346,7 +346,7 @@ mod tests {
 
     async fn answered(host: &str, path: &str) -> (StatusCode, HeaderMap) {
         let request = Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
-        let response = observe(Arc::new(room("https://gw.example")), request).await;
+        let response = observe(Arc::new(state("https://gw.example")), request).await;
         (response.status(), response.headers().clone())
     }
 
@@ -384,7 +384,7 @@ mod tests {
             ("http://localhost:3000", "localhost.evil:3000", false),
         ];
         for (url, host, expected) in cases {
-            assert_eq!(is_our_host(&room(url), Authority::parse(host).unwrap()), expected, "{url} {host}");
+            assert_eq!(is_our_host(&state(url), Authority::parse(host).unwrap()), expected, "{url} {host}");
         }
     }
 
@@ -415,7 +415,7 @@ mod tests {
                 request = request.header("host", *host);
             }
             let request = request.version(version).body(Body::empty()).unwrap();
-            let status = observe(Arc::new(room("https://gw.example")), request).await.status();
+            let status = observe(Arc::new(state("https://gw.example")), request).await.status();
             assert_eq!(status.as_u16(), expected, "{target} {hosts:?} {version:?}");
         }
     }
@@ -433,13 +433,17 @@ mod tests {
             ("http://localhost:3000", "/", "http://localhost:6274", false),
         ];
         for (url, path, origin, expected) in cases {
-            assert_eq!(is_allowed_origin(&room(url), path, &HeaderValue::from_static(origin)), expected, "{url} {path} {origin}");
+            assert_eq!(
+                is_allowed_origin(&state(url), path, &HeaderValue::from_static(origin)),
+                expected,
+                "{url} {path} {origin}"
+            );
         }
     }
 
     #[test]
     fn t38_forwarded_addresses_count_from_trusted_proxies_only() {
-        let admission = room("https://gw.example").admission;
+        let admission = state("https://gw.example").admission;
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let cases = [
             ("203.0.113.9", "198.51.100.1", "203.0.113.9"),

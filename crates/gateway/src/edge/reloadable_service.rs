@@ -15,18 +15,18 @@ use super::{
 pub struct ReloadableService(Arc<ArcSwap<EdgeState>>);
 
 impl ReloadableService {
-    pub fn new(room: EdgeState) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(room)))
+    pub fn new(state: EdgeState) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(state)))
     }
 
     /// Requests that come from now on meet these.
-    pub fn change(&self, room: EdgeState) {
-        self.0.store(Arc::new(room));
+    pub fn change(&self, state: EdgeState) {
+        self.0.store(Arc::new(state));
     }
 
     /// For the server.
     pub fn endpoints(&self) -> impl Answering + use<> {
-        let rooms = Arc::clone(&self.0);
-        tower::service_fn(move |request| layers::observe(rooms.load_full(), request).map(Ok))
+        let states = Arc::clone(&self.0);
+        tower::service_fn(move |request| layers::observe(states.load_full(), request).map(Ok))
     }
 }

@@ -1,5 +1,5 @@
-//! The only place where endpoints and layers are put together, and rooms are handed what they need. [`super::front`] is what stands before
-//! them.
+//! The only file where endpoints and layers are put together, and each endpoint gets its state. [`super::reloadable_service`] is what requests
+//! come to.
 
 use std::sync::Arc;
 
@@ -48,8 +48,8 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
     };
     let throttle = &app.throttle;
     let at = |gate, page_context: Option<&PageContext>| {
-        let room = ThrottleState { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
-        middleware::from_fn_with_state(room, layer::by_address)
+        let state = ThrottleState { throttle: throttle.clone(), gate, page_context: page_context.cloned() };
+        middleware::from_fn_with_state(state, layer::by_address)
     };
     let bearer = Bearer {
         grants: Arc::clone(&app.ground.stores.grants),

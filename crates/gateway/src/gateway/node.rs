@@ -26,8 +26,8 @@ impl NodeAtWork {
     pub(super) fn begin(RunningNode { member, listener }: RunningNode, live: Arc<Live>, shared: Arc<SharedServers>) -> Self {
         let stop = CancellationToken::new();
         let mcp = Arc::new(move || live.app().local_mcp());
-        let room = ListenerState { member: Arc::clone(&member), mcp, shared };
-        let listening = cluster::listen(listener, room, stop.clone().cancelled_owned());
+        let state = ListenerState { member: Arc::clone(&member), mcp, shared };
+        let listening = cluster::listen(listener, state, stop.clone().cancelled_owned());
         Self { member, stop, task: tokio::spawn(listening) }
     }
 

@@ -54,13 +54,13 @@ impl NodeStore for OneHome {
 }
 
 #[derive(Default)]
-struct Rooms {
+struct FakeOwnership {
     is_busy: AtomicBool,
     evict_user: AtomicUsize,
 }
 
 #[async_trait]
-impl Ownership for Rooms {
+impl Ownership for FakeOwnership {
     fn users(&self) -> Vec<UserId> {
         Vec::new()
     }
@@ -74,18 +74,19 @@ impl Ownership for Rooms {
     }
 }
 
-async fn member() -> (Arc<OneHome>, Arc<Rooms>, Arc<Member>) {
-    let (store, rooms, entropy) = (Arc::new(OneHome::default()), Arc::new(Rooms::default()), Arc::new(SeededEntropy::new(1)));
+async fn member() -> (Arc<OneHome>, Arc<FakeOwnership>, Arc<Member>) {
+    let (store, ownership, entropy) =
+        (Arc::new(OneHome::default()), Arc::new(FakeOwnership::default()), Arc::new(SeededEntropy::new(1)));
     let parts = MemberParts {
         me: node("me"),
         nodes: Arc::clone(&store) as _,
-        ownership: Arc::clone(&rooms) as _,
+        ownership: Arc::clone(&ownership) as _,
         sealer: Sealer::new(&[SecretText::new("a secret of the tests")], entropy.clone()).unwrap(),
         clock: Arc::new(SystemClock),
         entropy,
     };
     let member = Member::join(parts).await.unwrap();
-    (store, rooms, member)
+    (store, ownership, member)
 }
 
 /// `me`, another node's name, or `nowhere`.
@@ -129,41 +130,41 @@ async fn the_store_is_asked_once_for_a_home() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_out_of_touch_serves_nobody_and_lets_go_of_whom_it_lost() {
-    let (store, rooms, member) = member().await;
+    let (store, ownership, member) = member().await;
     assert_eq!(place(&member).await, "me");
     store.is_down.store(true, Ordering::SeqCst);
     until_placed(&member, "nowhere").await;
     // Meanwhile it was taken for dead.
     *store.home.lock().unwrap() = Some(node("other"));
-    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 0);
+    assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 0);
     store.is_down.store(false, Ordering::SeqCst);
     until_placed(&member, "other").await;
-    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 1);
+    assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_out_of_touch_asks_again_and_may_have_lost_nobody() {
-    let (store, rooms, member) = member().await;
+    let (store, ownership, member) = member().await;
     assert_eq!(place(&member).await, "me");
     store.is_down.store(true, Ordering::SeqCst);
     until_placed(&member, "nowhere").await;
     store.is_down.store(false, Ordering::SeqCst);
     until_placed(&member, "me").await;
     assert_eq!(store.claims.load(Ordering::SeqCst), 2, "it did not take it for granted");
-    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 0);
+    assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_leaves_keeps_whom_it_works_for_and_no_longer() {
-    let (store, rooms, member) = member().await;
+    let (store, ownership, member) = member().await;
     *store.nodes.lock().unwrap() = vec![node("me"), node("other")];
     assert_eq!(place(&member).await, "me");
-    rooms.is_busy.store(true, Ordering::SeqCst);
+    ownership.is_busy.store(true, Ordering::SeqCst);
     member.begin_leaving();
     assert_eq!(place(&member).await, "me");
-    rooms.is_busy.store(false, Ordering::SeqCst);
+    ownership.is_busy.store(false, Ordering::SeqCst);
     // The home is still noted as this one's until it is given up.
     assert_eq!(place(&member).await, "other");
-    assert_eq!(rooms.evict_user.load(Ordering::SeqCst), 1);
+    assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 1);
     assert!(store.home.lock().unwrap().is_none(), "somebody else may take it");
 }

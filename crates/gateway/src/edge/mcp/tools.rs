@@ -37,30 +37,30 @@ pub struct ToolsState {
     pub mcp: McpState,
 }
 
-pub fn routes(room: ToolsState) -> Router {
-    Router::new().route("/tools", routing::get(get)).with_state(room)
+pub fn routes(state: ToolsState) -> Router {
+    Router::new().route("/tools", routing::get(get)).with_state(state)
 }
 
-async fn get(State(room): State<ToolsState>, request: Request) -> Response {
-    let resource = room.resources.root();
+async fn get(State(state): State<ToolsState>, request: Request) -> Response {
+    let resource = state.resources.root();
     let principal = if request.headers().contains_key(header::AUTHORIZATION) {
-        match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
+        match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
             Ok(admitted) => admitted.principal,
-            Err(refused) => return room.bearer.refusal(&refused, &resource, &room.resources.address_of(&resource)),
+            Err(refused) => return state.bearer.refusal(&refused, &resource, &state.resources.address_of(&resource)),
         }
     } else {
-        match room.page_context.login(request.headers()).await {
-            Ok(Some((_, user))) => Arc::new(principal_of(&user, &room.resources)),
+        match state.page_context.login(request.headers()).await {
+            Ok(Some((_, user))) => Arc::new(principal_of(&user, &state.resources)),
             Ok(None) => {
                 let refused = Refused::Challenge(Challenge::NoToken);
-                return room.bearer.refusal(&refused, &resource, &room.resources.address_of(&resource));
+                return state.bearer.refusal(&refused, &resource, &state.resources.address_of(&resource));
             }
             Err(error) => return answers::store_down(&error),
         }
     };
-    let scopes = room.resources.catalogue().effective(&principal.scopes);
+    let reach = state.resources.catalogue().reach(&principal.scopes);
     let (headers, body) = (HeaderMap::new(), Bytes::new());
-    room.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, scopes, view: View::All, headers, body }).await
+    state.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, reach, view: View::All, headers, body }).await
 }
 
 /// The person at their own browser may use what policy allows them, as a client with the scope `mcp` may.

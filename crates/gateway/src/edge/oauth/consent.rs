@@ -37,55 +37,55 @@ pub struct ConsentState {
     pub resources: Arc<Resources>,
 }
 
-pub fn routes(room: ConsentState) -> Router {
-    Router::new().route("/auth/consent", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+pub fn routes(state: ConsentState) -> Router {
+    Router::new().route("/auth/consent", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
 }
 
 async fn post(
-    State(room): State<ConsentState>,
+    State(state): State<ConsentState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Ok(form) = Params::parse(&body) else { return refuse(&room, &id) };
-    let Some(browser) = room.page_context.known_browser(&headers) else { return refuse(&room, &id) };
-    if !limits::is_form(&headers) || !room.page_context.is_own_form(&browser, form.find("csrf")) {
-        return refuse(&room, &id);
+    let Ok(form) = Params::parse(&body) else { return refuse(&state, &id) };
+    let Some(browser) = state.page_context.known_browser(&headers) else { return refuse(&state, &id) };
+    if !limits::is_form(&headers) || !state.page_context.is_own_form(&browser, form.find("csrf")) {
+        return refuse(&state, &id);
     }
-    let Some(transaction) = form.find("transaction").map(TransactionId::from_text) else { return refuse(&room, &id) };
+    let Some(transaction) = form.find("transaction").map(TransactionId::from_text) else { return refuse(&state, &id) };
     let outcome = async {
-        let Some(transaction) = room.transactions.find(&browser, &transaction).await? else { return Ok(refuse(&room, &id)) };
-        let Purpose::Authorize(request) = transaction.purpose.clone() else { return Ok(refuse(&room, &id)) };
+        let Some(transaction) = state.transactions.find(&browser, &transaction).await? else { return Ok(refuse(&state, &id)) };
+        let Purpose::Authorize(request) = transaction.purpose.clone() else { return Ok(refuse(&state, &id)) };
         match form.find("decision") {
-            Some("allow") => allow(&room, &headers, form.find("asked"), &request, transaction).await,
-            Some("deny") => deny(&room, &transaction, &request).await,
-            _ => Ok(refuse(&room, &id)),
+            Some("allow") => allow(&state, &headers, form.find("asked"), &request, transaction).await,
+            Some("deny") => deny(&state, &transaction, &request).await,
+            _ => Ok(refuse(&state, &id)),
         }
     };
-    outcome.await.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
+    outcome.await.unwrap_or_else(|error| state.page_context.store_down(&id, &error))
 }
 
 /// The form is not ours, not this browser's, or too old: nothing is said about which (threats 8, 14).
-fn refuse(room: &ConsentState, id: &RequestId) -> Response {
+fn refuse(state: &ConsentState, id: &RequestId) -> Response {
     tracing::warn!("consent refused: not this browser's form, or its time is over");
     let error = PageError::new("This page is out of date", "The answer does not belong to a question we asked in this browser.")
         .hint("Start again from the application.");
-    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
+    state.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The answer holds for whoever was asked. If somebody else has signed in with this browser since, they are asked themselves.
 async fn allow(
-    room: &ConsentState,
+    state: &ConsentState,
     headers: &HeaderMap,
     asked: Option<&str>,
     request: &AuthorizationRequest,
     transaction: BrowserTransaction,
 ) -> Result<Response, StoreError> {
-    let (login, now) = (room.page_context.login(headers).await?.map(|(login, _)| login), room.page_context.clock.now());
-    let progress = AuthorizationProgress { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
-    let person = progress.current_login().map(|login| login.user.clone());
+    let (login, now) = (state.page_context.login(headers).await?.map(|(login, _)| login), state.page_context.clock.now());
+    let standing = AuthorizationProgress { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
+    let person = standing.current_login().map(|login| login.user.clone());
     if person.as_ref().map(UserId::as_str) == asked {
-        room.transactions.update(&transaction.clone().consented(now, person)).await?;
+        state.transactions.update(&transaction.clone().consented(now, person)).await?;
     }
     Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)))
 }
@@ -93,17 +93,17 @@ async fn allow(
 /// The client is told, for the person has seen a page (threat 11); unless its address opens something that this no should not open
 /// (threat 59). A second answer to the same question goes nowhere.
 async fn deny(
-    room: &ConsentState,
+    state: &ConsentState,
     transaction: &BrowserTransaction,
     request: &AuthorizationRequest,
 ) -> Result<Response, StoreError> {
-    if !room.transactions.take(transaction).await? {
+    if !state.transactions.take(transaction).await? {
         return Ok(see_other("/"));
     }
     tracing::info!(client_id = %request.client, "consent denied");
-    let issuer = room.resources.public_url().as_str();
+    let issuer = state.resources.public_url().as_str();
     match authorize::error_redirect(&request.return_address(), &consent::denied(), issuer) {
         Some(back) => Ok(see_other(&back)),
-        None => Ok(room.page_context.not_told(&room.directory.name(&request.client).await?)),
+        None => Ok(state.page_context.not_told(&state.directory.name(&request.client).await?)),
     }
 }

@@ -31,38 +31,38 @@ pub struct DisconnectState {
     pub consents: Arc<dyn ConsentStore>,
 }
 
-pub fn routes(room: DisconnectState) -> Router {
-    Router::new().route(PATH, routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+pub fn routes(state: DisconnectState) -> Router {
+    Router::new().route(PATH, routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
 }
 
 async fn post(
-    State(room): State<DisconnectState>,
+    State(state): State<DisconnectState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Params::parse(&body).unwrap_or_default();
-    let browser = room.page_context.known_browser(&headers);
-    if !browser.is_some_and(|browser| room.page_context.is_own_form(&browser, form.find("csrf"))) {
+    let browser = state.page_context.known_browser(&headers);
+    if !browser.is_some_and(|browser| state.page_context.is_own_form(&browser, form.find("csrf"))) {
         let error =
             PageError::new("This page is out of date", "The request does not come from a page we served to this browser.")
                 .hint("Go to the front page and try again there.");
-        return room.page_context.error(StatusCode::BAD_REQUEST, &id, error);
+        return state.page_context.error(StatusCode::BAD_REQUEST, &id, error);
     }
     let grant = GrantId::from_text(form.find("grant").unwrap_or_default());
-    match disconnect(&room, &headers, &grant).await {
+    match disconnect(&state, &headers, &grant).await {
         Ok(()) => see_other("/"),
-        Err(error) => room.page_context.store_down(&id, &error),
+        Err(error) => state.page_context.store_down(&id, &error),
     }
 }
 
 /// Ends the person's own grants only; anybody else's is as good as unknown. The consent goes too, so that the application has to
 /// ask again.
-async fn disconnect(room: &DisconnectState, headers: &HeaderMap, grant: &GrantId) -> Result<(), StoreError> {
-    let Some((_, user)) = room.page_context.login(headers).await? else { return Ok(()) };
-    let Some(grant) = room.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
-    room.consents.delete_consents(&user.id, &grant.client).await?;
-    room.grants.revoke_grant(&grant.id, room.page_context.clock.now()).await?;
+async fn disconnect(state: &DisconnectState, headers: &HeaderMap, grant: &GrantId) -> Result<(), StoreError> {
+    let Some((_, user)) = state.page_context.login(headers).await? else { return Ok(()) };
+    let Some(grant) = state.grants.find_grant(grant).await?.filter(|grant| grant.user == user.id) else { return Ok(()) };
+    state.consents.delete_consents(&user.id, &grant.client).await?;
+    state.grants.revoke_grant(&grant.id, state.page_context.clock.now()).await?;
     tracing::info!(user = %user.id, client_id = %grant.client, grant = %grant.id, "grant revoked by its user");
     Ok(())
 }

@@ -37,39 +37,39 @@ pub struct IntrospectState {
     pub clock: Arc<dyn Clock>,
 }
 
-pub fn routes(room: IntrospectState) -> Router {
-    Router::new().route("/auth/introspect", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+pub fn routes(state: IntrospectState) -> Router {
+    Router::new().route("/auth/introspect", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
 }
 
 async fn post(
-    State(room): State<IntrospectState>,
+    State(state): State<IntrospectState>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match look(&room, peer, &headers, &body).await {
+    match look(&state, peer, &headers, &body).await {
         Ok(introspection) => answers::no_store(StatusCode::OK, &introspection),
         Err(failure) => answers::failure(&failure, "introspect", &headers),
     }
 }
 
-async fn look(room: &IntrospectState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
-    let (form, client) = room.gate.admit(peer, headers, body).await?;
+async fn look(state: &IntrospectState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Introspection, Failure> {
+    let (form, client) = state.gate.admit(peer, headers, body).await?;
     introspect::check_client(&client)?;
-    let now = room.clock.now();
+    let now = state.clock.now();
     match presented(&form)? {
         Some(Presented::Access(hash)) => {
-            let found = room.grants.find_access(&hash, now).await?.filter(|found| room.providers.admit(&found.user));
-            Ok(introspect::of_access(&client, found, now, &room.public_url))
+            let found = state.grants.find_access(&hash, now).await?.filter(|found| state.providers.admit(&found.user));
+            Ok(introspect::of_access(&client, found, now, &state.public_url))
         }
         Some(Presented::Refresh(presented)) => {
-            let found = room.grants.find_refresh(&presented.key(), now).await?;
+            let found = state.grants.find_refresh(&presented.key(), now).await?;
             let user = match &found {
-                Some(found) => room.logins.find_user(&found.grant.user).await?,
+                Some(found) => state.logins.find_user(&found.grant.user).await?,
                 None => None,
             };
-            let found = found.filter(|_| user.as_ref().is_some_and(|user| room.providers.admit(user)));
-            Ok(introspect::of_refresh(&client, (&presented, found), user.as_ref(), now, &room.public_url))
+            let found = found.filter(|_| user.as_ref().is_some_and(|user| state.providers.admit(user)));
+            Ok(introspect::of_refresh(&client, (&presented, found), user.as_ref(), now, &state.public_url))
         }
         None => Ok(Introspection::INACTIVE),
     }

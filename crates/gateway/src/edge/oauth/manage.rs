@@ -40,56 +40,56 @@ pub struct ManageState {
     pub entropy: Arc<dyn Entropy>,
 }
 
-pub fn routes(room: ManageState) -> Router {
+pub fn routes(state: ManageState) -> Router {
     Router::new()
         .route(&format!("{}/{{client_id}}", register::PATH), routing::get(get).put(put).delete(delete))
         .layer(DefaultBodyLimit::max(limits::CLIENT_METADATA))
-        .with_state(room)
+        .with_state(state)
 }
 
-async fn get(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    answer(&room, &headers, admit(&room, &id, &headers).await.map(ManagedClient::read))
+async fn get(State(state): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    answer(&state, &headers, admit(&state, &id, &headers).await.map(ManagedClient::read))
 }
 
-async fn put(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn put(State(state): State<ManageState>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     if !limits::is_json(&headers) {
         return answers::not_json();
     }
-    answer(&room, &headers, update(&room, &id, &headers, &body).await)
+    answer(&state, &headers, update(&state, &id, &headers, &body).await)
 }
 
 /// Everything the client was given ends with it, at once.
-async fn delete(State(room): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    match end(&room, &id, &headers).await {
+async fn delete(State(state): State<ManageState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    match end(&state, &id, &headers).await {
         Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(failure) => answers::failure(&failure, ENDPOINT, &headers),
     }
 }
 
-fn answer(room: &ManageState, headers: &HeaderMap, outcome: Result<Registration, Failure>) -> Response {
+fn answer(state: &ManageState, headers: &HeaderMap, outcome: Result<Registration, Failure>) -> Response {
     match outcome {
-        Ok(registration) => answers::no_store(StatusCode::OK, &registration.response(&room.public_url)),
+        Ok(registration) => answers::no_store(StatusCode::OK, &registration.response(&state.public_url)),
         Err(failure) => answers::failure(&failure, ENDPOINT, headers),
     }
 }
 
-async fn admit(room: &ManageState, id: &str, headers: &HeaderMap) -> Result<ManagedClient, Failure> {
+async fn admit(state: &ManageState, id: &str, headers: &HeaderMap) -> Result<ManagedClient, Failure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none());
     let token = value.and_then(|value| bearer_of(TokenKind::Registration, value.as_bytes()).ok());
     // The store is asked only by somebody who has something that could be a token.
     let client = match &token {
-        Some(_) => room.clients.find_client(&ClientId::from_text(id)).await?,
+        Some(_) => state.clients.find_client(&ClientId::from_text(id)).await?,
         None => None,
     };
     Ok(manage::admit(client, token)?)
 }
 
-async fn update(room: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
-    let managed = admit(room, id, headers).await?;
-    let registration = managed.update(UpdateRequest::parse(body)?, &room.registration_policy.redirect_schemes, &*room.entropy)?;
-    room.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
-    if !room.clients.update_client(&registration.client).await? {
+async fn update(state: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
+    let managed = admit(state, id, headers).await?;
+    let registration = managed.update(UpdateRequest::parse(body)?, &state.ways.redirect_schemes, &*state.entropy)?;
+    state.ways.admit(Way::Registration, &registration.client)?;
+    if !state.clients.update_client(&registration.client).await? {
         // It was deleted meanwhile, and its token with it.
         return Err(manage::refused().into());
     }
@@ -97,9 +97,9 @@ async fn update(room: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) 
     Ok(registration)
 }
 
-async fn end(room: &ManageState, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
-    let managed = admit(room, id, headers).await?;
-    let deleted = room.clients.delete_client(&managed.client().id, room.clock.now()).await?;
+async fn end(state: &ManageState, id: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    let managed = admit(state, id, headers).await?;
+    let deleted = state.clients.delete_client(&managed.client().id, state.clock.now()).await?;
     tracing::info!(client_id = %managed.client().id, grants_revoked = deleted.grants_revoked, "client deleted by itself");
     Ok(())
 }

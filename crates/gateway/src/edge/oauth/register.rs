@@ -37,16 +37,16 @@ pub struct RegisterState {
     pub max_unused_clients: u64,
 }
 
-pub fn routes(room: RegisterState) -> Router {
+pub fn routes(state: RegisterState) -> Router {
     Router::new()
         .route(register::PATH, routing::post(post))
         .route("/register", routing::post(post))
         .layer(DefaultBodyLimit::max(limits::FORM))
-        .with_state(room)
+        .with_state(state)
 }
 
 async fn post(
-    State(room): State<RegisterState>,
+    State(state): State<RegisterState>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -54,44 +54,43 @@ async fn post(
     if !limits::is_json(&headers) {
         return answers::not_json();
     }
-    let registration = match registration(&room, peer, &body) {
+    let registration = match registration(&state, peer, &body) {
         Ok(registration) => registration,
         Err(problem) => {
             tracing::info!(%problem, "registration refused");
             return answers::error(&problem, false);
         }
     };
-    match keep(&room, &registration).await {
+    match keep(&state, &registration).await {
         Ok(()) => {
             let client = &registration.client;
             tracing::info!(client_id = %client.id, client_name = client.name, redirect_uris = ?client.redirect_uris, "client registered");
-            answers::no_store(StatusCode::CREATED, &registration.response(&room.public_url))
+            answers::no_store(StatusCode::CREATED, &registration.response(&state.public_url))
         }
         Err(error) => answers::store_down(&error),
     }
 }
 
-fn registration(room: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
-    room.registration_policy.check_open(RegistrationMethod::Registration)?;
+fn registration(state: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
+    state.ways.check_open(Way::Registration)?;
     let metadata = ClientMetadata::parse(body)?;
     if body.len() > limits::CLIENT_METADATA {
         let problem = format!("the metadata is longer than {} bytes", limits::CLIENT_METADATA);
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, problem));
     }
-    let mut registration =
-        register::register(metadata, &room.registration_policy.redirect_schemes, room.clock.now(), &*room.entropy)?;
+    let mut registration = register::register(metadata, &state.ways.redirect_schemes, state.clock.now(), &*state.entropy)?;
     registration.client.registered_from = Some(AddressBlock::of(peer).tag());
-    room.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
+    state.ways.admit(Way::Registration, &registration.client)?;
     Ok(registration)
 }
 
 /// Keeps the client. No registration is refused because others registered too many: of the clients that were never used, the oldest of the
 /// address with most of them go (threats 25, 55).
-async fn keep(room: &RegisterState, registration: &Registration) -> Result<(), StoreError> {
-    room.clients.insert_client(&registration.client).await?;
-    let dropped = room.clients.trim_unused_clients(room.max_unused_clients).await?;
+async fn keep(state: &RegisterState, registration: &Registration) -> Result<(), StoreError> {
+    state.clients.insert_client(&registration.client).await?;
+    let dropped = state.clients.trim_unused_clients(state.max_unused_clients).await?;
     if dropped > 0 {
-        let limit = room.max_unused_clients;
+        let limit = state.max_unused_clients;
         tracing::warn!(limit, dropped, "clients that were never used made room for new ones: clients.registration.max_unused");
     }
     Ok(())

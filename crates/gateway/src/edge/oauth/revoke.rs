@@ -32,39 +32,39 @@ pub struct RevokeState {
     pub clock: Arc<dyn Clock>,
 }
 
-pub fn routes(room: RevokeState) -> Router {
-    Router::new().route("/auth/revoke", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+pub fn routes(state: RevokeState) -> Router {
+    Router::new().route("/auth/revoke", routing::post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(state)
 }
 
 /// 200 whether there was anything to revoke or not; 503 if we cannot know that it is done (threat 19).
 async fn post(
-    State(room): State<RevokeState>,
+    State(state): State<RevokeState>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match end(&room, peer, &headers, &body).await {
+    match end(&state, peer, &headers, &body).await {
         Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(failure) => answers::failure(&failure, "revoke", &headers),
     }
 }
 
-async fn end(room: &RevokeState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
-    let (form, client) = room.gate.admit(peer, headers, body).await?;
-    let now = room.clock.now();
+async fn end(state: &RevokeState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+    let (form, client) = state.gate.admit(peer, headers, body).await?;
+    let now = state.clock.now();
     match presented(&form)? {
         Some(Presented::Refresh(presented)) => {
-            let found = room.grants.find_refresh(&presented.key(), now).await?;
+            let found = state.grants.find_refresh(&presented.key(), now).await?;
             if let Some(grant) = revoke::of_refresh(&client, &presented, found)? {
-                room.grants.revoke_grant(&grant, now).await?;
+                state.grants.revoke_grant(&grant, now).await?;
                 tracing::info!(client_id = %client.client().id, %grant, "grant revoked by its client");
             }
         }
         Some(Presented::Access(hash)) => {
-            let known = revoke::of_access(&client, room.grants.find_access(&hash, now).await?)?.is_some();
+            let known = revoke::of_access(&client, state.grants.find_access(&hash, now).await?)?.is_some();
             // Also one that the store does not know (any more): an attempt before may have ended it and have told no gateway, and those that
             // remember it would still let it through.
-            room.grants.revoke_access(&hash).await?;
+            state.grants.revoke_access(&hash).await?;
             if known {
                 tracing::info!(client_id = %client.client().id, "access token revoked by its client");
             }

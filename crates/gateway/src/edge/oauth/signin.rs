@@ -41,67 +41,67 @@ pub struct SignInState {
     pub lifetimes: Lifetimes,
 }
 
-pub fn routes(room: SignInState) -> Router {
-    Router::new().route("/auth/signin", routing::get(get)).with_state(room)
+pub fn routes(state: SignInState) -> Router {
+    Router::new().route("/auth/signin", routing::get(get)).with_state(state)
 }
 
 async fn get(
-    State(room): State<SignInState>,
+    State(state): State<SignInState>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let Ok(params) = Params::parse(query.unwrap_or_default().as_bytes()) else { return refuse(&room, &id) };
+    let Ok(params) = Params::parse(query.unwrap_or_default().as_bytes()) else { return refuse(&state, &id) };
     let outcome = match params.find("transaction") {
-        Some(transaction) => continue_transaction(&room, &id, &headers, &params, &TransactionId::from_text(transaction)).await,
-        None => begin(&room, &id, peer, &headers, &params).await,
+        Some(transaction) => continue_transaction(&state, &id, &headers, &params, &TransactionId::from_text(transaction)).await,
+        None => begin(&state, &id, peer, &headers, &params).await,
     };
-    outcome.unwrap_or_else(|error| room.page_context.store_down(&id, &error))
+    outcome.unwrap_or_else(|error| state.page_context.store_down(&id, &error))
 }
 
-fn refuse(room: &SignInState, id: &RequestId) -> Response {
+fn refuse(state: &SignInState, id: &RequestId) -> Response {
     let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
         .hint("Start again from the application, or from the front page.");
-    room.page_context.error(StatusCode::BAD_REQUEST, id, error)
+    state.page_context.error(StatusCode::BAD_REQUEST, id, error)
 }
 
 /// The person came by themselves.
 async fn begin(
-    room: &SignInState,
+    state: &SignInState,
     id: &RequestId,
     peer: IpAddr,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, StoreError> {
-    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::front_page);
-    if room.page_context.login(headers).await?.is_some() {
+    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::home);
+    if state.page_context.login(headers).await?.is_some() {
         return Ok(see_other(return_to.as_str()));
     }
-    let browser = room.page_context.browser(headers);
-    let transaction = room.transactions.begin(&browser, Purpose::SignIn { return_to }, peer).await?;
-    choose(room, id, browser, &transaction, params).await
+    let browser = state.page_context.browser(headers);
+    let transaction = state.transactions.begin(&browser, Purpose::SignIn { return_to }, peer).await?;
+    choose(state, id, browser, &transaction, params).await
 }
 
 /// A client's request has come to the point where somebody must sign in, or the person has chosen a provider.
 async fn continue_transaction(
-    room: &SignInState,
+    state: &SignInState,
     id: &RequestId,
     headers: &HeaderMap,
     params: &Params,
     transaction: &TransactionId,
 ) -> Result<Response, StoreError> {
-    let Some(browser) = room.page_context.known_browser(headers) else { return Ok(refuse(room, id)) };
-    let Some(transaction) = room.transactions.find(&browser, transaction).await? else { return Ok(refuse(room, id)) };
+    let Some(browser) = state.page_context.known_browser(headers) else { return Ok(refuse(state, id)) };
+    let Some(transaction) = state.transactions.find(&browser, transaction).await? else { return Ok(refuse(state, id)) };
     if matches!(transaction.purpose, Purpose::Authorize(_)) && transaction.consented_at.is_none() {
         return Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)));
     }
-    choose(room, id, browser, &transaction, params).await
+    choose(state, id, browser, &transaction, params).await
 }
 
 /// To the provider that was named, to the only one there is, or to the page of choices.
 async fn choose(
-    room: &SignInState,
+    state: &SignInState,
     id: &RequestId,
     browser: Browser,
     transaction: &BrowserTransaction,
@@ -109,29 +109,29 @@ async fn choose(
 ) -> Result<Response, StoreError> {
     let named = params.find("provider").map(ProviderName::from_text);
     let is_another = params.find(ACCOUNT) == Some(ANOTHER);
-    if let Some(entry) = named.map_or_else(|| room.providers.only(), |name| room.providers.find(&name)) {
-        return Ok(browser.accompany(depart(room, id, transaction, entry, is_another).await?));
+    if let Some(entry) = named.map_or_else(|| state.providers.only(), |name| state.providers.find(&name)) {
+        return Ok(browser.accompany(depart(state, id, transaction, entry, is_another).await?));
     }
     let account = if is_another { format!("&{ACCOUNT}={ANOTHER}") } else { String::new() };
     let choice = |entry: &ProviderEntry| ProviderChoice {
         label: Label::from(&entry.label),
         href: format!("/auth/signin?transaction={}&provider={}{account}", transaction.id, entry.provider.name()).into(),
     };
-    let providers = room.providers.iter().map(choice).collect();
-    let page = SignInPage { frame: room.page_context.frame(None), providers, client_name: None };
-    Ok(browser.accompany(room.page_context.respond(StatusCode::OK, &page)))
+    let providers = state.providers.iter().map(choice).collect();
+    let page = SignInPage { frame: state.page_context.frame(None), providers, client_name: None };
+    Ok(browser.accompany(state.page_context.respond(StatusCode::OK, &page)))
 }
 
 /// Off to the provider: the secrets of the request are kept, the state cookie is set. A person who was refused with one account is asked for
 /// another, and not for the one that the client expects.
 async fn depart(
-    room: &SignInState,
+    state: &SignInState,
     id: &RequestId,
     transaction: &BrowserTransaction,
     entry: &ProviderEntry,
     is_another: bool,
 ) -> Result<Response, StoreError> {
-    let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*room.page_context.entropy);
+    let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*state.page_context.entropy);
     let interaction = match &transaction.purpose {
         Purpose::Authorize(request) => request.interaction.clone(),
         Purpose::SignIn { .. } => Interaction::default(),
@@ -148,14 +148,14 @@ async fn depart(
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,
         Err(error) => {
-            return Ok(provider_requests::provider_failed(&room.page_context, id, &error, transaction, &room.public_url));
+            return Ok(provider_requests::provider_failed(&state.page_context, id, &error, transaction, &state.public_url));
         }
     };
-    if !room.transactions.insert_request(transaction, &departure.provider_request).await? {
-        return Ok(refuse(room, id));
+    if !state.transactions.insert_request(transaction, &departure.provider_request).await? {
+        return Ok(refuse(state, id));
     }
     let cookie = StateCookie { secret: departure.cookie, transaction: Some(transaction.id.clone()) };
-    let (name, value) = cookie.set(room.page_context.cookies, &departure.provider_request.state, room.lifetimes.sign_in);
+    let (name, value) = cookie.set(state.page_context.cookies, &departure.provider_request.state, state.lifetimes.sign_in);
     let mut response = see_other(url.as_str());
     response.headers_mut().append(name, value);
     Ok(response)

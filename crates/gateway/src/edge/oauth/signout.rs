@@ -40,30 +40,33 @@ pub struct SignOutState {
     pub public_url: PublicUrl,
 }
 
-pub fn routes(room: SignOutState) -> Router {
-    Router::new().route("/auth/signout", routing::get(get).post(post)).layer(DefaultBodyLimit::max(limits::FORM)).with_state(room)
+pub fn routes(signout: SignOutState) -> Router {
+    Router::new()
+        .route("/auth/signout", routing::get(get).post(post))
+        .layer(DefaultBodyLimit::max(limits::FORM))
+        .with_state(signout)
 }
 
 /// Whoever is still signed in goes to the front page, which has the button.
 async fn get(
-    State(room): State<SignOutState>,
+    State(signout): State<SignOutState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    match room.page_context.login(&headers).await {
+    match signout.page_context.login(&headers).await {
         Ok(Some(_)) => see_other("/"),
         Ok(None) => {
-            let at_provider = room.signed_out_at(&headers, &query.unwrap_or_default());
-            let page = SignedOutPage { frame: room.page_context.frame(None), at_provider };
-            let mut response = room.page_context.respond(StatusCode::OK, &page);
+            let at_provider = signout.signed_out_at(&headers, &query.unwrap_or_default());
+            let page = SignedOutPage { frame: signout.page_context.frame(None), at_provider };
+            let mut response = signout.page_context.respond(StatusCode::OK, &page);
             if page.at_provider.is_some() {
-                let (name, value) = room.page_context.cookies.clear(LEFT_FOR);
+                let (name, value) = signout.page_context.cookies.clear(LEFT_FOR);
                 response.headers_mut().append(name, value);
             }
             response
         }
-        Err(error) => room.page_context.store_down(&id, &error),
+        Err(error) => signout.page_context.store_down(&id, &error),
     }
 }
 
@@ -79,43 +82,43 @@ impl SignOutState {
 }
 
 async fn post(
-    State(room): State<SignOutState>,
+    State(signout): State<SignOutState>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let form = Params::parse(&body).unwrap_or_default();
-    let browser = room.page_context.known_browser(&headers);
-    if !browser.is_some_and(|browser| room.page_context.is_own_form(&browser, form.find("csrf"))) {
+    let browser = signout.page_context.known_browser(&headers);
+    if !browser.is_some_and(|browser| signout.page_context.is_own_form(&browser, form.find("csrf"))) {
         let error =
             PageError::new("This page is out of date", "The request does not come from a page we served to this browser.")
                 .hint("Go to the front page and sign out there.");
-        return room.page_context.error(StatusCode::BAD_REQUEST, &id, error);
+        return signout.page_context.error(StatusCode::BAD_REQUEST, &id, error);
     }
-    match sign_out(&room, &headers).await {
+    match sign_out(&signout, &headers).await {
         Ok(mut response) => {
-            let (name, value) = room.page_context.cookies.clear(LOGIN);
+            let (name, value) = signout.page_context.cookies.clear(LOGIN);
             response.headers_mut().append(name, value);
             response
         }
-        Err(error) => room.page_context.store_down(&id, &error),
+        Err(error) => signout.page_context.store_down(&id, &error),
     }
 }
 
-async fn sign_out(room: &SignOutState, headers: &HeaderMap) -> Result<Response, StoreError> {
+async fn sign_out(signout: &SignOutState, headers: &HeaderMap) -> Result<Response, StoreError> {
     let signed_out = || see_other("/auth/signout");
-    let cookie = room.page_context.cookies.find(headers, LOGIN);
+    let cookie = signout.page_context.cookies.find(headers, LOGIN);
     let Some(secret) = cookie.and_then(|value| TokenSecret::parse(TokenKind::Login, &value)) else { return Ok(signed_out()) };
-    let Some(login) = room.logins.take_login(&secret.hash()).await? else { return Ok(signed_out()) };
+    let Some(login) = signout.logins.take_login(&secret.hash()).await? else { return Ok(signed_out()) };
     tracing::info!(user = %login.user, "signed out");
-    let Some(entry) = room.providers.find(&login.provider) else { return Ok(signed_out()) };
-    let return_to = room.public_url.at("/auth/signout");
-    let state = TokenSecret::generate(TokenKind::State, &*room.page_context.entropy);
+    let Some(entry) = signout.providers.find(&login.provider) else { return Ok(signed_out()) };
+    let return_to = signout.public_url.at("/auth/signout");
+    let state = TokenSecret::generate(TokenKind::State, &*signout.page_context.entropy);
     match entry.provider.sign_out_url(login.id_token.as_ref(), &return_to, state.expose()).await {
         Ok(Some(url)) => {
             let mut response = see_other(url.as_str());
             let left_for = format!("{}.{}", state.expose(), login.provider);
-            let (name, value) = room.page_context.cookies.set(LEFT_FOR, &left_for, THERE);
+            let (name, value) = signout.page_context.cookies.set(LEFT_FOR, &left_for, THERE);
             response.headers_mut().append(name, value);
             Ok(response)
         }

@@ -38,20 +38,20 @@ pub struct ResourceServerState {
 
 /// Every path that no other endpoint took.
 pub async fn any(
-    State(room): State<Arc<ResourceServerState>>,
+    State(state): State<Arc<ResourceServerState>>,
     Extension(id): Extension<RequestId>,
     Extension(Peer(peer)): Extension<Peer>,
     request: Request,
 ) -> Response {
     // What is matched is what is forwarded. The edge has refused every path that could mean two things (`layers`).
     let path = PlainPath::parse(request.uri().path()).ok();
-    let found = path.and_then(|path| room.resources.guarding(path).zip(room.resources.address(path, request.uri().query())));
+    let found = path.and_then(|path| state.resources.guarding(path).zip(state.resources.address(path, request.uri().query())));
     let Some(((resource, target), address)) = found else {
         return problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path");
     };
-    let Admitted { principal, look_up } = match room.bearer.admit(request.headers(), request.uri().query(), &resource).await {
+    let Admitted { principal, look_up } = match state.bearer.admit(request.headers(), request.uri().query(), &resource).await {
         Ok(admitted) => admitted,
-        Err(refused) => return room.bearer.refusal(&refused, &resource, &address),
+        Err(refused) => return state.bearer.refusal(&refused, &resource, &address),
     };
     // A proven request counts for its person, no longer for its address.
     if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
@@ -60,29 +60,29 @@ pub async fn any(
     if let Some(permit) = request.extensions().get::<AddressPermit>() {
         permit.release();
     }
-    let scopes = room.resources.catalogue().effective(&principal.scopes);
+    let reach = state.resources.catalogue().reach(&principal.scopes);
     let view = match target {
-        Target::Proxy { pattern } if scopes.allows(&Operation::Everything) => {
-            let permit = match room.mcp.local.shares.request(&principal.user) {
+        Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
+            let permit = match state.mcp.local.shares.request(&principal.user) {
                 Ok(permit) => permit,
                 Err(response) => return *response,
             };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
-            let response = room.proxy.forward(pattern, request, caller).await;
-            return watch::while_valid(&room.bearer, look_up, &resource, until_sent(response, permit));
+            let response = state.proxy.forward(pattern, request, caller).await;
+            return watch::while_valid(&state.bearer, look_up, &resource, until_sent(response, permit));
         }
-        Target::Proxy { .. } => return insufficient_scope(&room, &principal),
+        Target::Proxy { .. } => return insufficient_scope(&state, &principal),
         // The configuration no longer has any of the token's scopes.
-        Target::All | Target::Server(_) if scopes.is_empty() => return insufficient_scope(&room, &principal),
+        Target::All | Target::Server(_) if reach.is_empty() => return insufficient_scope(&state, &principal),
         Target::Server(name) => View::One(name.clone()),
-        Target::All => match named_server(&room.resources, request.uri().query()) {
+        Target::All => match named_server(&state.resources, request.uri().query()) {
             Ok(view) => view,
             Err(response) => return *response,
         },
     };
-    let mut response = room.mcp.serve(principal, scopes, view, request).await;
-    scope::readdress(&mut response, &resource, &address, &room.resources);
-    watch::while_valid(&room.bearer, look_up, &resource, response)
+    let mut response = state.mcp.serve(principal, reach, view, request).await;
+    scope::readdress(&mut response, &resource, &address, &state.resources);
+    watch::while_valid(&state.bearer, look_up, &resource, response)
 }
 
 /// `/mcp?server_name=` picks one server (parity A8).
@@ -97,9 +97,9 @@ fn named_server(resources: &Resources, query: Option<&str>) -> Result<View, Box<
 }
 
 /// The token is good but does not reach that far (RFC 6750 section 3.1). What it lacks of an MCP server, the hub finds out.
-fn insufficient_scope(room: &ResourceServerState, principal: &Principal) -> Response {
+fn insufficient_scope(state: &ResourceServerState, principal: &Principal) -> Response {
     let mut response = problem(StatusCode::FORBIDDEN, "insufficient_scope", "the token does not cover this");
-    scope::challenge(&mut response, principal, &room.resources, &Operation::Everything);
+    scope::challenge(&mut response, principal, &state.resources, &Operation::Everything);
     response
 }
 

@@ -25,11 +25,11 @@ pub struct ThrottleState {
 }
 
 /// The layer in front of endpoints that cost us something before anybody has proven anything.
-pub async fn by_address(State(room): State<ThrottleState>, request: Request, next: Next) -> Response {
+pub async fn by_address(State(state): State<ThrottleState>, request: Request, next: Next) -> Response {
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
-    let Err(too_many) = room.throttle.check(room.gate, peer) else { return next.run(request).await };
-    tracing::info!(%peer, gate = ?room.gate, "too many requests from one address");
-    match (&room.page_context, request.extensions().get::<RequestId>()) {
+    let Err(too_many) = state.throttle.check(state.gate, peer) else { return next.run(request).await };
+    tracing::info!(%peer, gate = ?state.gate, "too many requests from one address");
+    match (&state.page_context, request.extensions().get::<RequestId>()) {
         (Some(page_context), Some(id)) => page(too_many, page_context, id),
         _ => answers::too_many(too_many),
     }

@@ -27,7 +27,7 @@ pub struct Transactions {
     pub per_address: usize,
 }
 
-/// An answer of a provider, as far as the gateway's own doorstep shows it.
+/// An answer of a provider, as far as the request with it shows.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderAnswer<'a> {
     /// The hash of its `state`.
