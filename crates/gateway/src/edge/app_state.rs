@@ -1,4 +1,4 @@
-//! The application: everything the endpoints need. It stands on the [`Ground`], which stays, and is made anew for each configuration by
+//! The application: everything the endpoints need. It has the [`ProcessState`], which stays, and is made anew for each configuration by
 //! `gateway::build`. Each endpoint's state takes only what it uses of it; [`super::router`] hands it out.
 
 use std::{sync::Arc, time::Duration};
@@ -33,7 +33,7 @@ use crate::{cluster::Cluster, config::Limits, net::guarded::GuardedFetcher};
 
 /// What stays as long as the process does, whatever the configuration.
 #[derive(Clone)]
-pub struct Ground {
+pub struct ProcessState {
     pub stores: Stores,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
@@ -67,7 +67,7 @@ pub struct Counts {
 
 /// Everything the endpoints need.
 pub struct AppState {
-    pub ground: Ground,
+    pub process: ProcessState,
     pub resources: Arc<Resources>,
     pub lifetimes: Lifetimes,
     pub providers: Providers,
@@ -94,18 +94,18 @@ pub struct AppState {
 impl AppState {
     /// The MCP endpoints.
     pub fn mcp_state(&self) -> McpState {
-        McpState { local: self.local_mcp(), cluster: self.ground.cluster.clone() }
+        McpState { local: self.local_mcp(), cluster: self.process.cluster.clone() }
     }
 
     /// What runs requests on this node.
     pub fn local_mcp(&self) -> LocalMcp {
         LocalMcp {
-            hub: Arc::clone(&self.ground.hub),
+            hub: Arc::clone(&self.process.hub),
             resources: Arc::clone(&self.resources),
             body_limit: self.body_limit,
             shares: Shares {
-                requests: self.ground.counts.requests_by_user.clone(),
-                bytes: self.ground.counts.bytes_by_user.clone(),
+                requests: self.process.counts.requests_by_user.clone(),
+                bytes: self.process.counts.bytes_by_user.clone(),
                 requests_per_user: self.limits.requests_per_user,
                 bytes_per_user: self.limits.bytes_per_user,
             },
@@ -116,17 +116,17 @@ impl AppState {
     pub fn directory(&self) -> ClientDirectory {
         ClientDirectory::new(
             self.configured_clients.clone(),
-            Arc::clone(&self.registration_policy),
-            Arc::clone(&self.ground.fetcher),
-            Arc::clone(&self.ground.stores.clients),
-            Arc::clone(&self.ground.stores.grants),
-            Arc::clone(&self.ground.clock),
+            Arc::clone(&self.ways),
+            Arc::clone(&self.process.fetcher),
+            Arc::clone(&self.process.stores.clients),
+            Arc::clone(&self.process.stores.grants),
+            Arc::clone(&self.process.clock),
         )
     }
 
     /// What checks clients' signatures.
     pub fn assertions(&self) -> Assertions {
-        let Ground { fetcher, stores, clock, .. } = &self.ground;
+        let ProcessState { fetcher, stores, clock, .. } = &self.process;
         Assertions::new(Arc::clone(fetcher), Arc::clone(&stores.assertions), Arc::clone(clock), self.resources.public_url())
     }
 }

@@ -39,12 +39,12 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
     let page_context = PageContext {
         cookies: CookieJar::new(app.resources.public_url()),
         keys: app.keys.clone(),
-        logins: Arc::clone(&app.ground.stores.logins),
+        logins: Arc::clone(&app.process.stores.logins),
         providers: app.providers.clone(),
-        clock: Arc::clone(&app.ground.clock),
-        entropy: Arc::clone(&app.ground.entropy),
+        clock: Arc::clone(&app.process.clock),
+        entropy: Arc::clone(&app.process.entropy),
         lifetimes: app.lifetimes,
-        demo: app.ground.demo,
+        demo: app.process.demo,
     };
     let throttle = &app.throttle;
     let at = |gate, page_context: Option<&PageContext>| {
@@ -52,12 +52,12 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         middleware::from_fn_with_state(state, layer::by_address)
     };
     let bearer = Bearer {
-        grants: Arc::clone(&app.ground.stores.grants),
-        logins: Arc::clone(&app.ground.stores.logins),
-        cache: app.ground.tokens.clone(),
+        grants: Arc::clone(&app.process.stores.grants),
+        logins: Arc::clone(&app.process.stores.logins),
+        cache: app.process.tokens.clone(),
         resources: Arc::clone(&app.resources),
-        admission: app.ground.admission.subscribe(),
-        clock: Arc::clone(&app.ground.clock),
+        admission: app.process.admission.subscribe(),
+        clock: Arc::clone(&app.process.clock),
     };
     // A request that is refused for its address is not read first; all others are read whole before their endpoint sees them.
     let forms = Router::new()
@@ -67,9 +67,9 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
         .merge(people(app, &page_context, &bearer));
     let endpoints = Router::new()
         .merge(health::routes(HealthState {
-            upkeep: Arc::clone(&app.ground.stores.upkeep),
-            cluster: app.ground.cluster.clone(),
-            stopping: app.ground.stopping.clone(),
+            upkeep: Arc::clone(&app.process.stores.upkeep),
+            cluster: app.process.cluster.clone(),
+            stopping: app.process.stopping.clone(),
         }))
         .merge(assets::routes())
         .merge(metadata(app))
@@ -79,11 +79,11 @@ pub fn build(app: &AppState, extra: Router) -> EdgeState {
     EdgeState {
         public_url: app.resources.public_url().clone(),
         admission: app.admission.clone(),
-        entropy: Arc::clone(&app.ground.entropy),
-        stopping: app.ground.stopping.clone(),
-        demo: app.ground.demo,
+        entropy: Arc::clone(&app.process.entropy),
+        stopping: app.process.stopping.clone(),
+        demo: app.process.demo,
         throttle: app.throttle.clone(),
-        requests: app.ground.counts.requests_by_address.clone(),
+        requests: app.process.counts.requests_by_address.clone(),
         requests_per_address: app.limits.requests_per_address,
         endpoints,
     }
@@ -100,11 +100,11 @@ fn metadata(app: &AppState) -> Router {
 
 /// Where people sign in and allow clients.
 fn oauth(app: &AppState, page_context: &PageContext) -> Router {
-    let stores = &app.ground.stores;
+    let stores = &app.process.stores;
     let transactions = Transactions {
         store: Arc::clone(&stores.transactions),
-        clock: Arc::clone(&app.ground.clock),
-        entropy: Arc::clone(&app.ground.entropy),
+        clock: Arc::clone(&app.process.clock),
+        entropy: Arc::clone(&app.process.entropy),
         lifetime: app.lifetimes.sign_in,
         per_address: app.limits.sign_ins_per_address,
     };
@@ -150,28 +150,28 @@ fn oauth(app: &AppState, page_context: &PageContext) -> Router {
 
 /// Where clients come to be.
 fn clients(app: &AppState) -> Router {
-    let stores = &app.ground.stores;
+    let stores = &app.process.stores;
     Router::new()
         .merge(register::routes(register::RegisterState {
             clients: Arc::clone(&stores.clients),
             registration_policy: Arc::clone(&app.registration_policy),
             public_url: app.resources.public_url().clone(),
-            clock: Arc::clone(&app.ground.clock),
-            entropy: Arc::clone(&app.ground.entropy),
+            clock: Arc::clone(&app.process.clock),
+            entropy: Arc::clone(&app.process.entropy),
             max_unused_clients: app.max_unused_clients,
         }))
         .merge(manage::routes(manage::ManageState {
             clients: Arc::clone(&stores.clients),
             ways: Arc::clone(&app.ways),
             public_url: app.resources.public_url().clone(),
-            clock: Arc::clone(&app.ground.clock),
-            entropy: Arc::clone(&app.ground.entropy),
+            clock: Arc::clone(&app.process.clock),
+            entropy: Arc::clone(&app.process.entropy),
         }))
 }
 
 /// Where clients exchange, end and look at tokens: all behind one gate.
 fn tokens(app: &AppState) -> Router {
-    let stores = &app.ground.stores;
+    let stores = &app.process.stores;
     let gate = ClientGate { directory: app.directory(), assertions: app.assertions(), throttle: app.throttle.clone() };
     Router::new()
         .merge(token::routes(token::TokenState {
@@ -181,14 +181,14 @@ fn tokens(app: &AppState) -> Router {
             grants: Arc::clone(&stores.grants),
             resources: Arc::clone(&app.resources),
             providers: app.providers.clone(),
-            clock: Arc::clone(&app.ground.clock),
-            entropy: Arc::clone(&app.ground.entropy),
+            clock: Arc::clone(&app.process.clock),
+            entropy: Arc::clone(&app.process.entropy),
             lifetimes: app.lifetimes,
         }))
         .merge(revoke::routes(revoke::RevokeState {
             gate: gate.clone(),
             grants: Arc::clone(&stores.grants),
-            clock: Arc::clone(&app.ground.clock),
+            clock: Arc::clone(&app.process.clock),
         }))
         .merge(introspect::routes(introspect::IntrospectState {
             gate,
@@ -196,7 +196,7 @@ fn tokens(app: &AppState) -> Router {
             logins: Arc::clone(&stores.logins),
             providers: app.providers.clone(),
             public_url: app.resources.public_url().clone(),
-            clock: Arc::clone(&app.ground.clock),
+            clock: Arc::clone(&app.process.clock),
         }))
 }
 
@@ -219,15 +219,15 @@ fn people(app: &AppState, page_context: &PageContext, bearer: &Bearer) -> Router
         .merge(front_page::routes(FrontPageState {
             page_context: page_context.clone(),
             directory: app.directory(),
-            grants: Arc::clone(&app.ground.stores.grants),
+            grants: Arc::clone(&app.process.stores.grants),
             resources: Arc::clone(&app.resources),
             server_kinds: app.server_kinds.clone().into(),
             proxy_patterns: proxy_patterns.collect(),
         }))
         .merge(disconnect::routes(disconnect::DisconnectState {
             page_context: page_context.clone(),
-            grants: Arc::clone(&app.ground.stores.grants),
-            consents: Arc::clone(&app.ground.stores.consents),
+            grants: Arc::clone(&app.process.stores.grants),
+            consents: Arc::clone(&app.process.stores.consents),
         }))
         .merge(tools::routes(ToolsState {
             page_context: page_context.clone(),

@@ -1,4 +1,4 @@
-//! What a configuration makes of the ground: the [`AppState`], and the settings of what stays.
+//! What a configuration comes to: the [`AppState`], and the settings of what stays.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     config::{Config, Names, StoreConfig},
     edge::{
-        app_state::{AppState, Ground},
+        app_state::{AppState, ProcessState},
         csrf::EdgeKeys,
         layers::Admission,
         providers::{ProviderEntry, Providers},
@@ -40,7 +40,7 @@ impl From<Arc<dyn Provider>> for ConnectedProvider {
 
 /// What endpoints need, as this configuration has it. `throttle` is made of its limits, or goes on counting by the same ones.
 pub(super) fn app(
-    ground: Ground,
+    process: ProcessState,
     config: &Config,
     providers: Vec<ConnectedProvider>,
     forwarding: ForwardingClient,
@@ -50,12 +50,12 @@ pub(super) fn app(
     let patterns: Vec<String> = config.proxies.iter().map(|proxy| proxy.pattern.clone()).collect();
     let resources = Resources::new(config.public_url.clone(), &names, &patterns).with_scopes(config.scopes.clone());
     let proxy = config.clients.proxy.as_ref().and_then(|proxy| Url::parse(proxy.expose()).ok());
-    if let Err(error) = ground.fetcher.use_proxy(proxy.as_ref()) {
+    if let Err(error) = process.fetcher.use_proxy(proxy.as_ref()) {
         tracing::error!(%error, "clients' documents are not fetched through the proxy that is configured for it");
     }
     let limits = ProxyLimits { request_body: config.body_limit, ..ProxyLimits::default() };
     AppState {
-        ground,
+        process,
         resources: Arc::new(resources),
         providers: meet(config, providers),
         keys: EdgeKeys::derive(&config.auth_secrets),

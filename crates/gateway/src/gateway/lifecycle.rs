@@ -26,10 +26,10 @@ use tokio::{
 
 use super::{
     build::{self, ConnectedProvider},
-    machinery::Machinery,
     node::{NodeAtWork, RunningNode},
     records::{self, open_store},
     reload::{self, NewConfiguration},
+    reloadable::Reloadable,
     removed_clients,
 };
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
     cluster::{Cluster, Home, Member, MemberParts, Neighbours},
     config::Config,
     edge::{
-        app_state::{Counts, Ground},
+        app_state::{Counts, ProcessState},
         connections::{Connections, Rules},
         health::Stopping,
         resource_server::cache::TokenCache,
@@ -62,8 +62,8 @@ const CHILDREN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A gateway that is ready to run.
 pub struct Gateway {
-    ground: Ground,
-    machinery: Machinery,
+    process: ProcessState,
+    reloadable: Reloadable,
     config: Config,
     providers: Vec<ConnectedProvider>,
     node: Option<RunningNode>,
@@ -122,9 +122,9 @@ impl Gateway {
         let shared = Arc::new(SharedServers::new(Arc::clone(&upstreams)));
         let hub = Hub::new(settings, config.servers.clone(), Arc::clone(&shared) as _, Arc::clone(&entropy), seal);
         clients.meet(&hub);
-        let machinery =
-            Machinery { upstreams, shared, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
-        let ground = Ground {
+        let reloadable =
+            Reloadable { upstreams, shared, pins, sealer, forwarding: net::forwarding_client(NetSettings::upstream())? };
+        let process = ProcessState {
             fetcher: Arc::new(GuardedFetcher::new(Arc::new(Internet), Arc::clone(&clock))?),
             stores,
             clock,
@@ -138,33 +138,33 @@ impl Gateway {
             stopping: Stopping::default(),
             demo,
         };
-        Ok(Self { ground, machinery, config: config.clone(), providers, node: None, elsewhere: watch::Sender::new(0) })
+        Ok(Self { process, reloadable, config: config.clone(), providers, node: None, elsewhere: watch::Sender::new(0) })
     }
 
     /// Makes it one of several on its store: the others reach it on `listener`, at `url` if that is not simply the listener's address.
     pub async fn join(mut self, listener: TcpListener, url: Option<String>) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
-        let (clock, entropy) = (Arc::clone(&self.ground.clock), Arc::clone(&self.ground.entropy));
+        let (clock, entropy) = (Arc::clone(&self.process.clock), Arc::clone(&self.process.entropy));
         let me = Node { id: NodeId::generate(&*entropy), url: url.unwrap_or_else(|| format!("http://{address}")) };
         let parts = MemberParts {
             me,
-            nodes: Arc::clone(&self.ground.stores.nodes),
-            ownership: Arc::new(Home { hub: Arc::clone(&self.ground.hub), shared: Arc::clone(&self.machinery.shared) }),
-            sealer: self.machinery.sealer.clone(),
+            nodes: Arc::clone(&self.process.stores.nodes),
+            ownership: Arc::new(Home { hub: Arc::clone(&self.process.hub), shared: Arc::clone(&self.reloadable.shared) }),
+            sealer: self.reloadable.sealer.clone(),
             clock,
             entropy,
         };
         let member = Member::join(parts).await.context("this node cannot join the others")?;
         let http = net::client(NetSettings::node())?;
-        self.machinery.shared.join(Arc::new(Neighbours::new(Arc::clone(&member), http.clone())));
-        self.ground.cluster = Cluster::among(Arc::clone(&member), http);
+        self.reloadable.shared.join(Arc::new(Neighbours::new(Arc::clone(&member), http.clone())));
+        self.process.cluster = Cluster::among(Arc::clone(&member), http);
         self.node = Some(RunningNode { member, listener });
         Ok(self)
     }
 
     /// The same gateway in another world: what clients' URLs lead to is made up. For tests; no setting leads here.
     pub fn with_outside(mut self, outside: Arc<dyn Outside>) -> anyhow::Result<Self> {
-        self.ground.fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&self.ground.clock))?);
+        self.process.fetcher = Arc::new(GuardedFetcher::new(outside, Arc::clone(&self.process.clock))?);
         Ok(self)
     }
 
@@ -172,14 +172,14 @@ impl Gateway {
     /// leads here.
     #[must_use]
     pub fn that_trusts_for(mut self, look_ups: Duration) -> Self {
-        self.ground.tokens = TokenCache::that_trusts_for(look_ups);
+        self.process.tokens = TokenCache::that_trusts_for(look_ups);
         self
     }
 
     /// Has children started by `launcher`, each below a supervisor.
     #[must_use]
     pub fn supervised_by(self, launcher: Launcher) -> Self {
-        self.machinery.upstreams.supervise(launcher);
+        self.reloadable.upstreams.supervise(launcher);
         self
     }
 
@@ -191,23 +191,24 @@ impl Gateway {
 
     /// What the gateway keeps its records in: tests look at it.
     pub fn stores(&self) -> &Stores {
-        &self.ground.stores
+        &self.process.stores
     }
 
     /// Serves until a signal says to stop; then ends streams, requests and child processes, in this order. `extra` are routes of the demo.
     pub async fn run(self, listener: TcpListener, extra: Router, orders: Orders) -> anyhow::Result<()> {
-        let Self { mut ground, machinery, config, providers, node, elsewhere } = self;
-        ground.stores = invalidations::forgetting(ground.stores, &ground.tokens);
+        let Self { mut process, reloadable, config, providers, node, elsewhere } = self;
+        process.stores = invalidations::forgetting(process.stores, &process.tokens);
         let Orders { stop: mut signals, configurations } = orders;
-        let (hub, upstreams, shared) = (Arc::clone(&ground.hub), Arc::clone(&machinery.upstreams), Arc::clone(&machinery.shared));
+        let (hub, upstreams, shared) =
+            (Arc::clone(&process.hub), Arc::clone(&reloadable.upstreams), Arc::clone(&reloadable.shared));
         let me = node.as_ref().map(|node| node.member.id().clone());
         let listening = Invalidations::begin(
-            Arc::clone(&ground.stores.invalidations),
-            Arc::clone(ground.tokens.invalidation_log()),
+            Arc::clone(&process.stores.invalidations),
+            Arc::clone(process.tokens.invalidation_log()),
             me.clone(),
             elsewhere,
         );
-        let live = Arc::new(reload::Live::open(ground.clone(), machinery, &config, providers, extra));
+        let live = Arc::new(reload::Live::open(process.clone(), reloadable, &config, providers, extra));
         removed_clients::end_their_grants(live.current(), &[]).await;
         let node = node.map(|node| NodeAtWork::begin(node, Arc::clone(&live), shared));
         let following = tokio::spawn(Arc::clone(&live).follow(me, config, configurations));
@@ -215,7 +216,7 @@ impl Gateway {
         let mut until = Instant::now();
         let stopping = async {
             let first = signals.recv().await;
-            ground.stopping.begin();
+            process.stopping.begin();
             if let Some(node) = &node {
                 node.member.begin_leaving();
             }
@@ -224,7 +225,7 @@ impl Gateway {
         };
         let ending = async { hub.shutdown().await };
         let served =
-            server::run(listener, live.secure.clone(), ground.connections.clone(), live.front.endpoints(), stopping, ending)
+            server::run(listener, live.secure.clone(), process.connections.clone(), live.service.endpoints(), stopping, ending)
                 .await;
         following.abort();
         purge.abort();
@@ -245,7 +246,7 @@ async fn purge(live: Arc<reload::Live>) {
     loop {
         tick.tick().await;
         let app = live.app();
-        let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&app.ground.stores.upkeep, app.ground.clock.now());
+        let (upkeep, now): (&Arc<dyn Upkeep>, _) = (&app.process.stores.upkeep, app.process.clock.now());
         match upkeep.purge(now - PURGE_LATE, now - app.lifetimes.unused_client).await {
             Ok(deleted) => tracing::debug!(deleted, "expired records deleted"),
             Err(error) => tracing::warn!(%error, "expired records could not be deleted"),

@@ -4,10 +4,10 @@
 
 mod build;
 mod lifecycle;
-mod machinery;
 mod node;
 mod records;
 mod reload;
+mod reloadable;
 mod removed_clients;
 
 pub use self::{

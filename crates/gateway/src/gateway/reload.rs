@@ -16,13 +16,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     build::{self, ConnectedProvider},
-    machinery::Machinery,
+    reloadable::Reloadable,
     removed_clients,
 };
 use crate::{
     config::Config,
     edge::{
-        app_state::{AppState, Ground},
+        app_state::{AppState, ProcessState},
         connections::Rules,
         reloadable_service::ReloadableService,
         router,
@@ -188,26 +188,26 @@ impl fmt::Display for Changes {
 
 /// A gateway as it is configured right now.
 pub(super) struct Live {
-    pub(super) front: ReloadableService,
+    pub(super) service: ReloadableService,
     pub(super) secure: Secure,
     app: ArcSwap<AppState>,
-    machinery: Machinery,
+    reloadable: Reloadable,
     extra: Router,
 }
 
 impl Live {
     pub(super) fn open(
-        ground: Ground,
-        machinery: Machinery,
+        process: ProcessState,
+        reloadable: Reloadable,
         config: &Config,
         providers: Vec<ConnectedProvider>,
         extra: Router,
     ) -> Self {
-        let app = build::app(ground, config, providers, machinery.forwarding.clone(), Throttle::new(&config.limits));
-        app.ground.admission.send_replace(Some(app.providers.clone()));
-        let front = ReloadableService::new(router::build(&app, extra.clone()));
+        let app = build::app(process, config, providers, reloadable.forwarding.clone(), Throttle::new(&config.limits));
+        app.process.admission.send_replace(Some(app.providers.clone()));
+        let service = ReloadableService::new(router::build(&app, extra.clone()));
         let secure = Secure::by(config.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
-        Self { front, secure, app: ArcSwap::from_pointee(app), machinery, extra }
+        Self { service, secure, app: ArcSwap::from_pointee(app), reloadable, extra }
     }
 
     pub(super) fn app(&self) -> Arc<AppState> {
@@ -254,23 +254,23 @@ impl Live {
 
     /// From the first line that changes anything, nothing can fail.
     fn take(&self, old: &Config, new: &Config, providers: Vec<ConnectedProvider>) -> Result<(), Refused> {
-        let Machinery { upstreams, shared: _, pins, sealer, forwarding } = &self.machinery;
+        let Reloadable { upstreams, shared: _, pins, sealer, forwarding } = &self.reloadable;
         let before = self.app.load();
         let throttle = if old.limits == new.limits { before.throttle.clone() } else { Throttle::new(&new.limits) };
-        let app = build::app(before.ground.clone(), new, providers, forwarding.clone(), throttle);
-        let front = router::build(&app, self.extra.clone());
+        let app = build::app(before.process.clone(), new, providers, forwarding.clone(), throttle);
+        let service = router::build(&app, self.extra.clone());
         sealer.change_secrets(&new.auth_secrets).map_err(|error| Refused::Unusable(error.to_string()))?;
         // Servers that are gone go last: until nobody can ask for them any more.
         let going = old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
         upstreams.limit_children_per_user(new.children_per_user);
-        before.ground.hub.limit_calls_per_user(new.calls_per_user);
+        before.process.hub.limit_calls_per_user(new.calls_per_user);
         upstreams.reconfigure(new.servers.iter().chain(going).cloned().collect());
         pins.reconfigure(build::pinning(new));
-        before.ground.hub.reconfigure(build::names(new), new.servers.clone());
+        before.process.hub.reconfigure(build::names(new), new.servers.clone());
         self.secure.change(new.tls.as_ref().map(|tls| Arc::clone(&tls.server)));
-        before.ground.connections.change(Rules::new(&new.limits, &new.trusted_proxies, os::descriptors()));
-        self.front.change(front);
-        before.ground.admission.send_replace(Some(app.providers.clone()));
+        before.process.connections.change(Rules::new(&new.limits, &new.trusted_proxies, os::descriptors()));
+        self.service.change(service);
+        before.process.admission.send_replace(Some(app.providers.clone()));
         self.app.store(Arc::new(app));
         upstreams.reconfigure(new.servers.clone());
         telemetry::set_level(new.log.level);
@@ -278,7 +278,7 @@ impl Live {
     }
 
     async fn announce(&self, generation: Generation) {
-        let posted = self.app().ground.stores.invalidations.post(&Invalidation::Configuration(generation)).await;
+        let posted = self.app().process.stores.invalidations.post(&Invalidation::Configuration(generation)).await;
         if let Err(error) = posted {
             tracing::warn!(%error, "other gateways are not told of the new configuration: they notice when they look at their files");
         }
@@ -289,13 +289,13 @@ impl Live {
         if old.auth_secrets.iter().all(|secret| new.auth_secrets.contains(secret)) {
             return Ok(());
         }
-        let resealed = self.app().ground.stores.upkeep.reseal().await;
+        let resealed = self.app().process.stores.upkeep.reseal().await;
         resealed.map_err(|error| Refused::StillSealed(error.to_string()))
     }
 
     /// At once, so that nobody has to wait for it when the old secret goes.
     async fn seal_anew(&self) {
-        if let Err(error) = self.app().ground.stores.upkeep.reseal().await {
+        if let Err(error) = self.app().process.stores.upkeep.reseal().await {
             tracing::warn!(%error, "records are still sealed with an earlier AUTH_SECRET: keep it for now");
         }
     }

@@ -46,11 +46,11 @@ async fn later(current: impl Fn() -> Option<Arc<AppState>> + Send + Sync, known:
 
 /// The store forgets which clients there were only when their grants have ended: what breaks off in between is done again.
 async fn end(app: &AppState, known: &BTreeSet<ClientId>) -> Result<(), StoreError> {
-    let (stores, present) = (&app.ground.stores, configured(app));
+    let (stores, present) = (&app.process.stores, configured(app));
     let remembered = stores.clients.configured_clients().await?;
     for id in remembered.union(known).filter(|id| !present.contains(id)) {
         let of = GrantsOf::Client(id.clone());
-        let revoked = stores.grants.revoke_grants(&of, app.ground.clock.now()).await?;
+        let revoked = stores.grants.revoke_grants(&of, app.process.clock.now()).await?;
         tracing::info!(client_id = %id, revoked, "a client was taken out of the configuration: what it was given is revoked");
     }
     if remembered != present {

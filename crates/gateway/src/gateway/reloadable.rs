@@ -8,7 +8,7 @@ use portunus_store::seal::Sealer;
 use crate::{net::ForwardingClient, pins::PinBook};
 
 /// What is told of a new configuration, beside the endpoints.
-pub(super) struct Machinery {
+pub(super) struct Reloadable {
     pub(super) upstreams: Arc<Upstreams>,
     pub(super) shared: Arc<SharedServers>,
     pub(super) pins: Arc<PinBook>,
