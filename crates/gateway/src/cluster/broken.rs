@@ -10,7 +10,7 @@ use portunus_core::{ids::UserId, node::Node};
 use tokio::time::Instant;
 
 use super::{
-    membership::{Member, Place},
+    membership::{Member, Owner},
     retry::{PATIENCE, PAUSE},
 };
 
@@ -64,13 +64,13 @@ where
     })
 }
 
-/// Is the node no longer the user's home? While it is alive, the call may go on there, and the client take its stream up again.
+/// Is the node no longer the user's owner? While it is alive, the call may go on there, and the client take its stream up again.
 pub(super) async fn is_gone(member: Arc<Member>, user: UserId, node: Node) -> bool {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         member.ask_again(&user);
-        match member.place(&user).await {
-            Ok(Place::At(home)) if home.id == node.id => tokio::time::sleep(PAUSE).await,
+        match member.owner(&user).await {
+            Ok(Owner::Other(owner)) if owner.id == node.id => tokio::time::sleep(PAUSE).await,
             Ok(_) => return true,
             Err(_) => return false,
         }

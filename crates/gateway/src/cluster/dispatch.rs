@@ -8,12 +8,12 @@ use tokio::time::Instant;
 
 use super::{
     forwarded::ForwardedRequest,
-    membership::{Member, Place},
+    membership::{Member, Owner},
     relay::{Relay, Undelivered},
     retry::{PATIENCE, PAUSE, lost, unavailable},
 };
 
-/// The way of a forwarded request to where the user is at home.
+/// The way of a request to its user's owner node.
 #[derive(Clone)]
 pub enum Cluster {
     /// There is no other node.
@@ -41,7 +41,7 @@ impl Cluster {
         }
     }
 
-    /// Has the forwarded request run at the user's home: by `here`, if that is this node.
+    /// Has the request run at the user's owner node: by `here`, if that is this one.
     pub async fn run<F: Future<Output = Response>>(
         &self,
         forwarded: ForwardedRequest,
@@ -63,14 +63,14 @@ impl Others {
         let user = &forwarded.principal.user;
         let until = Instant::now() + PATIENCE;
         loop {
-            let node = match self.member.place(user).await {
-                Ok(Place::Here) => return here(forwarded).await,
-                Ok(Place::At(node)) => node,
+            let node = match self.member.owner(user).await {
+                Ok(Owner::ThisNode) => return here(forwarded).await,
+                Ok(Owner::Other(node)) => node,
                 Err(error) => return unavailable(&forwarded, &error),
             };
             match self.relay.send(&node, &forwarded).await {
                 Ok(response) => return response,
-                Err(Undelivered::NotHome | Undelivered::Unreached) => tokio::time::sleep(PAUSE).await,
+                Err(Undelivered::NotOwner | Undelivered::Unreached) => tokio::time::sleep(PAUSE).await,
                 // It may have been done.
                 Err(Undelivered::Broken) => return lost(&forwarded),
             }

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 use super::{
     envelope::{Opened, Rejected},
     forwarded::ForwardedRequest,
-    membership::{Member, Place},
+    membership::{Member, Owner},
     relay::{ENVELOPE, PATH, REFUSED},
     servers,
 };
@@ -118,7 +118,7 @@ async fn take_order(State(Listening { state, held }): State<Listening>, request:
         Ok(server) => server,
         Err(rejected) => return not_ours(rejected),
     };
-    if !is_here(&state.member, &servers::tenant(&server)).await {
+    if !is_here(&state.member, &servers::user_of(&server)).await {
         return refuse(StatusCode::MISDIRECTED_REQUEST);
     }
     match state.shared.take(&server, &body, &state.member.leaving) {
@@ -139,10 +139,10 @@ fn not_ours(rejected: Rejected) -> Response {
 }
 
 /// The sender finds out where else; a forwarded request that is passed on twice could go round for ever.
-async fn is_here(member: &Member, tenant: &UserId) -> bool {
-    match member.place(tenant).await {
-        Ok(Place::Here) => true,
-        Ok(Place::At(_)) => false,
+async fn is_here(member: &Member, user: &UserId) -> bool {
+    match member.owner(user).await {
+        Ok(Owner::ThisNode) => true,
+        Ok(Owner::Other(_)) => false,
         Err(error) => {
             tracing::warn!(%error, "a forwarded request cannot be served now");
             false

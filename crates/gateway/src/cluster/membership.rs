@@ -1,7 +1,7 @@
-//! This node as one of several: it says that it is alive, and knows or finds out where each user is at home.
+//! This node as one of several: it says that it is alive, and knows or finds out which node owns each user's sessions.
 //!
 //! A node that could not say so for a while may have lost its users to others without noticing. It serves nobody then; when it is back, it
-//! asks for each user again before it serves them, and lets go of what it held for those who are at home elsewhere now.
+//! asks for each user again before it serves them, and evicts those whose owner is another node now.
 
 use std::{
     sync::{
@@ -28,14 +28,14 @@ const ALIVE_FOR: Duration = Duration::from_secs(3);
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// It stops serving before the others may take it for dead.
 const MARGIN: Duration = Duration::from_millis(500);
-/// How long a home stays without being asked for.
+/// How long a node stays a user's owner without being asked for.
 const KEEP_FOR: Duration = Duration::from_secs(3600);
 const RENEW_EVERY: Duration = Duration::from_secs(900);
-/// How long another node is taken for a user's home without asking; it says itself when it is not.
+/// How long another node is taken for a user's owner without asking; it says itself when it is not.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 const MOST_USERS: u64 = 1_000_000;
 
-/// What a node has of users; and of servers that everybody shares, which are at home somewhere like users and called accordingly.
+/// What a node has of users; and of servers that all users share, which have an owner node like users, under a user id of their own.
 #[async_trait]
 pub trait Ownership: Send + Sync {
     /// Those with a session here.
@@ -44,13 +44,14 @@ pub trait Ownership: Send + Sync {
     /// Is a call of theirs under way here?
     fn is_busy(&self, user: &UserId) -> bool;
 
-    /// They are at home elsewhere: sessions, streams and processes of theirs end here. Their records stay.
+    /// Another node is their owner: sessions, streams and processes of theirs end here. Their records stay.
     async fn evict_user(&self, user: &UserId);
 }
 
-pub(super) enum Place {
-    Here,
-    At(Node),
+/// The owner node of a user.
+pub(super) enum Owner {
+    ThisNode,
+    Other(Node),
 }
 
 /// What a member is made of.
@@ -78,7 +79,7 @@ pub struct Member {
     pub(super) live_nodes: LiveNodes,
     /// Cancelled when this node is going to stop.
     pub(super) leaving: CancellationToken,
-    /// Which of the others gets whoever comes while this one leaves.
+    /// Which of the others gets the next user while this one leaves.
     turn: AtomicUsize,
 }
 
@@ -115,72 +116,72 @@ impl Member {
         &self.me.id
     }
 
-    /// Where the user's requests are served.
-    pub(super) async fn place(&self, user: &UserId) -> Result<Place, StoreError> {
+    /// The node where the user's requests are served.
+    pub(super) async fn owner(&self, user: &UserId) -> Result<Owner, StoreError> {
         let epoch = self.epoch.load(Ordering::SeqCst);
         let held = self.here.get(user);
         if self.leaving.is_cancelled() {
-            return self.place_while_leaving(user, held.is_some()).await;
+            return self.owner_while_leaving(user, held.is_some()).await;
         }
         if !self.is_alive() {
             return Err(StoreError::Unavailable("this node could not say for a while that it is alive".to_owned()));
         }
         if held.is_some_and(|claim| claim.epoch == epoch && claim.made.elapsed() < RENEW_EVERY) {
-            return Ok(Place::Here);
+            return Ok(Owner::ThisNode);
         }
         if held.is_none()
             && let Some(node) = self.elsewhere.get(user)
         {
-            return Ok(Place::At(node));
+            return Ok(Owner::Other(node));
         }
         let made = Instant::now();
-        let home = self.nodes.claim_ownership(user, &self.me, KEEP_FOR).await?;
-        if home.id == self.me.id {
+        let owner = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        if owner.id == self.me.id {
             self.elsewhere.invalidate(user);
             self.here.insert(user.clone(), Claim { epoch, made });
-            return Ok(Place::Here);
+            return Ok(Owner::ThisNode);
         }
         if held.is_some() {
-            tracing::warn!(%user, node = %home.id, "a user is at home at another node now");
+            tracing::warn!(%user, node = %owner.id, "another node is a user's owner now");
             self.here.invalidate(user);
             self.ownership.evict_user(user).await;
         }
-        self.elsewhere.insert(user.clone(), home.clone());
-        Ok(Place::At(home))
+        self.elsewhere.insert(user.clone(), owner.clone());
+        Ok(Owner::Other(owner))
     }
 
-    /// Nobody moves in any more. Whose calls are under way stays until they have ended; all others have to go. Where there is nobody else,
-    /// whoever comes is served here to the end.
-    async fn place_while_leaving(&self, user: &UserId, is_held: bool) -> Result<Place, StoreError> {
+    /// A node that leaves takes no new users. It stays the owner of those with calls under way until these have ended, and evicts all others.
+    /// Where there is no other node, it serves every user to the end.
+    async fn owner_while_leaving(&self, user: &UserId, is_held: bool) -> Result<Owner, StoreError> {
         if is_held && self.ownership.is_busy(user) {
-            return Ok(Place::Here);
+            return Ok(Owner::ThisNode);
         }
         let mut others = self.nodes.list_nodes().await?;
         others.retain(|node| node.id != self.me.id);
         if others.is_empty() {
-            return Ok(Place::Here);
+            return Ok(Owner::ThisNode);
         }
         if is_held {
             self.here.invalidate(user);
             self.ownership.evict_user(user).await;
         }
-        // Only the store knows whether they have a home already, and it answers by giving them one: given back at once.
-        let home = self.nodes.claim_ownership(user, &self.me, KEEP_FOR).await?;
-        if home.id != self.me.id {
-            return Ok(Place::At(home));
+        // Only the store knows whether they have an owner already, and it answers by making this node the owner: given back at once.
+        let owner = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        if owner.id != self.me.id {
+            return Ok(Owner::Other(owner));
         }
         self.nodes.release_ownership(user, &self.me.id).await?;
         // Another one each time: the first may be about to stop too.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % others.len();
-        Ok(Place::At(others.swap_remove(turn)))
+        Ok(Owner::Other(others.swap_remove(turn)))
     }
 
-    /// What was known of the user's home was wrong.
+    /// What was known of the user's owner was wrong.
     pub(super) fn ask_again(&self, user: &UserId) {
         self.elsewhere.invalidate(user);
     }
 
-    /// Is a call under way of anybody who is at home here?
+    /// Is a call under way of a user whose owner is this node?
     pub fn has_work(&self) -> bool {
         self.ownership.users().iter().any(|user| self.ownership.is_busy(user))
     }
@@ -218,8 +219,8 @@ impl Member {
     /// Users whose streams are open need not ask for anything for hours.
     async fn renew(&self) {
         for user in self.ownership.users() {
-            if let Err(error) = self.place(&user).await {
-                tracing::warn!(%error, "a user's home could not be renewed");
+            if let Err(error) = self.owner(&user).await {
+                tracing::warn!(%error, "that this node is a user's owner could not be renewed");
                 return;
             }
         }

@@ -1,6 +1,6 @@
-//! Several gateways on one store. Any of them takes any request; a user's MCP sessions, their streams and child processes live on one, the
-//! user's home, and the others pass the user's requests on to it. Which one that is, [`membership`] finds out; [`relay`] sends a request
-//! there in an [`envelope`], and [`listener`] takes it in. A child process that everybody shares has a home too ([`servers`]).
+//! Several gateways on one store. Any node accepts any request; a user's MCP sessions, their streams and child processes live on one, the owner,
+//! and the others forward the user's requests to it ([`dispatch`]). [`membership`] finds out which node that is; [`relay`] sends a request there in an
+//! [`envelope`], and [`listener`] takes it in. A child process that all users share has an owner too ([`servers`]).
 //!
 //! Signing in, tokens and `proxies` need none of this: what they keep is in the store.
 
@@ -24,6 +24,6 @@ pub use self::{
     forwarded::{ForwardedKind, ForwardedRequest},
     listener::{ListenerState, serve as listen},
     membership::{Member, MemberParts, Ownership},
-    ownership::Home,
+    ownership::LocalOwnership,
     servers::Neighbours,
 };

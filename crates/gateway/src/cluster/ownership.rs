@@ -1,5 +1,5 @@
-//! What this node has of those who are at home here: users' sessions in the hub, and the connections to servers that are theirs alone;
-//! servers that everybody shares.
+//! What this node has of the users it owns: their sessions in the hub, and the connections to servers that are theirs alone; and of servers
+//! that all users share.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use portunus_mcp::{hub::Hub, shared::SharedServers};
 
 use super::{
     membership::Ownership,
-    servers::{server_of, tenant},
+    servers::{server_of, user_of},
 };
 
-pub struct Home {
+pub struct LocalOwnership {
     pub hub: Arc<Hub>,
     pub shared: Arc<SharedServers>,
 }
 
 #[async_trait]
-impl Ownership for Home {
+impl Ownership for LocalOwnership {
     fn users(&self) -> Vec<UserId> {
         let mut users = self.hub.users();
-        users.extend(self.shared.here().iter().map(tenant));
+        users.extend(self.shared.here().iter().map(user_of));
         users
     }
 

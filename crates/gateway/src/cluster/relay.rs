@@ -1,4 +1,4 @@
-//! Sends a forwarded request to the node where its user is at home, and gives the answer as it comes. What is said about the user is in the envelope;
+//! Sends a forwarded request to its user's owner node, and gives the answer as it comes. What is said about the user is in the envelope;
 //! of the client's headers only those that MCP has a use for go along: never its token.
 
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub(super) struct Relay {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Undelivered {
-    /// The user is not at home there.
-    NotHome,
+    /// That node does not own the user's sessions.
+    NotOwner,
     /// Nothing has been done.
     Unreached,
     /// Nobody knows what has been done.
@@ -80,7 +80,7 @@ impl Relay {
         })?;
         if answer.headers().contains_key(&REFUSED) {
             if answer.status() == StatusCode::MISDIRECTED_REQUEST {
-                return Err(Undelivered::NotHome);
+                return Err(Undelivered::NotOwner);
             }
             tracing::error!(
                 node = %node.id, url = node.url, status = %answer.status(),

@@ -13,12 +13,12 @@ use serde_json::json;
 
 use super::forwarded::ForwardedRequest;
 
-/// How long a request waits for a home that does not answer, longer than it takes to notice that a node is dead.
+/// How long a request waits for an owner node that does not answer, longer than it takes to notice that a node is dead.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) fn unavailable(forwarded: &ForwardedRequest, error: &StoreError) -> Response {
-    tracing::warn!(%error, "where a user is at home cannot be found out");
+    tracing::warn!(%error, "the owner node of a user cannot be found out");
     retry(forwarded, "the gateway cannot reach its store: try again")
 }
 

@@ -1,4 +1,4 @@
-//! Shared servers among the nodes: each has a home, as users have, and orders for it go there ([`portunus_mcp::shared`] says what stands in
+//! Shared servers among the nodes: each has an owner node, as users have, and orders for it go there ([`portunus_mcp::shared`] says what stands in
 //! them). [`super::listener`] takes them in.
 
 use std::{sync::Arc, time::Duration};
@@ -14,7 +14,7 @@ use portunus_core::{
 use portunus_mcp::shared::{BrokenOff, OwnerUnknown, Owners, Pieces, Undelivered};
 
 use super::{
-    membership::{Member, Place},
+    membership::{Member, Owner},
     relay::{ENVELOPE, REFUSED},
 };
 
@@ -23,14 +23,14 @@ pub(super) const PATH: &str = "/order";
 /// No user is called like that.
 const PREFIX: &str = "server:";
 
-/// Who is at home where the server is.
-pub(super) fn tenant(server: &ServerName) -> UserId {
+/// The user id that stands for the server: its owner node runs the server.
+pub(super) fn user_of(server: &ServerName) -> UserId {
     UserId::from_text(format!("{PREFIX}{server}"))
 }
 
 /// The server that is meant, if it is one.
-pub(super) fn server_of(tenant: &UserId) -> Option<ServerName> {
-    ServerName::parse(tenant.as_str().strip_prefix(PREFIX)?).ok()
+pub(super) fn server_of(user: &UserId) -> Option<ServerName> {
+    ServerName::parse(user.as_str().strip_prefix(PREFIX)?).ok()
 }
 
 /// How long a node may take to say that it takes an order, which it does before anything else.
@@ -51,9 +51,9 @@ impl Neighbours {
 #[async_trait]
 impl Owners for Neighbours {
     async fn owner(&self, server: &ServerName) -> Result<Option<Node>, OwnerUnknown> {
-        match self.member.place(&tenant(server)).await {
-            Ok(Place::Here) => Ok(None),
-            Ok(Place::At(node)) => Ok(Some(node)),
+        match self.member.owner(&user_of(server)).await {
+            Ok(Owner::ThisNode) => Ok(None),
+            Ok(Owner::Other(node)) => Ok(Some(node)),
             Err(error) => {
                 tracing::warn!(%server, %error, "where a shared server runs cannot be found out");
                 Err(OwnerUnknown)
@@ -62,7 +62,7 @@ impl Owners for Neighbours {
     }
 
     fn ask_again(&self, server: &ServerName) {
-        self.member.ask_again(&tenant(server));
+        self.member.ask_again(&user_of(server));
     }
 
     async fn send(&self, to: &Node, server: &ServerName, order: Bytes) -> Result<Pieces, Undelivered> {

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     cli::signals::{StopSignal, linger},
-    cluster::{Cluster, Home, Member, MemberParts, Neighbours},
+    cluster::{Cluster, LocalOwnership, Member, MemberParts, Neighbours},
     config::Config,
     edge::{
         app_state::{Counts, ProcessState},
@@ -149,7 +149,10 @@ impl Gateway {
         let parts = MemberParts {
             me,
             nodes: Arc::clone(&self.process.stores.nodes),
-            ownership: Arc::new(Home { hub: Arc::clone(&self.process.hub), shared: Arc::clone(&self.reloadable.shared) }),
+            ownership: Arc::new(LocalOwnership {
+                hub: Arc::clone(&self.process.hub),
+                shared: Arc::clone(&self.reloadable.shared),
+            }),
             sealer: self.reloadable.sealer.clone(),
             clock,
             entropy,

@@ -1,5 +1,5 @@
 //! Budgets of the guarded fetcher (threat 55). An asker is counted by address: so many fetches in a minute, fewer of one host, and so many at
-//! once. What one address uses up, no other lacks. Documents of clients with grants are no asker's: they have places of their own, and only
+//! once. What one address uses up, no other lacks. Documents of clients with grants are no asker's: they have a limit of their own, and only
 //! their URL's own pace.
 
 use std::{
@@ -31,7 +31,7 @@ pub const MAX_COUNTS: u64 = 16_384;
 pub const AT_ONCE_PER_ADDRESS: usize = 4;
 pub const AT_ONCE: usize = 256;
 pub const AT_ONCE_IN_USE: usize = 32;
-/// How often an asker without a free place looks for one.
+/// How often an asker that has to wait looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// Fetches since the beginning of a window.
@@ -71,19 +71,19 @@ impl Budgets {
 
 /// How much is under way, of fetches or of look-ups of names.
 #[derive(Clone)]
-pub(super) struct Places {
+pub(super) struct FetchLimit {
     all: Arc<Semaphore>,
     in_use: Arc<Semaphore>,
     by_address: KeyedLimit<AddressBlock>,
 }
 
-/// One of them, given back when it is dropped.
-pub(super) struct Place {
-    _place: OwnedSemaphorePermit,
+/// One fetch, or one look-up; given back when it is dropped.
+pub(super) struct FetchPermit {
+    _of_all: OwnedSemaphorePermit,
     _of_address: Option<Permit<AddressBlock>>,
 }
 
-impl Places {
+impl FetchLimit {
     pub(super) fn new() -> Self {
         Self {
             all: Arc::new(Semaphore::new(AT_ONCE)),
@@ -92,11 +92,11 @@ impl Places {
         }
     }
 
-    /// Waits for one: the caller has a deadline. `None` never comes, for the semaphores are never closed.
-    pub(super) async fn take(&self, asker: Asker) -> Option<Place> {
+    /// Waits for a permit: the caller has a deadline. `None` never comes, for the semaphores are never closed.
+    pub(super) async fn take(&self, asker: Asker) -> Option<FetchPermit> {
         if asker.in_use {
-            let place = Arc::clone(&self.in_use).acquire_owned().await.ok()?;
-            return Some(Place { _place: place, _of_address: None });
+            let of_all = Arc::clone(&self.in_use).acquire_owned().await.ok()?;
+            return Some(FetchPermit { _of_all: of_all, _of_address: None });
         }
         let of_address = loop {
             match self.by_address.acquire(&asker.address, 1, AT_ONCE_PER_ADDRESS) {
@@ -104,8 +104,8 @@ impl Places {
                 None => tokio::time::sleep(LOOK_EVERY).await,
             }
         };
-        let place = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        Some(Place { _place: place, _of_address: Some(of_address) })
+        let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(FetchPermit { _of_all: of_all, _of_address: Some(of_address) })
     }
 }
 
@@ -141,8 +141,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn t55_places_are_each_askers_own() {
-        let places = Places::new();
-        let take = async |asker| tokio::time::timeout(Duration::from_secs(5), places.take(asker)).await.ok().flatten();
+        let limit = FetchLimit::new();
+        let take = async |asker| tokio::time::timeout(Duration::from_secs(5), limit.take(asker)).await.ok().flatten();
         let mut taken = Vec::new();
         for _ in 0..AT_ONCE_PER_ADDRESS {
             taken.push(take(asker(1)).await.unwrap());

@@ -29,14 +29,14 @@ use url::Url;
 pub use super::fetch_error::FetchError;
 use super::{
     NetError,
-    askers::{Asker, Budgets, Place, Places},
+    askers::{Asker, Budgets, FetchLimit, FetchPermit},
     fetch_error::DEADLINE,
     freshness,
     reach::Reach,
     response_cache::{ResponseCache, Slot, State},
 };
 
-/// How long a fetch may wait before it begins: for places of its asker, and for another fetch of the same URL.
+/// How long a fetch may wait before it begins: for permits of its asker, and for another fetch of the same URL.
 const WAIT: Duration = Duration::from_secs(5);
 /// A name with more addresses than these is not looked at any further.
 const MAX_ADDRESSES: usize = 32;
@@ -113,8 +113,8 @@ pub struct GuardedFetcher {
     /// Can documents be had at all?
     pub reach: Reach,
     clock: Arc<dyn Clock>,
-    places: Places,
-    lookups: Places,
+    fetches: FetchLimit,
+    lookups: FetchLimit,
     budgets: Budgets,
     cache: ResponseCache,
 }
@@ -130,8 +130,8 @@ impl GuardedFetcher {
             roots,
             reach,
             clock,
-            places: Places::new(),
-            lookups: Places::new(),
+            fetches: FetchLimit::new(),
+            lookups: FetchLimit::new(),
             budgets: Budgets::new(),
             cache: ResponseCache::new(),
         })
@@ -174,11 +174,11 @@ impl GuardedFetcher {
         {
             return known;
         }
-        // Places come first: an asker without one must not keep the URL from others while it waits (threat 55).
-        let place = timeout_at(patience, self.places.take(asker)).await.ok().flatten();
+        // Permits come first: an asker without one must not keep the URL from others while it waits (threat 55).
+        let permit = timeout_at(patience, self.fetches.take(asker)).await.ok().flatten();
         let lookup = timeout_at(patience, self.lookups.take(asker)).await.ok().flatten();
         let locked = timeout_at(patience, slot.lock()).await;
-        let (Some(_place), Some(lookup), Ok(mut state)) = (place, lookup, locked) else { return self.busy(&slot, content) };
+        let (Some(_permit), Some(lookup), Ok(mut state)) = (permit, lookup, locked) else { return self.busy(&slot, content) };
         if let Some(known) = self.known(&state, content, anew) {
             return known;
         }
@@ -211,7 +211,7 @@ impl GuardedFetcher {
         }
     }
 
-    /// There was no place in time. That says nothing about the URL.
+    /// There was no permit in time. That says nothing about the URL.
     fn busy(&self, slot: &Slot, content: Content) -> Result<Bytes, FetchError> {
         match slot.try_lock() {
             Ok(state) => self.stale_or(FetchError::Busy, &state, content),
@@ -279,19 +279,19 @@ struct PublicOnly {
 }
 
 task_local! {
-    /// The place of the one look-up of the fetch under way: the client hands nothing on to its resolver.
-    static LOOKUP: Mutex<Option<Place>>;
+    /// The permit of the one look-up of the fetch under way: the client hands nothing on to its resolver.
+    static LOOKUP: Mutex<Option<FetchPermit>>;
 }
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         let outside = Arc::clone(&self.outside);
-        let place = LOOKUP.try_with(|place| place.lock().unwrap_or_else(PoisonError::into_inner).take()).ok().flatten();
+        let permit = LOOKUP.try_with(|permit| permit.lock().unwrap_or_else(PoisonError::into_inner).take()).ok().flatten();
         Box::pin(async move {
-            let place = place.ok_or(FetchError::Busy)?;
+            let permit = permit.ok_or(FetchError::Busy)?;
             // A task of its own: a look-up that nobody waits for any more occupies a thread until it is over, and counts as long.
             let lookup = tokio::spawn(async move {
-                let _place = place;
+                let _permit = permit;
                 let found = outside.lookup(name.as_str()).await;
                 let found = found.map_err(|error| FetchError::Unresolved(error.to_string()))?;
                 let routed: Vec<_> = check_addresses(&found)?.iter().map(|&address| outside.route(address)).collect();

@@ -11,23 +11,23 @@ fn node(name: &str) -> Node {
     Node { id: NodeId::from_text(name), url: format!("http://{name}") }
 }
 
-/// One home for everybody.
+/// A store with one owner for every user.
 #[derive(Default)]
-struct OneHome {
+struct OneOwner {
     is_down: AtomicBool,
-    home: Mutex<Option<Node>>,
+    owner: Mutex<Option<Node>>,
     nodes: Mutex<Vec<Node>>,
     claims: AtomicUsize,
 }
 
-impl OneHome {
+impl OneOwner {
     fn up(&self) -> Result<(), StoreError> {
         if self.is_down.load(Ordering::SeqCst) { Err(StoreError::Unavailable("down".to_owned())) } else { Ok(()) }
     }
 }
 
 #[async_trait]
-impl NodeStore for OneHome {
+impl NodeStore for OneOwner {
     async fn beat(&self, _: &Node, _: Duration) -> Result<(), StoreError> {
         self.up()
     }
@@ -44,12 +44,12 @@ impl NodeStore for OneHome {
     async fn claim_ownership(&self, _: &UserId, me: &Node, _: Duration) -> Result<Node, StoreError> {
         self.up()?;
         self.claims.fetch_add(1, Ordering::SeqCst);
-        Ok(self.home.lock().unwrap().get_or_insert_with(|| me.clone()).clone())
+        Ok(self.owner.lock().unwrap().get_or_insert_with(|| me.clone()).clone())
     }
 
     async fn release_ownership(&self, _: &UserId, node: &NodeId) -> Result<bool, StoreError> {
         self.up()?;
-        Ok(self.home.lock().unwrap().take_if(|home| home.id == *node).is_some())
+        Ok(self.owner.lock().unwrap().take_if(|owner| owner.id == *node).is_some())
     }
 }
 
@@ -74,9 +74,9 @@ impl Ownership for FakeOwnership {
     }
 }
 
-async fn member() -> (Arc<OneHome>, Arc<FakeOwnership>, Arc<Member>) {
+async fn member() -> (Arc<OneOwner>, Arc<FakeOwnership>, Arc<Member>) {
     let (store, ownership, entropy) =
-        (Arc::new(OneHome::default()), Arc::new(FakeOwnership::default()), Arc::new(SeededEntropy::new(1)));
+        (Arc::new(OneOwner::default()), Arc::new(FakeOwnership::default()), Arc::new(SeededEntropy::new(1)));
     let parts = MemberParts {
         me: node("me"),
         nodes: Arc::clone(&store) as _,
@@ -90,17 +90,17 @@ async fn member() -> (Arc<OneHome>, Arc<FakeOwnership>, Arc<Member>) {
 }
 
 /// `me`, another node's name, or `nowhere`.
-async fn place(member: &Member) -> String {
-    match member.place(&UserId::from_text("alice")).await {
-        Ok(Place::Here) => "me".to_owned(),
-        Ok(Place::At(node)) => node.id.as_str().to_owned(),
+async fn owner(member: &Member) -> String {
+    match member.owner(&UserId::from_text("alice")).await {
+        Ok(Owner::ThisNode) => "me".to_owned(),
+        Ok(Owner::Other(node)) => node.id.as_str().to_owned(),
         Err(_) => "nowhere".to_owned(),
     }
 }
 
-async fn until_placed(member: &Member, wanted: &str) {
+async fn until_owner_is(member: &Member, wanted: &str) {
     for _ in 0..3_000 {
-        if place(member).await == wanted {
+        if owner(member).await == wanted {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -122,34 +122,34 @@ async fn a_node_out_of_touch_knows_it_before_the_others_and_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_store_is_asked_once_for_a_home() {
+async fn the_store_is_asked_once_for_an_owner() {
     let (store, _, member) = member().await;
-    assert_eq!([place(&member).await, place(&member).await], ["me", "me"]);
+    assert_eq!([owner(&member).await, owner(&member).await], ["me", "me"]);
     assert_eq!(store.claims.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_out_of_touch_serves_nobody_and_lets_go_of_whom_it_lost() {
     let (store, ownership, member) = member().await;
-    assert_eq!(place(&member).await, "me");
+    assert_eq!(owner(&member).await, "me");
     store.is_down.store(true, Ordering::SeqCst);
-    until_placed(&member, "nowhere").await;
+    until_owner_is(&member, "nowhere").await;
     // Meanwhile it was taken for dead.
-    *store.home.lock().unwrap() = Some(node("other"));
+    *store.owner.lock().unwrap() = Some(node("other"));
     assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 0);
     store.is_down.store(false, Ordering::SeqCst);
-    until_placed(&member, "other").await;
+    until_owner_is(&member, "other").await;
     assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_out_of_touch_asks_again_and_may_have_lost_nobody() {
     let (store, ownership, member) = member().await;
-    assert_eq!(place(&member).await, "me");
+    assert_eq!(owner(&member).await, "me");
     store.is_down.store(true, Ordering::SeqCst);
-    until_placed(&member, "nowhere").await;
+    until_owner_is(&member, "nowhere").await;
     store.is_down.store(false, Ordering::SeqCst);
-    until_placed(&member, "me").await;
+    until_owner_is(&member, "me").await;
     assert_eq!(store.claims.load(Ordering::SeqCst), 2, "it did not take it for granted");
     assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 0);
 }
@@ -158,13 +158,13 @@ async fn a_node_out_of_touch_asks_again_and_may_have_lost_nobody() {
 async fn a_node_that_leaves_keeps_whom_it_works_for_and_no_longer() {
     let (store, ownership, member) = member().await;
     *store.nodes.lock().unwrap() = vec![node("me"), node("other")];
-    assert_eq!(place(&member).await, "me");
+    assert_eq!(owner(&member).await, "me");
     ownership.is_busy.store(true, Ordering::SeqCst);
     member.begin_leaving();
-    assert_eq!(place(&member).await, "me");
+    assert_eq!(owner(&member).await, "me");
     ownership.is_busy.store(false, Ordering::SeqCst);
-    // The home is still noted as this one's until it is given up.
-    assert_eq!(place(&member).await, "other");
+    // This node is still noted as the owner until it gives that up.
+    assert_eq!(owner(&member).await, "other");
     assert_eq!(ownership.evict_user.load(Ordering::SeqCst), 1);
-    assert!(store.home.lock().unwrap().is_none(), "somebody else may take it");
+    assert!(store.owner.lock().unwrap().is_none(), "somebody else may take it");
 }

@@ -75,8 +75,8 @@ pub fn challenge(response: &mut Response, principal: &Principal, resources: &Res
     }
 }
 
-/// Has the challenge of an answer lead to the metadata of the address that was asked (RFC 9728 section 3.3). It was made where the person is at
-/// home, which knows the resource alone.
+/// Has the challenge of an answer lead to the metadata of the address that was asked (RFC 9728 section 3.3). It was made at the person's owner
+/// node, which knows the resource alone.
 pub fn readdress(response: &mut Response, resource: &Resource, asked: &ResourceAddress, resources: &Resources) {
     let plain = resources.address_of(resource);
     if plain == *asked {

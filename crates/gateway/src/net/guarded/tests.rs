@@ -269,16 +269,15 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
         let fetcher = Arc::clone(&visit.fetcher);
         hanging.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
-    // Until the flood has all the places that it gets.
-    eventually("the flood has its places", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
-        .await;
-    visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
+    // Until the flood has all the permits that it gets.
+    eventually("the flood has its permits", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
+    visit.zoo.keep(HONEST, Animal::honest(json!({})));
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
     let used = "https://used.hosts.example/c";
     visit.hosts.serve(used, Behaviour::honest(json!({})));
     let in_use = Asker { in_use: true, ..ASKER };
-    assert!(visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(), "its own place, whoever asks");
+    assert!(visit.fetcher.load(&url(used), Content::ClientDocument, in_use).await.is_ok(), "its own permit, whoever asks");
     for one in hanging {
         assert!(matches!(one.await.unwrap(), Err(FetchError::Timeout | FetchError::Busy | FetchError::TooOften)));
     }
@@ -343,7 +342,7 @@ async fn t55_names_that_hang_keep_nobody_elses_look_ups() {
     }
 }
 
-/// A flood that has no place must not keep the URL that it asks for from others.
+/// A flood that has no permit must not keep the URL that it asks for from others.
 #[tokio::test]
 async fn t55_who_waits_for_a_place_holds_no_url() {
     let visit = Visit::begin().await;
@@ -355,8 +354,7 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
-    eventually("the flood has its places", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
-        .await;
+    eventually("the flood has its permits", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
     for _ in 0..10 {
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await }));
