@@ -1,0 +1,32 @@
+//! What the token endpoint uses.
+
+use std::sync::Arc;
+
+use portunus_core::{
+    Clock, Entropy,
+    lifetimes::Lifetimes,
+    oauth::token::Issuing,
+    resource::Resources,
+    store::{ClientStore, GrantStore, LoginStore},
+};
+
+use crate::edge::{oauth::support::client_gate::ClientGate, providers::Providers};
+
+#[derive(Clone)]
+pub struct TokenState {
+    pub gate: ClientGate,
+    pub clients: Arc<dyn ClientStore>,
+    pub logins: Arc<dyn LoginStore>,
+    pub grants: Arc<dyn GrantStore>,
+    pub resources: Arc<Resources>,
+    pub providers: Providers,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub lifetimes: Lifetimes,
+}
+
+impl TokenState {
+    pub(super) fn issuing(&self) -> Issuing<'_> {
+        Issuing { now: self.clock.now(), lifetimes: &self.lifetimes, entropy: &*self.entropy }
+    }
+}
