@@ -47,30 +47,51 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Ok(form) = Params::parse(&body) else { return refuse(&state, &id) };
-    let Some(browser) = state.page_context.known_browser(&headers) else { return refuse(&state, &id) };
-    if !limits::is_form(&headers) || !state.page_context.is_own_form(&browser, form.find("csrf")) {
-        return refuse(&state, &id);
-    }
-    let Some(transaction) = form.find("transaction").map(TransactionId::from_text) else { return refuse(&state, &id) };
-    let outcome = async {
-        let Some(transaction) = state.transactions.find(&browser, &transaction).await? else { return Ok(refuse(&state, &id)) };
-        let Purpose::Authorize(request) = transaction.purpose.clone() else { return Ok(refuse(&state, &id)) };
-        match form.find("decision") {
-            Some("allow") => allow(&state, &headers, form.find("asked"), &request, transaction).await,
-            Some("deny") => deny(&state, &transaction, &request).await,
-            _ => Ok(refuse(&state, &id)),
-        }
-    };
-    outcome.await.unwrap_or_else(|error| state.page_context.store_down(&id, &error))
+    answer(&state, &headers, &body).await.unwrap_or_else(|error| error.answer(&state.page_context, &id))
 }
 
-/// The form is not ours, not this browser's, or too old: nothing is said about which (threats 8, 14).
-fn refuse(state: &ConsentState, id: &RequestId) -> Response {
-    tracing::warn!("consent refused: not this browser's form, or its time is over");
-    let error = PageError::new("This page is out of date", "The answer does not belong to a question we asked in this browser.")
-        .hint("Start again from the application.");
-    state.page_context.error(StatusCode::BAD_REQUEST, id, error)
+/// Why an answer to the consent page is not taken.
+#[derive(Debug)]
+enum ConsentError {
+    /// The form is not ours, not this browser's, or too old: nothing is said about which (threats 8, 14).
+    NotThisForm,
+    Store(StoreError),
+}
+
+impl From<StoreError> for ConsentError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl ConsentError {
+    fn answer(self, pages: &PageContext, id: &RequestId) -> Response {
+        match self {
+            Self::NotThisForm => {
+                tracing::warn!("consent refused: not this browser's form, or its time is over");
+                let text = "The answer does not belong to a question we asked in this browser.";
+                let page = PageError::new("This page is out of date", text).hint("Start again from the application.");
+                pages.error(StatusCode::BAD_REQUEST, id, page)
+            }
+            Self::Store(error) => pages.store_down(id, &error),
+        }
+    }
+}
+
+async fn answer(state: &ConsentState, headers: &HeaderMap, body: &[u8]) -> Result<Response, ConsentError> {
+    let form = Params::parse(body).map_err(|_| ConsentError::NotThisForm)?;
+    let browser = state.page_context.known_browser(headers).ok_or(ConsentError::NotThisForm)?;
+    if !limits::is_form(headers) || !state.page_context.is_own_form(&browser, form.find("csrf")) {
+        return Err(ConsentError::NotThisForm);
+    }
+    let transaction = form.find("transaction").map(TransactionId::from_text).ok_or(ConsentError::NotThisForm)?;
+    let transaction = state.transactions.find(&browser, &transaction).await?.ok_or(ConsentError::NotThisForm)?;
+    let Purpose::Authorize(request) = transaction.purpose.clone() else { return Err(ConsentError::NotThisForm) };
+    match form.find("decision") {
+        Some("allow") => Ok(allow(state, headers, form.find("asked"), &request, transaction).await?),
+        Some("deny") => Ok(deny(state, &transaction, &request).await?),
+        _ => Err(ConsentError::NotThisForm),
+    }
 }
 
 /// The answer holds for whoever was asked. If somebody else has signed in with this browser since, they are asked themselves.

@@ -51,27 +51,58 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !limits::is_json(&headers) {
-        return answers::not_json();
-    }
-    let registration = match registration(&state, peer, &body) {
-        Ok(registration) => registration,
-        Err(problem) => {
-            tracing::info!(%problem, "registration refused");
-            return answers::error(&problem, false);
-        }
-    };
-    match keep(&state, &registration).await {
-        Ok(()) => {
-            let client = &registration.client;
-            tracing::info!(client_id = %client.id, client_name = client.name, redirect_uris = ?client.redirect_uris, "client registered");
-            answers::no_store(StatusCode::CREATED, &registration.response(&state.public_url))
-        }
-        Err(error) => answers::store_down(&error),
+    match register(&state, peer, &headers, &body).await {
+        Ok(registration) => answers::no_store(StatusCode::CREATED, &registration.response(&state.public_url)),
+        Err(error) => error.answer(),
     }
 }
 
-fn registration(state: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
+/// Why there is no registration.
+#[derive(Debug)]
+enum RegisterError {
+    NotJson,
+    Refused(OAuthError),
+    Store(StoreError),
+}
+
+impl From<OAuthError> for RegisterError {
+    fn from(problem: OAuthError) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl From<StoreError> for RegisterError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl RegisterError {
+    fn answer(self) -> Response {
+        match self {
+            Self::NotJson => answers::not_json(),
+            Self::Refused(problem) => {
+                tracing::info!(%problem, "registration refused");
+                answers::error(&problem, false)
+            }
+            Self::Store(error) => answers::store_down(&error),
+        }
+    }
+}
+
+async fn register(state: &RegisterState, peer: IpAddr, headers: &HeaderMap, body: &[u8]) -> Result<Registration, RegisterError> {
+    if !limits::is_json(headers) {
+        return Err(RegisterError::NotJson);
+    }
+    let registration = check(state, peer, body)?;
+    keep(state, &registration).await?;
+    let client = &registration.client;
+    tracing::info!(client_id = %client.id, client_name = client.name, redirect_uris = ?client.redirect_uris, "client registered");
+    Ok(registration)
+}
+
+/// The rules of registration, and those of the configuration.
+fn check(state: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
     state.ways.check_open(Way::Registration)?;
     let metadata = ClientMetadata::parse(body)?;
     if body.len() > limits::CLIENT_METADATA {

@@ -18,7 +18,7 @@ use portunus_core::{
     signin::{BrowserTransaction, Interaction, LocalPath, Purpose},
     store::StoreError,
 };
-use portunus_identity::provider::Outbound;
+use portunus_identity::provider::{IdentityError, Outbound};
 
 use super::support::{
     admission::{ACCOUNT, ANOTHER},
@@ -52,65 +52,91 @@ async fn get(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let Ok(params) = Params::parse(query.unwrap_or_default().as_bytes()) else { return refuse(&state, &id) };
-    let outcome = match params.find("transaction") {
-        Some(transaction) => continue_transaction(&state, &id, &headers, &params, &TransactionId::from_text(transaction)).await,
-        None => begin(&state, &id, peer, &headers, &params).await,
-    };
-    outcome.unwrap_or_else(|error| state.page_context.store_down(&id, &error))
+    let answered = answer(&state, peer, &headers, query.as_deref().unwrap_or_default()).await;
+    answered.unwrap_or_else(|error| error.answer(&state.page_context, &id, &state.public_url))
 }
 
-fn refuse(state: &SignInState, id: &RequestId) -> Response {
-    let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
-        .hint("Start again from the application, or from the front page.");
-    state.page_context.error(StatusCode::BAD_REQUEST, id, error)
+/// Why a browser is not sent to a provider.
+#[derive(Debug)]
+enum SignInError {
+    /// The transaction took too long, was finished, or is another browser's.
+    Ended,
+    /// The provider cannot be asked.
+    Provider {
+        error: IdentityError,
+        transaction: Box<BrowserTransaction>,
+    },
+    Store(StoreError),
+}
+
+impl From<StoreError> for SignInError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl SignInError {
+    fn answer(self, pages: &PageContext, id: &RequestId, public_url: &PublicUrl) -> Response {
+        match self {
+            Self::Ended => {
+                let text = "It took too long, was finished already, or began in another browser.";
+                let page = PageError::new("This sign-in has ended", text);
+                let page = page.hint("Start again from the application, or from the front page.");
+                pages.error(StatusCode::BAD_REQUEST, id, page)
+            }
+            Self::Provider { error, transaction } => {
+                provider_requests::provider_failed(pages, id, &error, &transaction, public_url)
+            }
+            Self::Store(error) => pages.store_down(id, &error),
+        }
+    }
+}
+
+async fn answer(state: &SignInState, peer: IpAddr, headers: &HeaderMap, query: &str) -> Result<Response, SignInError> {
+    let params = Params::parse(query.as_bytes()).map_err(|_| SignInError::Ended)?;
+    match params.find("transaction") {
+        Some(transaction) => continue_transaction(state, headers, &params, &TransactionId::from_text(transaction)).await,
+        None => begin(state, peer, headers, &params).await,
+    }
 }
 
 /// The person came by themselves.
-async fn begin(
-    state: &SignInState,
-    id: &RequestId,
-    peer: IpAddr,
-    headers: &HeaderMap,
-    params: &Params,
-) -> Result<Response, StoreError> {
+async fn begin(state: &SignInState, peer: IpAddr, headers: &HeaderMap, params: &Params) -> Result<Response, SignInError> {
     let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::home);
     if state.page_context.login(headers).await?.is_some() {
         return Ok(see_other(return_to.as_str()));
     }
     let browser = state.page_context.browser(headers);
     let transaction = state.transactions.begin(&browser, Purpose::SignIn { return_to }, peer).await?;
-    choose(state, id, browser, &transaction, params).await
+    choose(state, browser, &transaction, params).await
 }
 
 /// A client's request has come to the point where somebody must sign in, or the person has chosen a provider.
 async fn continue_transaction(
     state: &SignInState,
-    id: &RequestId,
     headers: &HeaderMap,
     params: &Params,
     transaction: &TransactionId,
-) -> Result<Response, StoreError> {
-    let Some(browser) = state.page_context.known_browser(headers) else { return Ok(refuse(state, id)) };
-    let Some(transaction) = state.transactions.find(&browser, transaction).await? else { return Ok(refuse(state, id)) };
+) -> Result<Response, SignInError> {
+    let browser = state.page_context.known_browser(headers).ok_or(SignInError::Ended)?;
+    let transaction = state.transactions.find(&browser, transaction).await?.ok_or(SignInError::Ended)?;
     if matches!(transaction.purpose, Purpose::Authorize(_)) && transaction.consented_at.is_none() {
         return Ok(see_other(&format!("/auth/authorize?transaction={}", transaction.id)));
     }
-    choose(state, id, browser, &transaction, params).await
+    choose(state, browser, &transaction, params).await
 }
 
 /// To the provider that was named, to the only one there is, or to the page of choices.
 async fn choose(
     state: &SignInState,
-    id: &RequestId,
     browser: Browser,
     transaction: &BrowserTransaction,
     params: &Params,
-) -> Result<Response, StoreError> {
+) -> Result<Response, SignInError> {
     let named = params.find("provider").map(ProviderName::from_text);
     let is_another = params.find(ACCOUNT) == Some(ANOTHER);
     if let Some(entry) = named.map_or_else(|| state.providers.only(), |name| state.providers.find(&name)) {
-        return Ok(browser.accompany(depart(state, id, transaction, entry, is_another).await?));
+        return Ok(browser.accompany(depart(state, transaction, entry, is_another).await?));
     }
     let account = if is_another { format!("&{ACCOUNT}={ANOTHER}") } else { String::new() };
     let choice = |entry: &ProviderEntry| ProviderChoice {
@@ -126,11 +152,10 @@ async fn choose(
 /// another, and not for the one that the client expects.
 async fn depart(
     state: &SignInState,
-    id: &RequestId,
     transaction: &BrowserTransaction,
     entry: &ProviderEntry,
     is_another: bool,
-) -> Result<Response, StoreError> {
+) -> Result<Response, SignInError> {
     let departure = authorize::depart(transaction, entry.provider.name(), &entry.redirect_uri, &*state.page_context.entropy);
     let interaction = match &transaction.purpose {
         Purpose::Authorize(request) => request.interaction.clone(),
@@ -147,12 +172,10 @@ async fn depart(
     };
     let url = match entry.provider.authorization_url(&outbound).await {
         Ok(url) => url,
-        Err(error) => {
-            return Ok(provider_requests::provider_failed(&state.page_context, id, &error, transaction, &state.public_url));
-        }
+        Err(error) => return Err(SignInError::Provider { error, transaction: Box::new(transaction.clone()) }),
     };
     if !state.transactions.insert_request(transaction, &departure.provider_request).await? {
-        return Ok(refuse(state, id));
+        return Err(SignInError::Ended);
     }
     let cookie = StateCookie { secret: departure.cookie, transaction: Some(transaction.id.clone()) };
     let (name, value) = cookie.set(state.page_context.cookies, &departure.provider_request.state, state.lifetimes.sign_in);
