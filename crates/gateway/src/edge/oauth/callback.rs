@@ -17,7 +17,7 @@ use portunus_core::{
     lifetimes::Lifetimes,
     oauth::params::Params,
     principal::User,
-    resource::Resources,
+    resource::{PublicUrl, Resources},
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
     signin::{BrowserTransaction, Login, ProviderRequest, Purpose},
     store::{LoginStore, StoreError},
@@ -74,35 +74,94 @@ async fn get_named(
     arrive(&callback, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default()).await
 }
 
-async fn arrive(callback: &CallbackState, id: &RequestId, headers: &HeaderMap, path: &str, query: &str) -> Response {
-    let Ok(params) = Params::parse(query.as_bytes()) else { return refuse(callback, id) };
-    let Some(state) = params.find("state").and_then(|state| TokenSecret::parse(TokenKind::State, state)) else {
-        return refuse(callback, id);
-    };
-    match take_request(callback, headers, &params, path, &state.hash()).await {
-        Ok(Some((provider_request, transaction))) => {
-            sign_in(callback, id, headers, &params, &provider_request, &transaction).await
-        }
-        Ok(None) => {
-            again(callback, id, headers, &state.hash()).await.map(|answer| answer.unwrap_or_else(|| refuse(callback, id)))
-        }
-        Err(error) => Err(error),
+/// Why nobody is signed in.
+#[derive(Debug)]
+enum CallbackError {
+    /// The answer belongs to no request of this browser.
+    Foreign,
+    /// The same answer once more: its sign-in was finished the first time.
+    Finished,
+    /// The provider did not sign the person in.
+    Provider {
+        error: IdentityError,
+        transaction: Box<BrowserTransaction>,
+    },
+    /// The account is none of those that the rule names (threat 53).
+    NotAdmitted {
+        label: String,
+        user: Box<User>,
+        transaction: Box<BrowserTransaction>,
+        why: NotAdmitted,
+    },
+    /// The provider did not tell what the rule asks for.
+    NotChecked {
+        user: Box<User>,
+        transaction: Box<BrowserTransaction>,
+        why: NotAdmitted,
+    },
+    Store(StoreError),
+}
+
+impl From<StoreError> for CallbackError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
-    .unwrap_or_else(|error| callback.page_context.store_down(id, &error))
+}
+
+impl CallbackError {
+    fn answer(self, pages: &PageContext, id: &RequestId, public_url: &PublicUrl) -> Response {
+        match self {
+            Self::Foreign => {
+                tracing::warn!(
+                    "callback refused: unknown, used or expired state, or another browser's, another provider's or at another callback"
+                );
+                let text = "It took too long, was finished already, or began in another browser.";
+                let page = PageError::new("This sign-in has ended", text).hint("Start again from the application.");
+                pages.error(StatusCode::BAD_REQUEST, id, page)
+            }
+            Self::Finished => {
+                let text = "This page was opened a second time. What you began was finished the first time.";
+                let page = PageError::new("You are signed in already", text)
+                    .hint("Go back to the application. If it still waits, start again there.")
+                    .leading("Go to the front page", "/".to_owned());
+                pages.error(StatusCode::OK, id, page)
+            }
+            Self::Provider { error, transaction } => {
+                provider_requests::provider_failed(pages, id, &error, &transaction, public_url)
+            }
+            Self::NotAdmitted { label, user, transaction, why } => {
+                admission::not_admitted(pages, id, &label, &user, &transaction, public_url, &why)
+            }
+            Self::NotChecked { user, transaction, why } => admission::not_checked(pages, id, &user, &transaction, &why),
+            Self::Store(error) => pages.store_down(id, &error),
+        }
+    }
+}
+
+async fn arrive(callback: &CallbackState, id: &RequestId, headers: &HeaderMap, path: &str, query: &str) -> Response {
+    let answered = answer(callback, headers, path, query).await;
+    answered.unwrap_or_else(|error| error.answer(&callback.page_context, id, callback.resources.public_url()))
+}
+
+async fn answer(callback: &CallbackState, headers: &HeaderMap, path: &str, query: &str) -> Result<Response, CallbackError> {
+    let params = Params::parse(query.as_bytes()).map_err(|_| CallbackError::Foreign)?;
+    let state = params.find("state").and_then(|state| TokenSecret::parse(TokenKind::State, state));
+    let state = state.ok_or(CallbackError::Foreign)?.hash();
+    match take_request(callback, headers, &params, path, &state).await? {
+        Some((provider_request, transaction)) => sign_in(callback, headers, &params, &provider_request, transaction).await,
+        None => again(callback, headers, &state).await,
+    }
 }
 
 /// An answer that was taken already comes once more: its page was loaded again, or the person pressed "back". The same browser goes on with its
-/// transaction; nothing of the answer is looked at. `None` for every other browser, and for answers that were never taken.
-async fn again(
-    callback: &CallbackState,
-    id: &RequestId,
-    headers: &HeaderMap,
-    state: &TokenHash,
-) -> Result<Option<Response>, StoreError> {
+/// transaction; nothing of the answer is looked at. Every other browser's answer, and one that was never taken, is foreign.
+async fn again(callback: &CallbackState, headers: &HeaderMap, state: &TokenHash) -> Result<Response, CallbackError> {
     let about = StateCookie::find(callback.page_context.cookies, headers, state).and_then(|cookie| cookie.transaction);
-    let (Some(about), Some(browser)) = (about, callback.page_context.known_browser(headers)) else { return Ok(None) };
+    let (Some(about), Some(browser)) = (about, callback.page_context.known_browser(headers)) else {
+        return Err(CallbackError::Foreign);
+    };
     if callback.transactions.awaits(state).await? {
-        return Ok(None);
+        return Err(CallbackError::Foreign);
     }
     if let Some(transaction) = callback.transactions.find(&browser, &about).await? {
         tracing::debug!("a callback was loaded again: its sign-in goes on");
@@ -110,26 +169,10 @@ async fn again(
             Purpose::Authorize(_) => "authorize",
             Purpose::SignIn { .. } => "signin",
         };
-        return Ok(Some(see_other(&format!("/auth/{step}?transaction={}", transaction.id))));
+        return Ok(see_other(&format!("/auth/{step}?transaction={}", transaction.id)));
     }
-    if callback.page_context.login(headers).await?.is_none() {
-        return Ok(None);
-    }
-    let text = "This page was opened a second time. What you began was finished the first time.";
-    let error = PageError::new("You are signed in already", text)
-        .hint("Go back to the application. If it still waits, start again there.")
-        .leading("Go to the front page", "/".to_owned());
-    Ok(Some(callback.page_context.error(StatusCode::OK, id, error)))
-}
-
-/// The answer belongs to no request of this browser.
-fn refuse(callback: &CallbackState, id: &RequestId) -> Response {
-    tracing::warn!(
-        "callback refused: unknown, used or expired state, or another browser's, another provider's or at another callback"
-    );
-    let error = PageError::new("This sign-in has ended", "It took too long, was finished already, or began in another browser.")
-        .hint("Start again from the application.");
-    callback.page_context.error(StatusCode::BAD_REQUEST, id, error)
+    let login = callback.page_context.login(headers).await?;
+    Err(if login.is_some() { CallbackError::Finished } else { CallbackError::Foreign })
 }
 
 /// The request that this is the answer to, taken out once. Without this browser's own cookies, at a callback that the provider was not
@@ -154,14 +197,13 @@ async fn take_request(
 
 async fn sign_in(
     callback: &CallbackState,
-    id: &RequestId,
     headers: &HeaderMap,
     params: &Params,
     provider_request: &ProviderRequest,
-    transaction: &BrowserTransaction,
-) -> Result<Response, StoreError> {
+    transaction: BrowserTransaction,
+) -> Result<Response, CallbackError> {
     let now = callback.page_context.clock.now();
-    let Some(entry) = callback.providers.find(&provider_request.provider) else { return Ok(refuse(callback, id)) };
+    let entry = callback.providers.find(&provider_request.provider).ok_or(CallbackError::Foreign)?;
     let inbound = Inbound {
         code: params.find("code").map(SecretText::new),
         iss: params.find("iss").map(str::to_owned),
@@ -180,11 +222,11 @@ async fn sign_in(
     };
     let person = match entry.provider.complete(&inbound, &secrets, now).await {
         Ok(person) => person,
-        Err(error) => return failed(callback, id, transaction, &error).await,
+        Err(error) => return Err(failed(callback, transaction, error).await?),
     };
     let user = user_of(&person, &provider_request.provider, now);
     if let Err(why) = entry.allow.decide(&user) {
-        return not_admitted(callback, id, transaction, entry, &person, &user, &why).await;
+        return Err(not_admitted(callback, transaction, entry, &person, user, why).await?);
     }
     let (cookie, login) = new_login(callback, &user, person.id_token, now);
     if let Some((old, _)) = callback.page_context.any_login(headers).await? {
@@ -198,7 +240,7 @@ async fn sign_in(
             format!("/auth/authorize?transaction={}", transaction.id)
         }
         Purpose::SignIn { return_to } => {
-            callback.transactions.take(transaction).await?;
+            callback.transactions.take(&transaction).await?;
             return_to.as_str().to_owned()
         }
     };
@@ -212,20 +254,20 @@ async fn sign_in(
 /// provider says now, so that its tokens are not renewed either (threat 53).
 async fn not_admitted(
     callback: &CallbackState,
-    id: &RequestId,
-    transaction: &BrowserTransaction,
+    transaction: BrowserTransaction,
     entry: &ProviderEntry,
     person: &SignedIn,
-    user: &User,
-    why: &NotAdmitted,
-) -> Result<Response, StoreError> {
+    user: User,
+    why: NotAdmitted,
+) -> Result<CallbackError, StoreError> {
+    let (user, transaction) = (Box::new(user), Box::new(transaction));
     if entry.allow.depends_on(person.unread) {
-        return Ok(admission::not_checked(&callback.page_context, id, user, transaction, why));
+        return Ok(CallbackError::NotChecked { user, transaction, why });
     }
     if callback.logins.find_user(&user.id).await?.is_some_and(|known| known.provider == user.provider) {
-        callback.logins.insert_user(user).await?;
+        callback.logins.insert_user(&user).await?;
     }
-    Ok(admission::not_admitted(&callback.page_context, id, entry, user, transaction, callback.resources.public_url(), why))
+    Ok(CallbackError::NotAdmitted { label: entry.label.clone(), user, transaction, why })
 }
 
 /// The request may insist that the person signs in for it (`prompt=login`): now they have. Read anew, for they may have been busy in
@@ -246,14 +288,13 @@ async fn note_sign_in(
 /// The sign-in ends here, with an explanation for the person and a way to tell the client.
 async fn failed(
     callback: &CallbackState,
-    id: &RequestId,
-    transaction: &BrowserTransaction,
-    error: &IdentityError,
-) -> Result<Response, StoreError> {
+    transaction: BrowserTransaction,
+    error: IdentityError,
+) -> Result<CallbackError, StoreError> {
     if !error.may_begin_again() {
-        callback.transactions.take(transaction).await?;
+        callback.transactions.take(&transaction).await?;
     }
-    Ok(provider_requests::provider_failed(&callback.page_context, id, error, transaction, callback.resources.public_url()))
+    Ok(CallbackError::Provider { error, transaction: Box::new(transaction) })
 }
 
 fn user_of(person: &SignedIn, provider: &ProviderName, now: Timestamp) -> User {

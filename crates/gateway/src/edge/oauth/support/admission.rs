@@ -15,7 +15,6 @@ use crate::edge::{
     browser::{PageContext, PageError},
     extensions::RequestId,
     pages::{self, BackLink, Label, NotAdmittedPage},
-    providers::ProviderEntry,
 };
 
 /// The parameter of `/auth/signin` that asks the provider for another account than the one it knows.
@@ -23,11 +22,11 @@ pub const ACCOUNT: &str = "account";
 /// Its one value.
 pub const ANOTHER: &str = "another";
 
-/// The account is none of those that the rule names. The transaction goes on: another account may finish it.
+/// The account is none of those that the rule of the provider with this label names. The transaction goes on: another account may finish it.
 pub fn not_admitted(
     page_context: &PageContext,
     id: &RequestId,
-    entry: &ProviderEntry,
+    label: &str,
     user: &User,
     transaction: &Transaction,
     public_url: &PublicUrl,
@@ -44,7 +43,7 @@ pub fn not_admitted(
     };
     let page = NotAdmittedPage {
         frame: page_context.frame(None),
-        provider: Label::from(&entry.label),
+        provider: Label::from(label),
         account: Label::from(user.email.as_deref().unwrap_or_else(|| user.display_name())),
         subject: Label::from(&user.subject),
         another: sign_in_again(transaction, true).into(),
