@@ -41,19 +41,44 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let form = Params::parse(&body).unwrap_or_default();
-    let browser = state.page_context.known_browser(&headers);
+    answer(&state, &headers, &body).await.unwrap_or_else(|error| error.answer(&state.page_context, &id))
+}
+
+/// Why nothing is ended.
+#[derive(Debug)]
+enum DisconnectError {
+    /// The form is not ours, or not this browser's (threat 14).
+    NotThisForm,
+    Store(StoreError),
+}
+
+impl From<StoreError> for DisconnectError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl DisconnectError {
+    fn answer(self, pages: &PageContext, id: &RequestId) -> Response {
+        match self {
+            Self::NotThisForm => {
+                let text = "The request does not come from a page we served to this browser.";
+                let page = PageError::new("This page is out of date", text).hint("Go to the front page and try again there.");
+                pages.error(StatusCode::BAD_REQUEST, id, page)
+            }
+            Self::Store(error) => pages.store_down(id, &error),
+        }
+    }
+}
+
+async fn answer(state: &DisconnectState, headers: &HeaderMap, body: &[u8]) -> Result<Response, DisconnectError> {
+    let form = Params::parse(body).unwrap_or_default();
+    let browser = state.page_context.known_browser(headers);
     if !browser.is_some_and(|browser| state.page_context.is_own_form(&browser, form.find("csrf"))) {
-        let error =
-            PageError::new("This page is out of date", "The request does not come from a page we served to this browser.")
-                .hint("Go to the front page and try again there.");
-        return state.page_context.error(StatusCode::BAD_REQUEST, &id, error);
+        return Err(DisconnectError::NotThisForm);
     }
-    let grant = GrantId::from_text(form.find("grant").unwrap_or_default());
-    match disconnect(&state, &headers, &grant).await {
-        Ok(()) => see_other("/"),
-        Err(error) => state.page_context.store_down(&id, &error),
-    }
+    disconnect(state, headers, &GrantId::from_text(form.find("grant").unwrap_or_default())).await?;
+    Ok(see_other("/"))
 }
 
 /// Ends the person's own grants only; anybody else's is as good as unknown. The consent goes too, so that the application has to

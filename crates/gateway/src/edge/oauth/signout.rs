@@ -87,22 +87,46 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let form = Params::parse(&body).unwrap_or_default();
-    let browser = signout.page_context.known_browser(&headers);
-    if !browser.is_some_and(|browser| signout.page_context.is_own_form(&browser, form.find("csrf"))) {
-        let error =
-            PageError::new("This page is out of date", "The request does not come from a page we served to this browser.")
-                .hint("Go to the front page and sign out there.");
-        return signout.page_context.error(StatusCode::BAD_REQUEST, &id, error);
+    answer(&signout, &headers, &body).await.unwrap_or_else(|error| error.answer(&signout.page_context, &id))
+}
+
+/// Why nobody is signed out.
+#[derive(Debug)]
+enum SignOutError {
+    /// The form is not ours, or not this browser's (threat 14).
+    NotThisForm,
+    Store(StoreError),
+}
+
+impl From<StoreError> for SignOutError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
-    match sign_out(&signout, &headers).await {
-        Ok(mut response) => {
-            let (name, value) = signout.page_context.cookies.clear(LOGIN);
-            response.headers_mut().append(name, value);
-            response
+}
+
+impl SignOutError {
+    fn answer(self, pages: &PageContext, id: &RequestId) -> Response {
+        match self {
+            Self::NotThisForm => {
+                let text = "The request does not come from a page we served to this browser.";
+                let page = PageError::new("This page is out of date", text).hint("Go to the front page and sign out there.");
+                pages.error(StatusCode::BAD_REQUEST, id, page)
+            }
+            Self::Store(error) => pages.store_down(id, &error),
         }
-        Err(error) => signout.page_context.store_down(&id, &error),
     }
+}
+
+async fn answer(signout: &SignOutState, headers: &HeaderMap, body: &[u8]) -> Result<Response, SignOutError> {
+    let form = Params::parse(body).unwrap_or_default();
+    let browser = signout.page_context.known_browser(headers);
+    if !browser.is_some_and(|browser| signout.page_context.is_own_form(&browser, form.find("csrf"))) {
+        return Err(SignOutError::NotThisForm);
+    }
+    let mut response = sign_out(signout, headers).await?;
+    let (name, value) = signout.page_context.cookies.clear(LOGIN);
+    response.headers_mut().append(name, value);
+    Ok(response)
 }
 
 async fn sign_out(signout: &SignOutState, headers: &HeaderMap) -> Result<Response, StoreError> {
