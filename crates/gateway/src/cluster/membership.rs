@@ -135,7 +135,7 @@ impl Member {
             return Ok(Owner::Other(node));
         }
         let made = Instant::now();
-        let owner = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        let owner = self.nodes.claim_ownership(user, &self.me, KEEP_FOR).await?;
         if owner.id == self.me.id {
             self.elsewhere.invalidate(user);
             self.here.insert(user.clone(), Claim { epoch, made });
@@ -166,7 +166,7 @@ impl Member {
             self.ownership.evict_user(user).await;
         }
         // Only the store knows whether they have an owner already, and it answers by making this node the owner: given back at once.
-        let owner = self.nodes.claim_home(user, &self.me, KEEP_FOR).await?;
+        let owner = self.nodes.claim_ownership(user, &self.me, KEEP_FOR).await?;
         if owner.id != self.me.id {
             return Ok(Owner::Other(owner));
         }

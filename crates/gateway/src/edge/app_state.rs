@@ -116,7 +116,7 @@ impl AppState {
     pub fn directory(&self) -> ClientDirectory {
         ClientDirectory::new(
             self.configured_clients.clone(),
-            Arc::clone(&self.ways),
+            Arc::clone(&self.registration_policy),
             Arc::clone(&self.process.fetcher),
             Arc::clone(&self.process.stores.clients),
             Arc::clone(&self.process.stores.grants),

@@ -162,7 +162,7 @@ fn clients(app: &AppState) -> Router {
         }))
         .merge(manage::routes(manage::ManageState {
             clients: Arc::clone(&stores.clients),
-            ways: Arc::clone(&app.ways),
+            registration_policy: Arc::clone(&app.registration_policy),
             public_url: app.resources.public_url().clone(),
             clock: Arc::clone(&app.process.clock),
             entropy: Arc::clone(&app.process.entropy),

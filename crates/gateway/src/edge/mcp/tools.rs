@@ -58,9 +58,9 @@ async fn get(State(state): State<ToolsState>, request: Request) -> Response {
             Err(error) => return answers::store_down(&error),
         }
     };
-    let reach = state.resources.catalogue().reach(&principal.scopes);
+    let scopes = state.resources.catalogue().effective(&principal.scopes);
     let (headers, body) = (HeaderMap::new(), Bytes::new());
-    state.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, reach, view: View::All, headers, body }).await
+    state.mcp.run(ForwardedRequest { what: ForwardedKind::Tools, principal, scopes, view: View::All, headers, body }).await
 }
 
 /// The person at their own browser may use what policy allows them, as a client with the scope `mcp` may.

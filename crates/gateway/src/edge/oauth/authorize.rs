@@ -123,8 +123,8 @@ async fn go_on(
         None => None,
     };
     let (login, remembered, now) = (login.as_ref(), remembered.as_ref(), state.page_context.clock.now());
-    let standing = AuthorizationProgress { request, transaction: &transaction, login, remembered, now };
-    let step = standing.next_step(&client, &state.resources);
+    let progress = AuthorizationProgress { request, transaction: &transaction, login, remembered, now };
+    let step = progress.next_step(&client, &state.resources);
     tracing::debug!(?step, client_id = %client.id, "authorization goes on");
     match (step, progress.current_login().zip(user.as_ref())) {
         (Step::IssueCode, Some((login, user))) => {
@@ -145,7 +145,7 @@ async fn go_on(
         }
         (Step::Refuse(code), _) => {
             state.transactions.take(&transaction).await?;
-            let (refusal, may_be_told) = (authorize::refusal(code), standing.may_be_told(&client));
+            let (refusal, may_be_told) = (authorize::refusal(code), progress.may_be_told(&client));
             let back = authorize::error_redirect(&request.return_address(), &refusal, state.resources.public_url().as_str());
             Err(AuthorizeError::NeedsPage { client: Box::new(client), refusal, may_be_told, back })
         }

@@ -103,8 +103,8 @@ async fn allow(
     transaction: BrowserTransaction,
 ) -> Result<Response, StoreError> {
     let (login, now) = (state.page_context.login(headers).await?.map(|(login, _)| login), state.page_context.clock.now());
-    let standing = AuthorizationProgress { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
-    let person = standing.current_login().map(|login| login.user.clone());
+    let progress = AuthorizationProgress { request, transaction: &transaction, login: login.as_ref(), remembered: None, now };
+    let person = progress.current_login().map(|login| login.user.clone());
     if person.as_ref().map(UserId::as_str) == asked {
         state.transactions.update(&transaction.clone().consented(now, person)).await?;
     }

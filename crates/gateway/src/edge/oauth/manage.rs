@@ -34,7 +34,7 @@ const ENDPOINT: &str = "register/{client_id}";
 #[derive(Clone)]
 pub struct ManageState {
     pub clients: Arc<dyn ClientStore>,
-    pub ways: Arc<RegistrationPolicy>,
+    pub registration_policy: Arc<RegistrationPolicy>,
     pub public_url: PublicUrl,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
@@ -87,8 +87,9 @@ async fn admit(state: &ManageState, id: &str, headers: &HeaderMap) -> Result<Man
 
 async fn update(state: &ManageState, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<Registration, Failure> {
     let managed = admit(state, id, headers).await?;
-    let registration = managed.update(UpdateRequest::parse(body)?, &state.ways.redirect_schemes, &*state.entropy)?;
-    state.ways.admit(Way::Registration, &registration.client)?;
+    let registration =
+        managed.update(UpdateRequest::parse(body)?, &state.registration_policy.redirect_schemes, &*state.entropy)?;
+    state.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
     if !state.clients.update_client(&registration.client).await? {
         // It was deleted meanwhile, and its token with it.
         return Err(manage::refused().into());

@@ -103,15 +103,16 @@ async fn register(state: &RegisterState, peer: IpAddr, headers: &HeaderMap, body
 
 /// The rules of registration, and those of the configuration.
 fn check(state: &RegisterState, peer: IpAddr, body: &[u8]) -> Result<Registration, OAuthError> {
-    state.ways.check_open(Way::Registration)?;
+    state.registration_policy.check_open(RegistrationMethod::Registration)?;
     let metadata = ClientMetadata::parse(body)?;
     if body.len() > limits::CLIENT_METADATA {
         let problem = format!("the metadata is longer than {} bytes", limits::CLIENT_METADATA);
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, problem));
     }
-    let mut registration = register::register(metadata, &state.ways.redirect_schemes, state.clock.now(), &*state.entropy)?;
+    let mut registration =
+        register::register(metadata, &state.registration_policy.redirect_schemes, state.clock.now(), &*state.entropy)?;
     registration.client.registered_from = Some(AddressBlock::of(peer).tag());
-    state.ways.admit(Way::Registration, &registration.client)?;
+    state.registration_policy.admit(RegistrationMethod::Registration, &registration.client)?;
     Ok(registration)
 }
 

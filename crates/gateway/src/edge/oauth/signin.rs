@@ -102,7 +102,7 @@ async fn answer(state: &SignInState, peer: IpAddr, headers: &HeaderMap, query: &
 
 /// The person came by themselves.
 async fn begin(state: &SignInState, peer: IpAddr, headers: &HeaderMap, params: &Params) -> Result<Response, SignInError> {
-    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::home);
+    let return_to = params.find("return_to").and_then(LocalPath::parse).unwrap_or_else(LocalPath::front_page);
     if state.page_context.login(headers).await?.is_some() {
         return Ok(see_other(return_to.as_str()));
     }

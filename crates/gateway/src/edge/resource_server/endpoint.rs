@@ -60,9 +60,9 @@ pub async fn any(
     if let Some(permit) = request.extensions().get::<AddressPermit>() {
         permit.release();
     }
-    let reach = state.resources.catalogue().reach(&principal.scopes);
+    let scopes = state.resources.catalogue().effective(&principal.scopes);
     let view = match target {
-        Target::Proxy { pattern } if reach.allows(&Operation::Everything) => {
+        Target::Proxy { pattern } if scopes.allows(&Operation::Everything) => {
             let permit = match state.mcp.local.shares.request(&principal.user) {
                 Ok(permit) => permit,
                 Err(response) => return *response,
@@ -73,14 +73,14 @@ pub async fn any(
         }
         Target::Proxy { .. } => return insufficient_scope(&state, &principal),
         // The configuration no longer has any of the token's scopes.
-        Target::All | Target::Server(_) if reach.is_empty() => return insufficient_scope(&state, &principal),
+        Target::All | Target::Server(_) if scopes.is_empty() => return insufficient_scope(&state, &principal),
         Target::Server(name) => View::One(name.clone()),
         Target::All => match named_server(&state.resources, request.uri().query()) {
             Ok(view) => view,
             Err(response) => return *response,
         },
     };
-    let mut response = state.mcp.serve(principal, reach, view, request).await;
+    let mut response = state.mcp.serve(principal, scopes, view, request).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
     watch::while_valid(&state.bearer, look_up, &resource, response)
 }

@@ -270,8 +270,9 @@ async fn t55_hosts_that_hang_keep_nobody_elses_places() {
         hanging.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
     // Until the flood has all the permits that it gets.
-    eventually("the flood has its permits", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
-    visit.zoo.keep(HONEST, Animal::honest(json!({})));
+    eventually("the flood has its permits", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
+        .await;
+    visit.hosts.serve(HONEST, Behaviour::honest(json!({})));
     let other = Asker { address: AddressBlock::of_v4(Ipv4Addr::new(192, 0, 2, 2)), in_use: false };
     assert!(visit.fetcher.load(&url(HONEST), Content::ClientDocument, other).await.is_ok());
     let used = "https://used.hosts.example/c";
@@ -354,7 +355,8 @@ async fn t55_who_waits_for_a_place_holds_no_url() {
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(&text), Content::ClientDocument, ASKER).await }));
     }
-    eventually("the flood has its permits", async || visit.zoo.visits().len() >= super::super::askers::AT_ONCE_PER_ADDRESS).await;
+    eventually("the flood has its permits", async || visit.hosts.requests().len() >= super::super::askers::AT_ONCE_PER_ADDRESS)
+        .await;
     for _ in 0..10 {
         let fetcher = Arc::clone(&visit.fetcher);
         flood.push(tokio::spawn(async move { fetcher.load(&url(HONEST), Content::ClientDocument, ASKER).await }));
