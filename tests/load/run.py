@@ -37,23 +37,28 @@ def arguments():
     return parser.parse_args()
 
 
-def build():
-    """The programs: the gateway and our server as they are released, and the folder of the generator's."""
+def build(settings=None, copies=SCRATCH / "bin"):
+    """The programs: the gateway and our server as they are released, and the folder of the generator's. `settings` are variables of cargo."""
+    environment = {**os.environ, **(settings or {})}
     cargo = ["cargo", "build", "--locked", "--release"]
-    subprocess.run([*cargo, "-p", "portunus"], cwd=ROOT, check=True)
-    subprocess.run([*cargo, "-p", "portunus-testkit", "--bin", "echo-server"], cwd=ROOT, check=True)
+    subprocess.run([*cargo, "-p", "portunus"], cwd=ROOT, env=environment, check=True)
+    subprocess.run([*cargo, "-p", "portunus-testkit", "--bin", "echo-server"], cwd=ROOT, env=environment, check=True)
     own = SCRATCH / "target"
     subprocess.run(cargo, cwd=GENERATOR, env={**os.environ, "CARGO_TARGET_DIR": str(own)}, check=True)
-    if not Path("/usr/sbin/nginx").exists():
-        as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        subprocess.run([*as_root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "nginx-light"], check=True)
-    release = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    release = Path(environment.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
     # Copied, so that a build in the meantime changes nothing under a batch.
-    (SCRATCH / "bin").mkdir(exist_ok=True)
+    copies.mkdir(parents=True, exist_ok=True)
     programs = {}
     for name in ("portunus", "echo-server"):
-        programs[name] = Path(shutil.copy2(release / name, SCRATCH / "bin" / name))
+        programs[name] = Path(shutil.copy2(release / name, copies / name))
     return programs, own / "release"
+
+
+def install(program, package):
+    """The package of the distribution, unless the program is there."""
+    if not Path(program).exists():
+        as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        subprocess.run([*as_root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", package], check=True)
 
 
 def batch(programs, binaries, wanted):
@@ -87,7 +92,7 @@ def keep(rows):
 def main():
     wanted = arguments()
     if not wanted.report_only:
-        SCRATCH.mkdir(parents=True, exist_ok=True)
+        install("/usr/sbin/nginx", "nginx-light")
         programs, binaries = build()
         RESULTS.unlink(missing_ok=True)
         batch(programs, binaries, wanted)

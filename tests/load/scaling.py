@@ -137,7 +137,7 @@ def tables(found):
 
 def main():
     wanted = arguments()
-    SCRATCH.mkdir(parents=True, exist_ok=True)
+    run.install("/usr/sbin/nginx", "nginx-light")
     programs, binaries = run.build()
     with cluster.backend(programs["echo-server"]):
         found = {"speed": speed(programs, binaries, wanted), "store": store(programs, wanted)}

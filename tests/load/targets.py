@@ -86,14 +86,14 @@ class Target:
                 left.unlink()
 
 
-def baselines(binaries, scratch):
+def baselines(binaries, scratch, threads=2):
     """The client and the server alone, and two proxies between them: `direct` comes first, it tells when the server is up."""
     folder = scratch / "nginx"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "nginx.conf").write_text((HERE / "nginx.conf").read_text().replace("FOLDER", str(folder)))
     return [
         Target("direct", BACKEND),
-        Target("hyper", "http://127.0.0.1:3101/mcp", [binaries / "hyperproxy", "--port", 3101, "--threads", 2]),
+        Target("hyper", "http://127.0.0.1:3101/mcp", [binaries / "hyperproxy", "--port", 3101, "--threads", threads]),
         Target("nginx", "http://127.0.0.1:3200/mcp", ["/usr/sbin/nginx", "-c", folder / "nginx.conf"]),
     ]
 

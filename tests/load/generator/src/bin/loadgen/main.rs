@@ -2,12 +2,12 @@
 //! carries a text of its own that must come back; anything else counts as an error.
 //!
 //! ```text
-//! loadgen --url http://127.0.0.1:9000/mcp [--mode call|once] [-c CONNECTIONS] [-d SECONDS] [--warmup SECONDS] [--token BEARER]
-//!         [--tool echo] [--stateless] [--timeout SECONDS] [--pid PID] [--backend-pid PID]
+//! loadgen --url http://127.0.0.1:9000/mcp [--mode call|count|once] [-c CONNECTIONS] [-d SECONDS] [--warmup SECONDS] [--calls NUMBER]
+//!         [--token BEARER] [--tool echo] [--stateless] [--timeout SECONDS] [--pid PID] [--backend-pid PID]
 //! ```
 //!
-//! `call` measures and prints one line of JSON. `once` makes one call, and exits with 0 if it was answered. `--stateless` speaks the
-//! revision of 2026-07-28, otherwise it is that of 2025-06-18. CPU and memory are those of `--pid` and all its descendants.
+//! `call` measures and prints one line of JSON. `count` makes `--calls` calls, and exits with 0 if all were answered; `once` makes one.
+//! `--stateless` speaks the revision of 2026-07-28, otherwise it is that of 2025-06-18. CPU and memory are those of `--pid` and all its descendants.
 //! `foreign_cores` is what else kept the machine busy meanwhile, without the process `--backend-pid`.
 //!
 //! HTTP is in connection.rs, what is asked and what must be answered in session.rs, what the machine did in usage.rs.
@@ -35,6 +35,8 @@ use usage::{machine, usage};
 const MEASURING: u8 = 1;
 const OVER: u8 = 2;
 const SAMPLES: usize = 8;
+/// Of counted calls.
+const FIRST_ID: u64 = 1_000_000;
 
 /// What all workers share.
 #[derive(Default)]
@@ -96,24 +98,38 @@ async fn work(target: Arc<Target>, worker: usize, run: Arc<Run>) -> Tally {
 struct Options {
     target: Arc<Target>,
     connections: usize,
+    calls: usize,
     seconds: f64,
     warmup: f64,
     pid: Option<u32>,
     backend: Option<u32>,
 }
 
-async fn once(target: Arc<Target>) -> ExitCode {
-    let answered = match Session::open(target).await {
-        Ok(mut session) => session.call(0, 1).await,
-        Err(error) => Err(error),
-    };
-    match answered {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+/// So many calls in one session. All ids have the same length, and with them all messages: one call is like any other.
+async fn calls(target: Arc<Target>, worker: usize, calls: u64) -> Result<(), String> {
+    let mut session = Session::open(target).await?;
+    for id in FIRST_ID..FIRST_ID + calls {
+        session.call(worker, id).await?;
+    }
+    match session.reconnects() {
+        0 => Ok(()),
+        times => Err(format!("the connection was made anew {times} times")),
+    }
+}
+
+/// `number` calls in all, shared out to the connections.
+async fn count(target: Arc<Target>, connections: usize, number: usize) -> ExitCode {
+    let share = |worker| number / connections + usize::from(worker < number % connections);
+    let workers: Vec<_> =
+        (0..connections).map(|worker| tokio::spawn(calls(Arc::clone(&target), worker, share(worker) as u64))).collect();
+    let mut code = ExitCode::SUCCESS;
+    for worker in workers {
+        if let Err(error) = worker.await.expect("a worker does not panic") {
             println!("{error}");
-            ExitCode::FAILURE
+            code = ExitCode::FAILURE;
         }
     }
+    code
 }
 
 /// What was used up to now: by the gateway, by this program, by the server behind it, by everything, and what the hypervisor took.
@@ -181,6 +197,7 @@ fn main() -> ExitCode {
     let options = Options {
         target: Arc::clone(&target),
         connections: number("-c", 1.0) as usize,
+        calls: number("--calls", 1000.0) as usize,
         seconds: number("-d", 5.0),
         warmup: number("--warmup", 1.0),
         pid: pid("--pid"),
@@ -189,7 +206,8 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     match value("--mode").as_deref() {
         None | Some("call") => runtime.block_on(measure(options)),
-        Some("once") => runtime.block_on(once(target)),
-        Some(other) => panic!("--mode is call or once, not {other}"),
+        Some("count") => runtime.block_on(count(target, options.connections, options.calls)),
+        Some("once") => runtime.block_on(count(target, 1, 1)),
+        Some(other) => panic!("--mode is call, count or once, not {other}"),
     }
 }
