@@ -23,6 +23,10 @@ fmt:
 bench *args:
     python3 -B tests/load/run.py {{args}}
 
+# instructions of a call, counted by callgrind and held against tests/load/instructions.json
+instructions *args:
+    python3 -B tests/load/instructions.py {{args}}
+
 # what two and three gateways cost; prints the tables of docs/scaling.md
 scaling *args:
     python3 -B tests/load/scaling.py {{args}}
