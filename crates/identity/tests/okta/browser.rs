@@ -1,4 +1,4 @@
-//! The gateway's and the browser's part of a sign-in: [`Corridor`] goes from the authorization URL to the signed-in person.
+//! The gateway's and the browser's part of a sign-in: [`SignInFixture`] goes from the authorization URL to the signed-in person.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(crate) fn settings(okta: &FakeOkta, issuer: String) -> ProviderSettings {
 }
 
 /// A fake Okta and a provider that points to it.
-pub(crate) struct Corridor {
+pub(crate) struct SignInFixture {
     pub(crate) okta: FakeOkta,
     pub(crate) provider: Arc<dyn Provider>,
     entropy: SeededEntropy,
@@ -63,7 +63,7 @@ impl ProviderRequest {
     }
 }
 
-impl Corridor {
+impl SignInFixture {
     /// Through the org authorization server, as Alice.
     pub(crate) async fn org(options: Options) -> Self {
         let okta = FakeOkta::start(options).await;

@@ -15,7 +15,7 @@ use portunus_testkit::{
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::browser::{Corridor, REDIRECT, http, settings};
+use crate::browser::{REDIRECT, SignInFixture, http, settings};
 
 const OURS: Ours<'static> = Ours { callback: REDIRECT, signed_out: "http://localhost:3000/auth/signout" };
 
@@ -54,16 +54,16 @@ async fn fb20_metadata_with_holes() {
         ("authorization_response_iss_parameter_supported", json!(null)),
         ("authorization_response_iss_parameter_supported", json!("")),
     ] {
-        let corridor = Corridor::custom(Options::default()).await;
-        corridor.okta.publish(member, value.clone());
-        let signed_in = corridor.sign_in().await;
+        let fixture = SignInFixture::custom(Options::default()).await;
+        fixture.okta.publish(member, value.clone());
+        let signed_in = fixture.sign_in().await;
         assert_eq!(signed_in.unwrap().subject, "00u1alice", "{member}: {value}");
     }
     for member in ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"] {
         for value in [json!(null), json!("")] {
-            let corridor = Corridor::custom(Options::default()).await;
-            corridor.okta.publish(member, value);
-            let error = corridor.sign_in().await.unwrap_err().to_string();
+            let fixture = SignInFixture::custom(Options::default()).await;
+            fixture.okta.publish(member, value);
+            let error = fixture.sign_in().await.unwrap_err().to_string();
             assert!(error.contains(&format!("no {member}")), "{error}");
         }
     }
@@ -84,10 +84,10 @@ async fn fb21_userinfo_that_fails_ends_no_sign_in() {
         let log = Log::capture();
         let before = log.text().len();
         // Everything but groups is in the ID token.
-        let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
-        corridor.okta.fail(Endpoint::Userinfo, fault);
+        let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+        fixture.okta.fail(Endpoint::Userinfo, fault);
         for _ in 0..2 {
-            let alice = corridor.sign_in().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+            let alice = fixture.sign_in().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
             assert_eq!(alice.email.as_deref(), Some("alice@acme.example"));
             assert!(alice.groups.is_empty() && alice.unread.groups && !alice.unread.email, "{fault:?}: groups were not told");
         }
@@ -98,23 +98,23 @@ async fn fb21_userinfo_that_fails_ends_no_sign_in() {
 #[tokio::test]
 async fn fb21_signed_userinfo_is_verified() {
     let signing = || async {
-        let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
-        corridor.okta.sign_userinfo();
-        corridor
+        let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+        fixture.okta.sign_userinfo();
+        fixture
     };
     let alice = signing().await.sign_in().await.unwrap();
     assert_eq!(alice.groups, ["Everyone", "engineering", "admins"]);
     // Of somebody else: that is no failure to be passed over.
-    let corridor = signing().await;
-    corridor.okta.lie_in_userinfo("00u1bob");
-    assert!(matches!(corridor.sign_in().await.unwrap_err(), IdentityError::Unverified { .. }));
+    let fixture = signing().await;
+    fixture.okta.lie_in_userinfo("00u1bob");
+    assert!(matches!(fixture.sign_in().await.unwrap_err(), IdentityError::Unverified { .. }));
     // What nobody signed says nothing.
-    let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
-    corridor.okta.fail(
+    let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+    fixture.okta.fail(
         Endpoint::Userinfo,
         Fault::Says(200, "application/jwt", "e30.eyJzdWIiOiIwMHUxYWxpY2UiLCJncm91cHMiOlsiYWRtaW5zIl19.eA"),
     );
-    let alice = corridor.sign_in().await.unwrap();
+    let alice = fixture.sign_in().await.unwrap();
     assert!(alice.groups.is_empty() && alice.unread.groups);
 }
 
@@ -125,8 +125,8 @@ async fn groups(claims: Value, claim: &str) -> (Vec<String>, String) {
     let okta = FakeOkta::start(Options { custom_groups: GroupsClaim::Never, ..Options::default() }).await;
     let more_claims = claims.as_object().unwrap().clone().into_iter().collect();
     okta.put_person(Person { more_claims, ..Person::new("alice", &[]) });
-    let corridor = Corridor::with(okta, |okta| ProviderSettings { groups_claim: Some(claim.to_owned()), ..generic(okta) });
-    let groups = corridor.sign_in().await.unwrap().groups;
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { groups_claim: Some(claim.to_owned()), ..generic(okta) });
+    let groups = fixture.sign_in().await.unwrap().groups;
     (groups, log.text()[before..].to_owned())
 }
 
@@ -238,40 +238,40 @@ async fn fb63_an_iss_that_was_promised_and_does_not_come_is_found_by_the_doctor(
     // There are providers whose answers to people have it all the same.
     assert_eq!(finding.state, State::Unknown, "{findings:?}");
     assert!(finding.found.contains("promises that it does"), "{finding:?}");
-    let corridor = Corridor::with(okta, generic);
-    let error = corridor.sign_in().await.unwrap_err();
+    let fixture = SignInFixture::with(okta, generic);
+    let error = fixture.sign_in().await.unwrap_err();
     assert!(error.to_string().contains("promises that it does"), "{error}");
 }
 
 #[tokio::test]
 async fn fb63_keys_are_fetched_before_they_are_needed_and_kept() {
-    let corridor = Corridor::custom(Options::default()).await;
-    corridor.okta.fail(Endpoint::Keys, Fault::Slow(Duration::from_millis(300)));
-    corridor.authorization_url(&corridor.provider_request()).await.unwrap();
+    let fixture = SignInFixture::custom(Options::default()).await;
+    fixture.okta.fail(Endpoint::Keys, Fault::Slow(Duration::from_millis(300)));
+    fixture.authorization_url(&fixture.provider_request()).await.unwrap();
     // Nobody came back from that sign-in.
-    eventually("the keys are asked for", async || corridor.okta.count(Endpoint::Keys) == 1).await;
+    eventually("the keys are asked for", async || fixture.okta.count(Endpoint::Keys) == 1).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
-    corridor.okta.fail(Endpoint::Keys, Fault::Status(500));
-    corridor.sign_in().await.unwrap();
-    assert_eq!(corridor.okta.count(Endpoint::Keys), 1);
+    fixture.okta.fail(Endpoint::Keys, Fault::Status(500));
+    fixture.sign_in().await.unwrap();
+    assert_eq!(fixture.okta.count(Endpoint::Keys), 1);
     // And beside the code, if they are not there by then: both take long, together too long.
-    let corridor = Corridor::custom(Options::default()).await;
+    let fixture = SignInFixture::custom(Options::default()).await;
     for endpoint in [Endpoint::Keys, Endpoint::Token] {
-        corridor.okta.fail(endpoint, Fault::Slow(Duration::from_millis(2600)));
+        fixture.okta.fail(endpoint, Fault::Slow(Duration::from_millis(2600)));
     }
-    corridor.sign_in().await.unwrap();
+    fixture.sign_in().await.unwrap();
 }
 
 #[tokio::test]
 async fn fb66_an_error_of_the_providers_own_is_no_outage() {
-    let corridor = Corridor::custom(Options::default()).await;
+    let fixture = SignInFixture::custom(Options::default()).await;
     for (error, description, expected, told) in [
         ("temporarily_unavailable", "authentication_expired", TOOK_TOO_LONG, "took too long"),
         ("temporarily_unavailable", "busy", PROVIDER_ERROR, "had an error"),
         ("server_error", "", PROVIDER_ERROR, "had an error"),
     ] {
-        corridor.okta.refuse_next(error, description);
-        let failed = corridor.sign_in().await.unwrap_err();
+        fixture.okta.refuse_next(error, description);
+        let failed = fixture.sign_in().await.unwrap_err();
         assert!(matches!(&failed, IdentityError::Refused { error, .. } if error == expected), "{failed:?}");
         assert!(failed.public_message().contains(told) && failed.public_message().contains("start again"), "{failed}");
         assert!(!failed.to_string().contains("cannot be reached"), "{failed}");
@@ -285,17 +285,17 @@ async fn fb67_an_id_token_that_an_administrator_must_change() {
         (Tamper::Rs512, "signed with RS512"),
         (Tamper::Encrypted, "encrypted"),
     ] {
-        let corridor = Corridor::custom(Options::default()).await;
-        corridor.okta.tamper_next(tamper);
-        let error = corridor.sign_in().await.unwrap_err();
-        assert!(matches!(error, IdentityError::Misconfigured { .. }), "{tamper:?}: {error:?}");
+        let fixture = SignInFixture::custom(Options::default()).await;
+        fixture.okta.bend_next(bend);
+        let error = fixture.sign_in().await.unwrap_err();
+        assert!(matches!(error, IdentityError::Misconfigured { .. }), "{bend:?}: {error:?}");
         assert!(error.to_string().contains(found), "{error}");
         assert!(error.public_message().contains("administrator"), "{}", error.public_message());
     }
     let okta = FakeOkta::start(Options::default()).await;
     let more_claims = vec![("permissions".to_owned(), json!("p".repeat(70_000)))];
     okta.put_person(Person { more_claims, ..Person::new("alice", &[]) });
-    let error = Corridor::with(okta, generic).sign_in().await.unwrap_err();
+    let error = SignInFixture::with(okta, generic).sign_in().await.unwrap_err();
     let text = error.to_string();
     assert!(
         matches!(error, IdentityError::Misconfigured { .. }) && text.contains("permissions") && text.contains("65536"),
@@ -331,9 +331,9 @@ async fn fb87_a_single_way_to_sign_in_is_followed() {
 
 #[tokio::test]
 async fn fb70_a_person_who_says_no_is_told_that_they_may_begin_again() {
-    let corridor = Corridor::custom(Options::default()).await;
-    corridor.okta.refuse_next("access_denied", "User denied consent");
-    let told = corridor.sign_in().await.unwrap_err().public_message();
+    let fixture = SignInFixture::custom(Options::default()).await;
+    fixture.okta.refuse_next("access_denied", "User denied consent");
+    let told = fixture.sign_in().await.unwrap_err().public_message();
     assert!(
         told.contains("You declined, or your identity provider did not let you in") && told.contains("Start again"),
         "{told}"
@@ -342,9 +342,9 @@ async fn fb70_a_person_who_says_no_is_told_that_they_may_begin_again() {
 
 #[tokio::test]
 async fn fb73_a_discovery_that_leads_elsewhere_is_told_with_its_target() {
-    let corridor = Corridor::custom(Options::default()).await;
-    corridor.okta.fail(Endpoint::Discovery, Fault::Leads("https://login.acme.com/realms/acme/.well-known/openid-configuration"));
-    let error = corridor.sign_in().await.unwrap_err().to_string();
+    let fixture = SignInFixture::custom(Options::default()).await;
+    fixture.okta.fail(Endpoint::Discovery, Fault::Leads("https://login.acme.com/realms/acme/.well-known/openid-configuration"));
+    let error = fixture.sign_in().await.unwrap_err().to_string();
     assert!(error.contains("https://login.acme.com/realms/acme") && error.contains("AUTH_OKTA_ISSUER"), "{error}");
 }
 
@@ -352,18 +352,20 @@ async fn fb73_a_discovery_that_leads_elsewhere_is_told_with_its_target() {
 async fn fb68_an_https_address_that_speaks_no_tls_is_told_in_those_words() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.org_issuer().replace("http://", "https://");
-    let corridor =
-        Corridor::with(okta, |okta| ProviderSettings { client_secret: Some(SecretText::new("x")), ..settings(okta, issuer) });
-    let error = corridor.sign_in().await.unwrap_err().to_string();
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings {
+        client_secret: Some(SecretText::new("x")),
+        ..settings(okta, issuer)
+    });
+    let error = fixture.sign_in().await.unwrap_err().to_string();
     assert!(error.contains("speaks no TLS"), "{error}");
 }
 
 const PUBLIC: &str = "https://login.acme.example";
 
 /// A provider that browsers reach at [`PUBLIC`], and this machine where it listens.
-async fn behind_a_proxy(internal: impl FnOnce(&FakeOkta) -> Option<&str>) -> Corridor {
+async fn behind_a_proxy(internal: impl FnOnce(&FakeOkta) -> Option<&str>) -> SignInFixture {
     let okta = FakeOkta::start(Options { public_base: Some(PUBLIC.to_owned()), ..Options::default() }).await;
-    Corridor::with(okta, |okta| {
+    SignInFixture::with(okta, |okta| {
         let internal_url = internal(okta).map(|url| Url::parse(url).unwrap());
         ProviderSettings { internal_url, ..generic(okta) }
     })
@@ -371,17 +373,17 @@ async fn behind_a_proxy(internal: impl FnOnce(&FakeOkta) -> Option<&str>) -> Cor
 
 #[tokio::test]
 async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_browsers_at_the_public_one() {
-    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
-    let provider_request = corridor.provider_request();
-    let url = corridor.authorization_url(&provider_request).await.unwrap();
+    let fixture = behind_a_proxy(|okta| Some(okta.internal())).await;
+    let provider_request = fixture.provider_request();
+    let url = fixture.authorization_url(&provider_request).await.unwrap();
     assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
-    assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
+    assert_eq!(fixture.sign_in().await.unwrap().subject, "00u1alice");
     for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Token] {
-        assert!(corridor.okta.count(endpoint) > 0, "{endpoint:?} was asked");
+        assert!(fixture.okta.count(endpoint) > 0, "{endpoint:?} was asked");
     }
 
-    let settings = ProviderSettings { internal_url: Url::parse(corridor.okta.internal()).ok(), ..generic(&corridor.okta) };
-    corridor.okta.register_sign_out(OURS.signed_out);
+    let settings = ProviderSettings { internal_url: Url::parse(fixture.okta.internal()).ok(), ..generic(&fixture.okta) };
+    fixture.okta.register_sign_out(OURS.signed_out);
     let findings = diagnose(settings, &http(), OURS).await;
     // Okta tells of a sign-out to somebody who is signed in alone.
     let (sign_out, others) = findings.split_last().unwrap();
@@ -389,27 +391,27 @@ async fn fb71_the_gateway_reaches_the_provider_at_its_internal_address_and_brows
     assert!(sign_out.found.contains("wants the ID token"), "it was reached: {sign_out:?}");
 
     // Some name what they are asked at themselves, and what is said to browsers is then the gateway's to mend.
-    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
-    let internal = corridor.okta.internal().to_owned();
+    let fixture = behind_a_proxy(|okta| Some(okta.internal())).await;
+    let internal = fixture.okta.internal().to_owned();
     for (member, path) in [("token_endpoint", "token"), ("jwks_uri", "keys"), ("authorization_endpoint", "authorize")] {
-        corridor.okta.publish(member, json!(format!("{internal}/oauth2/default/v1/{path}")));
+        fixture.okta.publish(member, json!(format!("{internal}/oauth2/default/v1/{path}")));
     }
-    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
+    let url = fixture.authorization_url(&fixture.provider_request()).await.unwrap();
     assert!(url.as_str().starts_with("https://login.acme.example/oauth2/default/v1/authorize?"), "{url}");
-    assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
+    assert_eq!(fixture.sign_in().await.unwrap().subject, "00u1alice");
 }
 
 #[tokio::test]
 async fn fb71_plain_http_is_for_the_internal_address_alone() {
-    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
-    corridor.okta.publish("token_endpoint", json!("http://127.0.0.1:1/token"));
-    let error = corridor.sign_in().await.unwrap_err().to_string();
+    let fixture = behind_a_proxy(|okta| Some(okta.internal())).await;
+    fixture.okta.publish("token_endpoint", json!("http://127.0.0.1:1/token"));
+    let error = fixture.sign_in().await.unwrap_err().to_string();
     assert!(error.contains("token_endpoint that is not an https URL"), "{error}");
 
-    let corridor = behind_a_proxy(|okta| Some(okta.internal())).await;
-    let internal = corridor.okta.internal().to_owned();
-    corridor.okta.publish("issuer", json!(format!("{internal}/oauth2/default")));
-    let error = corridor.sign_in().await.unwrap_err();
+    let fixture = behind_a_proxy(|okta| Some(okta.internal())).await;
+    let internal = fixture.okta.internal().to_owned();
+    fixture.okta.publish("issuer", json!(format!("{internal}/oauth2/default")));
+    let error = fixture.sign_in().await.unwrap_err();
     let IdentityError::Misconfigured { detail, hint, .. } = &error else { panic!("{error}") };
     assert!(detail.contains("asked at its internal address") && hint.contains("KC_HOSTNAME"), "{error} {hint}");
 }

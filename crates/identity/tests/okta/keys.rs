@@ -5,95 +5,95 @@ use std::time::Instant;
 use portunus_identity::provider::IdentityError;
 use portunus_testkit::okta::{Endpoint, Fault, Options, Tamper};
 
-use crate::browser::{Corridor, now};
+use crate::browser::{SignInFixture, now};
 
 #[tokio::test]
 async fn f4_rotation_at_any_pace_fails_no_sign_in() {
-    let corridor = Corridor::org(Options::default()).await;
+    let fixture = SignInFixture::org(Options::default()).await;
     for rotation in 0..12 {
-        corridor.sign_in().await.unwrap_or_else(|error| panic!("rotation {rotation}: {error}"));
-        corridor.okta.rotate_keys();
+        fixture.sign_in().await.unwrap_or_else(|error| panic!("rotation {rotation}: {error}"));
+        fixture.okta.rotate_keys();
     }
-    assert_eq!(corridor.okta.count(Endpoint::Keys), 12, "one fetch for each key seen");
+    assert_eq!(fixture.okta.count(Endpoint::Keys), 12, "one fetch for each key seen");
 }
 
 #[tokio::test]
 async fn f4_keys_rotate_between_the_answer_and_its_verification() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.sign_in().await.unwrap();
-    let provider_request = corridor.provider_request();
-    let answer = corridor.browse(&provider_request).await.unwrap();
-    corridor.okta.rotate_keys();
-    corridor.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap();
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.sign_in().await.unwrap();
+    let provider_request = fixture.provider_request();
+    let answer = fixture.browse(&provider_request).await.unwrap();
+    fixture.okta.rotate_keys();
+    fixture.provider.complete(&answer, &provider_request.provider_request(), now()).await.unwrap();
 }
 
 #[tokio::test]
 async fn f4_a_flood_of_unknown_keys_costs_one_fetch() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.sign_in().await.unwrap();
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.sign_in().await.unwrap();
     let began = Instant::now();
     for _ in 0..20 {
-        corridor.okta.tamper_next(Tamper::UnknownKid);
-        let error = corridor.sign_in().await.unwrap_err();
+        fixture.okta.bend_next(Bend::UnknownKid);
+        let error = fixture.sign_in().await.unwrap_err();
         assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
     }
-    assert_flood_is_cheap(&corridor, began);
-    corridor.sign_in().await.unwrap();
+    assert_flood_is_cheap(&fixture, began);
+    fixture.sign_in().await.unwrap();
 }
 
 #[tokio::test]
 async fn f4_a_flood_at_once_costs_one_fetch_too() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.sign_in().await.unwrap();
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.sign_in().await.unwrap();
     let began = Instant::now();
     for _ in 0..30 {
-        corridor.okta.tamper_next(Tamper::UnknownKid);
+        fixture.okta.bend_next(Bend::UnknownKid);
     }
-    let sign_ins = (0..30).map(|_| corridor.sign_in());
+    let sign_ins = (0..30).map(|_| fixture.sign_in());
     let results = join_all(sign_ins).await;
     assert!(results.iter().all(|result| matches!(result, Err(IdentityError::Unverified { .. }))), "{results:?}");
-    assert_flood_is_cheap(&corridor, began);
+    assert_flood_is_cheap(&fixture, began);
 }
 
 /// The first sign-in's fetch, one for the flood, and on a machine so busy that it lasts, one more for each ten seconds.
-fn assert_flood_is_cheap(corridor: &Corridor, began: Instant) {
+fn assert_flood_is_cheap(fixture: &SignInFixture, began: Instant) {
     let windows = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
-    let fetches = corridor.okta.count(Endpoint::Keys);
+    let fetches = fixture.okta.count(Endpoint::Keys);
     assert!((2..=2 + windows).contains(&fetches), "{fetches} fetches");
 }
 
 #[tokio::test]
 async fn f4_many_sign_ins_with_one_new_key_share_its_fetch() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.sign_in().await.unwrap();
-    corridor.okta.rotate_keys();
-    let results = join_all((0..20).map(|_| corridor.sign_in())).await;
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.sign_in().await.unwrap();
+    fixture.okta.rotate_keys();
+    let results = join_all((0..20).map(|_| fixture.sign_in())).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    assert_eq!(corridor.okta.count(Endpoint::Keys), 2);
+    assert_eq!(fixture.okta.count(Endpoint::Keys), 2);
 }
 
 #[tokio::test]
 async fn f4_a_cold_start_that_meets_an_unknown_key_fetches_once_more() {
-    let corridor = Corridor::org(Options::default()).await;
+    let fixture = SignInFixture::org(Options::default()).await;
     let began = Instant::now();
     for _ in 0..3 {
-        corridor.okta.tamper_next(Tamper::UnknownKid);
-        corridor.sign_in().await.unwrap_err();
+        fixture.okta.bend_next(Bend::UnknownKid);
+        fixture.sign_in().await.unwrap_err();
     }
     // The first was made before the token was, and so says nothing of its key.
     let windows = usize::try_from(began.elapsed().as_secs() / 10).unwrap();
-    assert!(corridor.okta.count(Endpoint::Keys) <= 2 + windows, "{}", corridor.okta.count(Endpoint::Keys));
+    assert!(fixture.okta.count(Endpoint::Keys) <= 2 + windows, "{}", fixture.okta.count(Endpoint::Keys));
 }
 
 #[tokio::test]
 async fn known_keys_serve_while_the_key_set_is_away() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.sign_in().await.unwrap();
-    corridor.okta.fail(Endpoint::Keys, Fault::Status(503));
-    corridor.okta.fail(Endpoint::Discovery, Fault::Status(503));
-    corridor.sign_in().await.unwrap();
-    corridor.okta.rotate_keys();
-    let error = corridor.sign_in().await.unwrap_err();
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.sign_in().await.unwrap();
+    fixture.okta.fail(Endpoint::Keys, Fault::Status(503));
+    fixture.okta.fail(Endpoint::Discovery, Fault::Status(503));
+    fixture.sign_in().await.unwrap();
+    fixture.okta.rotate_keys();
+    let error = fixture.sign_in().await.unwrap_err();
     assert!(matches!(error, IdentityError::Unavailable { .. }), "{error:?}");
 }
 

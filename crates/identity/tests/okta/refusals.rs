@@ -7,13 +7,13 @@ use portunus_identity::{
 };
 use portunus_testkit::okta::{FakeOkta, Options, Person};
 
-use crate::browser::{Corridor, REDIRECT, http, settings};
+use crate::browser::{REDIRECT, SignInFixture, http, settings};
 
 #[tokio::test]
 async fn somebody_not_assigned_is_told_so() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.okta.sign_in_as("carol");
-    let error = corridor.sign_in().await.unwrap_err();
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.okta.sign_in_as("carol");
+    let error = fixture.sign_in().await.unwrap_err();
     assert!(matches!(&error, IdentityError::Refused { error, .. } if error == "access_denied"), "{error:?}");
     assert!(error.to_string().contains("Assign the person"), "{error}");
     assert!(error.public_message().contains("not be assigned to this application"));
@@ -21,10 +21,10 @@ async fn somebody_not_assigned_is_told_so() {
 
 #[tokio::test]
 async fn too_many_groups_reach_the_person_as_an_explanation() {
-    let corridor = Corridor::org(Options::default()).await;
+    let fixture = SignInFixture::org(Options::default()).await;
     let groups: Vec<String> = (0..101).map(|n| format!("group-{n}")).collect();
-    corridor.okta.put_person(Person { groups, ..Person::new("alice", &[]) });
-    let error = corridor.sign_in().await.unwrap_err();
+    fixture.okta.put_person(Person { groups, ..Person::new("alice", &[]) });
+    let error = fixture.sign_in().await.unwrap_err();
     assert!(matches!(&error, IdentityError::Refused { error, .. } if error == TOO_MANY_GROUPS), "{error:?}");
     assert!(error.to_string().contains("at most 100 groups"), "{error}");
     assert!(error.public_message().contains("more groups than"));
@@ -35,8 +35,8 @@ async fn a_scope_that_a_custom_server_does_not_know() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.custom_issuer("default");
     let scopes = Some(vec!["openid".to_owned(), "groups".to_owned()]);
-    let corridor = Corridor::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
-    let error = corridor.sign_in().await.unwrap_err();
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
+    let error = fixture.sign_in().await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("Authorization Servers") && text.contains("AUTH_OKTA_SCOPES"), "{text}");
@@ -48,10 +48,10 @@ async fn errors_at_the_redirect_uri_are_sorted_by_who_can_mend_them() {
     // It is reached: it had an error.
     let theirs = ["temporarily_unavailable", "server_error"];
     let misconfigured = ["invalid_scope", "invalid_request", "unauthorized_client", "unsupported_response_type"];
-    let corridor = Corridor::org(Options::default()).await;
+    let fixture = SignInFixture::org(Options::default()).await;
     for name in refused.iter().chain(&misconfigured).chain(&theirs) {
-        corridor.okta.refuse_next(name, "Because.\r\nset-cookie: x");
-        let error = corridor.sign_in().await.unwrap_err();
+        fixture.okta.refuse_next(name, "Because.\r\nset-cookie: x");
+        let error = fixture.sign_in().await.unwrap_err();
         let fits = match &error {
             IdentityError::Refused { error, .. } if theirs.contains(name) => error == PROVIDER_ERROR,
             IdentityError::Refused { error, .. } => refused.contains(name) && error == name,
@@ -66,9 +66,9 @@ async fn errors_at_the_redirect_uri_are_sorted_by_who_can_mend_them() {
 
 #[tokio::test]
 async fn a_wrong_secret_names_the_setting() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.okta.rotate_secret("another secret");
-    let error = corridor.sign_in().await.unwrap_err();
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.okta.rotate_secret("another secret");
+    let error = fixture.sign_in().await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
     assert!(error.to_string().contains("AUTH_OKTA_SECRET"), "{error}");
 }
@@ -77,8 +77,8 @@ async fn a_wrong_secret_names_the_setting() {
 async fn a_missing_secret_is_invalid_client_too() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.org_issuer();
-    let corridor = Corridor::with(okta, |okta| ProviderSettings { client_secret: None, ..settings(okta, issuer) });
-    let error = corridor.sign_in().await.unwrap_err();
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { client_secret: None, ..settings(okta, issuer) });
+    let error = fixture.sign_in().await.unwrap_err();
     assert!(error.to_string().contains("AUTH_OKTA_SECRET"), "{error}");
 }
 
@@ -87,34 +87,34 @@ async fn issuers_that_do_not_fit_name_the_setting_and_both_values() {
     let okta = FakeOkta::start(Options::default()).await;
     let (org, custom) = (okta.org_issuer(), okta.custom_issuer("nobody"));
     let localhost = org.replace("127.0.0.1", "localhost");
-    let corridor = Corridor::with(okta, |okta| settings(okta, localhost.clone()));
-    let error = corridor.authorization_url(&corridor.provider_request()).await.unwrap_err().to_string();
+    let fixture = SignInFixture::with(okta, |okta| settings(okta, localhost.clone()));
+    let error = fixture.authorization_url(&fixture.provider_request()).await.unwrap_err().to_string();
     for part in [&org, &localhost, "AUTH_OKTA_ISSUER"] {
         assert!(error.contains(part), "{error}");
     }
 
     let okta = FakeOkta::start(Options::default()).await;
     let custom_there = okta.custom_issuer("nobody");
-    let corridor = Corridor::with(okta, |okta| settings(okta, custom_there));
-    let error = corridor.authorization_url(&corridor.provider_request()).await.unwrap_err();
+    let fixture = SignInFixture::with(okta, |okta| settings(okta, custom_there));
+    let error = fixture.authorization_url(&fixture.provider_request()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?} {custom}");
     let text = error.to_string();
-    assert!(text.contains(&format!("set AUTH_OKTA_ISSUER to {}", corridor.okta.org_issuer())), "{text}");
+    assert!(text.contains(&format!("set AUTH_OKTA_ISSUER to {}", fixture.okta.org_issuer())), "{text}");
 }
 
 #[tokio::test]
 async fn the_generic_preset_takes_the_issuer_as_it_is_spelt() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = format!("{}/", okta.org_issuer());
-    let corridor = Corridor::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
-    let error = corridor.authorization_url(&corridor.provider_request()).await.unwrap_err();
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
+    let error = fixture.authorization_url(&fixture.provider_request()).await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn an_unregistered_redirect_is_a_page_of_oktas() {
-    let corridor = Corridor::org(Options::default()).await;
-    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
+    let fixture = SignInFixture::org(Options::default()).await;
+    let url = fixture.authorization_url(&fixture.provider_request()).await.unwrap();
     let elsewhere = url.as_str().replace("callback%2Fokta", "callback%2Felse");
     let answer = http().get(elsewhere).send().await.unwrap();
     assert_eq!(answer.status(), 400);
@@ -123,12 +123,12 @@ async fn an_unregistered_redirect_is_a_page_of_oktas() {
 
 #[tokio::test]
 async fn the_probe_foresees_what_a_sign_in_would_meet() {
-    let corridor = Corridor::org(Options::default()).await;
-    corridor.provider.probe(REDIRECT).await.unwrap();
-    corridor.okta.sign_out_everybody();
-    corridor.provider.probe(REDIRECT).await.unwrap();
+    let fixture = SignInFixture::org(Options::default()).await;
+    fixture.provider.probe(REDIRECT).await.unwrap();
+    fixture.okta.sign_out_everybody();
+    fixture.provider.probe(REDIRECT).await.unwrap();
 
-    let error = corridor.provider.probe("http://localhost:3000/auth/callback").await.unwrap_err();
+    let error = fixture.provider.probe("http://localhost:3000/auth/callback").await.unwrap_err();
     assert!(matches!(error, IdentityError::Misconfigured { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("http://localhost:3000/auth/callback") && text.contains("Sign-in redirect URIs"), "{text}");
@@ -167,15 +167,15 @@ async fn the_probe_foresees_unknown_scopes_and_clients() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.custom_issuer("default");
     let scopes = Some(vec!["openid".to_owned(), "groups".to_owned()]);
-    let corridor = Corridor::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
-    let error = corridor.provider.probe(REDIRECT).await.unwrap_err();
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { scopes, ..settings(okta, issuer) });
+    let error = fixture.provider.probe(REDIRECT).await.unwrap_err();
     assert!(error.to_string().contains("AUTH_OKTA_SCOPES"), "{error}");
 
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.org_issuer();
     let client_id = "0oa-nobody".to_owned();
-    let corridor = Corridor::with(okta, |okta| ProviderSettings { client_id, ..settings(okta, issuer) });
-    let error = corridor.provider.probe(REDIRECT).await.unwrap_err();
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { client_id, ..settings(okta, issuer) });
+    let error = fixture.provider.probe(REDIRECT).await.unwrap_err();
     assert!(error.to_string().contains("AUTH_OKTA_ID"), "{error}");
 }
 

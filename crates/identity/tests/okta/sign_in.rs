@@ -6,51 +6,51 @@ use portunus_core::secret::SecretText;
 use portunus_identity::{Preset, Provider, ProviderSettings, connect};
 use portunus_testkit::okta::{Endpoint, FakeOkta, Fault, GroupsClaim, Options, Tamper};
 
-use crate::browser::{Corridor, REDIRECT, http, now, settings};
+use crate::browser::{REDIRECT, SignInFixture, http, now, settings};
 
 #[tokio::test]
 async fn alice_signs_in_at_the_org_server() {
-    let corridor = Corridor::org(Options::default()).await;
-    let alice = corridor.sign_in().await.unwrap();
-    assert_eq!(alice.issuer, corridor.okta.org_issuer());
+    let fixture = SignInFixture::org(Options::default()).await;
+    let alice = fixture.sign_in().await.unwrap();
+    assert_eq!(alice.issuer, fixture.okta.org_issuer());
     assert_eq!(alice.subject, "00u1alice");
     assert_eq!(alice.name.as_deref(), Some("Alice Example"));
     assert_eq!(alice.email.as_deref(), Some("alice@acme.example"));
     assert!(alice.email_verified);
     assert_eq!(alice.groups, ["Everyone", "engineering", "admins"]);
     assert!(alice.id_token.is_some());
-    assert_eq!(corridor.okta.count(Endpoint::Userinfo), 0, "the ID token has it all");
+    assert_eq!(fixture.okta.count(Endpoint::Userinfo), 0, "the ID token has it all");
 }
 
 #[tokio::test]
 async fn alice_signs_in_at_a_custom_server_without_a_groups_scope() {
-    let corridor = Corridor::custom(Options::default()).await;
-    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
+    let fixture = SignInFixture::custom(Options::default()).await;
+    let url = fixture.authorization_url(&fixture.provider_request()).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email".into())), "{url}");
-    let alice = corridor.sign_in().await.unwrap();
-    assert_eq!(alice.issuer, corridor.okta.custom_issuer("default"));
+    let alice = fixture.sign_in().await.unwrap();
+    assert_eq!(alice.issuer, fixture.okta.custom_issuer("default"));
     assert_eq!(alice.groups, ["Everyone", "engineering", "admins"]);
 }
 
 #[tokio::test]
 async fn a_custom_server_is_asked_for_groups_when_it_defines_the_scope() {
-    let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::WithScope, ..Options::default() }).await;
-    let url = corridor.authorization_url(&corridor.provider_request()).await.unwrap();
+    let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::WithScope, ..Options::default() }).await;
+    let url = fixture.authorization_url(&fixture.provider_request()).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("scope".into(), "openid profile email groups".into())), "{url}");
-    assert_eq!(corridor.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
+    assert_eq!(fixture.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
 }
 
 #[tokio::test]
 async fn groups_come_from_userinfo_when_the_id_token_has_none() {
-    let corridor = Corridor::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
-    assert_eq!(corridor.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
-    assert_eq!(corridor.okta.count(Endpoint::Userinfo), 1);
+    let fixture = SignInFixture::custom(Options { custom_groups: GroupsClaim::Userinfo, ..Options::default() }).await;
+    assert_eq!(fixture.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
+    assert_eq!(fixture.okta.count(Endpoint::Userinfo), 1);
 }
 
 #[tokio::test]
 async fn a_thin_id_token_is_filled_up_from_userinfo() {
-    let corridor = Corridor::org(Options { thin_id_token: true, ..Options::default() }).await;
-    let alice = corridor.sign_in().await.unwrap();
+    let fixture = SignInFixture::org(Options { thin_id_token: true, ..Options::default() }).await;
+    let alice = fixture.sign_in().await.unwrap();
     assert_eq!(alice.email.as_deref(), Some("alice@acme.example"));
     assert!(alice.email_verified);
     assert_eq!(alice.name.as_deref(), Some("Alice Example"));
@@ -58,8 +58,8 @@ async fn a_thin_id_token_is_filled_up_from_userinfo() {
 
 #[tokio::test]
 async fn nobody_has_groups_when_okta_hands_none_out() {
-    let corridor = Corridor::org(Options { groups_filter: false, ..Options::default() }).await;
-    assert!(corridor.sign_in().await.unwrap().groups.is_empty());
+    let fixture = SignInFixture::org(Options { groups_filter: false, ..Options::default() }).await;
+    assert!(fixture.sign_in().await.unwrap().groups.is_empty());
 }
 
 #[tokio::test]
@@ -70,18 +70,18 @@ async fn elliptic_keys_body_secrets_and_iss_work_too() {
         Options { sends_iss: true, ..Options::default() },
     ];
     for options in options {
-        let corridor = Corridor::org(options).await;
-        assert_eq!(corridor.sign_in().await.unwrap().subject, "00u1alice");
+        let fixture = SignInFixture::org(options).await;
+        assert_eq!(fixture.sign_in().await.unwrap().subject, "00u1alice");
     }
 }
 
 #[tokio::test]
 async fn unusual_but_right_id_tokens_are_taken() {
-    for tamper in [Tamper::NoKid, Tamper::ListedAudience, Tamper::FractionalTimes, Tamper::RightParty] {
-        let corridor = Corridor::org(Options::default()).await;
-        corridor.okta.tamper_next(tamper);
-        let result = corridor.sign_in().await;
-        assert!(result.is_ok(), "{tamper:?}: {result:?}");
+    for bend in [Bend::NoKid, Bend::ListedAudience, Bend::FractionalTimes, Bend::RightParty] {
+        let fixture = SignInFixture::org(Options::default()).await;
+        fixture.okta.bend_next(bend);
+        let result = fixture.sign_in().await;
+        assert!(result.is_ok(), "{bend:?}: {result:?}");
     }
 }
 
@@ -89,42 +89,42 @@ async fn unusual_but_right_id_tokens_are_taken() {
 async fn a_trailing_slash_in_the_setting_is_not_a_mistake() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = format!("{}/", okta.org_issuer());
-    let corridor = Corridor::with(okta, |okta| settings(okta, issuer));
-    assert_eq!(corridor.sign_in().await.unwrap().issuer, corridor.okta.org_issuer());
+    let fixture = SignInFixture::with(okta, |okta| settings(okta, issuer));
+    assert_eq!(fixture.sign_in().await.unwrap().issuer, fixture.okta.org_issuer());
 }
 
 #[tokio::test]
 async fn the_generic_preset_signs_in_at_okta_as_well() {
     let okta = FakeOkta::start(Options::default()).await;
     let issuer = okta.org_issuer();
-    let corridor = Corridor::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
-    assert_eq!(corridor.provider.label(), "okta");
-    assert_eq!(corridor.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
+    let fixture = SignInFixture::with(okta, |okta| ProviderSettings { preset: Preset::Oidc, ..settings(okta, issuer) });
+    assert_eq!(fixture.provider.label(), "okta");
+    assert_eq!(fixture.sign_in().await.unwrap().groups, ["Everyone", "engineering", "admins"]);
 }
 
 #[tokio::test]
 async fn metadata_and_keys_are_fetched_once_for_many_sign_ins() {
-    let corridor = Corridor::org(Options::default()).await;
+    let fixture = SignInFixture::org(Options::default()).await;
     for _ in 0..5 {
-        corridor.sign_in().await.unwrap();
+        fixture.sign_in().await.unwrap();
     }
-    assert_eq!(corridor.okta.count(Endpoint::Discovery), 1);
-    assert_eq!(corridor.okta.count(Endpoint::Keys), 1);
+    assert_eq!(fixture.okta.count(Endpoint::Discovery), 1);
+    assert_eq!(fixture.okta.count(Endpoint::Keys), 1);
 }
 
 #[tokio::test]
 async fn f7_a_minute_of_clock_difference_is_tolerated_and_ten_are_not() {
     for (seconds, ahead, tolerated) in [(55, true, true), (55, false, true), (600, true, false), (600, false, false)] {
-        let corridor = Corridor::org(Options::default()).await;
-        corridor.okta.skew_clock(Duration::from_secs(seconds), ahead);
-        assert_eq!(corridor.sign_in().await.is_ok(), tolerated, "{seconds} s, ahead: {ahead}");
+        let fixture = SignInFixture::org(Options::default()).await;
+        fixture.okta.skew_clock(Duration::from_secs(seconds), ahead);
+        assert_eq!(fixture.sign_in().await.is_ok(), tolerated, "{seconds} s, ahead: {ahead}");
     }
 }
 
 #[tokio::test]
 async fn a_fresh_sign_in_asks_okta_to_prompt() {
-    let corridor = Corridor::org(Options::default()).await;
-    let provider_request = corridor.provider_request();
+    let fixture = SignInFixture::org(Options::default()).await;
+    let provider_request = fixture.provider_request();
     let code_challenge = portunus_core::pkce::CodeChallenge::of(&provider_request.verifier);
     let provider_request = portunus_identity::provider::Outbound {
         redirect_uri: REDIRECT,
@@ -135,18 +135,18 @@ async fn a_fresh_sign_in_asks_okta_to_prompt() {
         max_age: None,
         login_hint: Some("alice@acme.com"),
     };
-    let url = corridor.provider.authorization_url(&provider_request).await.unwrap();
+    let url = fixture.provider.authorization_url(&provider_request).await.unwrap();
     assert!(url.query_pairs().any(|pair| pair == ("prompt".into(), "login".into())), "{url}");
     assert!(url.query_pairs().any(|pair| pair == ("login_hint".into(), "alice@acme.com".into())), "{url}");
 }
 
 #[tokio::test]
 async fn signing_out_ends_at_okta_and_comes_back() {
-    let corridor = Corridor::org(Options::default()).await;
-    let alice = corridor.sign_in().await.unwrap();
+    let fixture = SignInFixture::org(Options::default()).await;
+    let alice = fixture.sign_in().await.unwrap();
     let return_to = "http://localhost:3000/auth/signout";
-    corridor.okta.register_sign_out(return_to);
-    let url = corridor.provider.sign_out_url(alice.id_token.as_ref(), return_to, "the-state").await.unwrap().unwrap();
+    fixture.okta.register_sign_out(return_to);
+    let url = fixture.provider.sign_out_url(alice.id_token.as_ref(), return_to, "the-state").await.unwrap().unwrap();
     assert!(url.query_pairs().any(|(name, _)| name == "client_id"));
     let answer = http().get(url).send().await.unwrap();
     assert_eq!(answer.status(), 302);
@@ -155,13 +155,13 @@ async fn signing_out_ends_at_okta_and_comes_back() {
 
 #[tokio::test]
 async fn fb60_a_long_id_token_does_not_go_along_to_the_sign_out() {
-    let corridor = Corridor::org(Options::default()).await;
+    let fixture = SignInFixture::org(Options::default()).await;
     let return_to = "http://localhost:3000/auth/signout";
-    let alice = corridor.sign_in().await.unwrap();
+    let alice = fixture.sign_in().await.unwrap();
     let header = alice.id_token.as_ref().unwrap().expose().split('.').next().unwrap().to_owned();
     for (length, is_sent) in [(600, true), (1300, true), (4800, false), (20_000, false)] {
         let token = SecretText::new(format!("{header}.{}.x", "x".repeat(length)));
-        let url = corridor.provider.sign_out_url(Some(&token), return_to, "the-state").await.unwrap().unwrap();
+        let url = fixture.provider.sign_out_url(Some(&token), return_to, "the-state").await.unwrap().unwrap();
         let has = |wanted: &str| url.query_pairs().any(|(name, _)| name == wanted);
         assert_eq!(has("id_token_hint"), is_sent, "{length}");
         assert!(has("client_id") && has("post_logout_redirect_uri") && url.as_str().len() < 3000, "{length}");
@@ -170,35 +170,35 @@ async fn fb60_a_long_id_token_does_not_go_along_to_the_sign_out() {
 
 #[tokio::test]
 async fn fb60_an_id_token_whose_key_is_gone_does_not_go_along_either() {
-    let corridor = Corridor::org(Options::default()).await;
+    let fixture = SignInFixture::org(Options::default()).await;
     let return_to = "http://localhost:3000/auth/signout";
-    let alice = corridor.sign_in().await.unwrap();
+    let alice = fixture.sign_in().await.unwrap();
     let sends_hint = async |provider: &dyn Provider| {
         let url = provider.sign_out_url(alice.id_token.as_ref(), return_to, "the-state").await.unwrap().unwrap();
         assert!(url.query_pairs().any(|(name, _)| name == "client_id"), "{url}");
         url.query_pairs().any(|(name, _)| name == "id_token_hint")
     };
-    assert!(sends_hint(&*corridor.provider).await);
-    let started_anew = || connect(settings(&corridor.okta, corridor.okta.org_issuer()), http());
+    assert!(sends_hint(&*fixture.provider).await);
+    let started_anew = || connect(settings(&fixture.okta, fixture.okta.org_issuer()), http());
     assert!(sends_hint(&*started_anew()).await, "the same after a restart");
-    corridor.okta.fail(Endpoint::Keys, Fault::Status(503));
+    fixture.okta.fail(Endpoint::Keys, Fault::Status(503));
     assert!(sends_hint(&*started_anew()).await, "where it cannot be found out");
-    corridor.okta.heal(Endpoint::Keys);
-    corridor.okta.rotate_keys();
+    fixture.okta.heal(Endpoint::Keys);
+    fixture.okta.rotate_keys();
     assert!(sends_hint(&*started_anew()).await, "the one before is published for a while");
-    corridor.okta.rotate_keys();
+    fixture.okta.rotate_keys();
     assert!(!sends_hint(&*started_anew()).await);
 }
 
 #[tokio::test]
 async fn a_page_to_sign_in_at() {
-    let corridor = Corridor::org(Options { form: true, ..Options::default() }).await;
-    let provider_request = corridor.provider_request();
-    let url = corridor.authorization_url(&provider_request).await.unwrap();
+    let fixture = SignInFixture::org(Options { form: true, ..Options::default() }).await;
+    let provider_request = fixture.provider_request();
+    let url = fixture.authorization_url(&provider_request).await.unwrap();
     let page = http().get(url.clone()).send().await.unwrap().text().await.unwrap();
     let from = page.split("name=\"from\" value=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
     let signed_in = http()
-        .post(format!("{}/signin", corridor.okta.org_issuer()))
+        .post(format!("{}/signin", fixture.okta.org_issuer()))
         .form(&[("username", "bob"), ("from", &from)])
         .send()
         .await
@@ -209,6 +209,6 @@ async fn a_page_to_sign_in_at() {
     let location = url::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
     let code = location.query_pairs().find(|(name, _)| name == "code").map(|(_, value)| SecretText::new(value));
     let inbound = portunus_identity::provider::Inbound { code, ..Default::default() };
-    let bob = corridor.provider.complete(&inbound, &provider_request.provider_request(), now()).await.unwrap();
+    let bob = fixture.provider.complete(&inbound, &provider_request.provider_request(), now()).await.unwrap();
     assert_eq!(bob.subject, "00u1bob");
 }
