@@ -1,6 +1,6 @@
 //! This node as one of several: it says that it is alive, and knows or finds out which node owns each user's sessions.
 //!
-//! A node that could not say so for a while may have lost its users to others without noticing. It serves nobody then; when it is back, it
+//! A node that could not say so for a while may have lost its users to others without noticing. It serves no user then; when it is back, it
 //! asks for each user again before it serves them, and evicts those whose owner is another node now.
 
 use std::{

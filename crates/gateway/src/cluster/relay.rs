@@ -46,7 +46,7 @@ pub(super) enum Undelivered {
     NotOwner,
     /// Nothing has been done.
     Unreached,
-    /// Nobody knows what has been done.
+    /// It is not known what has been done.
     Broken,
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use portunus_core::file_access::Mount;
 
-/// The root's group: whoever is in it was put there by root.
+/// The root's group: its members were put there by root.
 const ROOTS_GROUP: u32 = 0;
 
 /// Where the file system at this absolute path comes from. `Local` where the machine does not say.

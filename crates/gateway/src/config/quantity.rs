@@ -11,8 +11,8 @@ pub(super) const RATE: &str = "a number and a time of a day at most, such as 60/
 /// What to write for a size.
 pub(super) const SIZE: &str = "a number of bytes, or one with its unit, such as 512KiB or 4MiB";
 
-/// Reads a duration: one or more numbers, each with its unit. A number without one is refused, for nobody can tell seconds
-/// from milliseconds.
+/// Reads a duration: one or more numbers, each with its unit. A number without one is refused: it could mean
+/// seconds or milliseconds.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = Duration::ZERO;

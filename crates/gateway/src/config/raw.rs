@@ -38,7 +38,7 @@ pub(super) const ALLOW_WRITABLE_FILES: &str = "ALLOW_WRITABLE_FILES";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Plain,
-    /// Should not be read by everybody either.
+    /// Should not be readable by every user of the machine either.
     Secret,
 }
 

@@ -205,7 +205,7 @@ impl Reading<'_, '_> {
         variables
     }
 
-    /// A process for everybody is nobody's.
+    /// A process that all users share is of no user.
     fn without_persons(&mut self, transport: &Transport) {
         let Transport::Stdio { env, .. } = transport else { return };
         for name in env.iter().filter(|(_, value)| value.is_personal()).map(|(name, _)| name) {

@@ -18,7 +18,7 @@ pub(super) enum Shape {
     Text,
     /// Text that is never printed.
     Secret,
-    /// A secret that may refer to a person. It is left as it was written: whoever reads it expands it, with [`super::expand::pieces`].
+    /// A secret that may refer to a person. It is left as it was written: its reader expands it, with [`super::expand::pieces`].
     Personal,
     /// `true` or `false`.
     Flag,
@@ -80,7 +80,7 @@ impl Field {
 }
 
 /// Goes through a whole file, expands references to variables, and reports whatever does not fit. What was reported is taken
-/// out, so that whoever reads the tree afterwards sees only values of the right form.
+/// out, so that readers of the tree see only values of the right form.
 pub(super) fn check(table: &'static Table, root: &mut Node, path: &Path, env: &Environment, report: &mut Report) {
     if root.value != Value::Null {
         let mut walk = Walk { path, env, report };

@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// How long the gateway goes on taking connections after SIGTERM.
 pub(super) fn resolve(raw: &Raw<'_>, store: &StoreConfig, report: &mut Report) -> Duration {
     let default = match store {
-        // Nobody else could take over: waiting would help nobody.
+        // No other gateway could take over: waiting would not help.
         StoreConfig::Sqlite { .. } => Duration::ZERO,
         StoreConfig::Redis(_) => AMONG_OTHERS,
     };

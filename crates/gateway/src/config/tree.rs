@@ -14,7 +14,7 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Also what stands in for a value that was found to be wrong, and reported: nobody reads it twice.
+    /// Also what stands in for a value that was found to be wrong, and reported: it is not reported twice.
     #[default]
     Null,
     Flag(bool),
@@ -78,7 +78,7 @@ impl<'a> Item<'a> {
         self.entries().into_iter().find_map(|(key, item)| (key == name).then_some(item))
     }
 
-    /// Was something written there that was reported and taken out? Then whoever misses it need not say so too.
+    /// Was something written there that was reported and taken out? Then its absence need not be reported too.
     pub(super) fn was_taken_out(&self, name: &str) -> bool {
         let Value::Map(entries) = &self.node.value else { return false };
         entries.iter().any(|entry| entry.key == name && entry.value.value == Value::Null)

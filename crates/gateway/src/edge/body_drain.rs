@@ -1,4 +1,4 @@
-//! Bodies of requests that nobody read. A request is often refused by its head alone, while its body is still on the way. hyper
+//! Bodies of requests that no endpoint read. A request is often refused by its head alone, while its body is still on the way. hyper
 //! then closes an HTTP/1 connection as soon as the answer is out, without a word to the client, whose next request on that
 //! connection is lost. So what an endpoint leaves is read here, within bounds; past them the answer says that the connection
 //! closes. Bodies that are read have their own bounds where they are read.
@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 
-/// How much of a body that nobody wants is read: many clients send all of a body before they look at the answer, and lose it when the connection
+/// How much of such a body is read: many clients send all of a body before they look at the answer, and lose it when the connection
 /// closes under them (FB50). Nothing of it is kept.
 const MOST: u64 = 8 * 1024 * 1024;
 /// And for how long.
@@ -92,7 +92,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for DrainedBody<B> {
 impl<B> Drop for DrainedBody<B> {
     fn drop(&mut self) {
         if let (Some(body), Some(rest)) = (self.body.take(), self.rest.take()) {
-            // Nobody takes it back when the connection is gone; then it is dropped here.
+            // There is no taker when the connection is gone; then it is dropped here.
             drop(rest.send(body));
         }
     }

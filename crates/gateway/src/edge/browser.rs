@@ -101,7 +101,7 @@ impl PageContext {
         let parse = |value: String| TokenSecret::parse(TokenKind::Browser, &value);
         let last = self.cookies.find(headers, BROWSER).and_then(parse);
         let own = self.cookies.find_all(headers, OWN).into_iter().filter_map(|(name, value)| {
-            // The name follows from the secret, so that nobody plants two of one name.
+            // The name follows from the secret, so that no two of one name can be planted.
             parse(value).filter(|secret| own_name(secret) == name)
         });
         let mut secrets = last.into_iter().chain(own.take(MOST_TABS));

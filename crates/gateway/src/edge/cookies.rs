@@ -1,4 +1,4 @@
-//! Cookies: reading them, and the one way they are set (threat 14). What they mean lives with whoever sets them.
+//! Cookies: reading them, and the one way they are set (threat 14). What they mean stands where they are set.
 
 use std::time::Duration;
 

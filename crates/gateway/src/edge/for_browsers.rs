@@ -1,5 +1,5 @@
 //! Refusals that a person sees (FB09): somebody opens an address of applications in a browser, or one where nothing is. What is JSON for
-//! everybody else is a page for them, with the same status and the same headers, that says what this is and leads to the front page.
+//! programs is a page for them, with the same status and the same headers, that says what this is and leads to the front page.
 
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -9,7 +9,7 @@ use super::{
     pages::{self, BackLink, ErrorPage, Frame, Label, Sentence},
 };
 
-/// Documents and checks of machines, whoever reads them.
+/// Documents for programs, and their checks: never pages.
 const DATA: [&str; 4] = ["/.well-known/", "/health", "/healthz", "/ready"];
 
 /// Does a browser ask, to show what it gets as a page? Programs that take anything (`*/*`), or name another media type, do not.

@@ -1,5 +1,5 @@
 //! `/health`, `/healthz` (parity A9, B1): the process is up. `/ready`: it can do its work, so send it traffic. Part by part: the store answers, the
-//! other nodes can tell that this one is alive, and nobody has told the process to stop ([`Stopping`]).
+//! other nodes can tell that this one is alive, and the process was not told to stop ([`Stopping`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 
-/// Whoever asks waits no longer: a store that hangs is as good as none.
+/// How long the store may take: one that hangs is as good as none.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the process was told to stop. Once it was, there is no way back.

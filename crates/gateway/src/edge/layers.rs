@@ -148,7 +148,7 @@ fn peer(connection: IpAddr, headers: &HeaderMap, admission: &Admission) -> IpAdd
     peer
 }
 
-/// A panic in a handler is our fault and nobody else's: 500, and the process goes on.
+/// A panic in a handler is the gateway's fault: 500, and the process goes on.
 #[expect(clippy::needless_pass_by_value, reason = "a caught panic is owned")]
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let detail = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -266,7 +266,7 @@ fn is_allowed_origin(state: &EdgeState, path: &str, origin: &HeaderValue) -> boo
 }
 
 /// A preflight is told that it may send the headers of our revisions of MCP, and those that it `wanted`: the mirrors of parameters
-/// (`Mcp-Param-…`) have names of their own, and pages trace their requests. Nothing is given away by it: whoever is told may read the answer.
+/// (`Mcp-Param-…`) have names of their own, and pages trace their requests. Nothing is given away by it: an origin that is told may read the answer anyway.
 fn share(headers: &mut HeaderMap, origin: HeaderValue, is_preflight: bool, wanted: Option<&HeaderValue>) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.append(header::VARY, HeaderValue::from_static("Origin"));

@@ -34,7 +34,7 @@ use super::{
     },
 };
 
-/// The whole HTTP surface. `extra` are routes of the demo; nobody else has any.
+/// The whole HTTP surface. `extra` are routes of the demo; no other gateway has any.
 pub fn build(app: &AppState, extra: Router) -> EdgeState {
     let page_context = PageContext {
         cookies: CookieJar::new(app.resources.public_url()),

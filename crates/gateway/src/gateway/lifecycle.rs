@@ -243,7 +243,7 @@ impl Gateway {
 }
 
 /// Deletes expired records every now and then, well after they expired: to another gateway on the store, whose clock is behind this one's,
-/// they may be alive, and an assertion that was used once must be remembered until nobody takes it any more (F7).
+/// they may be alive, and an assertion that was used once must be remembered until no gateway takes it any more (F7).
 async fn purge(live: Arc<reload::Live>) {
     let mut tick = tokio::time::interval(PURGE_EVERY);
     loop {

@@ -247,7 +247,7 @@ impl Live {
                     self.announce(Generation { node: node.clone(), fingerprint: fingerprint(&config) }).await;
                 }
             }
-            // Whoever does not wait for the answer does not need it.
+            // A caller that does not wait for the answer does not need it.
             let _ = answer.send(outcome);
         }
     }
@@ -260,7 +260,7 @@ impl Live {
         let app = build::app(before.process.clone(), new, providers, forwarding.clone(), throttle);
         let service = router::build(&app, self.extra.clone());
         sealer.change_secrets(&new.auth_secrets).map_err(|error| Refused::Unusable(error.to_string()))?;
-        // Servers that are gone go last: until nobody can ask for them any more.
+        // Servers that are gone go last: until no request can name them any more.
         let going = old.servers.iter().filter(|old| new.servers.iter().all(|new| new.name != old.name));
         upstreams.limit_children_per_user(new.children_per_user);
         before.process.hub.limit_calls_per_user(new.calls_per_user);
@@ -293,7 +293,7 @@ impl Live {
         resealed.map_err(|error| Refused::StillSealed(error.to_string()))
     }
 
-    /// At once, so that nobody has to wait for it when the old secret goes.
+    /// At once, so that no start has to wait for it when the old secret goes.
     async fn seal_anew(&self) {
         if let Err(error) = self.app().process.stores.upkeep.reseal().await {
             tracing::warn!(%error, "records are still sealed with an earlier AUTH_SECRET: keep it for now");

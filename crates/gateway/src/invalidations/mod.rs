@@ -1,6 +1,6 @@
 //! Invalidations of the gateways on one store, as this one hears them: what was revoked elsewhere reaches the cache of tokens at once. Messages may
 //! get lost, so revisions are compared several times a second as well: [`revision_log`] knows whether something was missed, and then everything that is
-//! remembered is forgotten. What is believed while nobody can tell is said in [`crate::edge::resource_server::invalidation_log`].
+//! remembered is forgotten. What is believed while that is not known is said in [`crate::edge::resource_server::invalidation_log`].
 //!
 //! What this node revokes itself it forgets by itself ([`forgetting`]).
 //!

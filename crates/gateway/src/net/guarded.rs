@@ -289,7 +289,7 @@ impl Resolve for PublicOnly {
         let permit = LOOKUP.try_with(|permit| permit.lock().unwrap_or_else(PoisonError::into_inner).take()).ok().flatten();
         Box::pin(async move {
             let permit = permit.ok_or(FetchError::Busy)?;
-            // A task of its own: a look-up that nobody waits for any more occupies a thread until it is over, and counts as long.
+            // A task of its own: a look-up that no request waits for any more occupies a thread until it is over, and counts as long.
             let lookup = tokio::spawn(async move {
                 let _permit = permit;
                 let found = outside.lookup(name.as_str()).await;

@@ -56,7 +56,7 @@ impl NetSettings {
         }
     }
 
-    /// For MCP servers and proxied targets: answers may stream for hours, so time is limited by whoever asks.
+    /// For MCP servers and proxied targets: answers may stream for hours, so the caller limits the time.
     pub const fn upstream() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),

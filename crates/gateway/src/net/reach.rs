@@ -29,7 +29,7 @@ enum State {
 }
 
 impl Reach {
-    /// As far as the machine itself can tell, without a packet sent: to send one to an address that is nobody's (RFC 5737, RFC 3849), it would need
+    /// As far as the machine itself can tell, without a packet sent: to send one to an address that no host has (RFC 5737, RFC 3849), it would need
     /// a route.
     pub fn of_this_machine() -> Self {
         Self(Mutex::new(if has_route() { State::There } else { State::NoRoute }))
@@ -60,7 +60,7 @@ impl Reach {
         is_news
     }
 
-    /// What to try again now, if anything; whoever is told so does it.
+    /// What to try again now, if anything; the caller does it.
     pub fn due(&self, now: Timestamp) -> Option<OutsideUrl> {
         match &mut *self.state() {
             State::Lost { url, tried } if now >= *tried + AGAIN => {

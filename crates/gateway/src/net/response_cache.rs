@@ -14,10 +14,10 @@ use super::fetch_error::FetchError;
 pub const MAX_URLS: u64 = 512;
 /// How long after a failure a URL is not asked again.
 const BACK_OFF: Duration = Duration::from_secs(2);
-/// How long after a fetch nobody may ask for another one because what they look for is not in it.
+/// How long after a fetch no other one is made because what was looked for is not in it.
 const NEWEST: Duration = Duration::from_secs(10);
 
-/// One URL. Whoever holds the lock may fetch; the others wait and find what was fetched.
+/// One URL. The holder of the lock may fetch; the others wait and find what was fetched.
 pub(super) type Slot = Arc<Mutex<State>>;
 
 #[derive(Debug, Default)]

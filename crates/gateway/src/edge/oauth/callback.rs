@@ -74,7 +74,7 @@ async fn get_named(
     arrive(&callback, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default()).await
 }
 
-/// Why nobody is signed in.
+/// Why the person is not signed in.
 #[derive(Debug)]
 enum CallbackError {
     /// The answer belongs to no request of this browser.

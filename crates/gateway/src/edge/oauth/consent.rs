@@ -94,7 +94,7 @@ async fn answer(state: &ConsentState, headers: &HeaderMap, body: &[u8]) -> Resul
     }
 }
 
-/// The answer holds for whoever was asked. If somebody else has signed in with this browser since, they are asked themselves.
+/// The answer holds for the person who was asked. Another who has signed in with this browser since is asked too.
 async fn allow(
     state: &ConsentState,
     headers: &HeaderMap,

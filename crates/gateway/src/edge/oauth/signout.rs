@@ -47,7 +47,7 @@ pub fn routes(signout: SignOutState) -> Router {
         .with_state(signout)
 }
 
-/// Whoever is still signed in goes to the front page, which has the button.
+/// A browser that is still signed in goes to the front page, which has the button.
 async fn get(
     State(signout): State<SignOutState>,
     Extension(id): Extension<RequestId>,
@@ -90,7 +90,7 @@ async fn post(
     answer(&signout, &headers, &body).await.unwrap_or_else(|error| error.answer(&signout.page_context, &id))
 }
 
-/// Why nobody is signed out.
+/// Why the browser is not signed out.
 #[derive(Debug)]
 enum SignOutError {
     /// The form is not ours, or not this browser's (threat 14).

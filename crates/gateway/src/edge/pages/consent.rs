@@ -90,9 +90,9 @@ pub struct ConsentPage {
     pub destination: Destination,
     /// Every redirect URI of the client leads back to this computer, where any program may be listening.
     pub is_local: bool,
-    /// Who is signed in; if nobody is, the page says that signing in at `provider_label` comes next.
+    /// Who is signed in; if `None`, the page says that signing in at `provider_label` comes next.
     pub user: Option<Label>,
-    /// Whom the page asks: the user's id, nothing if nobody is signed in. The answer of anybody else does not count.
+    /// Whom the page asks: the user's id, empty without a login. The answer of another user does not count.
     pub asked: UrlText,
     pub provider_label: Label,
     pub transaction: UrlText,

@@ -12,14 +12,14 @@ use super::text::Label;
 pub struct Frame {
     /// Shows the banner: this is a demo, anyone on this machine can sign in.
     pub demo: bool,
-    /// The name of whoever is signed in with this browser.
+    /// The name of the person who is signed in with this browser.
     pub signed_in_as: Option<Label>,
 }
 
 /// A page and where it stands, which decides two of its headers.
 pub trait Page: Template {
     /// A form on this page may be answered with a redirect to another site (the identity provider, the client). Browsers hold
-    /// the whole chain of redirects to `form-action`, and nobody can list the hops between a company's identity providers: so
+    /// the whole chain of redirects to `form-action`, and the hops between a company's identity providers cannot be listed: so
     /// such a page goes without. What `form-action` guards against is a form smuggled into the page; the escaping and
     /// `default-src 'none'` stand against that.
     const FORMS_LEAD_AWAY: bool = false;

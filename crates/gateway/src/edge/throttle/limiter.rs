@@ -105,7 +105,7 @@ const KEYS: usize = 100_000;
 /// Checks from one tidying to the next; as many keys may have come meanwhile.
 const TIDY_EVERY: usize = 1024;
 
-/// One limit, for everybody who comes.
+/// One limit, for all keys.
 struct Limiter {
     quota: Quota,
     keyed: RwLock<Arc<Keyed>>,
@@ -129,7 +129,7 @@ impl Limiter {
         keyed.check_key(&key).map_err(|refused| TooMany(refused.wait_time_from(DefaultClock::default().now())))
     }
 
-    /// Forgets whoever has asked for nothing lately. If there are too many even so, the attack has more addresses than can be counted
+    /// Forgets keys that have asked for nothing lately. If there are too many even so, the attack has more addresses than can be counted
     /// by, and counting begins anew: memory has a bound, whatever happens.
     fn tidy(&self, keyed: &Keyed, most: usize) {
         keyed.retain_recent();

@@ -130,7 +130,7 @@ impl ClientDirectory {
         Ok(client)
     }
 
-    /// Whether there is a way to documents is told by those of domains that the configuration names, and of makers that everybody knows. A stranger's
+    /// Whether there is a way to documents is told by those of domains that the configuration names, and of well-known makers. A stranger's
     /// URL tells nothing, nor does that of a client in use: its host may be gone.
     fn note_reach(&self, url: &DocumentUrl, outside: &OutsideUrl, loaded: &Result<bytes::Bytes, FetchError>) {
         let Inner { registration_policy, fetcher, clock, .. } = &*self.inner;

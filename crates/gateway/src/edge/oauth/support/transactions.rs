@@ -39,7 +39,7 @@ pub struct ProviderAnswer<'a> {
 }
 
 impl Transactions {
-    /// A new one, of this browser. If its address has too many that nobody finished, the oldest of them go.
+    /// A new one, of this browser. If its address has too many that were not finished, the oldest of them go.
     pub async fn begin(&self, browser: &Browser, purpose: Purpose, peer: IpAddr) -> Result<BrowserTransaction, StoreError> {
         let address = AddressBlock::of(peer).tag();
         let transaction = authorize::begin(purpose, browser.hash(), self.clock.now(), self.lifetime, &*self.entropy);

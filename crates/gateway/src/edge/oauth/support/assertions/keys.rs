@@ -10,7 +10,7 @@ use serde_json::Value;
 const MAX_KEYS: usize = 50;
 /// Keys that are tried for an assertion that does not say which it was signed with.
 const MAX_TRIES: usize = 8;
-/// Members that only a private or a shared key has: a key that everybody can read proves nobody.
+/// Members that only a private or a shared key has: a key that others can read proves nothing.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The usable keys of a client.

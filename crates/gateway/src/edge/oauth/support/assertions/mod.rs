@@ -88,7 +88,7 @@ impl Assertions {
                 let url = OutsideUrl::parse(uri).map_err(|bad| assertion::refuse(&format!("jwks_uri {bad}")))?;
                 let keys = fetched(self.fetcher.load(&url, Content::KeySet, asker).await)?;
                 match check_with(&keys, signed) {
-                    // The client may have changed its keys since; the fetcher sees to it that nobody makes us ask all the time.
+                    // The client may have changed its keys since; the fetcher limits how often that is asked.
                     Err(Flaw::NoKey) => check_with(&fetched(self.fetcher.reload(&url, Content::KeySet, asker).await)?, signed),
                     outcome => outcome,
                 }
