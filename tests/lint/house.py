@@ -47,7 +47,7 @@ FORBIDDEN = {
 }
 # Names that had another word before docs/GLOSSARY.md, in code alone: what is stored, and sent from node to node, keeps its names.
 OLD_NAMES = re.compile(
-    r"\b(?:Zoo|Animal|Bend|Face|Mirrored|Roster|Shelf|Shelves|Desk|Trip|ProviderLeg|LegSecrets|Bulletins?|BulletinStore|Errand|Household|Trail|Blame|House|Front"
+    r"\b(?:Face|Mirrored|Roster|Shelf|Shelves|Desk|Trip|ProviderLeg|LegSecrets|Bulletins?|BulletinStore|Errand|Household|Trail|Blame|House|Front|Ground|Machinery|HomePage|NotHome"
     r"|(?:Authorize|Callback|Consent|Disconnect|Door|Health|Home|Introspect|Layer|Manage|Mcp|Metadata|Register|Revoke|SignIn|SignOut|Throttle|Token|Tools)Room)\b"
     r"|\bmod (?:face|mirror|roster|shelf|desk|news|bulletins?|oauth_legs|errand|household|roll|near|stray|trail|blame|trial|sentinel|zoo|animal|ways)\b"
 )
