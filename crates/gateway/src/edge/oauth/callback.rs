@@ -1,5 +1,7 @@
 //! `GET /auth/callback/{provider}` and `/auth/callback`: the browser comes back from the identity provider. State, cookie and
-//! provider must fit (threats 2, 3); then the person is signed in and goes on to [`super::authorize`].
+//! provider must fit (threats 2, 3); then the person is signed in and goes on to [`super::authorize`]. How else it ends is [`error`]'s.
+
+mod error;
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use axum::{
     response::Response,
     routing,
 };
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use portunus_core::{
     Timestamp,
     admission::NotAdmitted,
@@ -17,20 +19,20 @@ use portunus_core::{
     lifetimes::Lifetimes,
     oauth::params::Params,
     principal::User,
-    resource::{PublicUrl, Resources},
+    resource::Resources,
     secret::{SecretText, TokenHash, TokenKind, TokenSecret},
     signin::{BrowserTransaction, Login, ProviderRequest, Purpose},
     store::{LoginStore, StoreError},
 };
 use portunus_identity::provider::{IdentityError, Inbound, ProviderRequestSecrets, SignedIn};
 
+use self::error::CallbackError;
 use super::support::{
-    admission,
-    provider_requests::{self, StateCookie},
+    provider_requests::StateCookie,
     transactions::{ProviderAnswer, Transactions},
 };
 use crate::edge::{
-    browser::{LOGIN, PageContext, PageError, see_other},
+    browser::{LOGIN, PageContext, see_other},
     extensions::RequestId,
     providers::{ProviderEntry, Providers},
 };
@@ -72,70 +74,6 @@ async fn get_named(
     RawQuery(query): RawQuery,
 ) -> Response {
     arrive(&callback, &id, &headers, &format!("{PATH}/{provider}"), &query.unwrap_or_default()).await
-}
-
-/// Why the person is not signed in.
-#[derive(Debug)]
-enum CallbackError {
-    /// The answer belongs to no request of this browser.
-    Foreign,
-    /// The same answer once more: its sign-in was finished the first time.
-    Finished,
-    /// The provider did not sign the person in.
-    Provider {
-        error: IdentityError,
-        transaction: Box<BrowserTransaction>,
-    },
-    /// The account is none of those that the rule names (threat 53).
-    NotAdmitted {
-        label: String,
-        user: Box<User>,
-        transaction: Box<BrowserTransaction>,
-        why: NotAdmitted,
-    },
-    /// The provider did not tell what the rule asks for.
-    NotChecked {
-        user: Box<User>,
-        transaction: Box<BrowserTransaction>,
-        why: NotAdmitted,
-    },
-    Store(StoreError),
-}
-
-impl From<StoreError> for CallbackError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl CallbackError {
-    fn answer(self, pages: &PageContext, id: &RequestId, public_url: &PublicUrl) -> Response {
-        match self {
-            Self::Foreign => {
-                tracing::warn!(
-                    "callback refused: unknown, used or expired state, or another browser's, another provider's or at another callback"
-                );
-                let text = "It took too long, was finished already, or began in another browser.";
-                let page = PageError::new("This sign-in has ended", text).hint("Start again from the application.");
-                pages.error(StatusCode::BAD_REQUEST, id, page)
-            }
-            Self::Finished => {
-                let text = "This page was opened a second time. What you began was finished the first time.";
-                let page = PageError::new("You are signed in already", text)
-                    .hint("Go back to the application. If it still waits, start again there.")
-                    .leading("Go to the front page", "/".to_owned());
-                pages.error(StatusCode::OK, id, page)
-            }
-            Self::Provider { error, transaction } => {
-                provider_requests::provider_failed(pages, id, &error, &transaction, public_url)
-            }
-            Self::NotAdmitted { label, user, transaction, why } => {
-                admission::not_admitted(pages, id, &label, &user, &transaction, public_url, &why)
-            }
-            Self::NotChecked { user, transaction, why } => admission::not_checked(pages, id, &user, &transaction, &why),
-            Self::Store(error) => pages.store_down(id, &error),
-        }
-    }
 }
 
 async fn arrive(callback: &CallbackState, id: &RequestId, headers: &HeaderMap, path: &str, query: &str) -> Response {
