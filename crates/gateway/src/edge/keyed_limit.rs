@@ -2,23 +2,32 @@
 //! uses up, no other lacks: there is no common count. Connections have a table of their own, in [`super::connections`].
 
 use std::{
-    collections::HashMap,
     hash::{BuildHasher as _, Hash, RandomState},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use hashbrown::{HashTable, hash_table::Entry};
 
 /// So many locks that requests of different people seldom meet at one.
 const SHARDS: usize = 16;
 
 /// Counts what each key holds. A key that holds nothing takes no memory, so the table is as large as what is held.
 pub struct KeyedLimit<K> {
-    shards: Arc<[Mutex<HashMap<K, usize>>; SHARDS]>,
+    shards: Arc<[Mutex<HashTable<Held<K>>>; SHARDS]>,
     hasher: RandomState,
+}
+
+/// What one key holds. Its hash stands beside it, so that a key is hashed once for all that is done with it.
+struct Held<K> {
+    hash: u64,
+    key: K,
+    amount: usize,
 }
 
 /// What one key holds; dropping it gives it back.
 pub struct Permit<K: Eq + Hash + Clone> {
     limit: KeyedLimit<K>,
+    hash: u64,
     key: K,
     amount: usize,
 }
@@ -38,35 +47,41 @@ impl<K> Default for KeyedLimit<K> {
 impl<K: Eq + Hash + Clone> KeyedLimit<K> {
     /// `None` if the key would then hold more than `most`, which may be another number each time.
     pub fn acquire(&self, key: &K, amount: usize, most: usize) -> Option<Permit<K>> {
-        self.add(key, amount, most).then(|| Permit { limit: self.clone(), key: key.clone(), amount })
+        let hash = self.hasher.hash_one(key);
+        self.add(hash, key, amount, most).then(|| Permit { limit: self.clone(), hash, key: key.clone(), amount })
     }
 
     /// What the key holds.
     pub fn held(&self, key: &K) -> usize {
-        self.shard(key).lock().unwrap_or_else(PoisonError::into_inner).get(key).copied().unwrap_or_default()
+        let hash = self.hasher.hash_one(key);
+        self.shard(hash).find(hash, |held| held.key == *key).map_or(0, |held| held.amount)
     }
 
-    fn add(&self, key: &K, amount: usize, most: usize) -> bool {
-        let mut shard = self.shard(key).lock().unwrap_or_else(PoisonError::into_inner);
-        let held = shard.get(key).copied().unwrap_or_default();
-        let Some(wanted) = held.checked_add(amount).filter(|wanted| *wanted <= most) else { return false };
-        match shard.get_mut(key) {
-            Some(held) => *held = wanted,
-            None => drop(shard.insert(key.clone(), wanted)),
+    fn add(&self, hash: u64, key: &K, amount: usize, most: usize) -> bool {
+        let mut shard = self.shard(hash);
+        match shard.entry(hash, |held| held.key == *key, |held| held.hash) {
+            Entry::Occupied(mut entry) => {
+                let held = entry.get_mut();
+                let Some(wanted) = held.amount.checked_add(amount).filter(|wanted| *wanted <= most) else { return false };
+                held.amount = wanted;
+            }
+            Entry::Vacant(entry) if amount <= most => drop(entry.insert(Held { hash, key: key.clone(), amount })),
+            Entry::Vacant(_) => return false,
         }
         true
     }
 
-    fn shard(&self, key: &K) -> &Mutex<HashMap<K, usize>> {
+    fn shard(&self, hash: u64) -> MutexGuard<'_, HashTable<Held<K>>> {
         let shards = self.shards.len() as u64;
-        &self.shards[usize::try_from(self.hasher.hash_one(key) % shards).unwrap_or(0)]
+        let shard = &self.shards[usize::try_from(hash % shards).unwrap_or(0)];
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K: Eq + Hash + Clone> Permit<K> {
     /// Holds so much more, if there is room for it.
     pub fn grow(&mut self, more: usize, most: usize) -> bool {
-        let fits = self.limit.add(&self.key, more, most);
+        let fits = self.limit.add(self.hash, &self.key, more, most);
         if fits {
             self.amount += more;
         }
@@ -76,11 +91,12 @@ impl<K: Eq + Hash + Clone> Permit<K> {
 
 impl<K: Eq + Hash + Clone> Drop for Permit<K> {
     fn drop(&mut self) {
-        let mut shard = self.limit.shard(&self.key).lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = shard.get_mut(&self.key) {
-            *held = held.saturating_sub(self.amount);
-            if *held == 0 {
-                shard.remove(&self.key);
+        let mut shard = self.limit.shard(self.hash);
+        if let Ok(mut entry) = shard.find_entry(self.hash, |held| held.key == self.key) {
+            let held = entry.get_mut();
+            held.amount = held.amount.saturating_sub(self.amount);
+            if held.amount == 0 {
+                entry.remove();
             }
         }
     }

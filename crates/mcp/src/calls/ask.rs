@@ -41,6 +41,13 @@ pub(crate) struct Ask {
 #[derive(Default)]
 pub(crate) struct Head(OnceLock<Result<ParamsHead, WireError>>);
 
+impl Head {
+    /// A head that was read before.
+    pub(crate) fn of(head: ParamsHead) -> Self {
+        Self(OnceLock::from(Ok(head)))
+    }
+}
+
 impl Ask {
     /// The session of a legacy client: the methods that need one are those of its era.
     pub(crate) fn session(&self) -> Result<&Arc<Session>, Problem> {

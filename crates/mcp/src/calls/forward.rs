@@ -23,7 +23,7 @@ use crate::{
         params::Speaker,
         results,
     },
-    upstream::{Call, CallEvent, Owner, ServerAsk, UpstreamError, servers::Peer},
+    upstream::{Call, CallEvent, KnownParams, Owner, ServerAsk, UpstreamError, servers::Peer},
     wire::{
         self, Outcome, Payload, capabilities, code,
         protocol::{extension, method},
@@ -38,10 +38,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends the request; on a new connection, once, if the server had forgotten the old one and so did nothing.
 pub(crate) async fn forward(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, params: Option<Payload>) -> Reply {
+    forward_named(context, ask, server, None, params).await
+}
+
+/// The same for a call of a tool, by the server's own name of it.
+pub(crate) async fn forward_named(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    server: &ServerName,
+    tool: Option<&str>,
+    params: Option<Payload>,
+) -> Reply {
     let params_of = params.clone();
     let attempts = async {
-        match attempt(context, ask, server, params.clone()).await {
-            Err(Problem::Server { error: UpstreamError::SessionExpired, .. }) => attempt(context, ask, server, params).await,
+        match attempt(context, ask, server, tool, params.clone()).await {
+            Err(Problem::Server { error: UpstreamError::SessionExpired, .. }) => {
+                attempt(context, ask, server, tool, params).await
+            }
             other => other,
         }
     };
@@ -54,10 +67,16 @@ pub(crate) async fn forward(context: &Arc<CallContext>, ask: &Ask, server: &Serv
     reply
 }
 
-async fn attempt(context: &Arc<CallContext>, ask: &Ask, server: &ServerName, params: Option<Payload>) -> Reply {
+async fn attempt(
+    context: &Arc<CallContext>,
+    ask: &Ask,
+    server: &ServerName,
+    tool: Option<&str>,
+    params: Option<Payload>,
+) -> Reply {
     let peer = connect(context, ask, server).await.map_err(|error| Problem::server(server, error))?;
     let (peer, _alone) = own_connection(context, ask, server, peer).await;
-    let route = Route { context, ask, server, peer: &*peer };
+    let route = Route { context, ask, server, tool, peer: &*peer };
     if ask.era == Era::Modern && ask.method == method::TOOLS_CALL {
         route.check_header_params(params.as_ref()).await?;
     }
@@ -129,6 +148,8 @@ struct Route<'a> {
     context: &'a Arc<CallContext>,
     ask: &'a Ask,
     server: &'a ServerName,
+    /// Of a call of a tool: its name at the server.
+    tool: Option<&'a str>,
     peer: &'a dyn Peer,
 }
 
@@ -141,9 +162,18 @@ impl Route<'_> {
             cancel: self.ask.cancel.clone(),
             timeout: None,
             headers,
+            known: self.known(),
         };
         let outcome = self.peer.request(&self.ask.method, params, call).await;
         outcome.map_err(|error| Problem::server(self.server, error))
+    }
+
+    /// What goes to the server has been read on its way here.
+    fn known(&self) -> Option<KnownParams> {
+        let (tool, head) = (self.tool?, self.ask.head().ok()?);
+        let (name, progress_token) = (Some(tool.to_owned()), head.meta.progress_token.clone());
+        // A modern client's request says it, a legacy client's is made to.
+        Some(KnownParams { name, progress_token, says_revision: self.peer.info().era == Era::Modern })
     }
 
     async fn within_modern(&self, params: Option<Payload>) -> Reply {
@@ -158,12 +188,13 @@ impl Route<'_> {
 
     /// Nothing of the modern era reaches the server; everything of it reaches the client.
     async fn to_legacy(&self, params: Option<Payload>, peer: &Arc<dyn Peer>) -> Reply {
-        if params
-            .as_ref()
-            .map(|params| wire::head_of(&self.ask.method, params))
-            .transpose()?
-            .is_some_and(|head| head.request_state.is_some())
-        {
+        let says_state = if self.tool.is_some() {
+            self.ask.head()?.request_state.is_some()
+        } else {
+            let head = params.as_ref().map(|params| wire::head_of(&self.ask.method, params)).transpose()?;
+            head.is_some_and(|head| head.request_state.is_some())
+        };
+        if says_state {
             return Err(Problem::invalid_params("the `requestState` is none of ours"));
         }
         if let Some(level) = self.ask.level {
@@ -273,20 +304,19 @@ impl Route<'_> {
     }
 
     async fn header_params(&self, params: &Payload) -> Result<HeaderMap, Problem> {
-        let name = wire::params_head(params)?.name.unwrap_or_default();
+        let Some(name) = self.tool else { return Ok(HeaderMap::new()) };
         let Ok(list) = self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await else {
             return Ok(HeaderMap::new());
         };
-        Ok(list.find(&name).map(|tool| header_params::headers(&tool.mirrored, params)).transpose()?.unwrap_or_default())
+        Ok(list.find(name).map(|tool| header_params::headers(&tool.mirrored, params)).transpose()?.unwrap_or_default())
     }
 
     /// Headers and body of a modern client's call must agree (MCP 2026-07-28, Streamable HTTP, "Server Validation"). A server that does not
     /// say what its tools are has none that mirror a parameter.
     async fn check_header_params(&self, params: Option<&Payload>) -> Result<(), Problem> {
-        let Some(params) = params else { return Ok(()) };
-        let name = wire::params_head(params)?.name.unwrap_or_default();
+        let (Some(params), Some(name)) = (params, self.tool) else { return Ok(()) };
         let Ok(list) = self.context.lists.of_server(self.server, Kind::Tools, &self.ask.asker).await else { return Ok(()) };
-        let Some(tool) = list.find(&name) else { return Ok(()) };
+        let Some(tool) = list.find(name) else { return Ok(()) };
         header_params::check(&tool.mirrored, params, &self.ask.header_params)
             .map_err(|what| Problem::refused(code::HEADER_MISMATCH, format!("Header mismatch: {what}")))
     }

@@ -33,9 +33,9 @@ pub(crate) async fn operation(
     let is_list = Kind::of_method(&operation.method).is_some() || operation.method == method::TASKS_LIST;
     let beyond = || Problem::invalid_params("this belongs to a request that was made with another token");
     if is_list {
-        return if caller.principal.scopes == operation.scopes { Ok(()) } else { Err(beyond()) };
+        return if caller.principal.scopes == *operation.scopes() { Ok(()) } else { Err(beyond()) };
     }
-    let params = operation.params.clone().ok_or_else(beyond)?;
+    let params = operation.params().ok_or_else(beyond)?;
     check(context, &probe(caller, asker, Era::Legacy, &operation.method, Some(params))).await
 }
 

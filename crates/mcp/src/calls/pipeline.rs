@@ -8,7 +8,7 @@ use super::{
     ask::Ask,
     context::CallContext,
     discover,
-    forward::forward,
+    forward::forward_named,
     level, listing,
     subscribe::{Subscription, subscribe},
     target::{self, Target},
@@ -33,14 +33,15 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
         _ => {}
     }
     let Target { server, name, params } = target::find(context, ask).await?;
-    if let (method::TOOLS_CALL, Some(name)) = (ask.method.as_str(), &name) {
-        guard::guard(&context.lists, &server, &ask.asker, name).await?;
+    let tool = name.filter(|_| ask.method == method::TOOLS_CALL);
+    if let Some(tool) = &tool {
+        guard::guard(&context.lists, &server, &ask.asker, tool).await?;
     }
     match Subscription::of_method(&ask.method) {
         Some(subscription) => {
             let uri = ask.head()?.uri.as_deref().ok_or_else(|| Problem::missing("uri"))?;
             subscribe(context, &server, ask, uri, subscription).await
         }
-        None => forward(context, ask, &server, params).await,
+        None => forward_named(context, ask, &server, tool.as_deref(), params).await,
     }
 }

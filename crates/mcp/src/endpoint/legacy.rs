@@ -21,14 +21,14 @@ use crate::{
     caller::{Caller, View},
     calls::{
         ask::{Ask, Head},
-        judge, pipeline,
+        judge, pipeline, tasks,
     },
     era::{self, Era},
     lifecycle::changes_session,
     problem::{Problem, Reply},
     session::{Session, asker::Asker, operation::Operation, table::CallPermit},
     wire::{
-        self, Message, Notification, Request, Response, code,
+        self, Message, Notification, ParamsHead, Request, Response, WireError, code,
         protocol::{method, notification},
     },
 };
@@ -75,9 +75,14 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>
     if request.method == method::PING {
         return answers::json(StatusCode::OK, wire::result(&request.id, &wire::object(&[])));
     }
-    let meta = match request.params.as_ref().map(wire::meta_of).transpose() {
-        Ok(meta) => meta.unwrap_or_default(),
-        Err(error) => return answers::wire_error(id, &error),
+    let head = read_head(&request);
+    let meta = match &head {
+        Ok(Some(head)) => head.meta.clone(),
+        // What is wrong with the parameters is the method's to say, but for what every request may have.
+        Ok(None) | Err(_) => match request.params.as_ref().map(wire::meta_of).transpose() {
+            Ok(meta) => meta.unwrap_or_default(),
+            Err(error) => return answers::wire_error(id, &error),
+        },
     };
     if meta.protocol_version.is_some_and(|revision| revision == era::MODERN) {
         let text = "Header mismatch: MCP-Protocol-Version does not match the body";
@@ -92,7 +97,7 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>
     };
     // A broken connection cancels nothing in this era.
     let (under_way, work) = UnderWay::begin(None);
-    let operation = Operation::of(caller, &request.method, request.params.as_ref());
+    let operation = Operation::of(caller, &request.method, head.as_ref().map(Option::as_ref));
     let ask = Ask {
         asker: Asker::session(&session),
         view: session.view.clone(),
@@ -101,7 +106,7 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>
         speaker: Some(Arc::clone(&session)),
         method: request.method,
         params: request.params,
-        head: Head::default(),
+        head: head.ok().flatten().map(Head::of).unwrap_or_default(),
         header_params: HeaderMap::new(),
         level: None,
         request_id: caller.request_id.clone(),
@@ -119,6 +124,14 @@ async fn answer(endpoint: &Arc<Endpoint>, caller: &Caller, session: Arc<Session>
         keep_alive: endpoint.settings.keep_alive,
     };
     answer_stream::answer(encoder, under_way).await
+}
+
+/// The head of the parameters; `None` for methods of which it is not read.
+fn read_head(request: &Request) -> Result<Option<ParamsHead>, WireError> {
+    if !wire::is_read_whole(&request.method) && !tasks::is_about_tasks(&request.method) {
+        return Ok(None);
+    }
+    request.params.as_ref().map(wire::params_head).transpose().map(|head| Some(head.unwrap_or_default()))
 }
 
 /// Runs to its end whether or not the client is still there.

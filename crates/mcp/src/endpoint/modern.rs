@@ -113,6 +113,9 @@ async fn begin(
     let Ok(permit) = usage.call_permit(endpoint.calls_per_user()).await else {
         return answers::too_many(Some(&request.id), "requests");
     };
+    let Sound { head, level, header_params } = sound;
+    let token = head.meta.progress_token.clone();
+    let head = if wire::is_read_whole(&request.method) { Head::of(head) } else { Head::default() };
     let cancel = CancellationToken::new();
     let (under_way, work) = UnderWay::begin(Some(cancel.clone().drop_guard()));
     let ask = Ask {
@@ -123,9 +126,9 @@ async fn begin(
         speaker: None,
         method: request.method.clone(),
         params: request.params.clone(),
-        head: Head::default(),
-        header_params: sound.header_params,
-        level: sound.level,
+        head,
+        header_params,
+        level,
         request_id: caller.request_id.clone(),
         call_events: work.call_events,
         cancel,
@@ -137,8 +140,8 @@ async fn begin(
         caller: caller.clone(),
         request,
         client_capabilities,
-        level: sound.level,
-        token: sound.head.meta.progress_token,
+        level,
+        token,
         permit,
         asked: 0,
     };

@@ -39,6 +39,19 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// Headers for transports that have them: the header parameters of a tool.
     pub headers: HeaderMap,
+    /// What is known of the parameters already, so that they are not read again.
+    pub known: Option<KnownParams>,
+}
+
+/// What a caller knows of a request's parameters, since it has read them.
+#[derive(Clone, Debug, Default)]
+pub struct KnownParams {
+    /// Of a tool or a prompt, as the server calls it.
+    pub name: Option<String>,
+    /// `_meta.progressToken`.
+    pub progress_token: Option<RequestId>,
+    /// Does `_meta` say the revision, and with it all that a modern server must be told?
+    pub says_revision: bool,
 }
 
 /// Sends a request and waits for its answer, its timeout or its cancellation.
@@ -50,7 +63,10 @@ pub(super) async fn ask(
     call: Call,
     default_timeout: Duration,
 ) -> Result<Outcome, UpstreamError> {
-    let token = params.as_ref().map(wire::progress_token).transpose()?.flatten();
+    let token = match call.known {
+        Some(known) => known.progress_token,
+        None => params.as_ref().map(wire::progress_token).transpose()?.flatten(),
+    };
     let Awaited { id, mut answer, clock } = inbox.register(call.call_events, call.speaker, token.clone())?;
     let mut in_flight = InFlight { inbox, link, id, cancellable: false };
     let own = RequestId::number(id);

@@ -66,16 +66,17 @@ impl Connection {
             let uri = params.as_ref().map(wire::params_head).transpose()?.and_then(|head| head.uri).unwrap_or_default();
             return listening.subscribe(uri, method == method::RESOURCES_SUBSCRIBE, self.request_timeout).await;
         }
-        let is_whole = match &params {
-            Some(params) => wire::meta_of(params)?.protocol_version.is_some(),
-            None => false,
+        let is_whole = match (&call.known, &params) {
+            (Some(known), _) => known.says_revision,
+            (None, Some(params)) => wire::meta_of(params)?.protocol_version.is_some(),
+            (None, None) => false,
         };
         let params = if is_whole {
             params
         } else {
             Some(modern::own_params(params.as_ref(), &self.inbox.key.client_capabilities.capabilities())?)
         };
-        let mut headers = modern::headers(method, params.as_ref())?;
+        let mut headers = modern::headers(method, params.as_ref(), call.known.as_ref())?;
         headers.extend(call.headers);
         let call = Call { headers, ..call };
         ask(&self.inbox, &self.link, method, params, call, self.request_timeout).await

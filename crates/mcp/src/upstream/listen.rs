@@ -215,7 +215,7 @@ impl Listener {
         let (inbox, link) = (Arc::clone(&self.inbox), Arc::clone(&self.link));
         AbortOnDropHandle::new(tokio::spawn(async move {
             let params = modern::own_params(Some(&params), &inbox.key.client_capabilities.capabilities())?;
-            let headers = modern::headers(method::SUBSCRIPTIONS_LISTEN, Some(&params))?;
+            let headers = modern::headers(method::SUBSCRIPTIONS_LISTEN, Some(&params), None)?;
             let call = Call { timeout: Some(FOREVER), headers, ..Call::default() };
             ask(&inbox, &link, method::SUBSCRIPTIONS_LISTEN, Some(params), call, FOREVER).await
         }))

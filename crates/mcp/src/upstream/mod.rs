@@ -31,7 +31,7 @@ mod stored;
 pub(crate) use self::activity::Activity;
 pub use self::{
     activity::Hold,
-    call::Call,
+    call::{Call, KnownParams},
     call_event::{CallEvent, ServerAsk},
     connection::Connection,
     error::UpstreamError,

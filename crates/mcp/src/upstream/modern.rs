@@ -3,6 +3,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
+use super::call::KnownParams;
 use crate::{
     era, header_params,
     wire::{
@@ -27,12 +28,24 @@ pub(super) fn own_params(params: Option<&Payload>, capabilities: &Payload) -> Re
 }
 
 /// The headers that every request has, and those of `method`'s parameters.
-pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMap, WireError> {
+pub(super) fn headers(method: &str, params: Option<&Payload>, known: Option<&KnownParams>) -> Result<HeaderMap, WireError> {
     let mut headers = HeaderMap::new();
     headers.insert(header_name::PROTOCOL_VERSION, HeaderValue::from_static(era::MODERN));
     headers.insert(header_name::METHOD, header_params::encode(method));
+    let name = match known.and_then(|known| known.name.as_deref()) {
+        Some(name) => Some(name.to_owned()),
+        None => named(method, params)?,
+    };
+    if let Some(name) = name {
+        headers.insert(header_name::NAME, header_params::encode(&name));
+    }
+    Ok(headers)
+}
+
+/// What a request is about, for the methods that have it in a header.
+fn named(method: &str, params: Option<&Payload>) -> Result<Option<String>, WireError> {
     let head = params.map(|params| wire::head_of(method, params)).transpose()?.unwrap_or_default();
-    let name = match method {
+    Ok(match method {
         method::TOOLS_CALL | method::PROMPTS_GET => head.name,
         method::RESOURCES_READ => head.uri,
         // The tasks extension has the id of the task there.
@@ -40,9 +53,5 @@ pub(super) fn headers(method: &str, params: Option<&Payload>) -> Result<HeaderMa
             params.and_then(|params| wire::find_member(params, &[member::TASK_ID])?.read().ok())
         }
         _ => None,
-    };
-    if let Some(name) = name {
-        headers.insert(header_name::NAME, header_params::encode(&name));
-    }
-    Ok(headers)
+    })
 }

@@ -187,7 +187,7 @@ async fn discover(
     timeout: Duration,
 ) -> Result<Answer, UpstreamError> {
     let params = modern::own_params(None, &client_capabilities.capabilities())?;
-    let headers = modern::headers(method::SERVER_DISCOVER, Some(&params))?;
+    let headers = modern::headers(method::SERVER_DISCOVER, Some(&params), None)?;
     let call = Call { timeout: Some(timeout), headers, ..Call::default() };
     match ask(inbox, link, method::SERVER_DISCOVER, Some(params), call, timeout).await {
         Ok(Outcome::Result(result)) => Ok(match ServerInfo::of_discover(&result) {

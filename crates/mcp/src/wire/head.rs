@@ -129,10 +129,15 @@ pub fn params_head(params: &Payload) -> Result<ParamsHead, WireError> {
     Ok(head)
 }
 
+/// Does [`head_of`] read all of the head of this method's parameters?
+pub fn is_read_whole(method: &str) -> bool {
+    METHODS.contains(&method)
+}
+
 /// Reads the head of the parameters of `method`. Of an unknown method only the members that any request may
 /// have are read: others may mean anything there and have any type.
 pub fn head_of(method: &str, params: &Payload) -> Result<ParamsHead, WireError> {
-    if METHODS.contains(&method) {
+    if is_read_whole(method) {
         return params_head(params);
     }
     let text = params.as_bytes();

@@ -18,7 +18,7 @@ mod write;
 
 pub use depth::MAX_DEPTH;
 pub use error::WireError;
-pub use head::{Meta, ParamsHead, Reference, head_of, meta_of, params_head, progress_token};
+pub use head::{Meta, ParamsHead, Reference, head_of, is_read_whole, meta_of, params_head, progress_token};
 pub use members::{code_of, elements, find_member, members};
 pub use message::{Message, Notification, Outcome, Request, Response};
 pub use parse::parse;

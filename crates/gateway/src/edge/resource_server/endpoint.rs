@@ -68,7 +68,7 @@ pub async fn any(
                 Err(response) => return *response,
             };
             let caller = proxy::Caller { peer, principal: &principal, request_id: id.as_str() };
-            let response = state.proxy.forward(pattern, request, caller).await;
+            let response = Box::pin(state.proxy.forward(pattern, request, caller)).await;
             return watch::while_valid(&state.bearer, look_up, &resource, until_sent(response, permit));
         }
         Target::Proxy { .. } => return insufficient_scope(&state, &principal),
@@ -80,7 +80,8 @@ pub async fn any(
             Err(response) => return *response,
         },
     };
-    let mut response = state.mcp.serve(principal, scopes, view, request).await;
+    // Boxed, as what comes before it: each layer round this endpoint copies its future once.
+    let mut response = Box::pin(state.mcp.serve(principal, scopes, view, request)).await;
     scope::readdress(&mut response, &resource, &address, &state.resources);
     watch::while_valid(&state.bearer, look_up, &resource, response)
 }

@@ -54,7 +54,7 @@ pub(super) fn is_said(text: &[u8]) -> bool {
 /// Is the message an error with such a text, in answer to this request or to none?
 pub(super) fn is_told(message: &[u8], id: u64) -> bool {
     // Most messages are results, which are not read twice.
-    let may_be_error = message.windows(7).take(4096).any(|part| part == b"\"error\"");
+    let may_be_error = memchr::memmem::find(&message[..message.len().min(4096)], b"\"error\"").is_some();
     if !may_be_error || !is_said(message) {
         return false;
     }
