@@ -35,8 +35,8 @@ BUILD = {
 }
 # Threads of the runtime, of the gateway's and of the proxy's. With several, it is chance which of them takes a task, and that moves a figure by 2 %.
 THREADS = 1
-# The least of so many counts: what the gateway does by the clock (it looks at its files, asks for lists again) adds to a count, more of it on a
-# busy machine, and never takes anything off.
+# The least of so many counts: what the gateway does by the clock (it looks at its files) adds to a count, more of it on a busy machine, and
+# never takes anything off.
 ROUNDS = 3
 # What is done after the last answer: the line of the log, an end of a connection.
 SETTLE = 0.5

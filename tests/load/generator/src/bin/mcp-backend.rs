@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime};
 
 const TOOLS: usize = 10;
+/// Longer than any measurement: a list that is asked for again by the clock would be in the cost of a call.
+const TTL_MS: u64 = 3_600_000;
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Results of `tools/list`, made beforehand: the server must cost as little as it can.
@@ -50,7 +52,7 @@ fn lists() -> Lists {
             })
         })
         .collect();
-    let mut list = json!({ "tools": tools, "ttlMs": 0, "cacheScope": "public" });
+    let mut list = json!({ "tools": tools, "ttlMs": TTL_MS, "cacheScope": "public" });
     let legacy = list.to_string();
     list["resultType"] = json!("complete");
     Lists { legacy, modern: list.to_string() }
@@ -73,7 +75,7 @@ fn answer(request: &Value, lists: &Lists) -> Answer {
         }
         "server/discover" => json!({
             "supportedVersions": ["2025-06-18", "2025-11-25", "2026-07-28"],
-            "capabilities": { "tools": {} }, "serverInfo": info, "ttlMs": 0, "cacheScope": "public"
+            "capabilities": { "tools": {} }, "serverInfo": info, "ttlMs": TTL_MS, "cacheScope": "public"
         }),
         "ping" => json!({}),
         "tools/list" => {
