@@ -1,4 +1,4 @@
-//! Section: how many requests one address or client may make, and what one address and one person may have at once. How much one request may bring is next resource_server, in [`super::server`].
+//! Section: how many requests one address or client may make, and what one address and one person may have at once. How much one request may bring is next door, in [`super::server`].
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 

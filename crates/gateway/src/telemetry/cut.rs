@@ -1,5 +1,5 @@
 //! What is logged of one value has a bound: most values come from outside, and a path of 60 kB must not be a line of 60 kB (threat 63). The
-//! form of the lines is next resource_server, in [`super::line`] and [`super::text`].
+//! form of the lines is next door, in [`super::line`] and [`super::text`].
 
 use std::fmt::{self, Write};
 

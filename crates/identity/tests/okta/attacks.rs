@@ -50,9 +50,9 @@ const TAMPERS: [(Tamper, &str); 36] = [
 #[tokio::test]
 async fn t21_bent_id_tokens_are_refused() {
     let fixture = SignInFixture::org(Options::default()).await;
-    for (bend, expected) in BENDS {
-        fixture.okta.bend_next(bend);
-        let error = fixture.sign_in().await.expect_err(&format!("{bend:?} must not sign anybody in"));
+    for (tamper, expected) in TAMPERS {
+        fixture.okta.tamper_next(tamper);
+        let error = fixture.sign_in().await.expect_err(&format!("{tamper:?} must not sign anybody in"));
         // What an administrator may have set at the provider is told as such (FB67), and refused all the same.
         let is_refused = matches!(error, IdentityError::Unverified { .. })
             || (expected.starts_with("it is signed") && matches!(error, IdentityError::Misconfigured { .. }));

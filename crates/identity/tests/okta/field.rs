@@ -286,9 +286,9 @@ async fn fb67_an_id_token_that_an_administrator_must_change() {
         (Tamper::Encrypted, "encrypted"),
     ] {
         let fixture = SignInFixture::custom(Options::default()).await;
-        fixture.okta.bend_next(bend);
+        fixture.okta.tamper_next(tamper);
         let error = fixture.sign_in().await.unwrap_err();
-        assert!(matches!(error, IdentityError::Misconfigured { .. }), "{bend:?}: {error:?}");
+        assert!(matches!(error, IdentityError::Misconfigured { .. }), "{tamper:?}: {error:?}");
         assert!(error.to_string().contains(found), "{error}");
         assert!(error.public_message().contains("administrator"), "{}", error.public_message());
     }

@@ -33,7 +33,7 @@ async fn f4_a_flood_of_unknown_keys_costs_one_fetch() {
     fixture.sign_in().await.unwrap();
     let began = Instant::now();
     for _ in 0..20 {
-        fixture.okta.bend_next(Bend::UnknownKid);
+        fixture.okta.tamper_next(Tamper::UnknownKid);
         let error = fixture.sign_in().await.unwrap_err();
         assert!(matches!(error, IdentityError::Unverified { .. }), "{error:?}");
     }
@@ -47,7 +47,7 @@ async fn f4_a_flood_at_once_costs_one_fetch_too() {
     fixture.sign_in().await.unwrap();
     let began = Instant::now();
     for _ in 0..30 {
-        fixture.okta.bend_next(Bend::UnknownKid);
+        fixture.okta.tamper_next(Tamper::UnknownKid);
     }
     let sign_ins = (0..30).map(|_| fixture.sign_in());
     let results = join_all(sign_ins).await;
@@ -77,7 +77,7 @@ async fn f4_a_cold_start_that_meets_an_unknown_key_fetches_once_more() {
     let fixture = SignInFixture::org(Options::default()).await;
     let began = Instant::now();
     for _ in 0..3 {
-        fixture.okta.bend_next(Bend::UnknownKid);
+        fixture.okta.tamper_next(Tamper::UnknownKid);
         fixture.sign_in().await.unwrap_err();
     }
     // The first was made before the token was, and so says nothing of its key.

@@ -77,11 +77,11 @@ async fn elliptic_keys_body_secrets_and_iss_work_too() {
 
 #[tokio::test]
 async fn unusual_but_right_id_tokens_are_taken() {
-    for bend in [Bend::NoKid, Bend::ListedAudience, Bend::FractionalTimes, Bend::RightParty] {
+    for tamper in [Tamper::NoKid, Tamper::ListedAudience, Tamper::FractionalTimes, Tamper::RightParty] {
         let fixture = SignInFixture::org(Options::default()).await;
-        fixture.okta.bend_next(bend);
+        fixture.okta.tamper_next(tamper);
         let result = fixture.sign_in().await;
-        assert!(result.is_ok(), "{bend:?}: {result:?}");
+        assert!(result.is_ok(), "{tamper:?}: {result:?}");
     }
 }
 
