@@ -48,7 +48,7 @@ const TAMPERS: [(Tamper, &str); 36] = [
 ];
 
 #[tokio::test]
-async fn t21_bent_id_tokens_are_refused() {
+async fn t21_tampered_id_tokens_are_refused() {
     let fixture = SignInFixture::org(Options::default()).await;
     for (tamper, expected) in TAMPERS {
         fixture.okta.tamper_next(tamper);
