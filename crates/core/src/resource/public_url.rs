@@ -49,7 +49,7 @@ impl PublicUrl {
 
     /// The absolute URL of one of our paths; `path` starts with a slash.
     pub fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.text)
+        [&*self.text, path].concat()
     }
 
     pub fn is_https(&self) -> bool {

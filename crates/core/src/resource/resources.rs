@@ -71,26 +71,30 @@ impl Resources {
     /// Which resource guards the request path `path`? A proxy pattern guards everything below it; `/mcp` and
     /// `/mcp/{server}` guard just themselves. A trailing slash makes no difference.
     pub fn guarding(&self, path: PlainPath<'_>) -> Option<(Resource, &Target)> {
+        self.entry(path).map(|entry| (Resource(self.public_url.at(&entry.path)), &entry.target))
+    }
+
+    fn entry(&self, path: PlainPath<'_>) -> Option<&Entry> {
         let path = path.as_str();
         let bare = path.trim_end_matches('/');
-        let entry = self.entries.iter().find(|entry| match &entry.target {
+        self.entries.iter().find(|entry| match &entry.target {
             Target::Proxy { pattern } => bare == entry.path || path.starts_with(pattern.as_str()),
             Target::Server(_) | Target::All => bare == entry.path,
-        })?;
-        Some((Resource(self.public_url.at(&entry.path)), &entry.target))
+        })
     }
 
     /// The address that a request on `path` with this query was sent to; `None` if no resource is there. Of the query only a `server_name`
     /// that names a server, and nothing else beside it, is part of the address.
     pub fn address(&self, path: PlainPath<'_>, query: Option<&str>) -> Option<ResourceAddress> {
-        let (resource, target) = self.guarding(path)?;
+        let Entry { path: entry, target } = self.entry(path)?;
         if matches!(target, Target::Proxy { .. }) {
-            return Some(self.address_of(&resource));
+            return Some(ResourceAddress { after_host: entry.clone() });
         }
         let named = query.filter(|_| *target == Target::All).and_then(|query| query.strip_prefix("server_name="));
         let named = named.filter(|name| self.servers().any(|server| server.as_str() == *name));
-        let query = named.map(|name| format!("?server_name={name}")).unwrap_or_default();
-        Some(ResourceAddress { after_host: format!("{}{query}", path.as_str()) })
+        let mut after_host = path.as_str().to_owned();
+        after_host.extend(named.into_iter().flat_map(|name| ["?server_name=", name]));
+        Some(ResourceAddress { after_host })
     }
 
     /// The plain address of a resource.

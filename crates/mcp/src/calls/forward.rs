@@ -53,7 +53,7 @@ pub(crate) async fn forward_named(
     let attempts = async {
         match attempt(context, ask, server, tool, params.clone()).await {
             Err(Problem::Server { error: UpstreamError::SessionExpired, .. }) => {
-                attempt(context, ask, server, tool, params).await
+                Box::pin(attempt(context, ask, server, tool, params)).await
             }
             other => other,
         }
@@ -83,8 +83,9 @@ async fn attempt(
     match (ask.era, peer.info().era) {
         (Era::Legacy, Era::Legacy) => route.send(params, HeaderMap::new()).await,
         (Era::Modern, Era::Modern) => route.within_modern(params).await,
-        (Era::Modern, Era::Legacy) => route.to_legacy(params, &peer).await,
-        (Era::Legacy, Era::Modern) => route.to_modern(params).await,
+        // Boxed: they ask the client meanwhile, and are far larger than what passes.
+        (Era::Modern, Era::Legacy) => Box::pin(route.to_legacy(params, &peer)).await,
+        (Era::Legacy, Era::Modern) => Box::pin(route.to_modern(params)).await,
     }
 }
 

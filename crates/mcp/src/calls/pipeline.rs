@@ -23,13 +23,14 @@ use crate::{
 };
 
 pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
+    // What is no call of a tool is boxed: a call would carry its size, from task to task.
     if let Some(kind) = Kind::of_method(&ask.method) {
-        return listing::reply(context, ask, kind).await;
+        return Box::pin(listing::reply(context, ask, kind)).await;
     }
     match ask.method.as_str() {
-        method::SERVER_DISCOVER if ask.era == Era::Modern => return discover::reply(context, ask).await,
-        method::LOGGING_SET_LEVEL => return level::set(context, ask).await,
-        method if tasks::is_about_tasks(method) => return tasks::reply(context, ask).await,
+        method::SERVER_DISCOVER if ask.era == Era::Modern => return Box::pin(discover::reply(context, ask)).await,
+        method::LOGGING_SET_LEVEL => return Box::pin(level::set(context, ask)).await,
+        method if tasks::is_about_tasks(method) => return Box::pin(tasks::reply(context, ask)).await,
         _ => {}
     }
     let Target { server, name, params } = target::find(context, ask).await?;
@@ -40,7 +41,7 @@ pub(crate) async fn run(context: &Arc<CallContext>, ask: &Ask) -> Reply {
     match Subscription::of_method(&ask.method) {
         Some(subscription) => {
             let uri = ask.head()?.uri.as_deref().ok_or_else(|| Problem::missing("uri"))?;
-            subscribe(context, &server, ask, uri, subscription).await
+            Box::pin(subscribe(context, &server, ask, uri, subscription)).await
         }
         None => forward_named(context, ask, &server, tool.as_deref(), params).await,
     }

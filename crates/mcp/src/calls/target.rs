@@ -29,7 +29,7 @@ pub(crate) struct Target {
 pub(crate) async fn find(context: &Arc<CallContext>, ask: &Ask) -> Result<Target, Problem> {
     match &ask.view {
         View::One(server) => at_one(server, ask),
-        View::All => among_all(context, ask).await,
+        View::All => Box::pin(among_all(context, ask)).await,
     }
 }
 

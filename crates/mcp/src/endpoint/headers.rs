@@ -11,13 +11,16 @@ use crate::{
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
+/// What most clients send.
+const USUAL: &[u8] = b"application/json, text/event-stream";
 
 /// A POST carries JSON and can take both JSON and a stream.
 pub(crate) fn check_post(map: &HeaderMap) -> Result<(), Box<Answer>> {
     if !essence(map.get(header::CONTENT_TYPE)).eq_ignore_ascii_case(JSON) {
         return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"));
     }
-    if !accepts(map, JSON) || !accepts(map, EVENTS) {
+    let is_usual = map.get(header::ACCEPT).is_some_and(|value| value.as_bytes() == USUAL);
+    if !is_usual && (!accepts(map, JSON) || !accepts(map, EVENTS)) {
         return Err(refuse(StatusCode::NOT_ACCEPTABLE, "the Accept header must list application/json and text/event-stream"));
     }
     Ok(())

@@ -48,8 +48,8 @@ pub(super) async fn post(
     let session = session_of(endpoint, caller, map).await?;
     Ok(match message {
         Message::Request(request) => answer(endpoint, caller, session, request).await,
-        Message::Notification(notification) => notice(endpoint, caller, &session, notification).await,
-        Message::Response(response) => take_answer(endpoint, caller, &session, response).await,
+        Message::Notification(notification) => Box::pin(notice(endpoint, caller, &session, notification)).await,
+        Message::Response(response) => Box::pin(take_answer(endpoint, caller, &session, response)).await,
     })
 }
 

@@ -12,7 +12,7 @@ pub fn quote(text: &str) -> String {
     if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
         return serde_json::Value::from(text).to_string();
     }
-    format!("\"{text}\"")
+    ["\"", text, "\""].concat()
 }
 
 pub fn request(id: &RequestId, method: &str, params: Option<&Payload>) -> Bytes {
